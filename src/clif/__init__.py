@@ -1,0 +1,51 @@
+"""clif: train, measure and deploy spiking neural networks with the CLIF neuron.
+
+Names are imported on first use (PEP 562), so that the command line can answer `--help` without loading torch.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from clif import data as data
+    from clif import deploy as deploy
+    from clif import functional as functional
+    from clif import models as models
+    from clif import surrogate as surrogate
+    from clif import train as train
+    from clif.neurons import CLIFNode as CLIFNode
+    from clif.neurons import LIFNode as LIFNode
+    from clif.neurons import PLIFNode as PLIFNode
+    from clif.neurons import detach_net as detach_net
+    from clif.neurons import reset_net as reset_net
+    from clif.neurons import set_backend as set_backend
+    from clif.neurons import set_step_mode as set_step_mode
+    from clif.train.checkpoint import load as load
+
+__version__ = "0.1.0"
+
+_MODULES = ("data", "deploy", "errors", "functional", "layers", "models", "neurons", "report", "surrogate", "train")
+_NAMES = {
+    "CLIFNode": "neurons",
+    "LIFNode": "neurons",
+    "PLIFNode": "neurons",
+    "detach_net": "neurons",
+    "reset_net": "neurons",
+    "set_backend": "neurons",
+    "set_step_mode": "neurons",
+    "load": "train.checkpoint",
+}
+
+__all__ = ["__version__", *_MODULES, *_NAMES]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"clif.{name}")
+    if name in _NAMES:
+        return getattr(importlib.import_module(f"clif.{_NAMES[name]}"), name)
+    raise AttributeError(f"module 'clif' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,152 @@
+"""Layers that take one step [N, C, H, W] as well as a sequence [T, N, C, H, W].
+
+The convolutions, pools and batch norms keep torch's names and parameters, so that state dicts agree with plain
+networks. A sequence is folded to [T·N, C, H, W] for the computation. A static image that is shown at every step
+arrives as an expanded sequence (stride 0 along T, see `repeat_image`): stateless layers compute it once.
+"""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from clif.errors import InputError
+
+
+def check_step_mode(step_mode: str) -> str:
+    """`step_mode` itself; raises `InputError` unless it is "s" or "m"."""
+    if step_mode not in ("s", "m"):
+        raise InputError(f'step_mode must be "s" (one step) or "m" (a sequence [T, N, *]), got {step_mode!r}')
+    return step_mode
+
+
+class StepModule(nn.Module):
+    """A module whose meaning depends on `step_mode`: "s" for one step a call, "m" for a whole sequence a call."""
+
+    def __init__(self, step_mode: str = "s") -> None:
+        super().__init__()
+        self.step_mode = step_mode
+
+    @property
+    def step_mode(self) -> str:
+        return self._step_mode
+
+    @step_mode.setter
+    def step_mode(self, step_mode: str) -> None:
+        self._step_mode = check_step_mode(step_mode)
+
+
+def repeat_image(x: Tensor, T: int) -> Tensor:
+    """One image [N, C, H, W] as the sequence [T, N, C, H, W] that shows it at every step, without copying it."""
+    return x.expand(T, *x.shape)
+
+
+def is_repeated(x_seq: Tensor) -> bool:
+    """Whether a sequence [T, ...] is known to hold the same image at every step."""
+    return len(x_seq) > 1 and x_seq.stride(0) == 0
+
+
+def fold(layer: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """Apply a stateless layer for [N, C, H, W] to a step or to a sequence [T, N, C, H, W] (once, if it is repeated)."""
+    if x.dim() != 5:
+        return layer(x)
+    if is_repeated(x):
+        return repeat_image(layer(x[0]), len(x))
+    return layer(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+
+
+class Conv2d(nn.Conv2d):
+    """`torch.nn.Conv2d` for a step or a sequence."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return fold(super().forward, x)
+
+
+class AvgPool2d(nn.AvgPool2d):
+    """`torch.nn.AvgPool2d` for a step or a sequence."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return fold(super().forward, x)
+
+
+class AdaptiveAvgPool2d(nn.AdaptiveAvgPool2d):
+    """`torch.nn.AdaptiveAvgPool2d` for a step or a sequence."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return fold(super().forward, x)
+
+
+class Flatten(nn.Module):
+    """[..., C, H, W] -> [..., C·H·W]."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.flatten(-3)
+
+
+class BatchNorm2d(nn.BatchNorm2d):
+    """`torch.nn.BatchNorm2d` for a step or a sequence; in training each step t has the statistics of its own N samples.
+
+    The running statistics are updated once a step, T times for a sequence, exactly as T calls would. Where a channel
+    has a single value (N = H = W = 1), which has no variance, the running statistics normalise it and stay as they are.
+    """
+
+    momentum: float
+    num_batches_tracked: Tensor
+
+    def __init__(self, num_features: int, eps: float = 1e-5, momentum: float = 0.1) -> None:
+        super().__init__(num_features, eps, momentum)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training:
+            return fold(self._normalise, x)
+        if x.dim() != 5:
+            return self._normalise(x)
+        if is_repeated(x):
+            return repeat_image(self._normalise(x[0], repeats=len(x)), len(x))
+        return torch.cat([self._normalise(step) for step in x.unbind(0)]).unflatten(0, x.shape[:2])
+
+    def _normalise(self, x: Tensor, repeats: int = 1) -> Tensor:
+        """Normalise [N, C, H, W]; in training update the running statistics as `repeats` equal steps would."""
+        use_batch = self.training and x.numel() > x.shape[1]
+        momentum = 1 - (1 - self.momentum) ** repeats
+        if use_batch:
+            self.num_batches_tracked += repeats
+        return F.batch_norm(
+            x, self.running_mean, self.running_var, self.weight, self.bias, use_batch, momentum, self.eps
+        )
+
+
+class Dropout(StepModule):
+    """Dropout whose mask is drawn once and kept for all steps: over a sequence [T, N, *], or from reset to reset."""
+
+    def __init__(self, p: float = 0.0, step_mode: str = "s") -> None:
+        super().__init__(step_mode)
+        if not 0 <= p < 1:
+            raise InputError(f"the dropout rate must be in [0, 1), got {p}")
+        self.p = p
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the mask; the next call in training draws a new one."""
+        self.mask: Tensor | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.p == 0:
+            return x
+        if self.step_mode == "m":
+            return x * self._draw(x[0])
+        if self.mask is None:
+            self.mask = self._draw(x)
+        elif self.mask.shape != x.shape:
+            raise InputError(
+                f"the dropout mask has shape {list(self.mask.shape)} but the input {list(x.shape)}; "
+                "reset before a new batch: clif.reset_net(net)"
+            )
+        return x * self.mask
+
+    def _draw(self, x: Tensor) -> Tensor:
+        return F.dropout(torch.ones_like(x), self.p)
+
+    def extra_repr(self) -> str:
+        return f"p={self.p}"

@@ -1,0 +1,18 @@
+"""Spiking neurons as PyTorch modules, and the functions that act on all neurons of a network."""
+
+from clif.neurons.base import SpikingNeuron
+from clif.neurons.clif import CLIFNode
+from clif.neurons.lif import LIFNode
+from clif.neurons.net import detach_net, reset_net, set_backend, set_step_mode
+from clif.neurons.plif import PLIFNode
+
+__all__ = [
+    "CLIFNode",
+    "LIFNode",
+    "PLIFNode",
+    "SpikingNeuron",
+    "detach_net",
+    "reset_net",
+    "set_backend",
+    "set_step_mode",
+]

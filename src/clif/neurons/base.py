@@ -1,0 +1,144 @@
+"""What all neuron modules share: they own the state and the step mode; the computing is in `clif.functional`."""
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from clif import functional
+from clif.errors import InputError
+from clif.layers import StepModule
+from clif.ops import dispatch
+from clif.ops.reference import State, SurrogateFunction, stack_steps
+from clif.surrogate import Rectangle
+
+
+class SpikingNeuron(StepModule):
+    """Base of CLIFNode, LIFNode and PLIFNode.
+
+    Single-step mode ("s"): x [N, *] -> spikes [N, *]. Multi-step mode ("m"): x_seq [T, N, *] -> spikes [T, N, *].
+    Both continue from the state of the call before, until `reset()`. The state `v` (and `m`) is a float at rest and a
+    tensor [N, *] after a call. It follows `.to()`, is copied detached by `copy.deepcopy` and `torch.save`, and is
+    neither a parameter nor part of `state_dict`.
+
+    Args:
+        decay_input: divide the input by τ as well.
+        v_threshold: the neuron fires where v ≥ v_threshold.
+        v_reset: None for a soft reset (subtraction), or the value that a hard reset sets; v starts there.
+        surrogate_function: spikes with a surrogate derivative, see `clif.surrogate`; Rectangle(α=1) by default.
+        detach_reset: no gradient through the reset.
+        step_mode: "s" or "m".
+        backend: "auto", or a backend by name; see `clif.set_backend`.
+        store_v_seq: in multi-step mode keep the membrane potential after each step in `v_seq` [T, N, *].
+
+    Raises `InputError` as `clif.functional` does.
+    """
+
+    neuron: ClassVar[str]
+    one_step: ClassVar[Callable[..., tuple[Tensor, State]]]
+    many_steps: ClassVar[Callable[..., tuple[Tensor, State]]]
+
+    def __init__(
+        self,
+        decay_input: bool = False,
+        v_threshold: float = 1.0,
+        v_reset: float | None = None,
+        surrogate_function: SurrogateFunction | None = None,
+        detach_reset: bool = False,
+        step_mode: str = "s",
+        backend: str = "auto",
+        store_v_seq: bool = False,
+    ) -> None:
+        super().__init__(step_mode)
+        self.decay_input = decay_input
+        self.v_threshold = v_threshold
+        self.v_reset = v_reset
+        self.surrogate_function = Rectangle() if surrogate_function is None else surrogate_function
+        self.detach_reset = detach_reset
+        self.backend = dispatch.check_backend(backend)
+        self.store_v_seq = store_v_seq
+        self.reset()
+
+    def dynamics(self) -> dict[str, Any]:
+        """The keyword arguments of this neuron's functions in `clif.functional`."""
+        return {
+            "decay_input": self.decay_input,
+            "v_threshold": self.v_threshold,
+            "v_reset": self.v_reset,
+            "surrogate_function": self.surrogate_function,
+            "detach_reset": self.detach_reset,
+        }
+
+    @property
+    def state_names(self) -> tuple[str, ...]:
+        return functional.STATE_NAMES[self.neuron]
+
+    @property
+    def state(self) -> State | None:
+        """The state tensors, or None at rest. Assigning None resets the neuron."""
+        values = [getattr(self, name) for name in self.state_names]
+        tensors = [value for value in values if isinstance(value, Tensor)]
+        if not tensors:
+            return None
+        return tuple(v if isinstance(v, Tensor) else torch.full_like(tensors[0], v) for v in values)
+
+    @state.setter
+    def state(self, state: State | None) -> None:
+        if state is None:
+            self.reset()
+        else:
+            for name, value in zip(self.state_names, state, strict=True):
+                setattr(self, name, value)
+
+    def reset(self) -> None:
+        """Back to rest: v = 0 (v_reset with a hard reset), m = 0, and no `v_seq`."""
+        self.v: Tensor | float = 0.0 if self.v_reset is None else self.v_reset
+        if "m" in self.state_names:
+            self.m: Tensor | float = 0.0
+        self.v_seq: Tensor | None = None
+
+    def detach(self) -> None:
+        """Cut the graph at the present state (truncated back-propagation through time)."""
+        if self.state is not None:
+            self.state = tuple(s.detach() for s in self.state)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.multi_step_forward(x) if self.step_mode == "m" else self.single_step_forward(x)
+
+    def single_step_forward(self, x: Tensor) -> Tensor:
+        spike, self.state = type(self).one_step(x, self.state, **self.dynamics())
+        return spike
+
+    def multi_step_forward(self, x_seq: Tensor) -> Tensor:
+        if self.store_v_seq:
+            return self._forward_storing_v(x_seq)
+        spike_seq, self.state = type(self).many_steps(x_seq, self.state, backend=self.backend, **self.dynamics())
+        return spike_seq
+
+    def _forward_storing_v(self, x_seq: Tensor) -> Tensor:
+        if self.backend not in ("auto", "torch"):
+            raise InputError(f'store_v_seq=True needs backend "auto" or "torch", not {self.backend!r}')
+        functional.first_step(x_seq)
+        spikes, voltages = [], []
+        for x in x_seq.unbind(0):
+            spike, self.state = type(self).one_step(x, self.state, **self.dynamics())
+            spikes.append(spike)
+            voltages.append(torch.as_tensor(self.v))
+        self.v_seq = stack_steps(voltages)
+        return stack_steps(spikes)
+
+    def extra_repr(self) -> str:
+        shown = {**self.dynamics(), "step_mode": self.step_mode, "backend": self.backend}
+        return ", ".join(f"{key}={value}" for key, value in shown.items() if not isinstance(value, nn.Parameter))
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "SpikingNeuron":
+        super()._apply(fn, recurse)
+        for name in (*self.state_names, "v_seq"):
+            value = getattr(self, name)
+            if isinstance(value, Tensor):
+                setattr(self, name, fn(value))
+        return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {k: v.detach() if isinstance(v, Tensor) else v for k, v in self.__dict__.items()}

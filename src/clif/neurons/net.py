@@ -1,0 +1,37 @@
+"""Functions over all stateful modules of a network, SpikingJelly's among them."""
+
+from torch import nn
+
+from clif.layers import check_step_mode
+from clif.neurons.base import SpikingNeuron
+from clif.ops import dispatch
+
+
+def reset_net(net: nn.Module) -> None:
+    """Bring every neuron and dropout mask of `net` back to rest. Call it between batches in single-step mode."""
+    for module in net.modules():
+        if callable(reset := getattr(module, "reset", None)):
+            reset()
+
+
+def detach_net(net: nn.Module) -> None:
+    """Cut the graph at the present state of every neuron of `net` (truncated back-propagation through time)."""
+    for module in net.modules():
+        if callable(detach := getattr(module, "detach", None)):
+            detach()
+
+
+def set_step_mode(net: nn.Module, step_mode: str) -> None:
+    """Set "s" (one step a call) or "m" (a sequence [T, N, *] a call) on every module of `net` that has a step mode."""
+    check_step_mode(step_mode)
+    for module in net.modules():
+        if hasattr(module, "step_mode"):
+            module.step_mode = step_mode  # type: ignore[assignment]
+
+
+def set_backend(net: nn.Module, backend: str) -> None:
+    """Set the backend of every neuron of `net`: "auto", or one by name, which raises `InputError` if it cannot run."""
+    dispatch.check_backend(backend)
+    for module in net.modules():
+        if isinstance(module, SpikingNeuron):
+            module.backend = backend

@@ -1,0 +1,1 @@
+"""The computations behind the neurons: a readable reference and the choice of a backend."""

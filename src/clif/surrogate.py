@@ -1,0 +1,103 @@
+"""Surrogate gradients: a spike is the Heaviside step Θ(x), Θ(0) = 1; the backward pass replaces its derivative.
+
+A surrogate is a small immutable callable: `Rectangle()(u - v_threshold)` gives 0/1 spikes in the dtype of its input.
+Any other callable that maps a tensor to spikes (SpikingJelly's surrogates, for instance) works with `backend="torch"`.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from clif.errors import InputError, unknown_name
+
+
+class _Spike(torch.autograd.Function):
+    """Θ(x) forward, `surrogate.derivative(x)` backward."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x: Tensor, surrogate: "Surrogate") -> Tensor:
+        return (x >= 0).to(x.dtype)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output) -> None:
+        x, ctx.surrogate = inputs
+        ctx.save_for_backward(x)
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> tuple[Tensor, None]:
+        (x,) = ctx.saved_tensors
+        return grad * ctx.surrogate.derivative(x), None
+
+
+@dataclass(frozen=True)
+class Surrogate:
+    """Base of the surrogates. `alpha` is the sharpness as SpikingJelly defines it for each shape; it must be > 0."""
+
+    alpha: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.alpha) and self.alpha > 0):
+            raise InputError(f"{type(self).__name__}: alpha must be a positive number, got {self.alpha}")
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return _Spike.apply(x, self)
+
+    def derivative(self, x: Tensor) -> Tensor:
+        """What replaces dΘ/dx, element by element; same shape and dtype as `x`."""
+        raise NotImplementedError(f"{type(self).__name__} must define derivative(x)")
+
+
+@dataclass(frozen=True)
+class Rectangle(Surrogate):
+    """1/α where |x| ≤ α/2, else 0. The default of the CLIF paper (α = 1)."""
+
+    def derivative(self, x: Tensor) -> Tensor:
+        return (x.abs() <= self.alpha / 2).to(x.dtype) / self.alpha
+
+
+@dataclass(frozen=True)
+class Sigmoid(Surrogate):
+    """α σ(αx) (1 − σ(αx)), the derivative of the logistic function σ(αx)."""
+
+    alpha: float = 4.0
+
+    def derivative(self, x: Tensor) -> Tensor:
+        s = torch.sigmoid(self.alpha * x)
+        return self.alpha * s * (1 - s)
+
+
+@dataclass(frozen=True)
+class Triangle(Surrogate):
+    """α max(0, 1 − α|x|); SpikingJelly's PiecewiseQuadratic."""
+
+    def derivative(self, x: Tensor) -> Tensor:
+        return self.alpha * (1 - self.alpha * x.abs()).clamp(min=0)
+
+
+@dataclass(frozen=True)
+class ATan(Surrogate):
+    """(α/2) / (1 + (παx/2)²), the derivative of arctan(παx/2)/π + 1/2."""
+
+    alpha: float = 2.0
+
+    def derivative(self, x: Tensor) -> Tensor:
+        return (self.alpha / 2) / (1 + (math.pi / 2 * self.alpha * x).square())
+
+
+SURROGATES: dict[str, type[Surrogate]] = {
+    "rectangle": Rectangle,
+    "sigmoid": Sigmoid,
+    "triangle": Triangle,
+    "atan": ATan,
+}
+
+
+def get(name: str) -> Surrogate:
+    """The surrogate of that name (any case) with its default α. Raises `InputError` for an unknown name."""
+    if name.lower() not in SURROGATES:
+        raise unknown_name("surrogate", name, SURROGATES)
+    return SURROGATES[name.lower()]()
