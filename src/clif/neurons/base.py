@@ -120,11 +120,13 @@ class SpikingNeuron(StepModule):
         if self.backend not in ("auto", "torch"):
             raise InputError(f'store_v_seq=True needs backend "auto" or "torch", not {self.backend!r}')
         functional.first_step(x_seq)
+        state = self.state
         spikes, voltages = [], []
         for x in x_seq.unbind(0):
-            spike, self.state = type(self).one_step(x, self.state, **self.dynamics())
+            spike, state = type(self).one_step(x, state, **self.dynamics())
             spikes.append(spike)
-            voltages.append(torch.as_tensor(self.v))
+            voltages.append(state[0])
+        self.state = state
         self.v_seq = stack_steps(voltages)
         return stack_steps(spikes)
 
