@@ -36,6 +36,16 @@ class StepModule(nn.Module):
     def step_mode(self, step_mode: str) -> None:
         self._step_mode = check_step_mode(step_mode)
 
+    @property
+    def state(self) -> tuple[Tensor, ...] | None:
+        """What the module remembers between calls, or None at rest; assigning None brings it back to rest."""
+        return None
+
+    @state.setter
+    def state(self, state: tuple[Tensor, ...] | None) -> None:
+        if state is not None:
+            raise InputError(f"{type(self).__name__} has no state to set")
+
 
 def repeat_image(x: Tensor, T: int) -> Tensor:
     """One image [N, C, H, W] as the sequence [T, N, C, H, W] that shows it at every step, without copying it."""
@@ -125,11 +135,19 @@ class Dropout(StepModule):
         if not 0 <= p < 1:
             raise InputError(f"the dropout rate must be in [0, 1), got {p}")
         self.p = p
-        self.reset()
+        self.mask: Tensor | None = None
+
+    @property
+    def state(self) -> tuple[Tensor, ...] | None:
+        return None if self.mask is None else (self.mask,)
+
+    @state.setter
+    def state(self, state: tuple[Tensor, ...] | None) -> None:
+        self.mask = None if state is None else state[0]
 
     def reset(self) -> None:
         """Forget the mask; the next call in training draws a new one."""
-        self.mask: Tensor | None = None
+        self.mask = None
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or self.p == 0:

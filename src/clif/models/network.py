@@ -1,0 +1,146 @@
+"""What all networks share: a whole sequence at once or one step a call, streaming, and the neurons they are made of."""
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor, nn
+
+from clif import surrogate as surrogates
+from clif.errors import InputError, unknown_name
+from clif.layers import StepModule, repeat_image
+from clif.neurons import CLIFNode, LIFNode, PLIFNode, reset_net
+
+NeuronFactory = Callable[[], nn.Module]
+
+NEURONS: dict[str, Callable[..., nn.Module]] = {"CLIF": CLIFNode, "LIF": LIFNode, "PLIF": PLIFNode, "ReLU": nn.ReLU}
+
+
+def neuron_name(name: str) -> str:
+    """The proper spelling of a neuron given in any case. Raises `InputError` for an unknown one."""
+    for known in NEURONS:
+        if known.lower() == name.lower():
+            return known
+    raise unknown_name("neuron", name, NEURONS)
+
+
+def neuron_factory(name: str, tau: float, surrogate: str, **options: Any) -> NeuronFactory:
+    """A function that makes the neurons of a network, in multi-step mode. ReLU takes none of the arguments."""
+    node = NEURONS[neuron_name(name)]
+    known = [] if node is nn.ReLU else list(inspect.signature(node).parameters)
+    for option in options:
+        if option not in known:
+            raise unknown_name(f"option of the neuron {name}", option, known)
+    if node is nn.ReLU:
+        return nn.ReLU
+    return lambda: node(tau, surrogate_function=surrogates.get(surrogate), step_mode="m", **options)
+
+
+class SpikingNetwork(StepModule):
+    """A spiking classifier; the subclasses define `logits(x)` for a step [N, C, H, W] or a sequence [T, N, C, H, W].
+
+    In multi-step mode (the default) `net(x)` takes static images [N, C, H, W], shown at each of `net.T` steps, or a
+    sequence [T, N, C, H, W], starts from rest, and returns the logits of every step [T, N, classes]. In single-step
+    mode (`clif.set_step_mode(net, "s")`) `net(x)` is one step: [N, C, H, W] -> [N, classes], and the state stays until
+    `clif.reset_net(net)`. The prediction is the argmax of the mean logits over T.
+
+    Raises `InputError` for an input of another shape or of an integer dtype. `any_size` says whether the network takes
+    other image sizes than the one it was made for.
+    """
+
+    def __init__(self, T: int, in_channels: int, image_size: int, any_size: bool) -> None:
+        super().__init__("m")
+        if T < 1:
+            raise InputError(f"T must be at least 1 time step, got {T}")
+        self.T = T
+        self.in_channels = in_channels
+        self.image_size = image_size
+        self.any_size = any_size
+        self.config: dict[str, Any] = {}
+
+    def logits(self, x: Tensor) -> Tensor:
+        """[N, C, H, W] -> [N, classes] or [T, N, C, H, W] -> [T, N, classes], from the present state."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor) -> Tensor:
+        self._check_input(x)
+        if self.step_mode == "s":
+            return self.logits(x)
+        reset_net(self)
+        return self.logits(repeat_image(x, self.T) if x.dim() == 4 else x)
+
+    def stream(self) -> "Stream":
+        """A callable that takes one step's input at a time and keeps its own state between the calls."""
+        return Stream(self)
+
+    def _check_input(self, x: Tensor) -> None:
+        C, size = self.in_channels, self.image_size
+        H, W = ("H", "W") if self.any_size else (size, size)
+        shapes = f"[N, {C}, {H}, {W}]" + ("" if self.step_mode == "s" else f" or [T, N, {C}, {H}, {W}]")
+        dims = (4,) if self.step_mode == "s" else (4, 5)
+        if x.dim() not in dims or x.shape[-3] != C or not (self.any_size or x.shape[-2:] == (size, size)):
+            raise InputError(
+                f"{type(self).__name__} takes an input {shapes}, got {list(x.shape)}; reshape the input or create the "
+                "model with other in_channels or image_size"
+            )
+        if not x.is_floating_point():
+            raise InputError(f"{type(self).__name__} takes a floating-point input, got {x.dtype}; use x.float()")
+
+
+class Stream:
+    """One step of a network a call, with a state of its own: other calls of the network do not disturb it.
+
+    `stream(x)`: [N, C, H, W] -> this step's logits [N, classes], with autograd as usual. `reset()` starts anew.
+    """
+
+    def __init__(self, net: SpikingNetwork) -> None:
+        self.net = net
+        self.reset()
+
+    def reset(self) -> None:
+        """Back to rest."""
+        self._states: list[Any] = [None] * len(self._modules())
+
+    def __call__(self, x: Tensor) -> Tensor:
+        modules = self._modules()
+        before = [(module.step_mode, module.state) for module in modules]
+        try:
+            for module, state in zip(modules, self._states, strict=True):
+                module.step_mode, module.state = "s", state
+            logits: Tensor = self.net(x)
+            self._states = [module.state for module in modules]
+        finally:
+            for module, (step_mode, state) in zip(modules, before, strict=True):
+                module.step_mode, module.state = step_mode, state
+        return logits
+
+    def _modules(self) -> list[StepModule]:
+        return [module for module in self.net.modules() if isinstance(module, StepModule)]
+
+
+def predict(logits: Tensor) -> Tensor:
+    """Classes [N] from the logits [T, N, classes]: the argmax of their mean over the steps."""
+    return logits.mean(0).argmax(-1)
+
+
+def init_convolutions(net: nn.Module, zero_bias: bool = False) -> None:
+    """Kaiming-normal weights (fan_out, relu) for every convolution; biases as torch draws them, or 0."""
+    for module in net.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+            if zero_bias and module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+
+def feature_size(features: nn.Module, in_channels: int, image_size: int) -> int:
+    """The number of values that `features` makes of one image, found without computing; `InputError` if it is none."""
+    size, channels = image_size, in_channels
+    for module in features.modules():
+        if isinstance(module, nn.Conv2d):
+            size = (size + 2 * int(module.padding[0]) - module.kernel_size[0]) // module.stride[0] + 1
+            channels = module.out_channels
+        elif isinstance(module, nn.AvgPool2d):
+            size //= 2
+        if size < 1:
+            raise InputError(f"image_size={image_size} is too small for this network: no pixel is left")
+    return channels * size * size

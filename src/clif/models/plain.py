@@ -1,0 +1,74 @@
+"""The plain stacks of the CLIF paper: VGGSNN for event cameras and the five-layer networks of its Figure 2."""
+
+from typing import Any
+
+from torch import Tensor, nn
+
+from clif.layers import AvgPool2d, BatchNorm2d, Conv2d, Dropout, Flatten
+from clif.models.network import NeuronFactory, SpikingNetwork, feature_size, init_convolutions
+from clif.models.registry import register_model
+
+
+class ConvLayer(nn.Module):
+    """convolution -> batch norm -> neuron."""
+
+    def __init__(self, in_channels: int, width: int, kernel_size: int, stride: int, neuron: NeuronFactory) -> None:
+        super().__init__()
+        self.fwd = nn.Sequential(Conv2d(in_channels, width, kernel_size, stride, padding=1), BatchNorm2d(width))
+        self.act = neuron()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.act(self.fwd(x))
+
+
+Entry = tuple[int, int, int] | str
+
+
+class PlainSNN(SpikingNetwork):
+    """`stack` lists the layers: (width, kernel size, stride) for a `ConvLayer`, "pool" for a 2×2 average pool."""
+
+    def __init__(
+        self,
+        stack: list[Entry],
+        neuron: NeuronFactory,
+        num_classes: int,
+        in_channels: int,
+        T: int,
+        drop_rate: float,
+        image_size: int,
+    ) -> None:
+        super().__init__(T, in_channels, image_size, any_size=False)
+        layers: list[nn.Module] = []
+        channels = in_channels
+        for entry in stack:
+            if isinstance(entry, str):
+                layers.append(AvgPool2d(2))
+            else:
+                width, kernel_size, stride = entry
+                layers.append(ConvLayer(channels, width, kernel_size, stride, neuron))
+                channels = width
+        self.features = nn.Sequential(*layers)
+        self.classifier = nn.Linear(feature_size(self.features, in_channels, image_size), num_classes)
+        self.drop = nn.Sequential(Flatten(), Dropout(drop_rate, step_mode="m"))
+        init_convolutions(self)
+
+    def logits(self, x: Tensor) -> Tensor:
+        return self.classifier(self.drop(self.features(x)))
+
+
+@register_model
+def vggsnn(**kwargs: Any) -> PlainSNN:
+    head: list[Entry] = [(64, 3, 1), (128, 3, 1), "pool", (256, 3, 1), (256, 3, 1), "pool"]
+    tail: list[Entry] = [(512, 3, 1), (512, 3, 1), "pool"] * 2
+    return PlainSNN([*head, *tail], **kwargs)
+
+
+@register_model
+def snn5(**kwargs: Any) -> PlainSNN:
+    tail: list[Entry] = [(128, 5, 1), "pool", (256, 5, 1), "pool", (512, 3, 1), "pool"]
+    return PlainSNN([(16, 3, 1), (64, 5, 1), "pool", *tail], **kwargs)
+
+
+@register_model
+def snn5_noAP(**kwargs: Any) -> PlainSNN:
+    return PlainSNN([(16, 3, 1), (64, 5, 2), (128, 5, 2), (256, 5, 4), (256, 3, 2)], **kwargs)

@@ -1,0 +1,75 @@
+"""Models by name: a model is a registered function that takes the arguments common to all of them."""
+
+import fnmatch
+from collections.abc import Callable
+from typing import Any
+
+from clif.errors import unknown_name
+from clif.models.network import SpikingNetwork, neuron_factory, neuron_name
+
+_MODELS: dict[str, Callable[..., SpikingNetwork]] = {}
+
+
+def register_model(function: Callable[..., SpikingNetwork]) -> Callable[..., SpikingNetwork]:
+    """Decorator: make a function available to `create_model` under its own name."""
+    _MODELS[function.__name__] = function
+    return function
+
+
+def list_models(pattern: str = "*") -> list[str]:
+    """The registered names that match a shell pattern such as "spiking_*", sorted."""
+    return sorted(fnmatch.filter(_MODELS, pattern))
+
+
+def create_model(
+    name: str,
+    neuron: str = "CLIF",
+    num_classes: int = 10,
+    in_channels: int = 3,
+    T: int = 6,
+    tau: float = 2.0,
+    surrogate: str = "rectangle",
+    drop_rate: float = 0.0,
+    image_size: int = 32,
+    **neuron_options: Any,
+) -> SpikingNetwork:
+    """A network by name, with fresh weights, in multi-step and training mode.
+
+    Args:
+        name: one of `list_models()`.
+        neuron: "CLIF", "LIF", "PLIF" or "ReLU" (any case). ReLU is the baseline without time and forces T = 1.
+        num_classes, in_channels, image_size: of the data; images are square. Only the plain stacks need `image_size`.
+        T: time steps for which a static image is shown.
+        tau: membrane time constant in steps, > 1 (PLIF: where it starts).
+        surrogate: "rectangle", "sigmoid", "triangle" or "atan".
+        drop_rate: dropout, one mask for all steps.
+        neuron_options: further arguments of the neuron, such as v_reset=-0.06, v_threshold, detach_reset.
+
+    The arguments are kept in `net.config`. Raises `InputError` for an unknown name or option, with the nearest ones.
+    """
+    if name not in _MODELS:
+        raise unknown_name("model", name, _MODELS)
+    neuron = neuron_name(neuron)
+    if neuron == "ReLU":
+        T = 1
+    net = _MODELS[name](
+        neuron=neuron_factory(neuron, tau, surrogate, **neuron_options),
+        num_classes=num_classes,
+        in_channels=in_channels,
+        T=T,
+        drop_rate=drop_rate,
+        image_size=image_size,
+    )
+    net.config = {
+        "name": name,
+        "neuron": neuron,
+        "num_classes": num_classes,
+        "in_channels": in_channels,
+        "T": T,
+        "tau": tau,
+        "surrogate": surrogate,
+        "drop_rate": drop_rate,
+        "image_size": image_size,
+        **neuron_options,
+    }
+    return net

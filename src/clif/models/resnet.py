@@ -1,0 +1,135 @@
+"""Spiking ResNets, pre-activation (He et al., 2016, with neurons for ReLU), as the CLIF paper trains them."""
+
+from typing import Any
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from clif.layers import BatchNorm2d, Conv2d, Dropout, fold
+from clif.models.network import NeuronFactory, SpikingNetwork, init_convolutions
+from clif.models.registry import register_model
+
+
+class BasicBlock(nn.Module):
+    """neuron(bn(x)) -> 3×3 -> bn, neuron, dropout -> 3×3, added to the shortcut of the activated x."""
+
+    expansion = 1
+
+    def __init__(self, in_planes: int, planes: int, stride: int, neuron: NeuronFactory, drop_rate: float) -> None:
+        super().__init__()
+        self.bn1 = BatchNorm2d(in_planes)
+        self.conv1 = Conv2d(in_planes, planes, 3, stride, padding=1)
+        self.bn2 = BatchNorm2d(planes)
+        self.conv2 = Conv2d(planes, planes, 3, padding=1)
+        self.shortcut = _shortcut(in_planes, planes, stride)
+        self.relu1 = neuron()
+        self.relu2 = neuron()
+        self.dropout = Dropout(drop_rate, step_mode="m")
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.relu1(self.bn1(x))
+        out = self.conv1(x)
+        out = self.conv2(self.dropout(self.relu2(self.bn2(out))))
+        return out + self.shortcut(x)
+
+
+class Bottleneck(nn.Module):
+    """neuron(bn(x)) -> 1×1 (stride) -> bn, neuron -> 3×3 -> bn, neuron, dropout -> 1×1, added to the shortcut."""
+
+    expansion = 4
+
+    def __init__(self, in_planes: int, planes: int, stride: int, neuron: NeuronFactory, drop_rate: float) -> None:
+        super().__init__()
+        self.bn1 = BatchNorm2d(in_planes)
+        self.conv1 = Conv2d(in_planes, planes, 1, stride)
+        self.bn2 = BatchNorm2d(planes)
+        self.conv2 = Conv2d(planes, planes, 3, padding=1)
+        self.bn3 = BatchNorm2d(planes)
+        self.conv3 = Conv2d(planes, 4 * planes, 1)
+        self.shortcut = _shortcut(in_planes, 4 * planes, stride)
+        self.relu1 = neuron()
+        self.relu2 = neuron()
+        self.relu3 = neuron()
+        self.dropout = Dropout(drop_rate, step_mode="m")
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.relu1(self.bn1(x))
+        out = self.conv1(x)
+        out = self.conv2(self.relu2(self.bn2(out)))
+        out = self.conv3(self.dropout(self.relu3(self.bn3(out))))
+        return out + self.shortcut(x)
+
+
+def _shortcut(in_planes: int, out_planes: int, stride: int) -> nn.Module:
+    if stride == 1 and in_planes == out_planes:
+        return nn.Identity()
+    return Conv2d(in_planes, out_planes, 1, stride)
+
+
+class SpikingResNet(SpikingNetwork):
+    """conv 3×3 -> four stages of blocks -> bn, neuron -> global average pool -> dropout -> linear.
+
+    The original pools 4×4, which for its 32×32 images is the whole map; ours pools the whole map for any image size.
+    """
+
+    def __init__(
+        self,
+        block: type[BasicBlock] | type[Bottleneck],
+        num_blocks: tuple[int, int, int, int],
+        neuron: NeuronFactory,
+        num_classes: int,
+        in_channels: int,
+        T: int,
+        drop_rate: float,
+        image_size: int,
+    ) -> None:
+        super().__init__(T, in_channels, image_size, any_size=True)
+        self.conv1 = Conv2d(in_channels, 64, 3, padding=1, bias=False)
+        planes = 64
+        for stage, (blocks, width) in enumerate(zip(num_blocks, (64, 128, 256, 512), strict=True), start=1):
+            layers = []
+            for i in range(blocks):
+                stride = 2 if stage > 1 and i == 0 else 1
+                layers.append(block(planes, width, stride, neuron, drop_rate))
+                planes = width * block.expansion
+            self.add_module(f"layer{stage}", nn.Sequential(*layers))
+        self.bn1 = BatchNorm2d(planes)
+        self.linear = nn.Linear(planes, num_classes)
+        self.relu1 = neuron()
+        self.dropout = Dropout(drop_rate, step_mode="m")
+
+        init_convolutions(self)
+        nn.init.zeros_(self.linear.bias)
+
+    def logits(self, x: Tensor) -> Tensor:
+        x = self.conv1(x)
+        for stage in range(1, 5):
+            x = self.get_submodule(f"layer{stage}")(x)
+        x = self.relu1(self.bn1(x))
+        x = fold(lambda y: F.adaptive_avg_pool2d(y, 1), x).flatten(-3)
+        return self.linear(self.dropout(x))
+
+
+@register_model
+def spiking_resnet18(**kwargs: Any) -> SpikingResNet:
+    return SpikingResNet(BasicBlock, (2, 2, 2, 2), **kwargs)
+
+
+@register_model
+def spiking_resnet34(**kwargs: Any) -> SpikingResNet:
+    return SpikingResNet(BasicBlock, (3, 4, 6, 3), **kwargs)
+
+
+@register_model
+def spiking_resnet50(**kwargs: Any) -> SpikingResNet:
+    return SpikingResNet(Bottleneck, (3, 4, 6, 3), **kwargs)
+
+
+@register_model
+def spiking_resnet101(**kwargs: Any) -> SpikingResNet:
+    return SpikingResNet(Bottleneck, (3, 4, 23, 3), **kwargs)
+
+
+@register_model
+def spiking_resnet152(**kwargs: Any) -> SpikingResNet:
+    return SpikingResNet(Bottleneck, (3, 8, 36, 3), **kwargs)
