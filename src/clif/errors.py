@@ -15,3 +15,7 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> InputError:
     near = [by_lower[n] for n in difflib.get_close_matches(str(name).lower(), by_lower, n=3, cutoff=0.5)]
     hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names)}"
     return InputError(f"unknown {kind} {str(name)!r}; {hint}")
+
+
+class MissingFileError(InputError, FileNotFoundError):
+    """A file or folder that should be there is not."""

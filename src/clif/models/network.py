@@ -4,12 +4,13 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from clif import surrogate as surrogates
 from clif.errors import InputError, unknown_name
 from clif.layers import StepModule, repeat_image
-from clif.neurons import CLIFNode, LIFNode, PLIFNode, reset_net
+from clif.neurons import CLIFNode, LIFNode, PLIFNode, reset_net, set_step_mode
 
 NeuronFactory = Callable[[], nn.Module]
 
@@ -144,3 +145,13 @@ def feature_size(features: nn.Module, in_channels: int, image_size: int) -> int:
         if size < 1:
             raise InputError(f"image_size={image_size} is too small for this network: no pixel is left")
     return channels * size * size
+
+
+def step_by_step(net: SpikingNetwork, x: Tensor) -> Tensor:
+    """`net(x)` computed as the original does, by one single-step call a time step; the same numbers, more slowly."""
+    reset_net(net)
+    set_step_mode(net, "s")
+    try:
+        return torch.stack([net(step) for step in (x if x.dim() == 5 else repeat_image(x, net.T))])
+    finally:
+        set_step_mode(net, "m")

@@ -1,0 +1,145 @@
+"""Checkpoints: written whole or not at all, read without executing anything they contain.
+
+A checkpoint is a superset of the original's {'net', 'optimizer', 'lr_scheduler', 'epoch', 'max_test_acc'}; ours adds
+'model' (the arguments of `create_model`), 'config', 'history' and what resuming needs.
+"""
+
+import os
+import pickle
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from clif.errors import InputError, MissingFileError
+from clif.models import SpikingNetwork, create_model
+from clif.models.network import neuron_name
+
+LAST = "checkpoint_last.pth"
+BEST = "checkpoint_best.pth"
+
+_scalar = np.float64(0).__reduce__()[0]
+NUMPY_SCALARS: list[Any] = [
+    (_scalar, "numpy.core.multiarray.scalar"),
+    (_scalar, "numpy._core.multiarray.scalar"),
+    np.dtype,
+    *(type(np.dtype(code)) for code in "?bhilqBHILQefd"),
+]
+
+
+def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Let `write` fill a temporary file beside `path`, then put it in its place: a reader sees the old or the new."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(prefix=".writing-", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
+    """Write a checkpoint atomically. Raises `InputError` where the folder or the disk does not let it."""
+    try:
+        write_atomically(path, lambda file: torch.save(content, file))
+    except (OSError, RuntimeError) as error:
+        raise InputError(f"{path}: the checkpoint could not be written ({error}); what was there is kept") from error
+
+
+def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The content of a checkpoint, ours or the original's, on the CPU. Nothing in it is executed.
+
+    A run folder stands for its best checkpoint. Raises `InputError` for a file that is missing, damaged, no checkpoint,
+    or that holds more than tensors and plain values.
+    """
+    path = Path(path)
+    if path.is_dir():
+        path = path / BEST if (path / BEST).is_file() else path / LAST
+    if not path.is_file():
+        raise MissingFileError(f"no checkpoint at {path}")
+    try:
+        with torch.serialization.safe_globals(NUMPY_SCALARS):
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise InputError(
+            f"{path}: refused, it is damaged or holds more than tensors and plain values: {_first_line(error)}"
+        ) from error
+    except Exception as error:  # a damaged archive can raise anything
+        raise InputError(f"{path}: not a checkpoint, truncated or foreign: {_first_line(error)}") from error
+    if not isinstance(content, dict) or not isinstance(content.get("net"), dict):
+        raise InputError(f"{path}: not a checkpoint of clif or of the original: it has no state dict under 'net'")
+    return content
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    unsafe = [line for line in lines if "GLOBAL" in line or "Unsupported" in line]
+    return (unsafe or lines or [type(error).__name__])[0]
+
+
+def load(
+    path: str | os.PathLike[str],
+    model: str | None = None,
+    neuron: str | None = None,
+    map_location: str | torch.device = "cpu",
+    **options: Any,
+) -> SpikingNetwork:
+    """The network of a checkpoint or run folder, in eval mode and multi-step mode.
+
+    Our checkpoints say what they hold. For one in the original's format name `model` and `neuron`, and where they
+    differ from `create_model`'s defaults T, tau, surrogate and image_size; classes and channels are read off its
+    weights. Any argument given replaces what the checkpoint says: `load(path, T=4)`, `load(path, neuron="LIF")`.
+
+    Raises `InputError` for a file that cannot be read and for weights that do not fit the network.
+    """
+    net = build_network(read_checkpoint(path), str(path), model=model, neuron=neuron, **options)
+    return net.to(map_location).eval()
+
+
+def build_network(
+    content: dict[str, Any], where: str, model: str | None = None, neuron: str | None = None, **options: Any
+) -> SpikingNetwork:
+    """The network of a checkpoint's content, with its weights; `where` names the file in errors."""
+    stored = dict(content.get("model") or {})
+    if not stored:
+        if model is None or neuron is None:
+            raise InputError(
+                f"{where}: a checkpoint in the original's format does not say which network it holds; "
+                'name it, for example model="spiking_resnet18", neuron="CLIF"'
+            )
+        stored = _sizes(content["net"], where)
+    given = {"name": model, "neuron": neuron and neuron_name(neuron), **options}
+    net = create_model(**{**stored, **{key: value for key, value in given.items() if value is not None}})
+    load_weights(net, content["net"], where)
+    return net
+
+
+def load_weights(net: SpikingNetwork, state_dict: dict[str, Tensor], where: str) -> None:
+    """Load a state dict that must fit exactly. Raises `InputError` with the first key or shape that does not."""
+    own = net.state_dict()
+    name = f"{net.config['name']} with {net.config['neuron']} neurons"
+    if differing := sorted(own.keys() ^ state_dict.keys()):
+        verb = "lacks" if differing[0] in own else "has the unknown key"
+        raise InputError(f"{where}: does not fit {name}: it {verb} {differing[0]} ({len(differing)} keys differ)")
+    for key, value in own.items():
+        if not isinstance(state_dict[key], Tensor) or state_dict[key].shape != value.shape:
+            shape = list(getattr(state_dict[key], "shape", []))
+            raise InputError(f"{where}: does not fit {name}: {key} is {shape}, the network has {list(value.shape)}")
+    net.load_state_dict(state_dict)
+
+
+def _sizes(state_dict: dict[str, Tensor], where: str) -> dict[str, int]:
+    """Input channels and classes, read off the first convolution and the last linear layer."""
+    convolutions = [value for value in state_dict.values() if isinstance(value, Tensor) and value.dim() == 4]
+    linears = [value for value in state_dict.values() if isinstance(value, Tensor) and value.dim() == 2]
+    if not convolutions or not linears:
+        raise InputError(f"{where}: its weights are not those of a convolutional classifier")
+    return {"in_channels": convolutions[0].shape[1], "num_classes": linears[-1].shape[0]}

@@ -1,0 +1,98 @@
+"""Accuracy of a network over a loader, and the running sums that training and evaluation share."""
+
+import sys
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from clif.train.loss import SpikingLoss
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What a pass over a data set gave: mean loss, top-1 and top-5 accuracy in 0–1, and the time it took."""
+
+    loss: float
+    top1: float
+    top5: float
+    samples: int
+    seconds: float
+
+    @property
+    def images_per_second(self) -> float:
+        return self.samples / self.seconds if self.seconds > 0 else 0.0
+
+
+class RunningScores:
+    """Sums over batches that stay on the device; reading them costs a synchronisation, adding to them does not."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.sums = torch.zeros(3, dtype=torch.float64, device=device)
+        self.samples = 0
+        self.seconds = 0.0
+
+    @torch.no_grad()
+    def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
+        """Count a batch: its mean loss, logits [T, N, classes], labels [N] or soft [N, classes]."""
+        if labels.is_floating_point():
+            labels = labels.argmax(-1)
+        ranked = logits.float().mean(0).topk(min(5, logits.shape[-1])).indices
+        hits = ranked == labels[:, None]
+        N = len(labels)
+        self.sums += torch.stack([loss.detach() * N, hits[:, 0].sum(), hits.sum()]).to(self.sums)
+        self.samples += N
+
+    def scores(self) -> Scores:
+        loss, top1, top5 = (self.sums / max(self.samples, 1)).tolist()
+        return Scores(loss, top1, top5, self.samples, self.seconds)
+
+
+def progress_bar(total: int, description: str, quiet: bool, initial: int = 0) -> tqdm:
+    """A bar that counts images: it shows their rate and the time left; a line every 10 s where it is no terminal."""
+    return tqdm(
+        total=total,
+        initial=initial,
+        desc=description,
+        unit="img",
+        disable=quiet,
+        leave=False,
+        dynamic_ncols=True,
+        mininterval=0.1 if sys.stderr.isatty() else 10,
+    )
+
+
+@torch.no_grad()
+def evaluate(
+    net: nn.Module,
+    loader: Iterable[tuple[Tensor, Tensor]],
+    loss: SpikingLoss | None = None,
+    quiet: bool = True,
+    check_stop: Callable[[], None] = lambda: None,
+) -> Scores:
+    """Scores of `net` in eval mode over the loader's batches; the mode it was in comes back.
+
+    The network must return logits [T, N, classes]. `check_stop` is called after every batch and may raise.
+    """
+    loss = SpikingLoss() if loss is None else loss
+    was_training = net.training
+    device = next(net.parameters()).device
+    running = RunningScores(device)
+    start = time.perf_counter()
+    net.eval()
+    try:
+        with progress_bar(getattr(loader, "num_samples", 0), "test", quiet) as bar:
+            for images, labels in loader:
+                logits = net(images)
+                running.add(loss(logits, labels), logits, labels)
+                bar.update(len(labels))
+                check_stop()
+    finally:
+        net.train(was_training)
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    running.seconds = time.perf_counter() - start
+    return running.scores()
