@@ -1,15 +1,22 @@
 """Accuracy of a network over a loader, and the running sums that training and evaluation share."""
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from clif.data import create_loader, get_dataset
+from clif.models import SpikingNetwork
+from clif.train.checkpoint import build_network, read_checkpoint
+from clif.train.config import TrainConfig, resolve
 from clif.train.loss import SpikingLoss
+from clif.train.setup import choose_device
 
 
 @dataclass(frozen=True)
@@ -96,3 +103,35 @@ def evaluate(
         torch.cuda.synchronize(device)
     running.seconds = time.perf_counter() - start
     return running.scores()
+
+
+NETWORK_OPTIONS = ("model", "neuron", "T", "tau", "surrogate", "drop_rate")
+
+
+@dataclass(frozen=True)
+class Report:
+    """Scores of a checkpoint on a test set, with what was evaluated, how and where."""
+
+    scores: Scores
+    net: SpikingNetwork
+    config: TrainConfig
+    device: torch.device
+
+
+def evaluate_checkpoint(path: str | os.PathLike[str], given: dict[str, Any], quiet: bool = True) -> Report:
+    """Evaluate a checkpoint on its test set; `given` are options of `TrainConfig` that replace what it says.
+
+    Raises `InputError` as `clif.load` and `create_loader` do.
+    """
+    content = read_checkpoint(path)
+    config = resolve(**{**content.get("config", {}), **given})
+    device = choose_device(config.device)
+    network: dict[str, Any] = {key: value for key, value in given.items() if key in NETWORK_OPTIONS}
+    if "model" not in content:
+        network |= {"T": config.T, "tau": config.tau, "image_size": get_dataset(config.dataset).image_size}
+    net = build_network(content, str(path), **network).to(device)
+    loader = create_loader(
+        config.dataset, config.data_dir, train=False, batch_size=config.b, T=net.T, device=device, workers=config.j
+    )
+    loss = SpikingLoss(config.loss_lambda, config.loss_means, config.mse_n_reg, config.label_smoothing)
+    return Report(evaluate(net, loader, loss, quiet), net, config, device)

@@ -1,0 +1,64 @@
+"""The program `clif`: one thin module a command. Mistakes of the user are one line on stderr and exit code 2."""
+
+import importlib
+import os
+import sys
+
+import clif
+from clif.cli.common import Parser
+from clif.errors import InputError, unknown_name
+
+COMMANDS = {
+    "demo": "train CLIF and LIF on real digits, deploy, and write a page about it (2 minutes)",
+    "train": "train a network, by recipe or by options",
+    "eval": "accuracy and throughput of a checkpoint",
+    "deploy": "run a trained CLIF network as plain LIF",
+    "models": "list the networks",
+    "recipes": "list the training recipes",
+}
+
+
+def make_parser(prog: str = "clif") -> Parser:
+    width = max(map(len, COMMANDS))
+    commands = "\n".join(f"  {name:<{width}}  {text}" for name, text in COMMANDS.items())
+    parser = Parser(
+        prog=prog,
+        usage=f"{prog} COMMAND [options]",
+        description="Train, measure and deploy spiking neural networks with the CLIF neuron.",
+        epilog=f"commands:\n{commands}\n\n{prog} COMMAND --help describes a command's options.",
+    )
+    parser.add_argument("--version", action="version", version=f"clif {clif.__version__}")
+    return parser
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command; raises `InputError` for what the user can mend."""
+    if not arguments or arguments[0].startswith("-"):
+        parser = make_parser()
+        parser.check_options(arguments)
+        parser.parse_args(arguments)
+        parser.print_help()
+        return 0
+    name, *rest = arguments
+    if name not in COMMANDS:
+        raise unknown_name("command", name, COMMANDS)
+    command = importlib.import_module(f"clif.cli.{name}")
+    parser = Parser(prog=f"clif {name}", description=command.__doc__)
+    command.add_arguments(parser)
+    parser.check_options(rest)
+    return command.run(parser.parse_args(rest))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The entry point: exit code 0, 2 for a mistake of the user, 128 + signal after an interruption."""
+    try:
+        return run(sys.argv[1:] if arguments is None else arguments)
+    except InputError as error:
+        print(f"clif: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("clif: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0

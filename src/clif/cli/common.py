@@ -1,0 +1,81 @@
+"""What the commands share: a parser whose errors are one line, and the options of a training configuration.
+
+Nothing here imports torch, so that every `--help` answers at once.
+"""
+
+import argparse
+import dataclasses
+import re
+from typing import Any, NoReturn
+
+from clif.errors import InputError, unknown_name
+from clif.train.config import TrainConfig, field_types, parse_bool
+
+NUMBER = re.compile(r"-\.?\d")
+SHORT_WITH_VALUE = re.compile(r"-[a-zA-Z]\d")
+
+
+class Parser(argparse.ArgumentParser):
+    """An `ArgumentParser` that raises `InputError` instead of printing its usage, and names the nearest option."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **kwargs)
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{message}; see {self.prog} --help")
+
+    def check_options(self, arguments: list[str]) -> None:
+        """Raise `InputError` for the first word that looks like an option and is none."""
+        for word in arguments:
+            flag = word.split("=")[0]
+            if not flag.startswith("-") or flag in self._option_string_actions or NUMBER.match(flag):
+                continue
+            if SHORT_WITH_VALUE.match(flag) and flag[:2] in self._option_string_actions:
+                continue
+            raise unknown_name(
+                f"option of {self.prog}",
+                flag,
+                [action.option_strings[0] for action in self._actions if action.option_strings],
+            )
+
+
+def bool_argument(text: str) -> bool:
+    try:
+        return parse_bool(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def spellings(name: str) -> list[str]:
+    """-data_dir, --data_dir and --data-dir."""
+    return list(dict.fromkeys([f"-{name}", f"--{name}", f"--{name.replace('_', '-')}"]))
+
+
+def add_config_options(parser: argparse.ArgumentParser, without: tuple[str, ...] = ()) -> None:
+    """One option for each field of `TrainConfig`; those not given are left out of the parsed arguments."""
+    kinds = field_types()
+    for field in dataclasses.fields(TrainConfig):
+        if field.name in without:
+            continue
+        flags = spellings(field.name)
+        if field.name == "neuron":
+            flags += spellings("neuron_model")
+        default = "" if field.default in (None, "") else f" (default: {field.default})"
+        arguments: dict[str, Any] = {
+            "dest": field.name,
+            "default": argparse.SUPPRESS,
+            "help": f"{field.metadata['help']}{default}".replace("%", "%%"),
+            "type": kinds[field.name],
+            "metavar": {int: "N", float: "X", str: "TEXT", bool: "BOOL"}[kinds[field.name]],
+        }
+        if kinds[field.name] is bool:
+            arguments |= {"type": bool_argument, "nargs": "?", "const": True}
+        if field.metadata["choices"]:
+            arguments["metavar"] = "|".join(field.metadata["choices"])
+        parser.add_argument(*flags, **arguments)
+
+
+def config_values(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The configuration options that were given."""
+    known = field_types()
+    return {key: value for key, value in vars(arguments).items() if key in known}

@@ -1,0 +1,33 @@
+"""Accuracy and throughput of a checkpoint on the test set.
+
+The checkpoint is given as the argument or, as in the original's inference script, by -resume. One of ours knows its
+network and data set; options given replace what it says. One in the original's format needs -model and -neuron. Options
+that concern training only are accepted, so that the original's lines work, and change nothing here.
+"""
+
+import argparse
+
+from clif.cli.common import Parser, add_config_options, config_values
+from clif.errors import InputError
+
+
+def add_arguments(parser: Parser) -> None:
+    parser.add_argument("checkpoint", nargs="?", help="a checkpoint, or a run folder (its best checkpoint)")
+    add_config_options(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from clif.train.evaluate import evaluate_checkpoint
+
+    given = config_values(arguments)
+    path = arguments.checkpoint or given.pop("resume", None)
+    if path is None:
+        raise InputError("name a checkpoint: clif eval CHECKPOINT, or -resume CHECKPOINT")
+    report = evaluate_checkpoint(path, given, quiet=False)
+    scores = report.scores
+    print(
+        f"{report.config.dataset} test: top-1 {scores.top1:.2%}  top-5 {scores.top5:.2%}  loss {scores.loss:.4f}  "
+        f"({scores.samples} images, {report.net.config['name']}, {report.net.config['neuron']}, T={report.net.T})"
+    )
+    print(f"throughput: {scores.images_per_second:.1f} images/s on {report.device}, batch {report.config.b}")
+    return 0
