@@ -18,8 +18,8 @@ SHORT_WITH_VALUE = re.compile(r"-[a-zA-Z]\d")
 class Parser(argparse.ArgumentParser):
     """An `ArgumentParser` that raises `InputError` instead of printing its usage, and names the nearest option."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **kwargs)
+    def __init__(self, prog: str, **kwargs: Any) -> None:
+        super().__init__(prog, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **kwargs)
 
     def error(self, message: str) -> NoReturn:
         raise InputError(f"{message}; see {self.prog} --help")
