@@ -193,9 +193,10 @@ def check_dynamics(
         )
     if not math.isfinite(v_threshold):
         raise InputError(f"v_threshold must be a finite number, got {v_threshold}")
-    if v_reset is not None and not v_reset < v_threshold:
+    if v_reset is not None and not -math.inf < v_reset < v_threshold:
         raise InputError(
-            f"v_reset must lie below v_threshold={v_threshold}, got {v_reset}; use v_reset=None for a soft reset"
+            f"v_reset must be a finite number below v_threshold={v_threshold}, got {v_reset}; "
+            "use v_reset=None for a soft reset"
         )
     if v_subtract is not None and v_reset is not None:
         raise InputError("v_subtract belongs to the soft reset; give either v_subtract or v_reset, not both")

@@ -53,8 +53,8 @@ def repeat_image(x: Tensor, T: int) -> Tensor:
 
 
 def is_repeated(x_seq: Tensor) -> bool:
-    """Whether a sequence [T, ...] is known to hold the same image at every step."""
-    return len(x_seq) > 1 and x_seq.stride(0) == 0
+    """Whether a sequence [T, ...] is the same image at every step, and no one asks for its gradient step by step."""
+    return len(x_seq) > 1 and x_seq.stride(0) == 0 and not (x_seq.is_leaf and x_seq.requires_grad)
 
 
 def fold(layer: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
@@ -119,7 +119,7 @@ class BatchNorm2d(nn.BatchNorm2d):
     def _normalise(self, x: Tensor, repeats: int = 1) -> Tensor:
         """Normalise [N, C, H, W]; in training update the running statistics as `repeats` equal steps would."""
         use_batch = self.training and x.numel() > x.shape[1]
-        momentum = 1 - (1 - self.momentum) ** repeats
+        momentum = self.momentum if repeats == 1 else 1 - (1 - self.momentum) ** repeats
         if use_batch:
             self.num_batches_tracked += repeats
         return F.batch_norm(
@@ -162,6 +162,11 @@ class Dropout(StepModule):
                 "reset before a new batch: clif.reset_net(net)"
             )
         return x * self.mask
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Dropout":
+        super()._apply(fn, recurse)
+        self.mask = None if self.mask is None else fn(self.mask)
+        return self
 
     def _draw(self, x: Tensor) -> Tensor:
         return F.dropout(torch.ones_like(x), self.p)

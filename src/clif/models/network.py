@@ -28,7 +28,8 @@ def neuron_name(name: str) -> str:
 def neuron_factory(name: str, tau: float, surrogate: str, **options: Any) -> NeuronFactory:
     """A function that makes the neurons of a network, in multi-step mode. ReLU takes none of the arguments."""
     node = NEURONS[neuron_name(name)]
-    known = [] if node is nn.ReLU else list(inspect.signature(node).parameters)
+    set_here = {"tau", "init_tau", "surrogate_function", "step_mode"}
+    known = [] if node is nn.ReLU else [name for name in inspect.signature(node).parameters if name not in set_here]
     for option in options:
         if option not in known:
             raise unknown_name(f"option of the neuron {name}", option, known)
@@ -51,8 +52,8 @@ class SpikingNetwork(StepModule):
 
     def __init__(self, T: int, in_channels: int, image_size: int, any_size: bool) -> None:
         super().__init__("m")
-        if T < 1:
-            raise InputError(f"T must be at least 1 time step, got {T}")
+        if T < 1 or int(T) != T:
+            raise InputError(f"T must be a whole number of at least 1 time step, got {T}")
         self.T = T
         self.in_channels = in_channels
         self.image_size = image_size
@@ -84,6 +85,8 @@ class SpikingNetwork(StepModule):
                 f"{type(self).__name__} takes an input {shapes}, got {list(x.shape)}; reshape the input or create the "
                 "model with other in_channels or image_size"
             )
+        if x.dim() == 5 and len(x) == 0:
+            raise InputError(f"{type(self).__name__} got an empty sequence {list(x.shape)}; T must be at least 1")
         if not x.is_floating_point():
             raise InputError(f"{type(self).__name__} takes a floating-point input, got {x.dtype}; use x.float()")
 

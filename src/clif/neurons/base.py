@@ -10,7 +10,7 @@ from clif import functional
 from clif.errors import InputError
 from clif.layers import StepModule
 from clif.ops import dispatch
-from clif.ops.reference import State, SurrogateFunction, stack_steps
+from clif.ops.reference import State, SurrogateFunction, compute_dtype, stack_steps
 from clif.surrogate import Rectangle
 
 
@@ -36,6 +36,8 @@ class SpikingNeuron(StepModule):
     """
 
     neuron: ClassVar[str]
+    v: Tensor | float
+    m: Tensor | float
     one_step: ClassVar[Callable[..., tuple[Tensor, State]]]
     many_steps: ClassVar[Callable[..., tuple[Tensor, State]]]
 
@@ -76,27 +78,31 @@ class SpikingNeuron(StepModule):
 
     @property
     def state(self) -> State | None:
-        """The state tensors, or None at rest. Assigning None resets the neuron."""
-        values = [getattr(self, name) for name in self.state_names]
-        tensors = [value for value in values if isinstance(value, Tensor)]
-        if not tensors:
-            return None
-        return tuple(v if isinstance(v, Tensor) else torch.full_like(tensors[0], v) for v in values)
+        """The state tensors, or None where there are none yet. Assigning None brings the neuron back to rest."""
+        values = tuple(getattr(self, name) for name in self.state_names)
+        return values if all(isinstance(value, Tensor) for value in values) else None
 
     @state.setter
     def state(self, state: State | None) -> None:
-        if state is None:
-            self.reset()
-        else:
-            for name, value in zip(self.state_names, state, strict=True):
-                setattr(self, name, value)
+        values = (self._rest(name) for name in self.state_names) if state is None else state
+        for name, value in zip(self.state_names, values, strict=True):
+            setattr(self, name, value)
 
     def reset(self) -> None:
         """Back to rest: v = 0 (v_reset with a hard reset), m = 0, and no `v_seq`."""
-        self.v: Tensor | float = 0.0 if self.v_reset is None else self.v_reset
-        if "m" in self.state_names:
-            self.m: Tensor | float = 0.0
+        self.state = None
         self.v_seq: Tensor | None = None
+
+    def _rest(self, name: str) -> float:
+        return self.v_reset if name == "v" and self.v_reset is not None else 0.0
+
+    def _start(self, x: Tensor) -> State | None:
+        """The state before the step's input `x`; one that was set as a number holds for every element of `x`."""
+        values = {name: getattr(self, name) for name in self.state_names}
+        if all(not isinstance(value, Tensor) and value == self._rest(name) for name, value in values.items()):
+            return None
+        dtype = compute_dtype(x.dtype)
+        return tuple(v if isinstance(v, Tensor) else torch.full_like(x, v, dtype=dtype) for v in values.values())
 
     def detach(self) -> None:
         """Cut the graph at the present state (truncated back-propagation through time)."""
@@ -107,20 +113,20 @@ class SpikingNeuron(StepModule):
         return self.multi_step_forward(x) if self.step_mode == "m" else self.single_step_forward(x)
 
     def single_step_forward(self, x: Tensor) -> Tensor:
-        spike, self.state = type(self).one_step(x, self.state, **self.dynamics())
+        spike, self.state = type(self).one_step(x, self._start(x), **self.dynamics())
         return spike
 
     def multi_step_forward(self, x_seq: Tensor) -> Tensor:
         if self.store_v_seq:
             return self._forward_storing_v(x_seq)
-        spike_seq, self.state = type(self).many_steps(x_seq, self.state, backend=self.backend, **self.dynamics())
+        start = self._start(functional.first_step(x_seq))
+        spike_seq, self.state = type(self).many_steps(x_seq, start, backend=self.backend, **self.dynamics())
         return spike_seq
 
     def _forward_storing_v(self, x_seq: Tensor) -> Tensor:
         if self.backend not in ("auto", "torch"):
             raise InputError(f'store_v_seq=True needs backend "auto" or "torch", not {self.backend!r}')
-        functional.first_step(x_seq)
-        state = self.state
+        state = self._start(functional.first_step(x_seq))
         spikes, voltages = [], []
         for x in x_seq.unbind(0):
             spike, state = type(self).one_step(x, state, **self.dynamics())
@@ -136,10 +142,12 @@ class SpikingNeuron(StepModule):
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "SpikingNeuron":
         super()._apply(fn, recurse)
-        for name in (*self.state_names, "v_seq"):
+        for name in self.state_names:
             value = getattr(self, name)
             if isinstance(value, Tensor):
                 setattr(self, name, fn(value))
+        if self.v_seq is not None:
+            self.v_seq = torch.stack([fn(v) for v in self.v_seq])
         return self
 
     def __getstate__(self) -> dict[str, Any]:

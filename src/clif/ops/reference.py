@@ -131,5 +131,5 @@ def multi_step(neuron: str, x_seq: Tensor, state: State, **dynamics: Any) -> tup
 
 
 def stack_steps(steps: list[Tensor]) -> Tensor:
-    """T tensors [N, *] -> [T, N, *]. Unlike `torch.stack` it keeps a channels_last layout of the steps."""
+    """T tensors [N, *] -> [T, N, *], in the memory layout of the steps (channels_last stays channels_last)."""
     return torch.cat(steps).unflatten(0, (len(steps), len(steps[0])))

@@ -1,0 +1,41 @@
+"""One reset value for all layers, tried one by one: the conversion that the paper publishes."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from clif.deploy.convert import clif_to_lif
+from clif.models import SpikingNetwork
+from clif.train.evaluate import evaluate
+
+PAPER_RESETS: tuple[float | None, ...] = (None, 0.0, -0.02, -0.04, -0.06, -0.08, -0.1)
+
+
+@dataclass(frozen=True)
+class SweepRow:
+    """A reset value (None: soft reset) and the accuracies 0–1 of the LIF network with it."""
+
+    v_reset: float | None
+    top1: float
+    top5: float
+    samples: int
+
+
+def sweep(
+    net: SpikingNetwork,
+    loader: Iterable[tuple[Tensor, Tensor]],
+    v_resets: Sequence[float | None] = PAPER_RESETS,
+    quiet: bool = True,
+) -> list[SweepRow]:
+    """Evaluate `net` as LIF with each of the reset values on the loader's batches; `net` itself is left alone."""
+    rows = []
+    for v_reset in v_resets:
+        scores = evaluate(clif_to_lif(net, v_reset), loader, quiet=quiet)
+        rows.append(SweepRow(v_reset, scores.top1, scores.top5, scores.samples))
+    return rows
+
+
+def best_row(rows: Sequence[SweepRow]) -> SweepRow:
+    """The row of the highest top-1 accuracy; the first of several."""
+    return max(rows, key=lambda row: row.top1)

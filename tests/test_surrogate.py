@@ -1,0 +1,107 @@
+import dataclasses
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.testing import assert_close
+
+from clif import surrogate
+from clif.errors import InputError
+from clif.surrogate import ATan, Rectangle, Sigmoid, Surrogate, Triangle
+
+ALL = [Rectangle, Sigmoid, Triangle, ATan]
+
+# The smooth functions from 0 to 1 whose derivatives the surrogates are.
+PRIMITIVES = {
+    Sigmoid: lambda x, alpha: torch.sigmoid(alpha * x),
+    ATan: lambda x, alpha: torch.atan(math.pi / 2 * alpha * x) / math.pi + 0.5,
+    Triangle: lambda x, alpha: _integrated_triangle((alpha * x).clamp(-1, 1)),
+}
+
+
+def _integrated_triangle(y):
+    return y - y * y.abs() / 2 + 0.5
+
+
+def gradient(function, x):
+    x = x.clone().requires_grad_()
+    return torch.autograd.grad(function(x).sum(), x)[0]
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("kind", ALL)
+def test_spikes_are_the_heaviside_step_with_one_at_zero(kind, dtype):
+    x = torch.tensor([-3.0, -1e-3, -0.0, 0.0, 1e-3, 3.0], dtype=dtype)
+    spikes = kind()(x)
+    assert spikes.dtype == dtype
+    assert spikes.tolist() == [0, 0, 1, 1, 1, 1]
+
+
+@pytest.mark.parametrize("kind", PRIMITIVES)
+@given(
+    alpha=st.floats(0.1, 10),
+    x=st.lists(st.floats(-4, 4), min_size=1, max_size=20).map(lambda xs: torch.tensor(xs, dtype=torch.float64)),
+)
+def test_the_gradient_is_the_derivative_of_the_smooth_primitive(kind, alpha, x):
+    expected = gradient(lambda y: PRIMITIVES[kind](y, alpha), x)
+    assert_close(gradient(kind(alpha), x), expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("alpha", "expected"),
+    [(1.0, [0, 0, 1, 1, 1, 0]), (2.0, [0, 0.5, 0.5, 0.5, 0.5, 0.5]), (0.5, [0, 0, 0, 2, 0, 0])],
+)
+def test_the_rectangle_is_1_over_alpha_wide_alpha_and_closed(alpha, expected):
+    x = torch.tensor([-1.01, -0.51, -0.5, 0.0, 0.5, 1.0])
+    assert gradient(Rectangle(alpha), x).tolist() == expected
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_the_gradient_is_scaled_by_the_gradient_that_comes_in(kind):
+    x = torch.linspace(-0.4, 0.4, 7, dtype=torch.float64)
+    g = torch.randn(7, dtype=torch.float64)
+    assert_close(gradient(lambda y: kind()(y) * g, x), g * kind().derivative(x), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_surrogates_work_under_vmap_and_grad(kind):
+    x = torch.linspace(-0.7, 0.7, 6, dtype=torch.float64)
+    assert_close(torch.func.vmap(torch.func.grad(kind()))(x), kind().derivative(x), rtol=0, atol=0)
+
+
+def test_default_sharpness_is_the_papers():
+    assert [kind().alpha for kind in ALL] == [1.0, 4.0, 1.0, 2.0]
+
+
+@pytest.mark.parametrize("alpha", [0.0, -1.0, math.inf, math.nan])
+@pytest.mark.parametrize("kind", ALL)
+def test_a_sharpness_that_is_not_positive_and_finite_is_refused(kind, alpha):
+    with pytest.raises(InputError, match=f"{kind.__name__}: alpha must be a positive number"):
+        kind(alpha)
+
+
+def test_surrogates_are_immutable_values():
+    assert Sigmoid() == Sigmoid(4.0) != Sigmoid(2.0)
+    assert len({Sigmoid(), Sigmoid(4.0), ATan(4.0)}) == 2
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Sigmoid().alpha = 2.0
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("rectangle", Rectangle()), ("Sigmoid", Sigmoid()), ("TRIANGLE", Triangle()), ("atan", ATan())],
+)
+def test_surrogates_are_found_by_name_in_any_case(name, expected):
+    assert surrogate.get(name) == expected
+
+
+def test_an_unknown_name_is_refused_with_the_nearest():
+    with pytest.raises(InputError, match="unknown surrogate 'rectangel'; did you mean rectangle"):
+        surrogate.get("rectangel")
+
+
+def test_a_surrogate_must_define_its_derivative():
+    with pytest.raises(NotImplementedError, match=r"must define derivative\(x\)"):
+        gradient(Surrogate(), torch.zeros(1))
