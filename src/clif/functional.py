@@ -13,7 +13,6 @@ All of them raise `InputError` for integer inputs, a missing time axis, a state 
 
 import math
 
-import torch
 from torch import Tensor
 
 from clif.errors import InputError

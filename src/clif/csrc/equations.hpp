@@ -8,6 +8,14 @@ namespace clif {
 
 enum class Neuron { clif, lif, plif };
 
+// What of a neuron is known when its loops are compiled.
+template <Neuron neuron_, bool hard_reset_, bool detach_reset_ = false>
+struct Kind {
+    static constexpr Neuron neuron = neuron_;
+    static constexpr bool hard_reset = hard_reset_, detach_reset = detach_reset_;
+    static constexpr bool has_m = neuron_ == Neuron::clif, learns_leak = neuron_ == Neuron::plif;
+};
+
 template <class R>
 struct Constants {
     R leak;       // 1/tau
@@ -17,7 +25,7 @@ struct Constants {
     R subtract;   // what a soft reset takes from v
     R reset;      // what a hard reset sets v to
     R alpha;      // sharpness of the surrogate
-    bool hard_reset, detach_reset, decay_input;
+    bool decay_input;
 };
 
 // Values within a step that its derivatives need; a neuron without a complementary potential leaves the last three.
@@ -37,21 +45,21 @@ CLIF_INLINE R fires(R u, const Constants<R>& c) {
 }
 
 // One step forward: advances v and m in place.
-template <Neuron neuron, bool hard_reset, class R>
+template <class Kind, class Arithmetic, class R>
 CLIF_INLINE Step<R> advance(R x, R& v, R& m, const Constants<R>& c) {
     Step<R> step;
-    if constexpr (neuron == Neuron::plif) {
-        const R distance = hard_reset ? v - c.reset : v;
+    if constexpr (Kind::learns_leak) {
+        const R distance = Kind::hard_reset ? v - c.reset : v;
         step.u_leak = c.decay_input ? x - distance : -distance;
     }
-    step.u = hard_reset ? v - (v - c.reset) * c.leak + x * c.gain : v * c.keep + x * c.gain;
+    step.u = Kind::hard_reset ? v - (v - c.reset) * c.leak + x * c.gain : v * c.keep + x * c.gain;
     step.spike = fires(step.u, c);
-    v = hard_reset ? (1 - step.spike) * step.u + step.spike * c.reset : step.u - step.spike * c.subtract;
-    if constexpr (neuron == Neuron::clif) {
+    v = Kind::hard_reset ? (1 - step.spike) * step.u + step.spike * c.reset : step.u - step.spike * c.subtract;
+    if constexpr (Kind::has_m) {
         step.m_before = m;
-        step.p = sigmoid(step.u * c.leak);
+        step.p = sigmoid<Arithmetic>(step.u * c.leak);
         m = m * step.p + step.spike;
-        step.q = sigmoid(m);
+        step.q = sigmoid<Arithmetic>(m);
         v -= step.spike * step.q;
     }
     return step;
@@ -59,19 +67,19 @@ CLIF_INLINE Step<R> advance(R x, R& v, R& m, const Constants<R>& c) {
 
 // One step backward: from the gradients of the spike (ds) and of v and m after the step to those of v and m before it,
 // in place. Returns the gradient of u.
-template <Neuron neuron, class Surrogate, class R>
+template <class Kind, class Surrogate, class Arithmetic, class R>
 CLIF_INLINE R retreat(const Step<R>& step, R ds, R& dv, R& dm, const Constants<R>& c) {
     const R s = step.spike;
-    R v_spike = c.hard_reset ? c.reset - step.u : -c.subtract;  // dv/ds in the reset
-    if constexpr (neuron == Neuron::clif) {
+    R v_spike = Kind::hard_reset ? c.reset - step.u : -c.subtract;  // dv/ds in the reset
+    if constexpr (Kind::has_m) {
         v_spike -= step.q;
         dm -= dv * s * step.q * (1 - step.q);
         ds += dm;
     }
-    ds += c.detach_reset ? R(0) : dv * v_spike;
-    R du = c.hard_reset ? dv * (1 - s) : dv;
-    du += ds * Surrogate::derivative(step.u - c.threshold, c.alpha);
-    if constexpr (neuron == Neuron::clif) {
+    if constexpr (!Kind::detach_reset) ds += dv * v_spike;
+    R du = Kind::hard_reset ? dv * (1 - s) : dv;
+    du += ds * Surrogate::template derivative<Arithmetic>(step.u - c.threshold, c.alpha);
+    if constexpr (Kind::has_m) {
         du += dm * step.m_before * step.p * (1 - step.p) * c.leak;
         dm *= step.p;
     }
@@ -81,7 +89,7 @@ CLIF_INLINE R retreat(const Step<R>& step, R ds, R& dv, R& dm, const Constants<R
 
 // What replaces the derivative of the Heaviside step at x = u - v_threshold; see `clif.surrogate`.
 struct Rectangle {
-    template <class R>
+    template <class Arithmetic, class R>
     static CLIF_INLINE R derivative(R x, R alpha) {
         const R distance = x < 0 ? -x : x;
         return distance <= alpha / 2 ? 1 / alpha : R(0);
@@ -89,15 +97,15 @@ struct Rectangle {
 };
 
 struct Sigmoid {
-    template <class R>
+    template <class Arithmetic, class R>
     static CLIF_INLINE R derivative(R x, R alpha) {
-        const R s = sigmoid(alpha * x);
+        const R s = sigmoid<Arithmetic>(alpha * x);
         return alpha * s * (1 - s);
     }
 };
 
 struct Triangle {
-    template <class R>
+    template <class Arithmetic, class R>
     static CLIF_INLINE R derivative(R x, R alpha) {
         const R height = 1 - alpha * (x < 0 ? -x : x);
         return alpha * (height < 0 ? R(0) : height);
@@ -105,7 +113,7 @@ struct Triangle {
 };
 
 struct ATan {
-    template <class R>
+    template <class Arithmetic, class R>
     static CLIF_INLINE R derivative(R x, R alpha) {
         const R slope = static_cast<R>(1.57079632679489661923) * alpha * x;
         return alpha / 2 / (1 + slope * slope);

@@ -9,6 +9,8 @@
 #include <new>
 #include <system_error>
 #include <thread>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "rows.hpp"
@@ -19,13 +21,7 @@
 #define CLIF_EXPORT
 #endif
 
-using clif::Bfloat16;
-using clif::Compute;
-using clif::Constants;
-using clif::Isa;
-using clif::Neuron;
-using clif::Row;
-using clif::RowFunction;
+using namespace clif;
 
 extern "C" {
 
@@ -36,12 +32,12 @@ extern "C" {
 struct Problem {
     std::int64_t steps, size;
     std::int64_t x_stride, d_spike_stride, v_stride, m_stride;
-    const void *x, *v, *m;          // in: m for CLIF only
-    void *spike, *v_last, *m_last;  // forward, out
+    const void *x, *v, *m;                      // in: m for CLIF only
+    void *spike, *v_last, *m_last;              // forward, out
     const void *d_spike, *d_v_last, *d_m_last;  // backward, in: null stands for zero
-    void *dx, *dv, *dm, *d_leak;    // backward, out: dm for CLIF only, d_leak for PLIF only
+    void *dx, *dv, *dm, *d_leak;                // backward, out: dv and dm may be null; d_leak for PLIF only
     double leak, keep, threshold, subtract, reset, alpha;
-    std::int32_t neuron, dtype, surrogate;
+    std::int32_t neuron, dtype, surrogate;  // numbered as in the switches below
     std::int32_t decay_input, hard_reset, detach_reset;
     std::int32_t threads, isa;
 };
@@ -53,6 +49,128 @@ constexpr std::int64_t block_bytes = 8192;        // of one row of a state
 constexpr std::int64_t tape_bytes = 128 * 1024;   // of a block's tape, where T allows it
 constexpr std::int64_t shortest_block = 64;       // elements; a multiple of every vector length
 constexpr std::int64_t steps_per_thread = 16384;  // element-steps that are worth a thread
+
+Isa isa_of(const Problem& p) { return std::min(static_cast<Isa>(p.isa), best_isa()); }
+
+// The row functions for one problem.
+template <class R>
+struct Rows {
+    bool has_m, learns_leak;
+    std::int64_t planes;  // of the tape
+    RowFunction<Row<R>> forward, record, backward;
+};
+
+template <class Kind, class R>
+RowFunction<Row<R>> backward_row(const Problem& p) {
+    switch (p.surrogate) {
+        case 0: return compile_for<BackwardRow<Kind, Rectangle>, Row<R>>(isa_of(p));
+        case 1: return compile_for<BackwardRow<Kind, Sigmoid>, Row<R>>(isa_of(p));
+        case 2: return compile_for<BackwardRow<Kind, Triangle>, Row<R>>(isa_of(p));
+        default: return compile_for<BackwardRow<Kind, ATan>, Row<R>>(isa_of(p));
+    }
+}
+
+template <Neuron neuron, bool hard_reset, class R>
+Rows<R> rows_of_kind(const Problem& p) {
+    using Attached = Kind<neuron, hard_reset, false>;
+    using Detached = Kind<neuron, hard_reset, true>;
+    return {Attached::has_m,
+            Attached::learns_leak,
+            planes<Attached>,
+            compile_for<ForwardRow<Attached, false>, Row<R>>(isa_of(p)),
+            compile_for<ForwardRow<Attached, true>, Row<R>>(isa_of(p)),
+            p.detach_reset ? backward_row<Detached, R>(p) : backward_row<Attached, R>(p)};
+}
+
+template <Neuron neuron, class R>
+Rows<R> rows_of_neuron(const Problem& p) {
+    return p.hard_reset ? rows_of_kind<neuron, true, R>(p) : rows_of_kind<neuron, false, R>(p);
+}
+
+template <class R>
+Rows<R> rows_of(const Problem& p) {
+    switch (p.neuron) {
+        case 0: return rows_of_neuron<Neuron::clif, R>(p);
+        case 1: return rows_of_neuron<Neuron::lif, R>(p);
+        default: return rows_of_neuron<Neuron::plif, R>(p);
+    }
+}
+
+// A sequence in memory, row by row in the type of computation. Where that is the type in memory too, rows are used in
+// place and the buffer stays untouched.
+template <class S>
+class Sequence {
+    using R = Compute<S>;
+    static constexpr bool converts = !std::is_same_v<S, R>;
+
+public:
+    Sequence(const void* data, std::int64_t stride, Isa isa)
+        : data_(static_cast<S*>(const_cast<void*>(data))), stride_(stride) {
+        if constexpr (converts) {
+            widen_ = compile_for<Widen, Conversion<S, R>>(isa);
+            narrow_ = compile_for<Narrow, Conversion<R, S>>(isa);
+        }
+    }
+
+    // Elements [first, first + n) of step t; zeros where there is no sequence.
+    const R* read(std::int64_t t, std::int64_t first, std::int64_t n, R* buffer) const {
+        if (data_ == nullptr) return std::fill_n(buffer, n, R(0)) - n;
+        if constexpr (!converts) return at(t, first);
+        else widen_({n, at(t, first), buffer});
+        return buffer;
+    }
+
+    // Where to write these elements: the caller fills the row and then calls `written`.
+    R* row(std::int64_t t, std::int64_t first, R* buffer) const {
+        if constexpr (converts) return buffer;
+        else return at(t, first);
+    }
+
+    void written(std::int64_t t, std::int64_t first, std::int64_t n, const R* buffer) const {
+        if constexpr (converts) narrow_({n, buffer, at(t, first)});
+    }
+
+private:
+    S* at(std::int64_t t, std::int64_t first) const { return data_ + t * stride_ + first; }
+
+    S* data_;
+    std::int64_t stride_;
+    RowFunction<Conversion<S, R>> widen_ = nullptr;
+    RowFunction<Conversion<R, S>> narrow_ = nullptr;
+};
+
+template <class R>
+Constants<R> constants_of(const Problem& p) {
+    Constants<R> c;
+    c.leak = static_cast<R>(p.leak);
+    c.keep = static_cast<R>(p.keep);
+    c.gain = p.decay_input ? c.leak : R(1);
+    c.threshold = static_cast<R>(p.threshold);
+    c.subtract = static_cast<R>(p.subtract);
+    c.reset = static_cast<R>(p.reset);
+    c.alpha = static_cast<R>(p.alpha);
+    c.decay_input = p.decay_input;
+    return c;
+}
+
+// A block's part of a state, or its single value repeated, or zeros where there is none.
+template <class R>
+void copy_state(const void* state, std::int64_t stride, std::int64_t first, std::int64_t n, R* to) {
+    const R* from = static_cast<const R*>(state);
+    if (from == nullptr) {
+        std::fill_n(to, n, R(0));
+    } else if (stride == 0) {
+        std::fill_n(to, n, *from);
+    } else {
+        std::copy_n(from + first, n, to);
+    }
+}
+
+// At most `limit` elements, fewer where the threads would otherwise have too little to share.
+std::int64_t block_size(const Problem& p, std::int64_t limit) {
+    const std::int64_t share = p.size / (4 * std::max(p.threads, 1));
+    return std::max(std::min(limit, share), shortest_block) / shortest_block * shortest_block;
+}
 
 // Runs job(scratch, first, count) over blocks of [0, size), shared out among threads, each with its own scratch.
 // Threads live for this call only, so a fork between calls finds none; where the system grants none, the others do
@@ -79,155 +197,90 @@ void over_blocks(const Problem& p, std::int64_t block, std::int64_t scratch_size
     for (auto& thread : others) thread.join();
 }
 
-// At most `limit` elements, fewer where the threads would otherwise have too little to share.
-std::int64_t block_size(const Problem& p, std::int64_t limit) {
-    const std::int64_t share = p.size / (4 * std::max(p.threads, 1));
-    return std::max(std::min(limit, share), shortest_block) / shortest_block * shortest_block;
-}
-
-template <class R>
-Constants<R> constants(const Problem& p) {
-    Constants<R> c;
-    c.leak = static_cast<R>(p.leak);
-    c.keep = static_cast<R>(p.keep);
-    c.gain = p.decay_input ? c.leak : R(1);
-    c.threshold = static_cast<R>(p.threshold);
-    c.subtract = static_cast<R>(p.subtract);
-    c.reset = static_cast<R>(p.reset);
-    c.alpha = static_cast<R>(p.alpha);
-    c.hard_reset = p.hard_reset;
-    c.detach_reset = p.detach_reset;
-    c.decay_input = p.decay_input;
-    return c;
-}
-
-Isa chosen_isa(const Problem& p) { return std::min(static_cast<Isa>(p.isa), clif::best_isa()); }
-
-template <Neuron neuron, bool to_tape, class S>
-RowFunction<S> forward_row(const Problem& p) {
-    const Isa isa = chosen_isa(p);
-    return p.hard_reset ? clif::compile_for<clif::ForwardRow<neuron, true, to_tape, S>, S>(isa)
-                        : clif::compile_for<clif::ForwardRow<neuron, false, to_tape, S>, S>(isa);
-}
-
-template <Neuron neuron, class Surrogate, class S>
-RowFunction<S> backward_row_of(const Problem& p) {
-    const Isa isa = chosen_isa(p);
-    return p.d_spike ? clif::compile_for<clif::BackwardRow<neuron, Surrogate, true, S>, S>(isa)
-                     : clif::compile_for<clif::BackwardRow<neuron, Surrogate, false, S>, S>(isa);
-}
-
-template <Neuron neuron, class S>
-RowFunction<S> backward_row(const Problem& p) {
-    switch (p.surrogate) {
-        case 0: return backward_row_of<neuron, clif::Rectangle, S>(p);
-        case 1: return backward_row_of<neuron, clif::Sigmoid, S>(p);
-        case 2: return backward_row_of<neuron, clif::Triangle, S>(p);
-        default: return backward_row_of<neuron, clif::ATan, S>(p);
-    }
-}
-
-template <class R>
-void copy_state(const void* state, std::int64_t stride, std::int64_t first, std::int64_t n, R* to) {
-    const R* from = static_cast<const R*>(state);
-    if (from == nullptr) {
-        std::fill_n(to, n, R(0));
-    } else if (stride == 0) {
-        std::fill_n(to, n, *from);
-    } else {
-        std::copy_n(from + first, n, to);
-    }
-}
-
-template <Neuron neuron, class S>
+template <class S>
 void forward(const Problem& p) {
     using R = Compute<S>;
-    const Constants<R> c = constants<R>(p);
-    const RowFunction<S> advance_row = forward_row<neuron, false, S>(p);
+    const Constants<R> constants = constants_of<R>(p);
+    const Rows<R> rows = rows_of<R>(p);
+    const Sequence<S> x(p.x, p.x_stride, isa_of(p)), spike(p.spike, p.size, isa_of(p));
     const std::int64_t block = block_size(p, block_bytes / sizeof(R));
-    over_blocks<R>(p, block, 0, [&](R*, std::int64_t first, std::int64_t n) {
-            Row<S> row{};
-            row.size = n;
-            row.constants = &c;
-            row.v = static_cast<R*>(p.v_last) + first;
-            copy_state(p.v, p.v_stride, first, n, row.v);
-            if constexpr (neuron == Neuron::clif) {
-                row.m = static_cast<R*>(p.m_last) + first;
-                copy_state(p.m, p.m_stride, first, n, row.m);
-            }
-            for (std::int64_t t = 0; t < p.steps; ++t) {
-                row.x = static_cast<const S*>(p.x) + t * p.x_stride + first;
-                row.spike = static_cast<S*>(p.spike) + t * p.size + first;
-                advance_row(row);
-            }
+    over_blocks<R>(p, block, 2 * block, [&](R* scratch, std::int64_t first, std::int64_t n) {
+        R* const x_buffer = scratch;
+        R* const spike_buffer = scratch + block;
+        Row<R> row{};
+        row.size = n;
+        row.constants = &constants;
+        row.v = static_cast<R*>(p.v_last) + first;
+        copy_state(p.v, p.v_stride, first, n, row.v);
+        if (rows.has_m) {
+            row.m = static_cast<R*>(p.m_last) + first;
+            copy_state(p.m, p.m_stride, first, n, row.m);
+        }
+        for (std::int64_t t = 0; t < p.steps; ++t) {
+            row.x = x.read(t, first, n, x_buffer);
+            row.spike = spike.row(t, first, spike_buffer);
+            rows.forward(row);
+            spike.written(t, first, n, spike_buffer);
+        }
     });
-}
-
-template <Neuron neuron, class S>
-void backward(const Problem& p) {
-    using R = Compute<S>;
-    const Constants<R> c = constants<R>(p);
-    const RowFunction<S> record_row = forward_row<neuron, true, S>(p);
-    const RowFunction<S> retreat_row = backward_row<neuron, S>(p);
-    const std::int64_t tape_per_element = clif::planes(neuron) * p.steps * static_cast<std::int64_t>(sizeof(R));
-    const std::int64_t block = block_size(p, std::min<std::int64_t>(block_bytes / sizeof(R), tape_bytes / tape_per_element));
-    const std::int64_t scratch_size = block * (2 + clif::planes(neuron) * p.steps);
-    over_blocks<R>(p, block, scratch_size, [&](R* state, std::int64_t first, std::int64_t n) {
-            R* const tape = state + 2 * block;
-            Row<S> row{};
-            row.size = n;
-            row.constants = &c;
-            row.v = state;
-            copy_state(p.v, p.v_stride, first, n, row.v);
-            if constexpr (neuron == Neuron::clif) {
-                row.m = state + block;
-                copy_state(p.m, p.m_stride, first, n, row.m);
-            }
-            for (std::int64_t t = 0; t < p.steps; ++t) {
-                row.x = static_cast<const S*>(p.x) + t * p.x_stride + first;
-                row.tape = tape + t * clif::planes(neuron) * n;
-                record_row(row);
-            }
-            row.dv = static_cast<R*>(p.dv) + first;
-            copy_state(p.d_v_last, 1, first, n, row.dv);
-            if constexpr (neuron == Neuron::clif) {
-                row.dm = static_cast<R*>(p.dm) + first;
-                copy_state(p.d_m_last, 1, first, n, row.dm);
-            }
-            if constexpr (neuron == Neuron::plif) {
-                row.d_leak = static_cast<R*>(p.d_leak) + first;
-                std::fill_n(row.d_leak, n, R(0));
-            }
-            for (std::int64_t t = p.steps - 1; t >= 0; --t) {
-                row.tape = tape + t * clif::planes(neuron) * n;
-                row.d_spike = p.d_spike ? static_cast<const S*>(p.d_spike) + t * p.d_spike_stride + first : nullptr;
-                row.dx = static_cast<S*>(p.dx) + t * p.size + first;
-                retreat_row(row);
-            }
-    });
-}
-
-template <Neuron neuron, class S>
-void run(const Problem& p, bool is_backward) {
-    is_backward ? backward<neuron, S>(p) : forward<neuron, S>(p);
 }
 
 template <class S>
-void for_neuron(const Problem& p, bool is_backward) {
-    switch (p.neuron) {
-        case 0: return run<Neuron::clif, S>(p, is_backward);
-        case 1: return run<Neuron::lif, S>(p, is_backward);
-        default: return run<Neuron::plif, S>(p, is_backward);
-    }
+void backward(const Problem& p) {
+    using R = Compute<S>;
+    const Constants<R> constants = constants_of<R>(p);
+    const Rows<R> rows = rows_of<R>(p);
+    const Sequence<S> x(p.x, p.x_stride, isa_of(p)), dx(p.dx, p.size, isa_of(p));
+    const Sequence<S> d_spike(p.d_spike, p.d_spike_stride, isa_of(p));
+    const std::int64_t tape_size = rows.planes * p.steps;  // per neuron
+    const std::int64_t block = block_size(p, std::min(block_bytes, tape_bytes / tape_size) / sizeof(R));
+    over_blocks<R>(p, block, block * (6 + tape_size), [&](R* scratch, std::int64_t first, std::int64_t n) {
+        const auto take = [&](std::int64_t planes) { return std::exchange(scratch, scratch + planes * block); };
+        R* const in_buffer = take(1);
+        R* const out_buffer = take(1);
+        Row<R> row{};
+        row.size = n;
+        row.constants = &constants;
+        row.v = take(1);
+        row.m = take(1);
+        copy_state(p.v, p.v_stride, first, n, row.v);
+        if (rows.has_m) copy_state(p.m, p.m_stride, first, n, row.m);
+        row.dv = p.dv ? static_cast<R*>(p.dv) + first : take(1);
+        row.dm = p.dm ? static_cast<R*>(p.dm) + first : take(1);
+        copy_state(p.d_v_last, 1, first, n, row.dv);
+        if (rows.has_m) copy_state(p.d_m_last, 1, first, n, row.dm);
+        if (rows.learns_leak) {
+            row.d_leak = static_cast<R*>(p.d_leak) + first;
+            std::fill_n(row.d_leak, n, R(0));
+        }
+        R* const tape = take(tape_size);
+        for (std::int64_t t = 0; t < p.steps; ++t) {
+            row.x = x.read(t, first, n, in_buffer);
+            row.tape = tape + t * rows.planes * n;
+            rows.record(row);
+        }
+        for (std::int64_t t = p.steps - 1; t >= 0; --t) {
+            row.d_spike = d_spike.read(t, first, n, in_buffer);
+            row.tape = tape + t * rows.planes * n;
+            row.dx = dx.row(t, first, out_buffer);
+            rows.backward(row);
+            dx.written(t, first, n, out_buffer);
+        }
+    });
+}
+
+template <class S>
+void run_dtype(const Problem& p, bool is_backward) {
+    is_backward ? backward<S>(p) : forward<S>(p);
 }
 
 // 0, or 1 where there is no memory for the scratch.
-int for_dtype(const Problem& p, bool is_backward) {
+int run(const Problem& p, bool is_backward) {
     try {
         switch (p.dtype) {
-            case 0: for_neuron<float>(p, is_backward); break;
-            case 1: for_neuron<Bfloat16>(p, is_backward); break;
-            default: for_neuron<double>(p, is_backward);
+            case 0: run_dtype<float>(p, is_backward); break;
+            case 1: run_dtype<Bfloat16>(p, is_backward); break;
+            default: run_dtype<double>(p, is_backward);
         }
     } catch (const std::bad_alloc&) {
         return 1;
@@ -239,10 +292,10 @@ int for_dtype(const Problem& p, bool is_backward) {
 
 extern "C" {
 
-CLIF_EXPORT int clif_forward(const Problem* problem) { return for_dtype(*problem, false); }
+CLIF_EXPORT int clif_forward(const Problem* problem) { return run(*problem, false); }
 
-CLIF_EXPORT int clif_backward(const Problem* problem) { return for_dtype(*problem, true); }
+CLIF_EXPORT int clif_backward(const Problem* problem) { return run(*problem, true); }
 
 // The best instruction set of this machine: 0 baseline, 1 AVX2, 2 AVX-512.
-CLIF_EXPORT int clif_isa() { return static_cast<int>(clif::best_isa()); }
+CLIF_EXPORT int clif_isa() { return static_cast<int>(best_isa()); }
 }

@@ -1,13 +1,15 @@
 // Numbers as the kernels see them: storage types, and a sigmoid that the compiler can vectorise.
 //
 // A storage type S (float, double, Bfloat16) is what lies in memory; Compute<S> is what it is computed in. Everything
-// here is branch-free arithmetic that means the same on every instruction set, so that spikes do too (the build
-// switches the fusing of multiply and add off). NaN stays NaN; infinities give the limits.
+// here is branch-free arithmetic. The build forbids the compiler to fuse multiplications and additions by itself.
+// NaN stays NaN; infinities give the limits.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
+#include <utility>
 
 #if defined(__GNUC__)
 #define CLIF_INLINE inline __attribute__((always_inline))
@@ -32,30 +34,28 @@ CLIF_INLINE To bit_cast(From from) {
     return to;
 }
 
-CLIF_INLINE float load(float x) { return x; }
-CLIF_INLINE double load(double x) { return x; }
-CLIF_INLINE float load(Bfloat16 x) { return bit_cast<float>(static_cast<std::uint32_t>(x.bits) << 16); }
+CLIF_INLINE float widen(Bfloat16 x) { return bit_cast<float>(static_cast<std::uint32_t>(x.bits) << 16); }
 
-template <class S>
-CLIF_INLINE S store(Compute<S> x) {
-    if constexpr (std::is_same_v<S, Bfloat16>) {
-        const auto bits = bit_cast<std::uint32_t>(x);
-        const std::uint32_t to_nearest_even = bits + 0x7FFF + ((bits >> 16) & 1);
-        return {static_cast<std::uint16_t>(x == x ? to_nearest_even >> 16 : 0x7FC0)};
-    } else {
-        return x;
-    }
+// To the nearest, ties to even.
+CLIF_INLINE Bfloat16 narrow(float x) {
+    const auto bits = bit_cast<std::uint32_t>(x);
+    const std::uint32_t rounded = bits + 0x7FFF + ((bits >> 16) & 1);
+    return {static_cast<std::uint16_t>(x == x ? rounded >> 16 : 0x7FC0)};
 }
 
-// A spike as stored: 0 or 1 needs no rounding.
-template <class S>
-CLIF_INLINE S store_spike(Compute<S> s) {
-    if constexpr (std::is_same_v<S, Bfloat16>) {
-        return {static_cast<std::uint16_t>(bit_cast<std::uint32_t>(s) >> 16)};
-    } else {
-        return s;
+// The ways to compute a * b + c, in the exponential only: everywhere else both are rounded, as PyTorch rounds them, so
+// that spikes do not depend on the instruction set.
+struct Separate {
+    template <class R>
+    static CLIF_INLINE R multiply_add(R a, R b, R c) {
+        return a * b + c;
     }
-}
+};
+
+struct Fused {
+    static CLIF_INLINE float multiply_add(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
+    static CLIF_INLINE double multiply_add(double a, double b, double c) { return __builtin_fma(a, b, c); }
+};
 
 // What 2^y needs: the range of y between underflow and infinity, the magic number whose addition rounds to an integer
 // (1.5 times 2 to the number of mantissa bits), and the minimax polynomial of 2^f on |f| <= 1/2.
@@ -85,23 +85,32 @@ struct Exp2<double> {
         5.55041086648216270e-2,  2.40226506959101596e-1, 6.93147180559945309e-1, 1.0};  // relative error 3e-18
 };
 
-template <class R>
+// Horner's scheme for Exp2<R>::polynomial, as straight code: a loop here would keep the loops over rows from being
+// vectorised.
+template <class Arithmetic, class R, std::size_t... i>
+CLIF_INLINE R polynomial(R f, std::index_sequence<i...>) {
+    R sum = Exp2<R>::polynomial[0];
+    ((sum = Arithmetic::multiply_add(sum, f, Exp2<R>::polynomial[i + 1])), ...);
+    return sum;
+}
+
+template <class Arithmetic, class R>
 CLIF_INLINE R exp2(R y) {
     using E = Exp2<R>;
     y = y < E::lowest ? E::lowest : y;
     y = y > E::highest ? E::highest : y;
     const R shifted = y + E::rounder;
     const R fraction = y - (shifted - E::rounder);
-    R power = E::polynomial[0];
-    for (std::size_t i = 1; i < sizeof(E::polynomial) / sizeof(R); ++i) power = power * fraction + E::polynomial[i];
+    constexpr std::size_t degree = sizeof(E::polynomial) / sizeof(R) - 1;
+    const R power = polynomial<Arithmetic>(fraction, std::make_index_sequence<degree>());
     const auto integer = bit_cast<typename E::Bits>(shifted);
     return power * bit_cast<R>((integer << E::mantissa_bits) + E::one);
 }
 
-template <class R>
+template <class Arithmetic, class R>
 CLIF_INLINE R sigmoid(R x) {
     constexpr R log2_e = static_cast<R>(1.44269504088896340736);
-    return 1 / (1 + exp2(x * -log2_e));
+    return 1 / (1 + exp2<Arithmetic>(x * -log2_e));
 }
 
 }  // namespace clif

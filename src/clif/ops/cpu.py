@@ -96,12 +96,13 @@ def _problem(inputs: Inputs, dynamics: Dynamics) -> Problem:
 
 
 def _pointer(tensor: Tensor | None) -> int | None:
-    return None if tensor is None else tensor.data_ptr()
+    """The address of a tensor's elements; None, the null pointer, where there are none."""
+    return None if tensor is None or tensor.numel() == 0 else tensor.data_ptr()
 
 
 def _forward(inputs: Inputs, dynamics: Dynamics, outputs: Outputs) -> None:
     problem = _problem(inputs, dynamics)
-    problem.spike, problem.v_last, problem.m_last = (out.data_ptr() for out in outputs)
+    problem.spike, problem.v_last, problem.m_last = map(_pointer, outputs)
     _call("clif_forward", problem)
 
 
@@ -109,7 +110,7 @@ def _backward(inputs: Inputs, dynamics: Dynamics, incoming: OutputGradients, gra
     problem = _problem(inputs, dynamics)
     problem.d_spike, problem.d_v_last, problem.d_m_last = map(_pointer, incoming)
     problem.d_spike_stride = 0 if incoming.spike_seq is None else incoming.spike_seq.stride(0)
-    problem.dx, problem.dv, problem.dm, problem.d_leak = (grad.data_ptr() for grad in gradients)
+    problem.dx, problem.dv, problem.dm, problem.d_leak = map(_pointer, gradients)
     _call("clif_backward", problem)
 
 

@@ -49,7 +49,9 @@ BACKENDS: dict[str, Backend] = {
 def backends() -> dict[str, Availability]:
     """Every backend by name, whether it can run on this machine, and how or why not."""
     return {
-        name: Availability(True, backend.detail) if (reason := backend.unavailable()) is None else Availability(False, reason)
+        name: Availability(True, backend.detail)
+        if (reason := backend.unavailable()) is None
+        else Availability(False, reason)
         for name, backend in BACKENDS.items()
     }
 
@@ -67,7 +69,7 @@ def check_backend(backend: str) -> str:
 
 def choose(x_seq: Tensor, surrogate_function: SurrogateFunction) -> tuple[str, str]:
     """The backend that "auto" takes for this input, and why."""
-    reasons = []
+    reasons: list[str] = []
     for name, backend in BACKENDS.items():
         reason = backend.unavailable() or backend.refuses(x_seq, surrogate_function)
         if reason is None:

@@ -57,7 +57,10 @@ class Outputs(NamedTuple):
 
 
 class Gradients(NamedTuple):
-    """What a backward kernel fills: the gradient of each input. `m` is empty but for CLIF, `leak` [N, *] but for PLIF."""
+    """What a backward kernel fills: the gradient of each input; of a scalar `leak` neuron by neuron, [N, *].
+
+    `v` and `m` are empty where nobody asked for them, `m` but for CLIF, `leak` but for PLIF.
+    """
 
     x_seq: Tensor
     v: Tensor
@@ -83,7 +86,8 @@ _DYNAMICS = (
 _INPUTS = "Tensor x_seq, Tensor v, Tensor? m, Tensor? leak"
 _FORWARD_SCHEMA = f"({_INPUTS}, {_DYNAMICS}) -> (Tensor, Tensor, Tensor)"
 _BACKWARD_SCHEMA = (
-    f"({_INPUTS}, Tensor? d_spike_seq, Tensor? d_v, Tensor? d_m, {_DYNAMICS}) -> (Tensor, Tensor, Tensor, Tensor)"
+    f"({_INPUTS}, Tensor? d_spike_seq, Tensor? d_v, Tensor? d_m, bool for_state, {_DYNAMICS})"
+    " -> (Tensor, Tensor, Tensor, Tensor)"
 )
 
 
@@ -97,7 +101,7 @@ def create(name: str, forward_kernel: ForwardKernel, backward_kernel: BackwardKe
         return tuple(outputs)
 
     @torch.library.custom_op(f"clif::{name}_backward", mutates_args=(), schema=_BACKWARD_SCHEMA)
-    def backward(x_seq, v, m, leak, d_spike_seq, d_v, d_m, *dynamics):
+    def backward(x_seq, v, m, leak, d_spike_seq, d_v, d_m, for_state, *dynamics):
         inputs = _align_inputs(x_seq, v, m, leak)
         strides = step_strides(x_seq)
         incoming = OutputGradients(
@@ -105,7 +109,7 @@ def create(name: str, forward_kernel: ForwardKernel, backward_kernel: BackwardKe
             None if d_v is None else _align_step(d_v, strides),
             None if d_m is None else _align_step(d_m, strides),
         )
-        gradients = _empty_gradients(x_seq, m, leak)
+        gradients = _empty_gradients(x_seq, m, leak, for_state)
         backward_kernel(inputs, Dynamics(*dynamics), incoming, gradients)
         return tuple(gradients)
 
@@ -114,8 +118,8 @@ def create(name: str, forward_kernel: ForwardKernel, backward_kernel: BackwardKe
         return tuple(_empty_outputs(x_seq, m))
 
     @backward.register_fake
-    def _(x_seq, v, m, leak, *rest):
-        return tuple(_empty_gradients(x_seq, m, leak))
+    def _(x_seq, v, m, leak, d_spike_seq, d_v, d_m, for_state, *dynamics):
+        return tuple(_empty_gradients(x_seq, m, leak, for_state))
 
     def setup_context(ctx, inputs, output):
         x_seq, v, m, leak, *ctx.dynamics = inputs
@@ -125,10 +129,16 @@ def create(name: str, forward_kernel: ForwardKernel, backward_kernel: BackwardKe
     def differentiate(ctx, d_spike_seq, d_v, d_m):
         x_seq, v, m, leak = ctx.saved_tensors
         d_m = None if m is None else d_m
-        dx, dv, dm, d_leak = backward(x_seq, v, m, leak, d_spike_seq, d_v, d_m, *ctx.dynamics)
-        d_m_in = None if m is None else dm
-        d_leak_in = None if leak is None else d_leak.sum(dtype=torch.float64).to(leak.dtype)
-        return (dx, dv, d_m_in, d_leak_in, *(None for _ in ctx.dynamics))
+        for_state = any(ctx.needs_input_grad[1:3])
+        run = transformable_backward if _is_transformed() else backward
+        dx, dv, dm, d_leak = run(x_seq, v, m, leak, d_spike_seq, d_v, d_m, for_state, *ctx.dynamics)
+        return (
+            dx,
+            dv if for_state else None,
+            dm if for_state and m is not None else None,
+            None if leak is None else d_leak.sum(dtype=torch.float64).to(leak.dtype),
+            *(None for _ in ctx.dynamics),
+        )
 
     def refuse_second_derivative(ctx, *grads):
         raise InputError(
@@ -141,14 +151,35 @@ def create(name: str, forward_kernel: ForwardKernel, backward_kernel: BackwardKe
     forward.register_vmap(_vmap_rule(forward, time_axes=(0,)))
     backward.register_vmap(_vmap_rule(backward, time_axes=(0, 4)))
 
+    transformable_forward = _transformable(forward, setup_context, differentiate)
+    transformable_backward = _transformable(backward, lambda ctx, inputs, output: None, refuse_second_derivative)
+
     def multi_step(neuron: str, x_seq: Tensor, state: State, **dynamics: Any) -> tuple[Tensor, State]:
         """A whole sequence: x_seq [T, N, *], state of shapes [N, *] -> spikes [T, N, *], the last state."""
         v, *rest = state
         leak = torch.sigmoid(dynamics["w"].to(v.dtype)) if neuron == "PLIF" else None
-        spike_seq, *last = forward(x_seq, v, rest[0] if rest else None, leak, *_constants(neuron, **dynamics))
+        run = transformable_forward if _is_transformed() else forward
+        spike_seq, *last = run(x_seq, v, rest[0] if rest else None, leak, *_constants(neuron, **dynamics))
         return spike_seq, tuple(last[: len(state)])
 
     return multi_step
+
+
+def _transformable(operator: Callable[..., Any], setup: Callable[..., None], backward: Callable[..., Any]) -> Any:
+    """An operator and its gradient in the form that `torch.func.grad` takes; that of `torch.library` it refuses."""
+    members = {
+        "generate_vmap_rule": True,
+        "forward": staticmethod(lambda *inputs: operator(*inputs)),
+        "setup_context": staticmethod(setup),
+        "backward": staticmethod(backward),
+    }
+    function: Any = type("Transformable", (torch.autograd.Function,), members)
+    return function.apply
+
+
+def _is_transformed() -> bool:
+    """Whether this runs inside `torch.func.vmap`, `grad` and the like, but not while `torch.compile` traces it."""
+    return not torch.compiler.is_compiling() and torch._C._are_functorch_transforms_active()
 
 
 def _constants(
@@ -198,11 +229,11 @@ def _empty_outputs(x_seq: Tensor, m: Tensor | None) -> Outputs:
     return Outputs(_empty_sequence(x_seq), _empty_state(x_seq), _empty_state(x_seq, m is not None))
 
 
-def _empty_gradients(x_seq: Tensor, m: Tensor | None, leak: Tensor | None) -> Gradients:
+def _empty_gradients(x_seq: Tensor, m: Tensor | None, leak: Tensor | None, for_state: bool) -> Gradients:
     return Gradients(
         _empty_sequence(x_seq),
-        _empty_state(x_seq),
-        _empty_state(x_seq, m is not None),
+        _empty_state(x_seq, for_state),
+        _empty_state(x_seq, for_state and m is not None),
         _empty_state(x_seq, leak is not None),
     )
 
@@ -257,12 +288,16 @@ def _vmap_rule(operator: Callable[..., Any], time_axes: tuple[int, ...]) -> Call
         if in_dims[leak_position] is not None:
             return _vmap_by_loop(operator, info, in_dims, args)
         batched = [
-            _to_front(arg, in_dim, info.batch_size, position in time_axes) if isinstance(arg, Tensor) and arg.dim() else arg
+            _to_front(arg, in_dim, info.batch_size, position in time_axes)
+            if isinstance(arg, Tensor) and arg.dim()
+            else arg
             for position, (arg, in_dim) in enumerate(zip(args, in_dims, strict=True))
         ]
         outputs = operator(*batched)
         sequence_first = (1, *(0 for _ in outputs[1:]))
-        dims = tuple(d if out.numel() or out.dim() > 1 else None for d, out in zip(sequence_first, outputs, strict=True))
+        dims = tuple(
+            d if out.numel() or out.dim() > 1 else None for d, out in zip(sequence_first, outputs, strict=True)
+        )
         return outputs, dims
 
     return rule
