@@ -120,6 +120,15 @@ public:
         return buffer;
     }
 
+    // Ask for a row that will be needed soon, where there is such a step.
+    void prefetch(std::int64_t t, std::int64_t steps, std::int64_t first, std::int64_t n) const {
+#if defined(__GNUC__)
+        if (data_ == nullptr || t < 0 || t >= steps) return;
+        constexpr std::int64_t line = 64 / sizeof(S);
+        for (std::int64_t i = 0; i < n; i += line) __builtin_prefetch(at(t, first) + i, 0, 2);
+#endif
+    }
+
     // Where to write these elements: the caller fills the row and then calls `written`.
     R* row(std::int64_t t, std::int64_t first, R* buffer) const {
         if constexpr (converts) return buffer;
@@ -217,6 +226,8 @@ void forward(const Problem& p) {
             copy_state(p.m, p.m_stride, first, n, row.m);
         }
         for (std::int64_t t = 0; t < p.steps; ++t) {
+            x.prefetch(t + 1, p.steps, first, n);
+            spike.prefetch(t + 1, p.steps, first, n);
             row.x = x.read(t, first, n, x_buffer);
             row.spike = spike.row(t, first, spike_buffer);
             rows.forward(row);
@@ -255,11 +266,14 @@ void backward(const Problem& p) {
         }
         R* const tape = take(tape_size);
         for (std::int64_t t = 0; t < p.steps; ++t) {
+            x.prefetch(t + 1, p.steps, first, n);
             row.x = x.read(t, first, n, in_buffer);
             row.tape = tape + t * rows.planes * n;
             rows.record(row);
         }
         for (std::int64_t t = p.steps - 1; t >= 0; --t) {
+            d_spike.prefetch(t - 1, p.steps, first, n);
+            dx.prefetch(t - 1, p.steps, first, n);
             row.d_spike = d_spike.read(t, first, n, in_buffer);
             row.tape = tape + t * rows.planes * n;
             row.dx = dx.row(t, first, out_buffer);

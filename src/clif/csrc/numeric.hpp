@@ -94,23 +94,25 @@ CLIF_INLINE R polynomial(R f, std::index_sequence<i...>) {
     return sum;
 }
 
+// 1 / (1 + 2^y). Where 2^y leaves its range the limit is put in last, off the longest chain of dependent operations.
 template <class Arithmetic, class R>
-CLIF_INLINE R exp2(R y) {
+CLIF_INLINE R logistic2(R y) {
     using E = Exp2<R>;
-    y = y < E::lowest ? E::lowest : y;
-    y = y > E::highest ? E::highest : y;
     const R shifted = y + E::rounder;
     const R fraction = y - (shifted - E::rounder);
     constexpr std::size_t degree = sizeof(E::polynomial) / sizeof(R) - 1;
     const R power = polynomial<Arithmetic>(fraction, std::make_index_sequence<degree>());
     const auto integer = bit_cast<typename E::Bits>(shifted);
-    return power * bit_cast<R>((integer << E::mantissa_bits) + E::one);
+    const R scale = bit_cast<R>((integer << E::mantissa_bits) + E::one);
+    const R result = 1 / (1 + power * scale);
+    const R below = y < E::lowest ? R(1) : result;
+    return y > E::highest ? R(0) : below;
 }
 
 template <class Arithmetic, class R>
 CLIF_INLINE R sigmoid(R x) {
     constexpr R log2_e = static_cast<R>(1.44269504088896340736);
-    return 1 / (1 + exp2<Arithmetic>(x * -log2_e));
+    return logistic2<Arithmetic>(x * -log2_e);
 }
 
 }  // namespace clif
