@@ -1,7 +1,7 @@
 """The neurons on the CPU: C++ kernels (`clif/csrc`) that the package's build compiles, called through ctypes.
 
 They compute float32 and bfloat16 in float32 and float64 in float64, on `torch.get_num_threads()` threads, with the
-instruction set of the machine at hand; results do not depend on threads or instruction set. The kernels know nothing
+instruction set of the machine at hand; results do not depend on the number of threads. The kernels know nothing
 of PyTorch but pointers, so one build serves every version of it.
 """
 
