@@ -13,7 +13,7 @@ from clif.surrogate import Rectangle, Surrogate
 
 Layout = Callable[[Tensor], Tensor]
 
-TOLERANCES = {torch.float64: 1e-10, torch.float32: 2e-4, torch.bfloat16: 2e-2}
+TOLERANCES = {torch.float64: 1e-10, torch.float32: 2e-4, torch.bfloat16: 2e-2, torch.float16: 4e-3}
 MARGIN = 1e-3  # neurons whose potential comes nearer to a jump than this are not compared in lower precision
 
 
@@ -109,7 +109,7 @@ class Case:
         return {name: t.detach().double() for name, t in results.items()}
 
 
-TOLERANCES = {torch.float64: 1e-10, torch.float32: 2e-4, torch.bfloat16: 2e-2}
+TOLERANCES = {torch.float64: 1e-10, torch.float32: 2e-4, torch.bfloat16: 2e-2, torch.float16: 4e-3}
 
 
 def assert_equals_reference(case: Case, backend: str, dtype: torch.dtype, layout: Layout | None = None) -> None:

@@ -70,6 +70,7 @@ def test_backends_say_what_they_are():
     available = clif.backends()
     assert available["torch"].available
     assert available["cpu"].available == (cpu.unavailable() is None)
+    assert list(available) == ["cpu", "triton", "torch"]
     assert all(entry.detail for entry in available.values())
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from clif.errors import InputError, unknown_name
-from clif.ops import cpu, reference
+from clif.ops import cpu, reference, triton
 from clif.ops.reference import State, SurrogateFunction
 
 MultiStep = Callable[..., tuple[Tensor, State]]
@@ -42,6 +42,7 @@ def _never(*_: Any) -> None:
 
 BACKENDS: dict[str, Backend] = {
     "cpu": Backend(cpu.multi_step, cpu.DESCRIPTION, cpu.unavailable, cpu.refuses),
+    "triton": Backend(triton.multi_step, triton.DESCRIPTION, triton.unavailable, triton.refuses),
     "torch": Backend(reference.multi_step, "plain PyTorch on any device, the reference", _never, _never),
 }
 
