@@ -24,7 +24,7 @@ setup(
                 "-fno-math-errno",  # these two keep the meaning of NaN and infinity and let loops be vectorised
                 "-fno-trapping-math",
             ],
-            extra_link_args=["-pthread"],
+            extra_link_args=["-pthread", "-ldl"],
         )
     ],
 )

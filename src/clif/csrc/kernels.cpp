@@ -15,6 +15,11 @@
 
 #include "rows.hpp"
 
+#if defined(__unix__) || defined(__APPLE__)
+#define CLIF_UNIX 1
+#include <dlfcn.h>
+#endif
+
 #if defined(__GNUC__)
 #define CLIF_EXPORT __attribute__((visibility("default")))
 #else
@@ -181,21 +186,29 @@ std::int64_t block_size(const Problem& p, std::int64_t limit) {
     return std::max(std::min(limit, share), shortest_block) / shortest_block * shortest_block;
 }
 
-// Runs job(scratch, first, count) over blocks of [0, size), shared out among threads, each with its own scratch.
-// Threads live for this call only, so a fork between calls finds none; where the system grants none, the others do
-// its work.
-template <class R, class Job>
-void over_blocks(const Problem& p, std::int64_t block, std::int64_t scratch_size, Job job) {
-    const std::int64_t blocks = (p.size + block - 1) / block;
-    const std::int64_t useful = std::min(blocks, p.size * p.steps / steps_per_thread);
-    const std::int64_t workers = std::max<std::int64_t>(1, std::min<std::int64_t>(p.threads, useful));
-    std::vector<R> scratch(workers * scratch_size);
-    std::atomic<std::int64_t> next{0};
-    const auto work = [&](std::int64_t worker) {
-        R* own = scratch.data() + worker * scratch_size;
-        for (std::int64_t i; (i = next.fetch_add(1)) < blocks;)
-            job(own, i * block, std::min(block, p.size - i * block));
-    };
+// Calls work(worker) on up to `workers` threads, with another number in [0, workers) on each.
+//
+// PyTorch's OpenMP threads stay busy waiting for a while after each of its operations, and threads of our own would
+// have to share the processors with them. So we take the threads of the OpenMP runtime that PyTorch has loaded, through
+// its entry point, and start our own only where there is none. Where the system grants fewer, they do all the work.
+template <class Work>
+void on_threads(std::int64_t workers, const Work& work) {
+    if (workers == 1) return work(0);
+#ifdef CLIF_UNIX
+    using Region = void (*)(void (*)(void*), void*, unsigned threads, unsigned flags);
+    static const auto openmp = reinterpret_cast<Region>(dlsym(RTLD_DEFAULT, "GOMP_parallel"));
+    if (openmp != nullptr) {
+        struct Team {
+            const Work& work;
+            std::atomic<std::int64_t> joined{0};
+        } team{work};
+        const auto join = [](void* data) {
+            auto& team = *static_cast<Team*>(data);
+            team.work(team.joined.fetch_add(1));
+        };
+        return openmp(join, &team, static_cast<unsigned>(workers), 0);
+    }
+#endif
     std::vector<std::thread> others;
     others.reserve(workers - 1);
     try {
@@ -204,6 +217,21 @@ void over_blocks(const Problem& p, std::int64_t block, std::int64_t scratch_size
     }
     work(0);
     for (auto& thread : others) thread.join();
+}
+
+// Runs job(scratch, first, count) over blocks of [0, size), shared out among threads, each with its own scratch.
+template <class R, class Job>
+void over_blocks(const Problem& p, std::int64_t block, std::int64_t scratch_size, Job job) {
+    const std::int64_t blocks = (p.size + block - 1) / block;
+    const std::int64_t useful = std::min(blocks, p.size * p.steps / steps_per_thread);
+    const std::int64_t workers = std::max<std::int64_t>(1, std::min<std::int64_t>(p.threads, useful));
+    std::vector<R> scratch(workers * scratch_size);
+    std::atomic<std::int64_t> next{0};
+    on_threads(workers, [&](std::int64_t worker) {
+        R* own = scratch.data() + worker * scratch_size;
+        for (std::int64_t i; (i = next.fetch_add(1)) < blocks;)
+            job(own, i * block, std::min(block, p.size - i * block));
+    });
 }
 
 template <class S>
