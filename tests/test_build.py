@@ -53,7 +53,7 @@ def run(wheel: zipfile.ZipFile, folder: Path) -> list[str]:
 
 def test_machine_without_a_compiler(tmp_path):
     wheel = build_wheel(tmp_path, CC="/bin/false", CXX="/bin/false")
-    assert not any("_kernels" in name for name in wheel.namelist())
+    assert not any(name.startswith("clif/_kernels") for name in wheel.namelist())
     assert run(wheel, tmp_path / "installed") == ["False", "1"]
 
 

@@ -1,6 +1,7 @@
 """The Triton kernels against the reference, through Triton's interpreter in a process of its own."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -31,7 +32,7 @@ def test_with_the_interpreter():
     environment = {**os.environ, "TRITON_INTERPRET": "1"}
     result = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout[-4000:]
-    assert "skipped" not in result.stdout.splitlines()[-1].replace("1 skipped", "")
+    assert int(re.findall(r"(\d+) passed", result.stdout)[-1]) > 10
 
 
 @pytest.mark.skipif(triton.unavailable() is None, reason="triton can run here")
