@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from clif.neurons import reset_net as reset_net
     from clif.neurons import set_backend as set_backend
     from clif.neurons import set_step_mode as set_step_mode
+    from clif.ops.dispatch import backends as backends
     from clif.train.checkpoint import load as load
 
 __version__ = "0.1.0"
@@ -29,6 +30,7 @@ _NAMES = {
     "CLIFNode": "neurons",
     "LIFNode": "neurons",
     "PLIFNode": "neurons",
+    "backends": "ops.dispatch",
     "detach_net": "neurons",
     "reset_net": "neurons",
     "set_backend": "neurons",

@@ -13,7 +13,6 @@ All of them raise `InputError` for integer inputs, a missing time axis, a state 
 
 import math
 
-import torch
 from torch import Tensor
 
 from clif.errors import InputError
@@ -220,7 +219,7 @@ def prepare_state(neuron: str, x: Tensor, state: State | None, v_reset: float | 
     dtype = reference.compute_dtype(x.dtype)
     if state is None:
         rest = {"v": 0.0 if v_reset is None else v_reset, "m": 0.0}
-        return tuple(torch.full_like(x, rest[name], dtype=dtype) for name in names)
+        return tuple(x.new_full((), rest[name], dtype=dtype).expand(x.shape) for name in names)
     if len(state) != len(names):
         raise InputError(f"the state of {neuron} is ({', '.join(names)}), got {len(state)} tensors")
     for name, s in zip(names, state, strict=True):

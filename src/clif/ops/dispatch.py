@@ -1,27 +1,102 @@
-"""Which backend computes a neuron. Asked for by name, a backend runs or raises; only "auto" chooses."""
+"""Which backend computes a neuron. Asked for by name, a backend runs or raises; only "auto" chooses, and says why."""
 
+import warnings
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
 
-from clif.errors import unknown_name
-from clif.ops import reference
-from clif.ops.reference import State
+from clif.errors import InputError, unknown_name
+from clif.ops import cpu, reference, triton
+from clif.ops.reference import State, SurrogateFunction
 
 MultiStep = Callable[..., tuple[Tensor, State]]
 
-BACKENDS: dict[str, MultiStep] = {"torch": reference.multi_step}
+
+class Availability(NamedTuple):
+    """Whether a backend can run on this machine, and in words how, or why not."""
+
+    available: bool
+    detail: str
+
+
+@dataclass(frozen=True)
+class Backend:
+    """A way to compute neurons.
+
+    `multi_step` has the signature of `reference.multi_step`. `unavailable()` says why the backend cannot run on this
+    machine, `refuses(x_seq, surrogate_function)` why it does not take an input; both None if it can.
+    """
+
+    multi_step: MultiStep
+    detail: str
+    unavailable: Callable[[], str | None]
+    refuses: Callable[[Tensor, SurrogateFunction], str | None]
+
+
+def _never(*_: Any) -> None:
+    return None
+
+
+BACKENDS: dict[str, Backend] = {
+    "cpu": Backend(cpu.multi_step, cpu.DESCRIPTION, cpu.unavailable, cpu.refuses),
+    "triton": Backend(triton.multi_step, triton.DESCRIPTION, triton.unavailable, triton.refuses),
+    "torch": Backend(reference.multi_step, "plain PyTorch on any device, the reference", _never, _never),
+}
+
+
+def backends() -> dict[str, Availability]:
+    """Every backend by name, whether it can run on this machine, and how or why not."""
+    return {
+        name: Availability(True, backend.detail)
+        if (reason := backend.unavailable()) is None
+        else Availability(False, reason)
+        for name, backend in BACKENDS.items()
+    }
 
 
 def check_backend(backend: str) -> str:
     """`backend` itself; raises `InputError` when it is neither "auto" nor one that can run here."""
-    if backend != "auto" and backend not in BACKENDS:
+    if backend == "auto":
+        return backend
+    if backend not in BACKENDS:
         raise unknown_name("backend", backend, ["auto", *BACKENDS])
+    if (reason := BACKENDS[backend].unavailable()) is not None:
+        raise InputError(f"backend {backend!r} cannot run here: {reason}")
     return backend
+
+
+def choose(x_seq: Tensor, surrogate_function: SurrogateFunction) -> tuple[str, str]:
+    """The backend that "auto" takes for this input, and why."""
+    reasons: list[str] = []
+    for name, backend in BACKENDS.items():
+        reason = backend.unavailable() or backend.refuses(x_seq, surrogate_function)
+        if reason is None:
+            return name, "; ".join(reasons) or "the fastest for this input"
+        reasons.append(f"not {name}: {reason}")
+    raise AssertionError("the reference takes every input")
 
 
 def multi_step(neuron: str, x_seq: Tensor, state: State, backend: str, **dynamics: Any) -> tuple[Tensor, State]:
     """Run `neuron` over x_seq [T, N, *] from `state` on a backend; returns the spikes [T, N, *] and the new state."""
-    name = "torch" if check_backend(backend) == "auto" else backend
-    return BACKENDS[name](neuron, x_seq, state, **dynamics)
+    surrogate_function = dynamics["surrogate_function"]
+    if check_backend(backend) == "auto":
+        backend, _ = choose(x_seq, surrogate_function)
+        if x_seq.device.type == "cpu" and not torch.compiler.is_compiling():
+            _warn_if_not_compiled()
+    elif (reason := BACKENDS[backend].refuses(x_seq, surrogate_function)) is not None:
+        raise InputError(f'backend {backend!r} cannot take this: {reason}; backend="auto" or "torch" can')
+    return BACKENDS[backend].multi_step(neuron, x_seq, state, **dynamics)
+
+
+_warned = False
+
+
+def _warn_if_not_compiled() -> None:
+    """Say once that neurons on the CPU are slow here, and the mend."""
+    global _warned
+    if not _warned and (reason := BACKENDS["cpu"].unavailable()) is not None:
+        _warned = True
+        warnings.warn(f'backend "auto" computes neurons in plain PyTorch: {reason}', RuntimeWarning, stacklevel=4)

@@ -1,0 +1,125 @@
+"""Neurons to compare between backends: one description, run through any of them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from clif import functional
+from clif.ops.reference import compute_dtype
+from clif.surrogate import Rectangle, Surrogate
+
+Layout = Callable[[Tensor], Tensor]
+
+TOLERANCES = {torch.float64: 1e-10, torch.float32: 2e-4, torch.bfloat16: 2e-2, torch.float16: 4e-3}
+MARGIN = 1e-3  # neurons whose potential comes nearer to a jump than this are not compared in lower precision
+
+
+@dataclass(frozen=True)
+class Case:
+    """A neuron with its constants and the seed of random inputs [T, *shape], initial states and gradients."""
+
+    neuron: str = "CLIF"
+    T: int = 5
+    shape: tuple[int, ...] = (3, 37)
+    tau: float = 2.0
+    decay_input: bool = False
+    v_threshold: float = 1.0
+    v_reset: float | None = None
+    v_subtract: float | None = None
+    surrogate: Surrogate = Rectangle()  # noqa: RUF009
+    detach_reset: bool = False
+    with_state: bool = True
+    seed: int = 0
+
+    @property
+    def state_names(self) -> tuple[str, ...]:
+        return functional.STATE_NAMES[self.neuron]
+
+    def inputs(self, dtype: torch.dtype) -> dict[str, Tensor]:
+        """Random inputs and incoming gradients, representable in `dtype`, as float64."""
+        r = torch.Generator().manual_seed(self.seed)
+
+        def normal(*shape: int) -> Tensor:
+            return torch.randn(shape, generator=r, dtype=torch.float64)
+
+        sequence, state = (self.T, *self.shape), self.shape
+        drawn = {"x": 0.3 + normal(*sequence), "d_spike": normal(*sequence), "v": normal(*state) / 2}
+        drawn |= {"m": normal(*state).abs(), "d_v": normal(*state), "d_m": normal(*state), "w": normal()}
+        exact = {"x": dtype, "d_spike": dtype}
+        return {name: t.to(exact.get(name, compute_dtype(dtype))).double() for name, t in drawn.items()}
+
+    def dynamics(self) -> dict[str, Any]:
+        constants = {
+            "decay_input": self.decay_input,
+            "v_threshold": self.v_threshold,
+            "v_reset": self.v_reset,
+            "surrogate_function": self.surrogate,
+            "detach_reset": self.detach_reset,
+        }
+        if self.neuron != "PLIF":
+            constants["tau"] = self.tau
+        if self.neuron == "LIF":
+            constants["v_subtract"] = self.v_subtract
+        return constants
+
+    def safe_neurons(self, dtype: torch.dtype) -> Tensor:
+        """Which neurons [*shape] stay away from every jump of their spikes and surrogate gradients."""
+        distances = []
+
+        def recording(x: Tensor) -> Tensor:
+            edge = self.surrogate.alpha / 2 if isinstance(self.surrogate, Rectangle) else 0.0
+            distances.append(torch.minimum(x.abs(), (x.abs() - edge).abs()))
+            return self.surrogate(x)
+
+        self._call(self.inputs(dtype), "torch", surrogate_function=recording)
+        return torch.stack(distances).amin(0) > MARGIN
+
+    def _call(self, tensors: dict[str, Tensor], backend: str, **changed: Any) -> tuple[Tensor, tuple[Tensor, ...]]:
+        state = tuple(tensors[name] for name in self.state_names) if self.with_state else None
+        w = {"w": tensors["w"]} if self.neuron == "PLIF" else {}
+        multi_step = getattr(functional, f"{self.neuron.lower()}_multi_step")
+        return multi_step(tensors["x"], state, **w, **{**self.dynamics(), **changed}, backend=backend)
+
+    def run(
+        self,
+        backend: str,
+        dtype: torch.dtype,
+        compared: Tensor,
+        layout: Layout | None = None,
+        rounded_to: torch.dtype | None = None,
+    ) -> dict[str, Tensor]:
+        """Outputs and all gradients, as float64. Incoming gradients are zero where not `compared` [*shape]."""
+        inputs = self.inputs(rounded_to or dtype)
+        inputs |= {name: inputs[name] * compared for name in ("d_spike", "d_v", "d_m")}
+        kinds = {"x": dtype, "d_spike": dtype}
+        tensors = {name: t.to(kinds.get(name, compute_dtype(dtype))) for name, t in inputs.items()}
+        if layout is not None:
+            tensors["x"] = layout(tensors["x"])
+        wanted = ["x", *(self.state_names if self.with_state else ()), *(["w"] if self.neuron == "PLIF" else [])]
+        for name in wanted:
+            tensors[name].requires_grad_()
+        spikes, state = self._call(tensors, backend)
+        incoming = [tensors["d_spike"], *(tensors[f"d_{name}"] for name in self.state_names)]
+        gradients = torch.autograd.grad([spikes, *state], [tensors[name] for name in wanted], incoming)
+        results = {"spike": spikes, **{f"{name}_last": s for name, s in zip(self.state_names, state, strict=True)}}
+        results |= {f"d{name}": g for name, g in zip(wanted, gradients, strict=True)}
+        return {name: t.detach().double() for name, t in results.items()}
+
+
+TOLERANCES = {torch.float64: 1e-10, torch.float32: 2e-4, torch.bfloat16: 2e-2, torch.float16: 4e-3}
+
+
+def assert_equals_reference(case: Case, backend: str, dtype: torch.dtype, layout: Layout | None = None) -> None:
+    """A backend in `dtype` against the reference in float64: the spikes exactly, everything else within rounding."""
+    compared = torch.ones(case.shape) if dtype == torch.float64 else case.safe_neurons(dtype)
+    expected = case.run("torch", torch.float64, compared, rounded_to=dtype)
+    actual = case.run(backend, dtype, compared, layout)
+    assert actual.keys() == expected.keys()
+    for name, value in expected.items():
+        per_neuron = name != "dw"
+        a, e = (torch.where(compared > 0, t, 0.0) if per_neuron else t for t in (actual[name], value))
+        tolerance = 0.0 if name == "spike" else TOLERANCES[dtype] * max(1.0, e.abs().max().item())
+        torch.testing.assert_close(a, e, rtol=0, atol=tolerance, msg=lambda text, name=name: f"{case}: {name}: {text}")

@@ -1,0 +1,213 @@
+"""The compiled kernels against the original's numbers and against the reference."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from cases import Case, assert_equals_reference
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from clif import functional, surrogate
+from clif.ops import cpu
+from clif.surrogate import ATan, Rectangle, Sigmoid, Triangle
+
+pytestmark = pytest.mark.skipif(cpu.unavailable() is not None, reason=cpu.DESCRIPTION)
+
+GOLDEN = Path(__file__).parents[1] / "data" / "golden"
+SURROGATES = (Rectangle(), Rectangle(0.7), Sigmoid(), Triangle(), Triangle(1.5), ATan())
+DTYPES = (torch.float64, torch.float32, torch.bfloat16)
+
+
+@pytest.fixture
+def poisoned():
+    """Memory that nobody wrote reads as NaN."""
+    torch.use_deterministic_algorithms(True)
+    yield
+    torch.use_deterministic_algorithms(False)
+
+
+def golden_cases() -> list[dict]:
+    return json.loads((GOLDEN / "neurons.json").read_text())
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 1e-5)])
+@pytest.mark.parametrize("case", golden_cases(), ids=lambda c: f"{c['index']}-{c['neuron']}-{c['surrogate']}")
+def test_original_numbers(case, dtype, tolerance):
+    with np.load(GOLDEN / "neurons.npz") as arrays:
+        prefix = f"{case['index']:02d}/"
+        golden = {key.removeprefix(prefix): arrays[key] for key in arrays.files if key.startswith(prefix)}
+    x = torch.tensor(golden["x"], dtype=dtype, requires_grad=True)
+    constants = {k: case[k] for k in ("decay_input", "v_threshold", "v_reset", "detach_reset")}
+    constants |= {"surrogate_function": surrogate.get(case["surrogate"]), "backend": "cpu"}
+    if case["neuron"] == "PLIF":
+        w = torch.tensor(golden["w"], dtype=dtype, requires_grad=True)
+        constants["w"] = w
+    else:
+        constants["tau"] = case["tau"]
+    spikes, state = getattr(functional, f"{case['neuron'].lower()}_multi_step")(x, None, **constants)
+    spikes.backward(torch.tensor(golden["grad_spike"], dtype=dtype))
+    actual = {"grad_x": x.grad, **dict(zip(("v_last", "m_last"), state, strict=False))}
+    if case["neuron"] == "PLIF":
+        actual["grad_w"] = w.grad
+    np.testing.assert_array_equal(spikes.detach().numpy(), golden["spike"])
+    for name, value in actual.items():
+        np.testing.assert_allclose(value.detach().numpy(), golden[name], rtol=tolerance, atol=tolerance, err_msg=name)
+
+
+@st.composite
+def cases(draw) -> Case:
+    neuron = draw(st.sampled_from(["CLIF", "LIF", "PLIF"]))
+    v_reset = draw(st.sampled_from([None, 0.0, -0.25]))
+    soft_lif = neuron == "LIF" and v_reset is None
+    return Case(
+        neuron=neuron,
+        T=draw(st.integers(1, 9)),
+        shape=draw(st.sampled_from([(1,), (3,), (2, 17), (1, 64), (5, 129), (2, 3, 5, 7)])),
+        tau=draw(st.sampled_from([1.25, 2.0, 3.7])),
+        decay_input=draw(st.booleans()),
+        v_threshold=draw(st.sampled_from([1.0, 0.6])),
+        v_reset=v_reset,
+        v_subtract=draw(st.sampled_from([None, 0.5])) if soft_lif else None,
+        surrogate=draw(st.sampled_from(SURROGATES)),
+        detach_reset=draw(st.booleans()),
+        with_state=draw(st.booleans()),
+        seed=draw(st.integers(0, 2**16)),
+    )
+
+
+@given(case=cases(), dtype=st.sampled_from(DTYPES))
+@settings(max_examples=300, deadline=None, derandomize=True)
+def test_equals_reference(case, dtype):
+    assert_equals_reference(case, "cpu", dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("neuron", ["CLIF", "LIF", "PLIF"])
+@pytest.mark.usefixtures("poisoned")
+@pytest.mark.parametrize("size", [1, 63, 64, 65, 2047, 2049, 40_001])
+def test_every_element_is_written(neuron, size, dtype):
+    assert_equals_reference(Case(neuron, T=3, shape=(1, size), v_reset=-0.1), "cpu", dtype)
+
+
+@pytest.mark.parametrize("T", [100, 1000])
+@pytest.mark.parametrize("neuron", ["CLIF", "PLIF"])
+def test_long_sequences(neuron, T):
+    assert_equals_reference(Case(neuron, T=T, shape=(2, 70), surrogate=Sigmoid()), "cpu", torch.float64)
+
+
+def channels_last(x_seq: Tensor) -> Tensor:
+    return x_seq.flatten(0, 1).contiguous(memory_format=torch.channels_last).unflatten(0, x_seq.shape[:2])
+
+
+LAYOUTS = {
+    "channels_last": channels_last,
+    "time after batch": lambda x: x.transpose(0, 1).contiguous().transpose(0, 1),
+    "slice of a wider tensor": lambda x: torch.cat([x, x], dim=-1)[..., : x.shape[-1]],
+    "every second step": lambda x: x.repeat_interleave(2, dim=0)[::2],
+    "transposed steps": lambda x: x.transpose(-1, -2).contiguous().transpose(-1, -2),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+@pytest.mark.parametrize("neuron", ["CLIF", "PLIF"])
+def test_any_layout(neuron, layout):
+    for with_state in (True, False):
+        case = Case(neuron, T=4, shape=(2, 3, 5, 6), with_state=with_state)
+        assert_equals_reference(case, "cpu", torch.float64, layout)
+
+
+def test_channels_last_stays_and_is_not_copied():
+    x_seq = channels_last(torch.randn(4, 2, 3, 5, 6)).requires_grad_()
+    spikes, (v, m) = functional.clif_multi_step(x_seq, backend="cpu")
+    (gradient,) = torch.autograd.grad(spikes.sum(), x_seq)
+    assert spikes.stride() == gradient.stride() == x_seq.stride()
+    assert v.stride() == m.stride() == x_seq[0].stride()
+
+
+@pytest.mark.parametrize("steps_layout", [lambda x: x, lambda x: x.to(memory_format=torch.channels_last)])
+def test_repeated_image_is_not_copied(steps_layout, monkeypatch):
+    image = steps_layout(torch.randn(2, 3, 5, 6, dtype=torch.float64)).requires_grad_()
+    strides = []
+    problem = cpu._problem
+    monkeypatch.setattr(cpu, "_problem", lambda inputs, d: strides.append(inputs.x_seq.stride(0)) or problem(inputs, d))
+    gradients = []
+    for backend in ("cpu", "torch"):
+        spikes, _ = functional.clif_multi_step(image.expand(6, *image.shape), backend=backend)
+        gradients += torch.autograd.grad((spikes * torch.arange(6).view(-1, 1, 1, 1, 1)).sum(), image)
+    torch.testing.assert_close(*gradients, rtol=0, atol=1e-12)
+    assert strides == [0, 0]
+
+
+def test_gradient_of_the_last_state_only():
+    x_seq = torch.randn(4, 3, 5, dtype=torch.float64, requires_grad=True)
+    gradients = []
+    for backend in ("cpu", "torch"):
+        _, (v, _) = functional.clif_multi_step(x_seq, backend=backend)
+        gradients += torch.autograd.grad(v.sum(), x_seq)
+    torch.testing.assert_close(*gradients, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), 1e30, -1e30])
+def test_extreme_inputs(value, dtype):
+    x_seq = torch.zeros(3, 1, 40, dtype=dtype)
+    x_seq[0] = value
+    for v_reset in (None, -0.5):
+        expected, expected_state = functional.clif_multi_step(x_seq, v_reset=v_reset, backend="torch")
+        actual, state = functional.clif_multi_step(x_seq, v_reset=v_reset, backend="cpu")
+        torch.testing.assert_close((actual, *state), (expected, *expected_state), equal_nan=True, rtol=1e-6, atol=1e-30)
+
+
+@pytest.mark.parametrize("neuron", ["CLIF", "LIF", "PLIF"])
+def test_threads_change_no_bit(neuron):
+    case = Case(neuron, T=4, shape=(5, 20_011), surrogate=Sigmoid())
+    threads = torch.get_num_threads()
+    everywhere = torch.ones(case.shape)
+    results = []
+    for count in (1, 3):
+        torch.set_num_threads(count)
+        results.append(case.run("cpu", torch.float32, everywhere))
+    torch.set_num_threads(threads)
+    torch.testing.assert_close(results[0], results[1], rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("isa", range(len(cpu.INSTRUCTION_SETS)), ids=cpu.INSTRUCTION_SETS)
+def test_instruction_sets(isa, monkeypatch):
+    problem = cpu._problem
+
+    def for_this_isa(inputs, dynamics):
+        result = problem(inputs, dynamics)
+        result.isa = isa
+        return result
+
+    monkeypatch.setattr(cpu, "_problem", for_this_isa)
+    for dtype in DTYPES:
+        for neuron in ("CLIF", "LIF", "PLIF"):
+            case = Case(neuron, shape=(3, 137), surrogate=Sigmoid())
+            assert_equals_reference(case, "cpu", dtype)
+            assert_equals_reference(replace(case, surrogate=ATan(), v_reset=0.0), "cpu", dtype)
+
+
+def test_sigmoid_is_accurate_to_rounding():
+    u = torch.linspace(-30, 30, 20_001, dtype=torch.float64).view(1, 1, -1)
+    m = torch.ones_like(u[0])
+    for dtype, tolerance in ((torch.float32, 2e-7), (torch.float64, 3e-16)):
+        state = (torch.zeros_like(m, dtype=dtype), m.to(dtype))
+        _, (_, m_last) = functional.clif_multi_step(u.to(dtype), state, v_threshold=1e9, backend="cpu")
+        expected = torch.sigmoid(u[0].to(dtype).double() / 2)
+        assert (m_last.double() - expected).abs().max() <= tolerance
+
+
+@pytest.mark.parametrize("shape", [(3, 0), (3, 0, 4), (1, 1)])
+def test_empty_and_tiny(shape):
+    x_seq = torch.full(shape, 2.0, requires_grad=True)
+    spikes, state = functional.clif_multi_step(x_seq, backend="cpu")
+    spikes.sum().backward()
+    assert spikes.shape == x_seq.grad.shape == shape
+    assert all(s.shape == shape[1:] for s in state)
+    assert (spikes == 1).all()
