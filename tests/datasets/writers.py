@@ -22,7 +22,7 @@ def aedat2(events: Events, header: bytes = b"#!AER-DAT2.0\r\n# DVS128\r\n") -> b
 
 
 def aedat3(events: Events, packet: int = 100, invalid: frozenset[int] = frozenset(), noise: bool = True) -> bytes:
-    """AEDAT 3.1 with `packet` events a packet, a new one after every 31-bit overflow, and packets of triggers between."""
+    """AEDAT 3.1 with `packet` events a packet, a new one after every 31-bit overflow, and triggers between."""
     content = b"#!AER-DAT3.1\r\n#Format: RAW\r\n#Source 1: DVS128\r\n#!END-HEADER\r\n"
     for begin, end in _packets(events["t"], packet):
         overflow = int(events["t"][begin]) >> 31

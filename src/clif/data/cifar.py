@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from clif.data.augment import Augmentation
+from clif.data.augment import Augmentation, Crop, CutOut, Flip, RandomErasing
 from clif.data.base import Arrays, Dataset
+from clif.data.mix import Mix
+from clif.data.policy import TrivialAugmentWide
 from clif.errors import InputError, MissingFileError
 
 PIXELS = 3 * 32 * 32
@@ -159,6 +161,11 @@ def make_arrays(layout: Layout, path: Path, pixels: NDArray[np.uint8], labels: S
     return Arrays(pixels.reshape(-1, 3, 32, 32), label_array.astype(np.int64))
 
 
+AUGMENTATION = Augmentation(stored=(Crop(4), CutOut(0.5), Flip()))
+STRONG_AUGMENTATION = Augmentation(
+    stored=(Flip(), TrivialAugmentWide()), normalised=(RandomErasing(0.1),), mix=Mix(mixup_alpha=0.2, cutmix_alpha=1.0)
+)
+
 CIFAR10 = Dataset(
     name="cifar10",
     read=partial(read_cifar, CIFAR10_LAYOUT),
@@ -167,7 +174,9 @@ CIFAR10 = Dataset(
     image_size=32,
     mean=(0.4914, 0.4822, 0.4465),
     std=(0.2023, 0.1994, 0.2010),
-    augmentation=Augmentation(),
+    augmentation=AUGMENTATION,
+    strong=STRONG_AUGMENTATION,
+    published=(50_000, 10_000),
 )
 
 CIFAR100 = Dataset(
@@ -178,5 +187,7 @@ CIFAR100 = Dataset(
     image_size=32,
     mean=(0.5071, 0.4867, 0.4408),
     std=(0.2675, 0.2565, 0.2761),
-    augmentation=Augmentation(),
+    augmentation=AUGMENTATION,
+    strong=STRONG_AUGMENTATION,
+    published=(50_000, 10_000),
 )
