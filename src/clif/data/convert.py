@@ -79,12 +79,12 @@ def sample_bytes(split: Split) -> int:
 def open_cache(folder: Path, split: Split) -> Arrays | None:
     """A complete cache as arrays mapped from disk, or None."""
     try:
-        meta = json.loads((folder / "meta.json").read_text())
+        samples = json.loads((folder / "meta.json").read_text())["samples"]
         images = np.load(folder / "images.npy", mmap_mode="c", allow_pickle=False)
         labels = np.load(folder / "labels.npy", allow_pickle=False)
-    except (OSError, ValueError, EOFError):
+    except (OSError, ValueError, EOFError, KeyError, TypeError):
         return None
-    shape = (meta.get("samples"), *split.shape)
+    shape = (samples, *split.shape)
     fits = images.shape == shape and images.dtype == split.dtype and labels.shape == shape[:1]
     return Arrays(images, labels) if fits else None
 
