@@ -26,6 +26,7 @@ from clif.data.recordings import (
 from clif.errors import InputError, MissingFileError
 
 SENSOR = 128
+MAX_MS = 2**40
 CLASSES = (
     "hand clapping",
     "right hand wave",
@@ -143,10 +144,10 @@ def read_tonic(path: Path) -> Events:
         rows = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise InputError(f"{path}: no .npy file, truncated or foreign ({error})") from error
-    if rows.ndim != 2 or rows.shape[1] != 4 or rows.dtype.kind not in "iuf":
-        raise InputError(f"{path}: expected numbers [n, 4] of x, y, p, t, it holds {rows.dtype} {list(rows.shape)}")
-    if rows.dtype.kind == "f" and not np.isfinite(rows).all():
-        raise InputError(f"{path}: holds values that are not finite")
+    if not isinstance(rows, np.ndarray) or rows.ndim != 2 or rows.shape[1] != 4 or rows.dtype.kind not in "iuf":
+        raise InputError(f"{path}: expected an array of numbers [n, 4]: x, y, p and t")
+    if not (np.abs(rows) < MAX_MS).all():
+        raise InputError(f"{path}: holds values that are no coordinates or times")
     x, y, p, t = rows.T.astype(np.int64)
     return {"t": 1000 * t, "x": x, "y": y, "p": p}
 

@@ -46,6 +46,8 @@ class FrameFormat:
 
     def sample(self, events: Events) -> NDArray:
         """One recording as [1, T, 2, H, W]."""
+        if (events["t"][1:] < events["t"][:-1]).any():
+            raise InputError("time runs backwards; the file is damaged")
         return self.store(integrate(events, self.T, self.sensor, self.sensor))
 
     def store(self, frames: NDArray) -> NDArray:
