@@ -7,6 +7,7 @@ from torch import Generator
 
 from clif.data.augment import Augmentation, Crop, CutOut, Flip, RandomErasing, draw_boxes
 from clif.data.mix import Mix, cutmix_box, one_hot
+from clif.data.policy import AutoAugment, TrivialAugmentWide
 from clif.data.warp import OneOf, Roll, Rotate, Shear
 
 N, C, H, W = 12, 3, 20, 26
@@ -198,3 +199,22 @@ def test_cutmix_labels_follow_the_pixels(centre):
 def test_cutmix_box_of_nothing_and_of_everything():
     assert cutmix_box(H, W, 1.0, 0.5, 0.5) == (10, 13, 10, 13)
     assert cutmix_box(H, W, 0.0, 0.5, 0.5) == (0, 0, H, W)
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        Crop(4),
+        Flip(),
+        CutOut(),
+        RandomErasing(),
+        OneOf((Roll(5), Rotate(15), Shear(15), CutOut(1.0, value=0))),
+        TrivialAugmentWide(),
+        AutoAugment(),
+    ],
+)
+def test_operations_stay_on_the_device_of_the_images(operation):
+    """The meta device refuses, as a GPU does, to combine its tensors with those of the CPU."""
+    draws = operation.draw(N, H, W, generator())
+    moved = operation.apply(torch.zeros(N, C, H, W, dtype=torch.uint8, device="meta"), *draws)
+    assert (moved.device.type, moved.shape) == ("meta", (N, C, H, W))

@@ -119,10 +119,10 @@ def damage(base: Path, kind: str) -> str:
         return "have the same number"
     elif kind == "zip":
         (base / "bird.zip").write_bytes(b"PK nonsense")
-        return "bird.zip: no zip archive"
+        return "bird.zip: cannot be read as a zip archive"
     elif kind == "pickle":
         np.savez(npz, t=np.array([{}], dtype=object))
-        return "cifar10_bird_0.npz: no .npz file"
+        return "cifar10_bird_0.npz: cannot be read as an .npz file"
     elif kind == "outside":
         np.savez(npz, t=[0], x=[128], y=[0], p=[0])
         return "cifar10_bird_0.npz: x goes from 128 to 128"
@@ -155,7 +155,7 @@ def test_a_damaged_member_of_an_archive_is_named(root):
     raw[500] ^= 1
     (base / "bird.zip").write_bytes(raw)
     assert zip_members(base / "bird.zip") == [(5, "../cifar10_bird_5.aedat")]
-    with pytest.raises(InputError, match=r"bird.zip/../cifar10_bird_5.aedat: cannot be unpacked"):
+    with pytest.raises(InputError, match=r"bird.zip/../cifar10_bird_5.aedat: cannot be read"):
         create_loader("cifar10dvs", root, T=4)
 
 

@@ -121,7 +121,7 @@ def test_damage_is_named(root, kind):
         (np.full((5, 4), 1e30), "no coordinates or times"),
         (np.zeros((0, 4)), "no events"),
         (np.array([[0, 0, 0, 5], [0, 0, 0, 4]]), "backwards"),
-        (np.array([{}]), r"3\.npy: no \.npy file"),
+        (np.array([{}]), r"3\.npy: cannot be read as an \.npy file"),
     ],
 )
 def test_damaged_tonic_arrays_are_named(tmp_path, rows, message):

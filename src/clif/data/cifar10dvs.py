@@ -4,7 +4,6 @@ It has no official split; recordings 0–899 of each class train and 900–999 t
 """
 
 import zipfile
-import zlib
 from functools import partial
 from pathlib import Path, PurePosixPath
 
@@ -19,6 +18,7 @@ from clif.data.recordings import (
     FrameFormat,
     candidates,
     file_number,
+    foreign,
     frames_folder,
     frames_of,
     naming,
@@ -88,11 +88,8 @@ def find_class(base: Path, name: str, label: int, form: FrameFormat) -> list[tup
 
 def zip_members(archive: Path) -> list[tuple[int, str]]:
     """The recordings in an archive with their numbers, in order; other members are ignored."""
-    try:
-        with zipfile.ZipFile(archive) as content:
-            names = [info.filename for info in content.infolist() if info.filename.endswith(".aedat")]
-    except (zipfile.BadZipFile, OSError) as error:
-        raise InputError(f"{archive}: no zip archive, truncated or damaged ({error}); download it again") from error
+    with foreign(archive, "a zip archive"), zipfile.ZipFile(archive) as content:
+        names = [info.filename for info in content.infolist() if info.filename.endswith(".aedat")]
     names = [name for name in names if not PurePosixPath(name).name.startswith(".")]
     members = {file_number(PurePosixPath(name).name, archive): name for name in names}
     if len(members) < len(names):
@@ -103,13 +100,10 @@ def zip_members(archive: Path) -> list[tuple[int, str]]:
 def zip_sample(form: FrameFormat, archive: Path, member: str) -> NDArray[np.float16]:
     """One sample from a member of an archive, read without unpacking it to disk."""
     name = f"{archive}/{member}"
-    try:
-        with zipfile.ZipFile(archive) as content:
-            if content.getinfo(member).file_size > MAX_RECORDING_BYTES:
-                raise InputError(f"{name}: larger than any recording of CIFAR10-DVS")
-            raw = content.read(member)
-    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError, NotImplementedError) as error:
-        raise InputError(f"{name}: cannot be unpacked ({error}); download the archive again") from error
+    with foreign(name, "a member of a zip archive"), zipfile.ZipFile(archive) as content:
+        if content.getinfo(member).file_size > MAX_RECORDING_BYTES:
+            raise InputError(f"{name}: larger than any recording of CIFAR10-DVS")
+        raw = content.read(member)
     with naming(name):
         return form.sample(mirrored(parse_aedat2(raw, name)))
 

@@ -16,6 +16,7 @@ from clif.data.events import Events, read_aedat3
 from clif.data.recordings import (
     FrameFormat,
     candidates,
+    foreign,
     frames_folder,
     frames_of,
     naming,
@@ -140,10 +141,8 @@ def find_tonic(base: Path, train: bool, form: FrameFormat) -> list[Source]:
 
 def read_tonic(path: Path) -> Events:
     """An array [n, 4] of x, y, p and t in ms."""
-    try:
+    with foreign(path, "an .npy file"):
         rows = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"{path}: no .npy file, truncated or foreign ({error})") from error
     if not isinstance(rows, np.ndarray) or rows.ndim != 2 or rows.shape[1] != 4 or rows.dtype.kind not in "iuf":
         raise InputError(f"{path}: expected an array of numbers [n, 4]: x, y, p and t")
     if not (np.abs(rows) < MAX_MS).all():

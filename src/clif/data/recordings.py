@@ -5,7 +5,7 @@ unpacked to disk.
 """
 
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,7 +65,7 @@ class FrameFormat:
 
 
 @contextmanager
-def naming(path: Path | str):
+def naming(path: Path | str) -> Iterator[None]:
     """Put the file's name before what is wrong with its content."""
     try:
         yield
@@ -73,6 +73,19 @@ def naming(path: Path | str):
         raise
     except InputError as error:
         raise InputError(str(error) if str(path) in str(error) else f"{path}: {error}") from error
+
+
+@contextmanager
+def foreign(path: Path | str, what: str) -> Iterator[None]:
+    """Name the file where a library fails to read it: damaged or foreign content can raise anything."""
+    try:
+        yield
+    except InputError:
+        raise
+    except FileNotFoundError:
+        raise MissingFileError(f"{path}: no such file") from None
+    except Exception as error:
+        raise InputError(f"{path}: cannot be read as {what}, truncated or foreign ({error})") from error
 
 
 def sample_of(format: FrameFormat, path: Path, read: Callable[[Path], Events]) -> NDArray:
@@ -97,19 +110,13 @@ def read_events_npz(path: Path) -> Events:
 
 def read_arrays(path: Path, *names: str) -> dict[str, NDArray]:
     """The named arrays of an .npz file."""
-    try:
+    with foreign(path, f"an .npz file with {', '.join(names)}"):
         with zipfile.ZipFile(path) as archive:
             size = sum(member.file_size for member in archive.infolist())
         if size > MAX_ARRAY_BYTES:
             raise InputError(f"{path}: unpacks to {size / 2**30:.1f} GiB, no recording is that large")
         with np.load(path, allow_pickle=False) as content:
             return {name: content[name] for name in names}
-    except InputError:
-        raise
-    except FileNotFoundError:
-        raise MissingFileError(f"{path}: no such file") from None
-    except Exception as error:  # a foreign or damaged archive can raise anything
-        raise InputError(f"{path}: no .npz file with {', '.join(names)}, truncated or foreign ({error})") from error
 
 
 def candidates(root: Path, what: str) -> list[Path]:

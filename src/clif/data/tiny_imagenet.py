@@ -13,7 +13,7 @@ from PIL import Image
 from clif.data.augment import Augmentation, Crop, Flip
 from clif.data.base import Dataset, Source, Split
 from clif.data.policy import AutoAugment
-from clif.data.recordings import candidates
+from clif.data.recordings import candidates, foreign
 from clif.errors import InputError, MissingFileError
 
 SIZE = 64
@@ -104,17 +104,10 @@ def list_folders(base: Path, part: str) -> list[tuple[str, Path]]:
 
 def read_image(path: Path) -> NDArray[np.uint8]:
     """One image as uint8 [1, 3, 64, 64]; grey ones get three equal channels."""
-    try:
-        with Image.open(path, formats=("JPEG", "PNG")) as image:
-            if image.size != (SIZE, SIZE):
-                raise InputError(f"{path}: is {image.size[0]}×{image.size[1]}, images of this set are {SIZE}×{SIZE}")
-            pixels = np.asarray(image.convert("RGB"))
-    except FileNotFoundError:
-        raise MissingFileError(f"{path}: no such image") from None
-    except (OSError, SyntaxError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path}: cannot be read as an image, truncated or foreign ({error})") from error
+    with foreign(path, "an image"), Image.open(path, formats=("JPEG", "PNG")) as image:
+        if image.size != (SIZE, SIZE):
+            raise InputError(f"{path}: is {image.size[0]}×{image.size[1]}, images of this set are {SIZE}×{SIZE}")
+        pixels = np.asarray(image.convert("RGB"))
     return np.ascontiguousarray(pixels.transpose(2, 0, 1))[None]
 
 
