@@ -92,20 +92,40 @@ def damage(base: Path, kind: str) -> str:
     if kind == "table missing":
         table.unlink()
         return "user02_led_labels.csv, which .* is missing"
+    if kind == "header":
+        table.write_text("1,1000,90000\n")
+        return "must begin with the line class"
     if kind == "escape":
         trials.write_text("../user02_led.aedat\n")
         return "not the plain name"
     table.write_text(
-        "class,startTime_usec,endTime_usec\n" + {"class": "12,0,5", "times": "1,9,5", "text": "a,b"}.get(kind, "")
+        "class,startTime_usec,endTime_usec\n"
+        + {"class": "12,0,5", "times": "1,9,5", "text": "a,b", "huge": f"1,0,{10**30}"}.get(kind, "")
     )
-    return {"class": "line 2: no class", "times": "line 2: .*end before", "text": "line 2 must be"}.get(
-        kind, "no gesture"
-    )
+    return {
+        "class": "line 2: no class",
+        "huge": "line 2: .*no start",
+        "times": "line 2: .*no start before an end",
+        "text": "line 2 must be",
+    }.get(kind, "no gesture")
 
 
 @pytest.mark.parametrize(
     "kind",
-    ["cut", "early end", "empty", "missing", "table missing", "escape", "class", "times", "text", "nothing"],
+    [
+        "cut",
+        "early end",
+        "empty",
+        "missing",
+        "table missing",
+        "escape",
+        "class",
+        "times",
+        "huge",
+        "text",
+        "header",
+        "nothing",
+    ],
 )
 def test_damage_is_named(root, kind):
     message = damage(root / "DvsGesture", kind)

@@ -82,7 +82,10 @@ def find_folder(layout: Layout, root: Path) -> tuple[Path, str]:
 
 def read_binary_batch(layout: Layout, path: Path) -> Arrays:
     """Records of label bytes (the last one counts) and 3,072 pixels."""
-    raw = np.fromfile(path, dtype=np.uint8)
+    try:
+        raw = np.fromfile(path, dtype=np.uint8)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     record = layout.label_bytes + PIXELS
     if raw.size == 0 or raw.size % record:
         raise InputError(

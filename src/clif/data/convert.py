@@ -23,7 +23,7 @@ import numpy as np
 from tqdm import tqdm
 
 from clif.data.base import Arrays, Source, Split
-from clif.errors import InputError
+from clif.errors import InputError, MissingFileError
 
 VERSION = 1
 FOLDER = ".clif-cache"
@@ -67,7 +67,10 @@ def cache_name(split: Split) -> str:
         repr((VERSION, split.root.resolve(), split.name, split.parameters, split.shape, split.dtype)).encode()
     )
     for source in split.sources:
-        status = source.path.stat()
+        try:
+            status = source.path.stat()
+        except OSError as error:
+            raise MissingFileError(f"{source.path}: cannot be found ({error.strerror})") from error
         digest.update(repr((str(source.path), status.st_size, status.st_mtime_ns, source.labels)).encode())
     return f"{split.name}-{split.parameters}-{digest.hexdigest()[:16]}"
 

@@ -4,7 +4,6 @@ The publisher's recordings hold many gestures each; a table tells from when to w
 make 1,176 training and 288 test samples; tonic ships a version of 1,077 and 264 with times in whole ms.
 """
 
-import csv
 from functools import partial
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from clif.data.recordings import (
     naming,
     numbered_files,
     read_events_npz,
+    read_text,
     sample_of,
 )
 from clif.errors import InputError, MissingFileError
@@ -65,7 +65,7 @@ def find_trials(base: Path, train: bool, form: FrameFormat) -> list[Source]:
     for folder in (base, base / "DvsGesture", base / "extract" / "DvsGesture"):
         trials = folder / f"trials_to_{'train' if train else 'test'}.txt"
         if trials.is_file():
-            names = trials.read_text(encoding="utf-8", errors="replace").split()
+            names = read_text(trials).split()
             return [recording_source(trials, name, form) for name in names]
     return []
 
@@ -85,17 +85,19 @@ def recording_source(trials: Path, name: str, form: FrameFormat) -> Source:
 def read_gestures(table: Path) -> list[tuple[int, int, int]]:
     """(label 0–10, start µs, end µs) of each gesture; the file counts classes from 1."""
     gestures = []
-    with table.open(newline="", encoding="utf-8", errors="replace") as file:
-        rows = list(csv.reader(file))
-    for line, row in enumerate(rows[1:], start=2):
-        if not row:
+    header, *lines = read_text(table).splitlines() or [""]
+    if not header.startswith("class"):
+        raise InputError(f"{table}: must begin with the line class,startTime_usec,endTime_usec")
+    for line, text in enumerate(lines, start=2):
+        row = text.split(",")
+        if not text.strip():
             continue
         try:
             label, start, end = (int(cell) for cell in row)
         except ValueError:
             raise InputError(f"{table}: line {line} must be class,startTime_usec,endTime_usec") from None
-        if not (1 <= label <= len(CLASSES) and 0 <= start < end):
-            raise InputError(f"{table}: line {line}: no class of 1…{len(CLASSES)}, or an end before the start: {row}")
+        if not (1 <= label <= len(CLASSES) and 0 <= start < end < MAX_MS * 1000):
+            raise InputError(f"{table}: line {line}: no class of 1…{len(CLASSES)}, or no start before an end: {text}")
         gestures.append((label - 1, start, end))
     if not gestures:
         raise InputError(f"{table}: names no gesture")

@@ -119,6 +119,12 @@ def read_arrays(path: Path, *names: str) -> dict[str, NDArray]:
             return {name: content[name] for name in names}
 
 
+def read_text(path: Path) -> str:
+    """A list or table; bytes that are no UTF-8 are replaced, so that what they spoil is reported where it is used."""
+    with foreign(path, "text"):
+        return path.read_text(encoding="utf-8", errors="replace")
+
+
 def candidates(root: Path, what: str) -> list[Path]:
     """`root` and the folders in it, where a data set may lie."""
     if not root.is_dir():

@@ -13,7 +13,7 @@ from PIL import Image
 from clif.data.augment import Augmentation, Crop, Flip
 from clif.data.base import Dataset, Source, Split
 from clif.data.policy import AutoAugment
-from clif.data.recordings import candidates, foreign
+from clif.data.recordings import candidates, foreign, read_text
 from clif.errors import InputError, MissingFileError
 
 SIZE = 64
@@ -52,7 +52,7 @@ def find_classes(base: Path) -> list[str]:
     """The sorted class ids, or none where this is no folder of Tiny-ImageNet."""
     names = base / "wnids.txt"
     if names.is_file():
-        class_ids = sorted(set(names.read_text(encoding="utf-8", errors="replace").split()))
+        class_ids = sorted(set(read_text(names).split()))
     else:
         class_ids = [path.name for path in subfolders(base / "train") or subfolders(base / "val")]
     if len(class_ids) > CLASSES:
@@ -72,7 +72,7 @@ def list_val(base: Path, class_ids: list[str]) -> list[tuple[str, Path]]:
     """(class id, image) from val_annotations.txt: lines of file, class and the corners of a box."""
     table = base / "val" / "val_annotations.txt"
     found: dict[str, str] = {}
-    for number, line in enumerate(table.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
+    for number, line in enumerate(read_text(table).splitlines(), start=1):
         cells = line.split()
         if not cells:
             continue
