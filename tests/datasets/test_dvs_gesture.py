@@ -95,6 +95,9 @@ def damage(base: Path, kind: str) -> str:
     if kind == "header":
         table.write_text("1,1000,90000\n")
         return "must begin with the line class"
+    if kind == "twice":
+        trials.write_text("user02_led.aedat\nuser02_led.aedat\n")
+        return "trials_to_train.txt: names a recording twice"
     if kind == "escape":
         trials.write_text("../user02_led.aedat\n")
         return "not the plain name"
@@ -119,6 +122,7 @@ def damage(base: Path, kind: str) -> str:
         "missing",
         "table missing",
         "escape",
+        "twice",
         "class",
         "times",
         "huge",

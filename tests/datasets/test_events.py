@@ -171,6 +171,16 @@ def test_aedat3_refuses_negative_times_and_no_polarity_at_all(tmp_path):
         events.read_aedat3(path)
 
 
+def test_aedat3_keeps_to_the_sensor_its_header_names(tmp_path):
+    path = tmp_path / "a.aedat"
+    large = make_events(50, 300)
+    path.write_bytes(aedat3(large).replace(b"DVS128", b"DAVIS346"))
+    assert_same(events.read_aedat3(path), large)
+    path.write_bytes(aedat3(large))
+    with pytest.raises(InputError, match="outside the 128×128 pixels"):
+        events.read_aedat3(path)
+
+
 def test_nmnist_refuses_another_sensor(tmp_path):
     path = tmp_path / "a.bin"
     path.write_bytes(bytes([34, 0, 0, 0, 0]))

@@ -66,6 +66,8 @@ def find_trials(base: Path, train: bool, form: FrameFormat) -> list[Source]:
         trials = folder / f"trials_to_{'train' if train else 'test'}.txt"
         if trials.is_file():
             names = read_text(trials).split()
+            if len(set(names)) < len(names):
+                raise InputError(f"{trials}: names a recording twice")
             return [recording_source(trials, name, form) for name in names]
     return []
 

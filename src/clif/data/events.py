@@ -67,7 +67,8 @@ def read_aedat3(path: StrPath) -> Events:
     After '#' lines come packets, each a 28-byte header (type, source, event size, offset of the time, overflows of the
     31-bit time, capacity, number of events, number of valid ones) and its events. Polarity events are two
     little-endian uint32: validity in bit 0, polarity in bit 1, y in bits 2–16, x in bits 17–31; then the time. Invalid
-    events and packets of other types (triggers, frames, IMU) are skipped.
+    events and packets of other types (triggers, frames, IMU) are skipped. Where the header names a DVS128 as its source
+    coordinates must be below 128.
     """
     name = str(path)
     content = _read_bytes(path)
@@ -85,7 +86,14 @@ def read_aedat3(path: StrPath) -> Events:
     if not valid.all():
         data, t = data[valid], t[valid]
     data = data.astype(np.uint32)
-    return _checked(t, data >> 17, data >> 2 & 0x7FFF, data >> 1 & 1, name)
+    x, y = data >> 17, data >> 2 & 0x7FFF
+    if b"DVS128" in content[:start] and len(data) and max(x.max(), y.max()) >= DVS128_SIZE:
+        first = int(((x >= DVS128_SIZE) | (y >= DVS128_SIZE)).argmax())
+        raise InputError(
+            f"{name}: event {first} lies at x {x[first]}, y {y[first]}, outside the 128×128 pixels of the DVS128 that "
+            "its header names; the file is damaged"
+        )
+    return _checked(t, x, y, data >> 1 & 1, name)
 
 
 def read_nmnist(path: StrPath) -> Events:
