@@ -69,7 +69,8 @@ def test_sets_that_are_read_as_they_are(capsys):
     [
         (["check", "nmist"], "did you mean nmnist"),
         (["check", "nmnist", "-T", "0"], "-T must be at least 1"),
-        (["check", "digits", "--skip-damaged"], "belongs to prepare"),
+        (["check", "digits", "--skip-damaged"], "belongs to clif data prepare"),
+        (["check", "digits", "--out", "x.png"], "belongs to clif data show"),
         (["chekc", "digits"], "invalid choice"),
     ],
 )
