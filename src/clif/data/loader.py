@@ -138,8 +138,8 @@ class Loader:
         """The samples `index` as stored, and their labels."""
         images = self.images[index.to(self.images.device)]
         if self.device.type == "cuda" and not images.is_cuda:
-            images = images.pin_memory().to(self.device, non_blocking=True)
-        return images, self.labels[index.to(self.device)]
+            images = images.pin_memory()
+        return images.to(self.device, non_blocking=True), self.labels[index.to(self.device)]
 
     def _normalised(self, images: Tensor) -> Tensor:
         return normalise(images, self.mean, self.std) if self.dataset.mean else images.float()
