@@ -1,8 +1,9 @@
-"""Check the files of a data set, convert them once for fast loading, or show samples.
+"""Check the files of a data set, convert them once for fast loading, show samples, or download it.
 
 check reads every file and says what was found, how many samples each class has, and what is missing or damaged; its
 exit code is 1 where something is. prepare converts recordings or JPEG files into a cache beside them, which training
-otherwise does the first time it needs it. show draws samples before and after augmentation.
+otherwise does the first time it needs it. show draws samples before and after augmentation. download fetches a set that
+has a public address into the folder, resumes what broke off, and checks it; nothing else ever downloads.
 """
 
 import argparse
@@ -16,7 +17,7 @@ OPTIONS = {"skip_damaged": "prepare", "out": "show", "cutupmix_auto": "show"}
 
 
 def add_arguments(parser: Parser) -> None:
-    parser.add_argument("action", choices=("check", "prepare", "show"), help="check, prepare or show")
+    parser.add_argument("action", choices=("check", "prepare", "show", "download"), help="what to do")
     parser.add_argument("dataset", help="the data set, such as cifar10 or DVSCIFAR10")
     parser.add_argument(
         *spellings("data_dir"), dest="data_dir", default="./data", help="its folder, or the parent (default: ./data)"
@@ -47,6 +48,12 @@ def run(arguments: argparse.Namespace) -> int:
         out = Path(arguments.out or f"{dataset.name}.png")
         for path in draw_gallery(dataset.name, root, out, arguments.T, cutupmix_auto=arguments.cutupmix_auto):
             print(path)
+        return 0
+    if arguments.action == "download":
+        from clif.data.download import download
+
+        download(dataset.name, root, arguments.quiet)
+        print(f"{dataset.name} is in {root}")
         return 0
     if arguments.action == "prepare":
         for done in prepare_files(dataset, root, arguments.T, arguments.skip_damaged, arguments.quiet):

@@ -76,7 +76,7 @@ def find_folder(layout: Layout, root: Path) -> tuple[Path, str]:
         raise MissingFileError(f"{packed[0]} is still packed; unpack it there with: tar xzf {packed[0].name}")
     raise MissingFileError(
         f"no {layout.name} in {root} or one folder below; download {layout.archive}-python.tar.gz or -binary.tar.gz "
-        f"from https://www.cs.toronto.edu/~kriz/cifar.html and unpack it in {root}"
+        f"from https://www.cs.toronto.edu/~kriz/cifar.html and unpack it in {root}, or run clif data download"
     )
 
 

@@ -63,7 +63,7 @@ def find_cifar10dvs(root: Path, train: bool, T: int) -> Split:
     raise MissingFileError(
         f"no CIFAR10-DVS in {root} or one folder below (for T={T}); download airplane.zip … truck.zip from "
         f"https://figshare.com/articles/dataset/CIFAR10-DVS_New/4724671 into {root}, packed or unpacked to "
-        "airplane/cifar10_airplane_0.aedat …"
+        "airplane/cifar10_airplane_0.aedat …; or run clif data download"
     )
 
 

@@ -44,7 +44,7 @@ def find_tiny_imagenet(root: Path, train: bool, _T: int) -> Split:
             raise MissingFileError(f"{archive} is still packed; unpack it there with: unzip {archive.name}")
     raise MissingFileError(
         f"no Tiny-ImageNet {part}/ in {root} or one folder below; download tiny-imagenet-200.zip from "
-        f"http://cs231n.stanford.edu/tiny-imagenet-200.zip and unpack it in {root}"
+        f"http://cs231n.stanford.edu/tiny-imagenet-200.zip and unpack it in {root}, or run clif data download"
     )
 
 
