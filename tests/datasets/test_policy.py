@@ -3,7 +3,7 @@ import pytest
 import torch
 from PIL import Image, ImageEnhance, ImageOps
 
-from clif.data.policy import OPERATIONS, AutoAugment, TrivialAugmentWide, operate
+from clif.data.policy import AutoAugment, Kind, TrivialAugmentWide, operate
 
 SIZE = 24
 
@@ -61,13 +61,13 @@ MAGNITUDES = {
     "Contrast": (-0.99, -0.3, 0.4, 0.99),
     "Sharpness": (-0.99, -0.3, 0.4, 0.99),
 }
-EXACT = [name for name in OPERATIONS if not name.startswith(("Shear", "Rotate"))]
+EXACT = [name for name in Kind.__members__ if not name.startswith(("Shear", "Rotate"))]
 
 
 @pytest.mark.parametrize("name", EXACT)
 def test_equals_pillow(images, name):
     for magnitude in MAGNITUDES.get(name, (0.0,)):
-        kind = torch.full((len(images),), OPERATIONS.index(name))
+        kind = torch.full((len(images),), Kind[name])
         got = operate(images, kind, torch.full((len(images),), magnitude))
         expected = np.stack([pillow(image, name, magnitude) for image in images])
         off_by_one = 1 if name in MAGNITUDES and name[0] in "BCS" and name != "Solarize" else 0
@@ -78,7 +78,7 @@ def test_equals_pillow(images, name):
 @pytest.mark.parametrize(("name", "magnitude"), [("ShearX", 0.4), ("ShearX", -0.9), ("ShearY", 0.3), ("Rotate", 33.0)])
 def test_warps_equal_pillow_away_from_the_edge(images, name, magnitude):
     """Beyond its edge Pillow continues with the last pixel for half a pixel, where the batched warp fades to black."""
-    kind = torch.full((len(images),), OPERATIONS.index(name))
+    kind = torch.full((len(images),), Kind[name])
     got = operate(images, kind, torch.full((len(images),), magnitude)).int().numpy()
     white = torch.full_like(images[:1], 255)
     inside = operate(white, kind[:1], torch.full((1,), magnitude)).numpy()[0] == 255
@@ -103,12 +103,12 @@ def test_trivial_augment_draws_as_torchvision():
     assert (kind.bincount() / 20_000 - 1 / 14).abs().max() < 0.01
     limits = {"ShearX": 0.99, "TranslateY": 32, "Rotate": 135, "Color": 0.99}
     for name, limit in limits.items():
-        drawn = magnitude[kind == OPERATIONS.index(name)]
+        drawn = magnitude[kind == Kind[name]]
         assert drawn.max() == pytest.approx(limit)
         assert drawn.min() == pytest.approx(-limit)
         assert len(drawn.abs().unique()) == 31
-    assert magnitude[kind == 10].unique().tolist() == [2, 3, 4, 5, 6, 7, 8]
-    solarize = magnitude[kind == 11].unique()
+    assert magnitude[kind == Kind.Posterize].unique().tolist() == [2, 3, 4, 5, 6, 7, 8]
+    solarize = magnitude[kind == Kind.Solarize].unique()
     assert (len(solarize), solarize.min(), solarize.max()) == (31, 0, 255)
 
 
@@ -118,8 +118,8 @@ def test_auto_augment_applies_two_steps_of_a_sub_policy():
     assert kind.shape == magnitude.shape == (20_000, 2)
     first, second = kind[(kind[:, 0] == 14) & (kind[:, 1] > 0)].unique(dim=0).T.tolist()
     assert (first, second) == ([14], [13])
-    assert magnitude[kind == 5].abs().unique().tolist() == pytest.approx([10, 80 / 3, 30])
+    assert magnitude[kind == Kind.Rotate].abs().unique().tolist() == pytest.approx([10, 80 / 3, 30])
     assert (kind == 0).all(1).float().mean() == pytest.approx(3.76 / 25, abs=0.01)
-    assert magnitude[kind == 10].unique().tolist() == [4, 5, 6]
+    assert magnitude[kind == Kind.Posterize].unique().tolist() == [4, 5, 6]
     images = torch.randint(0, 256, (16, 3, 64, 64), dtype=torch.uint8)
     assert augment.apply(images, kind[:16], magnitude[:16]).shape == images.shape

@@ -6,6 +6,7 @@ which are Pillow's.
 """
 
 from dataclasses import dataclass
+from enum import IntEnum
 
 import torch
 from torch import Generator, Tensor
@@ -13,35 +14,42 @@ from torch import Generator, Tensor
 from clif.data.augment import Draws
 from clif.data.warp import rotation, shear, warp
 
-OPERATIONS = (
-    "Identity",
-    "ShearX",
-    "ShearY",
-    "TranslateX",
-    "TranslateY",
-    "Rotate",
-    "Brightness",
-    "Color",
-    "Contrast",
-    "Sharpness",
-    "Posterize",
-    "Solarize",
-    "AutoContrast",
-    "Equalize",
-    "Invert",
-)
-SIGNED = torch.tensor([1 <= i <= 9 for i in range(len(OPERATIONS))])
-AFFINE, BLEND, TABLE = (1, 6), (6, 10), (10, 15)
+
+class Kind(IntEnum):
+    """The operations; their order groups those of one arithmetic."""
+
+    Identity = 0
+    ShearX = 1
+    ShearY = 2
+    TranslateX = 3
+    TranslateY = 4
+    Rotate = 5
+    Brightness = 6
+    Color = 7
+    Contrast = 8
+    Sharpness = 9
+    Posterize = 10
+    Solarize = 11
+    AutoContrast = 12
+    Equalize = 13
+    Invert = 14
+
+
+SIGNED = torch.tensor([Kind.ShearX <= kind <= Kind.Sharpness for kind in Kind])
 
 
 def operate(images: Tensor, kind: Tensor, magnitude: Tensor) -> Tensor:
-    """Apply to each image, uint8 [N, 3, H, W], its operation `kind` [N] (a place in OPERATIONS) with `magnitude` [N].
+    """Apply to each image, uint8 [N, 3, H, W], its operation `kind` [N] (of `Kind`) with `magnitude` [N].
 
     Both are on the CPU, so that choosing the images of each kind does not wait for a GPU.
     """
     images = images.clone()
-    for (first, after), operation in ((AFFINE, affine), (BLEND, blend), (TABLE, remap)):
-        rows = ((kind >= first) & (kind < after)).nonzero().flatten()
+    for first, last, operation in (
+        (Kind.ShearX, Kind.Rotate, affine),
+        (Kind.Brightness, Kind.Sharpness, blend),
+        (Kind.Posterize, Kind.Invert, remap),
+    ):
+        rows = ((kind >= first) & (kind <= last)).nonzero().flatten()
         if len(rows):
             on_device = rows.to(images.device)
             images[on_device] = operation(images[on_device], kind[rows], magnitude[rows])
@@ -51,11 +59,11 @@ def operate(images: Tensor, kind: Tensor, magnitude: Tensor) -> Tensor:
 def affine(images: Tensor, kind: Tensor, magnitude: Tensor) -> Tensor:
     """Shear by a slope about the upper left corner, translation by whole pixels, rotation by degrees."""
     height, width = images.shape[-2:]
-    slope_x, slope_y = magnitude * (kind == 1), magnitude * (kind == 2)
-    turn = rotation(magnitude * (kind == 5))
+    slope_x, slope_y = magnitude * (kind == Kind.ShearX), magnitude * (kind == Kind.ShearY)
+    turn = rotation(magnitude * (kind == Kind.Rotate))
     matrix = turn + shear(slope_x, slope_y) - torch.eye(2, 3)
-    matrix[:, 0, 2] = slope_x * height / 2 - magnitude.trunc() * (kind == 3)
-    matrix[:, 1, 2] = slope_y * width / 2 - magnitude.trunc() * (kind == 4)
+    matrix[:, 0, 2] = slope_x * height / 2 - magnitude.trunc() * (kind == Kind.TranslateX)
+    matrix[:, 1, 2] = slope_y * width / 2 - magnitude.trunc() * (kind == Kind.TranslateY)
     return warp(images, matrix)
 
 
@@ -65,9 +73,9 @@ def blend(images: Tensor, kind: Tensor, magnitude: Tensor) -> Tensor:
     mean = grey.float().mean((1, 2)).add(0.5).floor()[:, None, None, None]
     plain = torch.zeros_like(images, dtype=torch.float32)
     kind = kind.to(images.device)[:, None, None, None]
-    plain = torch.where(kind == 7, grey[:, None].float(), plain)
-    plain = torch.where(kind == 8, mean, plain)
-    plain = torch.where(kind == 9, smooth(images), plain)
+    plain = torch.where(kind == Kind.Color, grey[:, None].float(), plain)
+    plain = torch.where(kind == Kind.Contrast, mean, plain)
+    plain = torch.where(kind == Kind.Sharpness, smooth(images), plain)
     factor = 1 + magnitude.to(images.device)[:, None, None, None]
     return (plain + factor * (images.float() - plain)).clamp_(0, 255).to(torch.uint8)
 
@@ -98,10 +106,10 @@ def remap(images: Tensor, kind: Tensor, magnitude: Tensor) -> Tensor:
     histogram = torch.zeros(N, C, 256, dtype=torch.int64, device=device)
     histogram.scatter_add_(2, flat, torch.ones_like(flat))
     bits = (8 - magnitude).clamp(0, 8).long()
-    table = torch.where(kind == 10, (value >> bits) << bits, 255 - value)
-    table = torch.where((kind == 11) & (value < magnitude), value, table)
-    table = torch.where(kind == 12, autocontrast_table(histogram, value), table)
-    table = torch.where(kind == 13, equalize_table(histogram, value), table)
+    table = torch.where(kind == Kind.Posterize, (value >> bits) << bits, 255 - value)
+    table = torch.where((kind == Kind.Solarize) & (value < magnitude), value, table)
+    table = torch.where(kind == Kind.AutoContrast, autocontrast_table(histogram, value), table)
+    table = torch.where(kind == Kind.Equalize, equalize_table(histogram, value), table)
     return table.gather(2, flat).to(torch.uint8).unflatten(2, (height, width))
 
 
@@ -130,14 +138,14 @@ class TrivialAugmentWide:
     """One of 14 operations a sample, with one of 31 magnitudes and a random sign."""
 
     def draw(self, n: int, height: int, width: int, generator: Generator) -> Draws:  # noqa: ARG002
-        kind = torch.randint(0, 14, (n,), generator=generator)
+        kind = torch.randint(Kind.Identity, Kind.Invert, (n,), generator=generator)
         strength = torch.randint(0, 31, (n,), generator=generator)
         sign = torch.randint(0, 2, (n,), generator=generator) * 2 - 1
         ranges = [0, 0.99, 0.99, 32, 32, 135, 0.99, 0.99, 0.99, 0.99, 0, 0, 0, 0]
         magnitude = torch.tensor(ranges)[kind] * strength / 30
         magnitude = torch.where(SIGNED[kind], sign * magnitude, magnitude)
-        magnitude = torch.where(kind == 10, (8 - (strength / 5).round()).float(), magnitude)
-        magnitude = torch.where(kind == 11, 255 * (1 - strength / 30), magnitude)
+        magnitude = torch.where(kind == Kind.Posterize, (8 - (strength / 5).round()).float(), magnitude)
+        magnitude = torch.where(kind == Kind.Solarize, 255 * (1 - strength / 30), magnitude)
         return kind, magnitude
 
     def apply(self, images: Tensor, *draws: Tensor) -> Tensor:
@@ -161,7 +169,7 @@ Equalize 0.8 0, Equalize 0.6 0
 def parse_policy(text: str) -> tuple[Tensor, Tensor, Tensor]:
     """Sub-policies of two operations, each a name, a chance and a strength of 0–9: three tensors [policies, 2]."""
     pairs = [[step.split() for step in pair.split(",")] for pair in text.strip().replace("\n", "|").split("|")]
-    kind = torch.tensor([[OPERATIONS.index(name) for name, _, _ in pair] for pair in pairs])
+    kind = torch.tensor([[Kind[name] for name, _, _ in pair] for pair in pairs])
     chance = torch.tensor([[float(chance) for _, chance, _ in pair] for pair in pairs])
     return kind, chance, torch.tensor([[int(strength) for _, _, strength in pair] for pair in pairs])
 
@@ -180,8 +188,8 @@ class AutoAugment:
         ranges = torch.tensor([0, 0.3, 0.3, shift_x, shift_y, 30, 0.9, 0.9, 0.9, 0.9, 0, 0, 0, 0, 0])
         magnitude = ranges[kind] * strength / 9
         magnitude = torch.where(SIGNED[kind], sign * magnitude, magnitude)
-        magnitude = torch.where(kind == 10, (8 - (strength / 2.25).round()).float(), magnitude)
-        return kind, torch.where(kind == 11, 255 * (1 - strength / 9), magnitude)
+        magnitude = torch.where(kind == Kind.Posterize, (8 - (strength / 2.25).round()).float(), magnitude)
+        return kind, torch.where(kind == Kind.Solarize, 255 * (1 - strength / 9), magnitude)
 
     def apply(self, images: Tensor, *draws: Tensor) -> Tensor:
         kind, magnitude = draws
