@@ -13,6 +13,7 @@ COMMANDS = {
     "train": "train a network, by recipe or by options",
     "eval": "accuracy and throughput of a checkpoint",
     "deploy": "run a trained CLIF network as plain LIF",
+    "data": "check, prepare, show or download a data set",
     "models": "list the networks",
     "recipes": "list the training recipes",
 }

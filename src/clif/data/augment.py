@@ -1,56 +1,130 @@
-"""Augmentation of whole batches of uint8 images, on the device where they are.
+"""Augmentation of whole batches of images [N, C, H, W], on the device where they are.
 
-The random numbers are drawn once for a whole epoch, one row a sample, and looked up by sample index: what happens to a
-sample depends on the seed, the epoch and the sample only, not on the batch or the worker it falls to.
+Every operation has `draw(n, height, width, generator)`, which gives the random numbers of n samples as tensors with one
+row a sample, and `apply(images, *draws)`. The numbers are drawn once for a whole epoch and looked up by sample index:
+what happens to a sample depends on the seed, the epoch and the sample only, not on the batch or the worker it falls to.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
+from clif.data.mix import Mix
 
-@dataclass(frozen=True)
-class Draws:
-    """The random numbers of n samples: crop offsets dy, dx [n], flips [n], cutout boxes [n, 4] and fillings [n]."""
+Draws = tuple[Any, ...]
+"""Tensors with one row a sample, or tuples of such."""
 
-    dy: Tensor
-    dx: Tensor
-    flip: Tensor
-    box: Tensor
-    fill: Tensor
 
-    def select(self, index: Tensor, device: torch.device) -> "Draws":
-        """The rows of the samples `index`, on `device`."""
-        return Draws(*(getattr(self, name)[index].to(device) for name in ("dy", "dx", "flip", "box", "fill")))
+class Operation(Protocol):
+    def draw(self, n: int, height: int, width: int, generator: Generator) -> Draws: ...
+
+    def apply(self, images: Tensor, *draws: Any) -> Tensor: ...
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Zero-padded random crop, horizontal flip with chance 1/2, and cutout with chance `cutout` (0 switches it off)."""
+    """Operations on the stored images, then those on normalised ones, then the mixing of samples within a batch."""
+
+    stored: Sequence[Operation] = ()
+    normalised: Sequence[Operation] = ()
+    mix: Mix | None = None
+
+    def draw(self, n: int, height: int, width: int, generator: Generator) -> list[Draws]:
+        """The random numbers of n images of height × width, one item an operation."""
+        return [operation.draw(n, height, width, generator) for operation in (*self.stored, *self.normalised)]
+
+    def apply_stored(self, images: Tensor, draws: Sequence[Draws], index: Tensor) -> Tensor:
+        """The operations on the images as stored; `index` holds the batch's rows of `draws`."""
+        return _apply(self.stored, images, draws[: len(self.stored)], index)
+
+    def apply_normalised(self, images: Tensor, draws: Sequence[Draws], index: Tensor) -> Tensor:
+        return _apply(self.normalised, images, draws[len(self.stored) :], index)
+
+
+def _apply(operations: Sequence[Operation], images: Tensor, draws: Sequence[Draws], index: Tensor) -> Tensor:
+    for operation, columns in zip(operations, draws, strict=True):
+        images = operation.apply(images, *select(columns, index))
+    return images
+
+
+def select(draws: Draws, index: Tensor) -> Draws:
+    """The rows `index` of every tensor."""
+    return tuple(draw[index] if isinstance(draw, Tensor) else select(draw, index) for draw in draws)
+
+
+@dataclass(frozen=True)
+class Crop:
+    """Zero-padding on every side, then a window of the old size at a random place."""
 
     padding: int = 4
-    flip: bool = True
-    cutout: float = 0.5
+
+    def draw(self, n: int, height: int, width: int, generator: Generator) -> Draws:  # noqa: ARG002
+        dy, dx = torch.randint(0, 2 * self.padding + 1, (2, n), generator=generator)
+        return dy, dx
+
+    def apply(self, images: Tensor, *draws: Tensor) -> Tensor:
+        dy, dx = (column.to(images.device) for column in draws)
+        return crop(images, dy, dx, self.padding)
+
+
+@dataclass(frozen=True)
+class Flip:
+    """Horizontal flip with chance 1/2."""
+
+    def draw(self, n: int, height: int, width: int, generator: Generator) -> Draws:  # noqa: ARG002
+        return (torch.rand(n, generator=generator) < 0.5,)
+
+    def apply(self, images: Tensor, *draws: Tensor) -> Tensor:
+        flipped = draws[0].to(images.device)[:, None, None, None]
+        return torch.where(flipped, images.flip(-1), images)
+
+
+@dataclass(frozen=True)
+class CutOut:
+    """With chance `chance`, a box of 2–40 % of the area gets one random value of 0–255, or `value` if given."""
+
+    chance: float = 0.5
+    value: int | None = None
 
     def draw(self, n: int, height: int, width: int, generator: Generator) -> Draws:
-        """The random numbers for n images of height × width."""
-        offsets = torch.randint(0, 2 * self.padding + 1, (2, n), generator=generator)
-        flip = (torch.rand(n, generator=generator) < 0.5) & self.flip
         box = draw_boxes(n, height, width, generator)
-        box[torch.rand(n, generator=generator) >= self.cutout] = 0
         fill = torch.randint(0, 256, (n,), generator=generator, dtype=torch.uint8)
-        return Draws(offsets[0], offsets[1], flip, box, fill)
+        box[torch.rand(n, generator=generator) >= self.chance] = 0
+        return box, fill if self.value is None else torch.full_like(fill, self.value)
 
-    def apply(self, images: Tensor, draws: Draws) -> Tensor:
-        """uint8 [N, C, H, W] -> uint8 [N, C, H, W]."""
-        images = crop(images, draws.dy, draws.dx, self.padding)
-        if self.cutout > 0:
-            images = cut_out(images, draws.box, draws.fill)
-        if self.flip:
-            images = torch.where(draws.flip[:, None, None, None], images.flip(-1), images)
-        return images
+    def apply(self, images: Tensor, *draws: Tensor) -> Tensor:
+        box, fill = (column.to(images.device) for column in draws)
+        return cut_out(images, box, fill.to(images.dtype))
+
+
+@dataclass(frozen=True)
+class RandomErasing:
+    """With chance `chance`, one box of 2–33 % of the area set to 0, as torchvision's with its defaults.
+
+    On normalised images 0 is the mean colour. The aspect is uniform in its logarithm, 0.3–3.3.
+    """
+
+    chance: float = 0.1
+
+    def draw(self, n: int, height: int, width: int, generator: Generator) -> Draws:
+        area, aspect = torch.rand(2, n, generator=generator)
+        area = (0.02 + 0.31 * area) * height * width
+        aspect = torch.exp(torch.log(torch.tensor(0.3)) * (1 - aspect) + torch.log(torch.tensor(3.3)) * aspect)
+        rows = (area * aspect).sqrt().round().clamp(1, height - 1)
+        columns = (area / aspect).sqrt().round().clamp(1, width - 1)
+        place = torch.rand(2, n, generator=generator)
+        top, left = (place[0] * (height - rows + 1)).floor(), (place[1] * (width - columns + 1)).floor()
+        box = torch.stack([top, left, top + rows, left + columns], dim=1).long()
+        box[torch.rand(n, generator=generator) >= self.chance] = 0
+        return (box,)
+
+    def apply(self, images: Tensor, *draws: Tensor) -> Tensor:
+        box = draws[0].to(images.device)
+        return cut_out(images, box, torch.zeros(len(box), dtype=images.dtype, device=images.device))
 
 
 def draw_boxes(n: int, height: int, width: int, generator: Generator) -> Tensor:
@@ -83,13 +157,16 @@ def crop(images: Tensor, dy: Tensor, dx: Tensor, padding: int) -> Tensor:
 
 def cut_out(images: Tensor, box: Tensor, fill: Tensor) -> Tensor:
     """Fill the box (top, left, bottom, right) [N, 4] of each image [N, C, H, W] with its one value `fill` [N]."""
+    inside = inside_boxes(box, images.shape[-2], images.shape[-1])
+    return torch.where(inside[:, None], fill[:, None, None, None], images)
+
+
+def inside_boxes(box: Tensor, height: int, width: int) -> Tensor:
+    """Which pixels [N, height, width] lie in each box (top, left, bottom, right) [N, 4]."""
     top, left, bottom, right = box[:, :, None].unbind(1)
-    rows = torch.arange(images.shape[-2], device=images.device)
-    columns = torch.arange(images.shape[-1], device=images.device)
-    inside = ((rows >= top) & (rows < bottom))[:, None, :, None] & ((columns >= left) & (columns < right))[
-        :, None, None
-    ]
-    return torch.where(inside, fill[:, None, None, None], images)
+    rows = torch.arange(height, device=box.device)
+    columns = torch.arange(width, device=box.device)
+    return ((rows >= top) & (rows < bottom))[:, :, None] & ((columns >= left) & (columns < right))[:, None]
 
 
 def normalise(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:

@@ -12,29 +12,65 @@ from clif.data.augment import Augmentation
 
 @dataclass(frozen=True)
 class Arrays:
-    """One split in memory: images uint8 [n, C, H, W] and labels int64 [n], in file order."""
+    """One split: samples [n, …] and labels int64 [n], in file order; on disk where they are memory-mapped.
 
-    images: NDArray[np.uint8]
+    Images are uint8 [n, C, H, W]. Event frames are [n, T, 2, H, W]: int16 counts, or float16 where they were resized.
+    """
+
+    images: NDArray
     labels: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file of a set that needs converting: the labels of its samples and how to read them.
+
+    `load()` returns [len(labels), *sample shape] and raises `InputError` naming the file that is damaged.
+    """
+
+    path: Path
+    labels: tuple[int, ...]
+    load: Callable[[], NDArray]
+
+
+@dataclass(frozen=True)
+class Split:
+    """A split that needs converting before training, such as recordings or JPEG files.
+
+    `sources` are in file order; `parameters` name everything but the files that the samples depend on.
+    """
+
+    root: Path
+    name: str
+    parameters: str
+    shape: tuple[int, ...]
+    dtype: str
+    sources: list[Source]
 
 
 @dataclass(frozen=True)
 class Dataset:
     """A data set by name.
 
-    `read(root, train)` returns a split; a set that lies inside a dependency takes no notice of root (`needs_root`
-    False). `mean` and `std` normalise each channel on the scale 0–1; `augmentation` is what training images get.
+    `read(root, train)` returns a split that is quick to read, `find(root, train, T)` one that is converted once into a
+    cache; a set has one of them. A set inside a dependency takes no notice of root (`needs_root` False). `mean` and
+    `std` normalise each channel on the scale 0–1; event frames keep their counts and have none. Training samples get
+    `augmentation`, or `strong` where `cutupmix_auto` asks for it. `published` are the sizes of the whole training and
+    test set.
     """
 
     name: str
-    read: Callable[[Path, bool], Arrays]
     classes: tuple[str, ...]
     in_channels: int
     image_size: int
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    augmentation: Augmentation
+    published: tuple[int, int]
+    augmentation: Augmentation | None
+    strong: Augmentation | None = None
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
     needs_root: bool = True
+    read: Callable[[Path, bool], Arrays] | None = None
+    find: Callable[[Path, bool, int], Split] | None = None
 
     @property
     def num_classes(self) -> int:

@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from clif.data.augment import Augmentation
+from clif.data.augment import Augmentation, Crop, CutOut, Flip, RandomErasing
 from clif.data.base import Arrays, Dataset
+from clif.data.mix import Mix
+from clif.data.policy import TrivialAugmentWide
 from clif.errors import InputError, MissingFileError
 
 PIXELS = 3 * 32 * 32
@@ -74,13 +76,16 @@ def find_folder(layout: Layout, root: Path) -> tuple[Path, str]:
         raise MissingFileError(f"{packed[0]} is still packed; unpack it there with: tar xzf {packed[0].name}")
     raise MissingFileError(
         f"no {layout.name} in {root} or one folder below; download {layout.archive}-python.tar.gz or -binary.tar.gz "
-        f"from https://www.cs.toronto.edu/~kriz/cifar.html and unpack it in {root}"
+        f"from https://www.cs.toronto.edu/~kriz/cifar.html and unpack it in {root}, or run clif data download"
     )
 
 
 def read_binary_batch(layout: Layout, path: Path) -> Arrays:
     """Records of label bytes (the last one counts) and 3,072 pixels."""
-    raw = np.fromfile(path, dtype=np.uint8)
+    try:
+        raw = np.fromfile(path, dtype=np.uint8)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     record = layout.label_bytes + PIXELS
     if raw.size == 0 or raw.size % record:
         raise InputError(
@@ -159,6 +164,11 @@ def make_arrays(layout: Layout, path: Path, pixels: NDArray[np.uint8], labels: S
     return Arrays(pixels.reshape(-1, 3, 32, 32), label_array.astype(np.int64))
 
 
+AUGMENTATION = Augmentation(stored=(Crop(4), CutOut(0.5), Flip()))
+STRONG_AUGMENTATION = Augmentation(
+    stored=(Flip(), TrivialAugmentWide()), normalised=(RandomErasing(0.1),), mix=Mix(mixup_alpha=0.2, cutmix_alpha=1.0)
+)
+
 CIFAR10 = Dataset(
     name="cifar10",
     read=partial(read_cifar, CIFAR10_LAYOUT),
@@ -167,7 +177,9 @@ CIFAR10 = Dataset(
     image_size=32,
     mean=(0.4914, 0.4822, 0.4465),
     std=(0.2023, 0.1994, 0.2010),
-    augmentation=Augmentation(),
+    augmentation=AUGMENTATION,
+    strong=STRONG_AUGMENTATION,
+    published=(50_000, 10_000),
 )
 
 CIFAR100 = Dataset(
@@ -178,5 +190,7 @@ CIFAR100 = Dataset(
     image_size=32,
     mean=(0.5071, 0.4867, 0.4408),
     std=(0.2675, 0.2565, 0.2761),
-    augmentation=Augmentation(),
+    augmentation=AUGMENTATION,
+    strong=STRONG_AUGMENTATION,
+    published=(50_000, 10_000),
 )

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
-from clif.data.augment import Augmentation
+from clif.data.augment import Augmentation, Crop
 from clif.data.base import Arrays, Dataset
 
 SIZE = 32
@@ -36,6 +36,7 @@ DIGITS = Dataset(
     image_size=SIZE,
     mean=(0.3054,) * 3,
     std=(0.3237,) * 3,
-    augmentation=Augmentation(padding=4, flip=False, cutout=0.0),
+    augmentation=Augmentation(stored=(Crop(4),)),
+    published=(1_437, 360),
     needs_root=False,
 )

@@ -1,9 +1,11 @@
 """Batches of a data set that lives on the device as uint8: shuffled, augmented and normalised there."""
 
+import itertools
 import os
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,21 +16,37 @@ from torch import Generator, Tensor
 from clif.data.augment import Augmentation, Draws, normalise
 from clif.data.base import Arrays, Dataset
 from clif.data.cifar import CIFAR10, CIFAR100
+from clif.data.cifar10dvs import CIFAR10_DVS
+from clif.data.convert import load_split
 from clif.data.digits import DIGITS
+from clif.data.dvs_gesture import DVS_GESTURE
+from clif.data.mix import one_hot
+from clif.data.nmnist import NMNIST
+from clif.data.tiny_imagenet import TINY_IMAGENET
 from clif.errors import InputError, unknown_name
 
-DATASETS: dict[str, Dataset] = {dataset.name: dataset for dataset in (DIGITS, CIFAR10, CIFAR100)}
+DATASETS: dict[str, Dataset] = {
+    dataset.name: dataset for dataset in (DIGITS, CIFAR10, CIFAR100, TINY_IMAGENET, CIFAR10_DVS, DVS_GESTURE, NMNIST)
+}
+ALIASES = {"dvscifar10": "cifar10dvs", "dvscifar10-pt": "cifar10dvs", "dvsgesture": "dvs_gesture"}
+
+Batch = tuple[Tensor, Tensor]
 
 
 def get_dataset(name: str) -> Dataset:
-    """The data set of that name (any case). Raises `InputError` for an unknown one, with the nearest names."""
-    if name.lower() not in DATASETS:
-        raise unknown_name("dataset", name, DATASETS)
-    return DATASETS[name.lower()]
+    """The data set of that name or alias (any case). Raises `InputError` for an unknown one, with the nearest names."""
+    key = ALIASES.get(name.lower(), name.lower())
+    if key not in DATASETS:
+        raise unknown_name("dataset", name, [*DATASETS, "DVSCIFAR10", "DVSCIFAR10-pt", "dvsgesture"])
+    return DATASETS[key]
 
 
 class Loader:
-    """Iterates over (images float32 [N, C, H, W], labels int64 [N]) on one device.
+    """Iterates over (samples float32, labels) on one device.
+
+    Samples are images [N, C, H, W], normalised, or event frames [T, N, 2, H, W], counts as they are. Labels are int64
+    [N], or float32 [N, classes] where the augmentation mixes samples. The whole set is kept on the device in its
+    compact type where it takes less than half of the free memory; else batches come from the memory map on disk.
 
     Each pass is one epoch; `epoch` counts them and may be set. Order and augmentation depend on `seed`, the epoch and
     the sample only, so `batches(epoch, start)` can begin in the middle of an epoch and give what it would have given.
@@ -49,7 +67,9 @@ class Loader:
         if batch_size < 1:
             raise InputError(f"the batch size must be at least 1, got {batch_size}")
         self.dataset = dataset
-        self.images = torch.from_numpy(arrays.images).to(device)
+        self.images = torch.from_numpy(arrays.images)
+        if fits(self.images.nbytes, device):
+            self.images = self.images.to(device)
         self.labels = torch.from_numpy(arrays.labels).to(device)
         self.mean = torch.tensor(dataset.mean, device=device)
         self.std = torch.tensor(dataset.std, device=device)
@@ -69,37 +89,68 @@ class Loader:
         """Batches in an epoch; the last one may be smaller."""
         return -(-self.num_samples // self.batch_size)
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+    def __iter__(self) -> Iterator[Batch]:
         self.epoch += 1
         return self.batches(self.epoch - 1)
 
-    def batches(self, epoch: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+    def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The batches of `epoch`, from number `start` on; `workers` threads prepare them ahead."""
         generator = Generator().manual_seed(epoch_seed(self.seed, epoch))
         n = self.num_samples
         order = torch.randperm(n, generator=generator) if self.shuffle else torch.arange(n)
-        draws = None
+        prepare = self._plain
         if self.augmentation is not None:
             draws = self.augmentation.draw(n, self.images.shape[-2], self.images.shape[-1], generator)
-        jobs = ((index, draws) for index in order.split(self.batch_size)[start:])
+            mix = self.augmentation.mix
+            mixing = mix.draw(len(self), generator) if mix is not None else torch.zeros(len(self))
+            prepare = partial(self._augmented, self.augmentation, draws, mixing)
+        jobs = itertools.islice(enumerate(order.split(self.batch_size)), start, None)
         if self.workers == 0:
-            yield from (self._prepare(*job) for job in jobs)
+            yield from (prepare(*job) for job in jobs)
             return
         with ThreadPoolExecutor(self.workers) as pool:
-            ahead: deque[Future[tuple[Tensor, Tensor]]] = deque()
+            ahead: deque[Future[Batch]] = deque()
             for job in jobs:
-                ahead.append(pool.submit(self._prepare, *job))
+                ahead.append(pool.submit(prepare, *job))
                 if len(ahead) > self.workers:
                     yield ahead.popleft().result()
             while ahead:
                 yield ahead.popleft().result()
 
-    def _prepare(self, index: Tensor, draws: Draws | None) -> tuple[Tensor, Tensor]:
-        on_device = index.to(self.device)
-        images = self.images[on_device]
-        if self.augmentation is not None and draws is not None:
-            images = self.augmentation.apply(images, draws.select(index, self.device))
-        return normalise(images, self.mean, self.std), self.labels[on_device]
+    def _plain(self, _number: int, index: Tensor) -> Batch:
+        images, labels = self._take(index)
+        return self._time_first(self._normalised(images)), labels
+
+    def _augmented(
+        self, augmentation: Augmentation, draws: list[Draws], mixing: Tensor, number: int, index: Tensor
+    ) -> Batch:
+        stored, labels = self._take(index)
+        channels = stored.shape[1:-2]
+        images = augmentation.apply_stored(stored.flatten(1, -3), draws, index)
+        images = self._normalised(images.unflatten(1, channels))
+        images = augmentation.apply_normalised(images.flatten(1, -3), draws, index).unflatten(1, channels)
+        if augmentation.mix is not None:
+            soft = one_hot(labels, self.dataset.num_classes)
+            images, labels = augmentation.mix.apply(images, soft, mixing[number])
+        return self._time_first(images), labels
+
+    def _take(self, index: Tensor) -> Batch:
+        """The samples `index` as stored, and their labels."""
+        images = self.images[index.to(self.images.device)]
+        if self.device.type == "cuda" and not images.is_cuda:
+            images = images.pin_memory()
+        return images.to(self.device, non_blocking=True), self.labels[index.to(self.device)]
+
+    def _normalised(self, images: Tensor) -> Tensor:
+        return normalise(images, self.mean, self.std) if self.dataset.mean else images.float()
+
+    def _time_first(self, images: Tensor) -> Tensor:
+        return images.transpose(0, 1).contiguous() if images.dim() == 5 else images
+
+
+def fits(size: int, device: torch.device) -> bool:
+    """Whether `size` bytes may stay on the device; the processor's memory holds a memory map without copying it."""
+    return device.type == "cuda" and size < torch.cuda.mem_get_info(device)[0] / 2
 
 
 def epoch_seed(seed: int, epoch: int) -> int:
@@ -120,6 +171,14 @@ def validation_split(labels: np.ndarray, fraction: float, seed: int) -> tuple[np
     return np.sort(kept), np.sort(held_out)
 
 
+def read_split(dataset: Dataset, root: Path, train: bool, T: int) -> Arrays:
+    """The training or test set as arrays; a set that needs it is converted first, with a progress bar."""
+    if dataset.find is not None:
+        return load_split(dataset.find(root, train, T), quiet=False)
+    assert dataset.read is not None
+    return dataset.read(root, train)
+
+
 def create_loader(
     name: str,
     root: str | os.PathLike[str] | None = None,
@@ -131,22 +190,24 @@ def create_loader(
     seed: int = 2022,
     shuffle: bool | None = None,
     augment: bool | None = None,
+    cutupmix_auto: bool = False,
     val_split: float = 0.0,
     validation: bool = False,
     split_seed: int = 0,
     limit: int | None = None,
     workers: int = 0,
 ) -> Loader:
-    """Batches (x, y) of a data set by name: x float32 [N, C, H, W], y int64 [N].
+    """Batches (x, y) of a data set by name: x float32 [N, C, H, W] or, of event data, [T, N, 2, H, W]; y int64 [N].
 
     Args:
-        name: "digits" (needs no files), "cifar10" or "cifar100".
+        name: one of `DATASETS`, such as "digits" (needs no files), "cifar10" or "dvs_gesture"; or one of `ALIASES`.
         root: the data set's folder or its parent.
         train: the training set, shuffled and augmented, or the test set in file order.
         T: frames of a sample of event data; static images have no time axis: the network shows them `net.T` times.
         device: where the whole set is kept and the batches are made.
         seed: of the order and the augmentation.
         shuffle, augment: differ from what `train` says; for instance plain training images for calibration.
+        cutupmix_auto: augment with the set's strong augmentation; where it mixes samples labels are soft, [N, classes].
         val_split: hold this stratified fraction of the training set out, the same for the same `split_seed`.
         validation: give the held-out part (in file order, not augmented) instead of the rest.
         limit: only the first `limit` samples of what remains.
@@ -161,7 +222,12 @@ def create_loader(
         raise InputError("validation=True gives the part of the training set that val_split > 0 holds out")
     if T < 1:
         raise InputError(f"T must be at least 1 time step, got {T}")
-    arrays = dataset.read(Path(root or ""), train)
+    augmentation = dataset.augmentation
+    if cutupmix_auto:
+        if dataset.strong is None:
+            raise InputError(f"{dataset.name} has no -cutupmix_auto augmentation")
+        augmentation = dataset.strong
+    arrays = read_split(dataset, Path(root or ""), train, T)
     if train and val_split > 0:
         kept, held_out = validation_split(arrays.labels, val_split, split_seed)
         index = held_out if validation else kept
@@ -175,7 +241,7 @@ def create_loader(
         batch_size,
         torch.device(device),
         shuffle=changing if shuffle is None else shuffle,
-        augmentation=dataset.augmentation if (changing if augment is None else augment) else None,
+        augmentation=augmentation if (changing if augment is None else augment) else None,
         seed=seed,
         workers=workers,
     )

@@ -26,10 +26,14 @@ def option(default: Any, help: str, choices: tuple[str, ...] = ()) -> Any:
 class TrainConfig:
     """Defaults and names are those of the original command line; `resolve` builds one and checks it."""
 
-    dataset: str = option("cifar10", "data set: digits, cifar10 or cifar100")
+    dataset: str = option(
+        "cifar10", "data set: digits, cifar10, cifar100, tiny_imagenet, cifar10dvs, dvs_gesture or nmnist"
+    )
     data_dir: str = option("./data", "folder of the data set, or its parent")
     val_split: float = option(0.0, "stratified fraction of the training set held out; chooses the best epoch if > 0")
-    cutupmix_auto: bool = option(False, "TrivialAugment, random erasing, and MixUp or CutMix for every batch")
+    cutupmix_auto: bool = option(
+        False, "the data set's strong augmentation; CIFAR: TrivialAugment, random erasing, MixUp or CutMix"
+    )
     j: int = option(0, "threads that prepare batches ahead; 0: none")
 
     model: str = option("spiking_vgg11_bn", "network, see: clif models")

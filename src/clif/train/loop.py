@@ -127,7 +127,9 @@ class Trainer:
             "workers": config.j,
         }
         loaders = {
-            "train": create_loader(config.dataset, train=True, seed=config.seed, **common),
+            "train": create_loader(
+                config.dataset, train=True, seed=config.seed, cutupmix_auto=config.cutupmix_auto, **common
+            ),
             "test": create_loader(config.dataset, train=False, **common),
         }
         if config.val_split > 0:

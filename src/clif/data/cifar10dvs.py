@@ -1,0 +1,120 @@
+"""CIFAR10-DVS (Li et al., 2017): 10,000 recordings of CIFAR-10 images that move on a screen, 128×128 pixels.
+
+It has no official split; recordings 0–899 of each class train and 900–999 test, as in the CLIF paper.
+"""
+
+import zipfile
+from functools import partial
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clif.data.augment import Augmentation, CutOut, Flip
+from clif.data.base import Dataset, Source, Split
+from clif.data.cifar import CIFAR10
+from clif.data.events import Events, parse_aedat2, read_aedat2
+from clif.data.recordings import (
+    FrameFormat,
+    candidates,
+    file_number,
+    foreign,
+    frames_folder,
+    frames_of,
+    naming,
+    numbered_files,
+    read_events_npz,
+    sample_of,
+)
+from clif.data.warp import OneOf, Roll, Rotate, Shear
+from clif.errors import InputError, MissingFileError
+
+SENSOR = 128
+SIZE = 48
+FIRST_TEST = 900
+MAX_RECORDING_BYTES = 1 << 28
+
+
+def mirrored(events: Events) -> Events:
+    """x → 127 − x and p → 1 − p: how the set's recordings are read."""
+    return events | {"x": SENSOR - 1 - events["x"], "p": 1 - events["p"]}
+
+
+def read_recording(path: Path) -> Events:
+    return mirrored(read_aedat2(path))
+
+
+def find_cifar10dvs(root: Path, train: bool, T: int) -> Split:
+    """The recordings of a split in `root` or a folder just below it.
+
+    Of each class: AEDAT 2.0 files in its folder, its zip archive, or SpikingJelly's events or T frames, where they are
+    found first. SpikingJelly's events and frames are taken as it stored them.
+    """
+    form = FrameFormat(T, SENSOR, resized=SIZE)
+    for base in candidates(root, "CIFAR10-DVS"):
+        classes = [find_class(base, name, label, form) for label, name in enumerate(CIFAR10.classes)]
+        if not any(classes):
+            continue
+        sources = [source for found in classes for number, source in found if (number < FIRST_TEST) == train]
+        if not sources:
+            numbers = f"0–{FIRST_TEST - 1}" if train else f"{FIRST_TEST}–999"
+            raise MissingFileError(f"{base} has no CIFAR10-DVS recordings {numbers}, the {part_name(train)} split")
+        return Split(base, f"cifar10dvs-{part_name(train)}", form.parameters, form.shape, form.dtype, sources)
+    raise MissingFileError(
+        f"no CIFAR10-DVS in {root} or one folder below (for T={T}); download airplane.zip … truck.zip from "
+        f"https://figshare.com/articles/dataset/CIFAR10-DVS_New/4724671 into {root}, packed or unpacked to "
+        "airplane/cifar10_airplane_0.aedat …; or run clif data download"
+    )
+
+
+def part_name(train: bool) -> str:
+    return "train" if train else "test"
+
+
+def find_class(base: Path, name: str, label: int, form: FrameFormat) -> list[tuple[int, Source]]:
+    """The recordings of one class with their numbers, in order."""
+    for folder in (base / name, base / "extract" / name):
+        if files := numbered_files(folder, ".aedat"):
+            return [(i, Source(path, (label,), partial(sample_of, form, path, read_recording))) for i, path in files]
+    for archive in (base / f"{name}.zip", base / "download" / f"{name}.zip"):
+        if archive.is_file():
+            members = zip_members(archive)
+            return [(i, Source(archive, (label,), partial(zip_sample, form, archive, m))) for i, m in members]
+    if files := numbered_files(base / "events_np" / name, ".npz"):
+        return [(i, Source(path, (label,), partial(sample_of, form, path, read_events_npz))) for i, path in files]
+    files = numbered_files(frames_folder(base, form.T) / name, ".npz")
+    return [(i, Source(path, (label,), partial(frames_of, form, path))) for i, path in files]
+
+
+def zip_members(archive: Path) -> list[tuple[int, str]]:
+    """The recordings in an archive with their numbers, in order; other members are ignored."""
+    with foreign(archive, "a zip archive"), zipfile.ZipFile(archive) as content:
+        names = [info.filename for info in content.infolist() if info.filename.endswith(".aedat")]
+    names = [name for name in names if not PurePosixPath(name).name.startswith(".")]
+    members = {file_number(PurePosixPath(name).name, archive): name for name in names}
+    if len(members) < len(names):
+        raise InputError(f"{archive}: holds a recording twice")
+    return sorted(members.items())
+
+
+def zip_sample(form: FrameFormat, archive: Path, member: str) -> NDArray[np.float16]:
+    """One sample from a member of an archive, read without unpacking it to disk."""
+    name = f"{archive}/{member}"
+    with foreign(name, "a member of a zip archive"), zipfile.ZipFile(archive) as content:
+        if content.getinfo(member).file_size > MAX_RECORDING_BYTES:
+            raise InputError(f"{name}: larger than any recording of CIFAR10-DVS")
+        raw = content.read(member)
+    with naming(name):
+        return form.sample(mirrored(parse_aedat2(raw, name)))
+
+
+CIFAR10_DVS = Dataset(
+    name="cifar10dvs",
+    find=find_cifar10dvs,
+    classes=CIFAR10.classes,
+    in_channels=2,
+    image_size=SIZE,
+    published=(9_000, 1_000),
+    augmentation=Augmentation(stored=(Flip(), Rotate(15))),
+    strong=Augmentation(stored=(Flip(), OneOf((Roll(5), Rotate(15), CutOut(1.0, value=0), Shear(15))))),
+)

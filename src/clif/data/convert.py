@@ -1,0 +1,225 @@
+"""Conversion of a split into a cache of memory-mapped arrays, once.
+
+A cache is a folder with images.npy, labels.npy and meta.json. Its name holds a digest of the version, the parameters
+and every source file's path, size and time, so that a change of any makes another cache. It is written under a
+temporary name and renamed when it is complete: what was interrupted is never taken for good.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from clif.data.base import Arrays, Source, Split
+from clif.errors import InputError, MissingFileError
+
+VERSION = 1
+FOLDER = ".clif-cache"
+PARTIAL = ".partial-"
+DAY = 86_400
+
+
+@dataclass(frozen=True)
+class Damage:
+    """A file that could not be read, and why."""
+
+    path: Path
+    reason: str
+
+
+def load_split(split: Split, *, skip_damaged: bool = False, quiet: bool = True) -> Arrays:
+    """The samples of a split from its cache, which is made first where there is none.
+
+    Raises `InputError` for the first damaged file; `skip_damaged` leaves damaged files out, now and from this cache on.
+    """
+    name = cache_name(split)
+    for folder in cache_folders(split.root):
+        if (arrays := open_cache(folder / name, split)) is not None:
+            return arrays
+    size = sum(len(source.labels) for source in split.sources) * sample_bytes(split)
+    folder = writable_folder(split.root, size)
+    build_cache(folder / name, split, skip_damaged, quiet)
+    arrays = open_cache(folder / name, split)
+    assert arrays is not None
+    return arrays
+
+
+def cache_folders(root: Path) -> tuple[Path, Path]:
+    """Where caches may lie: in the data set's folder, or where that can't be written in the user's cache folder."""
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return root / FOLDER, home / "clif"
+
+
+def cache_name(split: Split) -> str:
+    digest = hashlib.sha256(
+        repr((VERSION, split.root.resolve(), split.name, split.parameters, split.shape, split.dtype)).encode()
+    )
+    for source in split.sources:
+        try:
+            status = source.path.stat()
+        except OSError as error:
+            raise MissingFileError(f"{source.path}: cannot be found ({error.strerror})") from error
+        digest.update(repr((str(source.path), status.st_size, status.st_mtime_ns, source.labels)).encode())
+    return f"{split.name}-{split.parameters}-{digest.hexdigest()[:16]}"
+
+
+def sample_bytes(split: Split) -> int:
+    return int(np.prod(split.shape)) * np.dtype(split.dtype).itemsize
+
+
+def open_cache(folder: Path, split: Split) -> Arrays | None:
+    """A complete cache as arrays mapped from disk, or None."""
+    try:
+        samples = json.loads((folder / "meta.json").read_text())["samples"]
+        images = np.load(folder / "images.npy", mmap_mode="c", allow_pickle=False)
+        labels = np.load(folder / "labels.npy", allow_pickle=False)
+    except (OSError, ValueError, EOFError, KeyError, TypeError):
+        return None
+    shape = (samples, *split.shape)
+    fits = images.shape == shape and images.dtype == split.dtype and labels.shape == shape[:1]
+    return Arrays(images, labels) if fits else None
+
+
+def skipped_files(split: Split) -> list[str]:
+    """The damaged files that a cache of this split leaves out."""
+    for folder in cache_folders(split.root):
+        with contextlib.suppress(OSError, ValueError):
+            return list(json.loads((folder / cache_name(split) / "meta.json").read_text())["skipped"])
+    return []
+
+
+def writable_folder(root: Path, size: int) -> Path:
+    """The first of the cache folders that can be written and has `size` bytes free."""
+    reasons = []
+    for folder in cache_folders(root):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=folder).close()
+            free = shutil.disk_usage(folder).free
+        except OSError as error:
+            reasons.append(f"{folder} cannot be written ({error.strerror})")
+            continue
+        if free > 1.05 * size:
+            return folder
+        reasons.append(f"{folder} has {free / 2**30:.1f} GiB free")
+    raise InputError(
+        f"no room for a cache of {size / 2**30:.1f} GiB: {'; '.join(reasons)}; "
+        "free some space, or name a folder by XDG_CACHE_HOME"
+    )
+
+
+def build_cache(target: Path, split: Split, skip_damaged: bool, quiet: bool) -> None:
+    """Convert every source on all cores and put the result at `target` in one step."""
+    remove_leftovers(target.parent)
+    building = target.parent / f"{PARTIAL}{split.name}-{uuid.uuid4().hex}"
+    try:
+        building.mkdir()
+        samples, skipped = write_arrays(building, split, skip_damaged, quiet)
+        meta = {
+            "version": VERSION,
+            "name": split.name,
+            "parameters": split.parameters,
+            "samples": samples,
+            "root": str(split.root.resolve()),
+        }
+        meta["skipped"] = [f"{damage.path}: {damage.reason}" for damage in skipped]
+        (building / "meta.json").write_text(json.dumps(meta, indent=2))
+        if open_cache(target, split) is None:
+            shutil.rmtree(target, ignore_errors=True)
+            building.rename(target)
+    except OSError as error:
+        raise InputError(f"the cache {target} cannot be written: {error}") from error
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+    remove_stale(target, split)
+
+
+def write_arrays(folder: Path, split: Split, skip_damaged: bool, quiet: bool) -> tuple[int, list[Damage]]:
+    """Write images.npy and labels.npy; returns how many samples they hold and what was left out."""
+    starts = np.cumsum([0, *(len(source.labels) for source in split.sources)])
+    labels = np.array([label for source in split.sources for label in source.labels], dtype=np.int64)
+    images = np.lib.format.open_memmap(
+        folder / "images.npy", mode="w+", dtype=np.dtype(split.dtype), shape=(len(labels), *split.shape)
+    )
+    good = np.ones(len(labels), dtype=bool)
+    skipped: list[Damage] = []
+    for index, result in convert_all(split.sources, f"preparing {split.name}", quiet):
+        rows = slice(starts[index], starts[index + 1])
+        if isinstance(result, InputError):
+            if not skip_damaged:
+                name = split.name.split("-")[0]
+                raise InputError(f"{result} (clif data prepare {name} --skip-damaged leaves it out)") from result
+            good[rows] = False
+            skipped.append(Damage(split.sources[index].path, str(result)))
+        else:
+            images[rows] = result
+    images.flush()
+    if not good.any():
+        raise InputError(f"every file of {split.name} in {split.root} is damaged, the first: {skipped[0].reason}")
+    if skipped:
+        np.save(folder / "good.npy", images[good])
+        (folder / "good.npy").replace(folder / "images.npy")
+    np.save(folder / "labels.npy", labels[good])
+    return int(good.sum()), skipped
+
+
+def convert_all(sources: list[Source], title: str, quiet: bool) -> Iterator[tuple[int, np.ndarray | InputError]]:
+    """(index, samples or what is wrong) of each source as it is ready; numpy and Pillow let threads use all cores."""
+
+    def load(index: int) -> tuple[int, np.ndarray | InputError]:
+        try:
+            return index, sources[index].load()
+        except InputError as error:
+            return index, error
+
+    workers = os.cpu_count() or 1
+    pending = iter(range(len(sources)))
+    bar = tqdm(
+        total=len(sources),
+        desc=title,
+        unit="file",
+        disable=quiet,
+        leave=False,
+        mininterval=0.1 if sys.stderr.isatty() else 10,
+    )
+    with bar, ThreadPoolExecutor(workers) as pool:
+        running = {pool.submit(load, index) for _, index in zip(range(4 * workers), pending, strict=False)}
+        try:
+            while running:
+                done = next(as_completed(running))
+                running.remove(done)
+                if (index := next(pending, None)) is not None:
+                    running.add(pool.submit(load, index))
+                bar.update()
+                yield done.result()
+        finally:
+            for future in running:
+                future.cancel()
+
+
+def remove_stale(target: Path, split: Split) -> None:
+    """Delete the caches of this split that were made from earlier files."""
+    for folder in target.parent.glob(f"{split.name}-{split.parameters}-*"):
+        with contextlib.suppress(OSError, ValueError):
+            meta = json.loads((folder / "meta.json").read_text())
+            if folder != target and meta["root"] == str(split.root.resolve()):
+                shutil.rmtree(folder)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Delete what conversions that were killed more than a day ago have left."""
+    for path in folder.glob(f"{PARTIAL}*"):
+        if path.stat().st_mtime < time.time() - DAY:
+            shutil.rmtree(path, ignore_errors=True)

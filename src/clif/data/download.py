@@ -1,0 +1,146 @@
+"""Download of the sets that have a public address and a known checksum, for `clif data download` only."""
+
+import hashlib
+import http.client
+import shutil
+import tarfile
+import tempfile
+import urllib.error
+import urllib.request
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from tqdm import tqdm
+
+from clif.data.cifar import CIFAR10
+from clif.data.recordings import foreign
+from clif.errors import InputError
+
+CHUNK = 1 << 20
+TIMEOUT_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A file at `url` with its MD5 checksum, kept as `name`; `unpack` where the reader does not take it packed."""
+
+    name: str
+    url: str
+    md5: str
+    unpack: bool = True
+
+
+KRIZ = "https://www.cs.toronto.edu/~kriz/"
+FIGSHARE = "https://ndownloader.figshare.com/files/"
+CIFAR10_DVS_FILES = (
+    ("7712788", "0afd5c4bf9ae06af762a77b180354fdd"),
+    ("7712791", "8438dfeba3bc970c94962d995b1b9bdd"),
+    ("7712794", "a9c207c91c55b9dc2002dc21c684d785"),
+    ("7712812", "52c63c677c2b15fa5146a8daf4d56687"),
+    ("7712815", "b6bf21f6c04d21ba4e23fc3e36c8a4a3"),
+    ("7712818", "f379ebdf6703d16e0a690782e62639c3"),
+    ("7712842", "cad6ed91214b1c7388a5f6ee56d08803"),
+    ("7712851", "e7cbbf77bec584ffbf913f00e682782a"),
+    ("7712836", "41c7bd7d6b251be82557c6cce9a7d5c9"),
+    ("7712839", "89f3922fd147d9aeff89e76a2b0b70a7"),
+)
+ARCHIVES = {
+    "cifar10": (
+        Archive("cifar-10-python.tar.gz", f"{KRIZ}cifar-10-python.tar.gz", "c58f30108f718f92721af3b95e74349a"),
+    ),
+    "cifar100": (
+        Archive("cifar-100-python.tar.gz", f"{KRIZ}cifar-100-python.tar.gz", "eb9058c3a382ffc7106e4002c42a8d85"),
+    ),
+    "tiny_imagenet": (
+        Archive(
+            "tiny-imagenet-200.zip",
+            "http://cs231n.stanford.edu/tiny-imagenet-200.zip",
+            "90528d7ca1a48142e341f4ef8d21d0de",
+        ),
+    ),
+    "cifar10dvs": tuple(
+        Archive(f"{name}.zip", f"{FIGSHARE}{number}", md5, unpack=False)
+        for name, (number, md5) in zip(CIFAR10.classes, CIFAR10_DVS_FILES, strict=True)
+    ),
+}
+
+
+def download(name: str, root: Path, quiet: bool = True) -> None:
+    """Fetch the archives of the data set `name` (of `DATASETS`) into `root` and unpack them there."""
+    if name not in ARCHIVES:
+        raise InputError(f"{name} cannot be downloaded by a program; clif data check {name} says where to get it")
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        for archive in ARCHIVES[name]:
+            path = fetch(archive, root, quiet)
+            if archive.unpack:
+                unpack(path, root)
+    except OSError as error:
+        raise InputError(f"{root}: cannot be written ({error})") from error
+
+
+def fetch(archive: Archive, root: Path, quiet: bool) -> Path:
+    """The archive's file in `root`, downloaded unless it is there; an earlier download that broke off is resumed."""
+    path, part = root / archive.name, root / f"{archive.name}.part"
+    if path.is_file() and md5_of(path) == archive.md5:
+        return path
+    try:
+        receive(archive.url, part, archive.name, quiet)
+    except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
+        raise InputError(
+            f"{archive.url}: the download broke off ({error}); the same command resumes it, or fetch it by hand "
+            f"into {root}"
+        ) from error
+    if (found := md5_of(part)) != archive.md5:
+        part.unlink()
+        raise InputError(f"{archive.url}: has the MD5 {found}, not {archive.md5}; it was damaged or replaced")
+    return part.replace(path)
+
+
+def receive(url: str, part: Path, title: str, quiet: bool) -> None:
+    """Append to `part` what it lacks of the file at `url`, or all of it where the server cannot resume."""
+    have = part.stat().st_size if part.exists() else 0
+    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
+    try:
+        response = urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS)
+    except urllib.error.HTTPError as error:
+        error.close()
+        if have and error.code == 416:
+            return
+        raise
+    with response:
+        resumed = response.status == 206
+        rest = int(response.headers.get("Content-Length", 0))
+        done = have if resumed else 0
+        with (
+            part.open("ab" if resumed else "wb") as file,
+            tqdm(total=done + rest, initial=done, desc=title, unit="B", unit_scale=True, disable=quiet) as bar,
+        ):
+            while chunk := response.read(CHUNK):
+                file.write(chunk)
+                bar.update(len(chunk))
+        if rest and part.stat().st_size < done + rest:
+            raise ConnectionError(f"{part.stat().st_size} of {done + rest} bytes came")
+
+
+def md5_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "md5").hexdigest()
+
+
+def unpack(path: Path, root: Path) -> None:
+    """Unpack an archive into `root`; a folder appears there when it is complete. Nothing is written outside."""
+    with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=root) as temporary:
+        with foreign(path, "an archive"):
+            if path.suffix == ".zip":
+                with zipfile.ZipFile(path) as content:
+                    content.extractall(temporary)
+            else:
+                with tarfile.open(path) as content:
+                    content.extractall(temporary, filter="data")
+        for item in Path(temporary).iterdir():
+            target = root / item.name
+            if target.is_dir():
+                shutil.rmtree(target)
+            item.replace(target)

@@ -1,0 +1,200 @@
+"""Event-camera recordings: readers of AEDAT 2.0, AEDAT 3.1 and N-MNIST files.
+
+Every reader returns a recording {"t", "x", "y", "p"}: times int64 [n] in µs, coordinates int32 [n] as stored,
+polarities int32 [n] (1: brighter, 0: darker). A file that is cut short, foreign, empty, runs backwards in time or
+leaves its sensor is an `InputError` that names it. The formats keep no total length: a file cut exactly between two
+events (for AEDAT 3.1 two packets) is a shorter recording, and nothing tells it from one.
+"""
+
+import os
+import struct
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clif.data.frames import FrameStream, integrate, integrate_duration
+from clif.errors import InputError, MissingFileError
+
+__all__ = [
+    "Events",
+    "FrameStream",
+    "integrate",
+    "integrate_duration",
+    "parse_aedat2",
+    "read_aedat2",
+    "read_aedat3",
+    "read_nmnist",
+]
+
+Events = dict[str, NDArray]
+StrPath = str | os.PathLike[str]
+
+DVS128_SIZE = 128
+NMNIST_SIZE = 34
+POLARITY_EVENT = 1
+PACKET_HEADER = struct.Struct("<HHiiiiii")
+OVERFLOW_BITS = 31
+
+
+def read_aedat2(path: StrPath) -> Events:
+    """A DVS128 recording in AEDAT 2.0, as jAER writes it and CIFAR10-DVS ships it.
+
+    After '#' lines come pairs of big-endian uint32, address and time. Address: polarity in bit 0, x in bits 1–7, y in
+    bits 8–14; any higher bit belongs to another camera or is damage. Times are unsigned and may start above 2³¹.
+    """
+    return parse_aedat2(_read_bytes(path), str(path))
+
+
+def parse_aedat2(content: bytes, name: str) -> Events:
+    """`read_aedat2` of a file's content; `name` is what errors call it."""
+    start = _skip_header(content, name, b"#!AER-DAT2.", b"#End Of ASCII Header")
+    words = np.frombuffer(_whole_events(content, start, 8, name), dtype=">u4").astype(np.uint32).reshape(-1, 2)
+    address = words[:, 0].astype(np.int32)
+    foreign = address >> 15
+    if foreign.any():
+        first = int(np.flatnonzero(foreign)[0])
+        raise InputError(
+            f"{name}: event {first} has address {int(words[first, 0]):#x}, outside the 128×128 pixels of a DVS128; "
+            "the file is damaged or from another camera"
+        )
+    return _checked(words[:, 1], address >> 1 & 0x7F, address >> 8, address & 1, name)
+
+
+def read_aedat3(path: StrPath) -> Events:
+    """A recording in AEDAT 3.1, as cAER writes it and DVS128 Gesture ships it.
+
+    After '#' lines come packets, each a 28-byte header (type, source, event size, offset of the time, overflows of the
+    31-bit time, capacity, number of events, number of valid ones) and its events. Polarity events are two
+    little-endian uint32: validity in bit 0, polarity in bit 1, y in bits 2–16, x in bits 17–31; then the time. Invalid
+    events and packets of other types (triggers, frames, IMU) are skipped. Where the header names a DVS128 as its source
+    coordinates must be below 128.
+    """
+    name = str(path)
+    content = _read_bytes(path)
+    start = _skip_header(content, name, b"#!AER-DAT3.", b"#!END-HEADER")
+    bodies, counts, overflows = _polarity_packets(content, start, name)
+    if not bodies:
+        raise InputError(f"{name}: the recording has no events")
+    words = np.frombuffer(b"".join(bodies), dtype="<u4").reshape(-1, 2)
+    data, t = words[:, 0], words[:, 1].astype(np.int64)
+    if t.max(initial=0) >> OVERFLOW_BITS:
+        raise InputError(f"{name}: event {int((t >> OVERFLOW_BITS).argmax())} has a negative time; the file is damaged")
+    if any(overflows):
+        t += np.repeat(np.array(overflows, dtype=np.int64) << OVERFLOW_BITS, counts)
+    valid = (data & 1).astype(bool)
+    if not valid.all():
+        data, t = data[valid], t[valid]
+    data = data.astype(np.uint32)
+    x, y = data >> 17, data >> 2 & 0x7FFF
+    if b"DVS128" in content[:start] and len(data) and max(x.max(), y.max()) >= DVS128_SIZE:
+        first = int(((x >= DVS128_SIZE) | (y >= DVS128_SIZE)).argmax())
+        raise InputError(
+            f"{name}: event {first} lies at x {x[first]}, y {y[first]}, outside the 128×128 pixels of the DVS128 that "
+            "its header names; the file is damaged"
+        )
+    return _checked(t, x, y, data >> 1 & 1, name)
+
+
+def read_nmnist(path: StrPath) -> Events:
+    """An N-MNIST recording (Orchard et al., 2015): 34×34 pixels, 40 bits an event.
+
+    Bytes x, y, then big-endian one bit of polarity and 23 bits of time.
+    """
+    name = str(path)
+    records = np.frombuffer(_whole_events(_read_bytes(path), 0, 5, name), dtype=np.uint8).reshape(-1, 5)
+    x, y, high, middle, low = records.T.astype(np.int32)
+    if max(x.max(), y.max()) >= NMNIST_SIZE:
+        first = int(((x >= NMNIST_SIZE) | (y >= NMNIST_SIZE)).argmax())
+        raise InputError(
+            f"{name}: event {first} lies at x {x[first]}, y {y[first]}, outside the {NMNIST_SIZE}×{NMNIST_SIZE} pixels "
+            "of N-MNIST; the file is damaged or of another set"
+        )
+    return _checked((high & 0x7F) << 16 | middle << 8 | low, x, y, high >> 7, name)
+
+
+def _read_bytes(path: StrPath) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except FileNotFoundError:
+        raise MissingFileError(f"{path}: no such recording") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def _skip_header(content: bytes, name: str, magic: bytes, end: bytes) -> int:
+    """Where the data start: after the line `end`, or after the last '#' line where there is none."""
+    if not content.startswith(magic):
+        first_line = content[:40].splitlines()[0].decode("latin1") if content else ""
+        found = f'it starts with "{first_line}"' if first_line.startswith("#!AER-DAT") else "it is not one"
+        raise InputError(f"{name}: expected an AEDAT file that starts with {magic.decode()}…, but {found}")
+    position = 0
+    while content.startswith(b"#", position):
+        line_end = content.find(b"\n", position)
+        if line_end < 0:
+            raise InputError(f"{name}: ends inside its header; the file is truncated")
+        line = content[position:line_end]
+        position = line_end + 1
+        if line.startswith(b"#Format:") and line[8:].strip() != b"RAW":
+            raise InputError(f"{name}: format {line[8:].strip().decode('latin1')} is not supported, only RAW")
+        if line.rstrip() == end:
+            break
+    return position
+
+
+def _whole_events(content: bytes, start: int, size: int, name: str) -> memoryview:
+    """The bytes from `start` on, which must be whole events of `size` bytes, and at least one."""
+    if len(content) == start:
+        raise InputError(f"{name}: the recording has no events")
+    if (len(content) - start) % size:
+        raise InputError(
+            f"{name}: {len(content) - start} bytes are not a whole number of {size}-byte events; the file is truncated"
+        )
+    return memoryview(content)[start:]
+
+
+def _polarity_packets(content: bytes, start: int, name: str) -> tuple[list[memoryview], list[int], list[int]]:
+    """The events of each polarity packet as bytes, how many they are, and how often the clock had overflowed."""
+    view = memoryview(content)
+    bodies: list[memoryview] = []
+    counts: list[int] = []
+    overflows: list[int] = []
+    position = start
+    while position < len(content):
+        if position + PACKET_HEADER.size > len(content):
+            raise InputError(f"{name}: ends inside the packet header at byte {position}; the file is truncated")
+        header = PACKET_HEADER.unpack_from(content, position)
+        kind, _, size, time_offset, overflow, capacity, number, valid = header
+        if kind & 0x8000:
+            raise InputError(f"{name}: the packet at byte {position} is compressed, which is not supported")
+        sane = size > 0 and 0 <= valid <= number <= capacity and 0 <= time_offset < size and overflow >= 0
+        if not sane or (kind == POLARITY_EVENT and (size, time_offset) != (8, 4)):
+            raise InputError(f"{name}: the packet header at byte {position} makes no sense; the file is damaged")
+        position += PACKET_HEADER.size
+        end = position + number * size
+        if end > len(content):
+            raise InputError(
+                f"{name}: a packet of {number} events at byte {position} goes past the end; the file is truncated"
+            )
+        if kind == POLARITY_EVENT:
+            bodies.append(view[position:end])
+            counts.append(number)
+            overflows.append(overflow)
+        position = end
+    return bodies, counts, overflows
+
+
+def _checked(t: NDArray, x: NDArray, y: NDArray, p: NDArray, name: str) -> Events:
+    if not len(t):
+        raise InputError(f"{name}: the recording has no events")
+    backwards = t[1:] < t[:-1]
+    if backwards.any():
+        first = int(backwards.argmax())
+        raise InputError(
+            f"{name}: time runs backwards after event {first} ({int(t[first])} µs, then {int(t[first + 1])} µs); "
+            "the file is damaged"
+        )
+    return {
+        "t": t.astype(np.int64),
+        **{k: v.astype(np.int32, copy=False) for k, v in zip("xyp", (x, y, p), strict=True)},
+    }

@@ -1,0 +1,139 @@
+"""Integration of events into frames: how often each pixel fired, for each polarity.
+
+Frames are int32 [T, 2, height, width]; channel 0 counts p = 0 and channel 1 counts p = 1.
+"""
+
+from collections.abc import Mapping
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clif.errors import InputError
+
+Frames = NDArray[np.int32]
+
+MAX_BYTES = 4 << 30
+
+
+def integrate(
+    events: Mapping[str, NDArray], T: int = 10, height: int = 128, width: int = 128, split_by: str = "number"
+) -> Frames:
+    """T frames of a recording {"t", "x", "y", "p"}, split as SpikingJelly does.
+
+    "number": each frame takes n // T events, the last one the rest as well.
+    "time": each frame takes (t[-1] − t[0]) // T µs, the last one the rest as well; it may hold no event.
+    """
+    if T < 1:
+        raise InputError(f"T must be at least 1 frame, got {T}")
+    pixel = pixel_index(events, height, width)
+    n = len(pixel)
+    if n == 0:
+        raise InputError("the recording has no events to integrate")
+    if split_by == "number":
+        inner = np.arange(1, T) * (n // T)
+    elif split_by == "time":
+        t = events["t"]
+        if (t[1:] < t[:-1]).any():
+            raise InputError("the events' times run backwards; sort them first, or split by number")
+        start, stop = int(t[0]), int(t[-1])
+        inner = np.searchsorted(t, start + np.arange(1, T) * ((stop - start) // T))
+    else:
+        raise InputError(f'split_by must be "number" or "time", got {split_by!r}')
+    return count_slices(pixel, np.array([0, *inner, n]), height, width)
+
+
+def integrate_duration(events: Mapping[str, NDArray], duration: int, height: int = 128, width: int = 128) -> Frames:
+    """Frames of `duration` µs each from the first event on, as many as it takes to hold the last one."""
+    stream = FrameStream(height, width, duration=duration)
+    return np.concatenate([stream.push(events), stream.flush()])
+
+
+class FrameStream:
+    """Integrates a stream as it arrives: every `duration` µs, counted from its first event, or every `number` events.
+
+    `push` takes the next events in order and returns the frames [k, 2, height, width] they complete; a frame of some
+    duration is complete when an event after its end arrives. `flush` returns the unfinished one, [1, …] or [0, …].
+    """
+
+    def __init__(
+        self, height: int = 128, width: int = 128, *, duration: int | None = None, number: int | None = None
+    ) -> None:
+        if (duration is None) == (number is None):
+            raise InputError("a frame stream splits by a duration in µs or by a number of events: give one of them")
+        if (duration or number or 0) < 1:
+            raise InputError(f"a frame must span at least 1 µs or 1 event, got {duration or number}")
+        self.height = height
+        self.width = width
+        self.duration = duration
+        self.number = number
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the unfinished frame; the next event begins a new stream."""
+        self.frame: Frames = np.zeros((1, 2, self.height, self.width), dtype=np.int32)
+        self.pending = 0
+        self.start: int | None = None
+        self.last = 0
+
+    def push(self, events: Mapping[str, NDArray]) -> Frames:
+        pixel = pixel_index(events, self.height, self.width)
+        t = events["t"]
+        if len(pixel) == 0:
+            return self.frame[:0].copy()
+        if (self.start is not None and t[0] < self.last) or (t[1:] < t[:-1]).any():
+            raise InputError("the events of a stream must come in the order of their times")
+        self.start = int(t[0]) if self.start is None else self.start
+        self.last = int(t[-1])
+        edges = self._edges(t)
+        if (len(edges) - 1) * self.frame.nbytes > MAX_BYTES:
+            raise InputError(f"{len(edges) - 2} frames between two pushes do not fit in memory; take longer frames")
+        frames = count_slices(pixel, edges, self.height, self.width)
+        frames[0] += self.frame[0]
+        self.frame = frames[-1:].copy()
+        return frames[:-1]
+
+    def flush(self) -> Frames:
+        frame = self.frame[: int(self.pending > 0)].copy()
+        self.reset()
+        return frame
+
+    def _edges(self, t: NDArray) -> NDArray:
+        """Where in these events frames begin and end; the first goes on with the unfinished one, the last stays so."""
+        n = len(t)
+        if self.number is not None:
+            completed, rest = divmod(self.pending + n, self.number)
+            inner = np.arange(1, completed + 1) * self.number - self.pending
+            self.pending = rest
+        else:
+            assert self.duration is not None
+            assert self.start is not None
+            completed = (self.last - self.start) // self.duration
+            if completed * self.frame.nbytes > MAX_BYTES:
+                raise InputError(f"{completed} frames of {self.duration} µs do not fit in memory; take longer frames")
+            self.start += completed * self.duration
+            inner = np.searchsorted(t, self.start - np.arange(completed)[::-1] * self.duration)
+            self.pending = 1
+        return np.array([0, *inner, n])
+
+
+def pixel_index(events: Mapping[str, NDArray], height: int, width: int) -> NDArray:
+    """The position of each event in a flat frame [2, height, width]. Raises `InputError` for one that lies outside."""
+    x, y, p = (np.asarray(events[name]) for name in "xyp")
+    if not len(x) == len(y) == len(p) == len(events["t"]):
+        raise InputError(f"{len(events['t'])} times for {len(x)} x, {len(y)} y and {len(p)} polarities")
+    for name, values, size in (("x", x, width), ("y", y, height), ("p", p, 2)):
+        if len(values) and not (values.min() >= 0 and values.max() < size):
+            raise InputError(
+                f"{name} goes from {values.min()} to {values.max()}, outside 0…{size - 1}; "
+                f"integrate with the sensor's height and width (now {height}×{width})"
+            )
+    return (p.astype(np.int64) * height + y) * width + x
+
+
+def count_slices(pixel: NDArray, edges: NDArray, height: int, width: int) -> Frames:
+    """One frame for the events between each two neighbouring edges."""
+    frames = np.empty((len(edges) - 1, 2 * height * width), dtype=np.int32)
+    for frame, (begin, end) in zip(frames, pairwise(edges), strict=True):
+        frame[:] = np.bincount(pixel[begin:end], minlength=frame.size)
+    return frames.reshape(-1, 2, height, width)

@@ -1,0 +1,110 @@
+"""Pictures of a data set before and after augmentation: a sheet, and for event data an animation."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+from clif.data.base import Dataset
+from clif.data.loader import Loader, create_loader
+from clif.errors import InputError
+
+Picture = NDArray[np.uint8]
+
+BRIGHTER = (220, 50, 32)
+DARKER = (0, 90, 181)
+TILE = 96
+GAP = 4
+CAPTION = 14
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The pictures [H, W, 3] of one sample, several for event data, with and without augmentation."""
+
+    name: str
+    before: list[Picture]
+    after: list[Picture]
+
+
+def draw_gallery(
+    name: str, root: Path | None, out: Path, T: int = 6, samples: int = 8, seed: int = 2022, cutupmix_auto: bool = False
+) -> list[Path]:
+    """Write `out` (a .png) and for event data an animation beside it (.gif); returns what was written."""
+    chosen = choose_samples(name, root, T, samples, seed, cutupmix_auto)
+    paths = [out]
+    try:
+        make_sheet(chosen).save(out, "PNG")
+        if len(chosen[0].before) > 1:
+            first, *others = make_animation(chosen)
+            paths.append(out.with_suffix(".gif"))
+            first.save(paths[1], "GIF", save_all=True, append_images=others, duration=200, loop=0)
+    except OSError as error:
+        raise InputError(f"{out} cannot be written ({error}); name another file") from error
+    return paths
+
+
+def choose_samples(name: str, root: Path | None, T: int, samples: int, seed: int, cutupmix_auto: bool) -> list[Sample]:
+    """Random training samples; both loaders shuffle by the same seed, so that they give the same ones."""
+    common: dict[str, Any] = {"batch_size": samples, "T": T, "seed": seed, "cutupmix_auto": cutupmix_auto}
+    plain = create_loader(name, root, augment=False, **common)
+    augmented = create_loader(name, root, augment=True, **common)
+    (before, labels), (after, _) = next(iter(plain)), next(iter(augmented))
+    return [
+        Sample(plain.dataset.classes[labels[i]], pictures(plain, before, i), pictures(augmented, after, i))
+        for i in range(len(labels))
+    ]
+
+
+def pictures(loader: Loader, batch: Tensor, i: int) -> list[Picture]:
+    """Sample i of a batch [N, C, H, W] or [T, N, 2, H, W]."""
+    if batch.dim() == 5:
+        brightest = float(batch[:, i].quantile(0.999).clamp(min=1))
+        return [colour_events(frame / brightest) for frame in batch[:, i]]
+    return [colour_image(loader.dataset, batch[i])]
+
+
+def colour_image(dataset: Dataset, image: Tensor) -> Picture:
+    """A normalised image [3, H, W] in its own colours."""
+    mean, std = (torch.tensor(values)[:, None, None] for values in (dataset.mean, dataset.std))
+    pixels = ((image * std + mean) * 255).round().clamp(0, 255)
+    return pixels.permute(1, 2, 0).to(torch.uint8).numpy()
+
+
+def colour_events(frame: Tensor) -> Picture:
+    """Counts [2, H, W] on the scale 0–1: darker in blue, brighter in red, on white."""
+    strength = frame.clamp(0, 1)[..., None]
+    ink = 255 - torch.tensor([DARKER, BRIGHTER], dtype=torch.float32)[:, None, None]
+    return (255 - (strength * ink).sum(0)).clamp(0, 255).to(torch.uint8).numpy()
+
+
+def make_sheet(samples: list[Sample]) -> Image.Image:
+    """One row a sample: its pictures before augmentation, then those after."""
+    columns = len(samples[0].before) + len(samples[0].after)
+    width, height = columns * (TILE + GAP) + 3 * GAP, len(samples) * (TILE + GAP + CAPTION) + GAP
+    sheet = Image.new("RGB", (width, height), "white")
+    draw = ImageDraw.Draw(sheet)
+    for row, sample in enumerate(samples):
+        top = row * (TILE + GAP + CAPTION) + CAPTION
+        middle = GAP + len(sample.before) * (TILE + GAP) + 2 * GAP
+        draw.text((GAP, top - CAPTION), sample.name, fill="black")
+        draw.text((middle, top - CAPTION), "augmented", fill="gray")
+        for left, tiles in ((GAP, sample.before), (middle, sample.after)):
+            for column, tile in enumerate(tiles):
+                sheet.paste(enlarge(tile), (left + column * (TILE + GAP), top))
+    return sheet
+
+
+def make_animation(samples: list[Sample]) -> list[Image.Image]:
+    """One sheet for each time step."""
+    steps = range(len(samples[0].before))
+    return [make_sheet([Sample(s.name, [s.before[t]], [s.after[t]]) for s in samples]) for t in steps]
+
+
+def enlarge(tile: Picture) -> Image.Image:
+    return Image.fromarray(tile).resize((TILE, TILE), Image.Resampling.NEAREST)

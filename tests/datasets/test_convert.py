@@ -1,0 +1,144 @@
+import json
+import os
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from clif.data import convert
+from clif.data.base import Source, Split
+from clif.data.convert import FOLDER, load_split, skipped_files
+from clif.errors import InputError
+
+
+def load_number(path: Path, count: int, log: list[str] | None = None) -> np.ndarray:
+    """`count` samples [2, 2] that hold the number in the file."""
+    if log is not None:
+        log.append(path.name)
+    text = path.read_text()
+    if not text.isdigit():
+        raise InputError(f"{path}: no number")
+    return np.full((count, 2, 2), int(text), dtype=np.int16)
+
+
+@pytest.fixture
+def log() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def split(tmp_path, log) -> Split:
+    """30 files; file i has 1 + i % 2 samples that hold i."""
+    sources = []
+    for i in range(30):
+        path = tmp_path / f"{i:02d}.txt"
+        path.write_text(str(i))
+        count = 1 + i % 2
+        sources.append(Source(path, (i % 10,) * count, partial(load_number, path, count, log)))
+    return Split(tmp_path, "numbers-train", "T4", (2, 2), "int16", sources)
+
+
+def caches(root: Path) -> list[str]:
+    return sorted(path.name for path in (root / FOLDER).iterdir())
+
+
+def test_converts_once_in_file_order(split, log):
+    expected = np.repeat(np.arange(30), 1 + np.arange(30) % 2)
+    for _ in range(2):
+        arrays = load_split(split)
+        np.testing.assert_array_equal(arrays.images[:, 0, 0], expected)
+        np.testing.assert_array_equal(arrays.labels, expected % 10)
+        assert arrays.images.dtype == np.int16
+    assert sorted(log) == [f"{i:02d}.txt" for i in range(30)]
+    assert isinstance(arrays.images, np.memmap)
+
+
+def test_parameters_and_files_that_change_make_another_cache(split, log):
+    load_split(split)
+    load_split(replace(split, parameters="T8"))
+    assert len(log) == 60
+    assert len(caches(split.root)) == 2
+    split.sources[3].path.write_text("77")
+    os.utime(split.sources[3].path, ns=(1, 1))
+    assert 77 in load_split(split).images
+    assert len(caches(split.root)) == 2, "the cache of the earlier files is gone"
+    assert "numbers-train-T8" in caches(split.root)[1]
+
+
+def test_an_interruption_leaves_nothing(split, monkeypatch):
+    def interrupt(*_args, **_kwargs):
+        raise KeyboardInterrupt
+
+    interrupted = replace(
+        split, sources=[*split.sources[:20], replace(split.sources[20], load=interrupt), *split.sources[21:]]
+    )
+    with pytest.raises(KeyboardInterrupt):
+        load_split(interrupted)
+    assert caches(split.root) == []
+    monkeypatch.setattr(convert, "remove_stale", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        load_split(split)
+    assert len(caches(split.root)) == 1, "complete before its name appeared"
+    assert len(load_split(split).images) == 45
+
+
+def test_a_killed_conversion_is_neither_used_nor_kept_for_good(split):
+    old, recent = (split.root / FOLDER / f"{convert.PARTIAL}{name}" for name in ("old", "recent"))
+    for folder in (old, recent):
+        folder.mkdir(parents=True)
+    os.utime(old, (0, 0))
+    load_split(split)
+    assert not old.exists()
+    assert recent.exists()
+
+
+@pytest.mark.parametrize("damage", ["meta.json", "images.npy", "labels.npy", "cut", "shape"])
+def test_a_damaged_cache_is_made_again(split, log, damage):
+    expected = load_split(split).images.copy()
+    (folder,) = (split.root / FOLDER).iterdir()
+    if damage == "cut":
+        os.truncate(folder / "images.npy", 200)
+    elif damage == "shape":
+        meta = json.loads((folder / "meta.json").read_text())
+        (folder / "meta.json").write_text(json.dumps(meta | {"samples": 44}))
+    else:
+        (folder / damage).write_bytes(b"")
+    np.testing.assert_array_equal(load_split(split).images, expected)
+    assert len(log) == 60
+
+
+def test_a_damaged_file_is_named_or_left_out(split):
+    split.sources[5].path.write_text("five")
+    with pytest.raises(InputError, match=r"05.txt: no number .clif data prepare numbers --skip-damaged"):
+        load_split(split)
+    assert caches(split.root) == []
+    arrays = load_split(split, skip_damaged=True)
+    assert 5 not in arrays.images
+    assert len(arrays.images) == len(arrays.labels) == 43
+    assert len(load_split(split).images) == 43
+    (skipped,) = skipped_files(split)
+    assert "05.txt" in skipped
+
+
+def test_all_files_damaged(split):
+    for source in split.sources:
+        source.path.write_text("x")
+    with pytest.raises(InputError, match="every file of numbers-train"):
+        load_split(split, skip_damaged=True)
+
+
+def test_a_folder_that_cannot_be_written_is_cached_elsewhere(split, monkeypatch, tmp_path):
+    (split.root / FOLDER).write_text("a file where the folder would be")
+    assert len(load_split(split).images) == 45
+    assert len(list(Path(os.environ["XDG_CACHE_HOME"], "clif").iterdir())) == 1
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "00.txt"))
+    with pytest.raises(InputError, match="no room for a cache"):
+        load_split(split)
+
+
+def test_a_full_disk_is_told_before_writing(split, monkeypatch):
+    monkeypatch.setattr(convert.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 100})())
+    with pytest.raises(InputError, match="GiB free"):
+        load_split(split)

@@ -1,0 +1,102 @@
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from writers import make_events
+
+from clif.data.events import Events, FrameStream, integrate, integrate_duration
+from clif.errors import InputError
+
+GOLDEN = Path(__file__).parents[1] / "data" / "golden" / "events.npz"
+
+
+def part(events: Events, begin: int, end: int) -> Events:
+    return {name: values[begin:end] for name, values in events.items()}
+
+
+def count_one_by_one(events: Events, size: int) -> np.ndarray:
+    frame = np.zeros((2, size, size), int)
+    for x, y, p in zip(events["x"], events["y"], events["p"], strict=True):
+        frame[p, y, x] += 1
+    return frame
+
+
+@pytest.mark.parametrize("split_by", ["number", "time"])
+@pytest.mark.parametrize("stream", ["0", "1", "2"])
+def test_golden_frames(stream, split_by):
+    with np.load(GOLDEN) as golden:
+        recording = {name: golden[f"{stream}/{name}"] for name in "txyp"}
+        expected = golden[f"{stream}/{split_by}/frames"]
+    np.testing.assert_array_equal(integrate(recording, T=len(expected), split_by=split_by), expected)
+
+
+def test_fewer_events_than_frames_leave_frames_empty():
+    frames = integrate(make_events(3), T=5)
+    assert frames.sum((1, 2, 3)).tolist() == [0, 0, 0, 0, 3]
+
+
+@settings(max_examples=30, deadline=None)
+@given(n=st.integers(1, 200), duration=st.integers(500, 200_000), seed=st.integers(0, 99))
+def test_frames_of_equal_duration(n, duration, seed):
+    recording = make_events(n, 8, start=2**32, seed=seed)
+    frames = integrate_duration(recording, duration, 8, 8)
+    number = (recording["t"] - recording["t"][0]) // duration
+    assert len(frames) == number[-1] + 1
+    for k, frame in enumerate(frames):
+        chosen = {name: values[number == k] for name, values in recording.items()}
+        np.testing.assert_array_equal(frame, count_one_by_one(chosen, 8))
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    cuts=st.lists(st.integers(0, 200), max_size=6),
+    by=st.sampled_from([{"duration": 9_000}, {"number": 17}, {"number": 1}]),
+)
+def test_a_stream_gives_the_same_frames_in_any_pieces(cuts, by):
+    recording = make_events(200, 8)
+    whole = FrameStream(8, 8, **by)
+    expected = np.concatenate([whole.push(recording), whole.flush()])
+    edges = [0, *sorted(cuts), 200]
+    stream = FrameStream(8, 8, **by)
+    pieces = [stream.push(part(recording, *edge)) for edge in pairwise(edges)]
+    np.testing.assert_array_equal(np.concatenate([*pieces, stream.flush()]), expected)
+    assert expected.sum() == 200
+    if "number" in by:
+        assert set(expected[:-1].sum((1, 2, 3)).tolist()) <= {by["number"]}
+
+
+def test_a_stream_starts_anew_after_flush():
+    stream = FrameStream(8, 8, number=10)
+    assert len(stream.push(make_events(25, 8))) == 2
+    assert stream.flush().sum() == 5
+    assert len(stream.flush()) == 0
+    assert len(stream.push(make_events(10, 8))) == 1
+
+
+def test_mistakes():
+    recording = make_events(20)
+    with pytest.raises(InputError, match="T must be at least 1"):
+        integrate(recording, T=0)
+    with pytest.raises(InputError, match='"number" or "time"'):
+        integrate(recording, split_by="events")
+    with pytest.raises(InputError, match="outside 0…33"):
+        integrate(recording, height=34, width=34)
+    with pytest.raises(InputError, match="no events"):
+        integrate(part(recording, 0, 0))
+    with pytest.raises(InputError, match="20 times for 19 x"):
+        integrate(recording | {"x": recording["x"][1:]})
+    backwards = recording | {"t": recording["t"][::-1]}
+    with pytest.raises(InputError, match="backwards"):
+        integrate(backwards, split_by="time")
+    with pytest.raises(InputError, match="in the order"):
+        FrameStream(number=3).push(backwards)
+    with pytest.raises(InputError, match="give one of them"):
+        FrameStream()
+    with pytest.raises(InputError, match="at least 1"):
+        FrameStream(duration=0)
+    far = recording | {"t": recording["t"] + np.arange(20) * 2**33}
+    with pytest.raises(InputError, match="do not fit in memory"):
+        integrate_duration(far, 1)
