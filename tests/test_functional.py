@@ -223,7 +223,7 @@ def test_the_functions_change_neither_input_nor_state(neuron):
 def test_half_precision_is_computed_in_float32(neuron, dtype):
     x_seq = random(0, 6, 100).to(dtype).requires_grad_()
     exact = x_seq.detach().float().requires_grad_()
-    arguments = {**leak(neuron), "surrogate_function": Sigmoid()}
+    arguments = {**leak(neuron), "surrogate_function": Sigmoid(), "backend": "torch"}
     spikes, state = multi_step_of(neuron)(x_seq, None, **arguments)
     exact_spikes, exact_state = multi_step_of(neuron)(exact, None, **arguments)
     assert spikes.dtype == dtype

@@ -93,7 +93,7 @@ def test_float32_spikes_equal_the_original_except_at_the_threshold(case, arrays)
 @pytest.mark.parametrize("step_mode", STEP_MODES)
 def test_half_precision_spikes_are_those_of_float32(Node, dtype, step_mode):
     x_seq = torch.randn(6, 4, 50).to(dtype)
-    node, exact = Node(step_mode=step_mode), Node(step_mode=step_mode)
+    node, exact = (Node(step_mode=step_mode, backend="torch") for _ in range(2))
     spikes = run(node, x_seq)
     assert spikes.dtype == dtype
     assert node.v.dtype == torch.float32
@@ -245,8 +245,8 @@ def test_lif_subtracts_v_subtract():
 
 def test_every_argument_reaches_the_computation(Node):
     surrogate_function = Sigmoid(2.0)
-    arguments = {"decay_input": True, "v_threshold": 0.7, "v_reset": -0.2, "detach_reset": True}
-    node = Node(3.0, surrogate_function=surrogate_function, step_mode="m", backend="torch", **arguments)
+    arguments = {"decay_input": True, "v_threshold": 0.7, "v_reset": -0.2, "detach_reset": True, "backend": "torch"}
+    node = Node(3.0, surrogate_function=surrogate_function, step_mode="m", **arguments)
     leak = {"w": node.w.detach()} if Node is clif.PLIFNode else {"tau": 3.0}
     function = getattr(functional, f"{node.neuron.lower()}_multi_step")
     x_seq = torch.randn(5, 2, 3)
@@ -300,7 +300,8 @@ def test_a_time_constant_that_keeps_no_memory_is_refused(Node, tau):
 
 
 def test_a_reset_value_at_the_threshold_is_refused(Node):
-    with pytest.raises(InputError, match=r"v_reset must be a finite number below v_threshold=0\.5, got 0\.5; use v_reset=None"):
+    message = r"v_reset must be a finite number below v_threshold=0\.5, got 0\.5; use v_reset=None"
+    with pytest.raises(InputError, match=message):
         Node(v_threshold=0.5, v_reset=0.5)
 
 
