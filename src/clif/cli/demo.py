@@ -1,0 +1,36 @@
+"""Train CLIF and LIF on scikit-learn's digits, deploy both as LIF, and write a page about it. Needs no files."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from clif.cli.common import Parser
+
+
+def add_arguments(parser: Parser) -> None:
+    parser.add_argument("-out", "--out", metavar="FOLDER", default="clif-demo", help="where to write (./clif-demo)")
+    parser.add_argument("-epochs", "--epochs", metavar="N", type=int, help="epochs of each run (default: the recipe's)")
+    parser.add_argument("-seed", "--seed", metavar="N", type=int, help="seed of both runs (default: 2022)")
+    parser.add_argument("--quiet", action="store_true", help="print the result only")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from clif.cli.deploy import print_table
+    from clif.report import run_demo
+
+    overrides: dict[str, Any] = {}
+    if arguments.epochs is not None:
+        overrides |= {"epochs": arguments.epochs, "T_max": arguments.epochs}
+    if arguments.seed is not None:
+        overrides["seed"] = arguments.seed
+    demo = run_demo(Path(arguments.out), quiet=arguments.quiet, **overrides)
+    print()
+    for deployment in demo.deployments.values():
+        print_table(deployment)
+        print()
+    print(f"The page: {demo.page.resolve()}")
+    print("Try next:")
+    print(f"  clif eval {demo.runs['CLIF'].folder}")
+    print(f"  clif deploy {demo.runs['CLIF'].folder} -v_resets None,-0.03,-0.05,-0.07")
+    print("  clif train cifar10_snn5 -neuron CLIF -data_dir FOLDER_WITH_CIFAR10")
+    return 0
