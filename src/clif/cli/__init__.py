@@ -7,6 +7,7 @@ import sys
 import clif
 from clif.cli.common import Parser
 from clif.errors import InputError, unknown_name
+from clif.train.interrupt import Interrupted
 
 COMMANDS = {
     "demo": "train CLIF and LIF on real digits, deploy, and write a page about it (2 minutes)",
@@ -57,6 +58,9 @@ def main(arguments: list[str] | None = None) -> int:
     except InputError as error:
         print(f"clif: error: {error}", file=sys.stderr)
         return 2
+    except Interrupted as stop:
+        print(f"clif: {stop}", file=sys.stderr)
+        return 128 + stop.signum
     except KeyboardInterrupt:
         print("clif: interrupted", file=sys.stderr)
         return 130

@@ -1,7 +1,6 @@
 """Train a network. Options override the recipe; without one the defaults are those of the original code."""
 
 import argparse
-import sys
 
 from clif.cli.common import Parser, add_config_options, config_values
 
@@ -14,15 +13,10 @@ def add_arguments(parser: Parser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     from clif.train.config import resolve
-    from clif.train.interrupt import Interrupted
     from clif.train.loop import fit
 
     config = resolve(arguments.recipe, **config_values(arguments))
-    try:
-        result = fit(config, arguments.quiet)
-    except Interrupted as stop:
-        print(stop, file=sys.stderr)
-        return 128 + stop.signum
+    result = fit(config, arguments.quiet)
     for which in ("last", "best"):
         row = result.summary[which]
         chosen = f", chosen on {result.summary['best_chosen_on']}" if which == "best" else ""

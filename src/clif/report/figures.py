@@ -58,13 +58,13 @@ def raster(image: Tensor, title: str, spikes: Mapping[str, Tensor], most: int = 
     """The image [H, W] in 0–1 and, for every layer, when its first `most` neurons that fire at all do so."""
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     picture, *panels = figure.subplots(1, len(spikes) + 1, width_ratios=[1.2, *[1] * len(spikes)])
-    picture.imshow(image, cmap="gray")
+    picture.imshow(image.numpy(), cmap="gray")
     picture.set_title(title, loc="left", fontsize=11)
     picture.set_axis_off()
     for i, (panel, layer) in enumerate(zip(panels, spikes.values(), strict=True)):
         active = layer[:, layer.any(0)][:, :most]
         step, neuron = active.nonzero(as_tuple=True)
-        panel.scatter(step + 1, neuron, s=9, marker="|", color=COLOURS["CLIF"], linewidths=1.4)
+        panel.scatter(step.numpy() + 1, neuron.numpy(), s=9, marker="|", color=COLOURS["CLIF"], linewidths=1.4)
         panel.set_xlim(0.5, len(layer) + 0.5)
         panel.set_ylim(-1, most)
         panel.set_xticks(range(1, len(layer) + 1))
@@ -82,9 +82,9 @@ def traces(recordings: Mapping[str, Trace], trained_steps: int) -> Figure:
     for panel, (neuron, recording) in zip(panels, recordings.items(), strict=True):
         steps = np.arange(1, len(recording.v) + 1)
         panel.axvspan(0.5, trained_steps + 0.5, color=GREY, alpha=0.12, linewidth=0)
-        panel.plot(steps, recording.v, color=COLOURS[neuron], marker=".", label="v after the step")
+        panel.plot(steps, recording.v.numpy(), color=COLOURS[neuron], marker=".", label="v after the step")
         if recording.m is not None:
-            panel.plot(steps, recording.m, color=GREY, marker=".", linestyle="--", label="m")
+            panel.plot(steps, recording.m.numpy(), color=GREY, marker=".", linestyle="--", label="m")
         fired = steps[recording.spikes.numpy()]
         panel.scatter(fired, np.full(len(fired), 1.0), marker="|", s=120, color="black", label="spike")
         _tidy(panel, f"{neuron}: {len(fired)} spikes in {len(steps)} steps", "step", "potential")

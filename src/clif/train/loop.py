@@ -81,7 +81,6 @@ class Trainer:
             drop_rate=config.drop_rate,
             image_size=dataset.image_size,
         ).to(self.device)
-        self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if config.pre_train is not None:
             load_weights(self.net, read_checkpoint(config.pre_train)["net"], config.pre_train)
         self.optimizer = make_optimizer(config, self.net)

@@ -1,0 +1,53 @@
+import base64
+import re
+import stat
+
+import pytest
+
+from clif.cli import main
+from clif.report import run_demo
+
+PICTURES = {"learning_curves", "firing_rates", "raster", "traces", "sweep"}
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    return run_demo(tmp_path_factory.mktemp("demo"), quiet=True, epochs=1, T_max=1, T=2)
+
+
+@pytest.mark.slow
+def test_the_page_holds_its_pictures_and_needs_nothing_else(demo):
+    html = demo.page.read_text()
+    embedded = [base64.b64decode(data) for data in re.findall(r'src="data:image/png;base64,([^"]+)"', html)]
+    assert {path.stem for path in demo.pictures} == PICTURES
+    assert sorted(embedded) == sorted(path.read_bytes() for path in demo.pictures)
+    assert not re.search(r'(src|href)="(?!data:)', html)
+
+
+@pytest.mark.slow
+def test_the_page_tells_the_figures_of_the_runs(demo):
+    html = demo.page.read_text()
+    for neuron in ("CLIF", "LIF"):
+        assert f"{100 * demo.runs[neuron].summary['last']['test_top1']:.2f} %" in html
+        deployment = demo.deployments[neuron]
+        assert deployment.source.top1 == pytest.approx(demo.runs[neuron].summary["last"]["test_top1"])
+        assert all(f"{100 * row.top1:.2f} %" in html for row in deployment.table)
+
+
+@pytest.mark.slow
+def test_others_may_read_the_page(demo):
+    assert demo.page.stat().st_mode & stat.S_IRGRP
+
+
+@pytest.mark.slow
+def test_the_command_ends_with_the_page_and_three_commands(tmp_path, capsys):
+    assert main(["demo", "-out", str(tmp_path / "out"), "-epochs", "1", "--quiet"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-5] == f"The page: {(tmp_path / 'out' / 'index.html').resolve()}"
+    assert [line.split()[:2] for line in lines[-3:]] == [["clif", "eval"], ["clif", "deploy"], ["clif", "train"]]
+
+
+def test_a_folder_that_cannot_be_made_is_one_line_and_exit_code_2(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert main(["demo", "-out", str(tmp_path / "file" / "out"), "-epochs", "1", "--quiet"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
