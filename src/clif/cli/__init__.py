@@ -37,8 +37,7 @@ def run(arguments: list[str]) -> int:
     """Run one command; raises `InputError` for what the user can mend."""
     if not arguments or arguments[0].startswith("-"):
         parser = make_parser()
-        parser.check_options(arguments)
-        parser.parse_args(arguments)
+        parser.parse(arguments)
         parser.print_help()
         return 0
     name, *rest = arguments
@@ -47,8 +46,7 @@ def run(arguments: list[str]) -> int:
     command = importlib.import_module(f"clif.cli.{name}")
     parser = Parser(prog=f"clif {name}", description=command.__doc__)
     command.add_arguments(parser)
-    parser.check_options(rest)
-    return command.run(parser.parse_args(rest))
+    return command.run(parser.parse(rest))
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -24,6 +24,17 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise InputError(f"{message}; see {self.prog} --help")
 
+    def parse(self, arguments: list[str]) -> argparse.Namespace:
+        """Check the options, then parse; a value may begin with a minus: -v_resets -0.02,-0.04."""
+        self.check_options(arguments)
+        joined: list[str] = []
+        for word in arguments:
+            if joined and NUMBER.match(word) and joined[-1] in self._option_string_actions:
+                joined[-1] += f"={word}"
+            else:
+                joined.append(word)
+        return self.parse_args(joined)
+
     def check_options(self, arguments: list[str]) -> None:
         """Raise `InputError` for the first word that looks like an option and is none."""
         for word in arguments:

@@ -6,6 +6,7 @@ deploy.json and the LIF network of the chosen value.
 """
 
 import argparse
+import math
 from typing import TYPE_CHECKING
 
 from clif.cli.common import Parser, add_config_options, config_values
@@ -29,7 +30,10 @@ def parse_resets(text: str) -> list[float | None]:
     values: list[float | None] = []
     for word in text.split(","):
         try:
-            values.append(None if word.strip().lower() in ("none", "soft") else float(word))
+            value = None if word.strip().lower() in ("none", "soft") else float(word)
+            if value is not None and not math.isfinite(value):
+                raise ValueError
+            values.append(value)
         except ValueError:
             raise InputError(f"-v_resets: {word!r} is no reset value; example: -v_resets None,0,-0.02") from None
     return values

@@ -17,7 +17,7 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from clif.train.evaluate import evaluate_checkpoint
+    from clif.train.evaluation import evaluate_checkpoint
 
     given = config_values(arguments)
     path = arguments.checkpoint or given.pop("resume", None)

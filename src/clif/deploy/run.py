@@ -16,7 +16,7 @@ from clif.errors import InputError
 from clif.models import SpikingNetwork
 from clif.train.checkpoint import build_network, read_checkpoint, save_checkpoint, write_atomically
 from clif.train.config import TrainConfig, resolve
-from clif.train.evaluate import NETWORK_OPTIONS, Scores, evaluate
+from clif.train.evaluation import NETWORK_OPTIONS, Scores, evaluate
 from clif.train.setup import choose_device
 
 CHOICE_IMAGES = 5000

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from clif.deploy.convert import clif_to_lif
 from clif.models import SpikingNetwork
-from clif.train.evaluate import evaluate
+from clif.train.evaluation import evaluate
 
 PAPER_RESETS: tuple[float | None, ...] = (None, 0.0, -0.02, -0.04, -0.06, -0.08, -0.1)
 

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from clif.train.checkpoint import load as load
     from clif.train.config import TrainConfig as TrainConfig
-    from clif.train.evaluate import evaluate as evaluate
+    from clif.train.evaluation import evaluate as evaluate
     from clif.train.loop import fit as fit
     from clif.train.loss import SpikingLoss as SpikingLoss
 
 _NAMES = {
     "SpikingLoss": "loss",
     "TrainConfig": "config",
-    "evaluate": "evaluate",
+    "evaluate": "evaluation",
     "fit": "loop",
     "load": "checkpoint",
 }

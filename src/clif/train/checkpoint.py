@@ -7,6 +7,7 @@ A checkpoint is a superset of the original's {'net', 'optimizer', 'lr_scheduler'
 import os
 import pickle
 import tempfile
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -18,6 +19,18 @@ from torch import Tensor
 from clif.errors import InputError, MissingFileError
 from clif.models import SpikingNetwork, create_model
 from clif.models.network import neuron_name
+
+CONTENT_TYPES: dict[str, type] = {
+    "model": dict,
+    "optimizer": dict,
+    "lr_scheduler": dict,
+    "scaler": dict,
+    "config": dict,
+    "history": list,
+    "progress": dict,
+    "rng": dict,
+    "epoch": int,
+}
 
 LAST = "checkpoint_last.pth"
 BEST = "checkpoint_best.pth"
@@ -74,8 +87,11 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
     if not path.is_file():
         raise MissingFileError(f"no checkpoint at {path}")
     try:
+        _check_archive(path)
         with torch.serialization.safe_globals(NUMPY_SCALARS):
             content = torch.load(path, map_location="cpu", weights_only=True)
+    except InputError:
+        raise
     except pickle.UnpicklingError as error:
         raise InputError(
             f"{path}: refused, it is damaged or holds more than tensors and plain values: {_first_line(error)}"
@@ -84,7 +100,18 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
         raise InputError(f"{path}: not a checkpoint, truncated or foreign: {_first_line(error)}") from error
     if not isinstance(content, dict) or not isinstance(content.get("net"), dict):
         raise InputError(f"{path}: not a checkpoint of clif or of the original: it has no state dict under 'net'")
+    for key, kind in CONTENT_TYPES.items():
+        if key in content and not isinstance(content[key], kind):
+            raise InputError(f"{path}: damaged: {key!r} holds a {type(content[key]).__name__}, not a {kind.__name__}")
     return content
+
+
+def _check_archive(path: Path) -> None:
+    """Raise `InputError` where a part of a zip archive, which torch writes, differs from its checksum."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            if (part := archive.testzip()) is not None:
+                raise InputError(f"{path}: damaged: its part {part} differs from its checksum")
 
 
 def _first_line(error: Exception) -> str:
@@ -125,7 +152,13 @@ def build_network(
             )
         stored = _sizes(content["net"], where)
     given = {"name": model, "neuron": neuron and neuron_name(neuron), **options}
-    net = create_model(**{**stored, **{key: value for key, value in given.items() if value is not None}})
+    arguments = {**stored, **{key: value for key, value in given.items() if value is not None}}
+    try:
+        net = create_model(**arguments)
+    except InputError:
+        raise
+    except (TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"{where}: its description of the network, {stored}, is damaged: {error}") from error
     load_weights(net, content["net"], where)
     return net
 
@@ -134,7 +167,7 @@ def load_weights(net: SpikingNetwork, state_dict: dict[str, Tensor], where: str)
     """Load a state dict that must fit exactly. Raises `InputError` with the first key or shape that does not."""
     own = net.state_dict()
     name = f"{net.config['name']} with {net.config['neuron']} neurons"
-    if differing := sorted(own.keys() ^ state_dict.keys()):
+    if differing := sorted(own.keys() ^ state_dict.keys(), key=str):
         verb = "lacks" if differing[0] in own else "has the unknown key"
         raise InputError(f"{where}: does not fit {name}: it {verb} {differing[0]} ({len(differing)} keys differ)")
     for key, value in own.items():

@@ -16,6 +16,7 @@ import yaml
 from clif.errors import InputError, MissingFileError, unknown_name
 
 RECIPES = Path(__file__).parent / "recipes"
+NEURON_NAMES = ("CLIF", "LIF", "PLIF", "ReLU")
 
 
 def option(default: Any, help: str, choices: tuple[str, ...] = ()) -> Any:
@@ -85,6 +86,8 @@ class TrainConfig:
         for name in ("momentum", "weight_decay", "gamma"):
             _require(self, name, 0 <= getattr(self, name) < math.inf, "a number ≥ 0")
         _require(self, "lr", 0 < self.lr < math.inf, "a number > 0")
+        _require(self, "seed", self.seed < 2**63, "below 2**63")
+        _require(self, "name", not set(self.name) & set("/\\"), "one word, without / or \\")
         _require(self, "loss_lambda", 0 <= self.loss_lambda <= 1, "in [0, 1]")
         _require(self, "tau", 1 < self.tau < math.inf, "greater than 1 (tau = 1 would keep no memory at all)")
         _require(self, "step_size", self.step_size >= 1 and self.step_size % 1 == 0, "a whole number of epochs ≥ 1")
@@ -132,8 +135,9 @@ def convert(name: str, value: Any) -> Any:
             return parse_bool(value) if isinstance(value, str) else _refuse()
         if kind is str or isinstance(value, bool) or not isinstance(value, int | float | str):
             return _refuse()
-        return int(value) if kind is int and (isinstance(value, str) or value == int(value)) else float(value)
-    except ValueError:
+        number = kind(value)
+        return number if isinstance(value, str) or number == value else _refuse()
+    except (ValueError, OverflowError):
         raise InputError(f"{name} must be {'an' if kind is int else 'a'} {kind.__name__}, got {value!r}") from None
 
 
@@ -152,7 +156,9 @@ def resolve(recipe: str | None = None, **overrides: Any) -> TrainConfig:
         if key not in known:
             raise unknown_name("configuration key", key, known)
     config = TrainConfig(**{key: convert(key, value) for key, value in values.items()})
-    if config.neuron.lower() == "relu":
+    config.dataset = config.dataset.lower()
+    config.neuron = next((name for name in NEURON_NAMES if name.lower() == config.neuron.lower()), config.neuron)
+    if config.neuron == "ReLU":
         config.T = 1
     config.check()
     return config

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 import time
+import warnings
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,13 +26,15 @@ from clif.train.checkpoint import (
     write_atomically,
 )
 from clif.train.config import TrainConfig
-from clif.train.evaluate import RunningScores, Scores, evaluate, progress_bar
+from clif.train.evaluation import RunningScores, Scores, evaluate, progress_bar
 from clif.train.interrupt import Interrupted, StopRequest
 from clif.train.loss import SpikingLoss
 from clif.train.metrics import MetricsLog, Row, summarise
 from clif.train.setup import (
     autocast_dtype,
     choose_device,
+    copy_atomically,
+    last_checkpoint,
     load_optimizer,
     make_optimizer,
     make_scheduler,
@@ -93,9 +96,12 @@ class Trainer:
         self.step = 0
         self.running = RunningScores(self.device)
         self.best = -math.inf
+        self.inherited_best = 0.0
         self.history: list[Row] = []
+        self.resumed_from: Path | None = None
         if config.resume is not None:
-            self._resume(config.resume)
+            self.resumed_from = last_checkpoint(config.resume)
+            self._resume(str(self.resumed_from))
 
     def fit(self) -> Result:
         """Run the epochs that are left."""
@@ -137,11 +143,13 @@ class Trainer:
 
     def _open_folder(self) -> Path:
         folder = self.config.run_folder()
-        resumes_here = self.config.resume is not None and folder.resolve() in Path(self.config.resume).resolve().parents
+        before = None if self.resumed_from is None else self.resumed_from.resolve().parent
         try:
-            if not resumes_here:
+            if before != folder.resolve():
                 set_aside(folder)
             folder.mkdir(parents=True, exist_ok=True)
+            if before not in (None, folder.resolve()) and (before / BEST).is_file():
+                copy_atomically(before / BEST, folder / BEST)
             text = yaml.safe_dump(dataclasses.asdict(self.config), sort_keys=False)
             write_atomically(folder / "config.yaml", lambda file: file.write(text.encode()))
         except OSError as error:
@@ -179,32 +187,40 @@ class Trainer:
                     scores, shown = self.running.scores(), now
                     bar.set_postfix(loss=f"{scores.loss:.4f}", top1=f"{scores.top1:.2%}", refresh=False)
                 if config.checkpoint_every and self.step % config.checkpoint_every == 0:
+                    self._require_finite(folder)
                     save_checkpoint(folder / LAST, self._state())
                 self._stop_if_asked(folder, stop)
 
     def _finish_epoch(self, folder: Path, log: MetricsLog, stop: StopRequest) -> None:
+        self._require_finite(folder)
         train = self.running.scores()
-        if not math.isfinite(train.loss):
-            raise InputError(
-                f"the loss became {train.loss} in epoch {self.epoch + 1}; the checkpoints before it are kept "
-                f"in {folder}; try a lower -lr, or -amp False"
-            )
         row: Row = {"epoch": self.epoch, "lr": self.optimizer.param_groups[0]["lr"], **_columns("train", train)}
         for part in ("val", "test"):
             if part in self.loaders:
                 check_stop = partial(self._stop_if_asked, folder, stop)
                 scores = evaluate(self.net, self.loaders[part], self.loss, self.quiet, check_stop)
                 row |= _columns(part, scores)
-        self.scheduler.step()
+        with warnings.catch_warnings():  # torch does not see that the optimiser stepped before a resume
+            warnings.filterwarnings("ignore", message="Detected call of `lr_scheduler.step")
+            self.scheduler.step()
         self.epoch, self.step, self.running = self.epoch + 1, 0, RunningScores(self.device)
         log.add(row)
         self._say(_describe(row, self.config.epochs))
 
-        improved = row[f"{self.chosen_on}_top1"] > self.best
-        self.best = max(self.best, row[f"{self.chosen_on}_top1"])
+        score = row[f"{self.chosen_on}_top1"]
+        improved, self.best = score > self.best, max(self.best, score)
         if improved:
             save_checkpoint(folder / BEST, self._state())
         save_checkpoint(folder / LAST, self._state())
+
+    def _require_finite(self, folder: Path) -> None:
+        """Raise `InputError` if the loss is not finite any more, before a checkpoint is overwritten with it."""
+        loss = self.running.scores().loss
+        if not math.isfinite(loss):
+            raise InputError(
+                f"the loss became {loss} in epoch {self.epoch + 1}, by step {self.step}; the checkpoints before it are "
+                f"kept in {folder}; try a lower -lr, or -amp False"
+            )
 
     def _stop_if_asked(self, folder: Path, stop: StopRequest) -> None:
         if stop.signum is None:
@@ -223,7 +239,7 @@ class Trainer:
             "lr_scheduler": self.scheduler.state_dict(),
             "scaler": self.scaler.state_dict(),
             "epoch": self.epoch - 1 if epoch is None else epoch,
-            "max_test_acc": max(self.best, 0.0),
+            "max_test_acc": max(self.best, self.inherited_best),
             "config": dataclasses.asdict(self.config),
             "history": self.history,
             "progress": {
@@ -240,7 +256,8 @@ class Trainer:
 
     def _resume(self, where: str) -> None:
         content = read_checkpoint(where)
-        if missing := [key for key in ("optimizer", "lr_scheduler", "epoch") if key not in content]:
+        parts = {key: content.get(key) for key in ("optimizer", "lr_scheduler", "epoch")}
+        if missing := [key for key, value in parts.items() if value is None or value == {}]:
             raise InputError(
                 f"{where}: cannot be resumed, it has no {missing[0]!r}; -pre_train starts from its weights"
             )
@@ -248,8 +265,9 @@ class Trainer:
         load_optimizer(self.optimizer, content["optimizer"], self.config.opt, where)
         self.scheduler.load_state_dict(content["lr_scheduler"])
         self.epoch = int(content["epoch"]) + 1
-        self.best = float(content.get("max_test_acc", -math.inf)) if self.epoch else -math.inf
+        self.inherited_best = float(content.get("max_test_acc", 0.0))
         self.history = list(content.get("history", []))
+        self.best = max((row[f"{self.chosen_on}_top1"] for row in self.history), default=-math.inf)
         if content.get("scaler"):
             self.scaler.load_state_dict(content["scaler"])
         if progress := content.get("progress"):

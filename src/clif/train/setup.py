@@ -1,6 +1,8 @@
 """What a run is built from: device, precision, optimiser, schedule, folder."""
 
 import itertools
+import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ from torch.optim import SGD, AdamW, Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, StepLR
 
 from clif.errors import InputError
+from clif.train.checkpoint import LAST, write_atomically
 from clif.train.config import TrainConfig
 
 
@@ -57,6 +60,18 @@ def load_optimizer(optimizer: Optimizer, state: dict[str, Any], opt: str, where:
         optimizer.load_state_dict(state)
     except (ValueError, KeyError) as error:
         raise InputError(f"{where}: the optimiser's state does not fit this network: {error}") from error
+
+
+def last_checkpoint(resume: str) -> Path:
+    """The checkpoint from which to go on: the file itself, or a run folder's last one."""
+    path = Path(resume)
+    return path / LAST if path.is_dir() else path
+
+
+def copy_atomically(source: Path, target: Path) -> None:
+    """Copy a file so that `target` is whole or not there."""
+    with source.open("rb") as content:
+        write_atomically(target, partial(shutil.copyfileobj, content))
 
 
 def set_aside(folder: Path) -> None:

@@ -1,0 +1,55 @@
+"""A small network that fires, data that is quick to read, and a checkpoint of the two."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from clif.models import SpikingNetwork, create_model
+from clif.train.checkpoint import save_checkpoint
+
+
+@pytest.fixture(scope="session")
+def tiny_cifar10(tmp_path_factory) -> Path:
+    """The folder of a CIFAR-10 with 5 training and 2 test images a class, in the binary layout."""
+    root = tmp_path_factory.mktemp("cifar10")
+    folder = root / "cifar-10-batches-bin"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for name, n in [*((f"data_batch_{i}", 10) for i in range(1, 6)), ("test_batch", 20)]:
+        records = rng.integers(0, 256, (n, 3073), dtype=np.uint8)
+        records[:, 0] = np.arange(n) % 10
+        records.tofile(folder / f"{name}.bin")
+    return root
+
+
+@pytest.fixture
+def firing_network():
+    """Makes snn5_noAP networks whose last layer fires, so that the neuron and its reset change the logits."""
+
+    def make(neuron: str = "CLIF", **options) -> SpikingNetwork:
+        torch.manual_seed(3)
+        net = create_model("snn5_noAP", neuron, **{"T": 3, **options})
+        for module in net.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                torch.nn.init.uniform_(module.weight, 1, 2)
+                torch.nn.init.uniform_(module.running_var, 0.3, 0.6)
+        return net
+
+    return make
+
+
+@pytest.fixture
+def checkpoint(firing_network, tiny_cifar10, tmp_path):
+    """Writes checkpoints of firing networks, as the trainer does."""
+
+    def write(neuron: str = "CLIF", **config) -> Path:
+        net = firing_network(neuron)
+        values = {"dataset": "cifar10", "data_dir": str(tiny_cifar10), "model": "snn5_noAP", "neuron": neuron, "T": 3}
+        path = tmp_path / "run" / "checkpoint_best.pth"
+        content = {"net": net.state_dict(), "model": net.config, "epoch": 0, "max_test_acc": 0.1}
+        save_checkpoint(path, {**content, "config": {**values, "b": 8, **config}})
+        return path
+
+    return write

@@ -1,0 +1,259 @@
+"""The configuration: the original's defaults, types, ranges, recipes and run folders."""
+
+import dataclasses
+
+import pytest
+import yaml
+
+from clif.errors import InputError, MissingFileError
+from clif.models import list_models
+from clif.train.config import TrainConfig, field_types, list_recipes, parse_bool, read_recipe, resolve
+
+ORIGINAL = {
+    "seed": 2022,
+    "dataset": "cifar10",
+    "model": "spiking_vgg11_bn",
+    "neuron": "LIF",
+    "T": 6,
+    "tau": 2.0,
+    "b": 128,
+    "epochs": 300,
+    "T_max": 300,
+    "lr": 0.1,
+    "momentum": 0.9,
+    "weight_decay": 5e-4,
+    "opt": "SGD",
+    "lr_scheduler": "CosALR",
+    "step_size": 100,
+    "gamma": 0.1,
+    "loss_lambda": 0.05,
+    "loss_means": 1.0,
+    "mse_n_reg": False,
+    "surrogate": "rectangle",
+    "drop_rate": 0.0,
+    "label_smoothing": 0.0,
+    "cutupmix_auto": False,
+    "amp": True,
+}
+
+CHANGES = {
+    "dataset": "digits",
+    "val_split": 0.1,
+    "cutupmix_auto": True,
+    "model": "snn5",
+    "neuron": "CLIF",
+    "T": 4,
+    "tau": 1.5,
+    "surrogate": "sigmoid",
+    "drop_rate": 0.1,
+    "epochs": 10,
+    "b": 64,
+    "opt": "AdamW",
+    "lr": 0.01,
+    "momentum": 0.8,
+    "weight_decay": 5e-5,
+    "lr_scheduler": "StepLR",
+    "T_max": 200,
+    "step_size": 50,
+    "gamma": 0.5,
+    "loss_lambda": 0.0,
+    "loss_means": 0.5,
+    "mse_n_reg": True,
+    "label_smoothing": 0.1,
+    "amp": False,
+    "seed": 1,
+    "name": "other",
+}
+
+
+def test_the_defaults_are_those_of_the_original():
+    values = dataclasses.asdict(resolve())
+    assert {key: values[key] for key in ORIGINAL} == ORIGINAL
+
+
+def test_values_get_the_type_of_their_option():
+    config = resolve(lr="5e-4", weight_decay="5e-5", tau=3, b="16", T=4.0, amp="False", mse_n_reg="yes", step_size=5)
+    got = [config.lr, config.weight_decay, config.tau, config.b, config.T, config.amp, config.mse_n_reg]
+    assert got == [5e-4, 5e-5, 3.0, 16, 4, False, True]
+    for name, kind in field_types().items():
+        value = getattr(config, name)
+        assert value is None or type(value) is kind or name == "step_size"
+
+
+def test_yaml_numbers_without_a_point_are_numbers(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("config:\n  weight_decay: 5e-4\n  lr: 1e-1\n  dataset: digits\n")
+    config = resolve(str(path))
+    assert (config.weight_decay, config.lr, config.dataset) == (5e-4, 0.1, "digits")
+
+
+def test_overrides_win_over_the_recipe_and_the_recipe_over_the_defaults(tmp_path):
+    path = tmp_path / "mine.yml"
+    path.write_text(yaml.safe_dump({"config": {"T": 4, "lr": 0.3}}))
+    config = resolve(str(path), lr=0.2)
+    assert (config.T, config.lr, config.b) == (4, 0.2, 128)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "named"),
+    [
+        ("b", "many", "int"),
+        ("b", "1.5", "int"),
+        ("b", None, "int"),
+        ("b", True, "int"),
+        ("lr", "fast", "float"),
+        ("lr", [0.1], "float"),
+        ("amp", "maybe", "bool"),
+        ("amp", 1, "bool"),
+        ("dataset", 10, "str"),
+        ("dataset", None, "str"),
+        ("resume", 3, "str"),
+    ],
+)
+def test_a_value_of_the_wrong_type_is_refused_by_name(name, value, named):
+    with pytest.raises(InputError, match=rf"^{name} must be an? {named}, got "):
+        resolve(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("b", [0, -1]),
+        ("epochs", [0]),
+        ("T", [0]),
+        ("T_max", [0]),
+        ("j", [-1]),
+        ("checkpoint_every", [-1]),
+        ("seed", [-1]),
+        ("drop_rate", [-0.1, 1.0, float("nan")]),
+        ("val_split", [-0.1, 1.0]),
+        ("label_smoothing", [-0.1, 1.0]),
+        ("momentum", [-0.1, float("nan")]),
+        ("weight_decay", [-1e-4, float("inf")]),
+        ("gamma", [-0.1]),
+        ("lr", [0.0, -0.1, float("nan"), float("inf")]),
+        ("loss_lambda", [-0.1, 1.1]),
+        ("tau", [1.0, 0.5, -2.0, float("nan"), float("inf")]),
+        ("step_size", [0.0, 0.5, 1.5]),
+    ],
+)
+def test_a_value_outside_its_range_is_refused_by_name(name, values):
+    for value in values:
+        with pytest.raises(InputError, match=f"^{name} must be "):
+            resolve(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "nearest"),
+    [("opt", "SDG", "SGD"), ("opt", "adamw", "AdamW"), ("lr_scheduler", "StepLr", "StepLR"), ("amp_dtype", "b16", "")],
+)
+def test_a_value_that_is_no_choice_is_refused_with_the_nearest(name, value, nearest):
+    with pytest.raises(InputError, match=f"unknown {name} '{value}'.*{nearest}"):
+        resolve(**{name: value})
+
+
+@pytest.mark.parametrize(("key", "nearest"), [("learning_rat", "lr"), ("weight_decey", "weight_decay"), ("t", "T")])
+def test_an_unknown_key_is_refused(key, nearest):
+    with pytest.raises(InputError, match=f"unknown configuration key '{key}'.*{nearest}"):
+        resolve(**{key: 1})
+
+
+def test_an_unknown_key_of_a_recipe_is_refused_with_the_nearest(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("config:\n  epoch: 3\n")
+    with pytest.raises(InputError, match=r"'epoch'; did you mean epochs"):
+        resolve(str(path))
+
+
+def test_an_unknown_recipe_is_refused_with_the_nearest():
+    with pytest.raises(InputError, match=r"unknown recipe 'digit'; did you mean digits"):
+        resolve("digit")
+
+
+def test_a_recipe_file_that_is_missing_is_named(tmp_path):
+    with pytest.raises(MissingFileError, match=r"no recipe at .*none\.yaml"):
+        resolve(str(tmp_path / "none.yaml"))
+
+
+@pytest.mark.parametrize("content", [b"", b"config: 3", b"lr: 0.1", b"- 1", b"config: {", b"\xff\xfe\x00", b"\x80"])
+def test_a_recipe_file_that_is_no_recipe_is_refused(tmp_path, content):
+    path = tmp_path / "mine.yaml"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"mine\.yaml"):
+        resolve(str(path))
+
+
+@pytest.mark.parametrize("name", list_recipes())
+def test_every_packaged_recipe_resolves(name):
+    recipe = read_recipe(name)
+    assert recipe["description"]
+    config = resolve(name)
+    assert config.model in list_models()
+    for key, value in recipe["config"].items():
+        assert getattr(config, key) == value, key
+
+
+@pytest.mark.parametrize("neuron", ["ReLU", "relu", "RELU"])
+def test_relu_forces_one_step(neuron):
+    assert resolve(neuron=neuron, T=6).T == 1
+    assert resolve(neuron="CLIF", T=6).T == 6
+
+
+def test_the_same_flags_give_the_same_folder():
+    assert resolve(lr=0.1, T=6).run_folder() == resolve(T=6.0, lr="1e-1").run_folder()
+
+
+def test_every_flag_that_changes_the_numbers_gives_another_folder():
+    folders = {name: resolve(**{name: value}).run_folder() for name, value in CHANGES.items()}
+    assert len({*folders.values(), resolve().run_folder()}) == len(folders) + 1
+
+
+def test_a_folder_says_what_was_trained():
+    folder = resolve(name="mine", neuron="CLIF", T=4, out_dir="somewhere").run_folder()
+    assert folder.parent.name == "somewhere"
+    for word in ("mine", "cifar10", "spiking_vgg11_bn", "CLIF", "T4", "seed2022"):
+        assert word in folder.name
+
+
+@pytest.mark.parametrize("name", ["resume", "data_dir"])
+def test_where_the_data_and_the_checkpoint_lie_does_not_change_the_folder(name):
+    assert resolve(**{name: "elsewhere"}).run_folder() == resolve().run_folder()
+
+
+def test_threads_and_checkpoint_interval_do_not_change_the_folder():
+    assert resolve(j=4, checkpoint_every=10).run_folder() == resolve().run_folder()
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("True", True), ("true", True), ("1", True), ("on", True), ("False", False), ("no", False)]
+)
+def test_bools_as_people_write_them(text, value):
+    assert parse_bool(text) is value
+
+
+def test_every_option_has_a_help_text():
+    for field in dataclasses.fields(TrainConfig):
+        assert field.metadata["help"], field.name
+
+
+@pytest.mark.parametrize("name", ["T", "epochs", "b", "seed"])
+@pytest.mark.parametrize("value", [1.5, float("inf")])
+def test_a_fraction_or_infinity_is_no_whole_number(name, value):
+    with pytest.raises(InputError, match=f"^{name} must be an int"):
+        resolve(**{name: value})
+
+
+@pytest.mark.parametrize(("given", "same"), [({"neuron": "clif"}, {"neuron": "CLIF"}), ({"dataset": "CIFAR10"}, {})])
+def test_other_spellings_of_a_name_give_the_same_run_folder(given, same):
+    assert resolve(**given).run_folder() == resolve(**same).run_folder()
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", "a\\b"])
+def test_a_name_that_leads_elsewhere_is_refused(name):
+    with pytest.raises(InputError, match="name must be one word"):
+        resolve(name=name)
+
+
+def test_a_seed_that_torch_cannot_take_is_refused():
+    with pytest.raises(InputError, match="seed"):
+        resolve(seed=2**64)
