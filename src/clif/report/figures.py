@@ -88,7 +88,8 @@ def traces(recordings: Mapping[str, Trace], trained_steps: int) -> Figure:
         fired = steps[recording.spikes.numpy()]
         panel.scatter(fired, np.full(len(fired), 1.0), marker="|", s=120, color="black", label="spike")
         _tidy(panel, f"{neuron}: {len(fired)} spikes in {len(steps)} steps", "step", "potential")
-        panel.legend(frameon=False, fontsize=8)
+        panel.margins(y=0.2)
+        panel.legend(frameon=False, fontsize=8, loc="upper left", ncols=3)
     return figure
 
 
