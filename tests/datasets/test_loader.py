@@ -105,3 +105,9 @@ def test_event_frames_keep_their_counts(tmp_path):
     assert frames.is_contiguous()
     assert frames[0, 0, 1, 6, 5] == 500
     assert frames.sum() == 1_000
+
+
+def test_a_limit_takes_samples_from_the_whole_set():
+    whole = create_loader("digits", train=False).labels
+    assert create_loader("digits", train=False, limit=3).labels.tolist() == whole[[0, 180, 359]].tolist()
+    assert create_loader("digits", train=False, limit=10_000).num_samples == len(whole)

@@ -2,26 +2,11 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
 from clif.models import SpikingNetwork, create_model
 from clif.train.checkpoint import save_checkpoint
-
-
-@pytest.fixture(scope="session")
-def tiny_cifar10(tmp_path_factory) -> Path:
-    """The folder of a CIFAR-10 with 5 training and 2 test images a class, in the binary layout."""
-    root = tmp_path_factory.mktemp("cifar10")
-    folder = root / "cifar-10-batches-bin"
-    folder.mkdir()
-    rng = np.random.default_rng(0)
-    for name, n in [*((f"data_batch_{i}", 10) for i in range(1, 6)), ("test_batch", 20)]:
-        records = rng.integers(0, 256, (n, 3073), dtype=np.uint8)
-        records[:, 0] = np.arange(n) % 10
-        records.tofile(folder / f"{name}.bin")
-    return root
 
 
 @pytest.fixture

@@ -210,7 +210,7 @@ def create_loader(
         cutupmix_auto: augment with the set's strong augmentation; where it mixes samples labels are soft, [N, classes].
         val_split: hold this stratified fraction of the training set out, the same for the same `split_seed`.
         validation: give the held-out part (in file order, not augmented) instead of the rest.
-        limit: only the first `limit` samples of what remains.
+        limit: at most so many samples, evenly spaced in file order (so of all classes in sets sorted by class).
         workers: threads that prepare batches ahead; 0 prepares them when asked.
 
     Raises `InputError` for an unknown name, and for files that are missing, truncated or foreign.
@@ -233,7 +233,8 @@ def create_loader(
         index = held_out if validation else kept
         arrays = Arrays(arrays.images[index], arrays.labels[index])
     if limit is not None:
-        arrays = Arrays(arrays.images[:limit], arrays.labels[:limit])
+        index = np.linspace(0, len(arrays.labels) - 1, min(limit, len(arrays.labels))).round().astype(np.int64)
+        arrays = Arrays(arrays.images[index], arrays.labels[index])
     changing = train and not validation
     return Loader(
         dataset,

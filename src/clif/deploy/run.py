@@ -9,14 +9,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from clif.data import Loader, create_loader, get_dataset
+from clif.data import Loader, create_loader
 from clif.deploy.convert import clif_to_lif
 from clif.deploy.sweep import PAPER_RESETS, SweepRow, best_row, sweep
 from clif.errors import InputError
 from clif.models import SpikingNetwork
-from clif.train.checkpoint import build_network, read_checkpoint, save_checkpoint, write_atomically
-from clif.train.config import TrainConfig, resolve
-from clif.train.evaluation import NETWORK_OPTIONS, Scores, evaluate
+from clif.train.checkpoint import save_checkpoint, write_atomically
+from clif.train.config import TrainConfig
+from clif.train.evaluation import Scores, evaluate, open_checkpoint
 from clif.train.setup import choose_device
 
 CHOICE_IMAGES = 5000
@@ -61,13 +61,9 @@ def deploy_checkpoint(
     """
     if not v_resets:
         raise InputError("give at least one reset value, for example: None,0,-0.02,-0.04,-0.06")
-    content, given = read_checkpoint(path), given or {}
-    config = resolve(**{**content.get("config", {}), **given})
-    options = {key: value for key, value in given.items() if key in NETWORK_OPTIONS}
-    if "model" not in content:
-        options |= {"T": config.T, "tau": config.tau, "image_size": get_dataset(config.dataset).image_size}
-    net = build_network(content, str(path), **options).to(choose_device(config.device))
-    clif_to_lif(net)
+    opened = open_checkpoint(path, given or {})
+    net, config = opened.net, opened.config
+    clif_to_lif(net)  # refuses what cannot be converted before any data are read
 
     choice_data, choice_loader = _choice_loader(config, net.T)
     choice = sweep(net, choice_loader, v_resets, quiet)
@@ -88,7 +84,7 @@ def deploy_checkpoint(
         folder / "checkpoint_lif.pth",
         folder,
     )
-    _write(deployment, net, content)
+    _write(deployment, net, opened.content)
     return deployment
 
 

@@ -109,6 +109,27 @@ NETWORK_OPTIONS = ("model", "neuron", "T", "tau", "surrogate", "drop_rate")
 
 
 @dataclass(frozen=True)
+class Opened:
+    """A checkpoint at work: its network on the device, its configuration with what was given, and all its content."""
+
+    net: SpikingNetwork
+    config: TrainConfig
+    device: torch.device
+    content: dict[str, Any]
+
+
+def open_checkpoint(path: str | os.PathLike[str], given: dict[str, Any]) -> Opened:
+    """Read a checkpoint, ours or the original's; `given` are options of `TrainConfig` that replace what it says."""
+    content = read_checkpoint(path)
+    config = resolve(**{**content.get("config", {}), **given})
+    device = choose_device(config.device)
+    network: dict[str, Any] = {key: value for key, value in given.items() if key in NETWORK_OPTIONS}
+    if "model" not in content:
+        network |= {"T": config.T, "tau": config.tau, "image_size": get_dataset(config.dataset).image_size}
+    return Opened(build_network(content, str(path), **network).to(device), config, device, content)
+
+
+@dataclass(frozen=True)
 class Report:
     """Scores of a checkpoint on a test set, with what was evaluated, how and where."""
 
@@ -123,13 +144,8 @@ def evaluate_checkpoint(path: str | os.PathLike[str], given: dict[str, Any], qui
 
     Raises `InputError` as `clif.load` and `create_loader` do.
     """
-    content = read_checkpoint(path)
-    config = resolve(**{**content.get("config", {}), **given})
-    device = choose_device(config.device)
-    network: dict[str, Any] = {key: value for key, value in given.items() if key in NETWORK_OPTIONS}
-    if "model" not in content:
-        network |= {"T": config.T, "tau": config.tau, "image_size": get_dataset(config.dataset).image_size}
-    net = build_network(content, str(path), **network).to(device)
+    opened = open_checkpoint(path, given)
+    net, config, device = opened.net, opened.config, opened.device
     loader = create_loader(
         config.dataset, config.data_dir, train=False, batch_size=config.b, T=net.T, device=device, workers=config.j
     )
