@@ -7,7 +7,7 @@ from clif.cli.common import Parser, add_config_options, config_values
 
 def add_arguments(parser: Parser) -> None:
     parser.add_argument("recipe", nargs="?", help="a recipe's name (see: clif recipes) or a YAML file")
-    parser.add_argument("--quiet", action="store_true", help="print the result only")
+    parser.add_argument("-quiet", "--quiet", action="store_true", help="print the result only")
     add_config_options(parser)
 
 
