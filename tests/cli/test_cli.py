@@ -347,3 +347,7 @@ def test_train_eval_and_deploy_on_digits(tmp_path, capsys):
     shown = capsys.readouterr().out
     assert f"top-1 {chosen}" in shown
     assert "LIF, T=2" in shown
+
+
+def test_a_wrong_model_is_named_before_any_data_are_read(tmp_path, capsys):
+    assert "spiking_resnet18" in fails(capsys, "train", "-model", "resnet18", "-data_dir", tmp_path / "nowhere")

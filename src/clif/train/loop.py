@@ -68,7 +68,6 @@ class Trainer:
         self.quiet = quiet
         self.device = choose_device(config.device)
         self.amp_dtype = autocast_dtype(config.amp_dtype, self.device)
-        self.loaders = self._make_loaders()
         self.chosen_on = "val" if config.val_split > 0 else "test"
 
         torch.manual_seed(config.seed)
@@ -91,6 +90,7 @@ class Trainer:
         scaled = config.amp and self.amp_dtype == torch.float16
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=scaled)
         self.loss = SpikingLoss(config.loss_lambda, config.loss_means, config.mse_n_reg, config.label_smoothing)
+        self.loaders = self._make_loaders()
 
         self.epoch = 0
         self.step = 0
