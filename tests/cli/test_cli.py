@@ -103,12 +103,19 @@ def test_the_version_is_that_of_the_package(capsys):
     assert capsys.readouterr().out.strip() == f"clif {clif.__version__}"
 
 
-@pytest.mark.parametrize("command", ["train", "eval", "deploy"])
+@pytest.mark.parametrize("command", ["train", "eval"])
 def test_every_option_of_the_configuration_is_an_option(command):
     known = {action.dest for action in parser_of(command)._actions}
-    missing = {field.name for field in dataclasses.fields(TrainConfig)} - known
-    expected = {"resume", "pre_train", "save_init", "out_dir", "name"} if command == "deploy" else set()
-    assert missing == expected
+    assert {field.name for field in dataclasses.fields(TrainConfig)} <= known
+
+
+@pytest.mark.parametrize("option", ["-lr 0.1", "-epochs 3", "-amp False", "-resume x.pth"])
+def test_deploy_refuses_options_that_would_change_nothing(capsys, option):
+    assert "unknown option of clif deploy" in fails(capsys, "deploy", "x.pth", *option.split())
+
+
+def test_eval_refuses_two_checkpoints(capsys):
+    assert "two checkpoints" in fails(capsys, "eval", "a.pth", "-resume", "b.pth")
 
 
 def test_help_loads_no_torch():

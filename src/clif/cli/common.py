@@ -62,11 +62,11 @@ def spellings(name: str) -> list[str]:
     return list(dict.fromkeys([f"-{name}", f"--{name}", f"--{name.replace('_', '-')}"]))
 
 
-def add_config_options(parser: argparse.ArgumentParser, without: tuple[str, ...] = ()) -> None:
-    """One option for each field of `TrainConfig`; those not given are left out of the parsed arguments."""
+def add_config_options(parser: argparse.ArgumentParser, only: tuple[str, ...] | None = None) -> None:
+    """One option for each field of `TrainConfig`, or `only` for some; those not given are left out when parsed."""
     kinds = field_types()
     for field in dataclasses.fields(TrainConfig):
-        if field.name in without:
+        if only is not None and field.name not in only:
             continue
         flags = spellings(field.name)
         if field.name == "neuron":

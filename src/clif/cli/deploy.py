@@ -16,13 +16,16 @@ if TYPE_CHECKING:
     from clif.deploy import Deployment
 
 
+OPTIONS = ("dataset", "data_dir", "val_split", "j", "model", "neuron", "T", "tau", "surrogate", "b", "device")
+
+
 def add_arguments(parser: Parser) -> None:
     parser.add_argument("checkpoint", help="a checkpoint, or a run folder (its best checkpoint)")
     parser.add_argument(
         "-v_resets", "--v_resets", "--v-resets", metavar="LIST", help="comma-separated; None or soft is the soft reset"
     )
     parser.add_argument("-out", "--out", metavar="FOLDER", help="where to write (default: deploy/ by the checkpoint)")
-    add_config_options(parser, without=("resume", "pre_train", "save_init", "out_dir", "name"))
+    add_config_options(parser, only=OPTIONS)
 
 
 def parse_resets(text: str) -> list[float | None]:

@@ -20,7 +20,10 @@ def run(arguments: argparse.Namespace) -> int:
     from clif.train.evaluation import evaluate_checkpoint
 
     given = config_values(arguments)
-    path = arguments.checkpoint or given.pop("resume", None)
+    resume = given.pop("resume", None)
+    if arguments.checkpoint is not None and resume is not None:
+        raise InputError(f"two checkpoints are named, {arguments.checkpoint} and -resume {resume}; give one")
+    path = arguments.checkpoint or resume
     if path is None:
         raise InputError("name a checkpoint: clif eval CHECKPOINT, or -resume CHECKPOINT")
     report = evaluate_checkpoint(path, given, quiet=False)

@@ -94,7 +94,9 @@ def _checkpoint_folder(path: Path) -> Path:
 
 def _loader(config: TrainConfig, T: int, **options: Any) -> Loader:
     device = choose_device(config.device)
-    return create_loader(config.dataset, config.data_dir, batch_size=config.b, T=T, device=device, **options)
+    return create_loader(
+        config.dataset, config.data_dir, batch_size=config.b, T=T, device=device, workers=config.j, **options
+    )
 
 
 def _choice_loader(config: TrainConfig, T: int) -> tuple[str, Loader]:

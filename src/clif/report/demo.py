@@ -58,7 +58,8 @@ def run_demo(out: Path, recipe: str = "digits", quiet: bool = False, **overrides
 
     files = _save_pictures(out, _draw(runs, deployments, nets, test))
     page = out / "index.html"
-    html = _render(files, runs, deployments, config, time.perf_counter() - start)
+    command = {"recipe": recipe, "overrides": overrides}
+    html = _render(files, runs, deployments, config, time.perf_counter() - start, command)
     write_atomically(page, lambda file: file.write(html.encode()))
     return Demo(page, list(files.values()), runs, deployments)
 
@@ -114,6 +115,7 @@ def _render(
     deployments: dict[str, Deployment],
     config: TrainConfig,
     seconds: float,
+    command: dict[str, Any],
 ) -> str:
     environment = jinja2.Environment(loader=jinja2.PackageLoader("clif", "report"), autoescape=True)
     environment.filters["percent"] = lambda value: f"{100 * value:.2f} %"
@@ -125,5 +127,6 @@ def _render(
         config=dataclasses.asdict(config),
         seconds=seconds,
         trace_steps=TRACE_STEPS,
+        **command,
         versions={"clif": clif.__version__, "torch": torch.__version__, "python": platform.python_version()},
     )

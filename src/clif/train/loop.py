@@ -225,6 +225,7 @@ class Trainer:
     def _stop_if_asked(self, folder: Path, stop: StopRequest) -> None:
         if stop.signum is None:
             return
+        self._require_finite(folder)
         path = folder / LAST
         save_checkpoint(path, self._state())
         where = f"epoch {self.epoch + 1}, step {self.step} of {len(self.loaders['train'])}"
