@@ -9,7 +9,7 @@ INSTALLED := $(VENV)/.installed
 # OpenMP's threads sleep while they wait: on a shared machine active waiting makes small tensors many times slower.
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: install demo test lint clean
+.PHONY: install demo test test-gpu lint clean
 
 demo: $(INSTALLED)
 	$(BIN)/clif demo
@@ -18,6 +18,10 @@ install: $(INSTALLED)
 
 test: lint
 	$(BIN)/python -m pytest -m "not gpu"
+
+# On a machine with a GPU: the kernels there, and how near they come to the memory's speed.
+test-gpu: $(INSTALLED)
+	$(BIN)/python -m pytest -m gpu
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
