@@ -76,14 +76,14 @@ def cases(draw) -> Case:
 
 @on_a_gpu
 @given(case=cases(), dtype=st.sampled_from(DTYPES))
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=40, deadline=None, derandomize=True)
 def test_equals_reference(case, dtype):
     assert_equals_reference(case, "triton", dtype, device=DEVICE)
 
 
 @on_a_gpu
 @given(case=cases(), dtype=st.sampled_from(DTYPES))
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=20, deadline=None, derandomize=True)
 def test_loops_equal_reference(case, dtype):
     with mock.patch.object(triton, "UNROLLED_STEPS", 0):
         assert_equals_reference(case, "triton", dtype, device=DEVICE)

@@ -17,7 +17,7 @@ from clif.ops.dispatch import BACKENDS
 from clif.train.setup import choose_device
 
 COPY = "copy of the same bytes"
-CLONE = "copy into new memory"
+TRAFFIC = "its reads and writes only"
 TENSORS_MOVED = 5  # read x, write s; read x, read the gradient of s, write that of x
 
 SWEPT_T = (1, 2, 4, 6, 8, 16, 32, 64)
@@ -60,7 +60,7 @@ def _measure_shape(settings: NeuronSettings, shape: tuple[int, ...], device: tor
         torch.manual_seed(0)
         x_seq, d_spike = (torch.randn(shape).to(device, dtype) for _ in range(2))
         x_seq.requires_grad_()
-        runs |= {(name, dtype_name): copy for name, copy in _copies(x_seq).items()}
+        runs |= {(name, dtype_name): run for name, run in _limits(x_seq.detach(), d_spike).items()}
         for name in select(settings.contestants, known):
             try:
                 contestant = known[name](settings.neuron, dtype, device)
@@ -104,8 +104,8 @@ def _forward_backward(contestant: Contestant, x_seq: Tensor, d_spike: Tensor) ->
     return lambda: torch.autograd.grad(contestant.run(x_seq), wanted, d_spike)
 
 
-def _copies(x_seq: Tensor) -> dict[str, Run]:
-    """Copies that read and write as many bytes together as the neuron must."""
+def _limits(x_seq: Tensor, d_spike: Tensor) -> dict[str, Run]:
+    """What bounds a neuron: a copy of as many bytes, and the plainest operations on the same tensors into new memory."""
     source = torch.randn(x_seq.numel() * TENSORS_MOVED // 2).to(x_seq.device, x_seq.dtype)
     target = torch.empty_like(source)
-    return {COPY: lambda: target.copy_(source), CLONE: source.clone}
+    return {COPY: lambda: target.copy_(source), TRAFFIC: lambda: (x_seq.clone(), x_seq + d_spike)}
