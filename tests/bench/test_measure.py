@@ -1,5 +1,7 @@
+import gc
 import json
 import time
+import weakref
 from pathlib import Path
 
 import pytest
@@ -48,6 +50,19 @@ def test_bytes_kept_counts_each_storage_once():
     assert measure.bytes_kept(lambda: x * 2) == 0
     assert measure.bytes_kept(lambda: x.view(10, 100).square() + x.view(10, 100).exp()) == 2 * x.nbytes
     assert measure.bytes_kept(lambda: (x * x).sum()) == x.nbytes
+
+
+def test_bytes_kept_lets_go_of_what_was_kept():
+    outputs = []
+
+    def forward():
+        x = torch.randn(1000, requires_grad=True).sigmoid()
+        outputs.append(weakref.ref(x))
+        return x
+
+    assert measure.bytes_kept(forward) == 4000
+    gc.collect()
+    assert [output() for output in outputs] == [None]
 
 
 def allocate(mib: str) -> None:

@@ -125,7 +125,7 @@ def test_shapes_of_the_sweeps():
     assert found[0] == (6, 2, 12)
     assert (2, 72) in found
     assert (64, 2) in found
-    assert [shape for shape in found if shape[0] == 6 and len(shape) == 2][-1] == (6, 4**11)
+    assert [shape for shape in found if shape[0] == 6 and len(shape) == 2][-1] == (6, 4**10)
     assert neuron.shapes(dataclasses.replace(settings, sweep=())) == [(6, 2, 12)]
 
 

@@ -97,14 +97,14 @@ class _GpuClock:
 
 def bytes_kept(forward: Run) -> int:
     """Bytes of the distinct storages that autograd keeps for the backward of `forward()`, its inputs included."""
-    kept: dict[int, Tensor] = {}
+    kept: dict[int, int] = {}
 
     def keep(tensor: Tensor) -> Tensor:
-        kept[tensor.untyped_storage().data_ptr()] = tensor
-        return tensor
+        storage = tensor.untyped_storage()
+        kept[storage.data_ptr()] = storage.nbytes()
+        return tensor.detach()  # the tensor itself would hold the graph that holds it, for ever
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         result = forward()
-    total = sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
     del result
-    return total
+    return sum(kept.values())

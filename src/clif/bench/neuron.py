@@ -21,7 +21,7 @@ TRAFFIC = "its reads and writes only"
 TENSORS_MOVED = 5  # read x, write s; read x, read the gradient of s, write that of x
 
 SWEPT_T = (1, 2, 4, 6, 8, 16, 32, 64)
-SWEPT_NEURONS = tuple(4**i for i in range(4, 12))
+SWEPT_NEURONS = tuple(4**i for i in range(4, 11))
 
 COLUMNS = ("over copy", "over float32", "bytes kept")
 SWEEP_COLUMNS = ("T", "neurons", "ns/element", *COLUMNS)

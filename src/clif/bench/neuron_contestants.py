@@ -113,6 +113,7 @@ def _snntorch(dtype: torch.dtype, device: torch.device) -> Contestant:
         for x in x_seq:
             spike, potential = node(x, potential)
             spikes.append(spike)
+        node.mem = node.mem.detach()  # its class keeps every instance, and with it this graph
         return torch.stack(spikes).to(x_seq.dtype)
 
     del dtype
