@@ -60,12 +60,22 @@ def test_a_compiled_network_trains_and_evaluates(backend):
 
 @compiled
 @quietly
+def test_a_compiled_network_trains_on_a_last_smaller_batch():
+    torch.compiler.reset()
+    net = network()
+    fast = torch.compile(net, fullgraph=True, backend="aot_eager")
+    for n in (4, 3, 2):
+        outcome(net, fast, images(n))
+
+
+@compiled
+@quietly
 @pytest.mark.parametrize(("name", "neuron", "layers"), [("spiking_resnet18", "CLIF", 17), ("snn5_noAP", "PLIF", 5)])
 def test_an_exported_network_takes_any_batch(name, neuron, layers):
     net = network(name, neuron).eval()
     batch = ({0: torch.export.Dim("N", min=1, max=64)},)
     program = torch.export.export(net, (images(),), dynamic_shapes=batch)
-    assert str(program.graph).count("torch.ops.clif.cpu_neuron.default") == layers
+    assert str(program.graph).count("torch.ops.clif.") == layers
     for n in (1, 5):
         expected = net(images(n))
         assert expected.std() > 0
