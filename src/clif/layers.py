@@ -140,7 +140,9 @@ class BatchNorm2d(nn.BatchNorm2d):
     def _normalise(self, x: Tensor, repeats: int = 1) -> Tensor:
         """Normalise [N, C, H, W]; in training update the running statistics as `repeats` equal steps would."""
         if not self.training or x.numel() <= x.shape[1]:  # a branch: under torch.compile sizes may be symbols
-            return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+            return F.batch_norm(
+                x, self.running_mean, self.running_var, self.weight, self.bias, False, self.momentum, self.eps
+            )
         self.num_batches_tracked += repeats
         momentum = self.momentum if repeats == 1 else 1 - (1 - self.momentum) ** repeats
         return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, True, momentum, self.eps)

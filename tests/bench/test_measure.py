@@ -24,12 +24,13 @@ def test_contestants_take_turns():
     assert all(timing.rounds == 3 and timing.fastest >= 3 for timing in timings.values())
 
 
-def test_a_short_call_is_repeated_and_its_time_is_that_of_one_call():
+def test_a_short_call_is_repeated_and_its_time_is_that_of_one_call(monkeypatch):
     calls = []
-    timing = measure.measure({"short": lambda: calls.append(0) or time.sleep(2e-4)}, rounds=2, device=CPU)["short"]
-    assert len(calls) > 10
-    assert 0.2 <= timing.fastest <= timing.low <= timing.median <= timing.high
-    assert timing.fastest < 2
+    monkeypatch.setattr(measure.time, "perf_counter", lambda: 2e-4 * len(calls))
+    timing = measure.measure({"short": lambda: calls.append(0)}, rounds=3, device=CPU)["short"]
+    warm_up = (1 + 1) + (1 + 10)
+    assert len(calls) == warm_up + 3 * (1 + 10)
+    assert timing.median == pytest.approx(0.2)
 
 
 def test_the_summary_is_the_median_and_its_quartiles():
