@@ -99,8 +99,7 @@ def _panel(axes: Axes, rows: list[Row], figure: str, belongs: Callable[[Row], bo
 def block(report: Report, name: str) -> str:
     """The generated part of the page for one report."""
     lines = [as_markdown(report, COLUMNS[name]), "", f"Measured on: {in_words(report.machine)}."]
-    lines += [f"\n{text[0].upper()}{text[1:]}." for text in notes(report)]
-    return "\n".join(lines)
+    return "\n".join([*lines, "", *(f"- {text}" for text in notes(report))])
 
 
 def render() -> None:
