@@ -1,9 +1,11 @@
 """The Triton kernels against the reference: on a GPU, or through Triton's interpreter in a process of its own."""
 
+import copy
 import os
 import re
 import subprocess
 import sys
+from dataclasses import dataclass, replace
 from pathlib import Path
 from unittest import mock
 
@@ -16,8 +18,8 @@ from hypothesis import strategies as st
 import clif
 from clif import functional
 from clif.errors import InputError
-from clif.ops import dispatch, triton
-from clif.surrogate import ATan, Rectangle, Sigmoid, Triangle
+from clif.ops import dispatch, triton, triton_norm
+from clif.surrogate import ATan, Rectangle, Sigmoid, Surrogate, Triangle
 
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 DEVICE = "cpu" if triton.INTERPRETED else "cuda"
@@ -132,6 +134,171 @@ def test_layouts():
         spikes, _ = functional.clif_multi_step(image.expand(4, *image.shape), backend=backend)
         gradients += torch.autograd.grad(spikes.sum(), image)
     torch.testing.assert_close(*gradients)
+
+
+@dataclass(frozen=True)
+class NormCase:
+    """A batch norm and a neuron over random channels_last inputs [T, N, C, H, W], in training or evaluation."""
+
+    neuron: str = "CLIF"
+    T: int = 4
+    shape: tuple[int, ...] = (2, 17, 5, 3)
+    dtype: torch.dtype = torch.float32
+    train: bool = True
+    v_reset: float | None = None
+    surrogate: Surrogate = Sigmoid()  # noqa: RUF009
+    decay_input: bool = False
+    detach_reset: bool = False
+    with_state: bool = True
+    seed: int = 0
+    rounded_to: torch.dtype = torch.float32
+
+    def run(self, fused: bool) -> dict[str, torch.Tensor]:
+        """Spikes, last states, running statistics and every gradient."""
+        torch.manual_seed(self.seed)
+        norm = clif.layers.BatchNorm2d(self.shape[1])
+        for tensor in (norm.weight.data, norm.bias.data, norm.running_mean, norm.running_var):
+            tensor.uniform_(0.3, 1.5)
+        node = getattr(clif, f"{self.neuron}Node")(
+            v_reset=self.v_reset,
+            surrogate_function=self.surrogate,
+            decay_input=self.decay_input,
+            detach_reset=self.detach_reset,
+            step_mode="m",
+            backend="triton",
+        ).to(DEVICE)
+        norm.train(self.train).to(DEVICE)
+        node.fuse_norm = fused
+        T, N, C, H, W = self.T, *self.shape
+
+        def sequence(offset: float) -> torch.Tensor:
+            drawn = offset + torch.randn(T, N, H, W, C)
+            return drawn.to(self.rounded_to).to(DEVICE, self.dtype).permute(0, 1, 4, 2, 3)
+
+        x_seq = sequence(0.5).requires_grad_()
+        start = [torch.rand(self.shape).to(DEVICE).requires_grad_() for _ in node.state_names]
+        if self.with_state:
+            node.state = tuple(start)
+        assert node._fuses(x_seq, norm) == fused
+        spikes = node(x_seq, norm)
+        sources = {"x": x_seq, **dict(norm.named_parameters()), **dict(node.named_parameters())}
+        if self.with_state:
+            sources |= {f"{name}_start": s for name, s in zip(node.state_names, start, strict=True)}
+        given_state = [torch.randn(self.shape).to(DEVICE) for _ in node.state]
+        found = torch.autograd.grad([spikes, *node.state], [*sources.values()], [sequence(0), *given_state])
+        results = {
+            "spikes": spikes,
+            **dict(zip(node.state_names, node.state, strict=True)),
+            **dict(norm.named_buffers()),
+        }
+        return results | {f"d_{name}": g for name, g in zip(sources, found, strict=True)}
+
+
+def assert_equals_separate_modules(case: NormCase) -> None:
+    """Within rounding, in float32: in 16 bits the separate batch norm rounds its output, which may fire elsewhere."""
+    fused, separate = case.run(fused=True), case.run(fused=False)
+    assert fused.keys() == separate.keys()
+    for name, expected in separate.items():
+        atol = 2e-5 * max(1.0, expected.abs().max().item())
+        torch.testing.assert_close(fused[name], expected, rtol=0, atol=atol, msg=lambda m, name=name: f"{name}: {m}")
+
+
+@st.composite
+def norm_cases(draw) -> NormCase:
+    return NormCase(
+        neuron=draw(st.sampled_from(["CLIF", "LIF", "PLIF"])),
+        T=draw(st.sampled_from([1, 2, 6])),
+        shape=draw(st.sampled_from([(2, 3, 5, 7), (3, 17, 4, 3), (2, 64, 3, 3), (1, 1, 2, 9)])),
+        train=draw(st.booleans()),
+        v_reset=draw(st.sampled_from([None, -0.25])),
+        surrogate=draw(st.sampled_from([Sigmoid(), ATan()])),
+        decay_input=draw(st.booleans()),
+        detach_reset=draw(st.booleans()),
+        with_state=draw(st.booleans()),
+        seed=draw(st.integers(0, 2**16)),
+    )
+
+
+@on_a_gpu
+@pytest.mark.usefixtures("poisoned")
+@given(case=norm_cases())
+@settings(max_examples=15, deadline=None, derandomize=True)
+def test_with_a_batch_norm_equals_the_separate_modules(case):
+    assert_equals_separate_modules(case)
+
+
+@on_a_gpu
+@pytest.mark.usefixtures("poisoned")
+@pytest.mark.parametrize("train", [True, False])
+@pytest.mark.parametrize(
+    ("neuron", "T", "shape"),
+    [("CLIF", 40, (2, 17, 9, 7)), ("PLIF", 20, (2, 3, 20, 15)), ("LIF", 4, (2, 17, 9, 7)), ("PLIF", 3, (3, 64, 5, 5))],
+)
+def test_sums_over_many_rows_equal_the_separate_modules(neuron, T, shape, train, monkeypatch):
+    monkeypatch.setattr(triton, "PROGRAMS_PER_PROCESSOR", 1)
+    assert_equals_separate_modules(NormCase(neuron, T=T, shape=shape, train=train))
+
+
+@on_a_gpu
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("train", [True, False])
+def test_with_a_batch_norm_in_16_bits_equals_float32(dtype, train):
+    """Of the same inputs: only the gradient of x is rounded, as it leaves the neuron and at the end."""
+    case = NormCase(T=4, shape=(3, 17, 7, 5), train=train, rounded_to=dtype)
+    exact, actual = case.run(fused=True), replace(case, dtype=dtype).run(fused=True)
+    assert actual["spikes"].dtype == actual["d_x"].dtype == dtype
+    for name, expected in exact.items():
+        relative = 2 * torch.finfo(dtype).eps if name == "d_x" else 2e-5
+        atol = relative * max(1.0, expected.abs().max().item())
+        torch.testing.assert_close(actual[name].to(expected.dtype), expected, rtol=0, atol=atol)
+
+
+@on_a_gpu
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(4, 3, 9, 7), (2, 64, 6, 6), (1, 17, 1, 2)])
+def test_statistics_of_values_far_from_zero(shape, dtype, monkeypatch):
+    monkeypatch.setattr(triton, "PROGRAMS_PER_PROCESSOR", 1)
+    N, C, H, W = shape
+    x_seq = (100 + torch.randn(3, N, H, W, C)).to(DEVICE, dtype).permute(0, 1, 4, 2, 3)
+    mean, var = triton_norm.KERNELS.statistics(x_seq)
+    expected_var, expected_mean = torch.var_mean(x_seq.double(), (1, 3, 4), correction=0)
+    torch.testing.assert_close(mean.double(), expected_mean, rtol=1e-6, atol=0)
+    torch.testing.assert_close(var.double(), expected_var, rtol=1e-5, atol=0)
+
+
+@on_a_gpu
+def test_no_batch_norm_of_an_empty_batch_is_fused():
+    norm = clif.layers.BatchNorm2d(3).to(DEVICE)
+    node = clif.LIFNode(step_mode="m", backend="triton")
+    x_seq = torch.zeros(2, 0, 4, 4, 3, device=DEVICE).permute(0, 1, 4, 2, 3)
+    assert not node._fuses(x_seq, norm)
+    assert node(x_seq, norm).shape == x_seq.shape
+    assert norm.running_mean.eq(0).all()
+    assert node._fuses(x_seq, norm.eval())
+    node.reset()
+    x_seq.requires_grad_()
+    node(x_seq, norm).sum().backward()
+    assert norm.weight.grad.eq(0).all()
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU that PyTorch can use")
+def test_a_network_with_fused_batch_norms_equals_one_without():
+    net = clif.models.create_model("spiking_resnet18", T=3).cuda().to(memory_format=torch.channels_last)
+    x = torch.randn(4, 3, 32, 32, device="cuda").contiguous(memory_format=torch.channels_last)
+    twin = copy.deepcopy(net)
+    for module in twin.modules():
+        if isinstance(module, clif.neurons.SpikingNeuron):
+            module.fuse_norm = False
+    fused = mock.Mock(side_effect=triton_norm.norm_multi_step)
+    with mock.patch.dict(dispatch.BACKENDS, triton=replace(dispatch.BACKENDS["triton"], norm_multi_step=fused)):
+        outputs = [net(x), twin(x)]
+    assert fused.call_count > 10
+    assert (outputs[0] - outputs[1]).norm() <= 0.05 * outputs[1].norm()
+    for output in outputs:
+        output.square().mean().backward()
+    for p, q in zip(net.parameters(), twin.parameters(), strict=True):
+        assert abs(p.grad.norm() / q.grad.norm() - 1) < 0.3
 
 
 @pytest.mark.gpu

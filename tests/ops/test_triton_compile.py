@@ -1,5 +1,6 @@
 """The Triton kernels compiled for a GPU, without one: to PTX and machine code, with what they are launched with."""
 
+import importlib
 import subprocess
 from pathlib import Path
 
@@ -7,7 +8,8 @@ import pytest
 import torch
 from cases import Case
 
-from clif.ops import triton
+from clif.ops import triton, triton_norm
+from clif.ops.norm import Affine
 from clif.ops.operator import SURROGATE_NAMES, Dynamics, Gradients, Inputs, OutputGradients, Outputs
 from clif.surrogate import ATan, Rectangle, Sigmoid, Triangle
 
@@ -31,14 +33,22 @@ class Recorder:
         return lambda **arguments: setattr(self, "arguments", arguments)
 
 
-def launches(case: Case, dtype: torch.dtype, monkeypatch) -> list[Recorder]:
-    """The kernels that forward and backward of a case launch, with their arguments."""
-    from clif.ops import triton_kernels
+KERNELS = {
+    "clif.ops.triton_kernels": ("forward", "backward_unrolled", "backward_looped"),
+    "clif.ops.triton_norm_kernels": ("statistics", "scale"),
+}
 
-    names = ("forward", "backward_unrolled", "backward_looped")
-    recorders = [Recorder(getattr(triton_kernels, name)) for name in names]
-    for name, recorder in zip(names, recorders, strict=True):
-        monkeypatch.setattr(triton_kernels, name, recorder)
+
+def launches(case: Case, dtype: torch.dtype, monkeypatch, channels: int | None = None) -> list[Recorder]:
+    """The kernels that forward and backward of a case launch, with their arguments; with channels after a batch norm.
+
+    The shape of such a case is [N, C, H, W].
+    """
+    recorders = []
+    for module, names in KERNELS.items():
+        for name in names:
+            recorders.append(Recorder(getattr(importlib.import_module(module), name)))
+            monkeypatch.setattr(f"{module}.{name}", recorders[-1])
     monkeypatch.setattr(triton, "_processors", lambda _: 132)
 
     x_seq = torch.zeros(case.T, *case.shape, dtype=dtype)
@@ -50,11 +60,20 @@ def launches(case: Case, dtype: torch.dtype, monkeypatch) -> list[Recorder]:
     dynamics = Dynamics(case.neuron, 2.0, case.decay_input, 1.0, case.v_reset, 1.0, kind, alpha, case.detach_reset)
     state = torch.zeros(case.shape)
     none = torch.zeros(0)
-    triton._forward(inputs, dynamics, Outputs(x_seq, state, none if m is None else state))
+    outputs = Outputs(x_seq, state, none if m is None else state)
     incoming = OutputGradients(x_seq, state, None if m is None else state) if case.with_state else (x_seq, None, None)
     wanted = (state if case.with_state else none, state if case.with_state and m is not None else none)
     gradients = Gradients(x_seq, *wanted, none if leak is None else state)
-    triton._backward(inputs, dynamics, OutputGradients(*incoming), gradients)
+    if channels is None:
+        triton.forward(inputs, dynamics, outputs)
+        triton.backward(inputs, dynamics, OutputGradients(*incoming), gradients)
+    else:
+        factors = torch.zeros(case.T, channels)
+        affine = Affine(factors, factors, factors)
+        triton_norm.KERNELS.statistics(x_seq)
+        triton_norm.KERNELS.forward(inputs, dynamics, affine, outputs)
+        triton_norm.KERNELS.backward(inputs, dynamics, affine, OutputGradients(*incoming), gradients)
+        triton_norm.KERNELS.scale(x_seq, gradients.x_seq, factors, factors, factors)
     return [recorder for recorder in recorders if recorder.arguments is not None]
 
 
@@ -118,10 +137,33 @@ def test_kernels_compile_and_stay_in_registers(case, dtype, monkeypatch, tmp_pat
         assert stack_bytes(kernel, tmp_path) == 0
 
 
+NORM_CASES = {
+    "CLIF": (Case("CLIF", T=6, shape=(4, 64, 8, 8), with_state=False), torch.float32),
+    "CLIF odd channels": (Case("CLIF", T=6, shape=(4, 17, 8, 8)), torch.bfloat16),
+    "CLIF four steps": (Case("CLIF", T=4, shape=(4, 64, 8, 8), surrogate=Triangle()), torch.bfloat16),
+    "CLIF many steps": (Case("CLIF", T=triton.UNROLLED_NORM_STEPS, shape=(4, 64, 8, 8)), torch.bfloat16),
+    "CLIF long": (Case("CLIF", T=40, shape=(4, 64, 8, 8), surrogate=ATan()), torch.float16),
+    "LIF": (Case("LIF", T=8, shape=(4, 3, 8, 8), v_reset=0.0, with_state=False), torch.float32),
+    "PLIF": (Case("PLIF", T=6, shape=(4, 64, 8, 8), decay_input=True, surrogate=Sigmoid()), torch.float16),
+}
+
+
+@pytest.mark.parametrize(("case", "dtype"), NORM_CASES.values(), ids=NORM_CASES)
+def test_kernels_with_a_batch_norm_compile_and_stay_in_registers(case, dtype, monkeypatch, tmp_path):
+    kernels = [compiled(launch) for launch in launches(case, dtype, monkeypatch, channels=case.shape[1])]
+    backward = "backward_looped" if case.T > triton.UNROLLED_NORM_STEPS else "backward_unrolled"
+    assert [kernel.name for kernel in kernels] == ["forward", backward, "statistics", "scale"]
+    for kernel in kernels:
+        assert ".target sm_90" in kernel.asm["ptx"]
+        assert "atom." not in kernel.asm["ptx"]
+        assert stack_bytes(kernel, tmp_path) == 0
+
+
 @pytest.mark.slow
-def test_the_longest_unrolled_kernel_compiles(monkeypatch, tmp_path):
-    case = Case("CLIF", T=triton.UNROLLED_STEPS, surrogate=Sigmoid())
-    for launch in launches(case, torch.float16, monkeypatch):
+@pytest.mark.parametrize("channels", [None, 64])
+def test_the_longest_unrolled_kernel_compiles(channels, monkeypatch, tmp_path):
+    case = Case("CLIF", T=triton.UNROLLED_STEPS, shape=(4, 64, 8, 8), surrogate=Sigmoid())
+    for launch in launches(case, torch.float16, monkeypatch, channels):
         assert stack_bytes(compiled(launch), tmp_path) == 0
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from clif.errors import InputError, unknown_name
-from clif.ops import cpu, reference, triton
+from clif.ops import cpu, norm, reference, triton, triton_norm
 from clif.ops.norm import Norm
 from clif.ops.reference import State, SurrogateFunction
 
@@ -49,7 +49,14 @@ BACKENDS: dict[str, Backend] = {
     "cpu": Backend(
         cpu.multi_step, cpu.DESCRIPTION, cpu.unavailable, cpu.refuses, cpu.norm_multi_step, cpu.refuses_norm
     ),
-    "triton": Backend(triton.multi_step, triton.DESCRIPTION, triton.unavailable, triton.refuses),
+    "triton": Backend(
+        triton.multi_step,
+        triton.DESCRIPTION,
+        triton.unavailable,
+        triton.refuses,
+        triton_norm.norm_multi_step,
+        norm.refuses,
+    ),
     "torch": Backend(reference.multi_step, "plain PyTorch on any device, the reference", _never, _never),
 }
 

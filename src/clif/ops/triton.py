@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from clif.ops import operator
+from clif.ops.norm import Affine
 from clif.ops.operator import Dynamics, Gradients, Inputs, OutputGradients, Outputs
 from clif.ops.reference import SurrogateFunction
 
@@ -26,12 +27,22 @@ DESCRIPTION = "Triton kernels, interpreted on the CPU" if INTERPRETED else "Trit
 OLDEST = (3, 3)  # the first Triton with tuples
 
 UNROLLED_STEPS = 32  # up to here T is a constant of the kernels
-PROGRAMS_PER_PROCESSOR = 8  # of the looped backward kernel, each with its own scratch
+UNROLLED_NORM_STEPS = 12  # the same of the backward kernel with a batch norm, whose sums take registers too
+PROGRAMS_PER_PROCESSOR = 8  # of a backward kernel whose programs keep something: a scratch, or a batch norm's sums
+ROW_ALIGNMENT = 16  # pixels; whatever the channels, every row begins where a vector of elements may be read
 
 
-def block_size(T: int) -> int:
+def block_size(T: int, affine: Affine | None = None) -> int:
     """Neurons of one program of 128 threads: few for many steps, whose states are all in registers at a time."""
-    return 512 if T <= 4 or T > UNROLLED_STEPS else 256 if T <= 8 else 128
+    if not unrolls(T, affine):
+        return 512
+    most = 512 if T <= 4 else 256 if T <= 8 else 128
+    return most if affine is None else max(most // 2, 128)
+
+
+def unrolls(T: int, affine: Affine | None = None) -> bool:
+    """Whether the backward kernel keeps the states of all steps in registers."""
+    return (UNROLLED_STEPS if affine is None else UNROLLED_NORM_STEPS) >= T
 
 
 def unavailable() -> str | None:
@@ -57,7 +68,7 @@ def refuses(x_seq: Tensor, surrogate_function: SurrogateFunction) -> str | None:
     return None
 
 
-def _constants(inputs: Inputs, dynamics: Dynamics) -> dict[str, Any]:
+def _constants(inputs: Inputs, dynamics: Dynamics, affine: Affine | None) -> dict[str, Any]:
     """The arguments that all kernels share, and one for their compiler."""
     x_seq, v, m, leak = inputs
     hard_reset = dynamics.v_reset is not None
@@ -66,34 +77,39 @@ def _constants(inputs: Inputs, dynamics: Dynamics) -> dict[str, Any]:
         "v": v,
         "m": v if m is None else m,
         "leak": v if leak is None else leak,
+        "scale": v if affine is None else affine.scale,
+        "shift": v if affine is None else affine.shift,
         "size": x_seq[0].numel(),
         "x_stride": x_seq.stride(0),
         "v_stride": 0 if operator.is_one_value(v) else 1,
         "m_stride": 0 if m is None or operator.is_one_value(m) else 1,
+        "channels": 1 if affine is None else affine.scale.shape[1],
         "fixed_leak": 1 / dynamics.tau,
         "threshold": dynamics.v_threshold,
         "reset": dynamics.v_reset if hard_reset else dynamics.v_subtract,
         "NEURON": dynamics.neuron,
         "HARD_RESET": hard_reset,
         "DECAY_INPUT": dynamics.decay_input,
-        "BLOCK": block_size(len(x_seq)),
+        "HAS_NORM": affine is not None,
+        "BLOCK": block_size(len(x_seq), affine),
         "enable_fp_fusion": False,  # rounds u as PyTorch does, so that spikes are its spikes
     }
 
 
-def _blocks(x_seq: Tensor) -> int:
-    return -(-x_seq[0].numel() // block_size(len(x_seq)))
+def _programs(elements: int, block: int) -> int:
+    return -(-elements // block)
 
 
-def _forward(inputs: Inputs, dynamics: Dynamics, outputs: Outputs) -> None:
+def forward(inputs: Inputs, dynamics: Dynamics, outputs: Outputs, affine: Affine | None = None) -> None:
+    """Fill `outputs`; with `affine` (see `clif.ops.norm`) for x·scale + shift in place of x."""
     from clif.ops import triton_kernels
 
-    if (blocks := _blocks(inputs.x_seq)) == 0:
+    T, size = len(inputs.x_seq), inputs.x_seq[0].numel()
+    if size == 0:
         return
-    T = len(inputs.x_seq)
     m_last = outputs.m if inputs.m is not None else outputs.v
-    triton_kernels.forward[(blocks,)](
-        **_constants(inputs, dynamics),
+    triton_kernels.forward[(_programs(size, block_size(T, affine)),)](
+        **_constants(inputs, dynamics, affine),
         T=T,
         STEPS=T if T <= UNROLLED_STEPS else 0,
         spike=outputs.spike_seq,
@@ -102,12 +118,25 @@ def _forward(inputs: Inputs, dynamics: Dynamics, outputs: Outputs) -> None:
     )
 
 
-def _backward(inputs: Inputs, dynamics: Dynamics, incoming: OutputGradients, gradients: Gradients) -> None:
+def backward(
+    inputs: Inputs,
+    dynamics: Dynamics,
+    incoming: OutputGradients,
+    gradients: Gradients,
+    affine: Affine | None = None,
+    sums: Tensor | None = None,
+) -> None:
+    """Fill `gradients`; with `affine` that of x_seq with g = ∂L/∂y, where y = x·scale + shift.
+
+    Then `sums` [T, 2, row_size(...)] is needed too, all zeros: it takes Σg and Σg·(x − mean), spread over many pixels.
+    """
     from clif.ops import triton_kernels
 
-    x_seq = inputs.x_seq
-    if (blocks := _blocks(x_seq)) == 0:
+    x_seq, v = inputs[:2]
+    T, size, block = len(x_seq), x_seq[0].numel(), block_size(len(x_seq), affine)
+    if size == 0:
         return
+    row = row_size(x_seq, block, 1 if affine is None else affine.scale.shape[1])
     given = {
         "d_spike": incoming.spike_seq,
         "d_v_last": incoming.v,
@@ -117,26 +146,36 @@ def _backward(inputs: Inputs, dynamics: Dynamics, incoming: OutputGradients, gra
         "d_leak": gradients.leak if gradients.leak.numel() else None,
     }
     arguments = {
-        **_constants(inputs, dynamics),
-        **{name: inputs.v if tensor is None else tensor for name, tensor in given.items()},
+        **_constants(inputs, dynamics, affine),
+        **{name: v if tensor is None else tensor for name, tensor in given.items()},
         **{f"HAS_{name.upper()}": tensor is not None for name, tensor in given.items()},
         "dx": gradients.x_seq,
         "d_spike_stride": 0 if incoming.spike_seq is None else incoming.spike_seq.stride(0),
+        "row": row,
+        "mean": v if affine is None else affine.mean,
+        "sums": v if sums is None else sums,
         "alpha": dynamics.alpha,
         "SURROGATE": dynamics.surrogate,
         "DETACH_RESET": dynamics.detach_reset,
     }
-    T = len(x_seq)
-    if T <= UNROLLED_STEPS:
-        triton_kernels.backward_unrolled[(blocks,)](**arguments, STEPS=T)
-        return
-    programs = min(blocks, PROGRAMS_PER_PROCESSOR * _processors(x_seq.device))
-    scratch = torch.empty((programs, T, 2, block_size(T)), dtype=torch.float32, device=x_seq.device)
-    triton_kernels.backward_looped[(programs,)](**arguments, T=T, scratch=scratch)
+    if unrolls(T, affine):
+        programs = _programs(size if affine is None else row, block)
+        triton_kernels.backward_unrolled[(programs,)](**arguments, STEPS=T)
+    else:
+        programs = _programs(row, block)
+        scratch = torch.empty((programs, T, 2, block), dtype=torch.float32, device=x_seq.device)
+        triton_kernels.backward_looped[(programs,)](**arguments, T=T, scratch=scratch)
+
+
+def row_size(x_seq: Tensor, block: int, channels: int = 1) -> int:
+    """Elements that all programs together take at a time: whole pixels, as many as keep the device busy."""
+    busy = PROGRAMS_PER_PROCESSOR * _processors(x_seq.device) * block
+    unit = ROW_ALIGNMENT * channels
+    return -(-min(x_seq[0].numel(), busy) // unit) * unit
 
 
 def _processors(device: torch.device) -> int:
     return 1 if INTERPRETED else torch.cuda.get_device_properties(device).multi_processor_count
 
 
-multi_step = operator.create("triton_neuron", _forward, _backward)
+multi_step = operator.create("triton_neuron", forward, backward)

@@ -1,0 +1,83 @@
+"""A batch norm and the neuron behind it on the GPU; see `clif.ops.norm`.
+
+The neuron's own kernels normalise what they read (`HAS_NORM` in `triton_kernels.py`) and add up the gradients channel
+by channel on the way, so that of a training step's passes over memory there remain: statistics (read x), forward (read
+x, write s), backward (read x and ∂L/∂s, write g) and the batch norm's part of it (read x and g, write ∂L/∂x).
+
+Every sum is formed in float32 in many parts, always the same ones on one device, which are then added up in float64:
+no atomic operations, the same numbers at every run.
+"""
+
+import torch
+from torch import Tensor
+
+from clif.ops import norm, triton
+from clif.ops.operator import Dynamics, Gradients, Inputs, OutputGradients, Outputs
+from clif.ops.reference import compute_dtype
+
+BLOCK = 1024  # elements of one program of 128 threads in the kernels that only read and add
+
+
+def _statistics(x_seq: Tensor) -> tuple[Tensor, Tensor]:
+    from clif.ops import triton_norm_kernels
+
+    T, size, channels = len(x_seq), x_seq[0].numel(), x_seq.shape[2]
+    row = triton.row_size(x_seq, BLOCK, channels)
+    sums = torch.empty((T, 2, row), dtype=torch.float32, device=x_seq.device)
+    triton_norm_kernels.statistics[(-(-row // BLOCK), T)](
+        x=x_seq,
+        sums=sums,
+        size=size,
+        x_stride=x_seq.stride(0),
+        channels=channels,
+        row=row,
+        BLOCK=BLOCK,
+        enable_fp_fusion=True,
+    )
+    pixels = size // channels
+    distance, square = (_added_up(sums, channels) / pixels).unbind(1)
+    pivot = x_seq[:, 0, :, 0, 0].double()
+    dtype = compute_dtype(x_seq.dtype)
+    return (pivot + distance).to(dtype), (square - distance.square()).clamp(min=0).to(dtype)
+
+
+def _forward(inputs: Inputs, dynamics: Dynamics, affine: norm.Affine, outputs: Outputs) -> None:
+    triton.forward(inputs, dynamics, outputs, affine)
+
+
+def _backward(
+    inputs: Inputs, dynamics: Dynamics, affine: norm.Affine, incoming: OutputGradients, gradients: Gradients
+) -> Tensor:
+    T, channels = affine.scale.shape
+    sums = affine.scale.new_zeros(T, 2, triton.row_size(inputs.x_seq, triton.block_size(T, affine), channels))
+    triton.backward(inputs, dynamics, incoming, gradients, affine, sums)
+    return _added_up(sums, channels)
+
+
+def _scale(x_seq: Tensor, dx: Tensor, of_dx: Tensor, of_x: Tensor, constant: Tensor) -> None:
+    from clif.ops import triton_norm_kernels
+
+    size = x_seq[0].numel()
+    if size == 0:
+        return
+    triton_norm_kernels.scale[(-(-size // BLOCK), len(x_seq))](
+        x=x_seq,
+        dx=dx,
+        of_dx=of_dx,
+        of_x=of_x,
+        constant=constant,
+        size=size,
+        x_stride=x_seq.stride(0),
+        channels=x_seq.shape[2],
+        BLOCK=BLOCK,
+        enable_fp_fusion=True,
+    )
+
+
+def _added_up(sums: Tensor, channels: int) -> Tensor:
+    """The sums [T, 2, C] in float64 of those of every lane, [T, 2, pixels·C]."""
+    return sums.unflatten(2, (-1, channels)).sum(2, dtype=torch.float64)
+
+
+KERNELS = norm.Kernels(_statistics, _forward, _backward, _scale)
+norm_multi_step = norm.create("triton_norm_neuron", KERNELS)
