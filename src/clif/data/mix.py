@@ -33,7 +33,7 @@ class Mix:
         return torch.from_numpy(np.stack([cutmix, share, rng.random(batches), rng.random(batches)], axis=1))
 
     def apply(self, images: Tensor, labels: Tensor, draws: Tensor) -> tuple[Tensor, Tensor]:
-        """Images [N, …, H, W] and one-hot labels [N, classes], mixed with their neighbours as one row of `draw` says."""
+        """Images [N, …, H, W] and one-hot labels [N, classes], mixed with neighbours as a row of `draw` says."""
         return self.apply_with(images, labels, images.roll(1, 0), labels.roll(1, 0), draws)
 
     def apply_with(

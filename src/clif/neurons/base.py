@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from clif import functional
 from clif.errors import InputError
 from clif.layers import StepModule
+from clif.neurons.truncated import truncated_multi_step
 from clif.ops import dispatch
 from clif.ops.reference import State, SurrogateFunction, compute_dtype, stack_steps
 from clif.surrogate import Rectangle
@@ -31,6 +32,8 @@ class SpikingNeuron(StepModule):
         step_mode: "s" or "m".
         backend: "auto", or a backend by name; see `clif.set_backend`.
         store_v_seq: in multi-step mode keep the membrane potential after each step in `v_seq` [T, N, *].
+
+    `clif.neurons.set_tbptt(net, k)` truncates the gradient through time in multi-step mode.
 
     Raises `InputError` as `clif.functional` does.
     """
@@ -60,6 +63,7 @@ class SpikingNeuron(StepModule):
         self.detach_reset = detach_reset
         self.backend = dispatch.check_backend(backend)
         self.store_v_seq = store_v_seq
+        self.tbptt: int | None = None
         self.reset()
 
     def dynamics(self) -> dict[str, Any]:
@@ -120,6 +124,12 @@ class SpikingNeuron(StepModule):
         if self.store_v_seq:
             return self._forward_storing_v(x_seq)
         start = self._start(functional.first_step(x_seq))
+        if self.tbptt is not None and self.tbptt < len(x_seq) and torch.is_grad_enabled():
+            start = functional.prepare_state(self.neuron, x_seq[0], start, self.v_reset)
+            spike_seq, self.state = truncated_multi_step(
+                type(self).one_step, x_seq, start, self.tbptt, **self.dynamics()
+            )
+            return spike_seq
         spike_seq, self.state = type(self).many_steps(x_seq, start, backend=self.backend, **self.dynamics())
         return spike_seq
 

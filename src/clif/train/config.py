@@ -93,7 +93,9 @@ class TrainConfig:
 
     name: str = _run("", "a word for the run's folder")
     out_dir: str = _run("./logs", "where the run's folder is made")
-    resume: str | None = _run(None, "continue from this checkpoint, ours or the original's, or from a run's folder")
+    resume: str | None = _run(
+        None, "continue from this checkpoint, ours or the original's, or run folder; auto: from this run's own, if any"
+    )
     pre_train: str | None = _run(None, "start from the weights of this checkpoint")
     save_init: bool = _run(False, "keep the initial weights as checkpoint_0.pth")
     checkpoint_every: int = _run(0, "also write the last checkpoint every so many steps; 0: every epoch only")

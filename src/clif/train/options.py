@@ -1,4 +1,4 @@
-"""Options as typed dataclass fields: how they are declared, and how values from YAML or a command line become theirs."""
+"""Options as typed dataclass fields: how they are declared, and how values become theirs."""
 
 import dataclasses
 from functools import cache
