@@ -158,9 +158,11 @@ def read_last(path: Path) -> dict[str, Any]:
         return read_checkpoint(path)
     except InputError as error:
         for other in sorted(path.parent.glob("checkpoint_epoch*.pth"), reverse=True):
-            with suppress(InputError):
+            try:
                 read_checkpoint(other)
-                raise InputError(f"{error}; the one before it is whole: -resume {other}") from error
+            except InputError:
+                continue
+            raise InputError(f"{error}; the one before it is whole: -resume {other}") from error
         raise
 
 
