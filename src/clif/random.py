@@ -28,7 +28,8 @@ def sample_keys(seed: int, epoch: int, index: Tensor) -> Tensor:
 
 def derive_keys(keys: Tensor, number: int) -> Tensor:
     """Keys [N] for the use `number` of the same samples, independent of those for another."""
-    return scramble(keys + (number + 1) * _FIRST)
+    offset = ((number + 1) * _FIRST + 2**63) % 2**64 - 2**63
+    return scramble(keys + offset)
 
 
 def scramble(x: Tensor) -> Tensor:

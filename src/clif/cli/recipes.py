@@ -6,7 +6,7 @@ from clif.cli.common import Parser
 
 COLUMNS = ("CLIF", "LIF", "ReLU")
 LEGEND = (
-    "The accuracy in % that the paper reports for each neuron (-: none), and the floating-point operations of the whole\n"
+    "The accuracy in % that the paper reports for each neuron (-: none), and the floating-point operations of a whole\n"
     "training in EFLOP (10^18; a GPU that sustains 50 TFLOP/s does 0.18 in an hour).\n"
     "Any recipe runs with -neuron CLIF, LIF, PLIF or ReLU."
 )

@@ -144,6 +144,7 @@ class Trainer:
     def fit(self) -> Result:
         """Run what is left of the training."""
         log = self._open()
+        self._first_step = self.global_step
         self._deadline = time.monotonic() + (self.config.max_time or math.inf)
         try:
             self._call("on_start")
@@ -213,7 +214,7 @@ class Trainer:
             self.end(f"{self.global_step} steps are done")
         elif config.early_stop and self.step == 0 and self._epochs_since_best() >= config.early_stop:
             self.end(f"no better epoch for {config.early_stop} epochs")
-        elif time.monotonic() > self._deadline:
+        elif self.global_step > self._first_step and time.monotonic() > self._deadline:
             self.end(f"{config.max_time:g} seconds are over")
         signum = self._stop.signum or 0
         over, self._signum = (int(flag) for flag in self.engine.largest([self.ended is not None, signum]))
