@@ -18,6 +18,7 @@ from torch.testing import assert_close
 
 import clif
 import clif.train.folder as run_folder
+import clif.train.learner as learner
 import clif.train.loop as loop
 from clif.errors import InputError, MissingFileError
 from clif.models import create_model
@@ -259,7 +260,7 @@ def test_one_step_a_call_gives_the_numbers_of_the_whole_sequence(train, options)
 @pytest.mark.parametrize(("amp", "expected"), [(True, torch.bfloat16), (False, torch.float32)])
 @pytest.mark.parametrize("multiple_step", [True, False])
 def test_amp_is_a_true_switch(config, monkeypatch, amp, expected, multiple_step):
-    monkeypatch.setattr(loop, "create_loader", partial(loop.create_loader, limit=4))
+    monkeypatch.setattr(learner, "create_loader", partial(learner.create_loader, limit=4))
     trainer = loop.Trainer(config(amp=amp, b=4, epochs=1, multiple_step=multiple_step), quiet=True)
     seen = []
 
@@ -471,7 +472,7 @@ def test_soft_labels_train(config):
 
 @pytest.mark.slow
 def test_training_learns_real_digits(train, monkeypatch):
-    monkeypatch.setattr(loop, "create_loader", partial(loop.create_loader, limit=240))
+    monkeypatch.setattr(learner, "create_loader", partial(learner.create_loader, limit=240))
     history = train(dataset="digits", epochs=4, T_max=4, loss_lambda=0).history
     losses = [row["train_loss"] for row in history]
     assert losses == sorted(losses, reverse=True)

@@ -1,4 +1,4 @@
-"""Losses that are not finite: noticed without making a GPU wait, and traced to the layer they come from."""
+"""Losses and gradients that are not finite: noticed without making a GPU wait, and traced to their layer."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator
@@ -11,7 +11,7 @@ PATIENCE = 20
 
 
 class FiniteGuard:
-    """Notes on the device the first step whose loss is not finite.
+    """Notes on the device the first step whose loss or gradient is not finite.
 
     With a gradient scaler (`patient`) such steps are skipped, as AMP does, until 20 in a row were. Without one a CPU
     sees it at once; on a GPU `protect` keeps the optimiser from changing the weights from that step on, until the host
@@ -23,9 +23,9 @@ class FiniteGuard:
         self.notes = torch.tensor([-1, 0, 0], device=device)
         """The step that ends the run or -1, failed steps in a row, and failed steps in the epoch."""
 
-    def note(self, loss: Tensor, step: int) -> None:
-        """Take notice of a loss of the run's step number `step`."""
-        failed = ~loss.detach().isfinite()
+    def note(self, value: Tensor, step: int) -> None:
+        """Take notice of a loss, or of the norm of the gradient, of the run's step number `step`."""
+        failed = ~value.detach().isfinite()
         in_a_row = torch.where(failed, self.notes[1] + 1, 0)
         ends = in_a_row > (PATIENCE if self.patient else 0)
         first = torch.where(ends & (self.notes[0] < 0), step, self.notes[0])
@@ -74,8 +74,18 @@ def first_not_finite(net: nn.Module) -> Iterator[list[str]]:
             handle.remove()
 
 
+def first_bad_value(net: nn.Module) -> str | None:
+    """The first weight or running statistic of `net` that is not finite; a GPU waits.
+
+    A spiking neuron does not fire where its input is not a number, so that a loss can stay finite with such weights.
+    """
+    named = [(name, value) for name, value in net.state_dict().items() if value.is_floating_point()]
+    finite = torch.stack([value.isfinite().all() for _, value in named]).tolist()
+    return next((name for (name, _), good in zip(named, finite, strict=True) if not good), None)
+
+
 def trace(net: nn.Module, losses: Iterable[Callable[[], Tensor]]) -> tuple[float, str] | None:
-    """The first of the `losses`, computed again by `net`, that is not finite, with where that begins; None if none is.
+    """The first of the `losses`, computed again by `net`, that has a value that is not finite, and where.
 
     All of them are computed, so that processes which exchange statistics stay in step.
     """
@@ -84,7 +94,7 @@ def trace(net: nn.Module, losses: Iterable[Callable[[], Tensor]]) -> tuple[float
     for compute in losses:
         with torch.no_grad(), first_not_finite(net) as found:
             loss = compute().item()
-        if result is None and not math.isfinite(loss):
+        if result is None and (found or not math.isfinite(loss)):
             layer = found[0] if found else "the loss itself"
             result = loss, layer if weight is None else f"the weight {weight}, since an earlier step"
     return result

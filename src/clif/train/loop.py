@@ -1,49 +1,29 @@
 """The training loop: epochs of steps, an evaluation after each, and a checkpoint from which the run goes on exactly."""
 
 import dataclasses
-import itertools
 import json
 import logging
 import math
 import time
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, nullcontext
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor, nn
-
-from clif.data import Loader, create_loader
-from clif.data.loader import Share
+from clif.data import Loader
 from clif.errors import InputError
-from clif.layers import key_dropout
-from clif.neurons import exchange_neurons
 from clif.train.callbacks import Callback, make_loggers
-from clif.train.checkpoint import BEST, LAST, load_weights, read_checkpoint
+from clif.train.checkpoint import BEST, LAST
 from clif.train.config import TrainConfig
-from clif.train.ema import Average
 from clif.train.engine import Engine, Follower, with_processes
 from clif.train.evaluation import RunningScores, Scores, evaluate, progress_bar
 from clif.train.folder import RunFolder, last_checkpoint, read_last, run_of
-from clif.train.guard import FiniteGuard, trace
 from clif.train.interrupt import Interrupted, StopRequest
-from clif.train.loss import SpikingLoss
+from clif.train.learner import Learner
 from clif.train.metrics import MetricsLog, Row, columns, describe, summarise
-from clif.train.monitor import GradientNorms, LayerMonitor, unhealthy
-from clif.train.setup import (
-    Computation,
-    autocast_dtype,
-    make_net,
-    make_optimizer,
-    make_scheduler,
-    scaled_rate,
-)
+from clif.train.monitor import GradientNorms, unhealthy
 from clif.train.state import capture, restore
-from clif.train.sync import set_idle, synchronise_batch_norms
 
 logger = logging.getLogger("clif.train")
 
@@ -72,11 +52,8 @@ def fit(
     return Trainer(config, quiet, callbacks, folder).fit()
 
 
-class Trainer:
-    """A run in progress: the network, what trains it, and the position `epoch`, `step` in the data.
-
-    A step is one of the optimiser; `global_step` counts them over all epochs.
-    """
+class Trainer(Learner):
+    """A run in progress: epochs of steps, their figures, checkpoints and logs, and the reasons for which it ends."""
 
     def __init__(
         self,
@@ -85,42 +62,19 @@ class Trainer:
         callbacks: Sequence[Callback] = (),
         folder: str | Path | None = None,
     ) -> None:
-        self.config = config = dataclasses.replace(config)
+        config = dataclasses.replace(config)
         with_processes(config)
-        self.engine = Engine(config)
-        self.device = self.engine.device
-        self.quiet = quiet or not self.engine.is_first
-        loggers = self.engine.only_first(lambda: make_loggers(config.logger_names()))
+        engine = Engine(config)
+        self.quiet = quiet or not engine.is_first
+        loggers = engine.only_first(lambda: make_loggers(config.logger_names()))
         self.callbacks = [*callbacks, *(loggers or [])]
-        self.folder = RunFolder(config.run_folder() if folder is None else Path(folder), config.keep_last)
+        run_folder = RunFolder(config.run_folder() if folder is None else Path(folder), config.keep_last)
         if config.resume == "auto":
-            config.resume = str(self.folder.path) if self.folder.is_begun() else None
-        self.amp = config.amp and config.dtype != "float64"
-        self.amp_dtype = autocast_dtype(config.amp_dtype, self.device)
-        self.chosen_on = "val" if config.val_split > 0 else "test"
-
-        self.net = make_net(config).to(self.device)
+            config.resume = str(run_folder.path) if run_folder.is_begun() else None
         start = None if config.resume is None else last_checkpoint(config.resume)
-        if config.pre_train is not None and start is None:
-            load_weights(self.net, read_checkpoint(config.pre_train)["net"], config.pre_train)
-        if config.sync_bn:
-            synchronise_batch_norms(self.net)
-        self.average = Average(self.net, config.ema) if config.ema > 0 else None
-        self.optimizer = make_optimizer(config, self.net)
-        self.scheduler = make_scheduler(config, self.optimizer)
-        scaled = self.amp and self.amp_dtype == torch.float16
-        self.scaler = torch.amp.GradScaler(self.device.type, enabled=scaled)
-        self.loss = SpikingLoss(config.loss_lambda, config.loss_means, config.mse_n_reg, config.label_smoothing)
-        self.loaders = self.engine.first(self._make_loaders)
-        self.steps_per_epoch = -(-len(self.loaders["train"]) // config.accumulate)
-
-        self.epoch = 0
-        self.step = 0
-        self.global_step = 0
-        self.running = RunningScores(self.device)
-        self.monitor = LayerMonitor(self.net, self.device, config.log_firing_rates)
-        self.norms = GradientNorms(self.device)
-        self.guard = FiniteGuard(self.device, patient=scaled)
+        super().__init__(config if start is None else dataclasses.replace(config, pre_train=None), engine, run_folder)
+        self.config = config
+        self.chosen_on = "val" if config.val_split > 0 else "test"
         self.best = -math.inf
         self.inherited_best = 0.0
         self.history: list[Row] = []
@@ -130,12 +84,6 @@ class Trainer:
         self.resumed_from = None if config.resume is None else run_of(config.resume) / LAST
         if start is not None:
             self._resume(start)
-        self.computation = self.engine.wrap(Computation(self.net, config.multiple_step))
-
-    @property
-    def evaluated_net(self) -> nn.Module:
-        """The network that is evaluated and saved as "net": the average of the weights where there is one."""
-        return self.net if self.average is None else self.average.net
 
     def end(self, reason: str) -> None:
         """End the run after the present step, or after the present epoch's evaluation; `reason` is told."""
@@ -165,28 +113,6 @@ class Trainer:
         self.engine.only_first(lambda: self.folder.write_text("summary.json", json.dumps(summary, indent=2)))
         self._call("on_end", result)
         return result
-
-    def _make_loaders(self) -> dict[str, Loader]:
-        config = self.config
-        common: dict[str, Any] = {
-            "root": config.data_dir,
-            "batch_size": config.b,
-            "T": config.T,
-            "device": self.device,
-            "val_split": config.val_split,
-            "workers": config.j,
-            "rank": self.engine.rank,
-            "world_size": self.engine.world_size,
-        }
-        loaders = {
-            "train": create_loader(
-                config.dataset, train=True, seed=config.seed, cutupmix_auto=config.cutupmix_auto, **common
-            ),
-            "test": create_loader(config.dataset, train=False, **common),
-        }
-        if config.val_split > 0:
-            loaders["val"] = create_loader(config.dataset, train=True, validation=True, **common)
-        return loaders
 
     def _resume(self, path: Path) -> None:
         content = read_last(path)
@@ -226,27 +152,27 @@ class Trainer:
 
     def _train_epoch(self) -> None:
         """The steps of the epoch that are left, or fewer where the run is over."""
-        self._exchange_if_due()
+        if self.exchange_if_due():
+            self._say(f"epoch {self.epoch + 1} begins with {self.config.exchange_neuron} neurons")
         self.net.train()
         loader = self.loaders["train"]
         shares = loader.shares(self.epoch, self.step * self.config.accumulate)
         title = f"epoch {self.epoch + 1}/{self.config.epochs}"
         shown = began = time.perf_counter()
-        before, seen = self.running.seconds, self._samples_before(self.step)
+        before, seen = self.running.seconds, self.samples_before(self.step)
         with progress_bar(loader.num_samples, title, self.quiet, initial=seen) as bar:
             while self.step < self.steps_per_epoch:
-                total = self._samples_before(self.step + 1) - self._samples_before(self.step)
-                loss = self._train_step(shares, total)
+                loss = self.train_step(shares)
                 self.step += 1
                 self.global_step += 1
                 now = time.perf_counter()
                 self.running.seconds = before + now - began
-                bar.update(total)
+                bar.update(self.samples_before(self.step) - self.samples_before(self.step - 1))
                 if not self.quiet and now - shown > 0.5:
                     (mean, top1), shown = self.running.glance(), now
                     bar.set_postfix(loss=f"{mean:.4f}", top1=f"{top1:.2%}", refresh=False)
                 if self.config.checkpoint_every and self.step % self.config.checkpoint_every == 0:
-                    self._require_finite()
+                    self.require_sound()
                     self._save(LAST)
                 self._call("on_step", loss)
                 over = self._is_over()
@@ -254,74 +180,8 @@ class Trainer:
                 if over:
                     return
 
-    def _samples_before(self, step: int) -> int:
-        return min(step * self.config.accumulate * self.config.b, self.loaders["train"].num_samples)
-
-    def _train_step(self, shares: Iterator[Share], total: int) -> Tensor:
-        """One step of the optimiser on the next batches, `total` samples in all processes; the last batch's loss."""
-        config = self.config
-        if not config.sync_bn:
-            self.engine.share_buffers(self.net)
-        self.optimizer.zero_grad()
-        batches = -(-total // config.b)
-        for number in range(batches):
-            with self.engine.no_sync(self.computation, enabled=number < batches - 1):
-                loss = self._add_gradient(next(shares), total)
-        if self.device.type == "cpu":
-            self._require_finite()
-        elif not self.scaler.is_enabled():
-            self.guard.protect(self.optimizer)
-        if config.clip_grad_norm or config.log_grad_norm:
-            self.scaler.unscale_(self.optimizer)
-            limit = config.clip_grad_norm or math.inf
-            norm = nn.utils.clip_grad_norm_(self.net.parameters(), limit)
-            if config.log_grad_norm:
-                self.norms.add(norm)
-        with scaled_rate(self.optimizer, self._warmup_factor()):
-            self.scaler.step(self.optimizer)
-        self.scaler.update()
-        if self.average is not None:
-            self.average.update(self.net)
-        return loss
-
-    def _warmup_factor(self) -> float:
-        steps = self.config.warmup_epochs * self.steps_per_epoch
-        return min(1.0, (self.global_step + 1) / steps) if steps > 0 else 1.0
-
-    def _add_gradient(self, share: Share, total: int) -> Tensor:
-        """Add the gradient of a batch's share to the step's, weighted so that every sample of the step counts alike."""
-        idle = len(share.labels) == 0
-        with ExitStack() as stack:
-            if not idle:
-                stack.enter_context(self.monitor.watching(self.net, self.step))
-            logits, labels = self._compute(share, self.computation)
-        loss = self.loss(logits, labels)
-        weight = len(share.labels) * self.engine.world_size / total
-        self.scaler.scale(loss if weight == 1 else loss * weight).backward()
-        if not idle:
-            self.guard.note(loss, self.global_step)
-            shown = loss.detach().nan_to_num(0, 0, 0) if self.guard.patient else loss
-            self.running.add(shown, logits, labels)
-        return loss.detach()
-
-    def _compute(self, share: Share, computation: nn.Module) -> tuple[Tensor, Tensor]:
-        """Logits and labels of a share; an empty one is stood in for by a sample that must not count."""
-        images, labels, keys, _ = share
-        idle = len(labels) == 0
-        if idle:
-            images = images.new_zeros([size or 1 for size in images.shape])
-            labels, keys = labels.new_zeros(1, *labels.shape[1:]), keys.new_zeros(1)
-        if self.config.sync_bn:
-            set_idle(self.net, idle)
-        if self.config.drop_rate > 0:
-            key_dropout(self.net, keys)
-        if self.config.dtype == "float64":
-            images = images.double()
-        with torch.autocast(self.device.type, self.amp_dtype) if self.amp else nullcontext():
-            return computation(images), labels
-
     def _finish_epoch(self, log: MetricsLog | None) -> None:
-        self._require_finite()
+        self.require_sound()
         row = self._row()
         with warnings.catch_warnings():  # torch does not see that the optimiser stepped before a resume
             warnings.filterwarnings("ignore", message="Detected call of `lr_scheduler.step")
@@ -346,7 +206,7 @@ class Trainer:
 
         The rows of the run with the partial epoch's as the last one.
         """
-        self._require_finite()
+        self.require_sound()
         self._save(LAST)
         row = self._row()
         rows = [*self.history, row]
@@ -383,44 +243,6 @@ class Trainer:
         arguments: dict[str, Any] = {} if self.engine.world_size == 1 else {"reduce": self.engine.sum}
         return evaluate(self.evaluated_net, loader, self.loss, self.quiet, check_stop, **arguments)
 
-    def _exchange_if_due(self) -> None:
-        config = self.config
-        due = config.exchange_neuron and self.epoch >= config.exchange_epoch
-        if due and self.net.config["neuron"] != config.exchange_neuron:
-            exchange_neurons(self.net, config.exchange_neuron)
-            if self.average is not None:
-                exchange_neurons(self.average.net, config.exchange_neuron)
-            self._say(f"epoch {self.epoch + 1} begins with {config.exchange_neuron} neurons")
-
-    def _require_finite(self) -> None:
-        """Raise `InputError` for a loss that was not finite, with the layer, before a checkpoint is overwritten."""
-        failed = self.guard.failed_step()
-        number = self.engine.largest([-1.0 if failed is None else float(failed)])[0]
-        if number < 0:
-            return
-        step = int(number) - (self.global_step - self.step)
-        traces = [trace for trace in self.engine.gather_object(self._trace(step)) if trace is not None]
-        value, cause = traces[0] if traces else (math.nan, "not found in a second pass")
-        last = self.folder.path / LAST
-        good = f"the last good checkpoint is {last}" if last.is_file() else "there is no checkpoint before it"
-        raise self._mistake(
-            f"the loss became {value} in epoch {self.epoch + 1}, step {step + 1} of {self.steps_per_epoch}; first not "
-            f"finite: {cause}; {good}; try a lower -lr, -clip_grad_norm 1, or -amp False"
-        )
-
-    def _trace(self, step: int) -> tuple[float, str] | None:
-        """The loss of a step of this epoch, computed again, and where it stops being finite; None if it does not."""
-        accumulate = self.config.accumulate
-        shares = itertools.islice(self.loaders["train"].shares(self.epoch, step * accumulate), accumulate)
-        computation = Computation(self.net, self.config.multiple_step)
-        return trace(self.net, (partial(self._loss_of, share, computation) for share in shares))
-
-    def _loss_of(self, share: Share, computation: nn.Module) -> Tensor:
-        return self.loss(*self._compute(share, computation))
-
-    def _mistake(self, message: str) -> BaseException:
-        return InputError(message) if self.engine.is_first else Follower(2)
-
     def _stop_if_asked_here(self) -> None:
         self._signum = self._stop.signum
         self._stop_if_asked()
@@ -429,7 +251,7 @@ class Trainer:
         """Save and raise `Interrupted` where a signal came."""
         if not self._signum:
             return
-        self._require_finite()
+        self.require_sound()
         self._save(LAST)
         where = f"epoch {self.epoch + 1}, step {self.step} of {self.steps_per_epoch}"
         path = self.folder.path / LAST
