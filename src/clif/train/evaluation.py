@@ -16,6 +16,7 @@ from clif.data import create_loader, get_dataset
 from clif.models import SpikingNetwork
 from clif.train.checkpoint import build_network, read_checkpoint
 from clif.train.config import TrainConfig, resolve
+from clif.train.engine import Engine, with_processes
 from clif.train.late import Late
 from clif.train.loss import SpikingLoss
 from clif.train.setup import choose_device
@@ -159,9 +160,22 @@ def evaluate_checkpoint(path: str | os.PathLike[str], given: dict[str, Any], qui
     Raises `InputError` as `clif.load` and `create_loader` do.
     """
     opened = open_checkpoint(path, given)
-    net, config, device = opened.net, opened.config, opened.device
-    loader = create_loader(
-        config.dataset, config.data_dir, train=False, batch_size=config.b, T=net.T, device=device, workers=config.j
+    net, config = opened.net, opened.config
+    with_processes(config)
+    engine = Engine(config)
+    loader = engine.first(
+        lambda: create_loader(
+            config.dataset,
+            config.data_dir,
+            train=False,
+            batch_size=config.b,
+            T=net.T,
+            device=engine.device,
+            workers=config.j,
+            rank=engine.rank,
+            world_size=engine.world_size,
+        )
     )
     loss = SpikingLoss(config.loss_lambda, config.loss_means, config.mse_n_reg, config.label_smoothing)
-    return Report(evaluate(net, loader, loss, quiet), net, config, device)
+    scores = evaluate(net.to(engine.device), loader, loss, quiet or not engine.is_first, reduce=engine.sum)
+    return Report(scores, net, config, engine.device)

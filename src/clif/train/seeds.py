@@ -11,6 +11,7 @@ from typing import Any
 
 from clif.errors import InputError
 from clif.train.callbacks import Callback
+from clif.train.checkpoint import write_atomically
 from clif.train.config import TrainConfig
 from clif.train.engine import is_first_process
 from clif.train.folder import writing
@@ -54,7 +55,7 @@ def fit_seeds(
     path = Path(config.out_dir) / ("_".join(word for word in words if word) + ".json")
     if is_first_process():
         with writing(path.parent):
-            path.write_text(json.dumps(summary, indent=2))
+            write_atomically(path, lambda file: file.write(json.dumps(summary, indent=2).encode()))
     return SeedsResult(path, summary, runs)
 
 
