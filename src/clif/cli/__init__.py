@@ -15,6 +15,7 @@ COMMANDS = {
     "eval": "accuracy and throughput of a checkpoint",
     "deploy": "run a trained CLIF network as plain LIF",
     "data": "check, prepare, show or download a data set",
+    "bench": "speed and memory of neurons and training steps on this machine",
     "models": "list the networks",
     "recipes": "list the training recipes",
 }

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from clif.layers import BatchNorm2d, Conv2d, Dropout, fold
 from clif.models.network import NeuronFactory, SpikingNetwork, init_convolutions
 from clif.models.registry import register_model
+from clif.neurons.blocks import fire
 
 
 class BasicBlock(nn.Module):
@@ -27,9 +28,9 @@ class BasicBlock(nn.Module):
         self.dropout = Dropout(drop_rate, step_mode="m")
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.relu1(self.bn1(x))
+        x = fire(self.relu1, self.bn1, x)
         out = self.conv1(x)
-        out = self.conv2(self.dropout(self.relu2(self.bn2(out))))
+        out = self.conv2(self.dropout(fire(self.relu2, self.bn2, out)))
         return out + self.shortcut(x)
 
 
@@ -53,10 +54,10 @@ class Bottleneck(nn.Module):
         self.dropout = Dropout(drop_rate, step_mode="m")
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.relu1(self.bn1(x))
+        x = fire(self.relu1, self.bn1, x)
         out = self.conv1(x)
-        out = self.conv2(self.relu2(self.bn2(out)))
-        out = self.conv3(self.dropout(self.relu3(self.bn3(out))))
+        out = self.conv2(fire(self.relu2, self.bn2, out))
+        out = self.conv3(self.dropout(fire(self.relu3, self.bn3, out)))
         return out + self.shortcut(x)
 
 
@@ -105,7 +106,7 @@ class SpikingResNet(SpikingNetwork):
         x = self.conv1(x)
         for stage in range(1, 5):
             x = self.get_submodule(f"layer{stage}")(x)
-        x = self.relu1(self.bn1(x))
+        x = fire(self.relu1, self.bn1, x)
         x = fold(lambda y: F.adaptive_avg_pool2d(y, 1), x).flatten(-3)
         return self.linear(self.dropout(x))
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from clif import functional
 from clif.errors import InputError
-from clif.layers import StepModule
+from clif.layers import BatchNorm2d, StepModule, has_hooks, is_repeated
 from clif.neurons.truncated import truncated_multi_step
 from clif.ops import dispatch
 from clif.ops.reference import State, SurrogateFunction, compute_dtype, stack_steps
@@ -64,6 +64,9 @@ class SpikingNeuron(StepModule):
         self.backend = dispatch.check_backend(backend)
         self.store_v_seq = store_v_seq
         self.tbptt: int | None = None
+        self.fuse_norm = True
+        self._calls = 0
+        self._first_start: tuple[Tensor | float, ...] = ()
         self.reset()
 
     def dynamics(self) -> dict[str, Any]:
@@ -83,12 +86,18 @@ class SpikingNeuron(StepModule):
     @property
     def state(self) -> State | None:
         """The state tensors, or None where there are none yet. Assigning None brings the neuron back to rest."""
-        values = tuple(getattr(self, name) for name in self.state_names)
-        return values if all(isinstance(value, Tensor) for value in values) else None
+        values = tuple(value for value in self._values() if isinstance(value, Tensor))
+        return values if len(values) == len(self.state_names) else None
 
     @state.setter
     def state(self, state: State | None) -> None:
-        values = (self._rest(name) for name in self.state_names) if state is None else state
+        self._set_values(tuple(self._rest(name) for name in self.state_names) if state is None else state)
+
+    def _values(self) -> tuple[Tensor | float, ...]:
+        """The state as it is, numbers included."""
+        return tuple(getattr(self, name) for name in self.state_names)
+
+    def _set_values(self, values: tuple[Tensor | float, ...]) -> None:
         for name, value in zip(self.state_names, values, strict=True):
             setattr(self, name, value)
 
@@ -96,6 +105,8 @@ class SpikingNeuron(StepModule):
         """Back to rest: v = 0 (v_reset with a hard reset), m = 0, and no `v_seq`."""
         self.state = None
         self.v_seq: Tensor | None = None
+        self._calls_anew = True
+        self._reset_in_backward = _in_backward()
 
     def _rest(self, name: str) -> float:
         return self.v_reset if name == "v" and self.v_reset is not None else 0.0
@@ -110,11 +121,75 @@ class SpikingNeuron(StepModule):
 
     def detach(self) -> None:
         """Cut the graph at the present state (truncated back-propagation through time)."""
+        self._calls_anew = True
         if self.state is not None:
             self.state = tuple(s.detach() for s in self.state)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, norm: BatchNorm2d | None = None) -> Tensor:
+        """Spikes for x, or for norm(x) where a batch norm is given; the two are one kernel where a backend has it."""
+        if _in_backward() and not self._reset_in_backward:
+            return self._recompute(x, norm)
+        if not torch.compiler.is_compiling():
+            self._count_call()
+        return self._compute(x, norm)
+
+    def _compute(self, x: Tensor, norm: BatchNorm2d | None) -> Tensor:
+        if norm is not None:
+            if self._fuses(x, norm):
+                return self._normalise_and_fire(x, norm)
+            x = norm(x)
         return self.multi_step_forward(x) if self.step_mode == "m" else self.single_step_forward(x)
+
+    def _fuses(self, x: Tensor, norm: BatchNorm2d) -> bool:
+        """Whether norm and neuron are one kernel: not where someone listens between them or wants every v."""
+        return (
+            self.fuse_norm
+            and self.step_mode == "m"
+            and not self.store_v_seq
+            and self._window(len(x)) is None
+            and type(norm) is BatchNorm2d
+            and not has_hooks(norm)
+            and x.dim() == 5
+            and not is_repeated(x)
+            and dispatch.fuses_norm(x, norm.for_kernels(), self.backend, self.surrogate_function)
+        )
+
+    def _window(self, T: int) -> int | None:
+        """To how many steps the gradient over T steps is truncated, or None."""
+        truncates = self.tbptt is not None and self.tbptt < T and torch.is_grad_enabled()
+        return self.tbptt if truncates else None
+
+    def _normalise_and_fire(self, x_seq: Tensor, norm: BatchNorm2d) -> Tensor:
+        start = functional.prepare_state(self.neuron, x_seq[0], self._start(x_seq[0]), self.v_reset)
+        spike_seq, self.state, mean, var = dispatch.norm_multi_step(
+            self.neuron, x_seq, norm.for_kernels(), start, self.backend, **self.dynamics()
+        )
+        if norm.training:
+            norm.observe(mean, var, x_seq[0].numel() // x_seq.shape[2])
+        return spike_seq
+
+    def _count_call(self) -> None:
+        """Remember the state before the first call since a reset, for `_recompute`."""
+        self._reset_in_backward = _in_backward()
+        self._calls = 1 if self._calls_anew else self._calls + 1
+        self._calls_anew = False
+        self._first_start = self._values() if self._calls == 1 else ()
+
+    def _recompute(self, x: Tensor, norm: BatchNorm2d | None) -> Tensor:
+        """The call again, for activation checkpointing: from the state it began with, and leaving the present one."""
+        if self._calls != 1:
+            raise InputError(
+                f"activation checkpointing computes a {type(self).__name__} again that was called {self._calls} times "
+                "since its last reset; which call is meant is unknown: call clif.reset_net inside the checkpointed "
+                "function, or checkpoint whole sequences"
+            )
+        present, v_seq = self._values(), self.v_seq
+        try:
+            self._set_values(self._first_start)
+            return self._compute(x, norm)
+        finally:
+            self._set_values(present)
+            self.v_seq = v_seq
 
     def single_step_forward(self, x: Tensor) -> Tensor:
         spike, self.state = type(self).one_step(x, self._start(x), **self.dynamics())
@@ -124,11 +199,9 @@ class SpikingNeuron(StepModule):
         if self.store_v_seq:
             return self._forward_storing_v(x_seq)
         start = self._start(functional.first_step(x_seq))
-        if self.tbptt is not None and self.tbptt < len(x_seq) and torch.is_grad_enabled():
+        if (window := self._window(len(x_seq))) is not None:
             start = functional.prepare_state(self.neuron, x_seq[0], start, self.v_reset)
-            spike_seq, self.state = truncated_multi_step(
-                type(self).one_step, x_seq, start, self.tbptt, **self.dynamics()
-            )
+            spike_seq, self.state = truncated_multi_step(type(self).one_step, x_seq, start, window, **self.dynamics())
             return spike_seq
         spike_seq, self.state = type(self).many_steps(x_seq, start, backend=self.backend, **self.dynamics())
         return spike_seq
@@ -161,4 +234,10 @@ class SpikingNeuron(StepModule):
         return self
 
     def __getstate__(self) -> dict[str, Any]:
-        return {k: v.detach() if isinstance(v, Tensor) else v for k, v in self.__dict__.items()}
+        values = {k: v.detach() if isinstance(v, Tensor) else v for k, v in self.__dict__.items()}
+        return {**values, "_calls_anew": True, "_first_start": ()}
+
+
+def _in_backward() -> bool:
+    """Whether this runs inside a backward pass of autograd, where activation checkpointing computes modules again."""
+    return not torch.compiler.is_compiling() and torch._C._current_graph_task_id() != -1

@@ -40,5 +40,5 @@ def _like(node: CLIFNode | LIFNode, kind: type[CLIFNode] | type[LIFNode]) -> CLI
         backend=node.backend,
         store_v_seq=node.store_v_seq,
     )
-    new.tbptt = node.tbptt
+    new.tbptt, new.fuse_norm = node.tbptt, node.fuse_norm
     return new.train(node.training)
