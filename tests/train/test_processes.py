@@ -13,7 +13,8 @@ from processes import Recorder
 from clif.data import create_loader
 from clif.errors import InputError
 from clif.train.config import resolve
-from clif.train.engine import launched_processes, with_processes
+from clif.train.engine import with_processes
+from clif.train.launched import launched_processes
 
 SCRIPT = Path(__file__).parent / "processes.py"
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}

@@ -18,6 +18,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from clif.errors import InputError
 from clif.train.config import TrainConfig
+from clif.train.launched import launched_processes
 from clif.train.setup import choose_device
 
 Value = TypeVar("Value")
@@ -25,18 +26,6 @@ Value = TypeVar("Value")
 
 class Follower(SystemExit):
     """Ends a process quietly because the first one reported a mistake; the code is the program's."""
-
-
-def launched_processes() -> tuple[int, int] | None:
-    """(processes on each machine, machines) that torchrun or SLURM's srun started, or None."""
-    environ = os.environ
-    if "TORCHELASTIC_RUN_ID" in environ:
-        local = int(environ["LOCAL_WORLD_SIZE"])
-        return local, int(environ["WORLD_SIZE"]) // local
-    if int(environ.get("SLURM_STEP_NUM_TASKS", 1)) > 1:
-        nodes = int(environ.get("SLURM_STEP_NUM_NODES", 1))
-        return int(environ["SLURM_STEP_NUM_TASKS"]) // nodes, nodes
-    return None
 
 
 def with_processes(config: TrainConfig) -> None:
@@ -56,7 +45,7 @@ def is_first_process() -> bool:
     """Whether this is the process that speaks, before and after there is an `Engine`."""
     if dist.is_available() and dist.is_initialized():
         return dist.get_rank() == 0
-    return int(os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0"))) == 0
+    return launched_processes() is None or int(os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0"))) == 0
 
 
 class Engine:

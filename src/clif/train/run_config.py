@@ -7,6 +7,7 @@ import yaml
 
 from clif.errors import InputError, MissingFileError
 from clif.train.config import TrainConfig, resolve
+from clif.train.launched import launched_processes
 
 CONFIG = "config.yaml"
 
@@ -22,4 +23,5 @@ def read_run(folder: str, overrides: dict[str, Any]) -> TrainConfig:
         raise InputError(f"{path}: not a configuration: {error}") from error
     if not isinstance(values, dict):
         raise InputError(f"{path}: not a configuration: a mapping of options is expected")
-    return resolve(**{**values, "resume": folder, **overrides})
+    processes = {} if launched_processes() is None else {"devices": 1, "nodes": 1}
+    return resolve(**{**values, **processes, "resume": folder, **overrides})

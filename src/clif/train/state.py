@@ -71,7 +71,12 @@ def restore(trainer: "Trainer", content: dict[str, Any], where: str) -> None:
     if content.get("scaler"):
         trainer.scaler.load_state_dict(content["scaler"])
     if progress := content.get("progress"):
-        _restore_progress(trainer, progress, where)
+        try:
+            _restore_progress(trainer, progress, where)
+        except (KeyError, TypeError, AttributeError, RuntimeError) as error:
+            raise InputError(
+                f"{where}: its place within the epoch cannot be read ({error!r}); -pre_train starts from its weights"
+            ) from error
     if rng := content.get("rng"):
         torch.set_rng_state(rng["cpu"])
         if rng["cuda"] and trainer.device.type == "cuda":
