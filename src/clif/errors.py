@@ -8,13 +8,41 @@ class InputError(ValueError):
     """Says what is wrong, where, and how to mend it. The command line prints it as one line and exits with code 2."""
 
 
+SYNONYMS = {
+    "learning_rate": "lr",
+    "batch_size": "b",
+    "workers": "j",
+    "num_workers": "j",
+    "optimizer": "opt",
+    "optimiser": "opt",
+    "dropout": "drop_rate",
+    "wd": "weight_decay",
+    "gpus": "devices",
+    "num_nodes": "nodes",
+    "timesteps": "T",
+    "time_steps": "T",
+    "precision": "amp_dtype",
+    "grad_clip": "clip_grad_norm",
+    "patience": "early_stop",
+    "network": "model",
+}
+"""What other programs call our options."""
+
+
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> InputError:
     """An `InputError` for a `name` that is none of the `known`, with the nearest of them first."""
     names = sorted(known)
-    by_lower = {n.lower(): n for n in names}
-    near = [by_lower[n] for n in difflib.get_close_matches(str(name).lower(), by_lower, n=3, cutoff=0.5)]
+    by_plain = {_plain(n): n for n in names}
+    by_plain |= {word: by_plain[_plain(n)] for word, n in SYNONYMS.items() if _plain(n) in by_plain}
+    close = difflib.get_close_matches(_plain(str(name)), by_plain, n=3, cutoff=0.5)
+    near = list(dict.fromkeys(by_plain[n] for n in close))
     hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names)}"
     return InputError(f"unknown {kind} {str(name)!r}; {hint}")
+
+
+def _plain(name: str) -> str:
+    """A name or option without the dashes and the case in which people write it."""
+    return name.lower().lstrip("-").replace("-", "_")
 
 
 class MissingFileError(InputError, FileNotFoundError):

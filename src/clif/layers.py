@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from clif.errors import InputError
 from clif.ops.norm import Norm
+from clif.random import derive_keys, keyed_mask
 
 
 def check_step_mode(step_mode: str) -> str:
@@ -149,7 +150,10 @@ class BatchNorm2d(nn.BatchNorm2d):
 
 
 class Dropout(StepModule):
-    """Dropout whose mask is drawn once and kept for all steps: over a sequence [T, N, *], or from reset to reset."""
+    """Dropout whose mask is drawn once and kept for all steps: over a sequence [T, N, *], or from reset to reset.
+
+    With `keys` [N] (see `key_dropout`) each sample's mask comes from its key, else from torch's global generator.
+    """
 
     def __init__(self, p: float = 0.0, step_mode: str = "s") -> None:
         super().__init__(step_mode)
@@ -157,6 +161,7 @@ class Dropout(StepModule):
             raise InputError(f"the dropout rate must be in [0, 1), got {p}")
         self.p = p
         self.mask: Tensor | None = None
+        self.keys: Tensor | None = None
 
     @property
     def state(self) -> tuple[Tensor, ...] | None:
@@ -190,7 +195,17 @@ class Dropout(StepModule):
         return self
 
     def _draw(self, x: Tensor) -> Tensor:
-        return F.dropout(torch.ones_like(x), self.p)
+        if self.keys is None:
+            return F.dropout(torch.ones_like(x), self.p)
+        mask = torch.full_like(x, 1 / (1 - self.p))
+        return mask.masked_fill_(keyed_mask(self.keys, x.shape, self.p), 0)
 
     def extra_repr(self) -> str:
         return f"p={self.p}"
+
+
+def key_dropout(net: nn.Module, keys: Tensor | None) -> None:
+    """Give the dropouts of `net` the keys [N] of the samples that come next (`clif.random`); None takes them back."""
+    dropouts = (module for module in net.modules() if isinstance(module, Dropout) and module.p > 0)
+    for number, module in enumerate(dropouts):
+        module.keys = None if keys is None else derive_keys(keys, number)

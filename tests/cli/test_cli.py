@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
 
 import clif
 import clif.cli
@@ -290,7 +291,11 @@ def test_models_lists_every_network(capsys):
 
 def test_recipes_lists_every_recipe_and_prints_one(capsys, tmp_path):
     assert main(["recipes"]) == 0
-    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == list_recipes()
+    header, *lines = capsys.readouterr().out.split("\n\n")[0].splitlines()
+    assert header.split() == ["recipe", "CLIF", "LIF", "ReLU", "EFLOP"]
+    assert [line.split()[0] for line in lines] == list_recipes()
+    row = next(line for line in lines if line.startswith("cifar10_resnet18 "))
+    assert row.split()[-4:] == ["95.41", "94.51", "95.62", "0.2"]
     assert main(["recipes", "digits"]) == 0
     (tmp_path / "copy.yaml").write_text(capsys.readouterr().out)
     assert resolve(str(tmp_path / "copy.yaml")) == resolve("digits")
@@ -358,3 +363,47 @@ def test_train_eval_and_deploy_on_digits(tmp_path, capsys):
 
 def test_a_wrong_model_is_named_before_any_data_are_read(tmp_path, capsys):
     assert "spiking_resnet18" in fails(capsys, "train", "-model", "resnet18", "-data_dir", tmp_path / "nowhere")
+
+
+def test_print_config_shows_the_resolved_values_and_loads_no_torch(tmp_path):
+    script = (
+        "import sys\nfrom clif.cli import main\n"
+        f"code = main(['train', 'dvs_gesture_vgg11', '-T', '4', '-out_dir', {str(tmp_path)!r}, '--print-config'])\n"
+        "assert code == 0 and 'torch' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    shown = yaml.safe_load(done.stdout)
+    assert shown == dataclasses.asdict(resolve("dvs_gesture_vgg11", T=4, out_dir=str(tmp_path)))
+    assert f"# run folder: {tmp_path}" in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_help_of_train_is_in_groups(capsys):
+    with pytest.raises(SystemExit):
+        main(["train", "--help"])
+    shown = capsys.readouterr().out
+    assert shown.startswith("usage: clif train [RECIPE] [options]\n")
+    for field in dataclasses.fields(TrainConfig):
+        assert f"\n{field.metadata['group']}:\n" in shown
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("train --resume-run nowhere", "no run at nowhere"),
+        ("train digits --resume-run nowhere", "leave out a recipe"),
+        ("train --resume-run nowhere -seeds 1,2", "leave out --seeds"),
+        ("train --resume-run nowhere -resume x", "leave out -resume"),
+        ("train digits -seeds 1;2", "whole numbers with commas"),
+        ("train digits -seeds 1", "at least two different seeds"),
+        ("train digits -loggers tensorbord", "unknown logger 'tensorbord'"),
+        ("train digits -exchange_epoch 3", "exchange_neuron"),
+        ("train digits -device cuda:0 -devices 2", "cuda:0"),
+        ("train --learning-rate 1", "did you mean -lr"),
+        ("train --batch-size 1", "did you mean -b"),
+    ],
+)
+def test_a_mistake_with_the_trainer_s_options_is_one_line(line, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert message in fails(capsys, *line.split())
+    assert list(tmp_path.iterdir()) == []

@@ -63,6 +63,18 @@ CHANGES = {
     "amp": False,
     "seed": 1,
     "name": "other",
+    "accumulate": 2,
+    "clip_grad_norm": 1.0,
+    "warmup_epochs": 5,
+    "no_decay_norm_bias": True,
+    "ema": 0.99,
+    "tbptt": 2,
+    "early_stop": 10,
+    "max_steps": 100,
+    "dtype": "float64",
+    "sync_bn": True,
+    "devices": 2,
+    "nodes": 2,
 }
 
 
@@ -135,6 +147,17 @@ def test_a_value_of_the_wrong_type_is_refused_by_name(name, value, named):
         ("loss_lambda", [-0.1, 1.1]),
         ("tau", [1.0, 0.5, -2.0, float("nan"), float("inf")]),
         ("step_size", [0.0, 0.5, 1.5]),
+        ("accumulate", [0]),
+        ("devices", [0]),
+        ("nodes", [0]),
+        ("keep_last", [0]),
+        ("ema", [-0.1, 1.0]),
+        ("clip_grad_norm", [-1.0, float("nan")]),
+        ("warmup_epochs", [-1.0, float("inf")]),
+        ("max_steps", [-1]),
+        ("max_time", [-1.0]),
+        ("early_stop", [-1]),
+        ("tbptt", [-1]),
     ],
 )
 def test_a_value_outside_its_range_is_refused_by_name(name, values):
@@ -221,7 +244,8 @@ def test_where_the_data_and_the_checkpoint_lie_does_not_change_the_folder(name):
 
 
 def test_threads_and_checkpoint_interval_do_not_change_the_folder():
-    assert resolve(j=4, checkpoint_every=10).run_folder() == resolve().run_folder()
+    elsewhere = {"j": 4, "checkpoint_every": 10, "keep_last": 9, "loggers": "wandb", "log_grad_norm": True}
+    assert resolve(**elsewhere, log_firing_rates=True, max_time=60).run_folder() == resolve().run_folder()
 
 
 @pytest.mark.parametrize(
@@ -257,3 +281,17 @@ def test_a_name_that_leads_elsewhere_is_refused(name):
 def test_a_seed_that_torch_cannot_take_is_refused():
     with pytest.raises(InputError, match="seed"):
         resolve(seed=2**64)
+
+
+@pytest.mark.parametrize("name", ["DVSCIFAR10", "dvscifar10-pt", "CIFAR10DVS"])
+def test_the_original_s_name_of_a_data_set_gives_the_same_run_folder(name):
+    assert resolve(dataset=name) == resolve(dataset="cifar10dvs")
+    assert resolve(dataset=name).run_folder() == resolve(dataset="cifar10dvs").run_folder()
+
+
+def test_options_of_the_same_values_give_the_folder_of_the_defaults():
+    assert resolve(ema=0.0, devices=1).run_folder() == resolve().run_folder()
+
+
+def test_every_option_belongs_to_a_group():
+    assert all(field.metadata["group"] for field in dataclasses.fields(TrainConfig))

@@ -63,11 +63,18 @@ def spellings(name: str) -> list[str]:
 
 
 def add_config_options(parser: argparse.ArgumentParser, only: tuple[str, ...] | None = None) -> None:
-    """One option for each field of `TrainConfig`, or `only` for some; those not given are left out when parsed."""
+    """One option for each field of `TrainConfig` under its group's title, or `only` for some of them.
+
+    Those not given are left out when parsed.
+    """
     kinds = field_types()
+    groups: dict[str, Any] = {}
     for field in dataclasses.fields(TrainConfig):
         if only is not None and field.name not in only:
             continue
+        title = field.metadata["group"]
+        if title not in groups:
+            groups[title] = parser.add_argument_group(title)
         flags = spellings(field.name)
         if field.name == "neuron":
             flags += spellings("neuron_model")
@@ -83,7 +90,7 @@ def add_config_options(parser: argparse.ArgumentParser, only: tuple[str, ...] | 
             arguments |= {"type": bool_argument, "nargs": "?", "const": True}
         if field.metadata["choices"]:
             arguments["metavar"] = "|".join(field.metadata["choices"])
-        parser.add_argument(*flags, **arguments)
+        groups[title].add_argument(*flags, **arguments)
 
 
 def config_values(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -17,6 +17,7 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    from clif.train.engine import is_first_process
     from clif.train.evaluation import evaluate_checkpoint
 
     given = config_values(arguments)
@@ -28,6 +29,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise InputError("name a checkpoint: clif eval CHECKPOINT, or -resume CHECKPOINT")
     report = evaluate_checkpoint(path, given, quiet=False)
     scores = report.scores
+    if not is_first_process():
+        return 0
     print(
         f"{report.config.dataset} test: top-1 {scores.top1:.2%}  top-5 {scores.top5:.2%}  loss {scores.loss:.4f}  "
         f"({scores.samples} images, {report.net.config['name']}, {report.net.config['neuron']}, T={report.net.T})"

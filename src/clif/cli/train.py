@@ -1,26 +1,109 @@
 """Train a network. Options override the recipe; without one the defaults are those of the original code."""
 
 import argparse
+import dataclasses
+from typing import TYPE_CHECKING, Any
 
 from clif.cli.common import Parser, add_config_options, config_values
+from clif.errors import InputError
+
+if TYPE_CHECKING:
+    from clif.train.config import TrainConfig
 
 
 def add_arguments(parser: Parser) -> None:
+    parser.usage = "clif train [RECIPE] [options]"
     parser.add_argument("recipe", nargs="?", help="a recipe's name (see: clif recipes) or a YAML file")
+    parser.add_argument("-seeds", "--seeds", metavar="N,N,…", help="train once with each seed; mean ± std of them all")
+    parser.add_argument(
+        "-resume_run", "--resume_run", "--resume-run", metavar="RUN", help="go on with the run in this folder, in it"
+    )
+    parser.add_argument(
+        "-print_config", "--print_config", "--print-config", action="store_true", help="show what would run, as YAML"
+    )
     parser.add_argument("-quiet", "--quiet", action="store_true", help="print the result only")
+    parser.add_argument(
+        "-json_lines", "--json_lines", "--json-lines", action="store_true", help="print one JSON object a line only"
+    )
     add_config_options(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from clif.train.config import resolve
-    from clif.train.loop import fit
+    config = _config(arguments)
+    if arguments.print_config:
+        import yaml
 
-    config = resolve(arguments.recipe, **config_values(arguments))
-    result = fit(config, arguments.quiet)
-    for which in ("last", "best"):
-        row = result.summary[which]
-        chosen = f", chosen on {result.summary['best_chosen_on']}" if which == "best" else ""
-        scores = f"test top-1 {row['test_top1']:.2%} top-5 {row['test_top5']:.2%}"
-        print(f"{which} epoch ({row['epoch'] + 1}{chosen}): {scores}")
-    print(f"run folder: {result.folder}")
+        print(yaml.safe_dump(dataclasses.asdict(config), sort_keys=False, allow_unicode=True), end="")
+        print(f"# run folder: {arguments.resume_run or config.run_folder()}")
+        return 0
+    from clif.train.callbacks import JsonLines
+    from clif.train.engine import is_first_process
+
+    quiet = arguments.quiet or arguments.json_lines
+    callbacks = [JsonLines()] if arguments.json_lines else []
+    summary: dict[str, Any]
+    if arguments.seeds is not None:
+        from clif.train.seeds import fit_seeds
+
+        seeds = fit_seeds(config, _seeds(arguments.seeds), quiet, callbacks)
+        summary, lines = seeds.summary, _describe_seeds(seeds.summary)
+        lines.append(f"summary: {seeds.path}")
+    else:
+        from clif.train import loop
+
+        result = loop.fit(config, quiet, callbacks, arguments.resume_run)
+        summary, lines = result.summary, _describe(result.summary)
+        lines.append(f"run folder: {result.folder}")
+    if is_first_process():
+        if not arguments.json_lines:
+            print("\n".join(lines))
+        elif arguments.seeds is not None:
+            JsonLines().write("seeds", **summary)
     return 0
+
+
+def _config(arguments: argparse.Namespace) -> "TrainConfig":
+    from clif.train.config import resolve
+
+    values = config_values(arguments)
+    if arguments.resume_run is None:
+        return resolve(arguments.recipe, **values)
+    for option, given in (
+        ("a recipe", arguments.recipe),
+        ("--seeds", arguments.seeds),
+        ("-resume", "resume" in values),
+    ):
+        if given:
+            raise InputError(f"--resume-run takes everything from the run's folder; leave out {option}")
+    from clif.train.run_config import read_run
+
+    return read_run(arguments.resume_run, values)
+
+
+def _seeds(text: str) -> list[int]:
+    try:
+        return [int(word) for word in text.split(",")]
+    except ValueError:
+        raise InputError(f"--seeds takes whole numbers with commas between, such as 0,1,2; got {text!r}") from None
+
+
+def _chosen(summary: dict[str, Any], which: str) -> str:
+    return f", chosen on {summary['best_chosen_on']}" if which == "best" else ""
+
+
+def _describe(summary: dict[str, Any]) -> list[str]:
+    return [
+        f"{which} epoch ({summary[which]['epoch'] + 1}{_chosen(summary, which)}): "
+        f"test top-1 {summary[which]['test_top1']:.2%} top-5 {summary[which]['test_top5']:.2%}"
+        for which in ("last", "best")
+    ]
+
+
+def _describe_seeds(summary: dict[str, Any]) -> list[str]:
+    number = len(summary["seeds"])
+    lines = []
+    for which in ("last", "best"):
+        top1, top5 = (summary[which][name] for name in ("test_top1", "test_top5"))
+        scores = f"test top-1 {top1['mean']:.2%} ± {top1['std']:.2%} top-5 {top5['mean']:.2%} ± {top5['std']:.2%}"
+        lines.append(f"{which} epoch{_chosen(summary, which)}, {number} seeds: {scores}")
+    return lines

@@ -3,10 +3,11 @@
 import itertools
 import os
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -24,18 +25,29 @@ from clif.data.mix import one_hot
 from clif.data.nmnist import NMNIST
 from clif.data.tiny_imagenet import TINY_IMAGENET
 from clif.errors import InputError, unknown_name
+from clif.names import DATASET_ALIASES, dataset_name
+from clif.random import epoch_seed, sample_keys
 
 DATASETS: dict[str, Dataset] = {
     dataset.name: dataset for dataset in (DIGITS, CIFAR10, CIFAR100, TINY_IMAGENET, CIFAR10_DVS, DVS_GESTURE, NMNIST)
 }
-ALIASES = {"dvscifar10": "cifar10dvs", "dvscifar10-pt": "cifar10dvs", "dvsgesture": "dvs_gesture"}
+ALIASES = DATASET_ALIASES
 
 Batch = tuple[Tensor, Tensor]
 
 
+class Share(NamedTuple):
+    """A process's part of a batch: its samples (maybe none), their keys (`clif.random`), and the whole batch's size."""
+
+    images: Tensor
+    labels: Tensor
+    keys: Tensor
+    batch_size: int
+
+
 def get_dataset(name: str) -> Dataset:
     """The data set of that name or alias (any case). Raises `InputError` for an unknown one, with the nearest names."""
-    key = ALIASES.get(name.lower(), name.lower())
+    key = dataset_name(name)
     if key not in DATASETS:
         raise unknown_name("dataset", name, [*DATASETS, "DVSCIFAR10", "DVSCIFAR10-pt", "dvsgesture"])
     return DATASETS[key]
@@ -48,9 +60,10 @@ class Loader:
     [N], or float32 [N, classes] where the augmentation mixes samples. The whole set is kept on the device in its
     compact type where it takes less than half of the free memory; else batches come from the memory map on disk.
 
-    Each pass is one epoch; `epoch` counts them and may be set. Order and augmentation depend on `seed`, the epoch and
-    the sample only, so `batches(epoch, start)` can begin in the middle of an epoch and give what it would have given.
-    Without shuffling the order is that of the files.
+    Each pass is one epoch; `epoch` counts them and may be set. Order, augmentation and keys depend on `seed`, the
+    epoch and the sample only, so `batches(epoch, start)` can begin in the middle of an epoch and give what it would
+    have given. Without shuffling the order is that of the files. Of `world_size` processes that read the same set, each
+    gets its consecutive part of every batch: the batches are the same whatever their number, each sample comes once.
     """
 
     def __init__(
@@ -63,9 +76,13 @@ class Loader:
         augmentation: Augmentation | None,
         seed: int,
         workers: int,
+        rank: int = 0,
+        world_size: int = 1,
     ) -> None:
         if batch_size < 1:
             raise InputError(f"the batch size must be at least 1, got {batch_size}")
+        if not 0 <= rank < world_size:
+            raise InputError(f"of {world_size} processes the ranks are 0 to {world_size - 1}, got {rank}")
         self.dataset = dataset
         self.images = torch.from_numpy(arrays.images)
         if fits(self.images.nbytes, device):
@@ -79,6 +96,8 @@ class Loader:
         self.augmentation = augmentation
         self.seed = seed
         self.workers = workers
+        self.rank = rank
+        self.world_size = world_size
         self.epoch = 0
 
     @property
@@ -94,7 +113,14 @@ class Loader:
         return self.batches(self.epoch - 1)
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
-        """The batches of `epoch`, from number `start` on; `workers` threads prepare them ahead."""
+        """The (samples, labels) of `shares(epoch, start)` that are not empty."""
+        return ((share.images, share.labels) for share in self.shares(epoch, start) if len(share.labels))
+
+    def shares(self, epoch: int, start: int = 0) -> Iterator[Share]:
+        """This process's part of each batch of `epoch`, from number `start` on; `workers` threads prepare them ahead.
+
+        Where the last batch has fewer samples than there are processes, the parts of the last ones are empty.
+        """
         generator = Generator().manual_seed(epoch_seed(self.seed, epoch))
         n = self.num_samples
         order = torch.randperm(n, generator=generator) if self.shuffle else torch.arange(n)
@@ -105,34 +131,71 @@ class Loader:
             mixing = mix.draw(len(self), generator) if mix is not None else torch.zeros(len(self))
             prepare = partial(self._augmented, self.augmentation, draws, mixing)
         jobs = itertools.islice(enumerate(order.split(self.batch_size)), start, None)
+        job = partial(self._share, prepare, epoch)
         if self.workers == 0:
-            yield from (prepare(*job) for job in jobs)
+            yield from itertools.starmap(job, jobs)
             return
         with ThreadPoolExecutor(self.workers) as pool:
-            ahead: deque[Future[Batch]] = deque()
-            for job in jobs:
-                ahead.append(pool.submit(prepare, *job))
+            ahead: deque[Future[Share]] = deque()
+            for number, index in jobs:
+                ahead.append(pool.submit(job, number, index))
                 if len(ahead) > self.workers:
                     yield ahead.popleft().result()
             while ahead:
                 yield ahead.popleft().result()
 
-    def _plain(self, _number: int, index: Tensor) -> Batch:
-        images, labels = self._take(index)
+    def position(self, epoch: int, batch: int) -> dict[str, int]:
+        """What a checkpoint keeps to go on with number `batch` of `epoch`."""
+        size = {"samples": self.num_samples, "batch_size": self.batch_size}
+        return {"seed": self.seed, "epoch": epoch, "batch": batch, **size}
+
+    def check_position(self, position: dict[str, int], where: str) -> None:
+        """Raise `InputError` where going on from a `position` would repeat or leave out samples of its epoch."""
+        here = self.position(position["epoch"], position["batch"])
+        for key, value in here.items():
+            if position["batch"] and position[key] != value:
+                raise InputError(
+                    f"{where}: stops in the middle of an epoch with {key}={position[key]}, which is {value} here; "
+                    "go on with the same data, -b, -seed and -val_split"
+                )
+
+    def _share(self, prepare: Callable[[int, Tensor, slice], Batch], epoch: int, number: int, batch: Tensor) -> Share:
+        size, more = divmod(len(batch), self.world_size)
+        first = self.rank * size + min(self.rank, more)
+        part = slice(first, first + size + (self.rank < more))
+        keys = sample_keys(self.seed, epoch, batch[part]).to(self.device)
+        return Share(*prepare(number, batch, part), keys, len(batch))
+
+    def _plain(self, _number: int, batch: Tensor, part: slice) -> Batch:
+        images, labels = self._take(batch[part])
         return self._time_first(self._normalised(images)), labels
 
     def _augmented(
-        self, augmentation: Augmentation, draws: list[Draws], mixing: Tensor, number: int, index: Tensor
+        self, augmentation: Augmentation, draws: list[Draws], mixing: Tensor, number: int, batch: Tensor, part: slice
     ) -> Batch:
+        mix, classes = augmentation.mix, self.dataset.num_classes
+        if part.start == part.stop:
+            images, labels = self._plain(number, batch, part)
+            return images, labels if mix is None else one_hot(labels, classes)
+        if mix is None:
+            images, labels = self._changed(augmentation, draws, batch[part])
+        elif len(batch) == part.stop - part.start:
+            images, labels = self._changed(augmentation, draws, batch)
+            images, labels = mix.apply(images, one_hot(labels, classes), mixing[number])
+        else:
+            neighbours = torch.arange(part.start - 1, part.stop) % len(batch)
+            images, labels = self._changed(augmentation, draws, batch[neighbours])
+            soft = one_hot(labels, classes)
+            images, labels = mix.apply_with(images[1:], soft[1:], images[:-1], soft[:-1], mixing[number])
+        return self._time_first(images), labels
+
+    def _changed(self, augmentation: Augmentation, draws: list[Draws], index: Tensor) -> Batch:
+        """The samples `index`, augmented and normalised but not mixed, [N, …]; and their labels."""
         stored, labels = self._take(index)
         channels = stored.shape[1:-2]
         images = augmentation.apply_stored(stored.flatten(1, -3), draws, index)
         images = self._normalised(images.unflatten(1, channels))
-        images = augmentation.apply_normalised(images.flatten(1, -3), draws, index).unflatten(1, channels)
-        if augmentation.mix is not None:
-            soft = one_hot(labels, self.dataset.num_classes)
-            images, labels = augmentation.mix.apply(images, soft, mixing[number])
-        return self._time_first(images), labels
+        return augmentation.apply_normalised(images.flatten(1, -3), draws, index).unflatten(1, channels), labels
 
     def _take(self, index: Tensor) -> Batch:
         """The samples `index` as stored, and their labels."""
@@ -151,11 +214,6 @@ class Loader:
 def fits(size: int, device: torch.device) -> bool:
     """Whether `size` bytes may stay on the device; the processor's memory holds a memory map without copying it."""
     return device.type == "cuda" and size < torch.cuda.mem_get_info(device)[0] / 2
-
-
-def epoch_seed(seed: int, epoch: int) -> int:
-    """One 64-bit seed from the run's seed and the epoch, independent from epoch to epoch."""
-    return int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0] >> 1)
 
 
 def validation_split(labels: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -196,6 +254,8 @@ def create_loader(
     split_seed: int = 0,
     limit: int | None = None,
     workers: int = 0,
+    rank: int = 0,
+    world_size: int = 1,
 ) -> Loader:
     """Batches (x, y) of a data set by name: x float32 [N, C, H, W] or, of event data, [T, N, 2, H, W]; y int64 [N].
 
@@ -212,6 +272,7 @@ def create_loader(
         validation: give the held-out part (in file order, not augmented) instead of the rest.
         limit: at most so many samples, evenly spaced in file order (so of all classes in sets sorted by class).
         workers: threads that prepare batches ahead; 0 prepares them when asked.
+        rank, world_size: this process and how many there are; each gets its part of every batch of `batch_size`.
 
     Raises `InputError` for an unknown name, and for files that are missing, truncated or foreign.
     """
@@ -245,4 +306,6 @@ def create_loader(
         augmentation=augmentation if (changing if augment is None else augment) else None,
         seed=seed,
         workers=workers,
+        rank=rank,
+        world_size=world_size,
     )

@@ -33,10 +33,15 @@ class Mix:
         return torch.from_numpy(np.stack([cutmix, share, rng.random(batches), rng.random(batches)], axis=1))
 
     def apply(self, images: Tensor, labels: Tensor, draws: Tensor) -> tuple[Tensor, Tensor]:
-        """Images [N, …, H, W] and one-hot labels [N, classes], mixed as one row of `draw` says."""
+        """Images [N, …, H, W] and one-hot labels [N, classes], mixed with neighbours as a row of `draw` says."""
+        return self.apply_with(images, labels, images.roll(1, 0), labels.roll(1, 0), draws)
+
+    def apply_with(
+        self, images: Tensor, labels: Tensor, partners: Tensor, partner_labels: Tensor, draws: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """As `apply`, with the partners given: for a part of a batch, whose first neighbour is outside it."""
         cutmix, share, *centre = draws.tolist()
         height, width = images.shape[-2:]
-        partners = images.roll(1, 0)
         if cutmix:
             top, left, bottom, right = cutmix_box(height, width, share, centre[0], centre[1])
             images = images.clone()
@@ -44,7 +49,7 @@ class Mix:
             share = 1 - (bottom - top) * (right - left) / (height * width)
         else:
             images = torch.lerp(partners, images, share)
-        return images, torch.lerp(labels.roll(1, 0), labels, share)
+        return images, torch.lerp(partner_labels, labels, share)
 
 
 def cutmix_box(height: int, width: int, share: float, row: float, column: float) -> tuple[int, int, int, int]:

@@ -2,9 +2,11 @@
 
 from clif.neurons.base import SpikingNeuron
 from clif.neurons.clif import CLIFNode
+from clif.neurons.exchange import exchange_neurons
 from clif.neurons.lif import LIFNode
 from clif.neurons.net import detach_net, reset_net, set_backend, set_fuse_norm, set_step_mode
 from clif.neurons.plif import PLIFNode
+from clif.neurons.truncated import set_tbptt
 
 __all__ = [
     "CLIFNode",
@@ -12,8 +14,10 @@ __all__ = [
     "PLIFNode",
     "SpikingNeuron",
     "detach_net",
+    "exchange_neurons",
     "reset_net",
     "set_backend",
     "set_fuse_norm",
     "set_step_mode",
+    "set_tbptt",
 ]

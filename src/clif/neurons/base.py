@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from clif import functional
 from clif.errors import InputError
 from clif.layers import BatchNorm2d, StepModule, has_hooks, is_repeated
+from clif.neurons.truncated import truncated_multi_step
 from clif.ops import dispatch
 from clif.ops.reference import State, SurrogateFunction, compute_dtype, stack_steps
 from clif.surrogate import Rectangle
@@ -31,6 +32,8 @@ class SpikingNeuron(StepModule):
         step_mode: "s" or "m".
         backend: "auto", or a backend by name; see `clif.set_backend`.
         store_v_seq: in multi-step mode keep the membrane potential after each step in `v_seq` [T, N, *].
+
+    `clif.neurons.set_tbptt(net, k)` truncates the gradient through time in multi-step mode.
 
     Raises `InputError` as `clif.functional` does.
     """
@@ -60,6 +63,7 @@ class SpikingNeuron(StepModule):
         self.detach_reset = detach_reset
         self.backend = dispatch.check_backend(backend)
         self.store_v_seq = store_v_seq
+        self.tbptt: int | None = None
         self.fuse_norm = True
         self._calls = 0
         self._first_start: tuple[Tensor | float, ...] = ()
@@ -142,12 +146,18 @@ class SpikingNeuron(StepModule):
             self.fuse_norm
             and self.step_mode == "m"
             and not self.store_v_seq
+            and self._window(len(x)) is None
             and type(norm) is BatchNorm2d
             and not has_hooks(norm)
             and x.dim() == 5
             and not is_repeated(x)
             and dispatch.fuses_norm(x, norm.for_kernels(), self.backend, self.surrogate_function)
         )
+
+    def _window(self, T: int) -> int | None:
+        """To how many steps the gradient over T steps is truncated, or None."""
+        truncates = self.tbptt is not None and self.tbptt < T and torch.is_grad_enabled()
+        return self.tbptt if truncates else None
 
     def _normalise_and_fire(self, x_seq: Tensor, norm: BatchNorm2d) -> Tensor:
         start = functional.prepare_state(self.neuron, x_seq[0], self._start(x_seq[0]), self.v_reset)
@@ -189,6 +199,10 @@ class SpikingNeuron(StepModule):
         if self.store_v_seq:
             return self._forward_storing_v(x_seq)
         start = self._start(functional.first_step(x_seq))
+        if (window := self._window(len(x_seq))) is not None:
+            start = functional.prepare_state(self.neuron, x_seq[0], start, self.v_reset)
+            spike_seq, self.state = truncated_multi_step(type(self).one_step, x_seq, start, window, **self.dynamics())
+            return spike_seq
         spike_seq, self.state = type(self).many_steps(x_seq, start, backend=self.backend, **self.dynamics())
         return spike_seq
 

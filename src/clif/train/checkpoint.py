@@ -1,7 +1,8 @@
 """Checkpoints: written whole or not at all, read without executing anything they contain.
 
 A checkpoint is a superset of the original's {'net', 'optimizer', 'lr_scheduler', 'epoch', 'max_test_acc'}; ours adds
-'model' (the arguments of `create_model`), 'config', 'history' and what resuming needs.
+'model' (the arguments of `create_model`), 'config', 'history' and what resuming needs. 'net' holds the weights that are
+evaluated; where those are a moving average, 'net_raw' holds the ones in training.
 """
 
 import os
@@ -30,6 +31,7 @@ CONTENT_TYPES: dict[str, type] = {
     "progress": dict,
     "rng": dict,
     "epoch": int,
+    "net_raw": dict,
 }
 
 LAST = "checkpoint_last.pth"
@@ -58,6 +60,17 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename in `folder` survive a power cut, on systems that can."""
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def _umask() -> int:

@@ -8,82 +8,111 @@ import hashlib
 import json
 import math
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any
 
-import yaml
+from clif.errors import InputError, unknown_name
+from clif.names import NEURON_NAMES, dataset_name
+from clif.train.options import convert, option, parse_bool, types_of
+from clif.train.recipe import list_recipes, read_recipe
 
-from clif.errors import InputError, MissingFileError, unknown_name
+__all__ = ["NEURON_NAMES", "TrainConfig", "field_types", "list_recipes", "parse_bool", "read_recipe", "resolve"]
 
-RECIPES = Path(__file__).parent / "recipes"
-NEURON_NAMES = ("CLIF", "LIF", "PLIF", "ReLU")
-
-
-def option(default: Any, help: str, choices: tuple[str, ...] = ()) -> Any:
-    return dataclasses.field(default=default, metadata={"help": help, "choices": choices})
+_data = partial(option, group="data")
+_network = partial(option, group="network")
+_optimisation = partial(option, group="optimisation")
+_loss = partial(option, group="loss")
+_machine = partial(option, group="machine and precision")
+_length = partial(option, group="length of the run")
+_run = partial(option, group="run folder, checkpoints and logs")
 
 
 @dataclass
 class TrainConfig:
     """Defaults and names are those of the original command line; `resolve` builds one and checks it."""
 
-    dataset: str = option(
+    dataset: str = _data(
         "cifar10", "data set: digits, cifar10, cifar100, tiny_imagenet, cifar10dvs, dvs_gesture or nmnist"
     )
-    data_dir: str = option("./data", "folder of the data set, or its parent")
-    val_split: float = option(0.0, "stratified fraction of the training set held out; chooses the best epoch if > 0")
-    cutupmix_auto: bool = option(
+    data_dir: str = _data("./data", "folder of the data set, or its parent")
+    val_split: float = _data(0.0, "stratified fraction of the training set held out; chooses the best epoch if > 0")
+    cutupmix_auto: bool = _data(
         False, "the data set's strong augmentation; CIFAR: TrivialAugment, random erasing, MixUp or CutMix"
     )
-    j: int = option(0, "threads that prepare batches ahead; 0: none")
+    j: int = _data(0, "threads that prepare batches ahead; 0: none")
 
-    model: str = option("spiking_vgg11_bn", "network, see: clif models")
-    neuron: str = option("LIF", "CLIF, LIF, PLIF or ReLU (the baseline; forces T = 1); also -neuron_model")
-    T: int = option(6, "time steps")
-    tau: float = option(2.0, "membrane time constant in steps, > 1")
-    surrogate: str = option("rectangle", "surrogate gradient: rectangle, sigmoid, triangle or atan")
-    drop_rate: float = option(0.0, "dropout rate, one mask for all time steps")
+    model: str = _network("spiking_vgg11_bn", "network, see: clif models")
+    neuron: str = _network("LIF", "CLIF, LIF, PLIF or ReLU (the baseline; forces T = 1); also -neuron_model")
+    T: int = _network(6, "time steps")
+    tau: float = _network(2.0, "membrane time constant in steps, > 1")
+    surrogate: str = _network("rectangle", "surrogate gradient: rectangle, sigmoid, triangle or atan")
+    drop_rate: float = _network(0.0, "dropout rate, one mask for all time steps")
+    exchange_neuron: str = _network("", "replace the neurons by these (CLIF or LIF) at the start of exchange_epoch")
+    exchange_epoch: int = _network(0, "epochs with -neuron before the neurons are exchanged")
+    tbptt: int = _network(0, "truncate back-propagation through each neuron to this many time steps; 0: all of them")
 
-    epochs: int = option(300, "epochs in all")
-    b: int = option(128, "batch size")
-    opt: str = option("SGD", "optimiser", ("SGD", "AdamW"))
-    lr: float = option(0.1, "learning rate at the start")
-    momentum: float = option(0.9, "momentum of SGD")
-    weight_decay: float = option(5e-4, "weight decay")
-    lr_scheduler: str = option("CosALR", "learning-rate schedule, stepped once an epoch", ("CosALR", "StepLR"))
-    T_max: int = option(300, "epochs of half a cosine period (CosALR)")
-    step_size: float = option(100, "epochs between two decays (StepLR)")
-    gamma: float = option(0.1, "factor of a decay (StepLR)")
+    b: int = _optimisation(128, "batch size, of all processes together")
+    opt: str = _optimisation("SGD", "optimiser", ("SGD", "AdamW"))
+    lr: float = _optimisation(0.1, "learning rate at the start")
+    momentum: float = _optimisation(0.9, "momentum of SGD")
+    weight_decay: float = _optimisation(5e-4, "weight decay")
+    no_decay_norm_bias: bool = _optimisation(False, "no weight decay for batch norms, biases and PLIF's time constants")
+    lr_scheduler: str = _optimisation("CosALR", "learning-rate schedule, stepped once an epoch", ("CosALR", "StepLR"))
+    T_max: int = _optimisation(300, "epochs of half a cosine period (CosALR)")
+    step_size: float = _optimisation(100, "epochs between two decays (StepLR)")
+    gamma: float = _optimisation(0.1, "factor of a decay (StepLR)")
+    warmup_epochs: float = _optimisation(0.0, "epochs over which the learning rate rises from 0, step by step")
+    accumulate: int = _optimisation(1, "batches whose gradients make one step of the optimiser")
+    clip_grad_norm: float = _optimisation(0.0, "scale gradients down to at most this norm; 0: leave them")
+    ema: float = _optimisation(
+        0.0, "decay of a moving average of the weights, which is then evaluated and saved; 0: none, usual: 0.999"
+    )
 
-    loss_lambda: float = option(0.05, "weight of the MSE term, 0: cross-entropy only")
-    loss_means: float = option(1.0, "constant target of the MSE term")
-    mse_n_reg: bool = option(False, "one-hot target for the MSE term instead of the constant")
-    label_smoothing: float = option(0.0, "label smoothing of the cross-entropy")
+    loss_lambda: float = _loss(0.05, "weight of the MSE term, 0: cross-entropy only")
+    loss_means: float = _loss(1.0, "constant target of the MSE term")
+    mse_n_reg: bool = _loss(False, "one-hot target for the MSE term instead of the constant")
+    label_smoothing: float = _loss(0.0, "label smoothing of the cross-entropy")
 
-    device: str = option("auto", "auto, cpu, cuda or cuda:N")
-    amp: bool = option(True, "mixed precision; a true switch: -amp, -amp True, -amp False")
-    amp_dtype: str = option(
+    epochs: int = _length(300, "epochs in all")
+    max_steps: int = _length(0, "end the run after this many steps of the optimiser in all; 0: no limit")
+    max_time: float = _length(0.0, "end this start of the run after so many seconds, resumable; 0: no limit")
+    early_stop: int = _length(0, "end after so many epochs without a better one; 0: never")
+
+    device: str = _machine("auto", "auto, cpu, cuda or cuda:N")
+    devices: int = _machine(1, "processes on each machine, one a GPU; under torchrun and SLURM theirs")
+    nodes: int = _machine(1, "machines")
+    sync_bn: bool = _machine(False, "batch norm over the samples of all processes, not of each one's own")
+    amp: bool = _machine(True, "mixed precision; a true switch: -amp, -amp True, -amp False")
+    amp_dtype: str = _machine(
         "auto", "auto: bfloat16 on a CPU, float16 with loss scaling on a GPU", ("auto", "bfloat16", "float16")
     )
-    multiple_step: bool = option(True, "compute the sequence at once; False: one step a call, same numbers, slower")
-    seed: int = option(2022, "seed of the weights, the order, the augmentation and the dropout")
+    dtype: str = _machine("float32", "of weights and states; float64 has no mixed precision", ("float32", "float64"))
+    multiple_step: bool = _machine(True, "compute the sequence at once; False: one step a call, same numbers, slower")
+    seed: int = _machine(2022, "seed of the weights, the order, the augmentation and the dropout")
 
-    name: str = option("", "a word for the run's folder")
-    out_dir: str = option("./logs", "where the run's folder is made")
-    resume: str | None = option(None, "continue from this checkpoint, ours or the original's")
-    pre_train: str | None = option(None, "start from the weights of this checkpoint")
-    save_init: bool = option(False, "keep the initial weights as checkpoint_0.pth")
-    checkpoint_every: int = option(0, "also write the last checkpoint every so many steps; 0: every epoch only")
+    name: str = _run("", "a word for the run's folder")
+    out_dir: str = _run("./logs", "where the run's folder is made")
+    resume: str | None = _run(
+        None, "continue from this checkpoint, ours or the original's, or run folder; auto: from this run's own, if any"
+    )
+    pre_train: str | None = _run(None, "start from the weights of this checkpoint")
+    save_init: bool = _run(False, "keep the initial weights as checkpoint_0.pth")
+    checkpoint_every: int = _run(0, "also write the last checkpoint every so many steps; 0: every epoch only")
+    keep_last: int = _run(2, "keep so many of the newest checkpoints, besides the best one")
+    loggers: str = _run("", "also log to wandb, mlflow or both (wandb,mlflow); TensorBoard is always written")
+    log_grad_norm: bool = _run(False, "log the mean and largest gradient norm of each epoch")
+    log_firing_rates: bool = _run(False, "log the firing rate of each layer of neurons, over all training steps")
 
     def check(self) -> None:
-        """Raise `InputError` for a value outside its range."""
-        for name in ("b", "epochs", "T", "T_max"):
+        """Raise `InputError` for a value outside its range, or one that does not go with another."""
+        for name in ("b", "epochs", "T", "T_max", "accumulate", "devices", "nodes", "keep_last"):
             _require(self, name, getattr(self, name) >= 1, "at least 1")
-        for name in ("j", "checkpoint_every", "seed"):
+        for name in ("j", "checkpoint_every", "seed", "max_steps", "early_stop", "exchange_epoch", "tbptt"):
             _require(self, name, getattr(self, name) >= 0, "at least 0")
-        for name in ("drop_rate", "val_split", "label_smoothing"):
+        for name in ("drop_rate", "val_split", "label_smoothing", "ema"):
             _require(self, name, 0 <= getattr(self, name) < 1, "in [0, 1)")
-        for name in ("momentum", "weight_decay", "gamma"):
+        for name in ("momentum", "weight_decay", "gamma", "clip_grad_norm", "warmup_epochs", "max_time"):
             _require(self, name, 0 <= getattr(self, name) < math.inf, "a number ≥ 0")
         _require(self, "lr", 0 < self.lr < math.inf, "a number > 0")
         _require(self, "seed", self.seed < 2**63, "below 2**63")
@@ -95,11 +124,37 @@ class TrainConfig:
             choices = field.metadata["choices"]
             if choices and getattr(self, field.name) not in choices:
                 raise unknown_name(field.name, getattr(self, field.name), choices)
+        self._check_exchange()
+        if self.tbptt and not self.multiple_step:
+            raise InputError("tbptt computes the sequence at once; leave -multiple_step True")
+        if unknown := [word for word in self.logger_names() if word not in ("wandb", "mlflow")]:
+            raise unknown_name("logger", unknown[0], ["wandb", "mlflow"])
+
+    def _check_exchange(self) -> None:
+        if not self.exchange_neuron:
+            if self.exchange_epoch:
+                raise InputError("exchange_epoch says when; also say for which neuron: -exchange_neuron CLIF")
+            return
+        if self.exchange_neuron not in ("CLIF", "LIF"):
+            raise unknown_name("exchange_neuron", self.exchange_neuron, ["CLIF", "LIF"])
+        if self.neuron not in ("CLIF", "LIF"):
+            raise InputError(f"only CLIF and LIF can be exchanged during training, not {self.neuron}: use -neuron LIF")
+        _require(self, "exchange_epoch", self.exchange_epoch >= 1, "at least 1 with -exchange_neuron")
+
+    def logger_names(self) -> list[str]:
+        """The loggers asked for besides TensorBoard."""
+        return [word.strip() for word in self.loggers.split(",") if word.strip()]
 
     def run_folder(self) -> Path:
         """Where this run writes: the same for the same flags, another for any flag that changes the numbers."""
-        elsewhere = {"data_dir", "out_dir", "resume", "name", "j", "checkpoint_every"}
-        values = {key: value for key, value in dataclasses.asdict(self).items() if key not in elsewhere}
+        elsewhere = {"data_dir", "out_dir", "resume", "name", "j", "checkpoint_every", "keep_last", "max_time"}
+        elsewhere |= {"loggers", "log_grad_norm", "log_firing_rates"}
+        defaults = {field.name: field.default for field in dataclasses.fields(self)}
+        values = {
+            key: value
+            for key, value in dataclasses.asdict(self).items()
+            if key not in elsewhere and value != defaults[key]
+        }
         digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:8]
         words = [self.name, self.dataset, self.model, self.neuron, f"T{self.T}", f"seed{self.seed}", digest]
         return Path(self.out_dir) / "_".join(word for word in words if word)
@@ -112,37 +167,7 @@ def _require(config: TrainConfig, name: str, holds: bool, what: str) -> None:
 
 def field_types() -> dict[str, type]:
     """The plain type of every option; optional ones without their None."""
-    hints = get_type_hints(TrainConfig)
-    return {name: get_args(hint)[0] if get_args(hint) else hint for name, hint in hints.items()}
-
-
-def parse_bool(text: str) -> bool:
-    """True and False as people write them; anything else is a `ValueError`."""
-    words = {"true": True, "yes": True, "1": True, "on": True, "false": False, "no": False, "0": False, "off": False}
-    if text.lower() not in words:
-        raise ValueError(f"expected True or False, got {text!r}")
-    return words[text.lower()]
-
-
-def convert(name: str, value: Any) -> Any:
-    """A value from YAML or Python in the type of the option `name`; YAML's 5e-4 is a string and becomes a number."""
-    kind = field_types()[name]
-    optional = name in ("resume", "pre_train")
-    if (optional and value is None) or type(value) is kind:
-        return value
-    try:
-        if kind is bool:
-            return parse_bool(value) if isinstance(value, str) else _refuse()
-        if kind is str or isinstance(value, bool) or not isinstance(value, int | float | str):
-            return _refuse()
-        number = kind(value)
-        return number if isinstance(value, str) or number == value else _refuse()
-    except (ValueError, OverflowError):
-        raise InputError(f"{name} must be {'an' if kind is int else 'a'} {kind.__name__}, got {value!r}") from None
-
-
-def _refuse() -> Any:
-    raise ValueError
+    return types_of(TrainConfig)
 
 
 def resolve(recipe: str | None = None, **overrides: Any) -> TrainConfig:
@@ -155,31 +180,15 @@ def resolve(recipe: str | None = None, **overrides: Any) -> TrainConfig:
     for key in values:
         if key not in known:
             raise unknown_name("configuration key", key, known)
-    config = TrainConfig(**{key: convert(key, value) for key, value in values.items()})
-    config.dataset = config.dataset.lower()
-    config.neuron = next((name for name in NEURON_NAMES if name.lower() == config.neuron.lower()), config.neuron)
+    optional = ("resume", "pre_train")
+    config = TrainConfig(**{key: convert(key, value, known[key], key in optional) for key, value in values.items()})
+    config.dataset = dataset_name(config.dataset)
+    config.neuron, config.exchange_neuron = (_neuron(name) for name in (config.neuron, config.exchange_neuron))
     if config.neuron == "ReLU":
         config.T = 1
     config.check()
     return config
 
 
-def list_recipes() -> list[str]:
-    """The names of the recipes that come with the package."""
-    return sorted(path.stem for path in RECIPES.glob("*.yaml"))
-
-
-def read_recipe(recipe: str) -> dict[str, Any]:
-    """A recipe's description and configuration: {"description": str, "config": {key: value}}."""
-    path = Path(recipe) if recipe.endswith((".yaml", ".yml")) else RECIPES / f"{recipe}.yaml"
-    if not path.is_file():
-        if path.parent == RECIPES:
-            raise unknown_name("recipe", recipe, list_recipes())
-        raise MissingFileError(f"no recipe at {path}")
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not a YAML file: {error}") from error
-    if not isinstance(content, dict) or not isinstance(content.get("config"), dict):
-        raise InputError(f'{path}: a recipe is a mapping with "description" and a mapping "config"')
-    return content
+def _neuron(name: str) -> str:
+    return next((known for known in NEURON_NAMES if known.lower() == name.lower()), name)

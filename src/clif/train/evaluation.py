@@ -1,5 +1,6 @@
 """Accuracy of a network over a loader, and the running sums that training and evaluation share."""
 
+import math
 import os
 import sys
 import time
@@ -15,6 +16,8 @@ from clif.data import create_loader, get_dataset
 from clif.models import SpikingNetwork
 from clif.train.checkpoint import build_network, read_checkpoint
 from clif.train.config import TrainConfig, resolve
+from clif.train.engine import Engine, with_processes
+from clif.train.late import Late
 from clif.train.loss import SpikingLoss
 from clif.train.setup import choose_device
 
@@ -39,8 +42,10 @@ class RunningScores:
 
     def __init__(self, device: torch.device) -> None:
         self.sums = torch.zeros(3, dtype=torch.float64, device=device)
+        """Loss, hits and hits among the first five, summed over this process's samples."""
         self.samples = 0
         self.seconds = 0.0
+        self._late = Late()
 
     @torch.no_grad()
     def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
@@ -53,9 +58,16 @@ class RunningScores:
         self.sums += torch.stack([loss.detach() * N, hits[:, 0].sum(), hits.sum()]).to(self.sums)
         self.samples += N
 
-    def scores(self) -> Scores:
-        loss, top1, top5 = (self.sums / max(self.samples, 1)).tolist()
-        return Scores(loss, top1, top5, self.samples, self.seconds)
+    def scores(self, reduce: Callable[[Tensor], Tensor] = lambda tensor: tensor) -> Scores:
+        """What was counted; `reduce` sums a tensor over all processes."""
+        *sums, samples = reduce(torch.cat([self.sums, self.sums.new_tensor([self.samples])])).tolist()
+        loss, top1, top5 = (value / max(samples, 1) for value in sums)
+        return Scores(loss, top1, top5, int(samples), self.seconds)
+
+    def glance(self) -> tuple[float, float]:
+        """Loss and top-1 of this process so far, or a little before: a GPU does not wait."""
+        sums = self._late.read(self.sums / max(self.samples, 1))
+        return (math.nan, math.nan) if sums is None else (sums[0].item(), sums[1].item())
 
 
 def progress_bar(total: int, description: str, quiet: bool, initial: int = 0) -> tqdm:
@@ -79,21 +91,24 @@ def evaluate(
     loss: SpikingLoss | None = None,
     quiet: bool = True,
     check_stop: Callable[[], None] = lambda: None,
+    reduce: Callable[[Tensor], Tensor] = lambda tensor: tensor,
 ) -> Scores:
     """Scores of `net` in eval mode over the loader's batches; the mode it was in comes back.
 
-    The network must return logits [T, N, classes]. `check_stop` is called after every batch and may raise.
+    The network must return logits [T, N, classes]. `check_stop` is called after every batch and may raise; `reduce`
+    sums a tensor over the processes, where each has its part of the loader's batches.
     """
     loss = SpikingLoss() if loss is None else loss
     was_training = net.training
-    device = next(net.parameters()).device
+    weight = next(net.parameters())
+    device = weight.device
     running = RunningScores(device)
     start = time.perf_counter()
     net.eval()
     try:
         with progress_bar(getattr(loader, "num_samples", 0), "test", quiet) as bar:
             for images, labels in loader:
-                logits = net(images)
+                logits = net(images.to(weight.dtype) if weight.dtype == torch.float64 else images)
                 running.add(loss(logits, labels), logits, labels)
                 bar.update(len(labels))
                 check_stop()
@@ -102,7 +117,7 @@ def evaluate(
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     running.seconds = time.perf_counter() - start
-    return running.scores()
+    return running.scores(reduce)
 
 
 NETWORK_OPTIONS = ("model", "neuron", "T", "tau", "surrogate", "drop_rate")
@@ -121,7 +136,7 @@ class Opened:
 def open_checkpoint(path: str | os.PathLike[str], given: dict[str, Any]) -> Opened:
     """Read a checkpoint, ours or the original's; `given` are options of `TrainConfig` that replace what it says."""
     content = read_checkpoint(path)
-    config = resolve(**{**content.get("config", {}), **given})
+    config = resolve(**{**content.get("config", {}), "devices": 1, "nodes": 1, **given})
     device = choose_device(config.device)
     network: dict[str, Any] = {key: value for key, value in given.items() if key in NETWORK_OPTIONS}
     if "model" not in content:
@@ -145,9 +160,22 @@ def evaluate_checkpoint(path: str | os.PathLike[str], given: dict[str, Any], qui
     Raises `InputError` as `clif.load` and `create_loader` do.
     """
     opened = open_checkpoint(path, given)
-    net, config, device = opened.net, opened.config, opened.device
-    loader = create_loader(
-        config.dataset, config.data_dir, train=False, batch_size=config.b, T=net.T, device=device, workers=config.j
+    net, config = opened.net, opened.config
+    with_processes(config)
+    engine = Engine(config)
+    loader = engine.first(
+        lambda: create_loader(
+            config.dataset,
+            config.data_dir,
+            train=False,
+            batch_size=config.b,
+            T=net.T,
+            device=engine.device,
+            workers=config.j,
+            rank=engine.rank,
+            world_size=engine.world_size,
+        )
     )
     loss = SpikingLoss(config.loss_lambda, config.loss_means, config.mse_n_reg, config.label_smoothing)
-    return Report(evaluate(net, loader, loss, quiet), net, config, device)
+    scores = evaluate(net.to(engine.device), loader, loss, quiet or not engine.is_first, reduce=engine.sum)
+    return Report(scores, net, config, engine.device)

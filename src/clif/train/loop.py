@@ -2,44 +2,30 @@
 
 import dataclasses
 import json
+import logging
 import math
 import time
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-import yaml
-
-from clif.data import Loader, create_loader, get_dataset
+from clif.data import Loader
 from clif.errors import InputError
-from clif.models import create_model
-from clif.models.network import step_by_step
-from clif.train.checkpoint import (
-    BEST,
-    LAST,
-    load_weights,
-    read_checkpoint,
-    save_checkpoint,
-    write_atomically,
-)
+from clif.train.callbacks import Callback, make_loggers
+from clif.train.checkpoint import BEST, LAST
 from clif.train.config import TrainConfig
+from clif.train.engine import Engine, Follower, with_processes
 from clif.train.evaluation import RunningScores, Scores, evaluate, progress_bar
+from clif.train.folder import RunFolder, last_checkpoint, read_last, run_of
 from clif.train.interrupt import Interrupted, StopRequest
-from clif.train.loss import SpikingLoss
-from clif.train.metrics import MetricsLog, Row, summarise
-from clif.train.setup import (
-    autocast_dtype,
-    choose_device,
-    copy_atomically,
-    last_checkpoint,
-    load_optimizer,
-    make_optimizer,
-    make_scheduler,
-    set_aside,
-)
+from clif.train.learner import Learner
+from clif.train.metrics import MetricsLog, Row, columns, describe, summarise
+from clif.train.monitor import GradientNorms, unhealthy
+from clif.train.state import capture, restore
+
+logger = logging.getLogger("clif.train")
 
 
 @dataclass(frozen=True)
@@ -51,254 +37,246 @@ class Result:
     summary: dict[str, Any]
 
 
-def fit(config: TrainConfig, quiet: bool = False) -> Result:
-    """Train as `config` says, in the folder `config.run_folder()`; an earlier run there is kept under another name.
+def fit(
+    config: TrainConfig,
+    quiet: bool = False,
+    callbacks: Sequence[Callback] = (),
+    folder: str | Path | None = None,
+) -> Result:
+    """Train as `config` says, in `folder` or `config.run_folder()`; an earlier run there is kept under another name.
 
-    The folder gets config.yaml, metrics.csv, TensorBoard events, summary.json and the checkpoints. Raises `InputError`
-    for what the user can mend, and `Interrupted` after Ctrl-C or SIGTERM, when the last checkpoint holds the state.
+    The folder gets config.yaml, environment.json, metrics.csv, TensorBoard events, summary.json and the checkpoints.
+    `callbacks` watch the run and may end it. Raises `InputError` for what the user can mend, and `Interrupted` after
+    Ctrl-C or SIGTERM, when the last checkpoint holds the state.
     """
-    return Trainer(config, quiet).fit()
+    return Trainer(config, quiet, callbacks, folder).fit()
 
 
-class Trainer:
-    """A run in progress: the network, what trains it, and the position `epoch`, `step` in the data."""
+class Trainer(Learner):
+    """A run in progress: epochs of steps, their figures, checkpoints and logs, and the reasons for which it ends."""
 
-    def __init__(self, config: TrainConfig, quiet: bool = False) -> None:
+    def __init__(
+        self,
+        config: TrainConfig,
+        quiet: bool = False,
+        callbacks: Sequence[Callback] = (),
+        folder: str | Path | None = None,
+    ) -> None:
+        config = dataclasses.replace(config)
+        with_processes(config)
+        engine = Engine(config)
+        self.quiet = quiet or not engine.is_first
+        loggers = engine.only_first(lambda: make_loggers(config.logger_names()))
+        self.callbacks = [*callbacks, *(loggers or [])]
+        run_folder = RunFolder(config.run_folder() if folder is None else Path(folder), config.keep_last)
+        if config.resume == "auto":
+            config.resume = str(run_folder.path) if run_folder.is_begun() else None
+        start = None if config.resume is None else last_checkpoint(config.resume)
+        super().__init__(config if start is None else dataclasses.replace(config, pre_train=None), engine, run_folder)
         self.config = config
-        self.quiet = quiet
-        self.device = choose_device(config.device)
-        self.amp_dtype = autocast_dtype(config.amp_dtype, self.device)
         self.chosen_on = "val" if config.val_split > 0 else "test"
-
-        torch.manual_seed(config.seed)
-        dataset = get_dataset(config.dataset)
-        self.net = create_model(
-            config.model,
-            neuron=config.neuron,
-            num_classes=dataset.num_classes,
-            in_channels=dataset.in_channels,
-            T=config.T,
-            tau=config.tau,
-            surrogate=config.surrogate,
-            drop_rate=config.drop_rate,
-            image_size=dataset.image_size,
-        ).to(self.device)
-        if config.pre_train is not None:
-            load_weights(self.net, read_checkpoint(config.pre_train)["net"], config.pre_train)
-        self.optimizer = make_optimizer(config, self.net)
-        self.scheduler = make_scheduler(config, self.optimizer)
-        scaled = config.amp and self.amp_dtype == torch.float16
-        self.scaler = torch.amp.GradScaler(self.device.type, enabled=scaled)
-        self.loss = SpikingLoss(config.loss_lambda, config.loss_means, config.mse_n_reg, config.label_smoothing)
-        self.loaders = self._make_loaders()
-
-        self.epoch = 0
-        self.step = 0
-        self.running = RunningScores(self.device)
         self.best = -math.inf
         self.inherited_best = 0.0
         self.history: list[Row] = []
-        self.resumed_from: Path | None = None
-        if config.resume is not None:
-            self.resumed_from = last_checkpoint(config.resume)
-            self._resume(str(self.resumed_from))
+        self.ended: str | None = None
+        self._signum: int | None = None
+        self._warned: set[str] = set()
+        self.resumed_from = None if config.resume is None else run_of(config.resume) / LAST
+        if start is not None:
+            self._resume(start)
+
+    def end(self, reason: str) -> None:
+        """End the run after the present step, or after the present epoch's evaluation; `reason` is told."""
+        self.ended = self.ended or reason
 
     def fit(self) -> Result:
-        """Run the epochs that are left."""
-        folder = self._open_folder()
-        log = MetricsLog(folder, self.history)
+        """Run what is left of the training."""
+        log = self._open()
+        self._first_step = self.global_step
+        self._deadline = time.monotonic() + (self.config.max_time or math.inf)
         try:
-            with StopRequest() as stop:
-                while self.epoch < self.config.epochs:
-                    self._train_epoch(folder, stop)
-                    self._finish_epoch(folder, log, stop)
+            self._call("on_start")
+            with StopRequest() as self._stop:
+                while self.step == self.steps_per_epoch or not self._is_over():
+                    if self.step == self.steps_per_epoch:
+                        self._finish_epoch(log)
+                    else:
+                        self._train_epoch()
+                history = self._finish_partial_epoch(log) if self.step > 0 else self.history
         finally:
-            log.close()
-        if not self.history:
+            if log is not None:
+                log.close()
+        if not history:
             raise InputError(f"nothing to train: {self.config.resume} has all {self.config.epochs} epochs already")
-        summary = summarise(self.history, self.chosen_on)
-        text = json.dumps(summary, indent=2)
-        write_atomically(folder / "summary.json", lambda file: file.write(text.encode()))
-        return Result(folder, self.history, summary)
+        summary = summarise(history, self.chosen_on)
+        result = Result(self.folder.path, history, summary)
+        self.engine.only_first(lambda: self.folder.write_text("summary.json", json.dumps(summary, indent=2)))
+        self._call("on_end", result)
+        return result
 
-    def _make_loaders(self) -> dict[str, Loader]:
+    def _resume(self, path: Path) -> None:
+        content = read_last(path)
+        restore(self, content, str(path))
+        self.resumed_from = path
+        if path.resolve() == (self.folder.path / LAST).resolve() and "progress" in content:
+            self.folder.remember(content)
+
+    def _open(self) -> MetricsLog | None:
+        """The run's folder, ready; the log of the first process."""
+        self.engine.only_first(lambda: self.folder.open(self.config, self.resumed_from))
+        if self.config.save_init and self.global_step == 0:
+            self._save("checkpoint_0.pth")
+        size = sum(p.numel() for p in self.net.parameters()) / 1e6
+        self._say(f"{size:.2f} M parameters, run folder {self.folder.path}")
+        resumed = self.resumed_from is not None
+        return self.engine.only_first(lambda: MetricsLog(self.folder.path, self.history, resumed))
+
+    def _is_over(self) -> bool:
+        """Whether the run ends here; all processes agree, and `ended` says why."""
         config = self.config
-        common: dict[str, Any] = {
-            "root": config.data_dir,
-            "batch_size": config.b,
-            "T": config.T,
-            "device": self.device,
-            "val_split": config.val_split,
-            "workers": config.j,
-        }
-        loaders = {
-            "train": create_loader(
-                config.dataset, train=True, seed=config.seed, cutupmix_auto=config.cutupmix_auto, **common
-            ),
-            "test": create_loader(config.dataset, train=False, **common),
-        }
-        if config.val_split > 0:
-            loaders["val"] = create_loader(config.dataset, train=True, validation=True, **common)
-        return loaders
+        if self.epoch >= config.epochs:
+            self.end("all epochs are done")
+        elif config.max_steps and self.global_step >= config.max_steps:
+            self.end(f"{self.global_step} steps are done")
+        elif config.early_stop and self.step == 0 and self._epochs_since_best() >= config.early_stop:
+            self.end(f"no better epoch for {config.early_stop} epochs")
+        elif self.global_step > self._first_step and time.monotonic() > self._deadline:
+            self.end(f"{config.max_time:g} seconds are over")
+        signum = self._stop.signum or 0
+        over, self._signum = (int(flag) for flag in self.engine.largest([self.ended is not None, signum]))
+        return over > 0
 
-    def _open_folder(self) -> Path:
-        folder = self.config.run_folder()
-        before = None if self.resumed_from is None else self.resumed_from.resolve().parent
-        try:
-            if before != folder.resolve():
-                set_aside(folder)
-            folder.mkdir(parents=True, exist_ok=True)
-            if before not in (None, folder.resolve()) and (before / BEST).is_file():
-                copy_atomically(before / BEST, folder / BEST)
-            text = yaml.safe_dump(dataclasses.asdict(self.config), sort_keys=False)
-            write_atomically(folder / "config.yaml", lambda file: file.write(text.encode()))
-        except OSError as error:
-            raise InputError(
-                f"the run's folder {folder} cannot be written ({error}); choose another -out_dir"
-            ) from error
-        if self.config.save_init and self.epoch == self.step == 0:
-            save_checkpoint(folder / "checkpoint_0.pth", self._state(epoch=-1))
-        self._say(f"{sum(p.numel() for p in self.net.parameters()) / 1e6:.2f} M parameters, run folder {folder}")
-        return folder
+    def _epochs_since_best(self) -> int:
+        scores = [row[f"{self.chosen_on}_top1"] for row in self.history]
+        return len(scores) - 1 - scores.index(max(scores)) if scores else 0
 
-    def _train_epoch(self, folder: Path, stop: StopRequest) -> None:
-        config, loader = self.config, self.loaders["train"]
+    def _train_epoch(self) -> None:
+        """The steps of the epoch that are left, or fewer where the run is over."""
+        if self.exchange_if_due():
+            self._say(f"epoch {self.epoch + 1} begins with {self.config.exchange_neuron} neurons")
         self.net.train()
-        batches = loader.batches(self.epoch, self.step)
-        title = f"epoch {self.epoch + 1}/{config.epochs}"
+        loader = self.loaders["train"]
+        shares = loader.shares(self.epoch, self.step * self.config.accumulate)
+        title = f"epoch {self.epoch + 1}/{self.config.epochs}"
         shown = began = time.perf_counter()
-        before = self.running.seconds
-        with progress_bar(loader.num_samples, title, self.quiet, initial=self.running.samples) as bar:
-            for images, labels in batches:
-                with torch.autocast(self.device.type, self.amp_dtype, enabled=config.amp):
-                    logits = self.net(images) if config.multiple_step else step_by_step(self.net, images)
-                loss = self.loss(logits, labels)
-                self.optimizer.zero_grad()
-                self.scaler.scale(loss).backward()
-                self.scaler.step(self.optimizer)
-                self.scaler.update()
-
+        before, seen = self.running.seconds, self.samples_before(self.step)
+        with progress_bar(loader.num_samples, title, self.quiet, initial=seen) as bar:
+            while self.step < self.steps_per_epoch:
+                loss = self.train_step(shares)
                 self.step += 1
-                self.running.add(loss, logits, labels)
+                self.global_step += 1
                 now = time.perf_counter()
                 self.running.seconds = before + now - began
-                bar.update(len(labels))
+                bar.update(self.samples_before(self.step) - self.samples_before(self.step - 1))
                 if not self.quiet and now - shown > 0.5:
-                    scores, shown = self.running.scores(), now
-                    bar.set_postfix(loss=f"{scores.loss:.4f}", top1=f"{scores.top1:.2%}", refresh=False)
-                if config.checkpoint_every and self.step % config.checkpoint_every == 0:
-                    self._require_finite(folder)
-                    save_checkpoint(folder / LAST, self._state())
-                self._stop_if_asked(folder, stop)
+                    (mean, top1), shown = self.running.glance(), now
+                    bar.set_postfix(loss=f"{mean:.4f}", top1=f"{top1:.2%}", refresh=False)
+                if self.config.checkpoint_every and self.step % self.config.checkpoint_every == 0:
+                    self.require_sound()
+                    self._save(LAST)
+                self._call("on_step", loss)
+                over = self._is_over()
+                self._stop_if_asked()
+                if over:
+                    return
 
-    def _finish_epoch(self, folder: Path, log: MetricsLog, stop: StopRequest) -> None:
-        self._require_finite(folder)
-        train = self.running.scores()
-        row: Row = {"epoch": self.epoch, "lr": self.optimizer.param_groups[0]["lr"], **_columns("train", train)}
-        for part in ("val", "test"):
-            if part in self.loaders:
-                check_stop = partial(self._stop_if_asked, folder, stop)
-                scores = evaluate(self.net, self.loaders[part], self.loss, self.quiet, check_stop)
-                row |= _columns(part, scores)
+    def _finish_epoch(self, log: MetricsLog | None) -> None:
+        self.require_sound()
+        row = self._row()
         with warnings.catch_warnings():  # torch does not see that the optimiser stepped before a resume
             warnings.filterwarnings("ignore", message="Detected call of `lr_scheduler.step")
             self.scheduler.step()
         self.epoch, self.step, self.running = self.epoch + 1, 0, RunningScores(self.device)
-        log.add(row)
-        self._say(_describe(row, self.config.epochs))
-
+        self.monitor.reset()
+        self.norms = GradientNorms(self.device)
+        self.guard.begin_epoch()
+        self.history.append(row)
+        if log is not None:
+            log.add(self.history)
         score = row[f"{self.chosen_on}_top1"]
         improved, self.best = score > self.best, max(self.best, score)
         if improved:
-            save_checkpoint(folder / BEST, self._state())
-        save_checkpoint(folder / LAST, self._state())
+            self._save(BEST)
+        self._save(LAST)
+        self._say(describe(row, self.config.epochs))
+        self._call("on_epoch", row)
 
-    def _require_finite(self, folder: Path) -> None:
-        """Raise `InputError` if the loss is not finite any more, before a checkpoint is overwritten with it."""
-        loss = self.running.scores().loss
-        if not math.isfinite(loss):
-            raise InputError(
-                f"the loss became {loss} in epoch {self.epoch + 1}, by step {self.step}; the checkpoints before it are "
-                f"kept in {folder}; try a lower -lr, or -amp False"
-            )
+    def _finish_partial_epoch(self, log: MetricsLog | None) -> list[Row]:
+        """Evaluate where a limit ended the run within an epoch; a run that goes on from here goes on as if it had not.
 
-    def _stop_if_asked(self, folder: Path, stop: StopRequest) -> None:
-        if stop.signum is None:
+        The rows of the run with the partial epoch's as the last one.
+        """
+        self.require_sound()
+        self._save(LAST)
+        row = self._row()
+        rows = [*self.history, row]
+        if log is not None:
+            log.add(rows)
+        if row[f"{self.chosen_on}_top1"] > self.best:
+            self._save(BEST)
+        self._say(describe(row, self.config.epochs))
+        self._call("on_epoch", row)
+        return rows
+
+    def _row(self) -> Row:
+        """The figures of the epoch so far, and those of an evaluation."""
+        reduce = self.engine.sum
+        row: Row = {"epoch": self.epoch, "lr": self.optimizer.param_groups[0]["lr"]}
+        row |= columns("train", self.running.scores(reduce))
+        rates = self.monitor.rates(reduce(self.monitor.counts))
+        if self.config.log_grad_norm:
+            row |= self.norms.row()
+        if self.guard.patient:
+            row["train_skipped_steps"] = self.guard.skipped()
+        if self.config.log_firing_rates:
+            row |= {f"rate_{name}": rate for name, rate in rates.items()}
+        for name, fault in unhealthy(rates, self.net).items():
+            self._warn(f"{name} {fault}", f"layer {name} {fault} in epoch {self.epoch + 1}")
+        self.engine.share_buffers(self.evaluated_net)
+        for part in ("val", "test"):
+            if part in self.loaders:
+                check_stop = self._stop_if_asked_here if self.engine.world_size == 1 else lambda: None
+                row |= columns(part, self._evaluate(self.loaders[part], check_stop))
+        return row
+
+    def _evaluate(self, loader: Loader, check_stop: Any) -> Scores:
+        arguments: dict[str, Any] = {} if self.engine.world_size == 1 else {"reduce": self.engine.sum}
+        return evaluate(self.evaluated_net, loader, self.loss, self.quiet, check_stop, **arguments)
+
+    def _stop_if_asked_here(self) -> None:
+        self._signum = self._stop.signum
+        self._stop_if_asked()
+
+    def _stop_if_asked(self) -> None:
+        """Save and raise `Interrupted` where a signal came."""
+        if not self._signum:
             return
-        self._require_finite(folder)
-        path = folder / LAST
-        save_checkpoint(path, self._state())
-        where = f"epoch {self.epoch + 1}, step {self.step} of {len(self.loaders['train'])}"
-        raise Interrupted(stop.signum, f"stopped in {where}; to continue, add to the same command: -resume {path}")
+        self.require_sound()
+        self._save(LAST)
+        where = f"epoch {self.epoch + 1}, step {self.step} of {self.steps_per_epoch}"
+        path = self.folder.path / LAST
+        message = f"stopped in {where}; to continue, add to the same command: -resume {path}"
+        if not self.engine.is_first:
+            raise Follower(128 + self._signum)
+        raise Interrupted(self._signum, message)
 
-    def _state(self, epoch: int | None = None) -> dict[str, Any]:
-        """The checkpoint of this moment; its "epoch" is the last one that is complete, as in the original."""
-        return {
-            "net": self.net.state_dict(),
-            "model": self.net.config,
-            "optimizer": self.optimizer.state_dict(),
-            "lr_scheduler": self.scheduler.state_dict(),
-            "scaler": self.scaler.state_dict(),
-            "epoch": self.epoch - 1 if epoch is None else epoch,
-            "max_test_acc": max(self.best, self.inherited_best),
-            "config": dataclasses.asdict(self.config),
-            "history": self.history,
-            "progress": {
-                "step": self.step,
-                "sums": self.running.sums.tolist(),
-                "samples": self.running.samples,
-                "seconds": self.running.seconds,
-            },
-            "rng": {
-                "cpu": torch.get_rng_state(),
-                "cuda": torch.cuda.get_rng_state_all() if self.device.type == "cuda" else [],
-            },
-        }
+    def _save(self, name: str) -> None:
+        """Write a checkpoint of this moment; all processes take part, the first one writes."""
+        content = capture(self)
+        self.engine.only_first(lambda: self.folder.save(name, content))
 
-    def _resume(self, where: str) -> None:
-        content = read_checkpoint(where)
-        parts = {key: content.get(key) for key in ("optimizer", "lr_scheduler", "epoch")}
-        if missing := [key for key, value in parts.items() if value is None or value == {}]:
-            raise InputError(
-                f"{where}: cannot be resumed, it has no {missing[0]!r}; -pre_train starts from its weights"
-            )
-        load_weights(self.net, content["net"], where)
-        load_optimizer(self.optimizer, content["optimizer"], self.config.opt, where)
-        self.scheduler.load_state_dict(content["lr_scheduler"])
-        self.epoch = int(content["epoch"]) + 1
-        self.inherited_best = float(content.get("max_test_acc", 0.0))
-        self.history = list(content.get("history", []))
-        self.best = max((row[f"{self.chosen_on}_top1"] for row in self.history), default=-math.inf)
-        if content.get("scaler"):
-            self.scaler.load_state_dict(content["scaler"])
-        if progress := content.get("progress"):
-            self.step = progress["step"]
-            self.running.sums.copy_(torch.tensor(progress["sums"], dtype=torch.float64))
-            self.running.samples, self.running.seconds = progress["samples"], progress["seconds"]
-        if rng := content.get("rng"):
-            torch.set_rng_state(rng["cpu"])
-            if rng["cuda"] and self.device.type == "cuda":
-                torch.cuda.set_rng_state_all(rng["cuda"])
+    def _call(self, hook: str, *arguments: Any) -> None:
+        if self.engine.is_first:
+            for callback in self.callbacks:
+                getattr(callback, hook)(self, *arguments)
+
+    def _warn(self, key: str, message: str) -> None:
+        """Say once in a run what is wrong."""
+        if key not in self._warned and self.engine.is_first:
+            logger.warning(message)
+            self._call("on_warning", message)
+        self._warned.add(key)
 
     def _say(self, text: str) -> None:
         if not self.quiet:
             print(text, flush=True)
-
-
-def _columns(part: str, scores: Scores) -> Row:
-    return {
-        f"{part}_loss": scores.loss,
-        f"{part}_top1": scores.top1,
-        f"{part}_top5": scores.top5,
-        f"{part}_seconds": scores.seconds,
-        f"{part}_images_per_second": scores.images_per_second,
-    }
-
-
-def _describe(row: Row, epochs: int) -> str:
-    parts = [f"epoch {row['epoch'] + 1}/{epochs}", f"lr {row['lr']:.4g}"]
-    for part in ("train", "val", "test"):
-        if f"{part}_loss" in row:
-            loss, top1, top5 = (row[f"{part}_{name}"] for name in ("loss", "top1", "top5"))
-            parts.append(f"{part} loss {loss:.4f} top-1 {top1:.2%} top-5 {top5:.2%}")
-    return "  ".join([*parts, f"{row['train_images_per_second']:.0f} img/s"])

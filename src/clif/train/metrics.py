@@ -8,6 +8,8 @@ from typing import Any
 from torch.utils.tensorboard import SummaryWriter
 
 from clif.train.checkpoint import write_atomically
+from clif.train.evaluation import Scores
+from clif.train.folder import writing
 
 Row = dict[str, float | int]
 
@@ -16,37 +18,64 @@ class MetricsLog:
     """One row an epoch, in `metrics.csv` and TensorBoard.
 
     The rows so far are part of every checkpoint, and the file is written anew from them: after a resume it has neither
-    gaps nor duplicates.
+    gaps nor duplicates. Raises `InputError` where the folder cannot be written.
     """
 
-    def __init__(self, folder: Path, history: list[Row]) -> None:
+    def __init__(self, folder: Path, history: list[Row], resumed: bool) -> None:
         self.folder = folder
-        self.history = history
-        self._writer = SummaryWriter(str(folder / "tensorboard"), purge_step=len(history) or None)
+        with writing(folder):
+            purged = len(history) if resumed else None
+            self._writer = SummaryWriter(str(folder / "tensorboard"), purge_step=purged)
+        if resumed:
+            self.write(history)
 
-    def add(self, row: Row) -> None:
-        """Append the row of an epoch; its "epoch" is the step in TensorBoard."""
-        self.history.append(row)
-        self.write()
-        for key, value in row.items():
-            if key != "epoch":
-                self._writer.add_scalar(key.replace("_", "/", 1), value, row["epoch"])
-        self._writer.flush()
+    def add(self, history: list[Row]) -> None:
+        """Write the rows of a run, the last of which is new; its "epoch" is the step in TensorBoard."""
+        self.write(history)
+        row = history[-1]
+        with writing(self.folder):
+            for key, value in row.items():
+                if key != "epoch":
+                    self._writer.add_scalar(key.replace("_", "/", 1), value, row["epoch"])
+            self._writer.flush()
 
-    def write(self) -> None:
-        """Write `metrics.csv` from the history."""
+    def write(self, history: list[Row]) -> None:
+        """Write `metrics.csv`."""
         text = io.StringIO()
-        columns = list(dict.fromkeys(key for row in self.history for key in row))
+        columns = list(dict.fromkeys(key for row in history for key in row))
         table = csv.DictWriter(text, columns, lineterminator="\n")
         table.writeheader()
-        table.writerows(self.history)
-        write_atomically(self.folder / "metrics.csv", lambda file: file.write(text.getvalue().encode()))
+        table.writerows(history)
+        with writing(self.folder):
+            write_atomically(self.folder / "metrics.csv", lambda file: file.write(text.getvalue().encode()))
 
     def close(self) -> None:
-        self._writer.close()
+        with writing(self.folder):
+            self._writer.close()
 
 
 def summarise(history: list[Row], chosen_on: str) -> dict[str, Any]:
     """The last epoch and the best one by `<chosen_on>_top1` ("test" or "val"), with all their figures."""
     best = max(history, key=lambda row: row[f"{chosen_on}_top1"])
     return {"last": history[-1], "best": best, "best_chosen_on": chosen_on}
+
+
+def columns(part: str, scores: Scores) -> Row:
+    """The columns of one part of the data ("train", "val" or "test") in the row of an epoch."""
+    return {
+        f"{part}_loss": scores.loss,
+        f"{part}_top1": scores.top1,
+        f"{part}_top5": scores.top5,
+        f"{part}_seconds": scores.seconds,
+        f"{part}_images_per_second": scores.images_per_second,
+    }
+
+
+def describe(row: Row, epochs: int) -> str:
+    """The row of an epoch on one line."""
+    parts = [f"epoch {row['epoch'] + 1}/{epochs}", f"lr {row['lr']:.4g}"]
+    for part in ("train", "val", "test"):
+        if f"{part}_loss" in row:
+            loss, top1, top5 = (row[f"{part}_{name}"] for name in ("loss", "top1", "top5"))
+            parts.append(f"{part} loss {loss:.4f} top-1 {top1:.2%} top-5 {top5:.2%}")
+    return "  ".join([*parts, f"{row['train_images_per_second']:.0f} img/s"])

@@ -1,18 +1,19 @@
-"""What a run is built from: device, precision, optimiser, schedule, folder."""
+"""What a run is built from: device, precision, network, optimiser, schedule."""
 
-import itertools
-import shutil
-from functools import partial
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, StepLR
 
+from clif.data import get_dataset
 from clif.errors import InputError
-from clif.train.checkpoint import LAST, write_atomically
+from clif.models import SpikingNetwork, create_model
+from clif.models.network import step_by_step
+from clif.neurons.truncated import set_tbptt
 from clif.train.config import TrainConfig
 
 
@@ -38,10 +39,47 @@ def autocast_dtype(name: str, device: torch.device) -> torch.dtype:
     return {"float16": torch.float16, "bfloat16": torch.bfloat16}[name]
 
 
+def make_net(config: TrainConfig) -> SpikingNetwork:
+    """The configured network for the configured data, with weights drawn from the seed."""
+    torch.manual_seed(config.seed)
+    dataset = get_dataset(config.dataset)
+    net = create_model(
+        config.model,
+        neuron=config.neuron,
+        num_classes=dataset.num_classes,
+        in_channels=dataset.in_channels,
+        T=config.T,
+        tau=config.tau,
+        surrogate=config.surrogate,
+        drop_rate=config.drop_rate,
+        image_size=dataset.image_size,
+    ).to(getattr(torch, config.dtype))
+    set_tbptt(net, config.tbptt or None)
+    return net
+
+
+class Computation(nn.Module):
+    """How a training step calls the network: images [N, C, H, W] or [T, N, C, H, W] -> logits [T, N, classes]."""
+
+    def __init__(self, net: SpikingNetwork, multiple_step: bool) -> None:
+        super().__init__()
+        self.net = net
+        self.multiple_step = multiple_step
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.net(images) if self.multiple_step else step_by_step(self.net, images)
+
+
 def make_optimizer(config: TrainConfig, net: nn.Module) -> Optimizer:
-    if config.opt == "AdamW":
-        return AdamW(net.parameters(), lr=config.lr, weight_decay=config.weight_decay)
-    return SGD(net.parameters(), lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay)
+    """SGD or AdamW; fused on a GPU, where a step can then be skipped without waiting for the host."""
+    device = next(net.parameters()).device
+    groups: Any = net.parameters()
+    if config.no_decay_norm_bias:
+        decayed = [p for p in net.parameters() if p.dim() > 1]
+        spared = [p for p in net.parameters() if p.dim() <= 1]
+        groups = [{"params": decayed}, {"params": spared, "weight_decay": 0.0}]
+    common: dict[str, Any] = {"lr": config.lr, "weight_decay": config.weight_decay, "fused": device.type == "cuda"}
+    return AdamW(groups, **common) if config.opt == "AdamW" else SGD(groups, momentum=config.momentum, **common)
 
 
 def make_scheduler(config: TrainConfig, optimizer: Optimizer) -> LRScheduler:
@@ -50,32 +88,14 @@ def make_scheduler(config: TrainConfig, optimizer: Optimizer) -> LRScheduler:
     return CosineAnnealingLR(optimizer, T_max=config.T_max)
 
 
-def load_optimizer(optimizer: Optimizer, state: dict[str, Any], opt: str, where: str) -> None:
-    """Load an optimiser's state. Raises `InputError` where it is another optimiser's or another network's."""
-    groups = state.get("param_groups") or [{}]
-    found = "AdamW" if "betas" in groups[0] else "SGD"
-    if found != opt:
-        raise InputError(f"{where}: was trained with {found}; resume with -opt {found}, or use -pre_train")
+@contextmanager
+def scaled_rate(optimizer: Optimizer, factor: float) -> Iterator[None]:
+    """Within it the learning rates are `factor` times what the schedule says."""
+    rates = [group["lr"] for group in optimizer.param_groups]
     try:
-        optimizer.load_state_dict(state)
-    except (ValueError, KeyError) as error:
-        raise InputError(f"{where}: the optimiser's state does not fit this network: {error}") from error
-
-
-def last_checkpoint(resume: str) -> Path:
-    """The checkpoint from which to go on: the file itself, or a run folder's last one."""
-    path = Path(resume)
-    return path / LAST if path.is_dir() else path
-
-
-def copy_atomically(source: Path, target: Path) -> None:
-    """Copy a file so that `target` is whole or not there."""
-    with source.open("rb") as content:
-        write_atomically(target, partial(shutil.copyfileobj, content))
-
-
-def set_aside(folder: Path) -> None:
-    """Make room for a new run: an earlier one in `folder` is renamed to folder.1, folder.2, …"""
-    if folder.is_dir() and any(folder.iterdir()):
-        free = next(k for k in itertools.count(1) if not folder.with_name(f"{folder.name}.{k}").exists())
-        folder.rename(folder.with_name(f"{folder.name}.{free}"))
+        for group, rate in zip(optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate * factor if factor != 1 else rate
+        yield
+    finally:
+        for group, rate in zip(optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate

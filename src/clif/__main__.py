@@ -1,0 +1,7 @@
+"""`python -m clif` is the program `clif`."""
+
+import sys
+
+from clif.cli import main
+
+sys.exit(main())

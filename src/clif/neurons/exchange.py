@@ -1,0 +1,44 @@
+"""Other neurons in the same network, during training (Figure 3a of the CLIF paper) or after it."""
+
+from torch import nn
+
+from clif.errors import InputError
+from clif.neurons.clif import CLIFNode
+from clif.neurons.lif import LIFNode
+
+_NODES: dict[str, type[CLIFNode] | type[LIFNode]] = {"CLIF": CLIFNode, "LIF": LIFNode}
+
+
+def exchange_neurons(net: nn.Module, neuron: str) -> None:
+    """Replace every CLIF or LIF neuron of `net` by a `neuron` ("CLIF" or "LIF") at rest with the same constants.
+
+    Weights and state-dict keys stay. Raises `InputError` for another neuron, or where `net` has nothing to exchange.
+    """
+    if neuron not in _NODES:
+        raise InputError(f"neurons can be exchanged for CLIF or LIF, not {neuron!r}")
+    found = False
+    for parent in list(net.modules()):
+        for name, child in parent.named_children():
+            if isinstance(child, CLIFNode | LIFNode):
+                setattr(parent, name, _like(child, _NODES[neuron]))
+                found = True
+    if not found:
+        raise InputError(f"{type(net).__name__} has no CLIF or LIF neuron to exchange")
+    if isinstance(config := getattr(net, "config", None), dict):
+        config["neuron"] = neuron
+
+
+def _like(node: CLIFNode | LIFNode, kind: type[CLIFNode] | type[LIFNode]) -> CLIFNode | LIFNode:
+    new = kind(
+        node.tau,
+        decay_input=node.decay_input,
+        v_threshold=node.v_threshold,
+        v_reset=node.v_reset,
+        surrogate_function=node.surrogate_function,
+        detach_reset=node.detach_reset,
+        step_mode=node.step_mode,
+        backend=node.backend,
+        store_v_seq=node.store_v_seq,
+    )
+    new.tbptt, new.fuse_norm = node.tbptt, node.fuse_norm
+    return new.train(node.training)

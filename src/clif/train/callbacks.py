@@ -1,0 +1,116 @@
+"""What can watch a run and end it: the hooks of `clif.train.fit(config, callbacks=[...])`, and some that use them."""
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any, TextIO
+
+from torch import Tensor
+
+from clif.errors import InputError
+from clif.train.metrics import Row
+
+if TYPE_CHECKING:
+    from clif.train.loop import Result, Trainer
+
+
+class Callback:
+    """Base of callbacks: override what you need. They are called in the first process only.
+
+    `trainer` has `config`, `net`, `epoch`, `step`, `history` and more; `trainer.end("why")` in `on_step` or `on_epoch`
+    ends the run after the present step or epoch.
+    """
+
+    def on_start(self, trainer: "Trainer") -> None:
+        """The run's folder is open, training begins or goes on."""
+
+    def on_step(self, trainer: "Trainer", loss: Tensor) -> None:
+        """A step of the optimiser is done; `loss` is this process's mean, a tensor on the device: reading it waits."""
+
+    def on_epoch(self, trainer: "Trainer", row: Row) -> None:
+        """An epoch and its evaluations are done; `row` has its figures, those of `metrics.csv`."""
+
+    def on_warning(self, trainer: "Trainer", message: str) -> None:
+        """Something is wrong that does not end the run, such as a layer that never fires."""
+
+    def on_end(self, trainer: "Trainer", result: "Result") -> None:
+        """The run has ended as planned."""
+
+
+class JsonLines(Callback):
+    """One JSON object a line for machines: {"event": "start" | "epoch" | "warning" | "end", ...}."""
+
+    def __init__(self, file: TextIO | None = None) -> None:
+        self.file = sys.stdout if file is None else file
+
+    def write(self, event: str, **values: Any) -> None:
+        """Print one line."""
+        print(json.dumps({"event": event, **values}), file=self.file, flush=True)
+
+    def on_start(self, trainer: "Trainer") -> None:
+        self.write("start", folder=str(trainer.folder.path), epoch=trainer.epoch, step=trainer.step)
+
+    def on_epoch(self, trainer: "Trainer", row: Row) -> None:  # noqa: ARG002
+        self.write("epoch", **row)
+
+    def on_warning(self, trainer: "Trainer", message: str) -> None:  # noqa: ARG002
+        self.write("warning", message=message)
+
+    def on_end(self, trainer: "Trainer", result: "Result") -> None:
+        self.write("end", folder=str(result.folder), ended=trainer.ended, **result.summary)
+
+
+class WandbLogger(Callback):
+    """Each epoch's figures to Weights & Biases; a resumed run goes on as the same run there."""
+
+    def __init__(self) -> None:
+        self._wandb = _import("wandb")
+
+    def on_start(self, trainer: "Trainer") -> None:
+        folder = trainer.folder.path
+        self._run = self._wandb.init(
+            dir=str(folder), name=folder.name, id=folder.name[-64:], resume="allow", config=vars(trainer.config)
+        )
+
+    def on_epoch(self, trainer: "Trainer", row: Row) -> None:  # noqa: ARG002
+        self._run.log(dict(row), step=row["epoch"])
+
+    def on_end(self, trainer: "Trainer", result: "Result") -> None:  # noqa: ARG002
+        self._run.finish()
+
+
+class MlflowLogger(Callback):
+    """Each epoch's figures to MLflow; a resumed run goes on as the same run there."""
+
+    def __init__(self) -> None:
+        self._mlflow = _import("mlflow")
+
+    def on_start(self, trainer: "Trainer") -> None:
+        note = trainer.folder.path / "mlflow_run.txt"
+        earlier = note.read_text().strip() if note.is_file() else None
+        run = self._mlflow.start_run(run_id=earlier, run_name=None if earlier else trainer.folder.path.name)
+        if earlier is None:
+            trainer.folder.write_text(note.name, run.info.run_id)
+            self._mlflow.log_params({key: str(value)[:500] for key, value in vars(trainer.config).items()})
+
+    def on_epoch(self, trainer: "Trainer", row: Row) -> None:  # noqa: ARG002
+        self._mlflow.log_metrics({key: float(value) for key, value in row.items()}, step=int(row["epoch"]))
+
+    def on_end(self, trainer: "Trainer", result: "Result") -> None:  # noqa: ARG002
+        self._mlflow.end_run()
+
+
+LOGGERS: dict[str, type[WandbLogger] | type[MlflowLogger]] = {"wandb": WandbLogger, "mlflow": MlflowLogger}
+
+
+def make_loggers(names: list[str]) -> list[Callback]:
+    """The loggers of these names. Raises `InputError` where one is not installed."""
+    return [LOGGERS[name]() for name in names]
+
+
+def _import(name: str) -> Any:
+    import importlib
+
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise InputError(f'the logger {name} is not installed ({error}): pip install "clif-snn[{name}]"') from error

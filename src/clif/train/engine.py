@@ -1,0 +1,172 @@
+"""One process or many: who this process is, where it computes, and what the processes tell each other.
+
+Lightning Fabric starts and joins them: `-devices N -nodes M` starts some, torchrun and SLURM bring theirs.
+A single process needs none of it.
+"""
+
+import inspect
+import logging
+import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from clif.errors import InputError
+from clif.train.config import TrainConfig
+from clif.train.launched import launched_processes
+from clif.train.setup import choose_device
+
+Value = TypeVar("Value")
+
+
+class Follower(SystemExit):
+    """Ends a process quietly because the first one reported a mistake; the code is the program's."""
+
+
+def with_processes(config: TrainConfig) -> None:
+    """Set `devices` and `nodes` to what torchrun or SLURM started. Raises `InputError` where they say otherwise."""
+    launched = launched_processes()
+    if launched is None:
+        return
+    if (config.devices, config.nodes) not in ((1, 1), launched):
+        raise InputError(
+            f"-devices {config.devices} -nodes {config.nodes}, but {launched[0]} processes were started on each of "
+            f"{launched[1]} machines; leave both options out"
+        )
+    config.devices, config.nodes = launched
+
+
+def is_first_process() -> bool:
+    """Whether this is the process that speaks, before and after there is an `Engine`."""
+    if dist.is_available() and dist.is_initialized():
+        return dist.get_rank() == 0
+    return launched_processes() is None or int(os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0"))) == 0
+
+
+class Engine:
+    """This process among `world_size`: its `rank`, its `device`, and the exchanges, which all of them must call alike.
+
+    Creating one starts the other processes where they are not there yet. Raises `InputError` for a device that is not
+    there and where Lightning Fabric is needed and missing.
+    """
+
+    def __init__(self, config: TrainConfig) -> None:
+        self.device = choose_device(config.device)
+        self.world_size = config.devices * config.nodes
+        self.rank = 0
+        self._fabric: Any = None
+        if self.world_size > 1:
+            self._fabric = _launch(config, self.device)
+            self.device, self.rank = self._fabric.device, self._fabric.global_rank
+            nccl = dist.get_backend() == "nccl"
+            self._control = dist.new_group(backend="gloo") if nccl else dist.group.WORLD
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this is the one process that writes and speaks."""
+        return self.rank == 0
+
+    def wrap(self, module: nn.Module) -> nn.Module:
+        """A module whose backward averages the gradients over the processes."""
+        return module if self._fabric is None else self._fabric.setup_module(module)
+
+    def no_sync(self, module: nn.Module, enabled: bool) -> AbstractContextManager[Any]:
+        """Within it backward leaves the gradients of a wrapped `module` to this process, if `enabled`."""
+        return nullcontext() if self._fabric is None else self._fabric.no_backward_sync(module, enabled=enabled)
+
+    def first(self, function: Callable[[], Value]) -> Value:
+        """Call `function` in the first process, then in all others; an `InputError` in the first one ends all."""
+        value: Any = None
+        if self.is_first:
+            value = self.only_first(function)
+        else:
+            self.only_first(function)
+            value = function()
+        return value
+
+    def only_first(self, function: Callable[[], Value]) -> Value | None:
+        """Call `function` in the first process only, while the others wait; its `InputError` ends all."""
+        value, error = None, None
+        if self.is_first:
+            try:
+                value = function()
+            except InputError as mistake:
+                error = mistake
+        if self._fabric is not None:
+            failed = self.largest([float(error is not None)])[0] > 0
+            if failed and not self.is_first:
+                raise Follower(2)
+        if error is not None:
+            raise error
+        return value
+
+    def largest(self, values: list[float]) -> list[float]:
+        """Of each value the largest in any process; exchanged between the processors, no GPU waits."""
+        if self._fabric is None:
+            return values
+        tensor = torch.tensor(values, dtype=torch.float64)
+        dist.all_reduce(tensor, dist.ReduceOp.MAX, group=self._control)
+        return tensor.tolist()
+
+    def gather(self, tensor: Tensor) -> Tensor:
+        """[world_size, *]: the tensor of every process."""
+        if self._fabric is None:
+            return tensor[None]
+        parts = [torch.empty_like(tensor) for _ in range(self.world_size)]
+        dist.all_gather(parts, tensor)
+        return torch.stack(parts)
+
+    def sum(self, tensor: Tensor) -> Tensor:
+        """The sum of the tensors of all processes, the same in each."""
+        return self.gather(tensor).sum(0)
+
+    def gather_object(self, value: Value) -> list[Value]:
+        """The value of every process, of any kind that can be pickled."""
+        if self._fabric is None:
+            return [value]
+        values: list[Any] = [None] * self.world_size
+        dist.all_gather_object(values, value, group=self._control)
+        return values
+
+    def share_buffers(self, net: nn.Module) -> None:
+        """Give all processes the first one's floating-point buffers, such as running statistics."""
+        buffers = [buffer for buffer in net.buffers() if buffer.is_floating_point()]
+        if self._fabric is None or not buffers:
+            return
+        flat = torch.cat([buffer.flatten() for buffer in buffers])
+        dist.broadcast(flat, 0)
+        for buffer, values in zip(buffers, flat.split([b.numel() for b in buffers]), strict=True):
+            buffer.copy_(values.view_as(buffer))
+
+
+def _launch(config: TrainConfig, device: torch.device) -> Any:
+    """A Fabric with its processes started and joined."""
+    try:
+        from lightning_fabric import Fabric
+        from lightning_fabric.strategies.ddp import DDPStrategy
+    except ImportError as error:
+        raise InputError(
+            f'several processes need Lightning Fabric ({error}); install it: pip install "clif-snn[distributed]"'
+        ) from error
+    if device.type == "cuda" and device.index is not None:
+        raise InputError(f"-device {config.device} is one GPU; with -devices {config.devices} use -device cuda")
+    if device.type == "cuda" and torch.cuda.device_count() < config.devices:
+        raise InputError(f"-devices {config.devices}, but {torch.cuda.device_count()} GPUs are visible here")
+    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+    known = inspect.signature(DistributedDataParallel).parameters
+    name = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"
+    options: dict[str, Any] = {name: False, "gradient_as_bucket_view": True}
+    fabric = Fabric(
+        accelerator=device.type,
+        devices=config.devices,
+        num_nodes=config.nodes,
+        strategy=DDPStrategy(**options),
+    )
+    fabric.launch()
+    return fabric

@@ -1,0 +1,200 @@
+"""The folder of a run: its checkpoints, its configuration, and where, when and with what it was started."""
+
+import dataclasses
+import itertools
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+import clif
+from clif.errors import InputError, MissingFileError
+from clif.train.checkpoint import BEST, LAST, read_checkpoint, save_checkpoint, write_atomically
+from clif.train.config import TrainConfig
+from clif.train.run_config import CONFIG
+
+ENVIRONMENT = "environment.json"
+PACKAGES = ("torch", "numpy", "triton", "lightning-fabric", "scikit-learn", "tensorboard")
+
+
+class RunFolder:
+    """The checkpoints of a run: `checkpoint_last.pth`, those before it by epoch and step, and `checkpoint_best.pth`."""
+
+    def __init__(self, path: Path, keep_last: int) -> None:
+        self.path = path
+        self.keep_last = keep_last
+        self._last_place: tuple[int, int] | None = None
+
+    def is_begun(self) -> bool:
+        """Whether a run was begun in it, that can go on."""
+        return (self.path / CONFIG).is_file()
+
+    def open(self, config: TrainConfig, resumed_from: Path | None) -> None:
+        """Make the folder; an earlier run there is renamed unless it is the one that goes on (`resumed_from` in it).
+
+        Raises `InputError` where the folder cannot be written.
+        """
+        before = None if resumed_from is None else resumed_from.resolve().parent
+        with writing(self.path):
+            if before != self.path.resolve():
+                set_aside(self.path)
+            self.path.mkdir(parents=True, exist_ok=True)
+            for left in self.path.glob(".writing-*"):
+                left.unlink()
+            if before not in (None, self.path.resolve()) and (before / BEST).is_file():
+                copy_atomically(before / BEST, self.path / BEST)
+            self.write_text(CONFIG, yaml.safe_dump(dataclasses.asdict(config), sort_keys=False))
+            self._note_start()
+
+    def write_text(self, name: str, text: str) -> None:
+        """Write a file of the folder; it is whole or as before. Raises `InputError` where it cannot."""
+        with writing(self.path):
+            write_atomically(self.path / name, lambda file: file.write(text.encode()))
+
+    def save(self, name: str, content: dict[str, Any]) -> None:
+        """Write a checkpoint; those that were the last one before are kept under names with their epoch and step.
+
+        Raises `InputError` where it cannot be written.
+        """
+        if name != LAST:
+            save_checkpoint(self.path / name, content)
+            return
+        last = self.path / LAST
+        if self.keep_last > 1 and self._last_place is not None and last.is_file():
+            with writing(self.path):
+                _link(last, self.path / _name(*self._last_place))
+        save_checkpoint(last, content)
+        self.remember(content)
+        for old in sorted(self.path.glob("checkpoint_epoch*.pth"))[: -(self.keep_last - 1) or None]:
+            with suppress(OSError):
+                old.unlink()
+
+    def remember(self, content: dict[str, Any]) -> None:
+        """Take the place in the run of the checkpoint that now is the last one."""
+        self._last_place = content["epoch"] + 1, content["progress"]["step"]
+
+    def _note_start(self) -> None:
+        earlier: list[Any] = []
+        with suppress(OSError, ValueError):
+            earlier = list(json.loads((self.path / ENVIRONMENT).read_text()))
+        self.write_text(ENVIRONMENT, json.dumps([*earlier, describe_start()], indent=2))
+
+
+def _name(epochs: int, step: int) -> str:
+    return f"checkpoint_epoch{epochs:04d}_step{step:06d}.pth"
+
+
+def _link(source: Path, target: Path) -> None:
+    target.unlink(missing_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:
+        copy_atomically(source, target)
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Errors of the file system become an `InputError` that names the folder."""
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(
+            f"the run's folder {folder} cannot be written ({error}); make room, or choose another -out_dir; "
+            "checkpoints that were there are whole"
+        ) from error
+
+
+def copy_atomically(source: Path, target: Path) -> None:
+    """Copy a file so that `target` is whole or not there."""
+    with source.open("rb") as content:
+        write_atomically(target, partial(shutil.copyfileobj, content))
+
+
+def set_aside(folder: Path) -> None:
+    """Make room for a new run: an earlier one in `folder` is renamed to folder.1, folder.2, …"""
+    if folder.is_dir() and any(folder.iterdir()):
+        free = next(k for k in itertools.count(1) if not folder.with_name(f"{folder.name}.{k}").exists())
+        folder.rename(folder.with_name(f"{folder.name}.{free}"))
+
+
+def run_of(resume: str) -> Path:
+    """The folder of the run that a checkpoint, or the folder itself, names."""
+    path = Path(resume)
+    return path if path.is_dir() else path.parent
+
+
+def last_checkpoint(resume: str) -> Path | None:
+    """The checkpoint from which to go on: the file itself, or a run folder's last one.
+
+    None stands for a run that was ended before its first checkpoint and so begins anew. Raises `MissingFileError`.
+    """
+    path = Path(resume)
+    if path.is_dir():
+        path = path / LAST
+    if path.is_file():
+        return path
+    if path.name == LAST and (path.parent / CONFIG).is_file():
+        return None
+    raise MissingFileError(f"no checkpoint at {path}")
+
+
+def read_last(path: Path) -> dict[str, Any]:
+    """A checkpoint to go on from. Raises `InputError`, which for a damaged one names the one before it."""
+    try:
+        return read_checkpoint(path)
+    except InputError as error:
+        for other in sorted(path.parent.glob("checkpoint_epoch*.pth"), reverse=True):
+            try:
+                read_checkpoint(other)
+            except InputError:
+                continue
+            raise InputError(f"{error}; the one before it is whole: -resume {other}") from error
+        raise
+
+
+def describe_start() -> dict[str, Any]:
+    """When, where and with what this process runs: versions, git revision, command line, machine."""
+    versions = {"clif": clif.__version__, "python": platform.python_version()}
+    for package in PACKAGES:
+        with suppress(metadata.PackageNotFoundError):
+            versions[package] = metadata.version(package)
+    gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    return {
+        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "command": sys.argv,
+        "folder": os.getcwd(),
+        "versions": versions,
+        "git": {"clif": git_revision(Path(clif.__file__).parent), "folder": git_revision(Path.cwd())},
+        "machine": {
+            "host": platform.node(),
+            "system": platform.platform(),
+            "processor": torch.backends.cpu.get_cpu_capability() + " " + platform.processor(),
+            "cores": os.cpu_count(),
+            "threads": torch.get_num_threads(),
+            "gpus": gpus,
+        },
+    }
+
+
+def git_revision(folder: Path) -> str | None:
+    """The commit checked out in `folder`, with "-dirty" where files differ from it; None outside a repository."""
+    command = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip() or None

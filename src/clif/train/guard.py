@@ -1,0 +1,100 @@
+"""Losses and gradients that are not finite: noticed without making a GPU wait, and traced to their layer."""
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+PATIENCE = 20
+
+
+class FiniteGuard:
+    """Notes on the device the first step whose loss or gradient is not finite.
+
+    With a gradient scaler (`patient`) such steps are skipped, as AMP does, until 20 in a row were. Without one a CPU
+    sees it at once; on a GPU `protect` keeps the optimiser from changing the weights from that step on, until the host
+    reads the note.
+    """
+
+    def __init__(self, device: torch.device, patient: bool) -> None:
+        self.patient = patient
+        self.notes = torch.tensor([-1, 0, 0], device=device)
+        """The step that ends the run or -1, failed steps in a row, and failed steps in the epoch."""
+
+    def note(self, value: Tensor, step: int) -> None:
+        """Take notice of a loss, or of the norm of the gradient, of the run's step number `step`."""
+        failed = ~value.detach().isfinite()
+        in_a_row = torch.where(failed, self.notes[1] + 1, 0)
+        ends = in_a_row > (PATIENCE if self.patient else 0)
+        first = torch.where(ends & (self.notes[0] < 0), step, self.notes[0])
+        self.notes = torch.stack([first, in_a_row, self.notes[2] + failed])
+
+    def failed_step(self) -> int | None:
+        """The step that ends the run, or None; a GPU waits."""
+        step = int(self.notes[0].item())
+        return None if step < 0 else step
+
+    def protect(self, optimizer: torch.optim.Optimizer) -> None:
+        """Make a fused optimiser skip its step if a loss was not finite."""
+        optimizer.found_inf = (self.notes[0] >= 0).float()  # type: ignore[attr-defined]
+
+    def skipped(self) -> int:
+        """The epoch's steps that the scaler skipped because of their loss."""
+        return int(self.notes[2].item())
+
+    def begin_epoch(self) -> None:
+        self.notes[2] = 0
+
+
+@contextmanager
+def first_not_finite(net: nn.Module) -> Iterator[list[str]]:
+    """Within it a list that gets the first module of `net` whose output is not finite."""
+    found: list[str] = []
+
+    def hook(name: str) -> Callable[..., None]:
+        def look(module: nn.Module, inputs: tuple[object, ...], output: object) -> None:
+            if found or not isinstance(output, Tensor) or output.isfinite().all():
+                return
+            finite = all(x.isfinite().all() for x in inputs if isinstance(x, Tensor))
+            found.append(f"the {'output' if finite else 'input'} of {name} ({type(module).__name__})")
+
+        return look
+
+    handles = [
+        module.register_forward_hook(hook(name))
+        for name, module in net.named_modules()
+        if name and not any(True for _ in module.children())
+    ]
+    try:
+        yield found
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def first_bad_value(net: nn.Module) -> str | None:
+    """The first weight or running statistic of `net` that is not finite; a GPU waits.
+
+    A spiking neuron does not fire where its input is not a number, so that a loss can stay finite with such weights.
+    """
+    named = [(name, value) for name, value in net.state_dict().items() if value.is_floating_point()]
+    finite = torch.stack([value.isfinite().all() for _, value in named]).tolist()
+    return next((name for (name, _), good in zip(named, finite, strict=True) if not good), None)
+
+
+def trace(net: nn.Module, losses: Iterable[Callable[[], Tensor]]) -> tuple[float, str] | None:
+    """The first of the `losses`, computed again by `net`, that has a value that is not finite, and where.
+
+    All of them are computed, so that processes which exchange statistics stay in step.
+    """
+    result = None
+    weight = next((name for name, value in net.named_parameters() if not value.isfinite().all()), None)
+    for compute in losses:
+        with torch.no_grad(), first_not_finite(net) as found:
+            loss = compute().item()
+        if result is None and (found or not math.isfinite(loss)):
+            layer = found[0] if found else "the loss itself"
+            result = loss, layer if weight is None else f"the weight {weight}, since an earlier step"
+    return result

@@ -1,0 +1,224 @@
+"""A step of training: the network, what changes it, and the guards around that; runs are in `clif.train.loop`."""
+
+import itertools
+import math
+from collections.abc import Iterator
+from contextlib import ExitStack, nullcontext
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from clif.data import Loader, create_loader
+from clif.data.loader import Share
+from clif.errors import InputError
+from clif.layers import key_dropout
+from clif.models import SpikingNetwork
+from clif.neurons import exchange_neurons
+from clif.train.checkpoint import LAST, load_weights, read_checkpoint
+from clif.train.config import TrainConfig
+from clif.train.ema import Average
+from clif.train.engine import Engine, Follower
+from clif.train.evaluation import RunningScores
+from clif.train.folder import RunFolder
+from clif.train.guard import FiniteGuard, first_bad_value, trace
+from clif.train.loss import SpikingLoss
+from clif.train.monitor import GradientNorms, LayerMonitor
+from clif.train.setup import (
+    Computation,
+    autocast_dtype,
+    make_net,
+    make_optimizer,
+    make_scheduler,
+    scaled_rate,
+)
+from clif.train.sync import set_idle, synchronise_batch_norms
+
+
+class Learner:
+    """The network, its optimiser and its data in this process, at the position `epoch`, `step`.
+
+    A step is one of the optimiser; `global_step` counts them over all epochs.
+    """
+
+    def __init__(self, config: TrainConfig, engine: Engine, folder: RunFolder) -> None:
+        self.config = config
+        self.engine = engine
+        self.device = engine.device
+        self.folder = folder
+        self.amp = config.amp and config.dtype != "float64"
+        self.amp_dtype = autocast_dtype(config.amp_dtype, self.device)
+        self.net = make_net(config).to(self.device)
+        if config.pre_train is not None:
+            load_weights(self.net, read_checkpoint(config.pre_train)["net"], config.pre_train)
+        if config.sync_bn:
+            synchronise_batch_norms(self.net)
+        self.average = Average(self.net, config.ema) if config.ema > 0 else None
+        self.optimizer = make_optimizer(config, self.net)
+        self.scheduler = make_scheduler(config, self.optimizer)
+        scaled = self.amp and self.amp_dtype == torch.float16
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=scaled)
+        self.loss = SpikingLoss(config.loss_lambda, config.loss_means, config.mse_n_reg, config.label_smoothing)
+        self.loaders = self.engine.first(self._make_loaders)
+        self.steps_per_epoch = -(-len(self.loaders["train"]) // config.accumulate)
+
+        self.epoch = 0
+        self.step = 0
+        self.global_step = 0
+        self.running = RunningScores(self.device)
+        self.monitor = LayerMonitor(self.net, self.device, config.log_firing_rates)
+        self.norms = GradientNorms(self.device)
+        self.guard = FiniteGuard(self.device, patient=scaled)
+        self.computation = engine.wrap(Computation(self.net, config.multiple_step))
+
+    @property
+    def evaluated_net(self) -> SpikingNetwork:
+        """The network that is evaluated and saved as "net": the average of the weights where there is one."""
+        return self.net if self.average is None else self.average.net
+
+    def _make_loaders(self) -> dict[str, Loader]:
+        config = self.config
+        common: dict[str, Any] = {
+            "root": config.data_dir,
+            "batch_size": config.b,
+            "T": config.T,
+            "device": self.device,
+            "val_split": config.val_split,
+            "workers": config.j,
+            "rank": self.engine.rank,
+            "world_size": self.engine.world_size,
+        }
+        loaders = {
+            "train": create_loader(
+                config.dataset, train=True, seed=config.seed, cutupmix_auto=config.cutupmix_auto, **common
+            ),
+            "test": create_loader(config.dataset, train=False, **common),
+        }
+        if config.val_split > 0:
+            loaders["val"] = create_loader(config.dataset, train=True, validation=True, **common)
+        return loaders
+
+    def samples_before(self, step: int) -> int:
+        """Samples of an epoch, of all processes, that come before its step number `step`."""
+        return min(step * self.config.accumulate * self.config.b, self.loaders["train"].num_samples)
+
+    def train_step(self, shares: Iterator[Share]) -> Tensor:
+        """One step of the optimiser on the next batches; this process's loss of the last of them."""
+        config = self.config
+        total = self.samples_before(self.step + 1) - self.samples_before(self.step)
+        if not config.sync_bn:
+            self.engine.share_buffers(self.net)
+        self.optimizer.zero_grad()
+        batches = -(-total // config.b)
+        for number in range(batches):
+            with self.engine.no_sync(self.computation, enabled=number < batches - 1):
+                loss = self._add_gradient(next(shares), total)
+        self._check_gradient()
+        with scaled_rate(self.optimizer, self._warmup_factor()):
+            self.scaler.step(self.optimizer)
+        self.scaler.update()
+        if self.average is not None:
+            self.average.update(self.net)
+        return loss
+
+    def _check_gradient(self) -> None:
+        """Measure the step's gradient, clip it, and see that it is finite (a scaler sees to that itself)."""
+        config, scaled = self.config, self.scaler.is_enabled()
+        if config.clip_grad_norm or config.log_grad_norm or not scaled:
+            self.scaler.unscale_(self.optimizer)
+            norm = nn.utils.get_total_norm([p.grad for p in self.net.parameters() if p.grad is not None])
+            if config.clip_grad_norm:
+                nn.utils.clip_grads_with_norm_(self.net.parameters(), config.clip_grad_norm, norm)
+            if config.log_grad_norm:
+                self.norms.add(norm)
+        if not scaled:
+            self.guard.note(norm, self.global_step)
+            if self.device.type == "cpu":
+                self._require_finite()
+            else:
+                self.guard.protect(self.optimizer)
+
+    def _warmup_factor(self) -> float:
+        steps = self.config.warmup_epochs * self.steps_per_epoch
+        return min(1.0, (self.global_step + 1) / steps) if steps > 0 else 1.0
+
+    def _add_gradient(self, share: Share, total: int) -> Tensor:
+        """Add the gradient of a batch's share to the step's, weighted so that every sample of the step counts alike."""
+        idle = len(share.labels) == 0
+        with ExitStack() as stack:
+            if not idle:
+                stack.enter_context(self.monitor.watching(self.net, self.step))
+            logits, labels = self._compute(share, self.computation)
+        loss = self.loss(logits, labels)
+        weight = len(share.labels) * self.engine.world_size / total
+        self.scaler.scale(loss if weight == 1 else loss * weight).backward()
+        if not idle:
+            self.guard.note(loss, self.global_step)
+            shown = loss.detach().nan_to_num(0, 0, 0) if self.guard.patient else loss
+            self.running.add(shown, logits, labels)
+        return loss.detach()
+
+    def _compute(self, share: Share, computation: nn.Module) -> tuple[Tensor, Tensor]:
+        """Logits and labels of a share; an empty one is stood in for by a sample that must not count."""
+        images, labels, keys, _ = share
+        idle = len(labels) == 0
+        if idle:
+            images = images.new_zeros([size or 1 for size in images.shape])
+            labels, keys = labels.new_zeros(1, *labels.shape[1:]), keys.new_zeros(1)
+        if self.config.sync_bn:
+            set_idle(self.net, idle)
+        if self.config.drop_rate > 0:
+            key_dropout(self.net, keys)
+        if self.config.dtype == "float64":
+            images = images.double()
+        with torch.autocast(self.device.type, self.amp_dtype) if self.amp else nullcontext():
+            return computation(images), labels
+
+    def exchange_if_due(self) -> bool:
+        """Exchange the neurons where the configuration says so for this epoch; whether it did."""
+        config = self.config
+        due = bool(config.exchange_neuron) and self.epoch >= config.exchange_epoch
+        if not due or self.net.config["neuron"] == config.exchange_neuron:
+            return False
+        exchange_neurons(self.net, config.exchange_neuron)
+        if self.average is not None:
+            exchange_neurons(self.average.net, config.exchange_neuron)
+        return True
+
+    def _require_finite(self) -> None:
+        """Raise `InputError` for a loss or gradient that was not finite, with the layer it comes from."""
+        failed = self.guard.failed_step()
+        number = self.engine.largest([-1.0 if failed is None else float(failed)])[0]
+        if number >= 0:
+            step = int(number) - (self.global_step - self.step)
+            traces = [trace for trace in self.engine.gather_object(self._trace(step)) if trace is not None]
+            value, cause = traces[0] if traces else (0.0, "the gradient")
+            what = "the gradient became not finite" if math.isfinite(value) else f"the loss became {value}"
+            self._fail(f"{what} in epoch {self.epoch + 1}, step {step + 1}", cause)
+
+    def require_sound(self) -> None:
+        """Raise `InputError`, before a checkpoint is overwritten, where the loss or the weights were not finite."""
+        self._require_finite()
+        bad = next((name for name in self.engine.gather_object(first_bad_value(self.net)) if name), None)
+        if bad is not None:
+            self._fail(f"weights became not finite in epoch {self.epoch + 1}, by step {self.step}", bad)
+
+    def _fail(self, what: str, cause: str) -> None:
+        last = self.folder.path / LAST
+        good = f"the last good checkpoint is {last}" if last.is_file() else "there is no checkpoint before it"
+        message = f"{what} of {self.steps_per_epoch}; first not finite: {cause}; {good}; "
+        raise self._mistake(f"{message}try a lower -lr, -clip_grad_norm 1, or -amp False")
+
+    def _trace(self, step: int) -> tuple[float, str] | None:
+        """The loss of a step of this epoch, computed again, and where it stops being finite; None if it does not."""
+        accumulate = self.config.accumulate
+        shares = itertools.islice(self.loaders["train"].shares(self.epoch, step * accumulate), accumulate)
+        computation = Computation(self.net, self.config.multiple_step)
+        return trace(self.net, (partial(self._loss_of, share, computation) for share in shares))
+
+    def _loss_of(self, share: Share, computation: nn.Module) -> Tensor:
+        return self.loss(*self._compute(share, computation))
+
+    def _mistake(self, message: str) -> BaseException:
+        return InputError(message) if self.engine.is_first else Follower(2)

@@ -1,0 +1,100 @@
+"""What is measured beside the loss: which layers fire, and how large the gradients are."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from clif.neurons import SpikingNeuron
+from clif.train.late import Late
+
+SATURATED = 0.95
+EVERY = 16
+
+
+class LayerMonitor:
+    """Counts the spikes of each layer of neurons (for ReLU: the outputs that are not 0) over the steps of an epoch.
+
+    With `thorough` all steps are counted. Else every 16th is, and a layer that has not fired yet in all steps until it
+    does, so that a layer found silent was silent in the whole epoch. Nothing waits for a GPU.
+    """
+
+    def __init__(self, net: nn.Module, device: torch.device, thorough: bool) -> None:
+        self.thorough = thorough
+        self.names = [name for name, module in net.named_modules() if isinstance(module, SpikingNeuron | nn.ReLU)]
+        self.counts = torch.zeros(2, len(self.names), dtype=torch.float64, device=device)
+        """Spikes, and chances to spike, of each layer."""
+        self._silent = set(self.names)
+        self._late = Late()
+
+    def reset(self) -> None:
+        """Begin an epoch."""
+        self.counts.zero_()
+        self._silent, self._late = set(self.names), Late()
+
+    def load(self, counts: Tensor) -> None:
+        """Go on within an epoch from the `counts` of a checkpoint."""
+        self.reset()
+        self.counts.copy_(counts)
+        self._learn(counts)
+
+    @contextmanager
+    def watching(self, net: nn.Module, step: int) -> Iterator[None]:
+        """Within it the forward passes of `net` are those of this `step` of the epoch."""
+        every = self.thorough or step % EVERY == 0
+        chosen = [(i, name) for i, name in enumerate(self.names) if every or name in self._silent]
+        handles = [net.get_submodule(name).register_forward_hook(self._hook(i)) for i, name in chosen]
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+        if self._silent and (counts := self._late.read(self.counts)) is not None:
+            self._learn(counts)
+
+    def _learn(self, counts: Tensor) -> None:
+        self._silent &= {name for name, spikes in zip(self.names, counts[0].tolist(), strict=True) if spikes == 0}
+
+    def _hook(self, layer: int) -> Callable[..., None]:
+        def count(module: nn.Module, _inputs: object, output: Tensor) -> None:
+            output = output.detach()
+            spiking = isinstance(module, SpikingNeuron)
+            self.counts[0, layer] += output.sum(dtype=torch.float64) if spiking else output.count_nonzero()
+            self.counts[1, layer] += output.numel()
+
+        return count
+
+    def rates(self, counts: Tensor) -> dict[str, float]:
+        """The firing rate of each layer from the `counts` of all processes."""
+        spikes, chances = counts.tolist()
+        return {name: s / max(c, 1) for name, s, c in zip(self.names, spikes, chances, strict=True)}
+
+
+def unhealthy(rates: dict[str, float], net: nn.Module) -> dict[str, str]:
+    """The layers that never fire or nearly always do, with what is wrong in words."""
+    found = {}
+    for name, rate in rates.items():
+        if rate == 0:
+            found[name] = "did not fire once"
+        elif rate > SATURATED and isinstance(net.get_submodule(name), SpikingNeuron):
+            found[name] = f"fired at {rate:.1%} of all time steps"
+    return found
+
+
+class GradientNorms:
+    """Mean and largest gradient norm over the steps of an epoch, kept on the device."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.sums = torch.zeros(3, dtype=torch.float64, device=device)
+        """Sum, largest and number."""
+
+    def add(self, norm: Tensor) -> None:
+        norm = norm.detach().to(self.sums)
+        self.sums[0] += norm
+        self.sums[1] = torch.maximum(self.sums[1], norm)
+        self.sums[2] += 1
+
+    def row(self) -> dict[str, float]:
+        total, largest, number = self.sums.tolist()
+        return {"train_grad_norm_mean": total / max(number, 1), "train_grad_norm_max": largest}

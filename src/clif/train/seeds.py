@@ -1,0 +1,76 @@
+"""The same run with several seeds, and what they give together: mean ± standard deviation."""
+
+import dataclasses
+import hashlib
+import json
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from clif.errors import InputError
+from clif.train.callbacks import Callback
+from clif.train.checkpoint import write_atomically
+from clif.train.config import TrainConfig
+from clif.train.engine import is_first_process
+from clif.train.folder import writing
+from clif.train.loop import Result, fit
+
+FIGURES = ("test_top1", "test_top5", "test_loss")
+
+
+@dataclass(frozen=True)
+class SeedsResult:
+    """The file of the summary, the summary, and each seed's run."""
+
+    path: Path
+    summary: dict[str, Any]
+    runs: dict[int, Result]
+
+
+def fit_seeds(
+    config: TrainConfig, seeds: Sequence[int], quiet: bool = False, callbacks: Sequence[Callback] = ()
+) -> SeedsResult:
+    """Train `config` once with each seed, each in its own folder, and write seeds.json beside them.
+
+    With `config.resume` "auto" finished seeds are not trained again and interrupted ones go on. Raises `InputError` as
+    `fit` does.
+    """
+    if len(seeds) < 2 or len(set(seeds)) < len(seeds):
+        raise InputError(f"name at least two different seeds, got {', '.join(map(str, seeds)) or 'none'}")
+    if config.resume not in (None, "auto"):
+        raise InputError('several seeds go on with "-resume auto": each from its own folder')
+    configs = [dataclasses.replace(config, seed=seed) for seed in seeds]
+    for one in configs:
+        one.check()
+    runs = {}
+    for one in configs:
+        if not quiet and is_first_process():
+            print(f"\nseed {one.seed}", flush=True)
+        runs[one.seed] = fit(one, quiet, callbacks)
+    summary = summarise_seeds(runs)
+    digest = hashlib.sha256(" ".join(str(run.folder) for run in runs.values()).encode()).hexdigest()[:8]
+    words = [config.name, config.dataset, config.model, config.neuron, f"T{config.T}", f"seeds{len(seeds)}", digest]
+    path = Path(config.out_dir) / ("_".join(word for word in words if word) + ".json")
+    if is_first_process():
+        with writing(path.parent):
+            write_atomically(path, lambda file: file.write(json.dumps(summary, indent=2).encode()))
+    return SeedsResult(path, summary, runs)
+
+
+def summarise_seeds(runs: dict[int, Result]) -> dict[str, Any]:
+    """Of the last and the best epoch of each run: the figures by seed, their mean and sample standard deviation."""
+    summary: dict[str, Any] = {"seeds": list(runs), "folders": [str(run.folder) for run in runs.values()]}
+    for which in ("last", "best"):
+        rows = [run.summary[which] for run in runs.values()]
+        summary[which] = {
+            name: {
+                "mean": statistics.fmean(row[name] for row in rows),
+                "std": statistics.stdev(row[name] for row in rows),
+                "by_seed": [row[name] for row in rows],
+            }
+            for name in FIGURES
+        }
+    summary["best_chosen_on"] = next(iter(runs.values())).summary["best_chosen_on"]
+    return summary

@@ -1,0 +1,119 @@
+"""What a checkpoint holds of a run, and how a run goes on from it."""
+
+import dataclasses
+import math
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from clif.errors import InputError
+from clif.train.checkpoint import load_weights
+
+if TYPE_CHECKING:
+    from clif.train.loop import Trainer
+
+
+def capture(trainer: "Trainer") -> dict[str, Any]:
+    """The checkpoint of this moment; its "epoch" is the last one that is complete, as in the original.
+
+    All processes must call it; what only one of them knows is gathered from each.
+    """
+    net, gather = trainer.net, trainer.engine.gather
+    content: dict[str, Any] = {
+        "net": trainer.evaluated_net.state_dict(),
+        "model": net.config,
+        "optimizer": trainer.optimizer.state_dict(),
+        "lr_scheduler": trainer.scheduler.state_dict(),
+        "scaler": trainer.scaler.state_dict(),
+        "epoch": trainer.epoch - 1,
+        "max_test_acc": max(trainer.best, trainer.inherited_best),
+        "config": dataclasses.asdict(trainer.config),
+        "history": trainer.history,
+        "progress": {
+            "step": trainer.step,
+            "global_step": trainer.global_step,
+            "loader": trainer.loaders["train"].position(trainer.epoch, trainer.step * trainer.config.accumulate),
+            "sums": gather(trainer.running.sums).tolist(),
+            "samples": gather(torch.tensor(trainer.running.samples, device=trainer.device)).tolist(),
+            "seconds": trainer.running.seconds,
+            "firing": gather(trainer.monitor.counts).cpu(),
+            "norms": trainer.norms.sums.tolist(),
+            "guard": trainer.guard.notes.tolist(),
+        },
+        "rng": {
+            "cpu": torch.get_rng_state(),
+            "cuda": torch.cuda.get_rng_state_all() if trainer.device.type == "cuda" else [],
+        },
+    }
+    if trainer.average is not None:
+        content["net_raw"] = net.state_dict()
+    return content
+
+
+def restore(trainer: "Trainer", content: dict[str, Any], where: str) -> None:
+    """Bring a new trainer to the moment of a checkpoint, ours or the original's; `where` names it in errors."""
+    parts = {key: content.get(key) for key in ("optimizer", "lr_scheduler", "epoch")}
+    if missing := [key for key, value in parts.items() if value is None or value == {}]:
+        raise InputError(f"{where}: cannot be resumed, it has no {missing[0]!r}; -pre_train starts from its weights")
+    raw = content.get("net_raw", content["net"])
+    load_weights(trainer.net, raw, where)
+    if trainer.average is not None:
+        load_weights(trainer.average.net, content["net"], where)
+    load_optimizer(trainer.optimizer, content["optimizer"], trainer.config.opt, where)
+    trainer.scheduler.load_state_dict(content["lr_scheduler"])
+    trainer.epoch = int(content["epoch"]) + 1
+    trainer.global_step = trainer.epoch * trainer.steps_per_epoch
+    trainer.inherited_best = float(content.get("max_test_acc", 0.0))
+    trainer.history = list(content.get("history", []))
+    trainer.best = max((row[f"{trainer.chosen_on}_top1"] for row in trainer.history), default=-math.inf)
+    if content.get("scaler"):
+        trainer.scaler.load_state_dict(content["scaler"])
+    if progress := content.get("progress"):
+        try:
+            _restore_progress(trainer, progress, where)
+        except (KeyError, TypeError, AttributeError, RuntimeError) as error:
+            raise InputError(
+                f"{where}: its place within the epoch cannot be read ({error!r}); -pre_train starts from its weights"
+            ) from error
+    if rng := content.get("rng"):
+        torch.set_rng_state(rng["cpu"])
+        if rng["cuda"] and trainer.device.type == "cuda":
+            torch.cuda.set_rng_state_all(rng["cuda"])
+
+
+def _restore_progress(trainer: "Trainer", progress: dict[str, Any], where: str) -> None:
+    trainer.loaders["train"].check_position(progress["loader"], where)
+    accumulate = trainer.config.accumulate
+    if progress["loader"]["batch"] != progress["step"] * accumulate:
+        raise InputError(f"{where}: stops within an epoch that was begun with another -accumulate than {accumulate}")
+    trainer.step, trainer.global_step = progress["step"], progress["global_step"]
+    trainer.running.sums.copy_(_own(trainer, torch.tensor(progress["sums"], dtype=torch.float64)))
+    trainer.running.samples = int(_own(trainer, torch.tensor(progress["samples"])))
+    trainer.running.seconds = progress["seconds"]
+    firing = progress["firing"]
+    if firing.shape[1:] == trainer.monitor.counts.shape:
+        trainer.monitor.load(_own(trainer, firing).to(trainer.device))
+    trainer.norms.sums.copy_(torch.tensor(progress["norms"], dtype=torch.float64))
+    trainer.guard.notes.copy_(torch.tensor(progress["guard"]))
+
+
+def _own(trainer: "Trainer", parts: Tensor) -> Tensor:
+    """This process's row of sums by process; where their number changed, the first process takes them all."""
+    engine = trainer.engine
+    if len(parts) == engine.world_size:
+        return parts[engine.rank]
+    return parts.sum(0) if engine.is_first else torch.zeros_like(parts[0])
+
+
+def load_optimizer(optimizer: Optimizer, state: dict[str, Any], opt: str, where: str) -> None:
+    """Load an optimiser's state. Raises `InputError` where it is another optimiser's or another network's."""
+    groups = state.get("param_groups") or [{}]
+    found = "AdamW" if "betas" in groups[0] else "SGD"
+    if found != opt:
+        raise InputError(f"{where}: was trained with {found}; resume with -opt {found}, or use -pre_train")
+    try:
+        optimizer.load_state_dict(state)
+    except (ValueError, KeyError) as error:
+        raise InputError(f"{where}: the optimiser's state does not fit this network: {error}") from error
