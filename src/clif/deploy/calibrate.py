@@ -19,6 +19,7 @@ from torch import Tensor
 from clif import functional
 from clif.deploy.fit import count_errors, divergence
 from clif.deploy.graph import layer_graph, norms_before_neurons, spiking_nodes
+from clif.deploy.joint import fit_gains
 from clif.deploy.plain import plain_lif
 from clif.errors import InputError
 from clif.layers import BatchNorm2d
@@ -39,31 +40,47 @@ class Fitted:
 
 
 def calibrate(
-    net: SpikingNetwork, batches: Sequence[Tensor], per: str = "channel", resets: Sequence[float] = RESETS
+    net: SpikingNetwork,
+    batches: Sequence[Tensor],
+    per: str = "channel",
+    resets: Sequence[float] = RESETS,
+    joint_epochs: int = 5,
 ) -> Fitted:
     """`net` as LIF with hard reset 0 and a fitted gain `per` "channel" or "layer", part of the batch norms.
 
-    `resets` are the hard reset values to choose from, in units of v_threshold, all below 1.
+    `resets` are the hard reset values to choose from, in units of v_threshold, all below 1. From what was chosen layer
+    by layer, `joint_epochs` passes over the images fit all gains together (see `fit_gains`); 0 leaves that out.
     """
     _check_per(per, ("channel", "layer"))
     if not resets or max(resets) >= 1:
         raise InputError("resets needs values below v_threshold, in units of it; example: (-0.2, -0.1, 0.0)")
     norms = norms_before_neurons(net)
     source, lif = _pair(net, plain_lif(net, v_reset=0.0))
-    values = {}
-    for layer, norm_name in norms.items():
+    gains: dict[str, Tensor] = {}
+    for layer, norm in norms.items():
         errors = count_errors(source, lif, layer, batches, resets, _respond_with_gain)
         if per == "layer":
             errors = errors.sum(1, keepdim=True).expand_as(errors)
-        chosen = torch.tensor(resets, dtype=torch.float64)[errors.argmin(0).cpu()]
-        norm = lif.get_submodule(norm_name)
-        assert isinstance(norm, BatchNorm2d)
-        gain = (1 / (1 - chosen)).to(norm.weight)
-        with torch.no_grad():
-            norm.weight.mul_(gain)
-            norm.bias.mul_(gain)
-        values[layer] = chosen.tolist() if per == "channel" else [chosen[0].item()]
+        gains[layer] = 1 / (1 - errors.new_tensor(resets)[errors.argmin(0)])
+        _multiply(lif, norm, gains[layer])
+    if joint_epochs:
+        fitted = fit_gains(source, lif, norms, batches, per == "channel", joint_epochs)
+        for layer, gain in fitted.items():
+            gains[layer] = gains[layer] * gain
+            _multiply(lif, norms[layer], gain)
+    values = {layer: (1 - 1 / gain).tolist() for layer, gain in gains.items()}
+    if per == "layer":
+        values = {layer: resets_of_layer[:1] for layer, resets_of_layer in values.items()}
     return Fitted(lif.train(net.training), values)
+
+
+@torch.no_grad()
+def _multiply(net: SpikingNetwork, norm_name: str, gain: Tensor) -> None:
+    """Multiply what a batch norm puts out by a gain a channel."""
+    norm = net.get_submodule(norm_name)
+    assert isinstance(norm, BatchNorm2d)
+    norm.weight.mul_(gain)
+    norm.bias.mul_(gain)
 
 
 def subtract(
