@@ -108,8 +108,11 @@ def test_a_plif_network_keeps_its_learnt_time_constants(exact_network):
     np.testing.assert_allclose(nodes["features_2_fwd_0"].weight, plain.numpy() * (1 + np.exp(-0.5)), rtol=1e-6)
 
 
-def _first(out):
-    return (out[0] if isinstance(out, tuple) else out).detach()
+def _keep_spikes(fired, name):
+    def hook(_module, _inputs, out):
+        fired.append((name, (out[0] if isinstance(out, tuple) else out).detach()))
+
+    return hook
 
 
 def test_snntorch_fires_the_same_spikes(exact_network, exact_input, spikes_of, tmp_path):
@@ -117,13 +120,12 @@ def test_snntorch_fires_the_same_spikes(exact_network, exact_input, spikes_of, t
     import_nir = pytest.importorskip("snntorch.import_nir")
     net = exact_network(v_reset=-0.25)
     to_nir(net, tmp_path / "net.nir")
-    foreign = import_nir.import_from_nir(nir.read(tmp_path / "net.nir"))
-    fired = []
-    for name, module in foreign.named_modules():
-        if isinstance(module, snntorch.Leaky):
-            module.register_forward_hook(lambda _m, _i, out, name=name: fired.append((name, _first(out))))
     for sample in exact_input.unbind(1):  # snnTorch flattens the batch axis too, so it takes samples without one
-        fired.clear()
+        fired: list = []
+        foreign = import_nir.import_from_nir(nir.read(tmp_path / "net.nir"))
+        for name, module in foreign.named_modules():
+            if isinstance(module, snntorch.Leaky):
+                module.register_forward_hook(_keep_spikes(fired, name))
         logits, spikes = spikes_of(net, sample[:, None])
         state, outputs = None, []
         for x in sample:

@@ -18,7 +18,7 @@ def finetune(
     lif: SpikingNetwork,
     loader: Iterable[tuple[Tensor, Tensor]],
     epochs: int = 1,
-    lr: float = 1e-3,
+    lr: float = 1e-4,
     quiet: bool = True,
 ) -> tuple[SpikingNetwork, int]:
     """Train a copy of `lif` with `net` as its teacher; returns it, and the number of images that it saw.

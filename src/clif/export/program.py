@@ -1,10 +1,13 @@
 """Networks as `torch.export` programs: what the ONNX file is made from, and what other runtimes of PyTorch take."""
 
 import copy
+import io
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +16,7 @@ from torch.export import Dim, ExportedProgram
 from clif.errors import InputError
 from clif.models import SpikingNetwork
 from clif.neurons import SpikingNeuron, reset_net, set_backend, set_step_mode
+from clif.train.checkpoint import write_atomically
 
 FORMS = ("image", "sequence", "step")
 
@@ -87,6 +91,18 @@ def to_program(net: SpikingNetwork, form: str = "image") -> ExportedProgram:
         axis = 0 if form == "image" else 1
         example = x if form == "image" else x.expand(net.T, *x.shape).contiguous()
         return torch.export.export(_Whole(prepared), (example,), dynamic_shapes=({axis: N},), strict=False)
+
+
+def save_program(net: SpikingNetwork, path: str | os.PathLike[str], form: str = "image") -> Path:
+    """Write `to_program`'s program for `torch.export.load`; returns its path."""
+    content = io.BytesIO()
+    with quiet():
+        torch.export.save(to_program(net, form), content)
+    try:
+        write_atomically(Path(path), lambda file: file.write(content.getvalue()))
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error}") from error
+    return Path(path)
 
 
 def signature(net: SpikingNetwork, form: str) -> Signature:
