@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"{config.dataset}, {opened.net.config['name']}, {energy.neuron}, T={energy.T}, {energy.images} test images")
     width = max(len(layer.name) for layer in energy.layers)
     print(
-        f"{'layer':<{width}}  {'rate':>6}  {'spikes':>11}  {'ACs':>13}  {'MACs':>13}  {'µJ':>9}  {'with memory, µJ':>15}"
+        f"{'layer':<{width}}  {'rate':>6}  {'spikes':>11}  {'ACs':>13}  {'MACs':>13}  {'µJ':>9}  {'µJ with memory':>14}"
     )
     for layer in energy.layers:
         rate = f"{energy.firing_rates[layer.name]:.4f}" if layer.name in energy.firing_rates else ""

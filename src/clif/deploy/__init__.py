@@ -6,6 +6,7 @@ from clif.deploy.convert import METHODS, Conversion, clif_to_lif, convert
 from clif.deploy.finetune import finetune
 from clif.deploy.fold import fold_batch_norm
 from clif.deploy.run import Deployment, deploy_checkpoint
+from clif.deploy.stream import Stream, slices
 from clif.deploy.sweep import PAPER_RESETS, SweepRow, best_row, sweep
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "ChannelAffine",
     "Conversion",
     "Deployment",
+    "Stream",
     "SweepRow",
     "best_row",
     "calibrate",
@@ -22,6 +24,7 @@ __all__ = [
     "deploy_checkpoint",
     "finetune",
     "fold_batch_norm",
+    "slices",
     "subtract",
     "sweep",
 ]

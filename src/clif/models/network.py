@@ -126,6 +126,18 @@ class Stream:
         """Back to rest."""
         self._states: list[Any] = [None] * len(self._modules())
 
+    @property
+    def state(self) -> dict[str, tuple[Tensor, ...] | None]:
+        """What every stateful layer remembers by its name, None at rest. It can be assigned, as a whole."""
+        return dict(zip(self._names(), self._states, strict=True))
+
+    @state.setter
+    def state(self, state: dict[str, tuple[Tensor, ...] | None]) -> None:
+        names = self._names()
+        if differing := sorted(set(names) ^ set(state)):
+            raise InputError(f"this state is that of another network: they differ in the layer {differing[0]}")
+        self._states = [state[name] for name in names]
+
     def __call__(self, x: Tensor) -> Tensor:
         modules = self._modules()
         before = [(module.step_mode, module.state) for module in modules]
@@ -141,6 +153,9 @@ class Stream:
 
     def _modules(self) -> list[StepModule]:
         return [module for module in self.net.modules() if isinstance(module, StepModule)]
+
+    def _names(self) -> list[str]:
+        return [name for name, module in self.net.named_modules() if isinstance(module, StepModule)]
 
 
 def predict(logits: Tensor) -> Tensor:
