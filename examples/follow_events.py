@@ -14,7 +14,7 @@ import torch
 
 import clif
 from clif.data import events
-from clif.deploy import Stream, slices
+from clif.deploy import Stream
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
@@ -31,7 +31,8 @@ def main() -> None:
     recording = events.read_nmnist(arguments.recording)
     stream = Stream(clif.load(arguments.checkpoint))
     times, curves = [], []
-    for piece in slices(recording, count=arguments.events):
+    for begin in range(0, len(recording["t"]), arguments.events):
+        piece = {key: values[begin : begin + arguments.events] for key, values in recording.items()}
         probabilities = stream.feed_events(piece).softmax(-1)[0]
         times.append((int(piece["t"][-1]) - int(recording["t"][0])) / 1000)
         curves.append(probabilities)

@@ -6,7 +6,7 @@ from clif.deploy.convert import METHODS, Conversion, clif_to_lif, convert
 from clif.deploy.finetune import finetune
 from clif.deploy.fold import fold_batch_norm
 from clif.deploy.run import Deployment, deploy_checkpoint
-from clif.deploy.stream import Stream, slices
+from clif.deploy.stream import Stream
 from clif.deploy.sweep import PAPER_RESETS, SweepRow, best_row, sweep
 
 __all__ = [
@@ -24,7 +24,6 @@ __all__ = [
     "deploy_checkpoint",
     "finetune",
     "fold_batch_norm",
-    "slices",
     "subtract",
     "sweep",
 ]

@@ -1,10 +1,8 @@
 """A network that follows a stream: one frame or slice of events at a time, with a running prediction."""
 
 import io
-import itertools
 import math
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +63,10 @@ class Stream:
         return self.scores
 
     def feed_events(self, events: Events) -> Tensor:
-        """One step with a slice of events {"t", "x", "y", "p"}, counted into a frame [1, 2, H, W]."""
+        """One step with a slice of events {"t", "x", "y", "p"}, counted into a frame [1, 2, H, W].
+
+        `clif.data.events.FrameStream` cuts a stream of events of any length into frames, for `stream(frame)`.
+        """
         size = self.net.image_size
         if self.net.in_channels != 2:
             raise InputError(f"events make frames of 2 channels; this network takes {self.net.in_channels}")
@@ -130,22 +131,3 @@ class Stream:
             self.load_state_dict(state)
         except Exception as error:  # a damaged file can raise anything
             raise InputError(f"{path}: no state of a stream of this network: {error}") from error
-
-
-def slices(events: Events, count: int | None = None, microseconds: int | None = None) -> Iterator[Events]:
-    """Cut events, in the order of their times, into pieces of `count` events or of so many `microseconds`.
-
-    The last piece of a count may be shorter; a piece of time may be empty. Give one of the two.
-    """
-    if (count is None) == (microseconds is None) or (count or microseconds or 0) < 1:
-        raise InputError("give either count or microseconds, at least 1")
-    t = events["t"]
-    if count is not None:
-        edges = np.arange(0, len(t) + count, count)
-    else:
-        assert microseconds is not None
-        elapsed = t.astype(np.int64) - (int(t[0]) if len(t) else 0)
-        last = int(elapsed[-1]) // microseconds + 1 if len(t) else 0
-        edges = np.searchsorted(elapsed, np.arange(last + 1) * microseconds)
-    for begin, end in itertools.pairwise(edges):
-        yield {key: values[begin:end] for key, values in events.items()}
