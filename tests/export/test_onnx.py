@@ -85,10 +85,8 @@ def test_an_unknown_form_is_refused(exact_network):
         to_program(exact_network("CLIF"), "frames")
 
 
-@pytest.mark.parametrize(
-    ("given", "name"), [(["-format", "torch"], "network.pt2"), (["-format", "nir"], "network.nir")]
-)
-def test_the_command_writes_a_file(tmp_path, capsys, given, name):
+@pytest.mark.parametrize(("kind", "name"), [("torch", "network.pt2"), ("nir", "network.nir")])
+def test_the_command_writes_a_file(tmp_path, capsys, kind, name):
     net = clif_to_lif(create_model("snn5_noAP", "CLIF", T=2), 0.0)
     save_checkpoint(tmp_path / "c.pth", {"net": net.state_dict(), "model": net.config, "config": {"dataset": "digits"}})
     assert main(["export", str(tmp_path / "c.pth"), "-format", kind]) == 0
