@@ -9,7 +9,7 @@ INSTALLED := $(VENV)/.installed
 # OpenMP's threads sleep while they wait: on a shared machine active waiting makes small tensors many times slower.
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: install demo test lint clean
+.PHONY: install demo test test-gpu benchmarks lint clean
 
 demo: $(INSTALLED)
 	$(BIN)/clif demo
@@ -18,6 +18,16 @@ install: $(INSTALLED)
 
 test: lint
 	$(BIN)/python -m pytest -m "not gpu"
+
+# On a machine with a GPU: the kernels there, and how near they come to the memory's speed.
+test-gpu: $(INSTALLED)
+	$(BIN)/python -m pytest -m gpu
+
+# docs/benchmarks.md, with the other packages' neurons beside ours; they need nothing that is not here but h5py.
+benchmarks: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt h5py
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps snntorch norse nir nirtorch
+	$(BIN)/python benchmarks/page.py
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -90,12 +90,13 @@ class Case:
         compared: Tensor,
         layout: Layout | None = None,
         rounded_to: torch.dtype | None = None,
+        device: str = "cpu",
     ) -> dict[str, Tensor]:
         """Outputs and all gradients, as float64. Incoming gradients are zero where not `compared` [*shape]."""
         inputs = self.inputs(rounded_to or dtype)
         inputs |= {name: inputs[name] * compared for name in ("d_spike", "d_v", "d_m")}
         kinds = {"x": dtype, "d_spike": dtype}
-        tensors = {name: t.to(kinds.get(name, compute_dtype(dtype))) for name, t in inputs.items()}
+        tensors = {name: t.to(device, kinds.get(name, compute_dtype(dtype))) for name, t in inputs.items()}
         if layout is not None:
             tensors["x"] = layout(tensors["x"])
         wanted = ["x", *(self.state_names if self.with_state else ()), *(["w"] if self.neuron == "PLIF" else [])]
@@ -106,17 +107,19 @@ class Case:
         gradients = torch.autograd.grad([spikes, *state], [tensors[name] for name in wanted], incoming)
         results = {"spike": spikes, **{f"{name}_last": s for name, s in zip(self.state_names, state, strict=True)}}
         results |= {f"d{name}": g for name, g in zip(wanted, gradients, strict=True)}
-        return {name: t.detach().double() for name, t in results.items()}
+        return {name: t.detach().cpu().double() for name, t in results.items()}
 
 
 TOLERANCES = {torch.float64: 1e-10, torch.float32: 2e-4, torch.bfloat16: 2e-2, torch.float16: 4e-3}
 
 
-def assert_equals_reference(case: Case, backend: str, dtype: torch.dtype, layout: Layout | None = None) -> None:
+def assert_equals_reference(
+    case: Case, backend: str, dtype: torch.dtype, layout: Layout | None = None, device: str = "cpu"
+) -> None:
     """A backend in `dtype` against the reference in float64: the spikes exactly, everything else within rounding."""
     compared = torch.ones(case.shape) if dtype == torch.float64 else case.safe_neurons(dtype)
     expected = case.run("torch", torch.float64, compared, rounded_to=dtype)
-    actual = case.run(backend, dtype, compared, layout)
+    actual = case.run(backend, dtype, compared, layout, device=device)
     assert actual.keys() == expected.keys()
     for name, value in expected.items():
         per_neuron = name != "dw"

@@ -44,9 +44,12 @@ CLIF_INLINE R fires(R u, const Constants<R>& c) {
     return u - c.threshold >= 0 ? R(1) : R(0);
 }
 
-// One step forward: advances v and m in place.
+// The first half of a step forward: charge, form and fire. Puts u in place of v, and advances m.
+//
+// A step is cut in two because each half has one sigmoid, a long chain of operations that wait for each other: a loop
+// over one half leaves the processor room to work on several elements at a time.
 template <class Kind, class Arithmetic, class R>
-CLIF_INLINE Step<R> advance(R x, R& v, R& m, const Constants<R>& c) {
+CLIF_INLINE Step<R> charge(R x, R& v, R& m, const Constants<R>& c) {
     Step<R> step;
     if constexpr (Kind::learns_leak) {
         const R distance = Kind::hard_reset ? v - c.reset : v;
@@ -54,15 +57,27 @@ CLIF_INLINE Step<R> advance(R x, R& v, R& m, const Constants<R>& c) {
     }
     step.u = Kind::hard_reset ? v - (v - c.reset) * c.leak + x * c.gain : v * c.keep + x * c.gain;
     step.spike = fires(step.u, c);
-    v = Kind::hard_reset ? (1 - step.spike) * step.u + step.spike * c.reset : step.u - step.spike * c.subtract;
     if constexpr (Kind::has_m) {
         step.m_before = m;
         step.p = sigmoid<Arithmetic>(step.u * c.leak);
         m = m * step.p + step.spike;
-        step.q = sigmoid<Arithmetic>(m);
-        v -= step.spike * step.q;
     }
+    v = step.u;
     return step;
+}
+
+// The second half: reset. Puts v after the step in place of u; returns q.
+template <class Kind, class Arithmetic, class R>
+CLIF_INLINE R reset(R& v, R m, const Constants<R>& c) {
+    const R u = v;
+    const R spike = fires(u, c);
+    v = Kind::hard_reset ? (1 - spike) * u + spike * c.reset : u - spike * c.subtract;
+    R q = 0;
+    if constexpr (Kind::has_m) {
+        q = sigmoid<Arithmetic>(m);
+        v -= spike * q;
+    }
+    return q;
 }
 
 // One step backward: from the gradients of the spike (ds) and of v and m after the step to those of v and m before it,

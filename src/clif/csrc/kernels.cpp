@@ -6,10 +6,11 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstddef>
+#include <memory>
 #include <new>
 #include <system_error>
 #include <thread>
-#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -50,107 +51,75 @@ struct Problem {
 
 namespace {
 
-constexpr std::int64_t block_bytes = 8192;        // of one row of a state
+constexpr std::int64_t block_bytes = 16 * 1024;   // of one row of a state
 constexpr std::int64_t tape_bytes = 128 * 1024;   // of a block's tape, where T allows it
-constexpr std::int64_t shortest_block = 64;       // elements; a multiple of every vector length
 constexpr std::int64_t steps_per_thread = 16384;  // element-steps that are worth a thread
+constexpr std::size_t cache_line = 64;            // bytes
 
 Isa isa_of(const Problem& p) { return std::min(static_cast<Isa>(p.isa), best_isa()); }
 
 // The row functions for one problem.
-template <class R>
+template <class S>
 struct Rows {
     bool has_m, learns_leak;
     std::int64_t planes;  // of the tape
-    RowFunction<Row<R>> forward, record, backward;
+    RowFunction<Row<S>> forward, record, backward;
 };
 
-template <class Kind, class R>
-RowFunction<Row<R>> backward_row(const Problem& p) {
+template <class Kind, class S>
+RowFunction<Row<S>> backward_row(const Problem& p) {
     switch (p.surrogate) {
-        case 0: return compile_for<BackwardRow<Kind, Rectangle>, Row<R>>(isa_of(p));
-        case 1: return compile_for<BackwardRow<Kind, Sigmoid>, Row<R>>(isa_of(p));
-        case 2: return compile_for<BackwardRow<Kind, Triangle>, Row<R>>(isa_of(p));
-        default: return compile_for<BackwardRow<Kind, ATan>, Row<R>>(isa_of(p));
+        case 0: return compile_for<BackwardRow<Kind, Rectangle>, Row<S>>(isa_of(p));
+        case 1: return compile_for<BackwardRow<Kind, Sigmoid>, Row<S>>(isa_of(p));
+        case 2: return compile_for<BackwardRow<Kind, Triangle>, Row<S>>(isa_of(p));
+        default: return compile_for<BackwardRow<Kind, ATan>, Row<S>>(isa_of(p));
     }
 }
 
-template <Neuron neuron, bool hard_reset, class R>
-Rows<R> rows_of_kind(const Problem& p) {
+template <Neuron neuron, bool hard_reset, class S>
+Rows<S> rows_of_kind(const Problem& p) {
     using Attached = Kind<neuron, hard_reset, false>;
     using Detached = Kind<neuron, hard_reset, true>;
     return {Attached::has_m,
             Attached::learns_leak,
             planes<Attached>,
-            compile_for<ForwardRow<Attached, false>, Row<R>>(isa_of(p)),
-            compile_for<ForwardRow<Attached, true>, Row<R>>(isa_of(p)),
-            p.detach_reset ? backward_row<Detached, R>(p) : backward_row<Attached, R>(p)};
+            compile_for<ForwardRow<Attached, false>, Row<S>>(isa_of(p)),
+            compile_for<ForwardRow<Attached, true>, Row<S>>(isa_of(p)),
+            p.detach_reset ? backward_row<Detached, S>(p) : backward_row<Attached, S>(p)};
 }
 
-template <Neuron neuron, class R>
-Rows<R> rows_of_neuron(const Problem& p) {
-    return p.hard_reset ? rows_of_kind<neuron, true, R>(p) : rows_of_kind<neuron, false, R>(p);
+template <Neuron neuron, class S>
+Rows<S> rows_of_neuron(const Problem& p) {
+    return p.hard_reset ? rows_of_kind<neuron, true, S>(p) : rows_of_kind<neuron, false, S>(p);
 }
 
-template <class R>
-Rows<R> rows_of(const Problem& p) {
+template <class S>
+Rows<S> rows_of(const Problem& p) {
     switch (p.neuron) {
-        case 0: return rows_of_neuron<Neuron::clif, R>(p);
-        case 1: return rows_of_neuron<Neuron::lif, R>(p);
-        default: return rows_of_neuron<Neuron::plif, R>(p);
+        case 0: return rows_of_neuron<Neuron::clif, S>(p);
+        case 1: return rows_of_neuron<Neuron::lif, S>(p);
+        default: return rows_of_neuron<Neuron::plif, S>(p);
     }
 }
 
-// A sequence in memory, row by row in the type of computation. Where that is the type in memory too, rows are used in
-// place and the buffer stays untouched.
+// A sequence in memory, row by row; where there is none, every row is `absent`.
 template <class S>
 class Sequence {
-    using R = Compute<S>;
-    static constexpr bool converts = !std::is_same_v<S, R>;
-
 public:
-    Sequence(const void* data, std::int64_t stride, Isa isa)
-        : data_(static_cast<S*>(const_cast<void*>(data))), stride_(stride) {
-        if constexpr (converts) {
-            widen_ = compile_for<Widen, Conversion<S, R>>(isa);
-            narrow_ = compile_for<Narrow, Conversion<R, S>>(isa);
-        }
-    }
+    Sequence(const void* data, std::int64_t stride, std::int64_t steps, S* absent = nullptr)
+        : data_(static_cast<S*>(const_cast<void*>(data))), absent_(absent), stride_(stride), steps_(steps) {}
 
-    // Elements [first, first + n) of step t; zeros where there is no sequence.
-    const R* read(std::int64_t t, std::int64_t first, std::int64_t n, R* buffer) const {
-        if (data_ == nullptr) return std::fill_n(buffer, n, R(0)) - n;
-        if constexpr (!converts) return at(t, first);
-        else widen_({n, at(t, first), buffer});
-        return buffer;
-    }
+    // Step t from element `first` on.
+    S* at(std::int64_t t, std::int64_t first) const { return data_ ? data_ + t * stride_ + first : absent_; }
 
-    // Ask for a row that will be needed soon, where there is such a step.
-    void prefetch(std::int64_t t, std::int64_t steps, std::int64_t first, std::int64_t n) const {
-#if defined(__GNUC__)
-        if (data_ == nullptr || t < 0 || t >= steps) return;
-        constexpr std::int64_t line = 64 / sizeof(S);
-        for (std::int64_t i = 0; i < n; i += line) __builtin_prefetch(at(t, first) + i, 0, 2);
-#endif
-    }
-
-    // Where to write these elements: the caller fills the row and then calls `written`.
-    R* row(std::int64_t t, std::int64_t first, R* buffer) const {
-        if constexpr (converts) return buffer;
-        else return at(t, first);
-    }
-
-    void written(std::int64_t t, std::int64_t first, std::int64_t n, const R* buffer) const {
-        if constexpr (converts) narrow_({n, buffer, at(t, first)});
+    // The same as something to fetch: null where there is no such step.
+    const S* soon(std::int64_t t, std::int64_t first) const {
+        return data_ && t >= 0 && t < steps_ ? at(t, first) : nullptr;
     }
 
 private:
-    S* at(std::int64_t t, std::int64_t first) const { return data_ + t * stride_ + first; }
-
-    S* data_;
-    std::int64_t stride_;
-    RowFunction<Conversion<S, R>> widen_ = nullptr;
-    RowFunction<Conversion<R, S>> narrow_ = nullptr;
+    S *data_, *absent_;
+    std::int64_t stride_, steps_;
 };
 
 template <class R>
@@ -183,7 +152,7 @@ void copy_state(const void* state, std::int64_t stride, std::int64_t first, std:
 // At most `limit` elements, fewer where the threads would otherwise have too little to share.
 std::int64_t block_size(const Problem& p, std::int64_t limit) {
     const std::int64_t share = p.size / (4 * std::max(p.threads, 1));
-    return std::max(std::min(limit, share), shortest_block) / shortest_block * shortest_block;
+    return std::max<std::int64_t>(std::min(limit, share) / chunk_size, 1) * chunk_size;
 }
 
 // Calls work(worker) on up to `workers` threads, with another number in [0, workers) on each.
@@ -219,18 +188,38 @@ void on_threads(std::int64_t workers, const Work& work) {
     for (auto& thread : others) thread.join();
 }
 
-// Runs job(scratch, first, count) over blocks of [0, size), shared out among threads, each with its own scratch.
+// The blocks that a thread starts with; whoever takes `next` works off that block.
+struct alignas(cache_line) Share {
+    std::atomic<std::int64_t> next;
+    std::int64_t end;
+};
+
+// Runs job(scratch, first, count) over blocks of [0, size), each thread with its own scratch of `scratch_size` elements,
+// which begins at a cache line.
+//
+// Every thread has a contiguous share of the blocks and, when it is through, helps with the others'. Blocks dealt out
+// one by one would be slower: what one thread reads ahead is then what the other writes.
 template <class R, class Job>
 void over_blocks(const Problem& p, std::int64_t block, std::int64_t scratch_size, Job job) {
     const std::int64_t blocks = (p.size + block - 1) / block;
     const std::int64_t useful = std::min(blocks, p.size * p.steps / steps_per_thread);
     const std::int64_t workers = std::max<std::int64_t>(1, std::min<std::int64_t>(p.threads, useful));
-    std::vector<R> scratch(workers * scratch_size);
-    std::atomic<std::int64_t> next{0};
+    std::size_t bytes = workers * scratch_size * sizeof(R);
+    std::size_t room = bytes + cache_line;
+    const std::unique_ptr<char[]> memory(new char[room]);
+    void* start = memory.get();
+    R* const scratch = static_cast<R*>(std::align(cache_line, bytes, start, room));
+    std::vector<Share> shares(workers);
+    for (std::int64_t i = 0; i < workers; ++i) {
+        shares[i].next = blocks * i / workers;
+        shares[i].end = blocks * (i + 1) / workers;
+    }
     on_threads(workers, [&](std::int64_t worker) {
-        R* own = scratch.data() + worker * scratch_size;
-        for (std::int64_t i; (i = next.fetch_add(1)) < blocks;)
-            job(own, i * block, std::min(block, p.size - i * block));
+        for (std::int64_t i = 0; i < workers; ++i) {
+            Share& share = shares[(worker + i) % workers];
+            for (std::int64_t taken; (taken = share.next.fetch_add(1)) < share.end;)
+                job(scratch + worker * scratch_size, taken * block, std::min(block, p.size - taken * block));
+        }
     });
 }
 
@@ -238,13 +227,10 @@ template <class S>
 void forward(const Problem& p) {
     using R = Compute<S>;
     const Constants<R> constants = constants_of<R>(p);
-    const Rows<R> rows = rows_of<R>(p);
-    const Sequence<S> x(p.x, p.x_stride, isa_of(p)), spike(p.spike, p.size, isa_of(p));
-    const std::int64_t block = block_size(p, block_bytes / sizeof(R));
-    over_blocks<R>(p, block, 2 * block, [&](R* scratch, std::int64_t first, std::int64_t n) {
-        R* const x_buffer = scratch;
-        R* const spike_buffer = scratch + block;
-        Row<R> row{};
+    const Rows<S> rows = rows_of<S>(p);
+    const Sequence<S> x(p.x, p.x_stride, p.steps), spike(p.spike, p.size, p.steps);
+    over_blocks<R>(p, block_size(p, block_bytes / sizeof(R)), 0, [&](R*, std::int64_t first, std::int64_t n) {
+        Row<S> row{};
         row.size = n;
         row.constants = &constants;
         row.v = static_cast<R*>(p.v_last) + first;
@@ -254,12 +240,11 @@ void forward(const Problem& p) {
             copy_state(p.m, p.m_stride, first, n, row.m);
         }
         for (std::int64_t t = 0; t < p.steps; ++t) {
-            x.prefetch(t + 1, p.steps, first, n);
-            spike.prefetch(t + 1, p.steps, first, n);
-            row.x = x.read(t, first, n, x_buffer);
-            row.spike = spike.row(t, first, spike_buffer);
+            row.soon[0] = x.soon(t + 1, first);
+            row.soon[1] = spike.soon(t + 1, first);
+            row.x = x.at(t, first);
+            row.spike = spike.at(t, first);
             rows.forward(row);
-            spike.written(t, first, n, spike_buffer);
         }
     });
 }
@@ -268,16 +253,15 @@ template <class S>
 void backward(const Problem& p) {
     using R = Compute<S>;
     const Constants<R> constants = constants_of<R>(p);
-    const Rows<R> rows = rows_of<R>(p);
-    const Sequence<S> x(p.x, p.x_stride, isa_of(p)), dx(p.dx, p.size, isa_of(p));
-    const Sequence<S> d_spike(p.d_spike, p.d_spike_stride, isa_of(p));
+    const Rows<S> rows = rows_of<S>(p);
     const std::int64_t tape_size = rows.planes * p.steps;  // per neuron
     const std::int64_t block = block_size(p, std::min(block_bytes, tape_bytes / tape_size) / sizeof(R));
-    over_blocks<R>(p, block, block * (6 + tape_size), [&](R* scratch, std::int64_t first, std::int64_t n) {
+    std::vector<S> zeros(p.d_spike ? 0 : block);
+    const Sequence<S> x(p.x, p.x_stride, p.steps), dx(p.dx, p.size, p.steps);
+    const Sequence<S> d_spike(p.d_spike, p.d_spike_stride, p.steps, zeros.data());
+    over_blocks<R>(p, block, block * (4 + tape_size), [&](R* scratch, std::int64_t first, std::int64_t n) {
         const auto take = [&](std::int64_t planes) { return std::exchange(scratch, scratch + planes * block); };
-        R* const in_buffer = take(1);
-        R* const out_buffer = take(1);
-        Row<R> row{};
+        Row<S> row{};
         row.size = n;
         row.constants = &constants;
         row.v = take(1);
@@ -293,20 +277,20 @@ void backward(const Problem& p) {
             std::fill_n(row.d_leak, n, R(0));
         }
         R* const tape = take(tape_size);
-        for (std::int64_t t = 0; t < p.steps; ++t) {
-            x.prefetch(t + 1, p.steps, first, n);
-            row.x = x.read(t, first, n, in_buffer);
+        const std::int64_t last = p.steps - 1;
+        for (std::int64_t t = 0; t <= last; ++t) {
+            row.soon[0] = t < last ? x.soon(t + 1, first) : d_spike.soon(last, first);
+            row.x = x.at(t, first);
             row.tape = tape + t * rows.planes * n;
             rows.record(row);
         }
-        for (std::int64_t t = p.steps - 1; t >= 0; --t) {
-            d_spike.prefetch(t - 1, p.steps, first, n);
-            dx.prefetch(t - 1, p.steps, first, n);
-            row.d_spike = d_spike.read(t, first, n, in_buffer);
+        for (std::int64_t t = last; t >= 0; --t) {
+            row.soon[0] = d_spike.soon(t - 1, first);
+            row.soon[1] = dx.soon(t - 1, first);
+            row.d_spike = d_spike.at(t, first);
             row.tape = tape + t * rows.planes * n;
-            row.dx = dx.row(t, first, out_buffer);
+            row.dx = dx.at(t, first);
             rows.backward(row);
-            dx.written(t, first, n, out_buffer);
         }
     });
 }

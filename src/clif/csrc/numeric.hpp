@@ -43,6 +43,11 @@ CLIF_INLINE Bfloat16 narrow(float x) {
     return {static_cast<std::uint16_t>(x == x ? rounded >> 16 : 0x7FC0)};
 }
 
+// The same for a number that needs no rounding, such as 0 or 1.
+CLIF_INLINE Bfloat16 narrow_exact(float x) {
+    return {static_cast<std::uint16_t>(bit_cast<std::uint32_t>(x) >> 16)};
+}
+
 // The ways to compute a * b + c, in the exponential only: everywhere else both are rounded, as PyTorch rounds them, so
 // that spikes do not depend on the instruction set.
 struct Separate {

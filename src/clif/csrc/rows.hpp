@@ -1,5 +1,8 @@
 // The inner loops: one time step of one block of neurons, a "row". Each loop is a struct with a static `run`, which
 // `compile_for` turns into a function for the instruction set at hand.
+//
+// A row is worked off in chunks, and while a chunk is computed the same chunk of a row that comes soon is fetched into
+// the cache: rows of one block lie far apart in memory, where the processor's own prefetching does not find them.
 #pragma once
 
 #include <cstddef>
@@ -13,44 +16,106 @@
 
 namespace clif {
 
-// One row of `size` elements. The tape keeps what a step's derivatives need, one plane after the other, in the order
-// u, m_before, p, q for CLIF; u, u_leak for PLIF; u for LIF.
-template <class R>
+constexpr std::ptrdiff_t chunk_size = 128;  // a multiple of every vector length; of its tape much fits the first cache
+
+// One row of `size` elements, in memory of type S or, where it is scratch or a state, in the type of computation.
+//
+// The tape keeps what a step's derivatives need. Chunk by chunk it has one plane after the other, in the order u,
+// m_before, p, q for CLIF; u, u_leak for PLIF; u for LIF.
+template <class S>
 struct Row {
+    using R = Compute<S>;
     std::ptrdiff_t size;
-    const R* x;        // forward: the input
-    R* spike;          // forward: the spikes
+    const S* x;        // forward: the input
+    S* spike;          // forward: the spikes
     R* v;              // forward: the state
     R* m;
     R* tape;           // [planes, size]
-    const R* d_spike;  // backward: the incoming gradient of the spikes
-    R* dx;             // backward: the gradient of the input
+    const S* d_spike;  // backward: the incoming gradient of the spikes
+    S* dx;             // backward: the gradient of the input
     R* dv;             // backward: the gradients of the state
     R* dm;
     R* d_leak;         // backward: the gradient of 1/tau, summed over the steps (PLIF)
+    const S* soon[2];  // rows to fetch meanwhile; may be null
     const Constants<R>* constants;
 };
 
 template <class Kind>
 constexpr std::int64_t planes = Kind::has_m ? 4 : Kind::learns_leak ? 2 : 1;
 
+template <class S>
+CLIF_INLINE void fetch_chunk(const S* row, std::ptrdiff_t first) {
+#if defined(__GNUC__)
+    if (row == nullptr) return;
+    constexpr std::ptrdiff_t line = 64 / sizeof(S);
+    for (std::ptrdiff_t i = 0; i < chunk_size; i += line) __builtin_prefetch(row + first + i);
+#endif
+}
+
+// A chunk of memory in the type of computation: the memory itself, or `buffer` filled from it.
+template <class S, class R>
+CLIF_INLINE const R* widened(const S* memory, R* buffer, std::ptrdiff_t n) {
+    if constexpr (std::is_same_v<S, R>) {
+        return memory;
+    } else {
+        const S* __restrict from = memory;
+        R* __restrict to = buffer;
+#pragma omp simd
+        for (std::ptrdiff_t i = 0; i < n; ++i) to[i] = widen(from[i]);
+        return buffer;
+    }
+}
+
+// Where to compute a chunk that is bound for memory, and how it gets there; `exact` if nothing needs to be rounded.
+template <class S, class R>
+CLIF_INLINE R* before_narrowing(S* memory, R* buffer) {
+    if constexpr (std::is_same_v<S, R>) return memory;
+    else return buffer;
+}
+
+template <bool exact, class S, class R>
+CLIF_INLINE void narrowed(S* memory, const R* buffer, std::ptrdiff_t n) {
+    if constexpr (!std::is_same_v<S, R>) {
+        const R* __restrict from = buffer;
+        S* __restrict to = memory;
+#pragma omp simd
+        for (std::ptrdiff_t i = 0; i < n; ++i) to[i] = exact ? narrow_exact(from[i]) : narrow(from[i]);
+    }
+}
+
+// Runs Loop::chunk over the whole row.
+template <class Loop, class Arithmetic, class S>
+CLIF_INLINE void run_in_chunks(const Row<S>& row) {
+    const Constants<Compute<S>> constants = *row.constants;
+    std::ptrdiff_t first = 0;
+    for (; first + chunk_size <= row.size; first += chunk_size) {
+        for (const S* soon : row.soon) fetch_chunk(soon, first);
+        Loop::template chunk<Arithmetic>(row, constants, first, chunk_size);
+    }
+    if (first < row.size) Loop::template chunk<Arithmetic>(row, constants, first, row.size - first);
+}
+
 // Advance the state by one row and write either its spikes or its tape.
 template <class Kind, bool to_tape>
 struct ForwardRow {
-    template <class Arithmetic, class R>
-    static CLIF_INLINE void run(const Row<R>& row) {
-        const Constants<R> c = *row.constants;
-        const std::ptrdiff_t n = row.size;
-        const R* __restrict x = row.x;
-        R* __restrict v = row.v;
-        R* __restrict m = row.m;
-        R* __restrict spike = row.spike;
-        R* __restrict tape = row.tape;
+    template <class Arithmetic, class S>
+    static CLIF_INLINE void run(const Row<S>& row) {
+        run_in_chunks<ForwardRow, Arithmetic>(row);
+    }
+
+    template <class Arithmetic, class S, class R>
+    static CLIF_INLINE void chunk(const Row<S>& row, const Constants<R>& c, std::ptrdiff_t first, std::ptrdiff_t n) {
+        alignas(64) R in_buffer[chunk_size], out_buffer[chunk_size];
+        const R* __restrict x = widened(row.x + first, in_buffer, n);
+        R* __restrict spike = before_narrowing(row.spike + first, out_buffer);
+        R* __restrict v = row.v + first;
+        R* __restrict m = row.m + first;
+        R* __restrict tape = row.tape + planes<Kind> * first;
 #pragma omp simd
         for (std::ptrdiff_t i = 0; i < n; ++i) {
             R v_i = v[i];
             R m_i = Kind::has_m ? m[i] : R(0);
-            const Step<R> step = advance<Kind, Arithmetic>(x[i], v_i, m_i, c);
+            const Step<R> step = charge<Kind, Arithmetic>(x[i], v_i, m_i, c);
             v[i] = v_i;
             if constexpr (Kind::has_m) m[i] = m_i;
             if constexpr (to_tape) {
@@ -59,28 +124,39 @@ struct ForwardRow {
                 if constexpr (Kind::has_m) {
                     tape[n + i] = step.m_before;
                     tape[2 * n + i] = step.p;
-                    tape[3 * n + i] = step.q;
                 }
             } else {
                 spike[i] = step.spike;
             }
         }
+#pragma omp simd
+        for (std::ptrdiff_t i = 0; i < n; ++i) {
+            R v_i = v[i];
+            const R q = reset<Kind, Arithmetic>(v_i, Kind::has_m ? m[i] : R(0), c);
+            v[i] = v_i;
+            if constexpr (to_tape && Kind::has_m) tape[3 * n + i] = q;
+        }
+        if constexpr (!to_tape) narrowed<true>(row.spike + first, spike, n);
     }
 };
 
 // Take the gradients back by one row, from its tape.
 template <class Kind, class Surrogate>
 struct BackwardRow {
-    template <class Arithmetic, class R>
-    static CLIF_INLINE void run(const Row<R>& row) {
-        const Constants<R> c = *row.constants;
-        const std::ptrdiff_t n = row.size;
-        const R* __restrict tape = row.tape;
-        const R* __restrict d_spike = row.d_spike;
-        R* __restrict dx = row.dx;
-        R* __restrict dv = row.dv;
-        R* __restrict dm = row.dm;
-        R* __restrict d_leak = row.d_leak;
+    template <class Arithmetic, class S>
+    static CLIF_INLINE void run(const Row<S>& row) {
+        run_in_chunks<BackwardRow, Arithmetic>(row);
+    }
+
+    template <class Arithmetic, class S, class R>
+    static CLIF_INLINE void chunk(const Row<S>& row, const Constants<R>& c, std::ptrdiff_t first, std::ptrdiff_t n) {
+        const R* __restrict tape = row.tape + planes<Kind> * first;
+        alignas(64) R in_buffer[chunk_size], out_buffer[chunk_size];
+        const R* __restrict d_spike = widened(row.d_spike + first, in_buffer, n);
+        R* __restrict dx = before_narrowing(row.dx + first, out_buffer);
+        R* __restrict dv = row.dv + first;
+        R* __restrict dm = row.dm + first;
+        R* __restrict d_leak = row.d_leak + first;
 #pragma omp simd
         for (std::ptrdiff_t i = 0; i < n; ++i) {
             Step<R> step;
@@ -100,34 +176,7 @@ struct BackwardRow {
             if constexpr (Kind::has_m) dm[i] = dm_i;
             if constexpr (Kind::learns_leak) d_leak[i] += du * step.u_leak;
         }
-    }
-};
-
-// A row that changes its type between memory and computation.
-template <class From, class To>
-struct Conversion {
-    std::ptrdiff_t size;
-    const From* from;
-    To* to;
-};
-
-struct Widen {
-    template <class Arithmetic>
-    static CLIF_INLINE void run(const Conversion<Bfloat16, float>& row) {
-        const Bfloat16* __restrict from = row.from;
-        float* __restrict to = row.to;
-#pragma omp simd
-        for (std::ptrdiff_t i = 0; i < row.size; ++i) to[i] = widen(from[i]);
-    }
-};
-
-struct Narrow {
-    template <class Arithmetic>
-    static CLIF_INLINE void run(const Conversion<float, Bfloat16>& row) {
-        const float* __restrict from = row.from;
-        Bfloat16* __restrict to = row.to;
-#pragma omp simd
-        for (std::ptrdiff_t i = 0; i < row.size; ++i) to[i] = narrow(from[i]);
+        narrowed<false>(row.dx + first, dx, n);
     }
 };
 

@@ -5,6 +5,7 @@ from clif.deploy.calibrate import calibrate, subtract
 from clif.deploy.convert import METHODS, Conversion, clif_to_lif, convert
 from clif.deploy.finetune import finetune
 from clif.deploy.fold import fold_batch_norm
+from clif.deploy.int8 import Int8Conv2d, quantize_weights
 from clif.deploy.run import Deployment, deploy_checkpoint
 from clif.deploy.stream import Stream
 from clif.deploy.sweep import PAPER_RESETS, SweepRow, best_row, sweep
@@ -15,6 +16,7 @@ __all__ = [
     "ChannelAffine",
     "Conversion",
     "Deployment",
+    "Int8Conv2d",
     "Stream",
     "SweepRow",
     "best_row",
@@ -24,6 +26,7 @@ __all__ = [
     "deploy_checkpoint",
     "finetune",
     "fold_batch_norm",
+    "quantize_weights",
     "subtract",
     "sweep",
 ]

@@ -60,6 +60,8 @@ class SpikingNeuron(StepModule):
         self.detach_reset = detach_reset
         self.backend = dispatch.check_backend(backend)
         self.store_v_seq = store_v_seq
+        self._calls = 0
+        self._first_start: tuple[Tensor | float, ...] = ()
         self.reset()
 
     def dynamics(self) -> dict[str, Any]:
@@ -79,12 +81,18 @@ class SpikingNeuron(StepModule):
     @property
     def state(self) -> State | None:
         """The state tensors, or None where there are none yet. Assigning None brings the neuron back to rest."""
-        values = tuple(getattr(self, name) for name in self.state_names)
-        return values if all(isinstance(value, Tensor) for value in values) else None
+        values = tuple(value for value in self._values() if isinstance(value, Tensor))
+        return values if len(values) == len(self.state_names) else None
 
     @state.setter
     def state(self, state: State | None) -> None:
-        values = (self._rest(name) for name in self.state_names) if state is None else state
+        self._set_values(tuple(self._rest(name) for name in self.state_names) if state is None else state)
+
+    def _values(self) -> tuple[Tensor | float, ...]:
+        """The state as it is, numbers included."""
+        return tuple(getattr(self, name) for name in self.state_names)
+
+    def _set_values(self, values: tuple[Tensor | float, ...]) -> None:
         for name, value in zip(self.state_names, values, strict=True):
             setattr(self, name, value)
 
@@ -92,6 +100,8 @@ class SpikingNeuron(StepModule):
         """Back to rest: v = 0 (v_reset with a hard reset), m = 0, and no `v_seq`."""
         self.state = None
         self.v_seq: Tensor | None = None
+        self._calls_anew = True
+        self._reset_in_backward = _in_backward()
 
     def _rest(self, name: str) -> float:
         return self.v_reset if name == "v" and self.v_reset is not None else 0.0
@@ -106,11 +116,42 @@ class SpikingNeuron(StepModule):
 
     def detach(self) -> None:
         """Cut the graph at the present state (truncated back-propagation through time)."""
+        self._calls_anew = True
         if self.state is not None:
             self.state = tuple(s.detach() for s in self.state)
 
     def forward(self, x: Tensor) -> Tensor:
+        if _in_backward() and not self._reset_in_backward:
+            return self._recompute(x)
+        if not torch.compiler.is_compiling():
+            self._count_call()
+        return self._compute(x)
+
+    def _compute(self, x: Tensor) -> Tensor:
         return self.multi_step_forward(x) if self.step_mode == "m" else self.single_step_forward(x)
+
+    def _count_call(self) -> None:
+        """Remember the state before the first call since a reset, for `_recompute`."""
+        self._reset_in_backward = _in_backward()
+        self._calls = 1 if self._calls_anew else self._calls + 1
+        self._calls_anew = False
+        self._first_start = self._values() if self._calls == 1 else ()
+
+    def _recompute(self, x: Tensor) -> Tensor:
+        """The call again, for activation checkpointing: from the state it began with, and leaving the present one."""
+        if self._calls != 1:
+            raise InputError(
+                f"activation checkpointing computes a {type(self).__name__} again that was called {self._calls} times "
+                "since its last reset; which call is meant is unknown: call clif.reset_net inside the checkpointed "
+                "function, or checkpoint whole sequences"
+            )
+        present, v_seq = self._values(), self.v_seq
+        try:
+            self._set_values(self._first_start)
+            return self._compute(x)
+        finally:
+            self._set_values(present)
+            self.v_seq = v_seq
 
     def single_step_forward(self, x: Tensor) -> Tensor:
         spike, self.state = type(self).one_step(x, self._start(x), **self.dynamics())
@@ -151,4 +192,10 @@ class SpikingNeuron(StepModule):
         return self
 
     def __getstate__(self) -> dict[str, Any]:
-        return {k: v.detach() if isinstance(v, Tensor) else v for k, v in self.__dict__.items()}
+        values = {k: v.detach() if isinstance(v, Tensor) else v for k, v in self.__dict__.items()}
+        return {**values, "_calls_anew": True, "_first_start": ()}
+
+
+def _in_backward() -> bool:
+    """Whether this runs inside a backward pass of autograd, where activation checkpointing computes modules again."""
+    return not torch.compiler.is_compiling() and torch._C._current_graph_task_id() != -1

@@ -1,7 +1,11 @@
 """The neurons' equations and loops in Triton; `clif.ops.reference` states the same in PyTorch.
 
-A program takes blocks of neurons [BLOCK] through all T steps. `NEURON` is "CLIF", "LIF" or "PLIF"; `m` is carried
+A program takes a block of neurons [BLOCK] through all T steps. `NEURON` is "CLIF", "LIF" or "PLIF"; `m` is carried
 along but unused by the last two. `reset` is what a hard reset sets v to, or what a soft reset subtracts.
+
+With `STEPS` the loops are unrolled to that many steps, else they run to the argument `T`. Unrolled, a program asks for
+all it reads before it writes (the compiler may not move a read ahead of a write), and the backward pass keeps the
+states of all steps in registers; looped, it puts them into a scratch.
 """
 
 import triton
@@ -55,51 +59,147 @@ def _surrogate(x, alpha, SURROGATE: tl.constexpr):
 
 
 @triton.jit
+def _retreat(
+    x, v, m, ds, dv, dm, rate, gain, threshold, reset, alpha,
+    NEURON: tl.constexpr, HARD_RESET: tl.constexpr, DECAY_INPUT: tl.constexpr,
+    SURROGATE: tl.constexpr, DETACH_RESET: tl.constexpr,
+):  # fmt: skip
+    """One step back: from x, the state before the step and the gradients of its spike and of the state after it.
+
+    Returns the gradients of u, of v and m before the step, and of 1/τ.
+    """
+    u, s, p, q, _, _ = _advance(x, v, m, rate, gain, threshold, reset, NEURON, HARD_RESET)
+    v_spike = reset - u if HARD_RESET else -reset
+    if NEURON == "CLIF":
+        v_spike -= q
+        dm -= dv * s * q * (1.0 - q)
+        ds += dm
+    if not DETACH_RESET:
+        ds += dv * v_spike
+    du = dv * (1.0 - s) if HARD_RESET else dv
+    du += ds * _surrogate(u - threshold, alpha, SURROGATE)
+    if NEURON == "CLIF":
+        du += dm * m * p * (1.0 - p) * rate
+        dm *= p
+    distance = v - reset if HARD_RESET else v
+    d_rate = du * (x - distance if DECAY_INPUT else -distance)
+    return du, du * (1.0 - rate), dm, d_rate
+
+
+@triton.jit
+def _read(sequence, step, stride, at, inside):
+    """The step [BLOCK] of a sequence, as float32."""
+    return tl.load(sequence + step * stride + at, inside, 0.0).to(tl.float32)
+
+
+@triton.jit
 def forward(
     x, v, m, leak, T, size, x_stride, v_stride, m_stride, fixed_leak, threshold, reset,
     spike, v_last, m_last,
-    NEURON: tl.constexpr, HARD_RESET: tl.constexpr, DECAY_INPUT: tl.constexpr, BLOCK: tl.constexpr,
+    NEURON: tl.constexpr, HARD_RESET: tl.constexpr, DECAY_INPUT: tl.constexpr,
+    STEPS: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     """spike [T, size], v_last and m_last [size] from x [T, size] and the state."""
     rate, gain = _rates(leak, fixed_leak, NEURON, DECAY_INPUT)
     at = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     inside = at < size
+    far = tl.cast(x_stride, tl.int64)
+    wide = tl.cast(size, tl.int64)
     v_now = tl.load(v + at * v_stride, inside, 0.0)
     m_now = tl.load(m + at * m_stride, inside, 0.0)
-    for step in range(T):
-        t = tl.cast(step, tl.int64)
-        x_now = tl.load(x + t * x_stride + at, inside, 0.0).to(tl.float32)
-        _, s, _, _, v_now, m_now = _advance(x_now, v_now, m_now, rate, gain, threshold, reset, NEURON, HARD_RESET)
-        tl.store(spike + t * size + at, s, inside)
+    if STEPS > 0:
+        xs = ()
+        for step in tl.static_range(STEPS):
+            xs = xs + (_read(x, step, far, at, inside),)
+        for step in tl.static_range(STEPS):
+            x_now = xs[step]
+            _, s, _, _, v_now, m_now = _advance(x_now, v_now, m_now, rate, gain, threshold, reset, NEURON, HARD_RESET)
+            tl.store(spike + step * wide + at, s, inside)
+    else:
+        for step in range(T):
+            x_now = _read(x, step, far, at, inside)
+            _, s, _, _, v_now, m_now = _advance(x_now, v_now, m_now, rate, gain, threshold, reset, NEURON, HARD_RESET)
+            tl.store(spike + step * wide + at, s, inside)
     if NEURON == "CLIF":
         tl.store(m_last + at, m_now, inside)
     tl.store(v_last + at, v_now, inside)
 
 
 @triton.jit
-def backward(
-    x, v, m, leak, T, size, x_stride, v_stride, m_stride, fixed_leak, threshold, reset,
-    d_spike, d_v_last, d_m_last, dx, dv, dm, d_leak, scratch, d_spike_stride, alpha,
-    NEURON: tl.constexpr, HARD_RESET: tl.constexpr, DECAY_INPUT: tl.constexpr, BLOCK: tl.constexpr,
-    SURROGATE: tl.constexpr, DETACH_RESET: tl.constexpr,
+def backward_unrolled(
+    x, v, m, leak, size, x_stride, v_stride, m_stride, fixed_leak, threshold, reset,
+    d_spike, d_v_last, d_m_last, dx, dv, dm, d_leak, d_spike_stride, alpha,
+    NEURON: tl.constexpr, HARD_RESET: tl.constexpr, DECAY_INPUT: tl.constexpr,
+    STEPS: tl.constexpr, BLOCK: tl.constexpr, SURROGATE: tl.constexpr, DETACH_RESET: tl.constexpr,
     HAS_D_SPIKE: tl.constexpr, HAS_D_V_LAST: tl.constexpr, HAS_D_M_LAST: tl.constexpr,
     HAS_DV: tl.constexpr, HAS_DM: tl.constexpr, HAS_D_LEAK: tl.constexpr,
 ):  # fmt: skip
-    """dx [T, size] and what else is asked for; scratch [programs, T, 2, BLOCK] takes v and m before each step."""
+    """dx [T, size] and what else is asked for; x, the incoming gradients and all states stay in registers."""
     rate, gain = _rates(leak, fixed_leak, NEURON, DECAY_INPUT)
+    at = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    inside = at < size
+    far = tl.cast(x_stride, tl.int64)
+    d_far = tl.cast(d_spike_stride, tl.int64)
+    wide = tl.cast(size, tl.int64)
+    v_now = tl.load(v + at * v_stride, inside, 0.0)
+    m_now = tl.load(m + at * m_stride, inside, 0.0)
+    zero = tl.zeros([BLOCK], tl.float32)
+    xs = ()
+    d_spikes = ()
+    for step in tl.static_range(STEPS):
+        xs = xs + (_read(x, step, far, at, inside),)
+        d_spikes = d_spikes + (_read(d_spike, step, d_far, at, inside) if HAS_D_SPIKE else zero,)
+    vs = ()
+    ms = ()
+    for step in tl.static_range(STEPS):
+        vs = vs + (v_now,)
+        ms = ms + (m_now,)
+        _, _, _, _, v_now, m_now = _advance(xs[step], v_now, m_now, rate, gain, threshold, reset, NEURON, HARD_RESET)
+
+    dv_now = tl.load(d_v_last + at, inside, 0.0) if HAS_D_V_LAST else zero
+    dm_now = tl.load(d_m_last + at, inside, 0.0) if HAS_D_M_LAST else zero
+    d_leak_now = zero
+    for step in tl.static_range(STEPS - 1, -1, -1):
+        du, dv_now, dm_now, d_rate = _retreat(
+            xs[step], vs[step], ms[step], d_spikes[step], dv_now, dm_now, rate, gain, threshold, reset, alpha,
+            NEURON, HARD_RESET, DECAY_INPUT, SURROGATE, DETACH_RESET,
+        )  # fmt: skip
+        d_leak_now += d_rate
+        tl.store(dx + step * wide + at, du * gain, inside)
+    if HAS_DV:
+        tl.store(dv + at, dv_now, inside)
+    if HAS_DM:
+        tl.store(dm + at, dm_now, inside)
+    if HAS_D_LEAK:
+        tl.store(d_leak + at, d_leak_now, inside)
+
+
+@triton.jit
+def backward_looped(
+    x, v, m, leak, T, size, x_stride, v_stride, m_stride, fixed_leak, threshold, reset,
+    d_spike, d_v_last, d_m_last, dx, dv, dm, d_leak, d_spike_stride, alpha, scratch,
+    NEURON: tl.constexpr, HARD_RESET: tl.constexpr, DECAY_INPUT: tl.constexpr,
+    BLOCK: tl.constexpr, SURROGATE: tl.constexpr, DETACH_RESET: tl.constexpr,
+    HAS_D_SPIKE: tl.constexpr, HAS_D_V_LAST: tl.constexpr, HAS_D_M_LAST: tl.constexpr,
+    HAS_DV: tl.constexpr, HAS_DM: tl.constexpr, HAS_D_LEAK: tl.constexpr,
+):  # fmt: skip
+    """The same for any T; scratch [programs, T, 2, BLOCK] takes v and m before each step of a program's block."""
+    rate, gain = _rates(leak, fixed_leak, NEURON, DECAY_INPUT)
+    far = tl.cast(x_stride, tl.int64)
+    d_far = tl.cast(d_spike_stride, tl.int64)
+    wide = tl.cast(size, tl.int64)
+    lane = tl.arange(0, BLOCK)
     program = tl.program_id(0).to(tl.int64)
+    tape = scratch + program * T * 2 * BLOCK + lane
     for block in range(program, tl.cdiv(size, BLOCK), tl.num_programs(0)):
-        lane = tl.arange(0, BLOCK)
         at = block * BLOCK + lane
         inside = at < size
-        tape = scratch + program * T * 2 * BLOCK + lane
         v_now = tl.load(v + at * v_stride, inside, 0.0)
         m_now = tl.load(m + at * m_stride, inside, 0.0)
         for step in range(T):
-            t = tl.cast(step, tl.int64)
-            tl.store(tape + t * 2 * BLOCK, v_now)
-            tl.store(tape + (t * 2 + 1) * BLOCK, m_now)
-            x_now = tl.load(x + t * x_stride + at, inside, 0.0).to(tl.float32)
+            tl.store(tape + step * 2 * BLOCK, v_now)
+            tl.store(tape + (step * 2 + 1) * BLOCK, m_now)
+            x_now = _read(x, step, far, at, inside)
             _, _, _, _, v_now, m_now = _advance(x_now, v_now, m_now, rate, gain, threshold, reset, NEURON, HARD_RESET)
         tl.debug_barrier()
 
@@ -107,31 +207,18 @@ def backward(
         dv_now = tl.load(d_v_last + at, inside, 0.0) if HAS_D_V_LAST else zero
         dm_now = tl.load(d_m_last + at, inside, 0.0) if HAS_D_M_LAST else zero
         d_leak_now = zero
-        for step in range(T):
-            t = tl.cast(T - 1 - step, tl.int64)
-            v_before = tl.load(tape + t * 2 * BLOCK)
-            m_before = tl.load(tape + (t * 2 + 1) * BLOCK)
-            x_now = tl.load(x + t * x_stride + at, inside, 0.0).to(tl.float32)
-            u, s, p, q, _, _ = _advance(x_now, v_before, m_before, rate, gain, threshold, reset, NEURON, HARD_RESET)
-
-            ds = tl.load(d_spike + t * d_spike_stride + at, inside, 0.0).to(tl.float32) if HAS_D_SPIKE else zero
-            v_spike = reset - u if HARD_RESET else zero - reset
-            if NEURON == "CLIF":
-                v_spike -= q
-                dm_now -= dv_now * s * q * (1.0 - q)
-                ds += dm_now
-            if not DETACH_RESET:
-                ds += dv_now * v_spike
-            du = dv_now * (1.0 - s) if HARD_RESET else dv_now
-            du += ds * _surrogate(u - threshold, alpha, SURROGATE)
-            if NEURON == "CLIF":
-                du += dm_now * m_before * p * (1.0 - p) * rate
-                dm_now *= p
-            if HAS_D_LEAK:
-                distance = v_before - reset if HARD_RESET else v_before
-                d_leak_now += du * (x_now - distance if DECAY_INPUT else -distance)
-            dv_now = du * (1.0 - rate)
-            tl.store(dx + t * size + at, du * gain, inside)
+        for back in range(T):
+            step = T - 1 - back
+            v_before = tl.load(tape + step * 2 * BLOCK)
+            m_before = tl.load(tape + (step * 2 + 1) * BLOCK)
+            x_now = _read(x, step, far, at, inside)
+            ds = _read(d_spike, step, d_far, at, inside) if HAS_D_SPIKE else zero
+            du, dv_now, dm_now, d_rate = _retreat(
+                x_now, v_before, m_before, ds, dv_now, dm_now, rate, gain, threshold, reset, alpha,
+                NEURON, HARD_RESET, DECAY_INPUT, SURROGATE, DETACH_RESET,
+            )  # fmt: skip
+            d_leak_now += d_rate
+            tl.store(dx + step * wide + at, du * gain, inside)
         if HAS_DV:
             tl.store(dv + at, dv_now, inside)
         if HAS_DM:

@@ -1,0 +1,57 @@
+"""What a benchmark ran on: processor, GPU, threads and versions, for the report."""
+
+import importlib.metadata
+import os
+import platform
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import clif
+
+LIBRARIES = ("torch", "triton", "spikingjelly", "snntorch", "norse", "onnxruntime", "nir")
+
+
+def describe(device: torch.device, threads: int) -> dict[str, Any]:
+    """The machine in plain values, ready for JSON."""
+    description: dict[str, Any] = {
+        "processor": processor(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "threads": threads,
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "clif": clif.__version__,
+        "versions": {name: version for name in LIBRARIES if (version := _version(name)) is not None},
+        "backends": {name: backend.detail for name, backend in clif.backends().items()},
+    }
+    if hasattr(os, "getloadavg"):
+        description["load"] = round(os.getloadavg()[0], 2)
+    if device.type == "cuda":
+        properties = torch.cuda.get_device_properties(device)
+        description["gpu"] = f"{properties.name}, {properties.total_memory / 2**30:.0f} GiB, CUDA {torch.version.cuda}"
+    return description
+
+
+def in_words(machine: dict[str, Any]) -> str:
+    """One line: where the figures come from."""
+    place = machine.get("gpu") or f"{machine['processor']}, {machine['backends']['cpu']}"
+    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
+    load = f", load {machine['load']} at the start" if "load" in machine else ""
+    return f"{place}; {machine['threads']} threads on {machine['cores']} cores{load}; {versions}"
+
+
+def processor() -> str:
+    """The processor's name as the system gives it."""
+    info = Path("/proc/cpuinfo")
+    if info.exists() and (found := re.search(r"^model name\s*:\s*(.+)$", info.read_text(), re.MULTILINE)):
+        return found[1]
+    return platform.processor() or platform.machine()
+
+
+def _version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None

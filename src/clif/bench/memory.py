@@ -1,0 +1,61 @@
+"""The most memory that a piece of work takes, seen from outside, in a process of its own."""
+
+import json
+import resource
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from clif.errors import InputError
+
+STATUS = Path("/proc/self/status")
+
+
+class Peak(NamedTuple):
+    """MiB of memory: `before` the work, once everything is imported, and at `most`."""
+
+    before: float
+    most: float
+
+
+def peak_resident() -> float:
+    """The most MiB this process ever had resident.
+
+    Linux's VmHWM; `ru_maxrss` elsewhere. The latter would on Linux begin with that of the parent process, whose
+    memory a child shares until it executes its own program.
+    """
+    if STATUS.exists():
+        for line in STATUS.read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / 1024
+    unit = 2**20 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+
+
+def in_fresh_process(function: str, *arguments: str) -> Peak:
+    """The peak of `module:function` called with these strings in a new interpreter; it must print what `show` does."""
+    module, name = function.split(":")
+    script = f"import sys; from {module} import {name}; {name}(*sys.argv[1:])"
+    done = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True)
+    if done.returncode != 0:
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise InputError(f"the process that measures memory failed (exit code {done.returncode}): {last}")
+    return Peak(**json.loads(done.stdout.splitlines()[-1]))
+
+
+def show(work: Callable[[], object], device: torch.device) -> None:
+    """Do the work and print its peak: of the GPU's memory where it runs on one, else of the process."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device) / 2**20
+        work()
+        peak = Peak(before, torch.cuda.max_memory_allocated(device) / 2**20)
+    else:
+        before = peak_resident()
+        work()
+        peak = Peak(before, peak_resident())
+    print(json.dumps(peak._asdict()))

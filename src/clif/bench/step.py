@@ -1,0 +1,112 @@
+"""`clif bench step`: one training step of a network, ours against the plain way of computing the same."""
+
+import dataclasses
+import json
+
+import torch
+from torch import Tensor
+
+from clif.bench import machine, memory
+from clif.bench.measure import measure, threads
+from clif.bench.report import Report, Row
+from clif.bench.settings import StepSettings, select
+from clif.bench.step_contestants import DEFAULT_WAYS, WAYS, Trainer, Way
+from clif.train.setup import choose_device
+
+COLUMNS = ("of plain", "images/s", "peak MiB", "of it before")
+
+MEASURED_STEPS = 2  # in the process whose memory is measured; the second has the optimiser's state
+GATE = {"batch": 4, "T": 3}
+LOW_PRECISION_TOLERANCES = {"loss": 0.05, "norm": 0.3}
+
+
+def run(settings: StepSettings) -> Report:
+    """Measure the ways of `settings`; time in this process, memory of each in one of its own."""
+    device = choose_device(settings.device)
+    settings = dataclasses.replace(settings, device=str(device))
+    chosen = select(settings.contestants or DEFAULT_WAYS, WAYS)
+    count = settings.threads or torch.get_num_threads()
+    described = machine.describe(device, count)
+    with threads(count):
+        red = {name: reason for name in chosen if (reason := refuses(name, settings)) is not None}
+        timings = measure(
+            {name: Trainer(WAYS[name], settings).step for name in chosen if name not in red}, settings.rounds, device
+        )
+        rows = []
+        for name in chosen:
+            if name in red:
+                rows.append(Row(name, "", None, f"no time is reported: {red[name]}"))
+                continue
+            timing = timings[name]
+            figures = {"images/s": settings.batch / timing.median * 1e3}
+            if "plain" in timings:
+                figures["of plain"] = timing.median / timings["plain"].median
+            peak = peak_memory(name, settings, count)
+            figures |= {"peak MiB": peak.most, "of it before": peak.before}
+            rows.append(Row(name, _dtype(WAYS[name]), timing, WAYS[name].describe, figures))
+    return Report("step", dataclasses.asdict(settings), described, rows)
+
+
+def _dtype(way: Way) -> str:
+    return "float32" if way.autocast is None else str(way.autocast).removeprefix("torch.")
+
+
+def peak_memory(name: str, settings: StepSettings, count: int) -> memory.Peak:
+    """The memory of two steps of a way in a fresh process."""
+    return memory.in_fresh_process(f"{__name__}:show_peak", name, json.dumps(dataclasses.asdict(settings)), str(count))
+
+
+def show_peak(name: str, settings_json: str, count: str) -> None:
+    """What `peak_memory` runs there."""
+    settings = StepSettings(**json.loads(settings_json))
+    torch.set_num_threads(int(count))
+
+    def work() -> None:
+        trainer = Trainer(WAYS[name], settings)
+        for _ in range(MEASURED_STEPS):
+            trainer.step()
+
+    memory.show(work, torch.device(settings.device))
+
+
+def refuses(name: str, settings: StepSettings) -> str | None:
+    """Why a way does not take the step that the plain way takes, or None if it does; on a small batch.
+
+    A float32 way is compared in float64, element by element. Autocast cannot be: a rounded potential flips spikes, and
+    an untrained network amplifies that from layer to layer, until the gradients of its first layers have nothing in
+    common but their norms. So those norms are compared, and the loss.
+    """
+    small = dataclasses.replace(settings, batch=GATE["batch"], T=min(settings.T, GATE["T"]))
+    way = WAYS[name]
+    dtype = torch.float64 if way.autocast is None else torch.float32
+    expected, actual = (_outcome(Trainer(way, small, dtype)) for way in (WAYS["plain"], way))
+    return _differs(actual, expected) if way.autocast is None else _differs_in_scale(actual, expected)
+
+
+def _outcome(trainer: Trainer) -> dict[str, Tensor]:
+    logits, loss = trainer.gradients()
+    gradients = {name: p.grad for name, p in trainer.net.named_parameters() if p.grad is not None}
+    return {"logits": logits, "loss": loss, **gradients}
+
+
+def _differs(actual: dict[str, Tensor], expected: dict[str, Tensor]) -> str | None:
+    largest = max(1.0, *(value.abs().max().item() for value in expected.values()))
+    for name, value in expected.items():
+        error = (actual[name] - value).abs().max().item()
+        if not error <= 1e-9 * largest:
+            return f"in float64 its {name} differs by {error:.2g} from the plain way's"
+    return None
+
+
+def _differs_in_scale(actual: dict[str, Tensor], expected: dict[str, Tensor]) -> str | None:
+    limits = LOW_PRECISION_TOLERANCES
+    loss, wanted = actual["loss"].item(), expected["loss"].item()
+    if not abs(loss - wanted) <= limits["loss"] * abs(wanted):
+        return f"its loss is {loss:.4g}, the plain way's {wanted:.4g}"
+    for name, value in expected.items():
+        if name == "logits" or value.dim() < 2:
+            continue
+        ratio = (actual[name].float().norm() / value.norm()).item()
+        if not abs(ratio - 1) <= limits["norm"]:
+            return f"the gradient of {name} has {ratio:.2f} of the norm in the plain way"
+    return None

@@ -1,0 +1,88 @@
+"""The ways to train a network that `clif bench step` times: each is the same step, computed differently."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+import clif
+from clif.bench.settings import StepSettings
+from clif.models import SpikingNetwork, create_model
+from clif.models.network import step_by_step
+from clif.train.loss import SpikingLoss
+
+Forward = Callable[[SpikingNetwork, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Way:
+    """How a step is computed: `forward(net, x)` gives the logits [T, N, classes]; `describe` says it in words."""
+
+    describe: str
+    prepare: Callable[[SpikingNetwork], Forward]
+    autocast: torch.dtype | None = None
+
+
+def _plain(net: SpikingNetwork) -> Forward:
+    net.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    clif.set_backend(net, "torch")
+    return step_by_step
+
+
+def _ours(net: SpikingNetwork) -> Forward:
+    del net
+    return lambda net, x: net(x)
+
+
+def _compiled(net: SpikingNetwork) -> Forward:
+    torch.compiler.reset()
+    compiled = torch.compile(net, dynamic=False)
+    return lambda _, x: compiled(x)
+
+
+WAYS = {
+    "plain": Way("T single-step calls, neurons in PyTorch operations, contiguous, float32", _plain),
+    "ours": Way("the whole sequence at once, fused neurons, channels_last, float32", _ours),
+    "ours-bfloat16": Way("the same under bfloat16 autocast", _ours, torch.bfloat16),
+    "ours-compiled": Way("the same as ours under torch.compile", _compiled),
+}
+DEFAULT_WAYS = ("plain", "ours", "ours-bfloat16")
+"""torch.compile takes minutes before its first step; it is measured where it is asked for."""
+
+
+class Trainer:
+    """A network with seeded weights and data, and the training step of one way."""
+
+    def __init__(self, way: Way, settings: StepSettings, dtype: torch.dtype = torch.float32) -> None:
+        torch.manual_seed(0)
+        self.way = way
+        self.device = torch.device(settings.device)
+        self.net = create_model(
+            settings.model,
+            settings.neuron,
+            T=settings.T,
+            num_classes=settings.num_classes,
+            image_size=settings.image_size,
+        ).to(self.device, dtype)
+        self.forward = way.prepare(self.net)
+        self.optimizer = torch.optim.SGD(self.net.parameters(), lr=1e-3, momentum=0.9)
+        self.loss = SpikingLoss()
+        shape = (settings.batch, self.net.in_channels, settings.image_size, settings.image_size)
+        self.images = torch.randn(shape).to(self.device, dtype)
+        self.labels = torch.randint(settings.num_classes, (settings.batch,)).to(self.device)
+
+    def gradients(self) -> tuple[Tensor, Tensor]:
+        """Logits and loss after a forward and a backward pass; the gradients are in the parameters."""
+        self.optimizer.zero_grad(set_to_none=True)
+        kind = self.way.autocast
+        with torch.autocast(self.device.type, dtype=kind, enabled=kind is not None):
+            logits = self.forward(self.net, self.images)
+            loss = self.loss(logits, self.labels)
+        loss.backward()
+        return logits.detach(), loss.detach()
+
+    def step(self) -> None:
+        """One training step."""
+        self.gradients()
+        self.optimizer.step()

@@ -1,0 +1,117 @@
+"""Measure speed and memory here: a neuron layer, a training step or inference, against other ways to compute it.
+
+neuron times forward and backward of one layer: our backends, torch.compile of the reference, the neurons of
+SpikingJelly, snnTorch and norse where they are installed, and the copy of as many bytes. step times a training step of
+a network: ours, under bfloat16 autocast, and the plain way (T calls, neurons in PyTorch operations), with the most
+memory each takes. infer times inference on a CPU, in float32, bfloat16 and int8. No time is shown for what does not compute the right spikes and gradients.
+"""
+
+import argparse
+from typing import TYPE_CHECKING
+
+from clif.bench.settings import InferSettings, NeuronSettings, Settings, StepSettings
+from clif.cli.common import Parser
+from clif.errors import InputError
+
+if TYPE_CHECKING:
+    from clif.bench.report import Report
+
+NEURON, STEP, INFER = NeuronSettings(), StepSettings(), InferSettings()
+OPTIONS = {
+    "shape": ("neuron",),
+    "dtype": ("neuron",),
+    "sweep": ("neuron",),
+    "model": ("step", "infer"),
+    "T": ("step", "infer"),
+    "batch": ("step", "infer"),
+    "checkpoint": ("infer",),
+    "data_dir": ("infer",),
+    "images": ("infer",),
+}
+"""Options that one benchmark only takes."""
+
+
+def add_arguments(parser: Parser) -> None:
+    parser.add_argument("benchmark", choices=("neuron", "step", "infer"), help="what to measure")
+    parser.add_argument("--neuron", default=NEURON.neuron, help=f"CLIF, LIF or PLIF (default: {NEURON.neuron})")
+    parser.add_argument("--rounds", type=int, help=f"turns of each (default: {NEURON.rounds}, of a step {STEP.rounds})")
+    parser.add_argument("--threads", type=int, help="threads of the CPU (default: as many as torch takes)")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or auto (default: cpu)")
+    parser.add_argument(
+        "--contestants", metavar="LIST", help="comma-separated names from the table (default: all but ours-compiled)"
+    )
+    parser.add_argument("--json", metavar="FILE", help="write the figures as JSON, to - instead of the table")
+    shape = " ".join(map(str, NEURON.shape))
+    parser.add_argument("--shape", type=int, nargs="+", metavar="N", help=f"neuron: T, N and the rest ({shape})")
+    parser.add_argument("--dtype", metavar="LIST", help=f"neuron: comma-separated ({','.join(NEURON.dtypes)})")
+    parser.add_argument("--sweep", metavar="LIST", help="neuron: also over T, over size, or T,size")
+    parser.add_argument("--model", help=f"step, infer: the network (default: {STEP.model})")
+    parser.add_argument("-T", type=int, help=f"step, infer: time steps (default: {STEP.T})")
+    parser.add_argument(
+        "--batch", type=int, nargs="+", metavar="N", help=f"step: images ({STEP.batch}); infer: one or more (1 64)"
+    )
+    parser.add_argument("--checkpoint", metavar="FILE", help="infer: a trained network, to know the accuracy too")
+    parser.add_argument("--data-dir", "--data_dir", metavar="FOLDER", help="infer: where the checkpoint's data are")
+    parser.add_argument("--images", type=int, metavar="N", help=f"infer: images to judge on ({INFER.images})")
+
+
+def settings(arguments: argparse.Namespace) -> Settings:
+    """The settings of the benchmark that was asked for; raises `InputError` for an option of another one."""
+    given = {name: value for name, value in vars(arguments).items() if value is not None}
+    benchmark = given.pop("benchmark")
+    given.pop("json", None)
+    for name, benchmarks in OPTIONS.items():
+        if name in given and benchmark not in benchmarks:
+            flag = "-T" if name == "T" else f"--{name}"
+            raise InputError(f"{flag} belongs to clif bench {' and '.join(benchmarks)}")
+    for name in ("contestants", "dtype", "sweep"):
+        if name in given:
+            given[name] = tuple(word.strip() for word in given[name].split(","))
+    if benchmark == "infer":
+        if "batch" in given:
+            given["batches"] = tuple(given.pop("batch"))
+        return InferSettings(**given)
+    if benchmark == "step":
+        if len(given.get("batch", [0])) > 1:
+            raise InputError("clif bench step takes one --batch")
+        return StepSettings(**{**given, **({"batch": given["batch"][0]} if "batch" in given else {})})
+    if "dtype" in given:
+        given["dtypes"] = given.pop("dtype")
+    if "shape" in given:
+        given["shape"] = tuple(given["shape"])
+    return NeuronSettings(**given)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    chosen = settings(arguments)
+    if isinstance(chosen, NeuronSettings):
+        from clif.bench import neuron
+
+        report = neuron.run(chosen)
+        show(report, neuron.SWEEP_COLUMNS if chosen.sweep else neuron.COLUMNS, arguments.json)
+    elif isinstance(chosen, StepSettings):
+        from clif.bench import step
+
+        report = step.run(chosen)
+        show(report, step.COLUMNS, arguments.json)
+    elif isinstance(chosen, InferSettings):
+        from clif.bench import infer
+
+        report = infer.run(chosen)
+        show(report, infer.COLUMNS, arguments.json)
+    return 0
+
+
+def show(report: "Report", columns: tuple[str, ...], json_path: str | None) -> None:
+    """Print the table, or the JSON where it is to go to "-"; write the file where one is named."""
+    from pathlib import Path
+
+    from clif.bench.report import as_text
+    from clif.train.checkpoint import write_atomically
+
+    if json_path == "-":
+        print(report.to_json(), end="")
+        return
+    print(as_text(report, columns))
+    if json_path is not None:
+        write_atomically(Path(json_path), lambda file: file.write(report.to_json().encode()))

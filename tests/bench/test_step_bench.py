@@ -1,0 +1,84 @@
+"""`clif bench step`: the ways are the same step, and the gate sees one that isn't."""
+
+import re
+
+import pytest
+import torch
+
+import clif
+from clif.bench import step
+from clif.bench.settings import StepSettings
+from clif.bench.step_contestants import WAYS, Trainer, Way
+
+SMALL = StepSettings(model="snn5_noAP", T=2, batch=2, rounds=1, device="cpu")
+
+
+@pytest.mark.parametrize("name", ["plain", "ours", "ours-bfloat16"])
+def test_ways_take_the_plain_step(name):
+    assert step.refuses(name, SMALL) is None
+
+
+def wrong_tau(net):
+    for module in net.modules():
+        if isinstance(module, clif.CLIFNode):
+            module.tau = 2.0001
+    return lambda net, x: net(x)
+
+
+def other_images(_):
+    return lambda net, x: net(x.flip(0))
+
+
+def doubled_logits(_):
+    return lambda net, x: net(x) * 2
+
+
+def scaled(net):
+    for p in net.parameters():
+        p.register_hook(lambda grad: grad * 2)
+    return lambda net, x: net(x)
+
+
+@pytest.mark.parametrize(
+    ("prepare", "autocast", "message"),
+    [
+        (wrong_tau, None, "in float64 its .* differs by"),
+        (other_images, None, "in float64 its logits differs by"),
+        (scaled, None, "in float64 its .* differs by"),
+        (scaled, torch.bfloat16, "of the norm in the plain way"),
+        (doubled_logits, torch.bfloat16, "its loss is|of the norm"),
+    ],
+)
+def test_the_gate_is_red_for_another_step(prepare, autocast, message, monkeypatch):
+    monkeypatch.setitem(WAYS, "wrong", Way("", prepare, autocast))
+    assert re.search(message, step.refuses("wrong", SMALL))
+
+
+def test_a_step_changes_the_parameters():
+    trainer = Trainer(WAYS["ours"], SMALL)
+    before = [p.detach().clone() for p in trainer.net.parameters()]
+    trainer.step()
+    assert not any(torch.equal(a, b) for a, b in zip(before, trainer.net.parameters(), strict=True) if b.dim() > 1)
+
+
+def test_plain_runs_in_single_steps_without_kernels():
+    trainer = Trainer(WAYS["plain"], SMALL)
+    neurons = [module for module in trainer.net.modules() if isinstance(module, clif.CLIFNode)]
+    shapes = []
+    neurons[0].register_forward_pre_hook(lambda module, args: shapes.append((module.step_mode, args[0].dim())))
+    trainer.step()
+    assert shapes == [("s", 4)] * SMALL.T
+    assert {module.backend for module in neurons} == {"torch"}
+    assert all(p.is_contiguous() for p in trainer.net.parameters())
+
+
+@pytest.mark.slow
+@pytest.mark.multiprocess
+def test_the_command_measures_time_and_memory():
+    report = step.run(SMALL)
+    rows = {row.name: row for row in report.rows}
+    assert set(rows) == {"plain", "ours", "ours-bfloat16"}
+    for row in rows.values():
+        assert row.timing is not None, row.note
+        assert row.figures["peak MiB"] > row.figures["of it before"] > 50
+    assert rows["plain"].figures["of plain"] == 1

@@ -1,0 +1,130 @@
+"""The Triton kernels compiled for a GPU, without one: to PTX and machine code, with what they are launched with."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+import torch
+from cases import Case
+
+from clif.ops import triton
+from clif.ops.operator import SURROGATE_NAMES, Dynamics, Gradients, Inputs, OutputGradients, Outputs
+from clif.surrogate import ATan, Rectangle, Sigmoid, Triangle
+
+pytestmark = [
+    pytest.mark.skipif(not triton.INSTALLED, reason="triton is not installed"),
+    pytest.mark.skipif(triton.INTERPRETED, reason="the interpreter compiles nothing"),
+]
+
+POINTERS = {torch.float32: "*fp32", torch.bfloat16: "*bf16", torch.float16: "*fp16"}
+HOPPER = ("cuda", 90, 32)
+
+
+class Recorder:
+    """In place of a kernel: keeps the arguments of its launch."""
+
+    def __init__(self, kernel):
+        self.kernel = kernel
+        self.arguments = None
+
+    def __getitem__(self, grid):
+        return lambda **arguments: setattr(self, "arguments", arguments)
+
+
+def launches(case: Case, dtype: torch.dtype, monkeypatch) -> list[Recorder]:
+    """The kernels that forward and backward of a case launch, with their arguments."""
+    from clif.ops import triton_kernels
+
+    names = ("forward", "backward_unrolled", "backward_looped")
+    recorders = [Recorder(getattr(triton_kernels, name)) for name in names]
+    for name, recorder in zip(names, recorders, strict=True):
+        monkeypatch.setattr(triton_kernels, name, recorder)
+    monkeypatch.setattr(triton, "_processors", lambda _: 132)
+
+    x_seq = torch.zeros(case.T, *case.shape, dtype=dtype)
+    v = torch.zeros(case.shape) if case.with_state else torch.zeros(()).expand(case.shape)
+    m = torch.zeros(case.shape) if case.neuron == "CLIF" else None
+    leak = torch.tensor(0.5) if case.neuron == "PLIF" else None
+    inputs = Inputs(x_seq, v, m, leak)
+    kind, alpha = SURROGATE_NAMES[type(case.surrogate)], case.surrogate.alpha
+    dynamics = Dynamics(case.neuron, 2.0, case.decay_input, 1.0, case.v_reset, 1.0, kind, alpha, case.detach_reset)
+    state = torch.zeros(case.shape)
+    none = torch.zeros(0)
+    triton._forward(inputs, dynamics, Outputs(x_seq, state, none if m is None else state))
+    incoming = OutputGradients(x_seq, state, None if m is None else state) if case.with_state else (x_seq, None, None)
+    wanted = (state if case.with_state else none, state if case.with_state and m is not None else none)
+    gradients = Gradients(x_seq, *wanted, none if leak is None else state)
+    triton._backward(inputs, dynamics, OutputGradients(*incoming), gradients)
+    return [recorder for recorder in recorders if recorder.arguments is not None]
+
+
+def compiled(launch: Recorder):
+    """The kernel of a launch as Triton compiles it for such arguments on an H100."""
+    from triton import compile
+    from triton.backends.compiler import GPUTarget
+    from triton.compiler import ASTSource
+
+    arguments = dict(launch.arguments)
+    options = {"enable_fp_fusion": arguments.pop("enable_fp_fusion")}
+    assert set(arguments) == set(launch.kernel.arg_names)
+    constant = {param.name for param in launch.kernel.params if param.is_constexpr}
+    signature, aligned = {}, {}
+    for position, name in enumerate(launch.kernel.arg_names):
+        value = arguments[name]
+        if name in constant:
+            signature[name] = "constexpr"
+        elif isinstance(value, torch.Tensor):
+            signature[name] = POINTERS[value.dtype]
+            aligned[(position,)] = [["tt.divisibility", 16]]
+        else:
+            signature[name] = "i32" if isinstance(value, int) else "fp32"
+    constants = {name: arguments[name] for name in constant}
+    return compile(ASTSource(launch.kernel, signature, constants, aligned), target=GPUTarget(*HOPPER), options=options)
+
+
+def stack_bytes(kernel, folder: Path) -> int:
+    """What each thread of a compiled kernel keeps outside its registers."""
+    import triton as package
+
+    cubin = folder / "kernel.cubin"
+    cubin.write_bytes(kernel.asm["cubin"])
+    program = Path(package.__file__).parent / "backends" / "nvidia" / "bin" / "cuobjdump"
+    shown = subprocess.run([program, "-res-usage", cubin], capture_output=True, text=True, check=True).stdout
+    words = dict(word.split(":") for word in shown.split() if word.startswith(("STACK:", "LOCAL:")))
+    return sum(map(int, words.values()))
+
+
+CASES = {
+    "CLIF": (Case("CLIF", T=6, with_state=False), torch.float32),
+    "CLIF bfloat16": (Case("CLIF", T=6), torch.bfloat16),
+    "CLIF one step": (Case("CLIF", T=1, surrogate=Sigmoid(), v_reset=-0.1, decay_input=True), torch.float16),
+    "CLIF many steps": (Case("CLIF", T=16, surrogate=Triangle(), detach_reset=True), torch.bfloat16),
+    "CLIF long": (Case("CLIF", T=1000, surrogate=ATan()), torch.float32),
+    "LIF": (Case("LIF", T=6, v_reset=0.0, surrogate=Rectangle(0.7)), torch.float32),
+    "LIF long": (Case("LIF", T=1000, with_state=False), torch.bfloat16),
+    "PLIF": (Case("PLIF", T=6, decay_input=True, surrogate=Sigmoid()), torch.float32),
+    "PLIF many steps": (Case("PLIF", T=20, v_reset=-0.1), torch.float16),
+    "PLIF long": (Case("PLIF", T=1000, decay_input=True, v_reset=0.0), torch.bfloat16),
+}
+
+
+@pytest.mark.parametrize(("case", "dtype"), CASES.values(), ids=CASES)
+def test_kernels_compile_and_stay_in_registers(case, dtype, monkeypatch, tmp_path):
+    kernels = [compiled(launch) for launch in launches(case, dtype, monkeypatch)]
+    looped = case.T > triton.UNROLLED_STEPS
+    assert [kernel.name for kernel in kernels] == ["forward", "backward_looped" if looped else "backward_unrolled"]
+    for kernel in kernels:
+        assert ".target sm_90" in kernel.asm["ptx"]
+        assert stack_bytes(kernel, tmp_path) == 0
+
+
+@pytest.mark.slow
+def test_the_longest_unrolled_kernel_compiles(monkeypatch, tmp_path):
+    case = Case("CLIF", T=triton.UNROLLED_STEPS, surrogate=Sigmoid())
+    for launch in launches(case, torch.float16, monkeypatch):
+        assert stack_bytes(compiled(launch), tmp_path) == 0
+
+
+def test_an_old_triton_is_refused(monkeypatch):
+    monkeypatch.setattr(triton.importlib.metadata, "version", lambda _: "3.2.0")
+    assert "triton 3.2.0 is too old: pip install 'triton>=3.3'" in triton.unavailable()
