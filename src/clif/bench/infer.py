@@ -49,7 +49,7 @@ def run(settings: InferSettings) -> Report:
                 rows[name] = Row(name, WAYS[name].dtype, None, f"no time is reported: agrees on {agreement:.0%} only")
                 del predicts[name]
         images = torch.cat([x for x, _ in batches])
-        ordered = [row for row in rows.values()]
+        ordered = list(rows.values())
         for size in settings.batches:
             x = images[torch.arange(size) % len(images)]
             timings = measure(

@@ -3,7 +3,8 @@
 neuron times forward and backward of one layer: our backends, torch.compile of the reference, the neurons of
 SpikingJelly, snnTorch and norse where they are installed, and the copy of as many bytes. step times a training step of
 a network: ours, under bfloat16 autocast, and the plain way (T calls, neurons in PyTorch operations), with the most
-memory each takes. infer times inference on a CPU, in float32, bfloat16 and int8. No time is shown for what does not compute the right spikes and gradients.
+memory each takes. infer times inference on a CPU in float32, bfloat16 and with int8 weights, and says what each
+predicts. No time is shown for what does not compute what it should.
 """
 
 import argparse

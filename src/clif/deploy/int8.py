@@ -42,7 +42,7 @@ class Int8Conv2d(nn.Module):
     def _convolve(self, x: Tensor) -> Tensor:
         run: Any = torch.ops.onednn.qconv2d_pointwise
         levels = (x * self.levels).to(torch.uint8)
-        result = (1.0, 0, self.dtype, "none", [], "")
+        result: tuple[Any, ...] = (1.0, 0, self.dtype, "none", [], "")
         arguments = (levels, 1 / self.levels, 0, self.weight, self.scale, self.zero, self.bias)
         return run(*arguments, *self.geometry, self.groups, *result)
 
