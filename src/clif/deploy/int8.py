@@ -62,7 +62,16 @@ def quantize_weights(net: SpikingNetwork, dtype: torch.dtype = torch.float32) ->
         if isinstance(conv, Conv2d) and (levels := _levels(graph, node.all_input_nodes[0])) is not None:
             parent, _, child = str(node.target).rpartition(".")
             setattr(folded.get_submodule(parent), child, Int8Conv2d(conv, levels, dtype))
+    for module in folded.modules():
+        if isinstance(module, nn.Linear):
+            module.register_forward_pre_hook(_in_its_dtype)
     return folded
+
+
+def _in_its_dtype(linear: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """bfloat16 spikes for float32 weights."""
+    assert isinstance(linear, nn.Linear)
+    return (inputs[0].to(linear.weight.dtype),)
 
 
 def _levels(graph: fx.GraphModule, node: fx.Node) -> int | None:
