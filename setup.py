@@ -11,7 +11,10 @@ setup(
         Extension(
             "clif._kernels",
             sources=["src/clif/csrc/kernels.cpp"],
-            depends=[f"src/clif/csrc/{name}.hpp" for name in ("numeric", "equations", "rows")],
+            depends=[
+                f"src/clif/csrc/{name}.hpp"
+                for name in ("numeric", "equations", "problem", "rows", "threads", "neuron", "norm")
+            ],
             language="c++",
             optional=True,
             extra_compile_args=[

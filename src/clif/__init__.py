@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from clif.neurons import detach_net as detach_net
     from clif.neurons import reset_net as reset_net
     from clif.neurons import set_backend as set_backend
+    from clif.neurons import set_fuse_norm as set_fuse_norm
     from clif.neurons import set_step_mode as set_step_mode
     from clif.ops.dispatch import backends as backends
     from clif.train.checkpoint import load as load
@@ -49,6 +50,7 @@ _NAMES = {
     "detach_net": "neurons",
     "reset_net": "neurons",
     "set_backend": "neurons",
+    "set_fuse_norm": "neurons",
     "set_step_mode": "neurons",
     "load": "train.checkpoint",
 }

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from clif.errors import InputError
+from clif.ops.norm import Norm
 
 
 def check_step_mode(step_mode: str) -> str:
@@ -66,6 +67,11 @@ def fold(layer: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     return layer(x.flatten(0, 1)).unflatten(0, x.shape[:2])
 
 
+def has_hooks(module: nn.Module) -> bool:
+    """Whether someone listens to the calls of this very module."""
+    return any((module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks))
+
+
 class Conv2d(nn.Conv2d):
     """`torch.nn.Conv2d` for a step or a sequence."""
 
@@ -106,6 +112,21 @@ class BatchNorm2d(nn.BatchNorm2d):
 
     def __init__(self, num_features: int, eps: float = 1e-5, momentum: float = 0.1) -> None:
         super().__init__(num_features, eps, momentum)
+
+    def for_kernels(self) -> Norm:
+        """What a kernel needs that normalises as this module would at this moment."""
+        fixed = (None, None) if self.training else (self.running_mean, self.running_var)
+        return Norm(self.weight, self.bias, self.eps, *fixed)
+
+    @torch.no_grad()
+    def observe(self, mean: Tensor, var: Tensor, count: int) -> None:
+        """Update the running statistics with mean and biased variance [T, C] of T steps of `count` values a channel."""
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        self.num_batches_tracked += len(mean)
+        for mean_t, var_t in zip(mean, var * (count / (count - 1)), strict=True):
+            self.running_mean.lerp_(mean_t, self.momentum)
+            self.running_var.lerp_(var_t, self.momentum)
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training:

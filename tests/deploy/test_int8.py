@@ -63,7 +63,7 @@ def test_the_network_keeps_its_firing(firing_network):
     rates = []
     for each in (net, quantize_weights(net), quantize_weights(net, torch.bfloat16)):
         seen = []
-        with watched(each, "features.4.act", lambda _x, spikes, seen=seen: seen.append(spikes.float().mean())):
+        with watched(each, "features.4.act", lambda spikes, seen=seen: seen.append(spikes.float().mean())):
             each(torch.randn(8, 3, 32, 32, generator=torch.Generator().manual_seed(1)))
         rates.append(seen[0].item())
     assert rates[0] > 0.02

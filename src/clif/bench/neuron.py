@@ -105,7 +105,7 @@ def _forward_backward(contestant: Contestant, x_seq: Tensor, d_spike: Tensor) ->
 
 
 def _limits(x_seq: Tensor, d_spike: Tensor) -> dict[str, Run]:
-    """What bounds a neuron: a copy of as many bytes, and the plainest operations on these tensors into new memory."""
+    """What bounds a neuron: a copy of as many bytes, and plain operations on the same tensors into new memory."""
     source = torch.randn(x_seq.numel() * TENSORS_MOVED // 2).to(x_seq.device, x_seq.dtype)
     target = torch.empty_like(source)
     return {COPY: lambda: target.copy_(source), TRAFFIC: lambda: (x_seq.clone(), x_seq + d_spike)}

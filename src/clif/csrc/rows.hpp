@@ -16,7 +16,17 @@
 
 namespace clif {
 
-constexpr std::ptrdiff_t chunk_size = 128;  // a multiple of every vector length; of its tape much fits the first cache
+constexpr std::ptrdiff_t chunk_size = 128;      // a multiple of every vector length
+constexpr std::ptrdiff_t longest_chunk = 2048;  // where channels make it longer
+
+// The batch norm before a neuron, for the elements of a chunk at one step: x counts as x * scale + shift. A chunk is a
+// whole number of pixels, so one chunk's worth of each serves every chunk.
+template <class R>
+struct Norm {
+    const R *scale, *shift;
+    const R* mean;   // backward: what x is compared with in the sums
+    R *sum, *sum_x;  // backward: of the gradients of the neuron's input, alone and times x - mean
+};
 
 // One row of `size` elements, in memory of type S or, where it is scratch or a state, in the type of computation.
 //
@@ -25,8 +35,8 @@ constexpr std::ptrdiff_t chunk_size = 128;  // a multiple of every vector length
 template <class S>
 struct Row {
     using R = Compute<S>;
-    std::ptrdiff_t size;
-    const S* x;        // forward: the input
+    std::ptrdiff_t size, chunk;
+    const S* x;        // the input
     S* spike;          // forward: the spikes
     R* v;              // forward: the state
     R* m;
@@ -37,6 +47,7 @@ struct Row {
     R* dm;
     R* d_leak;         // backward: the gradient of 1/tau, summed over the steps (PLIF)
     const S* soon[2];  // rows to fetch meanwhile; may be null
+    Norm<R> norm;      // all null where there is none
     const Constants<R>* constants;
 };
 
@@ -44,11 +55,10 @@ template <class Kind>
 constexpr std::int64_t planes = Kind::has_m ? 4 : Kind::learns_leak ? 2 : 1;
 
 template <class S>
-CLIF_INLINE void fetch_chunk(const S* row, std::ptrdiff_t first) {
+CLIF_INLINE void fetch(const S* from, std::ptrdiff_t n) {
 #if defined(__GNUC__)
-    if (row == nullptr) return;
     constexpr std::ptrdiff_t line = 64 / sizeof(S);
-    for (std::ptrdiff_t i = 0; i < chunk_size; i += line) __builtin_prefetch(row + first + i);
+    for (std::ptrdiff_t i = 0; i < n; i += line) __builtin_prefetch(from + i);
 #endif
 }
 
@@ -83,16 +93,43 @@ CLIF_INLINE void narrowed(S* memory, const R* buffer, std::ptrdiff_t n) {
     }
 }
 
+// A chunk of the neuron's input: x, normalised where there is a batch norm.
+template <class S, class R>
+CLIF_INLINE const R* input(const Row<S>& row, std::ptrdiff_t first, R* buffer, std::ptrdiff_t n) {
+    const R* wide = widened(row.x + first, buffer, n);
+    if (row.norm.scale == nullptr) return wide;
+    const R* __restrict scale = row.norm.scale;
+    const R* __restrict shift = row.norm.shift;
+#pragma omp simd
+    for (std::ptrdiff_t i = 0; i < n; ++i) buffer[i] = wide[i] * scale[i] + shift[i];
+    return buffer;
+}
+
+// Adds to the sums of the batch norm what a chunk's gradients `g` contribute.
+template <class S, class R>
+CLIF_INLINE void sum_up(const Row<S>& row, std::ptrdiff_t first, const R* g, R* buffer, std::ptrdiff_t n) {
+    if (row.norm.sum == nullptr) return;
+    const R* x = widened(row.x + first, buffer, n);
+    const R* __restrict mean = row.norm.mean;
+    R* __restrict sum = row.norm.sum;
+    R* __restrict sum_x = row.norm.sum_x;
+#pragma omp simd
+    for (std::ptrdiff_t i = 0; i < n; ++i) {
+        sum[i] += g[i];
+        sum_x[i] += g[i] * (x[i] - mean[i]);
+    }
+}
+
 // Runs Loop::chunk over the whole row.
 template <class Loop, class Arithmetic, class S>
 CLIF_INLINE void run_in_chunks(const Row<S>& row) {
     const Constants<Compute<S>> constants = *row.constants;
-    std::ptrdiff_t first = 0;
-    for (; first + chunk_size <= row.size; first += chunk_size) {
-        for (const S* soon : row.soon) fetch_chunk(soon, first);
-        Loop::template chunk<Arithmetic>(row, constants, first, chunk_size);
+    for (std::ptrdiff_t first = 0; first < row.size; first += row.chunk) {
+        const std::ptrdiff_t n = row.chunk < row.size - first ? row.chunk : row.size - first;
+        for (const S* soon : row.soon)
+            if (soon != nullptr) fetch(soon + first, n);
+        Loop::template chunk<Arithmetic>(row, constants, first, n);
     }
-    if (first < row.size) Loop::template chunk<Arithmetic>(row, constants, first, row.size - first);
 }
 
 // Advance the state by one row and write either its spikes or its tape.
@@ -105,8 +142,8 @@ struct ForwardRow {
 
     template <class Arithmetic, class S, class R>
     static CLIF_INLINE void chunk(const Row<S>& row, const Constants<R>& c, std::ptrdiff_t first, std::ptrdiff_t n) {
-        alignas(64) R in_buffer[chunk_size], out_buffer[chunk_size];
-        const R* __restrict x = widened(row.x + first, in_buffer, n);
+        alignas(64) R in_buffer[longest_chunk], out_buffer[longest_chunk];
+        const R* __restrict x = input(row, first, in_buffer, n);
         R* __restrict spike = before_narrowing(row.spike + first, out_buffer);
         R* __restrict v = row.v + first;
         R* __restrict m = row.m + first;
@@ -151,7 +188,7 @@ struct BackwardRow {
     template <class Arithmetic, class S, class R>
     static CLIF_INLINE void chunk(const Row<S>& row, const Constants<R>& c, std::ptrdiff_t first, std::ptrdiff_t n) {
         const R* __restrict tape = row.tape + planes<Kind> * first;
-        alignas(64) R in_buffer[chunk_size], out_buffer[chunk_size];
+        alignas(64) R in_buffer[longest_chunk], out_buffer[longest_chunk];
         const R* __restrict d_spike = widened(row.d_spike + first, in_buffer, n);
         R* __restrict dx = before_narrowing(row.dx + first, out_buffer);
         R* __restrict dv = row.dv + first;
@@ -176,6 +213,7 @@ struct BackwardRow {
             if constexpr (Kind::has_m) dm[i] = dm_i;
             if constexpr (Kind::learns_leak) d_leak[i] += du * step.u_leak;
         }
+        sum_up(row, first, dx, in_buffer, n);
         narrowed<false>(row.dx + first, dx, n);
     }
 };

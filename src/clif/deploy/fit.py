@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from clif.errors import InputError
 from clif.models import SpikingNetwork
@@ -39,9 +40,24 @@ def count_images(batches: Sequence[Tensor]) -> int:
 
 
 @contextmanager
-def watched(net: SpikingNetwork, layer: str, see: Callable[[Tensor, Tensor], None]) -> Iterator[None]:
-    """Call `see(x_seq, spike_seq)` whenever the spiking layer has computed."""
-    handle = net.get_submodule(layer).register_forward_hook(lambda _module, inputs, output: see(inputs[0], output))
+def watched(net: SpikingNetwork, layer: str, see: Callable[[Tensor], None]) -> Iterator[None]:
+    """Call `see(spike_seq)` whenever the spiking layer has computed."""
+    handle = net.get_submodule(layer).register_forward_hook(lambda _module, _inputs, output: see(output))
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+@contextmanager
+def arriving(net: SpikingNetwork, layer: str, see: Callable[[Tensor], None]) -> Iterator[None]:
+    """Call `see(x_seq)` with what the spiking layer is about to charge on: after the batch norm, if it is given one."""
+
+    def hook(_module: nn.Module, inputs: tuple[Any, ...]) -> None:
+        x, *norm = inputs
+        see(norm[0](x) if norm and norm[0] is not None else x)
+
+    handle = net.get_submodule(layer).register_forward_pre_hook(hook)
     try:
         yield
     finally:
@@ -64,16 +80,16 @@ def count_errors(
     the layer's neuron would fire on what arrives there.
     """
     wanted: list[Tensor] = []
-    arriving: list[Tensor] = []
+    charging: list[Tensor] = []
     node = lif.get_submodule(layer)
     assert isinstance(node, SpikingNeuron)
     total: Tensor | None = None
     for batch in batches:
-        with watched(net, layer, lambda _x, spikes: wanted.append(spikes.sum(0))):
+        with watched(net, layer, lambda spikes: wanted.append(spikes.sum(0))):
             net(batch)
-        with watched(lif, layer, lambda x, _spikes: arriving.append(x)):
+        with arriving(lif, layer, charging.append):
             lif(batch)
-        target, x_seq = wanted.pop(), arriving.pop()
+        target, x_seq = wanted.pop(), charging.pop()
         errors = [_per_channel((respond(node, x_seq, value).sum(0) - target).square()) for value in candidates]
         total = torch.stack(errors) + (0 if total is None else total)
     assert total is not None

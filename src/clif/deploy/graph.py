@@ -1,6 +1,7 @@
 """The data flow of a network as a graph of its layers: which layer feeds which, additions included."""
 
 import operator
+from typing import Any
 
 import torch
 from torch import fx, nn
@@ -19,6 +20,12 @@ class _LayerTracer(fx.Tracer):
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         own = isinstance(m, LAYERS) and not isinstance(m, SpikingNetwork)
         return own or super().is_leaf_module(m, module_qualified_name)
+
+    def call_module(self, m: nn.Module, forward: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if isinstance(m, SpikingNeuron) and len(args) == 2:  # a neuron that is given the batch norm before it
+            x, norm = args
+            args = (norm(x),)
+        return super().call_module(m, forward, args, kwargs)
 
 
 def layer_graph(net: nn.Module) -> fx.GraphModule:

@@ -70,7 +70,7 @@ def _logits_and_counts(
 
     def count(layer: str) -> None:
         stack.enter_context(
-            watched(net, layer, lambda _x, spikes: counts.__setitem__(layer, spikes.sum(0, dtype=torch.float32)))
+            watched(net, layer, lambda spikes: counts.__setitem__(layer, spikes.sum(0, dtype=torch.float32)))
         )
 
     with ExitStack() as stack:

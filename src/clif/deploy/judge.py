@@ -67,7 +67,7 @@ class _Counter:
             stack.enter_context(watched(self.net, layer, self._counting(layer)))
 
     def _counting(self, layer: str):
-        def count(_x: Tensor, spikes: Tensor) -> None:
+        def count(spikes: Tensor) -> None:
             self.spikes[layer] += spikes.sum(dtype=torch.float64).item()
             self.places[layer] += spikes.numel()
 

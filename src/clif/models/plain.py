@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from clif.layers import AvgPool2d, BatchNorm2d, Conv2d, Dropout, Flatten
 from clif.models.network import NeuronFactory, SpikingNetwork, feature_size, init_convolutions
 from clif.models.registry import register_model
+from clif.neurons.blocks import fire
 
 
 class ConvLayer(nn.Module):
@@ -18,7 +19,8 @@ class ConvLayer(nn.Module):
         self.act = neuron()
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.act(self.fwd(x))
+        convolution, norm = self.fwd
+        return fire(self.act, norm, convolution(x))
 
 
 Entry = tuple[int, int, int] | str

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from clif.layers import AdaptiveAvgPool2d, BatchNorm2d, Conv2d, Dropout, Flatten
 from clif.models.network import NeuronFactory, SpikingNetwork, init_convolutions
 from clif.models.registry import register_model
+from clif.neurons.blocks import fire
 
 
 class BasicBlock(nn.Module):
@@ -26,9 +27,9 @@ class BasicBlock(nn.Module):
         self.dropout = Dropout(drop_rate, step_mode="m")
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.relu1(self.bn1(x))
+        x = fire(self.relu1, self.bn1, x)
         out = self.conv1(x)
-        out = self.conv2(self.dropout(self.relu2(self.bn2(out))))
+        out = self.conv2(self.dropout(fire(self.relu2, self.bn2, out)))
         return out + self.shortcut(x)
 
 
@@ -52,10 +53,10 @@ class Bottleneck(nn.Module):
         self.dropout = Dropout(drop_rate, step_mode="m")
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.relu1(self.bn1(x))
+        x = fire(self.relu1, self.bn1, x)
         out = self.conv1(x)
-        out = self.conv2(self.relu2(self.bn2(out)))
-        out = self.conv3(self.dropout(self.relu3(self.bn3(out))))
+        out = self.conv2(fire(self.relu2, self.bn2, out))
+        out = self.conv3(self.dropout(fire(self.relu3, self.bn3, out)))
         return out + self.shortcut(x)
 
 
@@ -106,7 +107,7 @@ class SpikingResNet(SpikingNetwork):
         x = self.conv1(x)
         for stage in range(1, 5):
             x = self.get_submodule(f"layer{stage}")(x)
-        x = self.relu1(self.bn1(x))
+        x = fire(self.relu1, self.bn1, x)
         return self.linear(self.dropout(self.flatten(self.avgpool(x))))
 
 

@@ -8,6 +8,7 @@ from clif.errors import InputError
 from clif.layers import AdaptiveAvgPool2d, AvgPool2d, BatchNorm2d, Conv2d, Dropout, Flatten
 from clif.models.network import NeuronFactory, SpikingNetwork, init_convolutions
 from clif.models.registry import register_model
+from clif.neurons.blocks import ConvBlock
 
 
 class SpikingVGG(SpikingNetwork):
@@ -33,7 +34,7 @@ class SpikingVGG(SpikingNetwork):
                 layers += [Conv2d(channels, width, 3, padding=1), BatchNorm2d(width), neuron()]
                 layers.append(Dropout(drop_rate, step_mode="m"))
                 channels = width
-            self.add_module(f"layer{stage}", nn.Sequential(*layers, AvgPool2d(2)))
+            self.add_module(f"layer{stage}", ConvBlock(*layers, AvgPool2d(2)))
         self.avgpool = AdaptiveAvgPool2d(7)
         linear = nn.Linear(channels * 7 * 7, num_classes)
         self.classifier = nn.Sequential(Flatten(), linear)

@@ -3,7 +3,7 @@
 from clif.neurons.base import SpikingNeuron
 from clif.neurons.clif import CLIFNode
 from clif.neurons.lif import LIFNode
-from clif.neurons.net import detach_net, reset_net, set_backend, set_step_mode
+from clif.neurons.net import detach_net, reset_net, set_backend, set_fuse_norm, set_step_mode
 from clif.neurons.plif import PLIFNode
 
 __all__ = [
@@ -14,5 +14,6 @@ __all__ = [
     "detach_net",
     "reset_net",
     "set_backend",
+    "set_fuse_norm",
     "set_step_mode",
 ]

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from clif import functional
 from clif.errors import InputError
-from clif.layers import StepModule
+from clif.layers import BatchNorm2d, StepModule, has_hooks, is_repeated
 from clif.ops import dispatch
 from clif.ops.reference import State, SurrogateFunction, compute_dtype, stack_steps
 from clif.surrogate import Rectangle
@@ -60,6 +60,7 @@ class SpikingNeuron(StepModule):
         self.detach_reset = detach_reset
         self.backend = dispatch.check_backend(backend)
         self.store_v_seq = store_v_seq
+        self.fuse_norm = True
         self._calls = 0
         self._first_start: tuple[Tensor | float, ...] = ()
         self.reset()
@@ -120,15 +121,42 @@ class SpikingNeuron(StepModule):
         if self.state is not None:
             self.state = tuple(s.detach() for s in self.state)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, norm: BatchNorm2d | None = None) -> Tensor:
+        """Spikes for x, or for norm(x) where a batch norm is given; the two are one kernel where a backend has it."""
         if _in_backward() and not self._reset_in_backward:
-            return self._recompute(x)
+            return self._recompute(x, norm)
         if not torch.compiler.is_compiling():
             self._count_call()
-        return self._compute(x)
+        return self._compute(x, norm)
 
-    def _compute(self, x: Tensor) -> Tensor:
+    def _compute(self, x: Tensor, norm: BatchNorm2d | None) -> Tensor:
+        if norm is not None:
+            if self._fuses(x, norm):
+                return self._normalise_and_fire(x, norm)
+            x = norm(x)
         return self.multi_step_forward(x) if self.step_mode == "m" else self.single_step_forward(x)
+
+    def _fuses(self, x: Tensor, norm: BatchNorm2d) -> bool:
+        """Whether norm and neuron are one kernel: not where someone listens between them or wants every v."""
+        return (
+            self.fuse_norm
+            and self.step_mode == "m"
+            and not self.store_v_seq
+            and type(norm) is BatchNorm2d
+            and not has_hooks(norm)
+            and x.dim() == 5
+            and not is_repeated(x)
+            and dispatch.fuses_norm(x, norm.for_kernels(), self.backend, self.surrogate_function)
+        )
+
+    def _normalise_and_fire(self, x_seq: Tensor, norm: BatchNorm2d) -> Tensor:
+        start = functional.prepare_state(self.neuron, x_seq[0], self._start(x_seq[0]), self.v_reset)
+        spike_seq, self.state, mean, var = dispatch.norm_multi_step(
+            self.neuron, x_seq, norm.for_kernels(), start, self.backend, **self.dynamics()
+        )
+        if norm.training:
+            norm.observe(mean, var, x_seq[0].numel() // x_seq.shape[2])
+        return spike_seq
 
     def _count_call(self) -> None:
         """Remember the state before the first call since a reset, for `_recompute`."""
@@ -137,7 +165,7 @@ class SpikingNeuron(StepModule):
         self._calls_anew = False
         self._first_start = self._values() if self._calls == 1 else ()
 
-    def _recompute(self, x: Tensor) -> Tensor:
+    def _recompute(self, x: Tensor, norm: BatchNorm2d | None) -> Tensor:
         """The call again, for activation checkpointing: from the state it began with, and leaving the present one."""
         if self._calls != 1:
             raise InputError(
@@ -148,7 +176,7 @@ class SpikingNeuron(StepModule):
         present, v_seq = self._values(), self.v_seq
         try:
             self._set_values(self._first_start)
-            return self._compute(x)
+            return self._compute(x, norm)
         finally:
             self._set_values(present)
             self.v_seq = v_seq

@@ -35,3 +35,13 @@ def set_backend(net: nn.Module, backend: str) -> None:
     for module in net.modules():
         if isinstance(module, SpikingNeuron):
             module.backend = backend
+
+
+def set_fuse_norm(net: nn.Module, fuse_norm: bool) -> None:
+    """Let every neuron of `net` compute the batch norm before it in its own kernel (the default), or do not.
+
+    The numbers are the same but for rounding; the fused kernel never writes the normalised sequence to memory.
+    """
+    for module in net.modules():
+        if isinstance(module, SpikingNeuron):
+            module.fuse_norm = fuse_norm

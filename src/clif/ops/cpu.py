@@ -11,9 +11,9 @@ import importlib.util
 import torch
 from torch import Tensor
 
-from clif.ops import operator
+from clif.ops import norm, operator
 from clif.ops.operator import Dynamics, Gradients, Inputs, OutputGradients, Outputs
-from clif.ops.reference import SurrogateFunction
+from clif.ops.reference import SurrogateFunction, compute_dtype
 
 NEURONS = {"CLIF": 0, "LIF": 1, "PLIF": 2}
 DTYPES = {torch.float32: 0, torch.bfloat16: 1, torch.float64: 2}
@@ -22,15 +22,27 @@ INSTRUCTION_SETS = ("baseline", "AVX2", "AVX-512")
 
 
 class Problem(ctypes.Structure):
-    """`struct Problem` of csrc/kernels.cpp, field by field."""
+    """`struct Problem` of csrc/problem.hpp, field by field."""
 
     _fields_ = (
         *((name, ctypes.c_int64) for name in ("steps", "size", "x_stride", "d_spike_stride", "v_stride", "m_stride")),
         *((name, ctypes.c_void_p) for name in ("x", "v", "m", "spike", "v_last", "m_last")),
         *((name, ctypes.c_void_p) for name in ("d_spike", "d_v_last", "d_m_last", "dx", "dv", "dm", "d_leak")),
+        *((name, ctypes.c_void_p) for name in ("scale", "shift", "mean", "norm_sums")),
+        ("channels", ctypes.c_int64),
         *((name, ctypes.c_double) for name in ("leak", "keep", "threshold", "subtract", "reset", "alpha")),
         *((name, ctypes.c_int32) for name in ("neuron", "dtype", "surrogate")),
         *((name, ctypes.c_int32) for name in ("decay_input", "hard_reset", "detach_reset", "threads", "isa")),
+    )
+
+
+class NormProblem(ctypes.Structure):
+    """`struct NormProblem` of csrc/problem.hpp, field by field."""
+
+    _fields_ = (
+        *((name, ctypes.c_int64) for name in ("steps", "pixels", "channels", "x_stride")),
+        *((name, ctypes.c_void_p) for name in ("x", "mean", "var", "dx", "of_dx", "of_x", "constant")),
+        *((name, ctypes.c_int32) for name in ("dtype", "threads", "isa")),
     )
 
 
@@ -106,18 +118,80 @@ def _forward(inputs: Inputs, dynamics: Dynamics, outputs: Outputs) -> None:
     _call("clif_forward", problem)
 
 
-def _backward(inputs: Inputs, dynamics: Dynamics, incoming: OutputGradients, gradients: Gradients) -> None:
+def _backward_problem(inputs: Inputs, dynamics: Dynamics, incoming: OutputGradients, gradients: Gradients) -> Problem:
     problem = _problem(inputs, dynamics)
     problem.d_spike, problem.d_v_last, problem.d_m_last = map(_pointer, incoming)
     problem.d_spike_stride = 0 if incoming.spike_seq is None else incoming.spike_seq.stride(0)
     problem.dx, problem.dv, problem.dm, problem.d_leak = map(_pointer, gradients)
+    return problem
+
+
+def _backward(inputs: Inputs, dynamics: Dynamics, incoming: OutputGradients, gradients: Gradients) -> None:
+    _call("clif_backward", _backward_problem(inputs, dynamics, incoming, gradients))
+
+
+def refuses_norm(x_seq: Tensor, of: norm.Norm) -> str | None:
+    """Why the kernels do not fuse this batch norm with the neuron behind it, or None if they do."""
+    assert _LIBRARY is not None
+    if x_seq.dim() == 5 and x_seq.shape[2] > _LIBRARY.clif_most_channels():
+        return f"{x_seq.shape[2]} channels are more than the {_LIBRARY.clif_most_channels()} it takes"
+    return norm.refuses(x_seq, of)
+
+
+def _norm_problem(x_seq: Tensor) -> NormProblem:
+    T, N, C, H, W = x_seq.shape
+    return NormProblem(
+        steps=T,
+        pixels=N * H * W,
+        channels=C,
+        x_stride=x_seq.stride(0),
+        x=x_seq.data_ptr(),
+        dtype=DTYPES[x_seq.dtype],
+        threads=torch.get_num_threads(),
+        isa=len(INSTRUCTION_SETS) - 1,
+    )
+
+
+def _statistics(x_seq: Tensor) -> tuple[Tensor, Tensor]:
+    mean = x_seq.new_empty((len(x_seq), x_seq.shape[2]), dtype=compute_dtype(x_seq.dtype))
+    var = torch.empty_like(mean)
+    problem = _norm_problem(x_seq)
+    problem.mean, problem.var = mean.data_ptr(), var.data_ptr()
+    _call("clif_norm_statistics", problem)
+    return mean, var
+
+
+def _norm_forward(inputs: Inputs, dynamics: Dynamics, affine: norm.Affine, outputs: Outputs) -> None:
+    problem = _problem(inputs, dynamics)
+    problem.spike, problem.v_last, problem.m_last = map(_pointer, outputs)
+    problem.scale, problem.shift, problem.mean = map(_pointer, affine)
+    problem.channels = affine.scale.shape[1]
+    _call("clif_forward", problem)
+
+
+def _norm_backward(
+    inputs: Inputs, dynamics: Dynamics, affine: norm.Affine, incoming: OutputGradients, gradients: Gradients
+) -> Tensor:
+    problem = _backward_problem(inputs, dynamics, incoming, gradients)
+    problem.scale, problem.shift, problem.mean = map(_pointer, affine)
+    T, problem.channels = affine.scale.shape
+    sums = torch.empty((T, 2, problem.channels), dtype=torch.float64)
+    problem.norm_sums = sums.data_ptr()
     _call("clif_backward", problem)
+    return sums
 
 
-def _call(function: str, problem: Problem) -> None:
+def _scale(x_seq: Tensor, dx: Tensor, of_dx: Tensor, of_x: Tensor, constant: Tensor) -> None:
+    problem = _norm_problem(x_seq)
+    problem.dx, problem.of_dx, problem.of_x, problem.constant = map(_pointer, (dx, of_dx, of_x, constant))
+    _call("clif_norm_backward", problem)
+
+
+def _call(function: str, problem: Problem | NormProblem) -> None:
     assert _LIBRARY is not None
     if getattr(_LIBRARY, function)(ctypes.byref(problem)):
         raise MemoryError(f"{function}: not enough memory for the states of {problem.steps} steps")
 
 
 multi_step = operator.create("cpu_neuron", _forward, _backward)
+norm_multi_step = norm.create("cpu_norm_neuron", norm.Kernels(_statistics, _norm_forward, _norm_backward, _scale))

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from clif.errors import InputError, unknown_name
 from clif.ops import cpu, reference, triton
+from clif.ops.norm import Norm
 from clif.ops.reference import State, SurrogateFunction
 
 MultiStep = Callable[..., tuple[Tensor, State]]
@@ -28,12 +29,16 @@ class Backend:
 
     `multi_step` has the signature of `reference.multi_step`. `unavailable()` says why the backend cannot run on this
     machine, `refuses(x_seq, surrogate_function)` why it does not take an input; both None if it can.
+    `norm_multi_step` does a batch norm and the neuron behind it at once (see `clif.ops.norm`), where the backend can,
+    and `refuses_norm(x_seq, norm)` says why not for an input.
     """
 
     multi_step: MultiStep
     detail: str
     unavailable: Callable[[], str | None]
     refuses: Callable[[Tensor, SurrogateFunction], str | None]
+    norm_multi_step: Callable[..., tuple[Tensor, State, Tensor, Tensor]] | None = None
+    refuses_norm: Callable[[Tensor, Norm], str | None] | None = None
 
 
 def _never(*_: Any) -> None:
@@ -41,7 +46,9 @@ def _never(*_: Any) -> None:
 
 
 BACKENDS: dict[str, Backend] = {
-    "cpu": Backend(cpu.multi_step, cpu.DESCRIPTION, cpu.unavailable, cpu.refuses),
+    "cpu": Backend(
+        cpu.multi_step, cpu.DESCRIPTION, cpu.unavailable, cpu.refuses, cpu.norm_multi_step, cpu.refuses_norm
+    ),
     "triton": Backend(triton.multi_step, triton.DESCRIPTION, triton.unavailable, triton.refuses),
     "torch": Backend(reference.multi_step, "plain PyTorch on any device, the reference", _never, _never),
 }
@@ -81,14 +88,33 @@ def choose(x_seq: Tensor, surrogate_function: SurrogateFunction) -> tuple[str, s
 
 def multi_step(neuron: str, x_seq: Tensor, state: State, backend: str, **dynamics: Any) -> tuple[Tensor, State]:
     """Run `neuron` over x_seq [T, N, *] from `state` on a backend; returns the spikes [T, N, *] and the new state."""
-    surrogate_function = dynamics["surrogate_function"]
+    chosen = _resolve(x_seq, backend, dynamics["surrogate_function"])
+    return chosen.multi_step(neuron, x_seq, state, **dynamics)
+
+
+def norm_multi_step(
+    neuron: str, x_seq: Tensor, norm: Norm, state: State, backend: str, **dynamics: Any
+) -> tuple[Tensor, State, Tensor, Tensor]:
+    """A batch norm and `neuron` at once; see `clif.ops.norm.create`. Only for what `fuses_norm` takes."""
+    fused = _resolve(x_seq, backend, dynamics["surrogate_function"]).norm_multi_step
+    assert fused is not None
+    return fused(neuron, x_seq, norm, state, **dynamics)
+
+
+def fuses_norm(x_seq: Tensor, norm: Norm, backend: str, surrogate_function: SurrogateFunction) -> bool:
+    """Whether the backend that would compute this input does the batch norm before the neuron in the same kernels."""
+    refuses_norm = _resolve(x_seq, backend, surrogate_function).refuses_norm
+    return refuses_norm is not None and refuses_norm(x_seq, norm) is None
+
+
+def _resolve(x_seq: Tensor, backend: str, surrogate_function: SurrogateFunction) -> Backend:
     if check_backend(backend) == "auto":
         backend, _ = choose(x_seq, surrogate_function)
         if x_seq.device.type == "cpu" and not torch.compiler.is_compiling():
             _warn_if_not_compiled()
     elif (reason := BACKENDS[backend].refuses(x_seq, surrogate_function)) is not None:
         raise InputError(f'backend {backend!r} cannot take this: {reason}; backend="auto" or "torch" can')
-    return BACKENDS[backend].multi_step(neuron, x_seq, state, **dynamics)
+    return BACKENDS[backend]
 
 
 _warned = False

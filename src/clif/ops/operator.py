@@ -23,7 +23,7 @@ SURROGATE_NAMES = {kind: name for name, kind in surrogate.SURROGATES.items()}
 
 
 class Dynamics(NamedTuple):
-    """The constants of a neuron as the operators take them: plain values, in the order of `_DYNAMICS`."""
+    """The constants of a neuron as the operators take them: plain values, in the order of `DYNAMICS`."""
 
     neuron: str
     tau: float
@@ -79,15 +79,21 @@ class OutputGradients(NamedTuple):
 ForwardKernel = Callable[[Inputs, Dynamics, Outputs], None]
 BackwardKernel = Callable[[Inputs, Dynamics, OutputGradients, Gradients], None]
 
-_DYNAMICS = (
+DYNAMICS = (
     "str neuron, float tau, bool decay_input, float v_threshold, float? v_reset, float v_subtract, "
     "str surrogate, float alpha, bool detach_reset"
 )
 _INPUTS = "Tensor x_seq, Tensor v, Tensor? m, Tensor? leak"
-_FORWARD_SCHEMA = f"({_INPUTS}, {_DYNAMICS}) -> (Tensor, Tensor, Tensor)"
+_FORWARD_SCHEMA = f"({_INPUTS}, {DYNAMICS}) -> (Tensor, Tensor, Tensor)"
 _BACKWARD_SCHEMA = (
-    f"({_INPUTS}, Tensor? d_spike_seq, Tensor? d_v, Tensor? d_m, bool for_state, {_DYNAMICS})"
+    f"({_INPUTS}, Tensor? d_spike_seq, Tensor? d_v, Tensor? d_m, bool for_state, {DYNAMICS})"
     " -> (Tensor, Tensor, Tensor, Tensor)"
+)
+
+
+NO_SECOND_DERIVATIVE = (
+    "the fused neuron kernels have a first derivative only; "
+    'for gradients of gradients use backend="torch" (clif.set_backend(net, "torch"))'
 )
 
 
@@ -96,30 +102,25 @@ def create(name: str, forward_kernel: ForwardKernel, backward_kernel: BackwardKe
 
     @torch.library.custom_op(f"clif::{name}", mutates_args=(), schema=_FORWARD_SCHEMA)
     def forward(x_seq, v, m, leak, *dynamics):
-        outputs = _empty_outputs(x_seq, m)
-        forward_kernel(_align_inputs(x_seq, v, m, leak), Dynamics(*dynamics), outputs)
+        outputs = empty_outputs(x_seq, m)
+        forward_kernel(align_inputs(x_seq, v, m, leak), Dynamics(*dynamics), outputs)
         return tuple(outputs)
 
     @torch.library.custom_op(f"clif::{name}_backward", mutates_args=(), schema=_BACKWARD_SCHEMA)
     def backward(x_seq, v, m, leak, d_spike_seq, d_v, d_m, for_state, *dynamics):
-        inputs = _align_inputs(x_seq, v, m, leak)
-        strides = step_strides(x_seq)
-        incoming = OutputGradients(
-            None if d_spike_seq is None else _align_sequence(d_spike_seq, strides),
-            None if d_v is None else _align_step(d_v, strides),
-            None if d_m is None else _align_step(d_m, strides),
-        )
-        gradients = _empty_gradients(x_seq, m, leak, for_state)
+        inputs = align_inputs(x_seq, v, m, leak)
+        incoming = align_gradients(x_seq, d_spike_seq, d_v, d_m)
+        gradients = empty_gradients(x_seq, m, leak, for_state)
         backward_kernel(inputs, Dynamics(*dynamics), incoming, gradients)
         return tuple(gradients)
 
     @forward.register_fake
     def _(x_seq, v, m, leak, *dynamics):
-        return tuple(_empty_outputs(x_seq, m))
+        return tuple(empty_outputs(x_seq, m))
 
     @backward.register_fake
     def _(x_seq, v, m, leak, d_spike_seq, d_v, d_m, for_state, *dynamics):
-        return tuple(_empty_gradients(x_seq, m, leak, for_state))
+        return tuple(empty_gradients(x_seq, m, leak, for_state))
 
     def setup_context(ctx, inputs, output):
         x_seq, v, m, leak, *ctx.dynamics = inputs
@@ -130,21 +131,18 @@ def create(name: str, forward_kernel: ForwardKernel, backward_kernel: BackwardKe
         x_seq, v, m, leak = ctx.saved_tensors
         d_m = None if m is None else d_m
         for_state = any(ctx.needs_input_grad[1:3])
-        run = transformable_backward if _is_transformed() else backward
+        run = transformable_backward if is_transformed() else backward
         dx, dv, dm, d_leak = run(x_seq, v, m, leak, d_spike_seq, d_v, d_m, for_state, *ctx.dynamics)
         return (
             dx,
             dv if for_state else None,
             dm if for_state and m is not None else None,
-            None if leak is None else d_leak.sum(dtype=torch.float64).to(leak.dtype),
+            leak_gradient(d_leak, leak),
             *(None for _ in ctx.dynamics),
         )
 
     def refuse_second_derivative(ctx, *grads):
-        raise InputError(
-            "the fused neuron kernels have a first derivative only; "
-            'for gradients of gradients use backend="torch" (clif.set_backend(net, "torch"))'
-        )
+        raise InputError(NO_SECOND_DERIVATIVE)
 
     forward.register_autograd(differentiate, setup_context=setup_context)
     backward.register_autograd(refuse_second_derivative)
@@ -157,9 +155,9 @@ def create(name: str, forward_kernel: ForwardKernel, backward_kernel: BackwardKe
     def multi_step(neuron: str, x_seq: Tensor, state: State, **dynamics: Any) -> tuple[Tensor, State]:
         """A whole sequence: x_seq [T, N, *], state of shapes [N, *] -> spikes [T, N, *], the last state."""
         v, *rest = state
-        leak = torch.sigmoid(dynamics["w"].to(v.dtype)) if neuron == "PLIF" else None
-        run = transformable_forward if _is_transformed() else forward
-        spike_seq, *last = run(x_seq, v, rest[0] if rest else None, leak, *_constants(neuron, **dynamics))
+        leak = leak_of(neuron, v.dtype, dynamics)
+        run = transformable_forward if is_transformed() else forward
+        spike_seq, *last = run(x_seq, v, rest[0] if rest else None, leak, *constants(neuron, **dynamics))
         return spike_seq, tuple(last[: len(state)])
 
     return multi_step
@@ -177,12 +175,22 @@ def _transformable(operator: Callable[..., Any], setup: Callable[..., None], bac
     return function.apply
 
 
-def _is_transformed() -> bool:
+def is_transformed() -> bool:
     """Whether this runs inside `torch.func.vmap`, `grad` and the like, but not while `torch.compile` traces it."""
     return not torch.compiler.is_compiling() and torch._C._are_functorch_transforms_active()
 
 
-def _constants(
+def leak_of(neuron: str, dtype: torch.dtype, dynamics: dict[str, Any]) -> Tensor | None:
+    """1/τ of PLIF, which learns it; None for the others."""
+    return torch.sigmoid(dynamics["w"].to(dtype)) if neuron == "PLIF" else None
+
+
+def leak_gradient(d_leak: Tensor, leak: Tensor | None) -> Tensor | None:
+    """The gradient of 1/τ from that of every neuron."""
+    return None if leak is None else d_leak.sum(dtype=torch.float64).to(leak.dtype)
+
+
+def constants(
     neuron: str,
     *,
     decay_input: bool,
@@ -225,11 +233,13 @@ def _empty_state(x_seq: Tensor, wanted: bool = True) -> Tensor:
     return torch.empty_strided(x_seq.shape[1:], step_strides(x_seq), dtype=dtype, device=x_seq.device)
 
 
-def _empty_outputs(x_seq: Tensor, m: Tensor | None) -> Outputs:
+def empty_outputs(x_seq: Tensor, m: Tensor | None) -> Outputs:
+    """Uninitialised outputs for an input, `m` only where the neuron has it."""
     return Outputs(_empty_sequence(x_seq), _empty_state(x_seq), _empty_state(x_seq, m is not None))
 
 
-def _empty_gradients(x_seq: Tensor, m: Tensor | None, leak: Tensor | None, for_state: bool) -> Gradients:
+def empty_gradients(x_seq: Tensor, m: Tensor | None, leak: Tensor | None, for_state: bool) -> Gradients:
+    """Uninitialised gradients, those of the state only `for_state`."""
     return Gradients(
         _empty_sequence(x_seq),
         _empty_state(x_seq, for_state),
@@ -266,13 +276,26 @@ def is_one_value(state: Tensor) -> bool:
     return _has_strides(state.shape, state.stride(), (0,) * state.dim())
 
 
-def _align_inputs(x_seq: Tensor, v: Tensor, m: Tensor | None, leak: Tensor | None) -> Inputs:
+def align_inputs(x_seq: Tensor, v: Tensor, m: Tensor | None, leak: Tensor | None) -> Inputs:
+    """Inputs as the kernels take them; copied only where they lie otherwise."""
     strides = step_strides(x_seq)
     return Inputs(
         _align_sequence(x_seq, strides),
         _align_state(v, strides),
         None if m is None else _align_state(m, strides),
         leak,
+    )
+
+
+def align_gradients(
+    x_seq: Tensor, d_spike_seq: Tensor | None, d_v: Tensor | None, d_m: Tensor | None
+) -> OutputGradients:
+    """The gradients of the outputs, aligned with x_seq."""
+    strides = step_strides(x_seq)
+    return OutputGradients(
+        None if d_spike_seq is None else _align_sequence(d_spike_seq, strides),
+        None if d_v is None else _align_step(d_v, strides),
+        None if d_m is None else _align_step(d_m, strides),
     )
 
 

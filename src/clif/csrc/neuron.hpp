@@ -1,0 +1,286 @@
+// A neuron over a whole sequence, forward and backward.
+//
+// A sequence [T, size] is cut into blocks of neurons whose state stays in the nearest cache while a block runs through
+// all its T steps. The backward pass recomputes a block's steps from x into a tape and then goes back over it, so
+// nothing need be kept from the forward pass.
+#pragma once
+
+#include <utility>
+
+#include "problem.hpp"
+#include "rows.hpp"
+#include "threads.hpp"
+
+namespace clif {
+
+constexpr std::int64_t block_bytes = 16 * 1024;  // of one row of a state
+constexpr std::int64_t tape_bytes = 128 * 1024;  // of a block's tape, where T allows it
+constexpr std::int64_t norm_groups = 16;         // of blocks, over which a batch norm's sums are formed separately
+
+inline Isa isa_of(const Problem& p) { return std::min(static_cast<Isa>(p.isa), best_isa()); }
+
+// The row functions for one problem.
+template <class S>
+struct Rows {
+    bool has_m, learns_leak;
+    std::int64_t planes;  // of the tape
+    RowFunction<Row<S>> forward, record, backward;
+};
+
+template <class Kind, class S>
+RowFunction<Row<S>> backward_row(const Problem& p) {
+    switch (p.surrogate) {
+        case 0: return compile_for<BackwardRow<Kind, Rectangle>, Row<S>>(isa_of(p));
+        case 1: return compile_for<BackwardRow<Kind, Sigmoid>, Row<S>>(isa_of(p));
+        case 2: return compile_for<BackwardRow<Kind, Triangle>, Row<S>>(isa_of(p));
+        default: return compile_for<BackwardRow<Kind, ATan>, Row<S>>(isa_of(p));
+    }
+}
+
+template <Neuron neuron, bool hard_reset, class S>
+Rows<S> rows_of_kind(const Problem& p) {
+    using Attached = Kind<neuron, hard_reset, false>;
+    using Detached = Kind<neuron, hard_reset, true>;
+    return {Attached::has_m,
+            Attached::learns_leak,
+            planes<Attached>,
+            compile_for<ForwardRow<Attached, false>, Row<S>>(isa_of(p)),
+            compile_for<ForwardRow<Attached, true>, Row<S>>(isa_of(p)),
+            p.detach_reset ? backward_row<Detached, S>(p) : backward_row<Attached, S>(p)};
+}
+
+template <Neuron neuron, class S>
+Rows<S> rows_of_neuron(const Problem& p) {
+    return p.hard_reset ? rows_of_kind<neuron, true, S>(p) : rows_of_kind<neuron, false, S>(p);
+}
+
+template <class S>
+Rows<S> rows_of(const Problem& p) {
+    switch (p.neuron) {
+        case 0: return rows_of_neuron<Neuron::clif, S>(p);
+        case 1: return rows_of_neuron<Neuron::lif, S>(p);
+        default: return rows_of_neuron<Neuron::plif, S>(p);
+    }
+}
+
+// A sequence in memory, row by row; where there is none, every row is `absent`.
+template <class S>
+class Sequence {
+public:
+    Sequence(const void* data, std::int64_t stride, std::int64_t steps, S* absent = nullptr)
+        : data_(static_cast<S*>(const_cast<void*>(data))), absent_(absent), stride_(stride), steps_(steps) {}
+
+    // Step t from element `first` on.
+    S* at(std::int64_t t, std::int64_t first) const { return data_ ? data_ + t * stride_ + first : absent_; }
+
+    // The same as something to fetch: null where there is no such step.
+    const S* soon(std::int64_t t, std::int64_t first) const {
+        return data_ && t >= 0 && t < steps_ ? at(t, first) : nullptr;
+    }
+
+private:
+    S *data_, *absent_;
+    std::int64_t stride_, steps_;
+};
+
+template <class R>
+Constants<R> constants_of(const Problem& p) {
+    Constants<R> c;
+    c.leak = static_cast<R>(p.leak);
+    c.keep = static_cast<R>(p.keep);
+    c.gain = p.decay_input ? c.leak : R(1);
+    c.threshold = static_cast<R>(p.threshold);
+    c.subtract = static_cast<R>(p.subtract);
+    c.reset = static_cast<R>(p.reset);
+    c.alpha = static_cast<R>(p.alpha);
+    c.decay_input = p.decay_input;
+    return c;
+}
+
+// A block's part of a state, or its single value repeated, or zeros where there is none.
+template <class R>
+void copy_state(const void* state, std::int64_t stride, std::int64_t first, std::int64_t n, R* to) {
+    const R* from = static_cast<const R*>(state);
+    if (from == nullptr) {
+        std::fill_n(to, n, R(0));
+    } else if (stride == 0) {
+        std::fill_n(to, n, *from);
+    } else {
+        std::copy_n(from + first, n, to);
+    }
+}
+
+// The whole batch norm of a problem: every step's scale, shift and mean, repeated to the length of a chunk.
+template <class R>
+class Norms {
+public:
+    Norms(const Problem& p, std::int64_t chunk) : chunk_(p.channels ? chunk : 0), channels_(p.channels) {
+        for (const void* from : {p.scale, p.shift, p.mean}) repeated_.push_back(repeat(p, static_cast<const R*>(from)));
+    }
+
+    // What step t needs; `sums` [steps, 2, chunk] takes the sums in the backward pass and may be null.
+    Norm<R> at(std::int64_t t, R* sums) const {
+        if (channels_ == 0) return {};
+        const auto row = [&](int i) { return repeated_[i].empty() ? nullptr : repeated_[i].data() + t * chunk_; };
+        R* const sum = sums ? sums + 2 * t * chunk_ : nullptr;
+        return {row(0), row(1), row(2), sum, sum ? sum + chunk_ : nullptr};
+    }
+
+    // Adds `sums` to the channels' own, `total` [steps, 2, channels].
+    void add(const R* sums, std::int64_t steps, double* total) const {
+        for (std::int64_t row = 0; row < 2 * steps; ++row)
+            for (std::int64_t i = 0; i < chunk_; i += channels_)
+                for (std::int64_t c = 0; c < channels_; ++c) total[row * channels_ + c] += sums[row * chunk_ + i + c];
+    }
+
+private:
+    std::vector<R> repeat(const Problem& p, const R* from) const {
+        std::vector<R> rows;
+        if (channels_ == 0 || from == nullptr) return rows;
+        rows.reserve(p.steps * chunk_);
+        for (std::int64_t t = 0; t < p.steps; ++t)
+            for (std::int64_t i = 0; i < chunk_; i += channels_)
+                rows.insert(rows.end(), from + t * channels_, from + (t + 1) * channels_);
+        return rows;
+    }
+
+    std::int64_t chunk_, channels_;
+    std::vector<std::vector<R>> repeated_;
+};
+
+// `chunk_size` elements, or the least number above that is whole pixels.
+inline std::int64_t chunk_of(std::int64_t channels) {
+    return channels ? (chunk_size + channels - 1) / channels * channels : chunk_size;
+}
+
+// At most `limit` elements and a whole number of chunks; fewer where the threads would otherwise have too little to
+// share. With a batch norm the number of threads does not count, lest its sums depend on it.
+inline std::int64_t block_size(const Problem& p, std::int64_t limit) {
+    const std::int64_t chunk = chunk_of(p.channels);
+    const std::int64_t share = p.size / (p.channels ? norm_groups : 4 * std::max(p.threads, 1));
+    return std::max<std::int64_t>(std::min(limit, share) / chunk, 1) * chunk;
+}
+
+template <class S>
+void forward(const Problem& p) {
+    using R = Compute<S>;
+    const Constants<R> constants = constants_of<R>(p);
+    const Rows<S> rows = rows_of<S>(p);
+    const Sequence<S> x(p.x, p.x_stride, p.steps), spike(p.spike, p.size, p.steps);
+    const Norms<R> norms(p, chunk_of(p.channels));
+    const std::int64_t block = block_size(p, block_bytes / sizeof(R));
+    const std::int64_t blocks = (p.size + block - 1) / block;
+    over_items<R>(blocks, p.threads, p.size * p.steps, 0, [&](R*, std::int64_t item) {
+        const std::int64_t first = item * block, n = std::min(block, p.size - first);
+        Row<S> row{};
+        row.size = n;
+        row.chunk = chunk_of(p.channels);
+        row.constants = &constants;
+        row.v = static_cast<R*>(p.v_last) + first;
+        copy_state(p.v, p.v_stride, first, n, row.v);
+        if (rows.has_m) {
+            row.m = static_cast<R*>(p.m_last) + first;
+            copy_state(p.m, p.m_stride, first, n, row.m);
+        }
+        for (std::int64_t t = 0; t < p.steps; ++t) {
+            row.soon[0] = x.soon(t + 1, first);
+            row.soon[1] = spike.soon(t + 1, first);
+            row.x = x.at(t, first);
+            row.norm = norms.at(t, nullptr);
+            row.spike = spike.at(t, first);
+            rows.forward(row);
+        }
+    });
+}
+
+// The backward pass of one block. `scratch` has room for 4 + `tape_size` planes of a whole block, and behind them for
+// the sums of a batch norm.
+template <class S>
+class BackwardBlock {
+    using R = Compute<S>;
+
+public:
+    BackwardBlock(const Problem& p, const Rows<S>& rows, std::int64_t block)
+        : p_(p), rows_(rows), block_(block), constants_(constants_of<R>(p)), norms_(p, chunk_of(p.channels)),
+          zeros_(p.d_spike ? 0 : block), x_(p.x, p.x_stride, p.steps), dx_(p.dx, p.size, p.steps),
+          d_spike_(p.d_spike, p.d_spike_stride, p.steps, zeros_.data()) {}
+
+    std::int64_t tape_size() const { return rows_.planes * p_.steps; }
+    std::int64_t sums_size() const { return p_.channels ? 2 * p_.steps * chunk_of(p_.channels) : 0; }
+    std::int64_t scratch_size() const { return (4 + tape_size()) * block_ + sums_size(); }
+
+    // Fills the gradients of elements [first, first + n); adds to `norm_sums` [steps, 2, channels].
+    void run(R* scratch, std::int64_t first, std::int64_t n, double* norm_sums) const {
+        const auto take = [&](std::int64_t planes) { return std::exchange(scratch, scratch + planes * block_); };
+        Row<S> row{};
+        row.size = n;
+        row.chunk = chunk_of(p_.channels);
+        row.constants = &constants_;
+        row.v = take(1);
+        row.m = take(1);
+        copy_state(p_.v, p_.v_stride, first, n, row.v);
+        if (rows_.has_m) copy_state(p_.m, p_.m_stride, first, n, row.m);
+        row.dv = p_.dv ? static_cast<R*>(p_.dv) + first : take(1);
+        row.dm = p_.dm ? static_cast<R*>(p_.dm) + first : take(1);
+        copy_state(p_.d_v_last, 1, first, n, row.dv);
+        if (rows_.has_m) copy_state(p_.d_m_last, 1, first, n, row.dm);
+        if (rows_.learns_leak) {
+            row.d_leak = static_cast<R*>(p_.d_leak) + first;
+            std::fill_n(row.d_leak, n, R(0));
+        }
+        R* const tape = take(tape_size());
+        R* const sums = p_.channels ? std::fill_n(scratch, sums_size(), R(0)) - sums_size() : nullptr;
+        const std::int64_t last = p_.steps - 1;
+        for (std::int64_t t = 0; t <= last; ++t) {
+            row.soon[0] = t < last ? x_.soon(t + 1, first) : d_spike_.soon(last, first);
+            row.x = x_.at(t, first);
+            row.norm = norms_.at(t, nullptr);
+            row.tape = tape + t * rows_.planes * n;
+            rows_.record(row);
+        }
+        for (std::int64_t t = last; t >= 0; --t) {
+            row.soon[0] = d_spike_.soon(t - 1, first);
+            row.soon[1] = dx_.soon(t - 1, first);
+            row.x = x_.at(t, first);
+            row.norm = norms_.at(t, sums);
+            row.d_spike = d_spike_.at(t, first);
+            row.tape = tape + t * rows_.planes * n;
+            row.dx = dx_.at(t, first);
+            rows_.backward(row);
+        }
+        if (sums != nullptr) norms_.add(sums, p_.steps, norm_sums);
+    }
+
+private:
+    const Problem& p_;
+    const Rows<S>& rows_;
+    std::int64_t block_;
+    Constants<R> constants_;
+    Norms<R> norms_;
+    std::vector<S> zeros_;
+    Sequence<S> x_, dx_, d_spike_;
+};
+
+template <class S>
+void backward(const Problem& p) {
+    using R = Compute<S>;
+    const Rows<S> rows = rows_of<S>(p);
+    const std::int64_t tape_row_bytes = tape_bytes / (rows.planes * p.steps);
+    const std::int64_t block = block_size(p, std::min(block_bytes, tape_row_bytes) / sizeof(R));
+    const std::int64_t blocks = (p.size + block - 1) / block;
+    const BackwardBlock<S> job(p, rows, block);
+
+    // With a batch norm an item is a group of blocks with sums of its own, which are added up in their order.
+    const std::int64_t group = p.channels ? (blocks + norm_groups - 1) / norm_groups : 1;
+    const std::int64_t sums_size = 2 * p.steps * p.channels;
+    const std::int64_t groups = (blocks + group - 1) / group;
+    std::vector<double> sums(groups * sums_size);
+    over_items<R>(groups, p.threads, p.size * p.steps, job.scratch_size(), [&](R* scratch, std::int64_t item) {
+        for (std::int64_t i = item * group; i < std::min(blocks, (item + 1) * group); ++i)
+            job.run(scratch, i * block, std::min(block, p.size - i * block), sums.data() + item * sums_size);
+    });
+    if (p.channels) std::fill_n(p.norm_sums, sums_size, 0.0);
+    for (std::size_t i = 0; i < sums.size(); ++i) p.norm_sums[i % sums_size] += sums[i];
+}
+
+}  // namespace clif

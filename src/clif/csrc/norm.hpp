@@ -1,0 +1,159 @@
+// Batch norm with the statistics of every time step: what of it is not fused with the neuron (`Norm` in rows.hpp).
+//
+// Sequences are [steps, pixels, channels]. As with the neurons, a chunk is a whole number of pixels and what a channel
+// needs is repeated to its length.
+#pragma once
+
+#include <cmath>
+
+#include "neuron.hpp"
+
+namespace clif {
+
+constexpr std::int64_t norm_items = 16;  // parts of a step, of which each has sums of its own
+
+// `n` elements of a step: for the sums of x - pivot and of its square, or for dx * of_dx + x * of_x + constant.
+template <class S>
+struct NormRow {
+    using R = Compute<S>;
+    std::ptrdiff_t size, chunk;
+    const S* x;
+    const R* pivot;
+    R *sum, *square;
+    S* dx;
+    const R *of_dx, *of_x, *constant;
+};
+
+struct StatisticsRow {
+    template <class Arithmetic, class S>
+    static CLIF_INLINE void run(const NormRow<S>& row) {
+        using R = Compute<S>;
+        alignas(64) R buffer[longest_chunk];
+        for (std::ptrdiff_t first = 0; first < row.size; first += row.chunk) {
+            const std::ptrdiff_t n = row.chunk < row.size - first ? row.chunk : row.size - first;
+            const R* x = widened(row.x + first, buffer, n);
+            const R* __restrict pivot = row.pivot;
+            R* __restrict sum = row.sum;
+            R* __restrict square = row.square;
+#pragma omp simd
+            for (std::ptrdiff_t i = 0; i < n; ++i) {
+                const R distance = x[i] - pivot[i];
+                sum[i] += distance;
+                square[i] += distance * distance;
+            }
+        }
+    }
+};
+
+struct NormBackwardRow {
+    template <class Arithmetic, class S>
+    static CLIF_INLINE void run(const NormRow<S>& row) {
+        using R = Compute<S>;
+        alignas(64) R x_buffer[longest_chunk], d_buffer[longest_chunk], out[longest_chunk];
+        for (std::ptrdiff_t first = 0; first < row.size; first += row.chunk) {
+            const std::ptrdiff_t n = row.chunk < row.size - first ? row.chunk : row.size - first;
+            const R* x = widened(row.x + first, x_buffer, n);
+            const R* dx = widened(row.dx + first, d_buffer, n);
+            R* to = before_narrowing(row.dx + first, out);
+            const R* __restrict of_dx = row.of_dx;
+            const R* __restrict of_x = row.of_x;
+            const R* __restrict constant = row.constant;
+#pragma omp simd
+            for (std::ptrdiff_t i = 0; i < n; ++i) to[i] = dx[i] * of_dx[i] + x[i] * of_x[i] + constant[i];
+            narrowed<false>(row.dx + first, to, n);
+        }
+    }
+};
+
+// A row of channels repeated to the length of a chunk.
+template <class R>
+void repeat_channels(const R* channels, std::int64_t count, std::int64_t chunk, R* to) {
+    for (std::int64_t i = 0; i < chunk; i += count) std::copy_n(channels, count, to + i);
+}
+
+// Runs job(scratch, t, part, first, n) over every step's elements [first, first + n), cut into norm_items parts.
+template <class R, class Job>
+void over_parts(const NormProblem& p, std::int64_t chunk, std::int64_t scratch_size, const Job& job) {
+    const std::int64_t size = p.pixels * p.channels;
+    const std::int64_t part = ((size + norm_items - 1) / norm_items + chunk - 1) / chunk * chunk;
+    over_items<R>(p.steps * norm_items, p.threads, p.steps * size, scratch_size, [&](R* scratch, std::int64_t item) {
+        const std::int64_t first = item % norm_items * part;
+        if (first < size) job(scratch, item / norm_items, item, first, std::min(part, size - first));
+    });
+}
+
+// Mean and variance of every step and channel over the pixels; a variance is the mean square less the squared mean, of
+// the distances from the step's first pixel, so that nothing cancels where the mean is far from 0.
+template <class S>
+void norm_statistics(const NormProblem& p) {
+    using R = Compute<S>;
+    constexpr std::int64_t chunks_at_once = 64;  // summed up in R before they are added in double
+    const std::int64_t C = p.channels, chunk = chunk_of(C);
+    const auto loop = compile_for<StatisticsRow, NormRow<S>>(std::min(static_cast<Isa>(p.isa), best_isa()));
+    const auto step = [&](std::int64_t t) { return static_cast<const S*>(p.x) + t * p.x_stride; };
+    std::vector<double> sums(p.steps * norm_items * 2 * C);
+    over_parts<R>(p, chunk, 3 * chunk,
+                  [&](R* scratch, std::int64_t t, std::int64_t item, std::int64_t first, std::int64_t n) {
+        alignas(64) R buffer[longest_chunk];
+        R* const pivot = scratch;
+        repeat_channels(widened(step(t), buffer, C), C, chunk, pivot);
+        NormRow<S> row{};
+        row.chunk = chunk;
+        row.pivot = pivot;
+        row.sum = scratch + chunk;
+        row.square = scratch + 2 * chunk;
+        double* const total = sums.data() + item * 2 * C;
+        for (std::int64_t i = 0; i < n; i += chunks_at_once * chunk) {
+            std::fill_n(row.sum, 2 * chunk, R(0));
+            row.x = step(t) + first + i;
+            row.size = std::min(chunks_at_once * chunk, n - i);
+            loop(row);
+            for (std::int64_t j = 0; j < chunk; ++j) {
+                total[j % C] += row.sum[j];
+                total[C + j % C] += row.square[j];
+            }
+        }
+    });
+    for (std::int64_t t = 0; t < p.steps; ++t) {
+        alignas(64) R buffer[longest_chunk];
+        const R* pivot = widened(step(t), buffer, C);
+        for (std::int64_t c = 0; c < C; ++c) {
+            double sum = 0, square = 0;
+            for (std::int64_t item = t * norm_items; item < (t + 1) * norm_items; ++item) {
+                sum += sums[item * 2 * C + c];
+                square += sums[item * 2 * C + C + c];
+            }
+            const double mean = sum / p.pixels;
+            static_cast<R*>(p.mean)[t * C + c] = static_cast<R>(pivot[c] + mean);
+            static_cast<R*>(p.var)[t * C + c] = static_cast<R>(std::max(square / p.pixels - mean * mean, 0.0));
+        }
+    }
+}
+
+template <class S>
+void norm_backward(const NormProblem& p) {
+    using R = Compute<S>;
+    const std::int64_t C = p.channels, chunk = chunk_of(C);
+    const auto loop = compile_for<NormBackwardRow, NormRow<S>>(std::min(static_cast<Isa>(p.isa), best_isa()));
+    over_parts<R>(p, chunk, 3 * chunk,
+                  [&](R* scratch, std::int64_t t, std::int64_t, std::int64_t first, std::int64_t n) {
+        const R* repeated[3];
+        int i = 0;
+        for (const void* factor : {p.of_dx, p.of_x, p.constant}) {
+            R* const to = scratch + i * chunk;
+            repeat_channels(static_cast<const R*>(factor) + t * C, C, chunk, to);
+            repeated[i++] = to;
+        }
+        NormRow<S> row{};
+        row.size = n;
+        row.chunk = chunk;
+        row.x = static_cast<const S*>(p.x) + t * p.x_stride + first;
+        row.dx = static_cast<S*>(p.dx) + t * p.pixels * C + first;
+        row.of_dx = repeated[0];
+        row.of_x = repeated[1];
+        row.constant = repeated[2];
+        loop(row);
+    });
+}
+
+}  // namespace clif

@@ -1,0 +1,41 @@
+// What the C interface takes; `clif.ops.cpu` mirrors it field by field.
+#pragma once
+
+#include <cstdint>
+
+extern "C" {
+
+// One call of a neuron, forward or backward.
+//
+// Sequences are [steps, size] in the storage dtype, each with its stride between steps (0 repeats one step); states
+// are [size] in the compute dtype, or a single value with stride 0.
+struct Problem {
+    std::int64_t steps, size;
+    std::int64_t x_stride, d_spike_stride, v_stride, m_stride;
+    const void *x, *v, *m;                      // in: m for CLIF only
+    void *spike, *v_last, *m_last;              // forward, out
+    const void *d_spike, *d_v_last, *d_m_last;  // backward, in: null stands for zero
+    void *dx, *dv, *dm, *d_leak;                // backward, out: dv and dm may be null; d_leak for PLIF only
+    // The batch norm before the neuron, if there is one: x counts as x * scale + shift, channel by channel. Then the
+    // channel is what varies fastest in memory, and dx is the gradient of the normalised x.
+    const void *scale, *shift, *mean;  // [steps, channels] in the compute dtype
+    double* norm_sums;                 // backward, out: [steps, 2, channels], sums of dx and of dx * (x - mean)
+    std::int64_t channels;             // 0: no batch norm
+    double leak, keep, threshold, subtract, reset, alpha;
+    std::int32_t neuron, dtype, surrogate;  // numbered as in the switches below
+    std::int32_t decay_input, hard_reset, detach_reset;
+    std::int32_t threads, isa;
+};
+
+// One call of the batch norm alone. Sequences are [steps, pixels, channels] in the storage dtype, statistics and
+// factors [steps, channels] in the compute dtype.
+struct NormProblem {
+    std::int64_t steps, pixels, channels;
+    std::int64_t x_stride;
+    const void* x;
+    void *mean, *var;            // statistics, out: of each step and channel over the pixels
+    void* dx;                    // backward, in and out: dx * of_dx + x * of_x + constant
+    const void *of_dx, *of_x, *constant;
+    std::int32_t dtype, threads, isa;
+};
+}

@@ -1,0 +1,91 @@
+// Work shared out among threads.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <system_error>
+#include <thread>
+#include <vector>
+
+#if defined(__unix__) || defined(__APPLE__)
+#define CLIF_UNIX 1
+#include <dlfcn.h>
+#endif
+
+namespace clif {
+
+constexpr std::int64_t steps_per_thread = 16384;  // element-steps that are worth a thread
+constexpr std::size_t cache_line = 64;            // bytes
+
+// Calls work(worker) on up to `workers` threads, with another number in [0, workers) on each.
+//
+// PyTorch's OpenMP threads stay busy waiting for a while after each of its operations, and threads of our own would
+// have to share the processors with them. So we take the threads of the OpenMP runtime that PyTorch has loaded, through
+// its entry point, and start our own only where there is none. Where the system grants fewer, they do all the work.
+template <class Work>
+void on_threads(std::int64_t workers, const Work& work) {
+    if (workers == 1) return work(0);
+#ifdef CLIF_UNIX
+    using Region = void (*)(void (*)(void*), void*, unsigned threads, unsigned flags);
+    static const auto openmp = reinterpret_cast<Region>(dlsym(RTLD_DEFAULT, "GOMP_parallel"));
+    if (openmp != nullptr) {
+        struct Team {
+            const Work& work;
+            std::atomic<std::int64_t> joined{0};
+        } team{work};
+        const auto join = [](void* data) {
+            auto& team = *static_cast<Team*>(data);
+            team.work(team.joined.fetch_add(1));
+        };
+        return openmp(join, &team, static_cast<unsigned>(workers), 0);
+    }
+#endif
+    std::vector<std::thread> others;
+    others.reserve(workers - 1);
+    try {
+        for (std::int64_t i = 1; i < workers; ++i) others.emplace_back(work, i);
+    } catch (const std::system_error&) {
+    }
+    work(0);
+    for (auto& thread : others) thread.join();
+}
+
+// The items that a thread starts with; whoever takes `next` does that item.
+struct alignas(cache_line) Share {
+    std::atomic<std::int64_t> next;
+    std::int64_t end;
+};
+
+// Runs job(scratch, item) for the items [0, items), on as many of `threads` as are worth it for so many element-steps,
+// each with its own scratch of `scratch_size` elements, which begins at a cache line.
+//
+// Every thread has a contiguous share of the items and, when it is through, helps with the others'. Items dealt out
+// one by one would be slower: what one thread reads ahead is then what the other writes.
+template <class R, class Job>
+void over_items(std::int64_t items, std::int64_t threads, std::int64_t element_steps, std::int64_t scratch_size,
+                const Job& job) {
+    const std::int64_t useful = std::min(items, element_steps / steps_per_thread);
+    const std::int64_t workers = std::max<std::int64_t>(1, std::min(threads, useful));
+    std::size_t bytes = workers * scratch_size * sizeof(R);
+    std::size_t room = bytes + cache_line;
+    const std::unique_ptr<char[]> memory(new char[room]);
+    void* start = memory.get();
+    R* const scratch = static_cast<R*>(std::align(cache_line, bytes, start, room));
+    std::vector<Share> shares(workers);
+    for (std::int64_t i = 0; i < workers; ++i) {
+        shares[i].next = items * i / workers;
+        shares[i].end = items * (i + 1) / workers;
+    }
+    on_threads(workers, [&](std::int64_t worker) {
+        for (std::int64_t i = 0; i < workers; ++i) {
+            Share& share = shares[(worker + i) % workers];
+            for (std::int64_t item; (item = share.next.fetch_add(1)) < share.end;)
+                job(scratch + worker * scratch_size, item);
+        }
+    });
+}
+
+}  // namespace clif
