@@ -59,6 +59,7 @@ def _load() -> tuple[ctypes.CDLL | None, str]:
 
 
 _LIBRARY, DESCRIPTION = _load()
+MOST_CHANNELS = 0 if _LIBRARY is None else _LIBRARY.clif_most_channels()
 
 
 def unavailable() -> str | None:
@@ -132,9 +133,8 @@ def _backward(inputs: Inputs, dynamics: Dynamics, incoming: OutputGradients, gra
 
 def refuses_norm(x_seq: Tensor, of: norm.Norm) -> str | None:
     """Why the kernels do not fuse this batch norm with the neuron behind it, or None if they do."""
-    assert _LIBRARY is not None
-    if x_seq.dim() == 5 and x_seq.shape[2] > _LIBRARY.clif_most_channels():
-        return f"{x_seq.shape[2]} channels are more than the {_LIBRARY.clif_most_channels()} it takes"
+    if x_seq.dim() == 5 and x_seq.shape[2] > MOST_CHANNELS:
+        return f"{x_seq.shape[2]} channels are more than the {MOST_CHANNELS} that the kernels take"
     return norm.refuses(x_seq, of)
 
 

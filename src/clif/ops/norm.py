@@ -165,14 +165,14 @@ def create(name: str, kernels: Kernels) -> Callable[..., Any]:
 
 def refuses(x_seq: Tensor, norm: Norm) -> str | None:
     """Why no fused kernel takes this batch norm of this input, or None if they do."""
+    if operator.is_transformed():
+        return "torch.func transforms the network"
     if x_seq.dim() != 5 or not x_seq[0].is_contiguous(memory_format=torch.channels_last):
         return "the channels are not what lies closest in memory"
     if norm.weight.dtype != compute_dtype(x_seq.dtype):
         return f"the batch norm is in {norm.weight.dtype}"
     if norm.mean is None and x_seq[0].numel() == x_seq.shape[2]:
         return "a channel has a single value, which has no variance"
-    if operator.is_transformed():
-        return "torch.func transforms the network"
     return None
 
 

@@ -1,0 +1,290 @@
+"""Batch norm and neuron in one kernel against the separate modules."""
+
+import copy
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.testing import assert_close
+
+import clif
+from clif import models, surrogate
+from clif.layers import BatchNorm2d
+from clif.neurons.blocks import fire
+from clif.ops import cpu
+from clif.ops.norm import Norm
+from clif.ops.operator import Dynamics
+
+pytestmark = pytest.mark.skipif(cpu.unavailable() is not None, reason=cpu.DESCRIPTION)
+
+NODES = {"CLIF": clif.CLIFNode, "LIF": clif.LIFNode, "PLIF": clif.PLIFNode}
+
+
+def channels_last(x_seq):
+    return x_seq.flatten(0, 1).contiguous(memory_format=torch.channels_last).unflatten(0, x_seq.shape[:2])
+
+
+def sequence(T, N, C, H, W, dtype=torch.float64, seed=0):
+    r = torch.Generator().manual_seed(seed)
+    return channels_last((0.4 + 1.7 * torch.randn(T, N, C, H, W, generator=r, dtype=torch.float64)).to(dtype))
+
+
+def batch_norm(C, dtype=torch.float64, training=True):
+    r = torch.Generator().manual_seed(1)
+    norm = BatchNorm2d(C).to(dtype).train(training)
+    with torch.no_grad():
+        for values, low, high in (
+            (norm.weight, 0.5, 1.5),
+            (norm.bias, -0.3, 0.6),
+            (norm.running_mean, -1, 1),
+            (norm.running_var, 0.5, 2),
+        ):
+            values.copy_(low + (high - low) * torch.rand(C, generator=r))
+    return norm
+
+
+def uses_kernel(neuron, norm, x):
+    with torch.profiler.profile() as profile:
+        fire(neuron, norm, x)
+    return any(event.key == "clif::cpu_norm_neuron" for event in profile.key_averages())
+
+
+def results(node, norm, x, fuse_norm, d_spike, state=None):
+    """Everything that comes out of one forward and backward pass, by name."""
+    node, norm = copy.deepcopy(node), copy.deepcopy(norm)
+    node.fuse_norm = fuse_norm
+    x = x.detach().clone().requires_grad_()
+    if state is not None:
+        state = [s.clone().requires_grad_() for s in state]
+        node.state = tuple(state)
+    spikes = fire(node, norm, x)
+    last = node.state
+    loss = (spikes * d_spike).sum() + sum(s.sin().sum() for s in last)
+    loss.backward()
+    named = {"spikes": spikes, "d_x": x.grad, "d_weight": norm.weight.grad, "d_bias": norm.bias.grad}
+    named |= {f"last_{i}": s for i, s in enumerate(last)}
+    named |= {f"d_{name}": parameter.grad for name, parameter in node.named_parameters()}
+    named |= {f"d_state_{i}": s.grad for i, s in enumerate(state or [])}
+    named |= {name: buffer for name, buffer in norm.named_buffers() if "running" in name}
+    return {name: t.detach().double() for name, t in named.items()}, int(norm.num_batches_tracked)
+
+
+def check_equal(node, norm, x, rtol=1e-9, atol=1e-10, state=None):
+    d_spike = torch.randn(x.shape, generator=torch.Generator().manual_seed(2), dtype=x.dtype)
+    fused, fused_batches = results(node, norm, x, True, d_spike, state)
+    separate, batches = results(node, norm, x, False, d_spike, state)
+    assert fused_batches == batches
+    for name, expected in separate.items():
+        assert_close(fused[name], expected, rtol=rtol, atol=atol * (1 + expected.abs().max().item()), msg=name)
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("options", [{}, {"v_reset": -0.1}, {"decay_input": True, "detach_reset": True}])
+@pytest.mark.parametrize("name", NODES)
+def test_equals_the_separate_modules(name, options, training):
+    node = NODES[name](step_mode="m", surrogate_function=surrogate.Sigmoid(), **options).double()
+    x = sequence(4, 3, 64, 5, 7)
+    assert uses_kernel(node, batch_norm(64, training=training), x)
+    check_equal(node, batch_norm(64, training=training), x)
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    T=st.integers(1, 5),
+    N=st.integers(1, 4),
+    C=st.sampled_from([1, 2, 3, 17, 64, 127, 129, 300, 2048]),
+    H=st.integers(1, 6),
+    W=st.integers(2, 6),
+    training=st.booleans(),
+    seed=st.integers(0, 1000),
+)
+def test_any_shape(T, N, C, H, W, training, seed):
+    node = clif.CLIFNode(step_mode="m", surrogate_function=surrogate.ATan()).double()
+    check_equal(node, batch_norm(C, training=training), sequence(T, N, C, H, W, seed=seed))
+
+
+@pytest.mark.parametrize("name", NODES)
+def test_initial_states_and_their_gradients(name):
+    node = NODES[name](step_mode="m", surrogate_function=surrogate.Sigmoid()).double()
+    x = sequence(3, 2, 20, 4, 4)
+    state = [torch.rand_like(x[0]) for _ in node.state_names]
+    check_equal(node, batch_norm(20), x, state=state)
+
+
+def test_many_blocks_and_every_number_of_threads():
+    node = clif.CLIFNode(step_mode="m", surrogate_function=surrogate.Sigmoid()).double()
+    norm, x = batch_norm(24), sequence(3, 8, 24, 20, 20)
+    check_equal(node, norm, x)
+    threads = torch.get_num_threads()
+    d_spike = torch.ones_like(x)
+    try:
+        runs = []
+        for count in (1, 2, 3):
+            torch.set_num_threads(count)
+            runs.append(results(node, norm, x, True, d_spike)[0])
+    finally:
+        torch.set_num_threads(threads)
+    for run in runs[1:]:
+        for name, expected in runs[0].items():
+            assert torch.equal(run[name], expected), name
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_lower_precision_is_as_near_to_float64_as_the_separate_modules_are(dtype):
+    """The neurons' jumps make single spikes differ; so the distance from float64 is compared, not the elements."""
+    x = sequence(5, 4, 32, 8, 8, dtype)
+    norm64 = batch_norm(32)
+    norm = copy.deepcopy(norm64).float()
+    d_spike = torch.randn(x.shape, dtype=torch.float64).to(dtype)
+    node = clif.CLIFNode(step_mode="m", surrogate_function=surrogate.Sigmoid(alpha=1))
+    exact, _ = results(copy.deepcopy(node).double(), norm64, x.double(), False, d_spike.double())
+    fused, _ = results(node, norm, x, True, d_spike)
+    separate, _ = results(node, norm, x, False, d_spike)
+    for name, expected in exact.items():
+        scale = expected.norm()
+        distance, allowed = (fused[name] - expected).norm() / scale, (separate[name] - expected).norm() / scale
+        assert distance <= 1.5 * allowed + 1e-5, name
+
+
+def test_means_far_from_zero_lose_no_variance():
+    x = (sequence(2, 4, 16, 8, 8, torch.float32) + 5000).float()
+    norm = batch_norm(16, torch.float32)
+    reference = copy.deepcopy(norm).double()
+    fire(clif.LIFNode(step_mode="m"), norm, x)
+    reference(x.double())
+    assert_close(norm.running_var, reference.running_var.float(), rtol=1e-4, atol=0)
+
+
+def test_nan_stays_where_it_is():
+    x = sequence(2, 3, 8, 4, 4)
+    x[1, 0, 5, 2, 2] = torch.nan
+    norm = batch_norm(8)
+    fire(clif.CLIFNode(step_mode="m").double(), norm, x)
+    assert norm.running_mean.isnan().nonzero().flatten().tolist() == [5]
+
+
+@pytest.mark.parametrize("name", NODES)
+@pytest.mark.parametrize("training", [True, False])
+def test_opcheck(name, training):
+    x = sequence(2, 2, 5, 3, 3, torch.float32).requires_grad_()
+    norm = batch_norm(5, torch.float32, training)
+    rest = torch.zeros(x.shape[1:]).contiguous(memory_format=torch.channels_last)
+    m = rest.clone() if name == "CLIF" else None
+    leak = torch.tensor(0.4, requires_grad=True) if name == "PLIF" else None
+    dynamics = Dynamics(name, 2.0, False, 1.0, None, 1.0, "sigmoid", 4.0, False)
+    of = Norm(
+        *(t.detach().requires_grad_() if isinstance(t, torch.Tensor) else t for t in norm.for_kernels()[:3]), None, None
+    )
+    if not training:
+        of = of._replace(mean=norm.running_mean, var=norm.running_var)
+    torch.library.opcheck(torch.ops.clif.cpu_norm_neuron.default, (x, *of, rest, m, leak, *dynamics))
+
+
+class TestWhenItIsNotFused:
+    def setup_method(self):
+        self.x, self.norm, self.node = sequence(2, 2, 6, 3, 3), batch_norm(6), clif.CLIFNode(step_mode="m").double()
+
+    def test_switched_off_by_name(self):
+        net = torch.nn.ModuleList([self.node])
+        assert uses_kernel(self.node, self.norm, self.x)
+        clif.set_fuse_norm(net, False)
+        assert not uses_kernel(self.node, self.norm, self.x)
+        clif.set_fuse_norm(net, True)
+        assert uses_kernel(self.node, self.norm, self.x)
+
+    def test_someone_listens_to_the_batch_norm(self):
+        heard = []
+        self.norm.register_forward_hook(lambda _module, _inputs, output: heard.append(output))
+        fire(self.node, self.norm, self.x)
+        assert heard[0].shape == self.x.shape
+
+    def test_hooks_of_the_neuron_see_its_spikes(self):
+        heard = []
+        self.node.register_forward_hook(lambda _module, _inputs, output: heard.append(output))
+        spikes = fire(self.node, self.norm, self.x)
+        assert heard[0] is spikes
+
+    @pytest.mark.parametrize("change", ["contiguous", "repeated", "torch", "v_seq", "dtype", "one_value"])
+    def test_inputs_and_options_that_no_kernel_takes(self, change):
+        x = self.x
+        if change == "contiguous":
+            x = x.contiguous()
+        if change == "repeated":
+            x = x[0].expand(x.shape)
+        if change == "torch":
+            self.node.backend = "torch"
+        if change == "v_seq":
+            self.node.store_v_seq = True
+        if change == "dtype":
+            self.norm, x = self.norm.float(), x.float()
+            self.norm.weight.data = self.norm.weight.data.double()
+            assert not self.node._fuses(x, self.norm)
+            return
+        if change == "one_value":
+            x = x[:, :1, :, :1, :1]
+        assert not uses_kernel(self.node, self.norm, x)
+
+    def test_single_step_mode(self):
+        self.node.step_mode = "s"
+        assert not uses_kernel(self.node, self.norm, self.x[0])
+
+    def test_torch_func_transforms(self):
+        """vmap over batches: the separate modules run, and agree with a loop."""
+        norm, x = self.norm.eval(), torch.stack([self.x, 2 * self.x])
+
+        def run(x_seq):
+            self.node.reset()
+            return fire(self.node, norm, x_seq)
+
+        assert_close(torch.func.vmap(run)(x), torch.stack([run(step) for step in x]))
+
+
+SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("spiking_resnet50", "spiking_vgg11_bn", "vggsnn")]
+
+
+@pytest.mark.parametrize("name", ["spiking_resnet18", "snn5_noAP", *SLOW])
+def test_networks_use_it_and_keep_their_numbers(name):
+    torch.manual_seed(0)
+    T = 2
+    net = models.create_model(name, neuron="CLIF", T=T, num_classes=5, surrogate="sigmoid").double()
+    x = torch.randn(1, 3, 32, 32, dtype=torch.float64)
+    separate = copy.deepcopy(net)
+    clif.set_fuse_norm(separate, False)
+    logits, expected = net(x), separate(x)
+    logits.square().sum().backward()
+    expected.square().sum().backward()
+    assert_close(logits, expected)
+    for (key, p), q in zip(net.named_parameters(), separate.parameters(), strict=True):
+        assert_close(p.grad, q.grad, rtol=1e-6, atol=1e-9 * (1 + q.grad.abs().max().item()), msg=key)
+    for (key, p), q in zip(net.state_dict().items(), separate.state_dict().values(), strict=True):
+        assert_close(p, q, msg=key)
+    with torch.profiler.profile() as profile:
+        net(x)
+    counts = {event.key: event.count for event in profile.key_averages()}
+    norms = sum(isinstance(module, BatchNorm2d) for module in net.modules())
+    assert counts["clif::cpu_norm_neuron"] == norms - 1  # the first sees the same image at every step: once is enough
+
+
+def test_under_torch_compile():
+    net = torch.nn.Sequential(batch_norm(6), clif.LIFNode(step_mode="m").double())
+
+    def run(x):
+        clif.reset_net(net)
+        return fire(net[1], net[0], x)
+
+    x = sequence(2, 2, 6, 3, 3)
+    expected = run(x)
+    assert_close(torch.compile(run, fullgraph=True, backend="aot_eager")(x), expected)
+
+
+def test_activation_checkpointing_recomputes_it():
+    norm, node, x = batch_norm(6), clif.CLIFNode(step_mode="m").double(), sequence(2, 2, 6, 3, 3).requires_grad_()
+
+    def run(x_seq):
+        return fire(node, norm, x_seq)
+
+    expected = torch.autograd.grad(run(x).sum(), x)[0]
+    node.reset()
+    actual = torch.autograd.grad(torch.utils.checkpoint.checkpoint(run, x, use_reentrant=False).sum(), x)[0]
+    assert_close(actual, expected)
