@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
+from clif.deploy.affine import ChannelAffine
 from clif.deploy.fold import fold_batch_norm
 from clif.deploy.graph import layer_graph, layer_of
 from clif.errors import InputError
@@ -51,7 +52,8 @@ def quantize_weights(net: SpikingNetwork, dtype: torch.dtype = torch.float32) ->
     """A copy for inference on a CPU: batch norms folded, and int8 weights wherever spikes arrive, pooled or not.
 
     The first convolution, which sees the image, and the linear layer stay in float32. `dtype` is what the convolutions
-    give to the neurons: bfloat16 is faster and rounds their input. Raises `InputError` where PyTorch has no oneDNN.
+    give to the neurons, and what is left of batch norms: bfloat16 is faster and rounds the neurons' input. Raises
+    `InputError` where PyTorch has no oneDNN.
     """
     if not (torch.backends.mkldnn.is_available() and hasattr(torch.ops.onednn, "qconv2d_pointwise")):
         raise InputError("int8 convolutions need a PyTorch for x86 CPUs with oneDNN; this one has none")
@@ -65,6 +67,8 @@ def quantize_weights(net: SpikingNetwork, dtype: torch.dtype = torch.float32) ->
     for module in folded.modules():
         if isinstance(module, nn.Linear):
             module.register_forward_pre_hook(_in_its_dtype)
+        elif isinstance(module, ChannelAffine):
+            module.to(dtype)
     return folded
 
 
