@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from clif import data as data
     from clif import deploy as deploy
+    from clif import energy as energy
+    from clif import export as export
     from clif import functional as functional
     from clif import models as models
     from clif import surrogate as surrogate
@@ -26,7 +28,20 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_MODULES = ("data", "deploy", "errors", "functional", "layers", "models", "neurons", "report", "surrogate", "train")
+_MODULES = (
+    "data",
+    "deploy",
+    "energy",
+    "errors",
+    "export",
+    "functional",
+    "layers",
+    "models",
+    "neurons",
+    "report",
+    "surrogate",
+    "train",
+)
 _NAMES = {
     "CLIFNode": "neurons",
     "LIFNode": "neurons",

@@ -76,7 +76,7 @@ def test_no_more_than_a_part_of_the_training_set_is_used_for_the_choice(checkpoi
 def test_the_table_is_written_as_csv_and_json(checkpoint, tmp_path):
     result = deploy_checkpoint(checkpoint(), v_resets=RESETS, out=tmp_path / "elsewhere")
     folder = tmp_path / "elsewhere"
-    assert {p.name for p in folder.iterdir()} == {"deploy.csv", "deploy.json", "checkpoint_lif.pth"}
+    assert {p.name for p in folder.iterdir()} == {"deploy.csv", "deploy.json", "networks.csv", "checkpoint_lif.pth"}
     report = json.loads((folder / "deploy.json").read_text())
     assert (report["trained_neuron"], report["chosen_v_reset"]) == ("CLIF", result.chosen)
     assert report["source_top1"] == result.source.top1

@@ -84,3 +84,26 @@ class StepSettings(Settings):
         for name in ("T", "batch", "image_size", "num_classes"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} must be at least 1, got {getattr(self, name)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class InferSettings(Settings):
+    """Inference of a network at some batch sizes, on `images` images: of a checkpoint's test set, or random ones."""
+
+    model: str = "spiking_resnet18"
+    neuron: str = "CLIF"
+    T: int = 6
+    batches: tuple[int, ...] = (1, 64)
+    image_size: int = 32
+    images: int = 100
+    checkpoint: str | None = None
+    data_dir: str | None = None
+    rounds: int = 5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.device != "cpu":
+            raise InputError("inference is timed on a CPU")
+        for name, value in (("T", self.T), ("images", self.images), ("batch", min(self.batches, default=0))):
+            if value < 1:
+                raise InputError(f"{name} must be at least 1, got {value}")

@@ -14,6 +14,8 @@ COMMANDS = {
     "train": "train a network, by recipe or by options",
     "eval": "accuracy and throughput of a checkpoint",
     "deploy": "run a trained CLIF network as plain LIF",
+    "export": "write a network for other tools: NIR, ONNX or torch.export",
+    "energy": "the energy of an inference, from measured firing rates",
     "data": "check, prepare, show or download a data set",
     "bench": "speed and memory of neurons and training steps on this machine",
     "models": "list the networks",

@@ -1,35 +1,39 @@
-"""Measure speed and memory here: one neuron layer, or a whole training step, against other ways to compute it.
+"""Measure speed and memory here: a neuron layer, a training step or inference, against other ways to compute it.
 
 neuron times forward and backward of one layer: our backends, torch.compile of the reference, the neurons of
 SpikingJelly, snnTorch and norse where they are installed, and the copy of as many bytes. step times a training step of
 a network: ours, under bfloat16 autocast, and the plain way (T calls, neurons in PyTorch operations), with the most
-memory each takes. No time is shown for what does not compute the right spikes and gradients.
+memory each takes. infer times inference on a CPU in float32, bfloat16 and with int8 weights, and says what each
+predicts. No time is shown for what does not compute what it should.
 """
 
 import argparse
 from typing import TYPE_CHECKING
 
-from clif.bench.settings import NeuronSettings, Settings, StepSettings
+from clif.bench.settings import InferSettings, NeuronSettings, Settings, StepSettings
 from clif.cli.common import Parser
 from clif.errors import InputError
 
 if TYPE_CHECKING:
     from clif.bench.report import Report
 
-NEURON, STEP = NeuronSettings(), StepSettings()
+NEURON, STEP, INFER = NeuronSettings(), StepSettings(), InferSettings()
 OPTIONS = {
     "shape": ("neuron",),
     "dtype": ("neuron",),
     "sweep": ("neuron",),
-    "model": ("step",),
-    "T": ("step",),
-    "batch": ("step",),
+    "model": ("step", "infer"),
+    "T": ("step", "infer"),
+    "batch": ("step", "infer"),
+    "checkpoint": ("infer",),
+    "data_dir": ("infer",),
+    "images": ("infer",),
 }
 """Options that one benchmark only takes."""
 
 
 def add_arguments(parser: Parser) -> None:
-    parser.add_argument("benchmark", choices=("neuron", "step"), help="what to measure")
+    parser.add_argument("benchmark", choices=("neuron", "step", "infer"), help="what to measure")
     parser.add_argument("--neuron", default=NEURON.neuron, help=f"CLIF, LIF or PLIF (default: {NEURON.neuron})")
     parser.add_argument("--rounds", type=int, help=f"turns of each (default: {NEURON.rounds}, of a step {STEP.rounds})")
     parser.add_argument("--threads", type=int, help="threads of the CPU (default: as many as torch takes)")
@@ -42,9 +46,14 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--shape", type=int, nargs="+", metavar="N", help=f"neuron: T, N and the rest ({shape})")
     parser.add_argument("--dtype", metavar="LIST", help=f"neuron: comma-separated ({','.join(NEURON.dtypes)})")
     parser.add_argument("--sweep", metavar="LIST", help="neuron: also over T, over size, or T,size")
-    parser.add_argument("--model", help=f"step: the network (default: {STEP.model})")
-    parser.add_argument("-T", type=int, help=f"step: time steps (default: {STEP.T})")
-    parser.add_argument("--batch", type=int, help=f"step: images (default: {STEP.batch})")
+    parser.add_argument("--model", help=f"step, infer: the network (default: {STEP.model})")
+    parser.add_argument("-T", type=int, help=f"step, infer: time steps (default: {STEP.T})")
+    parser.add_argument(
+        "--batch", type=int, nargs="+", metavar="N", help=f"step: images ({STEP.batch}); infer: one or more (1 64)"
+    )
+    parser.add_argument("--checkpoint", metavar="FILE", help="infer: a trained network, to know the accuracy too")
+    parser.add_argument("--data-dir", "--data_dir", metavar="FOLDER", help="infer: where the checkpoint's data are")
+    parser.add_argument("--images", type=int, metavar="N", help=f"infer: images to judge on ({INFER.images})")
 
 
 def settings(arguments: argparse.Namespace) -> Settings:
@@ -59,8 +68,14 @@ def settings(arguments: argparse.Namespace) -> Settings:
     for name in ("contestants", "dtype", "sweep"):
         if name in given:
             given[name] = tuple(word.strip() for word in given[name].split(","))
+    if benchmark == "infer":
+        if "batch" in given:
+            given["batches"] = tuple(given.pop("batch"))
+        return InferSettings(**given)
     if benchmark == "step":
-        return StepSettings(**given)
+        if len(given.get("batch", [0])) > 1:
+            raise InputError("clif bench step takes one --batch")
+        return StepSettings(**{**given, **({"batch": given["batch"][0]} if "batch" in given else {})})
     if "dtype" in given:
         given["dtypes"] = given.pop("dtype")
     if "shape" in given:
@@ -80,6 +95,11 @@ def run(arguments: argparse.Namespace) -> int:
 
         report = step.run(chosen)
         show(report, step.COLUMNS, arguments.json)
+    elif isinstance(chosen, InferSettings):
+        from clif.bench import infer
+
+        report = infer.run(chosen)
+        show(report, infer.COLUMNS, arguments.json)
     return 0
 
 

@@ -1,13 +1,15 @@
-"""Run a trained CLIF network as plain LIF: soft reset, and a sweep of hard reset values.
+"""Run a trained CLIF network with plain LIF neurons.
 
-The value is chosen on training images (those that the run held out, where it held some out); the table is shown on the
-test set. A LIF-trained checkpoint may be given as well, to see what the reset does to it. Writes deploy.csv,
-deploy.json and the LIF network of the chosen value.
+-method names how: sweep tries one reset value for all layers; calibrate fits a hard reset for each channel, which
+becomes part of the batch norm before; subtract fits a larger soft reset for each layer; finetune trains the LIF network
+for a while with the CLIF network as its teacher. Everything is fitted on training images (those that the run held out,
+where it held some out) and shown on the test set. Writes deploy.json, networks.csv and the LIF network. A LIF-trained
+checkpoint may be given as well, to see what the reset does to it.
 """
 
 import argparse
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from clif.cli.common import Parser, add_config_options, config_values
 from clif.errors import InputError
@@ -19,13 +21,50 @@ if TYPE_CHECKING:
 OPTIONS = ("dataset", "data_dir", "val_split", "j", "model", "neuron", "T", "tau", "surrogate", "b", "device")
 
 
+METHODS = ("sweep", "calibrate", "subtract", "finetune")
+METHOD_OPTIONS = {
+    "v_resets": ("v_resets", ("sweep",)),
+    "per": ("per", ("calibrate", "subtract")),
+    "images": ("images", ("calibrate", "subtract", "finetune")),
+    "start": ("start", ("finetune",)),
+    "epochs": ("passes", ("finetune",)),
+    "lr": ("rate", ("finetune",)),
+}
+
+
 def add_arguments(parser: Parser) -> None:
     parser.add_argument("checkpoint", help="a checkpoint, or a run folder (its best checkpoint)")
     parser.add_argument(
-        "-v_resets", "--v_resets", "--v-resets", metavar="LIST", help="comma-separated; None or soft is the soft reset"
+        "-method", "--method", default="sweep", metavar="|".join(METHODS), help="how to convert (default: sweep)"
     )
-    parser.add_argument("-out", "--out", metavar="FOLDER", help="where to write (default: deploy/ by the checkpoint)")
+    parser.add_argument(
+        "-v_resets", "--v_resets", "--v-resets", metavar="LIST", help="sweep: comma-separated; None or soft is soft"
+    )
+    parser.add_argument("-per", "--per", metavar="UNIT", help="calibrate: channel or layer; subtract: layer or network")
+    parser.add_argument("-images", "--images", type=int, metavar="N", help="training images to fit on (default: 512)")
+    parser.add_argument("-start", "--start", metavar="METHOD", help="finetune: begin with calibrate or subtract")
+    parser.add_argument("-epochs", "--epochs", dest="passes", type=int, metavar="N", help="finetune: passes (1)")
+    parser.add_argument("-lr", "--lr", dest="rate", type=float, metavar="X", help="finetune: rate (0.0001)")
+    parser.add_argument(
+        "-lif", "--lif", metavar="CHECKPOINT", help="a LIF network trained from scratch, to compare with"
+    )
+    parser.add_argument("-out", "--out", metavar="FOLDER", help="where to write (default: deploy…/ by the checkpoint)")
     add_config_options(parser, only=OPTIONS)
+
+
+def method_options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The options of the method that were given; raises `InputError` for one of another method."""
+    given: dict[str, Any] = {}
+    for name, (destination, methods) in METHOD_OPTIONS.items():
+        value = getattr(arguments, destination)
+        if value is None:
+            continue
+        if arguments.method in METHODS and arguments.method not in methods:
+            raise InputError(f"-{name} belongs to -method {' or '.join(methods)}, not to {arguments.method}")
+        given[name] = value
+    if "v_resets" in given:
+        given["v_resets"] = parse_resets(given["v_resets"])
+    return given
 
 
 def parse_resets(text: str) -> list[float | None]:
@@ -43,11 +82,19 @@ def parse_resets(text: str) -> list[float | None]:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from clif.deploy import PAPER_RESETS, deploy_checkpoint
+    from clif.deploy import deploy_checkpoint
 
-    resets = parse_resets(arguments.v_resets) if arguments.v_resets else PAPER_RESETS
-    result = deploy_checkpoint(arguments.checkpoint, config_values(arguments), resets, arguments.out, quiet=False)
-    print_table(result)
+    result = deploy_checkpoint(
+        arguments.checkpoint,
+        config_values(arguments),
+        out=arguments.out,
+        quiet=False,
+        method=arguments.method,
+        scratch=arguments.lif,
+        **method_options(arguments),
+    )
+    print_table(result) if result.table else print_fit(result)
+    print_networks(result)
     return 0
 
 
@@ -64,3 +111,24 @@ def print_table(result: "Deployment") -> None:
     print(f"chosen: {name}, on {result.choice_data}")
     print(f"with it on the test set: {result.chosen_on_test.top1:.2%} as LIF, {result.source.top1:.2%} as trained")
     print(f"LIF network: {result.checkpoint}")
+
+
+def print_fit(result: "Deployment") -> None:
+    """What was fitted, on what, and the cost; for each layer the mean of its values."""
+    conversion = result.conversion
+    print(f"{result.dataset}, {result.neuron}-trained, converted by {conversion.method} on {result.choice_data}")
+    print(f"cost: {conversion.seconds:.1f} s, {conversion.images} images looked at")
+    what = "soft reset by v_threshold · (1 + c), c" if conversion.method == "subtract" else "hard reset value"
+    for layer, values in conversion.values.items():
+        spread = "" if len(values) == 1 else f"  ({len(values)} channels, {min(values):.2f} to {max(values):.2f})"
+        print(f"  {layer}: {what} = {sum(values) / len(values):.3f}{spread}")
+    print(f"LIF network: {result.checkpoint}")
+
+
+def print_networks(result: "Deployment") -> None:
+    """Accuracy, agreement and mean firing rate of the networks on the test set."""
+    width = max(len(judged.name) for judged in result.judged)
+    print(f"{'test set':<{width}}  {'top-1':>7}  {'as trained':>10}  firing rate by layer")
+    for judged in result.judged:
+        rates = " ".join(f"{rate:.3f}" for rate in judged.firing_rates.values())
+        print(f"{judged.name:<{width}}  {judged.top1:>7.2%}  {judged.agreement:>10.2%}  {rates}")

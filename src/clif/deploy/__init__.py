@@ -1,7 +1,32 @@
-"""From a trained CLIF network to plain LIF neurons: `clif_to_lif`, and a `sweep` of the reset value."""
+"""From a trained CLIF network to LIF neurons: `clif_to_lif` and its fitted methods, batch norm folding, reports."""
 
-from clif.deploy.convert import clif_to_lif
+from clif.deploy.affine import ChannelAffine
+from clif.deploy.calibrate import calibrate, subtract
+from clif.deploy.convert import METHODS, Conversion, clif_to_lif, convert
+from clif.deploy.finetune import finetune
+from clif.deploy.fold import fold_batch_norm
+from clif.deploy.int8 import Int8Conv2d, quantize_weights
 from clif.deploy.run import Deployment, deploy_checkpoint
+from clif.deploy.stream import Stream
 from clif.deploy.sweep import PAPER_RESETS, SweepRow, best_row, sweep
 
-__all__ = ["PAPER_RESETS", "Deployment", "SweepRow", "best_row", "clif_to_lif", "deploy_checkpoint", "sweep"]
+__all__ = [
+    "METHODS",
+    "PAPER_RESETS",
+    "ChannelAffine",
+    "Conversion",
+    "Deployment",
+    "Int8Conv2d",
+    "Stream",
+    "SweepRow",
+    "best_row",
+    "calibrate",
+    "clif_to_lif",
+    "convert",
+    "deploy_checkpoint",
+    "finetune",
+    "fold_batch_norm",
+    "quantize_weights",
+    "subtract",
+    "sweep",
+]

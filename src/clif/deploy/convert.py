@@ -1,50 +1,113 @@
-"""A CLIF network as a LIF network with the same weights."""
+"""The conversions by name: `clif_to_lif` gives the network, `convert` also what it took."""
 
-import copy
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
-from torch import nn
+from torch import Tensor
 
-from clif.errors import InputError
+from clif.deploy.calibrate import calibrate, subtract
+from clif.deploy.finetune import finetune
+from clif.deploy.fit import count_images, take_images
+from clif.deploy.plain import plain_lif
+from clif.deploy.sweep import PAPER_RESETS, best_row, sweep
+from clif.errors import InputError, unknown_name
 from clif.models import SpikingNetwork
-from clif.neurons import CLIFNode, LIFNode, PLIFNode, reset_net
+
+Batches = Iterable[tuple[Tensor, Tensor]]
+
+IMAGES = 512
+METHODS = ("sweep", "calibrate", "subtract", "finetune")
 
 
-def clif_to_lif(net: SpikingNetwork, v_reset: float | None = None) -> SpikingNetwork:
-    """A copy of `net` at rest whose neurons are LIF, with a soft reset (None) or a hard reset to `v_reset`.
+@dataclass(frozen=True)
+class Conversion:
+    """A LIF network, the method, what was fitted (layer name -> values in units of v_threshold), and the cost.
 
-    A CLIF neuron that fires is reset by more than its threshold; a hard reset slightly below 0 makes up for it (the
-    paper's Table 8, where −0.06 is best for CIFAR-10). Weights, τ, dtype, device, training and step mode stay as they
-    are; `net` is left alone. A LIF network may be given as well. Raises `InputError` for PLIF, whose learnt τ differ
-    from layer to layer, and for networks without neurons to convert.
+    `images` is the number of training images looked at, each as often as it was; `seconds` the wall-clock time.
     """
-    lif = copy.deepcopy(net)
-    converted = 0
-    for parent in lif.modules():
-        for name, child in parent.named_children():
-            if isinstance(child, PLIFNode):
-                raise InputError(
-                    "a PLIF network is a LIF network with learnt time constants; there is nothing to convert"
-                )
-            if isinstance(child, CLIFNode | LIFNode):
-                setattr(parent, name, _lif_like(child, v_reset))
-                converted += 1
-    if not converted:
-        raise InputError(f"{type(net).__name__} has no CLIF or LIF neuron to convert")
-    lif.config = {**net.config, "neuron": "LIF", "v_reset": v_reset}
-    reset_net(lif)
-    return lif
+
+    net: SpikingNetwork
+    method: str
+    images: int
+    seconds: float
+    values: dict[str, list[float]] = field(default_factory=dict)
 
 
-def _lif_like(node: CLIFNode | LIFNode, v_reset: float | None) -> nn.Module:
-    lif = LIFNode(
-        node.tau,
-        decay_input=node.decay_input,
-        v_threshold=node.v_threshold,
-        v_reset=v_reset,
-        surrogate_function=node.surrogate_function,
-        detach_reset=node.detach_reset,
-        step_mode=node.step_mode,
-        backend=node.backend,
-        store_v_seq=node.store_v_seq,
-    )
-    return lif.train(node.training)
+def clif_to_lif(
+    net: SpikingNetwork,
+    v_reset: float | None = None,
+    method: str | None = None,
+    loader: Batches | None = None,
+    **options: Any,
+) -> SpikingNetwork:
+    """A copy of `net` at rest whose neurons are LIF; weights, τ, dtype, device, training and step mode stay.
+
+    Without `method` all neurons get the same reset: soft (`v_reset` None) or hard to `v_reset`. With a `method` of
+    `METHODS` the conversion is fitted on training images from `loader`; see `convert` for those and their `options`.
+    Raises `InputError` for networks without CLIF or LIF neurons (PLIF networks are LIF networks already).
+    """
+    if method is None:
+        if loader is not None or options:
+            given = sorted(options) if loader is None else ["loader", *sorted(options)]
+            raise InputError(f"{', '.join(given)}: belongs to a fitted conversion; name its method: {METHODS}")
+        return plain_lif(net, v_reset)
+    if v_reset is not None:
+        raise InputError(f"method={method!r} fits the reset itself; give either v_reset or method")
+    return convert(net, method, loader, **options).net
+
+
+def convert(net: SpikingNetwork, method: str, loader: Batches | None, **options: Any) -> Conversion:
+    """Convert a CLIF network by a fitted method, on training images of `loader` (labels are used by sweep only).
+
+    - "sweep": the hard reset value, or the soft reset, with the best accuracy on `loader`; options: `v_resets`.
+    - "calibrate": hard reset to 0 and a gain in the batch norm before; options: `per` "channel" or "layer", `images`,
+      `resets`.
+    - "subtract": soft reset by v_threshold·(1 + c); options: `per` "layer" or "network", `images`, `extras`.
+    - "finetune": a short training with `net` as the teacher, from the conversion named by `start` ("calibrate" or
+      "subtract", with its `images`); options: `epochs`, `lr`, `quiet`.
+    """
+    if method not in METHODS:
+        raise unknown_name("conversion method", method, METHODS)
+    if loader is None:
+        raise InputError(f"method={method!r} is fitted on training images; give loader=clif.data.create_loader(...)")
+    begun = time.perf_counter()
+    lif, images, values = _RUN[method](net, loader, **options)
+    return Conversion(lif, method, images, time.perf_counter() - begun, values)
+
+
+Result = tuple[SpikingNetwork, int, dict[str, list[float]]]
+
+
+def _sweep(net: SpikingNetwork, loader: Batches, v_resets: Sequence[float | None] = PAPER_RESETS) -> Result:
+    rows = sweep(net, loader, v_resets)
+    if not rows:
+        raise InputError("v_resets is empty; example: (None, 0.0, -0.06)")
+    best = best_row(rows).v_reset
+    return plain_lif(net, best), sum(row.samples for row in rows), {}
+
+
+def _calibrate(net: SpikingNetwork, loader: Batches, images: int = IMAGES, **options: Any) -> Result:
+    batches = take_images(loader, images)
+    fitted = calibrate(net, batches, **options)
+    return fitted.net, count_images(batches), fitted.values
+
+
+def _subtract(net: SpikingNetwork, loader: Batches, images: int = IMAGES, **options: Any) -> Result:
+    batches = take_images(loader, images)
+    fitted = subtract(net, batches, **options)
+    return fitted.net, count_images(batches), fitted.values
+
+
+def _finetune(
+    net: SpikingNetwork, loader: Batches, start: str = "calibrate", images: int = IMAGES, **options: Any
+) -> Result:
+    if start not in ("calibrate", "subtract"):
+        raise unknown_name("start of the fine-tuning", start, ("calibrate", "subtract"))
+    first = convert(net, start, loader, images=images)
+    lif, seen = finetune(net, first.net, loader, **options)
+    return lif, first.images + seen, first.values
+
+
+_RUN: dict[str, Callable[..., Result]] = dict(zip(METHODS, (_sweep, _calibrate, _subtract, _finetune), strict=True))

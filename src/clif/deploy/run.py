@@ -1,20 +1,20 @@
-"""Deploy a checkpoint: choose the reset value on training data, show the table on test data, keep the LIF network."""
+"""Deploy a checkpoint: fit the conversion on training data, judge it on test data, keep the LIF network."""
 
-import csv
-import io
-import json
 import os
+import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from clif.data import Loader, create_loader
-from clif.deploy.convert import clif_to_lif
+from clif.deploy.convert import IMAGES, METHODS, Conversion, convert
+from clif.deploy.graph import norms_before_neurons
+from clif.deploy.judge import Judged, judge
+from clif.deploy.plain import plain_lif
+from clif.deploy.record import write_deployment
 from clif.deploy.sweep import PAPER_RESETS, SweepRow, best_row, sweep
-from clif.errors import InputError
-from clif.models import SpikingNetwork
-from clif.train.checkpoint import save_checkpoint, write_atomically
+from clif.errors import InputError, unknown_name
 from clif.train.config import TrainConfig
 from clif.train.evaluation import Scores, evaluate, open_checkpoint
 from clif.train.setup import choose_device
@@ -26,19 +26,23 @@ CHOICE_IMAGES = 5000
 class Deployment:
     """What deploying a checkpoint gave.
 
-    `chosen` is the reset value that did best on `choice` (training images described by `choice_data`); `table` shows
-    every value on the test set, `source` the network as it was trained.
+    `judged` are the network as it was trained, a LIF network trained from scratch where one was given, and the
+    conversion, on the test set; `conversion` holds the network and its cost. A sweep also has a row for every reset
+    value: `choice` on training images (described by `choice_data`, on which `chosen` did best), `table` on the test
+    set; `source` is the network as it was trained.
     """
 
     neuron: str
     dataset: str
     source: Scores
     choice_data: str
-    choice: list[SweepRow]
-    table: list[SweepRow]
-    chosen: float | None
+    conversion: Conversion
+    judged: list[Judged]
     checkpoint: Path
     folder: Path
+    choice: list[SweepRow] = field(default_factory=list)
+    table: list[SweepRow] = field(default_factory=list)
+    chosen: float | None = None
 
     @property
     def chosen_on_test(self) -> SweepRow:
@@ -52,40 +56,68 @@ def deploy_checkpoint(
     v_resets: Sequence[float | None] = PAPER_RESETS,
     out: str | os.PathLike[str] | None = None,
     quiet: bool = True,
+    method: str = "sweep",
+    scratch: str | os.PathLike[str] | None = None,
+    **options: Any,
 ) -> Deployment:
-    """Run a CLIF- or LIF-trained checkpoint as LIF with each reset value, and keep the best network.
+    """Convert a CLIF- or LIF-trained checkpoint by a method of `METHODS`, judge it on the test set, and keep it.
 
-    Writes deploy.csv, deploy.json and checkpoint_lif.pth to `out`, by default the folder "deploy" beside the
-    checkpoint. `given` are options of `TrainConfig` that replace what the checkpoint says. Raises `InputError` for a
-    file that cannot be read, a network that cannot be converted, and an empty list of values.
+    Writes deploy.json, networks.csv, checkpoint_lif.pth and, for a sweep of `v_resets`, deploy.csv to `out`; by default
+    that is the folder "deploy" (sweep) or "deploy_METHOD" beside the checkpoint. `given` are options of `TrainConfig`
+    that replace what the checkpoint says, `scratch` a LIF-trained checkpoint to compare with, `options` those of
+    `convert`. Raises `InputError` for a file that cannot be read, a network that cannot be converted, and a fit that
+    cannot be done.
     """
+    # Everything that can be refused is refused before any data are read.
+    if method not in METHODS:
+        raise unknown_name("conversion method", method, METHODS)
     if not v_resets:
         raise InputError("give at least one reset value, for example: None,0,-0.02,-0.04,-0.06")
     opened = open_checkpoint(path, given or {})
     net, config = opened.net, opened.config
-    clif_to_lif(net)  # refuses what cannot be converted before any data are read
+    plain_lif(net)
+    if method in ("calibrate", "finetune"):
+        norms_before_neurons(net)
+    compared = {} if scratch is None else {"LIF from scratch": open_checkpoint(scratch, given or {}).net}
 
-    choice_data, choice_loader = _choice_loader(config, net.T)
-    choice = sweep(net, choice_loader, v_resets, quiet)
-    chosen = best_row(choice).v_reset
+    choice: list[SweepRow] = []
+    table: list[SweepRow] = []
+    chosen = None
+    choice_data, loader = _fit_loader(config, net.T, method, options)
+    if method == "sweep":
+        begun = time.perf_counter()
+        choice = sweep(net, loader, v_resets, quiet)
+        chosen = best_row(choice).v_reset
+        images = sum(row.samples for row in choice)
+        conversion = Conversion(plain_lif(net, chosen), method, images, time.perf_counter() - begun)
+    else:
+        conversion = convert(net, method, loader, **options)
     test = _loader(config, net.T, train=False)
     source = evaluate(net, test, quiet=quiet)
-    table = sweep(net, test, v_resets, quiet)
+    if method == "sweep":
+        table = sweep(net, test, v_resets, quiet)
+    judged = judge({"as trained": net, **compared, method: conversion.net}, test)
 
-    folder = Path(out) if out is not None else _checkpoint_folder(Path(path)) / "deploy"
+    folder = Path(out) if out is not None else _checkpoint_folder(Path(path)) / _folder_name(method)
     deployment = Deployment(
         net.config["neuron"],
         config.dataset,
         source,
         choice_data,
+        conversion,
+        judged,
+        folder / "checkpoint_lif.pth",
+        folder,
         choice,
         table,
         chosen,
-        folder / "checkpoint_lif.pth",
-        folder,
     )
-    _write(deployment, net, opened.content)
+    write_deployment(deployment, opened.content)
     return deployment
+
+
+def _folder_name(method: str) -> str:
+    return "deploy" if method == "sweep" else f"deploy_{method}"
 
 
 def _checkpoint_folder(path: Path) -> Path:
@@ -99,40 +131,21 @@ def _loader(config: TrainConfig, T: int, **options: Any) -> Loader:
     )
 
 
-def _choice_loader(config: TrainConfig, T: int) -> tuple[str, Loader]:
-    """The images on which the reset value is chosen: the held-out ones of the run, else a part of its training set."""
-    if config.val_split > 0:
+def _fit_loader(config: TrainConfig, T: int, method: str, options: dict[str, Any]) -> tuple[str, Loader]:
+    """The images on which a conversion is fitted.
+
+    A sweep chooses by accuracy, so it takes those that the run held out, where there are any. The others look at no
+    labels: calibrate and subtract take a few training images as they are, finetune all, shuffled and augmented.
+    """
+    if method == "sweep" and config.val_split > 0:
         loader = _loader(config, T, train=True, val_split=config.val_split, validation=True)
         return f"{loader.num_samples} training images that the run held out", loader
-    loader = _loader(config, T, train=True, shuffle=False, augment=False, limit=CHOICE_IMAGES)
-    return f"{loader.num_samples} training images (the run held none out; it was trained on them)", loader
-
-
-def _write(deployment: Deployment, net: SpikingNetwork, content: dict[str, Any]) -> None:
-    lif = clif_to_lif(net, deployment.chosen)
-    kept: dict[str, Any] = {key: content[key] for key in ("epoch", "max_test_acc", "config") if key in content}
-    rows = {"test": deployment.table, "choice": deployment.choice}
-    report = {
-        "trained_neuron": deployment.neuron,
-        "dataset": deployment.dataset,
-        "source_top1": deployment.source.top1,
-        "source_top5": deployment.source.top5,
-        "chosen_v_reset": deployment.chosen,
-        "chosen_on": deployment.choice_data,
-        "rows": {part: [asdict(row) for row in part_rows] for part, part_rows in rows.items()},
-    }
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(["split", "reset", "v_reset", "top1", "top5", "samples"])
-    for part, part_rows in rows.items():
-        for row in part_rows:
-            reset = "soft" if row.v_reset is None else "hard"
-            table.writerow([part, reset, "" if row.v_reset is None else row.v_reset, row.top1, row.top5, row.samples])
-    try:
-        write_atomically(deployment.folder / "deploy.csv", lambda file: file.write(text.getvalue().encode()))
-        write_atomically(
-            deployment.folder / "deploy.json", lambda file: file.write(json.dumps(report, indent=2).encode())
-        )
-    except OSError as error:
-        raise InputError(f"{deployment.folder} cannot be written ({error}); choose another folder with -out") from error
-    save_checkpoint(deployment.checkpoint, {"net": lif.state_dict(), "model": lif.config, **kept, "deploy": report})
+    if method == "finetune":
+        loader = _loader(config, T, train=True, seed=config.seed, val_split=config.val_split)
+        return f"{loader.num_samples} training images, augmented", loader
+    limit = CHOICE_IMAGES if method == "sweep" else options.get("images", IMAGES)
+    part = {"val_split": config.val_split, "shuffle": False, "augment": False, "limit": limit}
+    loader = _loader(config, T, train=True, **part)
+    if method == "sweep":
+        return f"{loader.num_samples} training images (the run held none out; it was trained on them)", loader
+    return f"{loader.num_samples} training images, without their labels", loader

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from clif.deploy.convert import clif_to_lif
+from clif.deploy.plain import plain_lif
 from clif.models import SpikingNetwork
 from clif.train.evaluation import evaluate
 
@@ -31,7 +31,7 @@ def sweep(
     """Evaluate `net` as LIF with each of the reset values on the loader's batches; `net` itself is left alone."""
     rows = []
     for v_reset in v_resets:
-        scores = evaluate(clif_to_lif(net, v_reset), loader, quiet=quiet)
+        scores = evaluate(plain_lif(net, v_reset), loader, quiet=quiet)
         rows.append(SweepRow(v_reset, scores.top1, scores.top5, scores.samples))
     return rows
 

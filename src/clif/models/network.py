@@ -9,12 +9,14 @@ from torch import Tensor, nn
 
 from clif import surrogate as surrogates
 from clif.errors import InputError, unknown_name
+from clif.functional import check_dynamics
 from clif.layers import StepModule, repeat_image
-from clif.neurons import CLIFNode, LIFNode, PLIFNode, reset_net, set_step_mode
+from clif.neurons import CLIFNode, LIFNode, PLIFNode, SpikingNeuron, reset_net, set_step_mode
 
 NeuronFactory = Callable[[], nn.Module]
 
 NEURONS: dict[str, Callable[..., nn.Module]] = {"CLIF": CLIFNode, "LIF": LIFNode, "PLIF": PLIFNode, "ReLU": nn.ReLU}
+LAYER_OPTIONS = ("tau", "v_threshold", "v_reset", "v_subtract")
 
 
 def neuron_name(name: str) -> str:
@@ -36,6 +38,25 @@ def neuron_factory(name: str, tau: float, surrogate: str, **options: Any) -> Neu
     if node is nn.ReLU:
         return nn.ReLU
     return lambda: node(tau, surrogate_function=surrogates.get(surrogate), step_mode="m", **options)
+
+
+def set_layer_options(net: nn.Module, options: dict[str, dict[str, float]]) -> None:
+    """Set constants of single neurons: layer name -> {constant: value}, where a constant is one of `LAYER_OPTIONS`.
+
+    Raises `InputError` for an unknown layer or constant, and for values with which a neuron makes no sense.
+    """
+    neurons = {name: module for name, module in net.named_modules() if isinstance(module, SpikingNeuron)}
+    for layer, constants in options.items():
+        if layer not in neurons:
+            raise unknown_name("spiking layer", layer, neurons)
+        node = neurons[layer]
+        for constant, value in constants.items():
+            if constant not in LAYER_OPTIONS or not hasattr(node, constant):
+                raise unknown_name(f"constant of the neuron {layer}", constant, LAYER_OPTIONS)
+            setattr(node, constant, float(value))
+        dynamics = node.dynamics()
+        check_dynamics(dynamics.get("tau"), node.v_threshold, node.v_reset, dynamics.get("v_subtract"))
+        node.reset()
 
 
 class SpikingNetwork(StepModule):
@@ -105,6 +126,18 @@ class Stream:
         """Back to rest."""
         self._states: list[Any] = [None] * len(self._modules())
 
+    @property
+    def state(self) -> dict[str, tuple[Tensor, ...] | None]:
+        """What every stateful layer remembers by its name, None at rest. It can be assigned, as a whole."""
+        return dict(zip(self._names(), self._states, strict=True))
+
+    @state.setter
+    def state(self, state: dict[str, tuple[Tensor, ...] | None]) -> None:
+        names = self._names()
+        if differing := sorted(set(names) ^ set(state)):
+            raise InputError(f"this state is that of another network: they differ in the layer {differing[0]}")
+        self._states = [state[name] for name in names]
+
     def __call__(self, x: Tensor) -> Tensor:
         modules = self._modules()
         before = [(module.step_mode, module.state) for module in modules]
@@ -120,6 +153,9 @@ class Stream:
 
     def _modules(self) -> list[StepModule]:
         return [module for module in self.net.modules() if isinstance(module, StepModule)]
+
+    def _names(self) -> list[str]:
+        return [name for name, module in self.net.named_modules() if isinstance(module, StepModule)]
 
 
 def predict(logits: Tensor) -> Tensor:

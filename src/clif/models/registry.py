@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from clif.errors import unknown_name
-from clif.models.network import SpikingNetwork, neuron_factory, neuron_name
+from clif.models.network import SpikingNetwork, neuron_factory, neuron_name, set_layer_options
 
 _MODELS: dict[str, Callable[..., SpikingNetwork]] = {}
 
@@ -33,6 +33,7 @@ def create_model(
     surrogate: str = "rectangle",
     drop_rate: float = 0.0,
     image_size: int = 32,
+    layer_options: dict[str, dict[str, float]] | None = None,
     **neuron_options: Any,
 ) -> SpikingNetwork:
     """A network by name, with fresh weights, in multi-step and training mode.
@@ -48,6 +49,8 @@ def create_model(
         tau: membrane time constant in steps, > 1 (PLIF: where it starts).
         surrogate: "rectangle", "sigmoid", "triangle" or "atan".
         drop_rate: dropout, one mask for all steps.
+        layer_options: constants of single neurons by layer name, which replace those of all: what a deployed network
+            was fitted to, such as {"features.0.act": {"v_subtract": 1.8}}.
         neuron_options: further arguments of the neuron, such as v_reset=-0.06, v_threshold, detach_reset.
 
     The arguments are kept in `net.config`. Raises `InputError` for an unknown name or option, with the nearest ones.
@@ -65,6 +68,8 @@ def create_model(
         drop_rate=drop_rate,
         image_size=image_size,
     )
+    if layer_options:
+        set_layer_options(net, layer_options)
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     net.config = {
         "name": name,
@@ -76,6 +81,7 @@ def create_model(
         "surrogate": surrogate,
         "drop_rate": drop_rate,
         "image_size": image_size,
+        **({"layer_options": layer_options} if layer_options else {}),
         **neuron_options,
     }
     return net

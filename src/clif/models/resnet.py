@@ -2,10 +2,9 @@
 
 from typing import Any
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from clif.layers import BatchNorm2d, Conv2d, Dropout, fold
+from clif.layers import AdaptiveAvgPool2d, BatchNorm2d, Conv2d, Dropout, Flatten
 from clif.models.network import NeuronFactory, SpikingNetwork, init_convolutions
 from clif.models.registry import register_model
 from clif.neurons.blocks import fire
@@ -98,6 +97,8 @@ class SpikingResNet(SpikingNetwork):
         self.linear = nn.Linear(planes, num_classes)
         self.relu1 = neuron()
         self.dropout = Dropout(drop_rate, step_mode="m")
+        self.avgpool = AdaptiveAvgPool2d(1)
+        self.flatten = Flatten()
 
         init_convolutions(self)
         nn.init.zeros_(self.linear.bias)
@@ -107,8 +108,7 @@ class SpikingResNet(SpikingNetwork):
         for stage in range(1, 5):
             x = self.get_submodule(f"layer{stage}")(x)
         x = fire(self.relu1, self.bn1, x)
-        x = fold(lambda y: F.adaptive_avg_pool2d(y, 1), x).flatten(-3)
-        return self.linear(self.dropout(x))
+        return self.linear(self.dropout(self.flatten(self.avgpool(x))))
 
 
 @register_model

@@ -132,4 +132,4 @@ def multi_step(neuron: str, x_seq: Tensor, state: State, **dynamics: Any) -> tup
 
 def stack_steps(steps: list[Tensor]) -> Tensor:
     """T tensors [N, *] -> [T, N, *], in the memory layout of the steps (channels_last stays channels_last)."""
-    return torch.cat(steps).unflatten(0, (len(steps), len(steps[0])))
+    return torch.cat(steps).unflatten(0, (len(steps), steps[0].shape[0]))

@@ -1,0 +1,70 @@
+"""The gap table of docs/deployment.md: CLIF checkpoints converted by every method, judged on their test sets.
+
+    python benchmarks/deployment.py RUN... --data-dir FOLDER --out benchmarks/results/deployment.json
+
+Everything is chosen on training images: the sweep's value by accuracy on 1,000 of them, among the paper's values and
+further ones to −0.2; the fits look at 512, the fine-tuning at 12,800 (or all, where there are fewer), without labels.
+"""
+
+import argparse
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+
+from clif.data import create_loader
+from clif.deploy import convert
+from clif.deploy.judge import judge
+from clif.train.evaluation import open_checkpoint
+
+RESETS = (None, 0.0, -0.02, -0.04, -0.06, -0.08, -0.1, -0.12, -0.14, -0.16, -0.18, -0.2)
+PAPER = RESETS[:7]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", nargs="+", help="checkpoints of CLIF networks")
+    parser.add_argument("--data-dir", default=".")
+    parser.add_argument("--out", default="deployment.json")
+    arguments = parser.parse_args()
+    results = []
+    for run in arguments.runs:
+        opened = open_checkpoint(run, {"data_dir": arguments.data_dir})
+        net, config = opened.net.eval(), opened.config
+
+        def loader(net=net, config=config, **options):
+            return create_loader(config.dataset, config.data_dir, T=net.T, val_split=config.val_split, **options)
+
+        torch.manual_seed(0)
+        calm = {"train": True, "shuffle": False, "augment": False, "batch_size": 128}
+        conversions = {
+            "sweep, the paper's values": convert(net, "sweep", loader(limit=1000, **calm), v_resets=PAPER),
+            "sweep to -0.2": convert(net, "sweep", loader(limit=1000, **calm), v_resets=RESETS),
+            "soft reset": convert(net, "sweep", loader(limit=128, **calm), v_resets=(None,)),
+            "calibrate": convert(net, "calibrate", loader(limit=512, **calm)),
+            "subtract": convert(net, "subtract", loader(limit=512, **calm)),
+            "finetune": convert(net, "finetune", loader(train=True, batch_size=64, limit=12_800)),
+        }
+        networks = {"CLIF": net, **{name: conversion.net for name, conversion in conversions.items()}}
+        judged = judge(networks, create_loader(config.dataset, config.data_dir, T=net.T, train=False, batch_size=128))
+        for row in judged:
+            cost = conversions.get(row.name)
+            results.append(
+                {
+                    "dataset": config.dataset,
+                    "model": net.config["name"],
+                    "seed": config.seed,
+                    **asdict(row),
+                    "v_reset": None if cost is None else cost.net.config.get("v_reset"),
+                    "seconds": None if cost is None else cost.seconds,
+                    "images": None if cost is None else cost.images,
+                }
+            )
+            label = f"{config.dataset} seed {config.seed}: {row.name:<26}"
+            print(f"{label} {row.top1:.2%}  agrees {row.agreement:.2%}", flush=True)
+        Path(arguments.out).write_text(json.dumps(results, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,49 @@
+"""Write a trained network for other tools.
+
+nir: a graph for neuromorphic hardware and other simulators (LIF with a hard reset; convert a CLIF network first).
+onnx: for ONNX runtimes. torch: a torch.export program (.pt2). For the last two, -form says what the file computes:
+image and sequence are all T steps at once; step is one step, with the states as inputs and outputs.
+"""
+
+import argparse
+from pathlib import Path
+
+from clif.cli.common import Parser, add_config_options, config_values
+from clif.errors import InputError, unknown_name
+
+FORMATS = {"nir": ".nir", "onnx": ".onnx", "torch": ".pt2"}
+OPTIONS = ("dataset", "model", "neuron", "T", "tau", "surrogate")
+
+
+def add_arguments(parser: Parser) -> None:
+    parser.add_argument("checkpoint", help="a checkpoint, or a run folder (its best checkpoint)")
+    parser.add_argument("-format", "--format", required=True, metavar="|".join(FORMATS), help="what to write")
+    parser.add_argument("-form", "--form", metavar="image|sequence|step", help="onnx, torch: default image")
+    parser.add_argument("-dt", "--dt", type=float, metavar="SECONDS", help="nir: length of a time step (default: 1e-4)")
+    parser.add_argument("-out", "--out", metavar="FILE", help="default: network.nir, .onnx or .pt2 by the checkpoint")
+    add_config_options(parser, only=OPTIONS)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    if arguments.format not in FORMATS:
+        raise unknown_name("format", arguments.format, FORMATS)
+    if arguments.format == "nir" and arguments.form is not None:
+        raise InputError("-form belongs to -format onnx and torch; a NIR graph is always that of one step")
+    if arguments.format != "nir" and arguments.dt is not None:
+        raise InputError("-dt belongs to -format nir")
+
+    from clif import export
+    from clif.train.evaluation import open_checkpoint
+
+    net = open_checkpoint(arguments.checkpoint, config_values(arguments)).net.cpu().eval()
+    path = Path(arguments.checkpoint)
+    folder = path if path.is_dir() else path.parent
+    out = Path(arguments.out) if arguments.out else folder / f"network{FORMATS[arguments.format]}"
+    if arguments.format == "nir":
+        export.to_nir(net, out, **({} if arguments.dt is None else {"dt": arguments.dt}))
+    elif arguments.format == "onnx":
+        export.to_onnx(net, out, arguments.form or "image")
+    else:
+        export.save_program(net, out, arguments.form or "image")
+    print(f"{net.config['name']}, {net.config['neuron']}, T={net.T}: {out} ({out.stat().st_size / 1e6:.1f} MB)")
+    return 0

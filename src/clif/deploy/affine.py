@@ -1,0 +1,18 @@
+"""What is left of a batch norm in eval mode: a scale and a shift a channel."""
+
+import torch
+from torch import Tensor, nn
+
+from clif.layers import fold
+
+
+class ChannelAffine(nn.Module):
+    """y = scale·x + shift for each channel of [N, C, H, W] or [T, N, C, H, W]: a batch norm in eval mode."""
+
+    def __init__(self, scale: Tensor, shift: Tensor) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(scale)
+        self.shift = nn.Parameter(shift)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return fold(lambda y: torch.addcmul(self.shift[:, None, None], y, self.scale[:, None, None]), x)

@@ -1,0 +1,113 @@
+"""What the fitted conversions share: unlabelled images, and a comparison of two networks layer by layer."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from clif.errors import InputError
+from clif.models import SpikingNetwork
+from clif.neurons import SpikingNeuron
+
+Respond = Callable[[SpikingNeuron, Tensor, float], Tensor]
+
+
+def take_images(loader: Iterable[tuple[Tensor, Tensor]], count: int) -> list[Tensor]:
+    """The first `count` samples of a loader as batches [N, C, H, W] or [T, N, C, H, W]; the labels are not looked at.
+
+    Raises `InputError` where the loader is empty or `count` is less than 1.
+    """
+    if count < 1:
+        raise InputError(f"a fit needs at least 1 image, got images={count}")
+    batches: list[Tensor] = []
+    left = count
+    for images, _ in loader:
+        batch_axis = images.dim() - 4
+        batches.append(images.narrow(batch_axis, 0, min(left, images.shape[batch_axis])))
+        left -= batches[-1].shape[batch_axis]
+        if left <= 0:
+            break
+    if not batches:
+        raise InputError("the loader is empty; a fit needs training images")
+    return batches
+
+
+def count_images(batches: Sequence[Tensor]) -> int:
+    return sum(batch.shape[batch.dim() - 4] for batch in batches)
+
+
+@contextmanager
+def watched(net: SpikingNetwork, layer: str, see: Callable[[Tensor], None]) -> Iterator[None]:
+    """Call `see(spike_seq)` whenever the spiking layer has computed."""
+    handle = net.get_submodule(layer).register_forward_hook(lambda _module, _inputs, output: see(output))
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+@contextmanager
+def arriving(net: SpikingNetwork, layer: str, see: Callable[[Tensor], None]) -> Iterator[None]:
+    """Call `see(x_seq)` with what the spiking layer is about to charge on: after the batch norm, if it is given one."""
+
+    def hook(_module: nn.Module, inputs: tuple[Any, ...]) -> None:
+        x, *norm = inputs
+        see(norm[0](x) if norm and norm[0] is not None else x)
+
+    handle = net.get_submodule(layer).register_forward_pre_hook(hook)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+@torch.no_grad()
+def count_errors(
+    net: SpikingNetwork,
+    lif: SpikingNetwork,
+    layer: str,
+    batches: Iterable[Tensor],
+    candidates: Sequence[float],
+    respond: Respond,
+) -> Tensor:
+    """How far a layer of `lif` is from the same layer of `net`, for each candidate and channel: [candidates, C].
+
+    It is the squared difference of the numbers of spikes over the sequence, summed over neurons and images. Each
+    network computes its own way up to the layer; `respond(node, x_seq, candidate)` are the spikes [T, N, C, *] that
+    the layer's neuron would fire on what arrives there.
+    """
+    wanted: list[Tensor] = []
+    charging: list[Tensor] = []
+    node = lif.get_submodule(layer)
+    assert isinstance(node, SpikingNeuron)
+    total: Tensor | None = None
+    for batch in batches:
+        with watched(net, layer, lambda spikes: wanted.append(spikes.sum(0))):
+            net(batch)
+        with arriving(lif, layer, charging.append):
+            lif(batch)
+        target, x_seq = wanted.pop(), charging.pop()
+        errors = [_per_channel((respond(node, x_seq, value).sum(0) - target).square()) for value in candidates]
+        total = torch.stack(errors) + (0 if total is None else total)
+    assert total is not None
+    return total
+
+
+def _per_channel(error: Tensor) -> Tensor:
+    """[N, C, *] summed to [C], in float64."""
+    return error.transpose(0, 1).flatten(1).sum(1, dtype=torch.float64)
+
+
+def kl_divergence(student: Tensor, teacher: Tensor) -> Tensor:
+    """KL(teacher ‖ student), mean over N, of the predictions that the logits [T, N, classes] give: a scalar."""
+    predicted, wanted = (logits.mean(0).log_softmax(-1) for logits in (student, teacher))
+    return F.kl_div(predicted, wanted, log_target=True, reduction="batchmean")
+
+
+@torch.no_grad()
+def divergence(net: SpikingNetwork, lif: SpikingNetwork, batches: Sequence[Tensor]) -> float:
+    """The mean over all images of `kl_divergence` between the networks' predictions."""
+    return sum(kl_divergence(lif(x), net(x)).item() * count_images([x]) for x in batches) / count_images(batches)

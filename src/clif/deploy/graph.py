@@ -1,0 +1,75 @@
+"""The data flow of a network as a graph of its layers: which layer feeds which, additions included."""
+
+import operator
+from typing import Any
+
+import torch
+from torch import fx, nn
+
+from clif.deploy.affine import ChannelAffine
+from clif.errors import InputError
+from clif.layers import AdaptiveAvgPool2d, AvgPool2d, BatchNorm2d, Conv2d, Flatten, StepModule
+from clif.models import SpikingNetwork
+from clif.neurons import SpikingNeuron
+
+LAYERS = (StepModule, Conv2d, AvgPool2d, AdaptiveAvgPool2d, BatchNorm2d, Flatten, ChannelAffine)
+ADDITIONS = (operator.add, operator.iadd, torch.add)
+
+
+class _LayerTracer(fx.Tracer):
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        own = isinstance(m, LAYERS) and not isinstance(m, SpikingNetwork)
+        return own or super().is_leaf_module(m, module_qualified_name)
+
+    def call_module(self, m: nn.Module, forward: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if isinstance(m, SpikingNeuron) and len(args) == 2:  # a neuron that is given the batch norm before it
+            x, norm = args
+            args = (norm(x),)
+        return super().call_module(m, forward, args, kwargs)
+
+
+def layer_graph(net: nn.Module) -> fx.GraphModule:
+    """`net.logits` (of a module that is no `SpikingNetwork`: `net.forward`) as calls of the layers that `net` owns.
+
+    Raises `InputError` for a network whose data flow depends on its data, and for a layer that is called twice.
+    """
+    tracer = _LayerTracer()
+    tracer.traced_func_name = "logits" if isinstance(net, SpikingNetwork) else "forward"
+    try:
+        graph = tracer.trace(net)
+    except (fx.proxy.TraceError, TypeError, NotImplementedError) as error:
+        raise InputError(f"the layers of {type(net).__name__} cannot be followed: {error}") from error
+    called = [str(node.target) for node in graph.nodes if node.op == "call_module"]
+    if repeated := {name for name in called if called.count(name) > 1}:
+        raise InputError(f"the layer {min(repeated)} is used more than once; make a layer of its own for each use")
+    return fx.GraphModule(net, graph)
+
+
+def layer_of(graph: fx.GraphModule, node: fx.Node) -> nn.Module | None:
+    """The layer that a node calls, or None where it calls none."""
+    return graph.get_submodule(str(node.target)) if node.op == "call_module" else None
+
+
+def is_addition(node: fx.Node) -> bool:
+    """Whether a node adds two results, as residual blocks do."""
+    return node.op == "call_function" and node.target in ADDITIONS
+
+
+def spiking_nodes(graph: fx.GraphModule) -> dict[str, fx.Node]:
+    """The calls of spiking neurons by layer name, in the order in which they compute."""
+    return {str(node.target): node for node in graph.graph.nodes if isinstance(layer_of(graph, node), SpikingNeuron)}
+
+
+def norms_before_neurons(net: nn.Module) -> dict[str, str]:
+    """The batch norm that feeds each spiking neuron, by name, in the order in which they compute.
+
+    Raises `InputError` naming a neuron that is fed by anything else, or by a batch norm that feeds something besides.
+    """
+    graph = layer_graph(net)
+    norms = {}
+    for name, node in spiking_nodes(graph).items():
+        before = node.all_input_nodes[0]
+        if not isinstance(layer_of(graph, before), BatchNorm2d) or len(before.users) > 1:
+            raise InputError(f"the neuron {name} has no batch norm of its own before it, into which a gain could go")
+        norms[name] = str(before.target)
+    return norms

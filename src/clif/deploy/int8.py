@@ -1,0 +1,94 @@
+"""Convolutions with int8 weights: spikes are 0 or 1, and an average pool makes whole parts of them, so that int8
+activations are exact and only the weights are rounded."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+
+from clif.deploy.affine import ChannelAffine
+from clif.deploy.fold import fold_batch_norm
+from clif.deploy.graph import layer_graph, layer_of
+from clif.errors import InputError
+from clif.layers import AvgPool2d, Conv2d, Dropout, fold
+from clif.models import SpikingNetwork
+from clif.neurons import SpikingNeuron
+
+MOST_LEVELS = 255
+
+
+class Int8Conv2d(nn.Module):
+    """A convolution of activations k/levels (k whole, 0 to 255) with weights rounded to int8 a channel, by oneDNN.
+
+    The sums are exact 32-bit integers; the result is float32 (or `dtype`) with the bias added. Inference on a CPU only.
+    """
+
+    def __init__(self, conv: Conv2d, levels: int, dtype: torch.dtype = torch.float32) -> None:
+        super().__init__()
+        self.levels = levels
+        self.dtype = dtype
+        weight = conv.weight.detach().float()
+        self.scale = weight.abs().amax((1, 2, 3)).clamp_min(1e-12) / 127
+        rounded = (weight / self.scale[:, None, None, None]).round().to(torch.int8)
+        self.zero = torch.zeros(len(weight), dtype=torch.int64)
+        self.bias = None if conv.bias is None else conv.bias.detach().float()
+        self.geometry = ([*conv.stride], [*conv.padding], [*conv.dilation])
+        self.groups = conv.groups
+        pack: Any = torch.ops.onednn.qconv_prepack
+        self.weight = pack(rounded, self.scale, 1 / levels, 0, *self.geometry, conv.groups, None)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return fold(self._convolve, x)
+
+    def _convolve(self, x: Tensor) -> Tensor:
+        run: Any = torch.ops.onednn.qconv2d_pointwise
+        levels = (x * self.levels).to(torch.uint8)
+        result: tuple[Any, ...] = (1.0, 0, self.dtype, "none", [], "")
+        arguments = (levels, 1 / self.levels, 0, self.weight, self.scale, self.zero, self.bias)
+        return run(*arguments, *self.geometry, self.groups, *result)
+
+
+def quantize_weights(net: SpikingNetwork, dtype: torch.dtype = torch.float32) -> SpikingNetwork:
+    """A copy for inference on a CPU: batch norms folded, and int8 weights wherever spikes arrive, pooled or not.
+
+    The first convolution, which sees the image, and the linear layer stay in float32. `dtype` is what the convolutions
+    give to the neurons, and what is left of batch norms: bfloat16 is faster and rounds the neurons' input. Raises
+    `InputError` where PyTorch has no oneDNN.
+    """
+    if not (torch.backends.mkldnn.is_available() and hasattr(torch.ops.onednn, "qconv2d_pointwise")):
+        raise InputError("int8 convolutions need a PyTorch for x86 CPUs with oneDNN; this one has none")
+    folded = fold_batch_norm(net, rest="affine").cpu().float()
+    graph = layer_graph(folded)
+    for node in list(graph.graph.nodes):
+        conv = layer_of(graph, node)
+        if isinstance(conv, Conv2d) and (levels := _levels(graph, node.all_input_nodes[0])) is not None:
+            parent, _, child = str(node.target).rpartition(".")
+            setattr(folded.get_submodule(parent), child, Int8Conv2d(conv, levels, dtype))
+    for module in folded.modules():
+        if isinstance(module, nn.Linear):
+            module.register_forward_pre_hook(_in_its_dtype)
+        elif isinstance(module, ChannelAffine):
+            module.to(dtype)
+    return folded
+
+
+def _in_its_dtype(linear: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """bfloat16 spikes for float32 weights."""
+    assert isinstance(linear, nn.Linear)
+    return (inputs[0].to(linear.weight.dtype),)
+
+
+def _levels(graph: fx.GraphModule, node: fx.Node) -> int | None:
+    """n where a node's result is always a multiple of 1/n between 0 and 1; None where it is not."""
+    levels = 1
+    while levels <= MOST_LEVELS:
+        layer = layer_of(graph, node)
+        if isinstance(layer, SpikingNeuron):
+            return levels
+        if isinstance(layer, AvgPool2d) and layer.padding in (0, (0, 0)):
+            size = layer.kernel_size
+            levels *= size * size if isinstance(size, int) else size[0] * size[1]
+        elif not isinstance(layer, Dropout | nn.Identity):
+            return None
+        node = node.all_input_nodes[0]
+    return None

@@ -1,0 +1,85 @@
+"""Gains of all batch norms fitted at once, by gradient, so that a LIF network follows a CLIF network."""
+
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+
+import torch
+from torch import Tensor
+from torch.func import functional_call
+
+from clif.deploy.fit import kl_divergence, watched
+from clif.errors import InputError
+from clif.models import SpikingNetwork
+
+BATCH = 64
+
+
+def fit_gains(
+    net: SpikingNetwork,
+    lif: SpikingNetwork,
+    norms: Mapping[str, str],
+    batches: Sequence[Tensor],
+    per_channel: bool = True,
+    epochs: int = 5,
+    lr: float = 0.01,
+) -> dict[str, Tensor]:
+    """The gains by which to multiply the batch norms of `lif`: spiking layer -> [C], positive; `lif` stays as it is.
+
+    `norms` names the batch norm before each spiking layer. Minimised, by Adam with a cosine to 0, is the divergence of
+    the predictions plus, for every layer, the mean squared difference of a neuron's number of spikes over the sequence.
+    Both networks must be in eval mode. Deterministic: the images come in the order given.
+    """
+    if epochs < 1 or not lr > 0:
+        raise InputError(f"the joint fit needs epochs ≥ 1 and lr > 0, got epochs={epochs} and lr={lr}")
+    student = copy.deepcopy(lif).requires_grad_(False)
+    sizes = {layer: student.get_parameter(f"{norm}.weight") for layer, norm in norms.items()}
+    log_gains = {
+        layer: weight.new_zeros(len(weight) if per_channel else 1).requires_grad_() for layer, weight in sizes.items()
+    }
+    pieces = list(_pieces(batches))
+    optimizer = torch.optim.Adam(log_gains.values(), lr=lr)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=epochs * len(pieces))
+    for x in pieces * epochs:
+        with torch.no_grad():
+            wanted, wanted_counts = _logits_and_counts(net, {}, norms, x)
+        with torch.enable_grad():
+            logits, counts = _logits_and_counts(student, _scaled(student, norms, log_gains), norms, x)
+            loss = kl_divergence(logits, wanted)
+            for layer, count in counts.items():
+                loss = loss + (count - wanted_counts[layer]).square().mean()
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+        optimizer.step()
+        schedule.step()
+    return {layer: value.detach().exp().expand_as(sizes[layer]) for layer, value in log_gains.items()}
+
+
+def _scaled(lif: SpikingNetwork, norms: Mapping[str, str], log_gains: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {
+        f"{norm}.{name}": lif.get_parameter(f"{norm}.{name}") * log_gains[layer].exp()
+        for layer, norm in norms.items()
+        for name in ("weight", "bias")
+    }
+
+
+def _logits_and_counts(
+    net: SpikingNetwork, parameters: dict[str, Tensor], layers: Mapping[str, str], x: Tensor
+) -> tuple[Tensor, dict[str, Tensor]]:
+    counts: dict[str, Tensor] = {}
+
+    def count(layer: str) -> None:
+        stack.enter_context(
+            watched(net, layer, lambda spikes: counts.__setitem__(layer, spikes.sum(0, dtype=torch.float32)))
+        )
+
+    with ExitStack() as stack:
+        for layer in layers:
+            count(layer)
+        logits = functional_call(net, parameters, (x,))
+    return logits, counts
+
+
+def _pieces(batches: Sequence[Tensor]) -> Iterator[Tensor]:
+    for batch in batches:
+        yield from batch.split(BATCH, batch.dim() - 4)

@@ -1,0 +1,88 @@
+"""Networks side by side on the same data: accuracy, agreement with the first of them, firing rates."""
+
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from clif.analysis import spiking_layers
+from clif.deploy.fit import watched
+from clif.errors import InputError
+from clif.models import SpikingNetwork
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A network on a data set.
+
+    `top1`, `top5` and `agreement` (the part of the samples for which it predicts what the first network predicts) are
+    in 0–1; `firing_rates` are spikes per neuron and time step by layer.
+    """
+
+    name: str
+    top1: float
+    top5: float
+    agreement: float
+    firing_rates: dict[str, float]
+    samples: int
+
+
+@torch.no_grad()
+def judge(networks: Mapping[str, SpikingNetwork], loader: Iterable[tuple[Tensor, Tensor]]) -> list[Judged]:
+    """Every network by name over one pass of the loader, in eval mode; the mode they were in comes back."""
+    modes = {name: net.training for name, net in networks.items()}
+    counters = {name: _Counter(net) for name, net in networks.items()}
+    try:
+        with ExitStack() as stack:
+            for name, net in networks.items():
+                net.eval()
+                counters[name].watch(stack)
+            for images, labels in loader:
+                ranked = {name: _ranked(net(images)) for name, net in networks.items()}
+                first = next(iter(ranked.values()))
+                for name, classes in ranked.items():
+                    counters[name].add(classes, first, labels)
+    finally:
+        for name, net in networks.items():
+            net.train(modes[name])
+    return [counter.judged(name) for name, counter in counters.items()]
+
+
+def _ranked(logits: Tensor) -> Tensor:
+    """The five most likely classes [N, 5] (or fewer, where there are fewer), the likeliest first."""
+    return logits.float().mean(0).topk(min(5, logits.shape[-1])).indices
+
+
+class _Counter:
+    def __init__(self, net: SpikingNetwork) -> None:
+        self.net = net
+        self.samples = self.top1 = self.top5 = self.agreeing = 0
+        self.spikes = dict.fromkeys(spiking_layers(net), 0.0)
+        self.places = dict.fromkeys(self.spikes, 0)
+
+    def watch(self, stack: ExitStack) -> None:
+        for layer in self.spikes:
+            stack.enter_context(watched(self.net, layer, self._counting(layer)))
+
+    def _counting(self, layer: str):
+        def count(spikes: Tensor) -> None:
+            self.spikes[layer] += spikes.sum(dtype=torch.float64).item()
+            self.places[layer] += spikes.numel()
+
+        return count
+
+    def add(self, ranked: Tensor, first: Tensor, labels: Tensor) -> None:
+        self.samples += len(labels)
+        hits = ranked == labels[:, None]
+        self.top1 += int(hits[:, 0].sum())
+        self.top5 += int(hits.sum())
+        self.agreeing += int((ranked[:, 0] == first[:, 0]).sum())
+
+    def judged(self, name: str) -> Judged:
+        if self.samples == 0:
+            raise InputError("the loader is empty; there is nothing to judge networks on")
+        n = self.samples
+        rates = {layer: self.spikes[layer] / self.places[layer] for layer in self.spikes}
+        return Judged(name, self.top1 / n, self.top5 / n, self.agreeing / n, rates, n)

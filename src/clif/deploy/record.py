@@ -1,0 +1,92 @@
+"""What a deployment leaves on disk: its report as JSON and CSV, and the LIF network."""
+
+import csv
+import io
+import json
+from collections.abc import Iterable
+from dataclasses import asdict
+from functools import partial
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from clif.errors import InputError
+from clif.train.checkpoint import save_checkpoint, write_atomically
+
+if TYPE_CHECKING:
+    from clif.deploy.run import Deployment
+
+
+def write_deployment(deployment: "Deployment", content: dict[str, Any]) -> None:
+    """Write networks.csv, deploy.json, checkpoint_lif.pth and, for a sweep, deploy.csv.
+
+    `content` is that of the checkpoint that was deployed; its configuration and epoch go along.
+    """
+    report = describe(deployment)
+    files = {"networks.csv": _networks(deployment), "deploy.json": json.dumps(report, indent=2)}
+    if deployment.table:
+        files["deploy.csv"] = _sweep(deployment)
+    try:
+        for name, text in files.items():
+            write_atomically(deployment.folder / name, partial(_write_text, text))
+    except OSError as error:
+        raise InputError(f"{deployment.folder} cannot be written ({error}); choose another folder with -out") from error
+    lif = deployment.conversion.net
+    kept: dict[str, Any] = {key: content[key] for key in ("epoch", "max_test_acc", "config") if key in content}
+    save_checkpoint(deployment.checkpoint, {"net": lif.state_dict(), "model": lif.config, **kept, "deploy": report})
+
+
+def describe(deployment: "Deployment") -> dict[str, Any]:
+    """The report as plain values."""
+    conversion = deployment.conversion
+    report = {
+        "trained_neuron": deployment.neuron,
+        "dataset": deployment.dataset,
+        "method": conversion.method,
+        "source_top1": deployment.source.top1,
+        "source_top5": deployment.source.top5,
+        "fitted_on": deployment.choice_data,
+        "images_looked_at": conversion.images,
+        "seconds": conversion.seconds,
+        "fitted_values": conversion.values,
+        "networks": [asdict(judged) for judged in deployment.judged],
+    }
+    if deployment.table:
+        rows = {"test": deployment.table, "choice": deployment.choice}
+        report |= {
+            "chosen_v_reset": deployment.chosen,
+            "chosen_on": deployment.choice_data,
+            "rows": {part: [asdict(row) for row in part_rows] for part, part_rows in rows.items()},
+        }
+    return report
+
+
+def _networks(deployment: "Deployment") -> str:
+    layers = list(deployment.judged[0].firing_rates)
+    header = ["network", "top1", "top5", "agreement", "samples", *(f"rate {layer}" for layer in layers)]
+    return _csv(
+        [
+            header,
+            *(
+                [row.name, row.top1, row.top5, row.agreement, row.samples, *map(row.firing_rates.get, layers)]
+                for row in deployment.judged
+            ),
+        ]
+    )
+
+
+def _sweep(deployment: "Deployment") -> str:
+    lines: list[list[object]] = [["split", "reset", "v_reset", "top1", "top5", "samples"]]
+    for part, rows in (("test", deployment.table), ("choice", deployment.choice)):
+        for row in rows:
+            reset = "soft" if row.v_reset is None else "hard"
+            lines.append([part, reset, "" if row.v_reset is None else row.v_reset, row.top1, row.top5, row.samples])
+    return _csv(lines)
+
+
+def _csv(lines: Iterable[Iterable[object]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(lines)
+    return text.getvalue()
+
+
+def _write_text(text: str, file: BinaryIO) -> None:
+    file.write(text.encode())

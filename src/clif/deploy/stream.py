@@ -1,0 +1,133 @@
+"""A network that follows a stream: one frame or slice of events at a time, with a running prediction."""
+
+import io
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from clif.data.events import integrate
+from clif.errors import InputError, MissingFileError
+from clif.models import SpikingNetwork
+from clif.train.checkpoint import save_checkpoint
+
+Events = dict[str, np.ndarray]
+
+
+class Stream:
+    """One step a call, without gradients, in eval mode, with a state of its own.
+
+    `stream(x)`: [N, C, H, W] -> the running mean of the logits [N, classes]; after T steps it is the mean over T that
+    `net` itself would give. `prediction` is its argmax, `logits` those of the last step alone, `steps` their number.
+    With `memory`, a time constant in steps, the mean forgets: the step k steps ago has the weight exp(−k / memory), so
+    that a stream without end is followed. Memory use does not grow with the number of steps.
+
+    `state_dict()` and `load_state_dict()`, or `save()` and `restore()`, take a stream up where it was left.
+    """
+
+    def __init__(self, net: SpikingNetwork, memory: float | None = None) -> None:
+        if memory is not None and not memory > 0:
+            raise InputError(f"memory must be a number of steps above 0, or None for the plain mean, got {memory}")
+        self.net = net
+        self.memory = memory
+        self._stream = net.stream()
+        self.reset()
+
+    def reset(self) -> None:
+        """Back to rest, and nothing predicted yet."""
+        self._stream.reset()
+        self.steps = 0
+        self.logits: Tensor | None = None
+        self._sum: Tensor | None = None
+        self._weight = 0.0
+
+    @torch.no_grad()
+    def __call__(self, x: Tensor) -> Tensor:
+        was_training = self.net.training
+        if was_training:
+            self.net.eval()
+        try:
+            self.logits = self._stream(x)
+        finally:
+            if was_training:
+                self.net.train()
+        keep = 1.0 if self.memory is None else math.exp(-1 / self.memory)
+        logits = self.logits.double()
+        self._sum = logits if self._sum is None else self._sum * keep + logits
+        self._weight = self._weight * keep + 1
+        self.steps += 1
+        return self.scores
+
+    def feed_events(self, events: Events) -> Tensor:
+        """One step with a slice of events {"t", "x", "y", "p"}, counted into a frame [1, 2, H, W].
+
+        `clif.data.events.FrameStream` cuts a stream of events of any length into frames, for `stream(frame)`.
+        """
+        size = self.net.image_size
+        if self.net.in_channels != 2:
+            raise InputError(f"events make frames of 2 channels; this network takes {self.net.in_channels}")
+        if len(events["t"]) == 0:
+            frame = np.zeros((2, size, size))
+        else:
+            frame = integrate(events, T=1, height=size, width=size, split_by="number")[0]
+        parameter = next(self.net.parameters())
+        return self(torch.as_tensor(frame, dtype=parameter.dtype, device=parameter.device)[None])
+
+    @property
+    def scores(self) -> Tensor:
+        """The running mean of the logits [N, classes]; raises `InputError` before the first step."""
+        if self._sum is None or self.logits is None:
+            raise InputError("the stream has not seen anything yet; call stream(x) first")
+        return (self._sum / self._weight).to(self.logits.dtype)
+
+    @property
+    def prediction(self) -> Tensor:
+        """The class predicted so far [N]."""
+        return self.scores.argmax(-1)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Tensors and plain values from which `load_state_dict` goes on."""
+        layers = {
+            name: None if state is None else [value.clone() for value in state]
+            for name, state in self._stream.state.items()
+        }
+        return {
+            "layers": layers,
+            "sum": None if self._sum is None else self._sum.clone(),
+            "logits": None if self.logits is None else self.logits.clone(),
+            "weight": self._weight,
+            "steps": self.steps,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a `state_dict` of a stream of the same network; raises `InputError` for another's."""
+        try:
+            layers = {name: None if values is None else tuple(values) for name, values in state["layers"].items()}
+            for name, values in layers.items():
+                if values is not None and not all(isinstance(value, Tensor) for value in values):
+                    raise InputError(f"the state of {name} is not made of tensors")
+            total, logits = state["sum"], state["logits"]
+            weight, steps = float(state["weight"]), int(state["steps"])
+        except (KeyError, TypeError, AttributeError) as error:
+            raise InputError(f"this is no state of a stream: {error!r}") from error
+        self._stream.state = layers
+        self._sum, self.logits, self._weight, self.steps = total, logits, weight, steps
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the state to a file, whole or not at all."""
+        save_checkpoint(Path(path), self.state_dict())
+
+    def restore(self, path: str | os.PathLike[str]) -> None:
+        """Go on from a file of `save`; nothing in it is executed. Raises `InputError` for one that cannot be read."""
+        if not Path(path).is_file():
+            raise MissingFileError(f"no state of a stream at {path}")
+        try:
+            device = next(self.net.parameters()).device
+            state = torch.load(io.BytesIO(Path(path).read_bytes()), map_location=device, weights_only=True)
+            self.load_state_dict(state)
+        except Exception as error:  # a damaged file can raise anything
+            raise InputError(f"{path}: no state of a stream of this network: {error}") from error

@@ -1,0 +1,108 @@
+"""The layers of a network that have weights, with their sizes and what feeds them."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import fx, nn
+
+from clif.deploy.graph import layer_graph, layer_of, spiking_nodes
+from clif.layers import Conv2d
+from clif.models import SpikingNetwork
+from clif.neurons import SpikingNeuron, reset_net, set_step_mode
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A convolution or linear layer: sizes of one image's input and output, kernel side and stride (1 if linear).
+
+    `fed_by` names the neurons (or ReLUs) whose output arrives, pooled or not; none where the input itself does.
+    """
+
+    name: str
+    linear: bool
+    in_size: int
+    out_size: int
+    out_channels: int
+    kernel: int
+    stride: int
+    macs: int
+    parameters: int
+    fed_by: tuple[str, ...]
+
+    @property
+    def shortcut(self) -> bool:
+        return "shortcut" in self.name.split(".")
+
+
+def weight_layers(net: SpikingNetwork, image_size: int | None = None) -> list[Weights]:
+    """Every convolution and linear layer in the order of computation, for images of `image_size` pixels a side."""
+    graph = layer_graph(net)
+    shapes = _shapes(graph, net, image_size or net.image_size)
+    found = []
+    for node in graph.graph.nodes:
+        layer = layer_of(graph, node)
+        if not isinstance(layer, Conv2d | nn.Linear):
+            continue
+        before, after = shapes[node.all_input_nodes[0]], shapes[node]
+        linear = isinstance(layer, nn.Linear)
+        found.append(
+            Weights(
+                str(node.target),
+                linear,
+                before.numel(),
+                after.numel(),
+                after[0],
+                1 if isinstance(layer, nn.Linear) else layer.kernel_size[0],
+                1 if isinstance(layer, nn.Linear) else layer.stride[0],
+                after.numel() * layer.weight[0].numel(),
+                layer.weight.numel() + after[0],
+                _activations_before(graph, node),
+            )
+        )
+    return found
+
+
+def neuron_sizes(net: SpikingNetwork, image_size: int | None = None) -> dict[str, int]:
+    """Neurons of every spiking layer for one image, in the order of computation."""
+    graph = layer_graph(net)
+    shapes = _shapes(graph, net, image_size or net.image_size)
+    return {name: shapes[node].numel() for name, node in spiking_nodes(graph).items()}
+
+
+def _activations_before(graph: fx.GraphModule, node: fx.Node) -> tuple[str, ...]:
+    """The neurons (or ReLUs) that the ways back from a layer meet first; none where one meets the network's input."""
+    found = []
+    sources = list(node.all_input_nodes)
+    while sources:
+        source = sources.pop()
+        if source.op == "placeholder":
+            return ()
+        if isinstance(layer_of(graph, source), SpikingNeuron | nn.ReLU):
+            found.append(str(source.target))
+        else:
+            sources += source.all_input_nodes
+    return tuple(found)
+
+
+def _shapes(graph: fx.GraphModule, net: SpikingNetwork, size: int) -> dict[fx.Node, torch.Size]:
+    shapes: dict[fx.Node, torch.Size] = {}
+
+    class Recorder(fx.Interpreter):
+        def run_node(self, n: fx.Node):
+            result = super().run_node(n)
+            shapes[n] = result.shape[1:]
+            return result
+
+    was_training, step_mode = net.training, net.step_mode
+    parameter = next(net.parameters())
+    net.eval()
+    set_step_mode(net, "s")
+    reset_net(net)
+    try:
+        with torch.no_grad():
+            Recorder(graph).run(parameter.new_zeros(1, net.in_channels, size, size))
+    finally:
+        reset_net(net)
+        set_step_mode(net, step_mode)
+        net.train(was_training)
+    return shapes

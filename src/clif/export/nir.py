@@ -1,0 +1,269 @@
+"""Networks as graphs of NIR, the Neuromorphic Intermediate Representation (Pedersen et al., 2024; package `nir`).
+
+NIR's LIF is τ·dv/dt = (v_leak − v) + r·I, fires where v > v_threshold (strictly), then v = v_reset, and starts at 0.
+One Euler step of dt is v + (dt/τ)·(v_leak − v + r·I), so ours, v·(1 − 1/τ) + x with a hard reset to v_reset, becomes
+
+    τ_NIR = τ·dt,   I = τ·x (with decay_input: x),   r = 1,   v_leak = v_reset = 0,
+    v_threshold one unit in the last place below v_threshold − v_reset (ours fires where v ≥ v_threshold)
+
+with all potentials counted from v_reset. The factor τ is multiplied into the weights before the neuron.
+"""
+
+import io
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, fx, nn
+
+from clif.deploy import ChannelAffine, fold_batch_norm
+from clif.deploy.graph import is_addition, layer_graph, layer_of
+from clif.errors import InputError
+from clif.export.extras import require
+from clif.layers import AdaptiveAvgPool2d, AvgPool2d, Conv2d, Dropout, Flatten
+from clif.models import SpikingNetwork
+from clif.neurons import CLIFNode, LIFNode, PLIFNode, SpikingNeuron, reset_net, set_step_mode
+from clif.train.checkpoint import write_atomically
+
+UNCHANGING = (nn.Identity, nn.Dropout, Dropout)  # in eval mode
+
+
+def to_nir(
+    net: SpikingNetwork, path: str | os.PathLike[str] | None = None, dt: float = 1e-4, depthwise: bool = False
+) -> Any:
+    """The network as a flat `nir.NIRGraph`, written to `path` where one is given.
+
+    `dt` is the length of a time step in seconds; the graph's metadata state it. The graph is that of one step in eval
+    mode: input [C, H, W], output the logits of the step [classes]. Batch norms are folded into the convolutions before
+    them, or written as 1×1 convolutions of each channel with itself where that is not exact; adaptive pools are folded
+    into the linear layer behind them; additions are nodes with several incoming edges, which NIR sums.
+
+    The 1×1 convolutions have diagonal weights [C, C, 1, 1], or with `depthwise` weights [C, 1, 1, 1] in C groups. Those
+    are smaller, but `nir` 1.0.8 reads them with `nir.read(path, type_check=False)` only, and snnTorch not at all.
+
+    Raises `InputError` for what NIR cannot express: CLIF neurons, soft resets, layers that have no NIR node.
+    """
+    nir = require("nir")
+    if not (np.isfinite(dt) and dt > 0):
+        raise InputError(f"dt must be a number of seconds above 0, got {dt}")
+    _check_neurons(net)
+    prepared = fold_batch_norm(net, rest="affine").float().cpu()
+    graph = _Writer(nir, prepared, dt, depthwise).write()
+    if path is not None:
+        content = io.BytesIO()
+        nir.write(content, graph)
+        try:
+            write_atomically(Path(path), lambda file: file.write(content.getvalue()))
+        except OSError as error:
+            raise InputError(f"{path} cannot be written: {error}") from error
+    return graph
+
+
+def _check_neurons(net: SpikingNetwork) -> None:
+    neurons = {name: module for name, module in net.named_modules() if isinstance(module, SpikingNeuron)}
+    if not neurons:
+        raise InputError(f"{type(net).__name__} has no spiking neuron; NIR is for spiking networks")
+    for name, node in neurons.items():
+        if isinstance(node, CLIFNode):
+            raise InputError(
+                f"NIR has no CLIF neuron ({name}); convert the network first: "
+                'clif.deploy.clif_to_lif(net, method="calibrate", loader=...)'
+            )
+        if node.v_reset is None:
+            raise InputError(
+                f"NIR's LIF has a hard reset, {name} a soft one (v_reset=None); use a hard reset: "
+                'clif.deploy.clif_to_lif(net, v_reset=0.0) or method="calibrate"'
+            )
+
+
+@dataclass
+class _Value:
+    """What a node of the network computes: the sum of these NIR nodes, and a pool that is still to be applied to it."""
+
+    sources: list[str]
+    shape: tuple[int, ...]
+    pool: AdaptiveAvgPool2d | None = None
+
+
+@dataclass
+class _Writer:
+    nir: Any
+    net: SpikingNetwork
+    dt: float
+    depthwise: bool
+    nodes: dict[str, Any] = field(default_factory=dict)
+    edges: list[tuple[str, str]] = field(default_factory=list)
+
+    def write(self) -> Any:
+        self.graph = layer_graph(self.net)
+        shapes = _shapes(self.graph, self.net)
+        self.in_r = self._scale_weights()
+        values: dict[fx.Node, _Value] = {}
+        for node in self.graph.graph.nodes:
+            if node.op == "placeholder":
+                self.nodes["input"] = self.nir.Input({"input": np.array(shapes[node])})
+                values[node] = _Value(["input"], shapes[node])
+            elif node.op == "output":
+                result = values[node.args[0]]
+                self._add("output", self.nir.Output({"output": np.array(result.shape)}), result)
+            elif is_addition(node):
+                values[node] = self._sum([values[argument] for argument in node.all_input_nodes], node, shapes[node])
+            elif (layer := layer_of(self.graph, node)) is not None:
+                values[node] = self._layer(str(node.target), layer, values[node.all_input_nodes[0]], shapes[node])
+            else:
+                raise InputError(f"NIR export does not know the operation {node.target} in {type(self.net).__name__}")
+        return self.nir.NIRGraph(
+            nodes=self.nodes, edges=self.edges, metadata={"dt": self.dt}, type_check=not self.depthwise
+        )
+
+    def _scale_weights(self) -> dict[str, float]:
+        """Multiply τ into the weights before each neuron; where there are none of its own, into its r: name -> r."""
+        in_r = {}
+        for node in self.graph.graph.nodes:
+            neuron = layer_of(self.graph, node)
+            if not isinstance(neuron, SpikingNeuron) or neuron.decay_input:
+                continue
+            before = node.all_input_nodes[0]
+            while isinstance(layer_of(self.graph, before), UNCHANGING) and len(before.users) == 1:
+                before = before.all_input_nodes[0]
+            weights = layer_of(self.graph, before)
+            if isinstance(weights, Conv2d | ChannelAffine | nn.Linear) and len(before.users) == 1:
+                with torch.no_grad():
+                    for parameter in weights.parameters():
+                        parameter.mul_(time_constant(neuron))
+            else:
+                in_r[str(node.target)] = time_constant(neuron)
+        return in_r
+
+    def _add(self, name: str, node: Any, value: _Value) -> None:
+        if value.pool is not None:
+            raise InputError(
+                f"the adaptive pool before {name} is not followed by a linear layer; NIR cannot express it"
+            )
+        self.nodes[name] = node
+        self.edges += [(source, name) for source in value.sources]
+
+    def _sum(self, values: list[_Value], node: fx.Node, shape: tuple[int, ...]) -> _Value:
+        sources = [source for value in values for source in value.sources]
+        if len(values) < 2 or len(set(sources)) < len(sources) or any(value.pool for value in values):
+            raise InputError(
+                f"NIR cannot express the addition {node.name}: it adds a result to itself or to a constant"
+            )
+        return _Value(sources, shape)
+
+    def _layer(self, layer_name: str, layer: nn.Module, value: _Value, shape: tuple[int, ...]) -> _Value:
+        if isinstance(layer, UNCHANGING):
+            return value
+        if isinstance(layer, AdaptiveAvgPool2d):
+            return value if shape == value.shape else _Value(value.sources, value.shape, layer)
+        name = layer_name.replace(".", "_")
+        pool, value = value.pool, _Value(value.sources, value.shape)
+        if isinstance(layer, Flatten | nn.Flatten):
+            whole = {"input": np.array(value.shape)}
+            self._add(name, self.nir.Flatten(start_dim=0, end_dim=-1, input_type=whole), value)
+            return _Value([name], value.shape if pool else shape, pool)
+        if isinstance(layer, nn.Linear):
+            self._add(name, self._linear(layer, value, pool), value)
+            return _Value([name], shape)
+        self._add(name, self._node(layer_name, layer, value, shape), _Value(value.sources, value.shape, pool))
+        return _Value([name], shape)
+
+    def _node(self, name: str, layer: nn.Module, value: _Value, shape: tuple[int, ...]) -> Any:
+        if isinstance(layer, Conv2d):
+            if layer.padding_mode != "zeros" or isinstance(layer.padding, str):
+                raise InputError(f"NIR cannot express the padding of {name}: {layer.padding_mode} {layer.padding}")
+            bias = torch.zeros(layer.out_channels) if layer.bias is None else layer.bias
+            return self._convolution(
+                layer.weight, bias, value, layer.stride, layer.padding, layer.dilation, layer.groups
+            )
+        if isinstance(layer, ChannelAffine):
+            weight = layer.scale[:, None] if self.depthwise else layer.scale.diag()
+            groups = len(weight) if self.depthwise else 1
+            return self._convolution(weight[..., None, None], layer.shift, value, (1, 1), (0, 0), (1, 1), groups)
+        if isinstance(layer, AvgPool2d):
+            sizes = (layer.kernel_size, layer.stride, layer.padding)
+            if layer.ceil_mode or not layer.count_include_pad or layer.divisor_override:
+                raise InputError(f"NIR cannot express ceil_mode, count_include_pad or divisor_override of {name}")
+            kernel_size, stride, padding = (np.array(_pair(size)) for size in sizes)
+            return self.nir.AvgPool2d(kernel_size=kernel_size, stride=stride, padding=padding)
+        if isinstance(layer, LIFNode | PLIFNode):
+            return self._neuron(name, layer, shape)
+        raise InputError(f"NIR export does not know the layer {name}, a {type(layer).__name__}")
+
+    def _convolution(self, weight: Tensor, bias: Tensor, value: _Value, *geometry: Any) -> Any:
+        stride, padding, dilation, groups = geometry
+        return self.nir.Conv2d(
+            input_shape=value.shape[-2:],
+            weight=_numpy(weight),
+            stride=tuple(stride),
+            padding=tuple(padding),
+            dilation=tuple(dilation),
+            groups=groups,
+            bias=_numpy(bias),
+        )
+
+    def _linear(self, layer: nn.Linear, value: _Value, pool: AdaptiveAvgPool2d | None) -> Any:
+        weight = layer.weight.detach()
+        if pool is not None:
+            weight = _behind_pool(weight, pool, value.shape)
+        bias = torch.zeros(layer.out_features) if layer.bias is None else layer.bias
+        return self.nir.Affine(weight=_numpy(weight), bias=_numpy(bias))
+
+    def _neuron(self, name: str, node: LIFNode | PLIFNode, shape: tuple[int, ...]) -> Any:
+        assert node.v_reset is not None
+        threshold = np.nextafter(np.float32(node.v_threshold - node.v_reset), np.float32(-np.inf))
+        constants = {
+            "tau": time_constant(node) * self.dt,
+            "r": self.in_r.get(name, 1.0),
+            "v_leak": 0.0,
+            "v_threshold": threshold,
+            "v_reset": 0.0,
+        }
+        return self.nir.LIF(**{key: np.full(shape, value, np.float32) for key, value in constants.items()})
+
+
+def time_constant(node: SpikingNeuron) -> float:
+    """τ in steps; that of PLIF is 1/σ(w)."""
+    return (
+        1 / torch.sigmoid(node.w.detach().double()).item()
+        if isinstance(node, PLIFNode)
+        else float(node.dynamics()["tau"])
+    )
+
+
+def _behind_pool(weight: Tensor, pool: AdaptiveAvgPool2d, shape: tuple[int, ...]) -> Tensor:
+    """The weights [out, C·H·W] that act on the map [C, H, W] as `weight` acts on the pooled, flattened map."""
+    map_of_each = torch.zeros(len(weight), *shape, requires_grad=True)
+    with torch.enable_grad():
+        pooled = F.adaptive_avg_pool2d(map_of_each, pool.output_size)
+    (folded,) = torch.autograd.grad(pooled, map_of_each, weight.view_as(pooled))
+    return folded.flatten(1)
+
+
+def _shapes(graph: fx.GraphModule, net: SpikingNetwork) -> dict[fx.Node, tuple[int, ...]]:
+    """The shape of every result for one image and one step, without the batch axis."""
+    shapes: dict[fx.Node, tuple[int, ...]] = {}
+
+    class Recorder(fx.Interpreter):
+        def run_node(self, n: fx.Node) -> Any:
+            result = super().run_node(n)
+            shapes[n] = tuple(result.shape[1:])
+            return result
+
+    set_step_mode(net, "s")
+    with torch.no_grad():
+        Recorder(graph).run(torch.zeros(1, net.in_channels, net.image_size, net.image_size))
+    reset_net(net)
+    return shapes
+
+
+def _pair(size: Any) -> tuple[int, int]:
+    return (size, size) if isinstance(size, int) else tuple(size)
+
+
+def _numpy(value: Tensor) -> np.ndarray:
+    return value.detach().float().cpu().contiguous().numpy()

@@ -1,0 +1,47 @@
+"""Networks as ONNX files, for the runtimes of phones, browsers and edge devices."""
+
+import contextlib
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from clif.errors import InputError
+from clif.export.extras import require
+from clif.export.program import quiet, signature, to_program
+from clif.models import SpikingNetwork
+from clif.train.checkpoint import write_atomically
+
+OPSET = 20
+
+
+def to_onnx(net: SpikingNetwork, path: str | os.PathLike[str], form: str = "image") -> Path:
+    """Write the network as an ONNX file of plain operations, with a dynamic batch axis; returns its path.
+
+    Forms are those of `to_program`: "image" and "sequence" unroll the T steps; "step" is one step, its states inputs
+    and outputs, as runtimes want that follow a stream. Start it with zeros (with a hard reset, v_reset), or with
+    `initial_state`. Inputs and outputs are named as `signature` says. Weights are part of the file.
+
+    Raises `InputError` for an unknown form, a missing package, and a path that cannot be written.
+    """
+    for package in ("onnx", "onnxscript"):
+        require(package)
+    names = signature(net, form)
+    program = to_program(net, form)
+    with quiet(), contextlib.redirect_stdout(io.StringIO()):
+        exported: Any = torch.onnx.export(
+            program,
+            dynamo=True,
+            input_names=names.inputs,
+            output_names=names.outputs,
+            opset_version=OPSET,
+            verbose=False,
+        )
+    content = exported.model_proto.SerializeToString()
+    try:
+        write_atomically(Path(path), lambda file: file.write(content))
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error}") from error
+    return Path(path)

@@ -1,0 +1,138 @@
+"""Networks as `torch.export` programs: what the ONNX file is made from, and what other runtimes of PyTorch take."""
+
+import copy
+import io
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.export import Dim, ExportedProgram
+
+from clif.errors import InputError
+from clif.models import SpikingNetwork
+from clif.neurons import SpikingNeuron, reset_net, set_backend, set_step_mode
+from clif.train.checkpoint import write_atomically
+
+FORMS = ("image", "sequence", "step")
+
+
+@dataclass(frozen=True)
+class Signature:
+    """The names of what goes in and comes out, in their order; the first input is x, the first output the logits."""
+
+    inputs: list[str]
+    outputs: list[str]
+
+
+class _Whole(nn.Module):
+    """[N, C, H, W] or [T, N, C, H, W] -> [T, N, classes]."""
+
+    def __init__(self, net: SpikingNetwork) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.net(x)
+
+
+class _Step(nn.Module):
+    """One step: x and the states before -> the logits [N, classes] and the states after."""
+
+    def __init__(self, net: SpikingNetwork) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: Tensor, states: list[Tensor]) -> tuple[Tensor, ...]:
+        neurons = list(spiking_neurons(self.net).values())
+        left = iter(states)
+        for node in neurons:
+            node.state = tuple(next(left) for _ in node.state_names)
+        logits = self.net(x)
+        after = [value for node in neurons for value in node.state or ()]
+        reset_net(self.net)
+        return (logits, *after)
+
+
+def spiking_neurons(net: nn.Module) -> dict[str, SpikingNeuron]:
+    return {name: module for name, module in net.named_modules() if isinstance(module, SpikingNeuron)}
+
+
+def to_program(net: SpikingNetwork, form: str = "image") -> ExportedProgram:
+    """The network in eval mode as a `torch.export` program of plain PyTorch operations, with a dynamic batch axis N.
+
+    Forms, none of which needs a sample input:
+    - "image": x [N, C, H, W], shown at each of the T steps -> logits [T, N, classes], from rest.
+    - "sequence": x [T, N, C, H, W] with T = `net.T` -> logits [T, N, classes], from rest.
+    - "step": x [N, C, H, W] and the list of states -> the logits of the step [N, classes] and the states after it. The
+      states are those of `signature`, each of the shape that `initial_state` gives.
+
+    The image size is `net.image_size`. Raises `InputError` for an unknown form.
+    """
+    if form not in FORMS:
+        raise InputError(f"form must be one of {', '.join(FORMS)}, got {form!r}")
+    prepared = copy.deepcopy(net).eval().requires_grad_(False)
+    reset_net(prepared)
+    set_backend(prepared, "torch")
+    set_step_mode(prepared, "s" if form == "step" else "m")
+    parameter = next(prepared.parameters())
+    N = Dim("N", min=1)
+    # An example of 2: torch.export takes a size of 1 for a constant.
+    x = parameter.new_zeros(2, net.in_channels, net.image_size, net.image_size)
+    with torch.no_grad(), quiet():
+        if form == "step":
+            states = list(initial_state(net, 2).values())
+            batch = [{0: N} for _ in states]
+            return torch.export.export(_Step(prepared), (x, states), dynamic_shapes=({0: N}, batch), strict=False)
+        axis = 0 if form == "image" else 1
+        example = x if form == "image" else x.expand(net.T, *x.shape).contiguous()
+        return torch.export.export(_Whole(prepared), (example,), dynamic_shapes=({axis: N},), strict=False)
+
+
+def save_program(net: SpikingNetwork, path: str | os.PathLike[str], form: str = "image") -> Path:
+    """Write `to_program`'s program for `torch.export.load`; returns its path."""
+    content = io.BytesIO()
+    with quiet():
+        torch.export.save(to_program(net, form), content)
+    try:
+        write_atomically(Path(path), lambda file: file.write(content.getvalue()))
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error}") from error
+    return Path(path)
+
+
+def signature(net: SpikingNetwork, form: str) -> Signature:
+    """The names of a program's inputs and outputs; states are "LAYER.v" and "LAYER.m", afterwards "LAYER.v.next"."""
+    states = [f"{name}.{state}" for name, node in spiking_neurons(net).items() for state in node.state_names]
+    if form != "step":
+        states = []
+    return Signature(["x", *states], ["logits", *(f"{state}.next" for state in states)])
+
+
+@torch.no_grad()
+def initial_state(net: SpikingNetwork, batch_size: int) -> dict[str, Tensor]:
+    """The states at rest by the names of `signature`, for a batch of images of `net.image_size`."""
+    probe = copy.deepcopy(net).eval()
+    reset_net(probe)
+    set_step_mode(probe, "s")
+    neurons = spiking_neurons(probe)
+    at_rest = {f"{name}.{s}": float(getattr(node, s)) for name, node in neurons.items() for s in node.state_names}
+    parameter = next(probe.parameters())
+    probe(parameter.new_zeros(batch_size, net.in_channels, net.image_size, net.image_size))
+    shaped = [value for node in neurons.values() for value in node.state or ()]
+    return {
+        name: torch.full(value.shape, rest, dtype=value.dtype, device=value.device)
+        for (name, rest), value in zip(at_rest.items(), shaped, strict=True)
+    }
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """PyTorch's own exporters warn of what the caller cannot change."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

@@ -1,0 +1,69 @@
+"""Batch norm folded into convolutions: the same numbers within rounding, refused by name where it is not exact."""
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from clif.deploy import ChannelAffine, fold_batch_norm
+from clif.errors import InputError
+from clif.layers import BatchNorm2d
+from clif.models import create_model
+
+
+def lively(name: str, neuron: str = "CLIF", **options) -> torch.nn.Module:
+    torch.manual_seed(1)
+    net = create_model(name, neuron, **{"T": 2, **options})
+    for module in net.modules():
+        if isinstance(module, BatchNorm2d):
+            torch.nn.init.uniform_(module.weight, 0.5, 1.5)
+            torch.nn.init.uniform_(module.bias, -0.2, 0.4)
+            torch.nn.init.uniform_(module.running_mean, -0.2, 0.2)
+            torch.nn.init.uniform_(module.running_var, 0.3, 1.2)
+    return net.eval()
+
+
+@pytest.mark.parametrize(
+    ("name", "rest"), [("snn5", "refuse"), ("spiking_vgg11_bn", "refuse"), ("spiking_resnet18", "affine")]
+)
+@torch.no_grad()
+def test_the_folded_network_computes_the_same(name, rest):
+    net = lively(name).double()
+    folded = fold_batch_norm(net, rest)
+    assert not any(isinstance(module, BatchNorm2d) for module in folded.modules())
+    x = torch.randn(2, 3, 32, 32, dtype=torch.float64)
+    assert_close(folded(x), net(x), rtol=0, atol=1e-9)
+    assert net(x).std() > 0
+
+
+@torch.no_grad()
+def test_in_float32_each_convolution_agrees_within_rounding():
+    net = lively("snn5_noAP")
+    x = torch.randn(2, 3, 32, 32)
+    for layer, folded in zip(net.features, fold_batch_norm(net).features, strict=True):
+        expected = layer.fwd(x)
+        assert_close(folded.fwd(x), expected, rtol=1e-5, atol=1e-5)
+        x = layer.act(expected[None])[0]
+
+
+def test_a_norm_of_a_sum_is_refused_by_name():
+    with pytest.raises(InputError, match=r"batch norm layer1\.1\.bn1 does not follow a convolution"):
+        fold_batch_norm(lively("spiking_resnet18"))
+
+
+def test_in_a_residual_network_only_sums_keep_an_affine():
+    folded = fold_batch_norm(lively("spiking_resnet18"), rest="affine")
+    kept = [name for name, module in folded.named_modules() if isinstance(module, ChannelAffine)]
+    assert kept == [f"layer{s}.{b}.bn1" for s in range(1, 5) for b in range(2) if (s, b) != (1, 0)] + ["bn1"]
+
+
+def test_an_unknown_rest_is_refused():
+    with pytest.raises(InputError, match='"refuse" or "affine"'):
+        fold_batch_norm(lively("snn5_noAP"), rest="drop")
+
+
+def test_the_network_itself_is_left_alone():
+    net = lively("snn5_noAP").train()
+    before = {key: value.clone() for key, value in net.state_dict().items()}
+    fold_batch_norm(net)
+    assert net.training
+    assert_close(dict(net.state_dict()), before, rtol=0, atol=0)

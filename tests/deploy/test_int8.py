@@ -1,0 +1,71 @@
+"""int8 weights: exact activations, weights rounded once."""
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from clif.deploy import Int8Conv2d, quantize_weights
+from clif.deploy.fit import watched
+from clif.layers import AvgPool2d, Conv2d
+from clif.models import create_model
+
+pytestmark = pytest.mark.skipif(not hasattr(torch.ops.onednn, "qconv2d_pointwise"), reason="needs oneDNN for x86")
+
+
+@pytest.mark.parametrize("levels", [1, 4, 16])
+@torch.no_grad()
+def test_it_is_the_convolution_with_rounded_weights(levels):
+    conv = Conv2d(8, 12, 3, stride=2, padding=1)
+    x = torch.randint(0, levels + 1, (2, 3, 8, 9, 9)) / levels
+    rounded = Int8Conv2d(conv, levels)
+    scale = conv.weight.abs().amax((1, 2, 3), keepdim=True) / 127
+    conv.weight.copy_((conv.weight / scale).round() * scale)
+    assert_close(rounded(x), conv(x), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "floats", "levels"),
+    [
+        ("snn5", ["features.0.fwd.0"], [1, 4, 4, 4]),
+        ("spiking_resnet18", ["conv1"], [1] * 19),
+        ("vggsnn", ["features.0.fwd.0"], [1, 4, 1, 4, 1, 4, 1]),
+    ],
+)
+def test_it_is_done_where_spikes_arrive(name, floats, levels):
+    net = quantize_weights(create_model(name, "CLIF", T=2))
+    left = [key for key, module in net.named_modules() if isinstance(module, Conv2d)]
+    assert left == floats
+    assert [module.levels for module in net.modules() if isinstance(module, Int8Conv2d)] == levels
+
+
+@torch.no_grad()
+def test_what_arrives_is_exact_in_int8():
+    """Every activation is a whole multiple of 1/levels, so that no rounding but that of the weights takes place."""
+    torch.manual_seed(3)
+    net = create_model("snn5", "CLIF", T=2).eval()
+    for module in net.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.uniform_(module.running_var, 0.02, 0.05)
+    arrived = []
+    for module in net.modules():
+        if isinstance(module, AvgPool2d):
+            module.register_forward_hook(lambda _m, _i, out: arrived.append(out))
+    net(torch.randn(2, 3, 32, 32))
+    assert len(arrived) == 4
+    for x in arrived:
+        assert torch.equal((4 * x).round(), 4 * x)
+        assert x.max() > 0
+
+
+@torch.no_grad()
+def test_the_network_keeps_its_firing(firing_network):
+    net = firing_network(T=4).eval()
+    rates = []
+    for each in (net, quantize_weights(net), quantize_weights(net, torch.bfloat16)):
+        seen = []
+        with watched(each, "features.4.act", lambda spikes, seen=seen: seen.append(spikes.float().mean())):
+            each(torch.randn(8, 3, 32, 32, generator=torch.Generator().manual_seed(1)))
+        rates.append(seen[0].item())
+    assert rates[0] > 0.02
+    assert rates[1] == pytest.approx(rates[0], rel=0.1)
+    assert rates[2] == pytest.approx(rates[0], rel=0.2)

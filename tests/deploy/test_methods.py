@@ -1,0 +1,187 @@
+"""The fitted conversions: what they change, what they reach, what they refuse."""
+
+import csv
+import json
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+import clif
+from clif.cli import main
+from clif.deploy import METHODS, calibrate, clif_to_lif, convert, deploy_checkpoint, subtract
+from clif.deploy.fit import count_errors, divergence, take_images
+from clif.errors import InputError
+from clif.models import create_model
+from clif.train.checkpoint import build_network
+from clif.train.evaluation import evaluate_checkpoint
+
+IMAGES = torch.randn(24, 3, 32, 32, generator=torch.Generator().manual_seed(9))
+LOADER = [(IMAGES[:16], torch.zeros(16, dtype=torch.int64)), (IMAGES[16:], torch.zeros(8, dtype=torch.int64))]
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    """A firing CLIF network and its conversions on 24 images."""
+    torch.manual_seed(3)
+    net = create_model("snn5_noAP", "CLIF", T=4)
+    for module in net.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.uniform_(module.weight, 1, 2)
+            torch.nn.init.uniform_(module.bias, -0.1, 0.2)
+            torch.nn.init.uniform_(module.running_var, 0.3, 0.6)
+    net.eval()
+    return net, {method: convert(net, method, LOADER, images=24) for method in ("calibrate", "subtract")}
+
+
+def _count_error(net, lif) -> float:
+    """Squared differences of the numbers of spikes, summed over all neurons and images."""
+    layers = [name for name, module in net.named_modules() if isinstance(module, clif.CLIFNode)]
+    errors = [count_errors(net, lif, layer, [IMAGES], [0.0], lambda node, x, _: _run(node, x)) for layer in layers]
+    return sum(error.sum().item() for error in errors)
+
+
+def _run(node, x_seq):
+    return clif.functional.lif_multi_step(x_seq, **node.dynamics())[0]
+
+
+@pytest.mark.parametrize("method", ["calibrate", "subtract"])
+def test_a_fitted_network_fires_as_the_source_does_more_nearly_than_one_with_a_plain_reset(fitted, method):
+    net, conversions = fitted
+    plain = [_count_error(net, clif_to_lif(net, v_reset)) for v_reset in (None, 0.0)]
+    assert _count_error(net, conversions[method].net) < 0.7 * min(plain)
+
+
+def test_calibration_leaves_plain_neurons_and_touches_batch_norms_only(fitted):
+    net, conversions = fitted
+    lif = conversions["calibrate"].net
+    nodes = [module for module in lif.modules() if isinstance(module, clif.LIFNode)]
+    assert {(node.v_threshold, node.v_reset, node.v_subtract) for node in nodes} == {(1.0, 0.0, None)}
+    changed = {key for key, value in net.state_dict().items() if not torch.equal(value, lif.state_dict()[key])}
+    assert changed == {f"features.{i}.fwd.1.{name}" for i in range(5) for name in ("weight", "bias")}
+    for i, resets in enumerate(conversions["calibrate"].values.values()):
+        norm, was = lif.features[i].fwd[1], net.features[i].fwd[1]
+        assert len(resets) == len(norm.weight)
+        assert_close(norm.weight, was.weight / (1 - torch.tensor(resets)), rtol=1e-4, atol=1e-6)
+
+
+@torch.no_grad()
+def test_a_gain_is_the_hard_reset_that_it_stands_for(fitted):
+    net, _ = fitted
+    lif = calibrate(net, [IMAGES], per="layer", resets=(-0.25,), joint_epochs=0)
+    assert set(map(tuple, lif.values.values())) == {(-0.25,)}
+    assert_close(
+        lif.net.double()(IMAGES.double()), clif_to_lif(net, -0.25).double()(IMAGES.double()), rtol=0, atol=1e-6
+    )
+
+
+def test_subtraction_is_a_constant_of_each_layer_and_reloads(fitted):
+    net, conversions = fitted
+    lif = conversions["subtract"].net
+    assert_close(dict(lif.state_dict()), dict(net.state_dict()), rtol=0, atol=0)
+    options = lif.config["layer_options"]
+    for name, values in conversions["subtract"].values.items():
+        assert options[name] == {"v_subtract": 1 + values[0]}
+        assert lif.get_submodule(name).v_subtract == 1 + values[0]
+    again = build_network({"net": lif.state_dict(), "model": lif.config}, "here").eval()
+    with torch.no_grad():
+        assert_close(again(IMAGES), lif(IMAGES), rtol=0, atol=0)
+
+
+def test_one_subtraction_for_all_layers(fitted):
+    net, _ = fitted
+    values = subtract(net, [IMAGES], per="network", extras=(0.0, 0.8)).values
+    assert set(map(tuple, values.values())) == {(0.8,)}
+
+
+def test_a_fit_is_the_same_again_and_leaves_the_network_alone(fitted):
+    net, conversions = fitted
+    before = {key: value.clone() for key, value in net.state_dict().items()}
+    again = convert(net, "calibrate", LOADER, images=24).net
+    assert_close(dict(again.state_dict()), dict(conversions["calibrate"].net.state_dict()), rtol=0, atol=0)
+    assert_close(dict(net.state_dict()), before, rtol=0, atol=0)
+    assert not any(parameter.grad is not None for parameter in net.parameters())
+
+
+def test_fine_tuning_comes_closer_and_looks_at_no_label(fitted):
+    net, conversions = fitted
+    done = convert(net, "finetune", LOADER, images=24, epochs=4, lr=3e-4)
+    others = [(images, torch.full_like(labels, 7)) for images, labels in LOADER]
+    again = convert(net, "finetune", others, images=24, epochs=4, lr=3e-4)
+    assert_close(dict(again.net.state_dict()), dict(done.net.state_dict()), rtol=0, atol=0)
+    assert done.images == 24 + 4 * 24
+    assert divergence(net, done.net, [IMAGES]) < divergence(net, conversions["calibrate"].net, [IMAGES])
+    assert {node.v_reset for node in done.net.modules() if isinstance(node, clif.LIFNode)} == {0.0}
+
+
+def test_event_frames_are_taken_along_their_batch_axis():
+    frames = torch.zeros(5, 8, 2, 4, 4)
+    assert [tuple(x.shape) for x in take_images([(frames, None), (frames, None)], 11)] == [
+        (5, 8, 2, 4, 4),
+        (5, 3, 2, 4, 4),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"method": "calibrat"}, "did you mean calibrate"),
+        ({"method": "calibrate"}, "give loader="),
+        ({"loader": LOADER}, "name its method"),
+        ({"method": "calibrate", "loader": LOADER, "v_reset": 0.0}, "either v_reset or method"),
+        ({"method": "calibrate", "loader": LOADER, "per": "neuron"}, "per must be"),
+        ({"method": "calibrate", "loader": LOADER, "resets": (1.0,)}, "below v_threshold"),
+        ({"method": "subtract", "loader": LOADER, "extras": ()}, "extras needs"),
+        ({"method": "calibrate", "loader": LOADER, "images": 0}, "at least 1 image"),
+        ({"method": "subtract", "loader": []}, "the loader is empty"),
+        ({"method": "finetune", "loader": LOADER, "epochs": 0, "images": 1}, "epochs ≥ 1"),
+        ({"method": "finetune", "loader": LOADER, "start": "sweep"}, "start of the fine-tuning"),
+        ({"method": "sweep", "loader": LOADER, "v_resets": ()}, "v_resets is empty"),
+    ],
+)
+def test_mistakes_are_input_errors(fitted, arguments, message):
+    with pytest.raises(InputError, match=message):
+        clif_to_lif(fitted[0], **arguments)
+
+
+def test_a_layer_constant_that_makes_no_sense_is_refused():
+    with pytest.raises(InputError, match="unknown spiking layer"):
+        create_model("snn5_noAP", "LIF", layer_options={"features.9.act": {"v_subtract": 1.8}})
+    with pytest.raises(InputError, match="unknown constant"):
+        create_model("snn5_noAP", "LIF", layer_options={"features.0.act": {"step_mode": 1.0}})
+    with pytest.raises(InputError, match="v_reset must be"):
+        create_model("snn5_noAP", "LIF", layer_options={"features.0.act": {"v_reset": 3.0}})
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_checkpoint_is_deployed_by_each_method(checkpoint, method):
+    path = checkpoint()
+    options = {} if method == "sweep" else {"images": 20}
+    result = deploy_checkpoint(path, method=method, scratch=path, **options)
+    assert [row.name for row in result.judged] == ["as trained", "LIF from scratch", method]
+    assert result.judged[0].agreement == result.judged[1].agreement == 1.0
+    assert result.judged[0].top1 == result.source.top1
+    assert result.conversion.seconds > 0
+    again = evaluate_checkpoint(result.checkpoint, {}).scores
+    assert again.top1 == result.judged[2].top1
+    report = json.loads((result.folder / "deploy.json").read_text())
+    assert report["method"] == method
+    assert [row["agreement"] for row in report["networks"]] == [row.agreement for row in result.judged]
+    with (result.folder / "networks.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert float(rows[2]["rate features.4.act"]) == result.judged[2].firing_rates["features.4.act"]
+    assert (result.folder / "deploy.csv").exists() == (method == "sweep")
+
+
+def test_the_command_line_converts(checkpoint, capsys):
+    path = checkpoint()
+    assert main(["deploy", str(path), "--method", "subtract", "-images", "10", "-per", "network"]) == 0
+    out = capsys.readouterr().out
+    assert "converted by subtract on 10 training images" in out
+    assert "features.4.act: soft reset by v_threshold · (1 + c), c = " in out
+    assert (path.parent / "deploy_subtract" / "checkpoint_lif.pth").is_file()
+
+
+def test_an_option_of_another_method_is_refused(checkpoint, capsys):
+    assert main(["deploy", str(checkpoint()), "--method", "sweep", "-images", "10"]) == 2
+    assert "-images belongs to -method calibrate or subtract or finetune, not to sweep" in capsys.readouterr().err

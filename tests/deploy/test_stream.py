@@ -1,0 +1,130 @@
+"""Streaming: the same numbers as the whole sequence, a state that can be kept, and no growth."""
+
+import gc
+
+import numpy as np
+import pytest
+import torch
+from torch.testing import assert_close
+
+from clif.data.events import integrate
+from clif.deploy import Stream, clif_to_lif
+from clif.errors import InputError
+from clif.models import create_model
+
+X = torch.randn(5, 2, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize("lif", [False, True])
+@torch.no_grad()
+def test_after_T_steps_it_predicts_what_the_network_predicts(firing_network, lif):
+    net = firing_network(T=5).eval()
+    net = clif_to_lif(net, -0.06) if lif else net
+    stream = Stream(net)
+    for x in X:
+        scores = stream(x)
+    assert_close(scores, net(X).mean(0))
+    assert stream.steps == 5
+    assert torch.equal(stream.prediction, net(X).mean(0).argmax(-1))
+    assert_close(stream.logits, net(X)[-1])
+
+
+def test_no_graph_is_kept_and_the_mode_comes_back(firing_network):
+    net = firing_network().train()
+    stream = Stream(net)
+    assert not stream(X[0]).requires_grad
+    assert net.training
+    assert_close(stream.scores, net.eval()(X[:1])[0].detach())
+
+
+def test_a_stream_is_taken_up_where_it_was_left(firing_network, tmp_path):
+    net = firing_network().eval()
+    first, second = Stream(net), Stream(net)
+    for x in X[:3]:
+        first(x)
+    first.save(tmp_path / "stream.pt")
+    second.restore(tmp_path / "stream.pt")
+    kept = first.state_dict()
+    for x in X[3:]:
+        assert_close(second(x), first(x), rtol=0, atol=0)
+    assert second.steps == 5
+    fresh = Stream(net)
+    for x in X[:4]:
+        fresh(x)
+    second.load_state_dict(kept)
+    assert_close(second(X[3]), fresh.scores, rtol=0, atol=0)
+    assert second.steps == 4
+
+
+def test_reset_starts_anew(firing_network):
+    net = firing_network().eval()
+    stream = Stream(net)
+    fresh = stream(X[0])
+    stream(X[1])
+    stream.reset()
+    assert stream.steps == 0
+    assert_close(stream(X[0]), fresh, rtol=0, atol=0)
+
+
+def test_memory_weighs_the_past_exponentially(firing_network):
+    net = firing_network().eval()
+    stream, plain = Stream(net, memory=2.0), net.stream()
+    with torch.no_grad():
+        logits = torch.stack([plain(x) for x in X]).double()
+    weights = torch.exp(-torch.arange(4, -1, -1) / 2.0).double()
+    for x in X:
+        scores = stream(x)
+    assert_close(scores.double(), (weights[:, None, None] * logits).sum(0) / weights.sum(), rtol=1e-5, atol=1e-6)
+
+
+def test_events_are_counted_into_a_frame():
+    net = create_model("snn5_noAP", "LIF", in_channels=2, image_size=34, T=1).eval()
+    rng = np.random.default_rng(0)
+    events = {
+        "t": np.arange(50),
+        "x": rng.integers(0, 34, 50),
+        "y": rng.integers(0, 34, 50),
+        "p": rng.integers(0, 2, 50),
+    }
+    frame = torch.from_numpy(integrate(events, T=1, height=34, width=34)).float()
+    assert_close(Stream(net).feed_events(events), Stream(net)(frame))
+    none = {key: values[:0] for key, values in events.items()}
+    assert_close(Stream(net).feed_events(none), Stream(net)(torch.zeros(1, 2, 34, 34)))
+
+
+def test_mistakes_are_input_errors(firing_network, tmp_path):
+    stream = Stream(firing_network().eval())
+    with pytest.raises(InputError, match="has not seen anything"):
+        _ = stream.prediction
+    with pytest.raises(InputError, match="memory must be"):
+        Stream(stream.net, memory=0)
+    with pytest.raises(InputError, match="takes 3"):
+        stream.feed_events({"t": np.arange(1)})
+    with pytest.raises(InputError, match="no state of a stream at"):
+        stream.restore(tmp_path / "none.pt")
+    (tmp_path / "bad.pt").write_bytes(b"PK\x03\x04")
+    with pytest.raises(InputError, match=r"bad\.pt"):
+        stream.restore(tmp_path / "bad.pt")
+    with pytest.raises(InputError, match="no state of a stream"):
+        stream.load_state_dict({"layers": {}})
+    other = Stream(create_model("vggsnn", "CLIF").eval())
+    with pytest.raises(InputError, match="another network"):
+        stream.load_state_dict(other.state_dict())
+
+
+def _tensors() -> int:
+    gc.collect()
+    return sum(issubclass(type(o), torch.Tensor) for o in gc.get_objects())
+
+
+@pytest.mark.parametrize("steps", [200, pytest.param(100_000, marks=pytest.mark.slow)])
+def test_memory_does_not_grow_with_the_steps(steps):
+    net = create_model("snn5_noAP", "CLIF", T=1).eval()
+    stream, x = Stream(net), torch.randn(1, 3, 32, 32)
+    for _ in range(10):
+        stream(x)
+    before = _tensors()
+    for _ in range(steps):
+        stream(x)
+    assert _tensors() == before
+    assert stream.steps == steps + 10
