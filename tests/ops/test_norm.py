@@ -248,7 +248,7 @@ def test_networks_use_it_and_keep_their_numbers(name):
     torch.manual_seed(0)
     T = 2
     net = models.create_model(name, neuron="CLIF", T=T, num_classes=5, surrogate="sigmoid").double()
-    x = torch.randn(1, 3, 32, 32, dtype=torch.float64)
+    x = torch.randn(2, 3, 32, 32, dtype=torch.float64)
     separate = copy.deepcopy(net)
     clif.set_fuse_norm(separate, False)
     logits, expected = net(x), separate(x)
@@ -288,3 +288,12 @@ def test_activation_checkpointing_recomputes_it():
     node.reset()
     actual = torch.autograd.grad(torch.utils.checkpoint.checkpoint(run, x, use_reentrant=False).sum(), x)[0]
     assert_close(actual, expected)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_an_empty_batch(training):
+    node, norm = clif.CLIFNode(step_mode="m").double(), batch_norm(4, training=training)
+    x = sequence(2, 0, 4, 3, 3).requires_grad_()
+    fire(node, norm, x).sum().backward()
+    assert x.grad.shape == x.shape
+    assert not norm.weight.grad.any()

@@ -271,7 +271,7 @@ void backward(const Problem& p) {
     const BackwardBlock<S> job(p, rows, block);
 
     // With a batch norm an item is a group of blocks with sums of its own, which are added up in their order.
-    const std::int64_t group = p.channels ? (blocks + norm_groups - 1) / norm_groups : 1;
+    const std::int64_t group = p.channels ? std::max<std::int64_t>((blocks + norm_groups - 1) / norm_groups, 1) : 1;
     const std::int64_t sums_size = 2 * p.steps * p.channels;
     const std::int64_t groups = (blocks + group - 1) / group;
     std::vector<double> sums(groups * sums_size);
