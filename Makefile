@@ -9,7 +9,7 @@ INSTALLED := $(VENV)/.installed
 # OpenMP's threads sleep while they wait: on a shared machine active waiting makes small tensors many times slower.
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: install demo test test-gpu benchmarks lint clean
+.PHONY: install demo test test-all test-gpu benchmarks lint clean
 
 demo: $(INSTALLED)
 	$(BIN)/clif demo
@@ -17,6 +17,9 @@ demo: $(INSTALLED)
 install: $(INSTALLED)
 
 test: lint
+	$(BIN)/python -m pytest
+
+test-all: lint
 	$(BIN)/python -m pytest -m "not gpu"
 
 # On a machine with a GPU: the kernels there, and how near they come to the memory's speed.

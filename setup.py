@@ -13,7 +13,7 @@ setup(
             sources=["src/clif/csrc/kernels.cpp"],
             depends=[
                 f"src/clif/csrc/{name}.hpp"
-                for name in ("numeric", "equations", "problem", "rows", "threads", "neuron", "norm")
+                for name in ("numeric", "equations", "problem", "rows", "threads", "neuron", "norm", "spikes")
             ],
             language="c++",
             optional=True,

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from clif.errors import InputError
 from clif.ops.norm import Norm
+from clif.ops.packing import packed_while_saved
 from clif.random import derive_keys, keyed_mask
 
 
@@ -74,9 +75,14 @@ def has_hooks(module: nn.Module) -> bool:
 
 
 class Conv2d(nn.Conv2d):
-    """`torch.nn.Conv2d` for a step or a sequence."""
+    """`torch.nn.Conv2d` for a step or a sequence. With `pack_spikes` it keeps spikes for backward as one bit each."""
+
+    pack_spikes = False
 
     def forward(self, x: Tensor) -> Tensor:
+        if self.pack_spikes and torch.is_grad_enabled() and not torch.compiler.is_compiling():
+            with packed_while_saved(x):
+                return fold(super().forward, x)
         return fold(super().forward, x)
 
 

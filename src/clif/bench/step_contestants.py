@@ -35,6 +35,11 @@ def _ours(net: SpikingNetwork) -> Forward:
     return lambda net, x: net(x)
 
 
+def _packed(net: SpikingNetwork) -> Forward:
+    clif.set_pack_spikes(net, True)
+    return _ours(net)
+
+
 def _compiled(net: SpikingNetwork) -> Forward:
     torch.compiler.reset()
     compiled = torch.compile(net, dynamic=False)
@@ -45,9 +50,10 @@ WAYS = {
     "plain": Way("T single-step calls, neurons in PyTorch operations, contiguous, float32", _plain),
     "ours": Way("the whole sequence at once, fused neurons, channels_last, float32", _ours),
     "ours-bfloat16": Way("the same under bfloat16 autocast", _ours, torch.bfloat16),
+    "ours-bfloat16-bits": Way("the same, spikes kept as one bit each", _packed, torch.bfloat16),
     "ours-compiled": Way("the same as ours under torch.compile", _compiled),
 }
-DEFAULT_WAYS = ("plain", "ours", "ours-bfloat16")
+DEFAULT_WAYS = ("plain", "ours", "ours-bfloat16", "ours-bfloat16-bits")
 """torch.compile takes minutes before its first step; it is measured where it is asked for."""
 
 

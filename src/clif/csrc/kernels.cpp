@@ -4,6 +4,7 @@
 
 #include "neuron.hpp"
 #include "norm.hpp"
+#include "spikes.hpp"
 
 #if defined(__GNUC__)
 #define CLIF_EXPORT __attribute__((visibility("default")))
@@ -48,6 +49,26 @@ CLIF_EXPORT int clif_norm_statistics(const NormProblem* p) {
 
 CLIF_EXPORT int clif_norm_backward(const NormProblem* p) {
     return with_dtype(p->dtype, [&](auto s) { norm_backward<decltype(s)>(*p); });
+}
+
+// Elements [size] to their bits, 64 in a word: `spikes` tells whether all are 0 or one other number, which `height` gets.
+CLIF_EXPORT int clif_pack(void* elements, std::int64_t size, std::int32_t dtype, std::int32_t threads,
+                          std::uint64_t* words, double* height, std::int32_t* spikes) {
+    return with_dtype(dtype, [&](auto s) {
+        Spikes<decltype(s)> all{size, s, static_cast<decltype(s)*>(elements), words};
+        *spikes = pack(all, threads);
+        *height = value(all.height);
+    });
+}
+
+CLIF_EXPORT int clif_unpack(void* elements, std::int64_t size, std::int32_t dtype, std::int32_t threads,
+                            std::uint64_t* words, double height) {
+    return with_dtype(dtype, [&](auto s) {
+        using S = decltype(s);
+        if constexpr (std::is_same_v<S, Bfloat16>) s = narrow(static_cast<float>(height));
+        else s = static_cast<S>(height);
+        unpack(Spikes<S>{size, s, static_cast<S*>(elements), words}, threads);
+    });
 }
 
 // The longest row of channels that a batch norm may have.

@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from clif.layers import check_step_mode
+from clif.layers import Conv2d, check_step_mode
 from clif.neurons.base import SpikingNeuron
 from clif.ops import dispatch
 
@@ -45,3 +45,14 @@ def set_fuse_norm(net: nn.Module, fuse_norm: bool) -> None:
     for module in net.modules():
         if isinstance(module, SpikingNeuron):
             module.fuse_norm = fuse_norm
+
+
+def set_pack_spikes(net: nn.Module, pack_spikes: bool) -> None:
+    """Let every convolution of `net` keep the spikes it reads as one bit each for the backward pass, or do not.
+
+    It changes no number; on a CPU it trades some time for memory (docs/benchmarks.md). Inputs that are not spikes, and
+    those on other devices, are kept as they are.
+    """
+    for module in net.modules():
+        if isinstance(module, Conv2d):
+            module.pack_spikes = pack_spikes

@@ -7,6 +7,7 @@ of PyTorch but pointers, so one build serves every version of it.
 
 import ctypes
 import importlib.util
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -191,6 +192,29 @@ def _call(function: str, problem: Problem | NormProblem) -> None:
     assert _LIBRARY is not None
     if getattr(_LIBRARY, function)(ctypes.byref(problem)):
         raise MemoryError(f"{function}: not enough memory for the states of {problem.steps} steps")
+
+
+def pack(x: Tensor) -> tuple[Tensor, float] | None:
+    """The bits of a dense tensor of spikes, 64 in an int64, and what a spike counts; None if it has other numbers."""
+    assert _LIBRARY is not None
+    words = torch.empty(-(-x.numel() // 64), dtype=torch.int64)
+    height, spikes = ctypes.c_double(), ctypes.c_int32()
+    places = (ctypes.c_void_p(words.data_ptr()), ctypes.byref(height), ctypes.byref(spikes))
+    if _LIBRARY.clif_pack(*_elements(x), *places):
+        raise MemoryError(f"not enough memory to pack {list(x.shape)}")
+    return (words, height.value) if spikes.value else None
+
+
+def unpack(words: Tensor, height: float, x: Tensor) -> None:
+    """Fill the dense tensor `x` with what `pack` made of it."""
+    assert _LIBRARY is not None
+    if _LIBRARY.clif_unpack(*_elements(x), ctypes.c_void_p(words.data_ptr()), ctypes.c_double(height)):
+        raise MemoryError(f"not enough memory to unpack {list(x.shape)}")
+
+
+def _elements(x: Tensor) -> tuple[Any, ...]:
+    size, dtype, threads = x.numel(), DTYPES[x.dtype], torch.get_num_threads()
+    return ctypes.c_void_p(x.data_ptr()), ctypes.c_int64(size), ctypes.c_int32(dtype), ctypes.c_int32(threads)
 
 
 multi_step = operator.create("cpu_neuron", _forward, _backward)

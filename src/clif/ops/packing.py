@@ -1,0 +1,56 @@
+"""What a convolution keeps of its input for the backward pass: one bit an element where the input is spikes.
+
+Nothing changes but memory: a tensor whose elements are not all 0 or one other number (1, or 1/(1 − p) behind a dropout)
+is kept as it is.
+"""
+
+from contextlib import AbstractContextManager
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from clif.ops import cpu
+
+
+class Packed(NamedTuple):
+    """A dense tensor of spikes: its bits, what a spike counts, and how the tensor lay in memory."""
+
+    words: Tensor
+    height: float
+    shape: torch.Size
+    stride: tuple[int, ...]
+    dtype: torch.dtype
+
+
+def packs(x: Tensor) -> bool:
+    """Whether this tensor may be packed: its elements lie densely on a CPU that has the kernels."""
+    extent = 1 + sum((size - 1) * stride for size, stride in zip(x.shape, x.stride(), strict=True))
+    dense = x.numel() > 0 and extent == x.numel()
+    return dense and x.device.type == "cpu" and x.dtype in cpu.DTYPES and cpu.unavailable() is None
+
+
+def pack(x: Tensor) -> Packed | Tensor:
+    """`x` as bits, or `x` itself where it is no tensor of spikes."""
+    if not packs(x) or (bits := cpu.pack(x)) is None:
+        return x
+    return Packed(*bits, x.shape, x.stride(), x.dtype)
+
+
+def unpack(packed: Packed | Tensor) -> Tensor:
+    """The tensor that `pack` was given."""
+    if isinstance(packed, Tensor):
+        return packed
+    x = torch.empty_strided(packed.shape, packed.stride, dtype=packed.dtype)
+    cpu.unpack(packed.words, packed.height, x)
+    return x
+
+
+def packed_while_saved(x: Tensor) -> AbstractContextManager[None]:
+    """Within this context autograd keeps `x`, or a view of all of it, as bits."""
+    place = (x.data_ptr(), x.numel())  # not x itself: autograd keeps the function below as long as what it saved
+
+    def save(tensor: Tensor) -> Packed | Tensor:
+        return pack(tensor) if (tensor.data_ptr(), tensor.numel()) == place else tensor
+
+    return torch.autograd.graph.saved_tensors_hooks(save, unpack)
