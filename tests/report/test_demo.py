@@ -33,6 +33,9 @@ def test_the_page_tells_the_figures_of_the_runs(demo):
         deployment = demo.deployments[neuron]
         assert deployment.source.top1 == pytest.approx(demo.runs[neuron].summary["last"]["test_top1"])
         assert all(f"{100 * row.top1:.2f} %" in html for row in deployment.table)
+    fitted = demo.fitted.judged[-1]
+    assert fitted.name == "subtract"
+    assert f"{100 * fitted.agreement:.2f} %" in html
 
 
 @pytest.mark.slow

@@ -28,9 +28,13 @@ def run(arguments: argparse.Namespace) -> int:
     for deployment in demo.deployments.values():
         print_table(deployment)
         print()
+    fitted = demo.fitted.judged[-1]
+    print("CLIF-trained, as LIF with a soft reset fitted to the CLIF network (clif deploy --method subtract):")
+    print(f"  {fitted.top1:.2%} on the test set; {fitted.agreement:.2%} of its predictions are the CLIF network's")
+    print()
     print(f"The page: {demo.page.resolve()}")
     print("Try next:")
     print(f"  clif eval {demo.runs['CLIF'].folder}")
-    print(f"  clif deploy {demo.runs['CLIF'].folder} -v_resets None,-0.03,-0.05,-0.07")
+    print(f"  clif deploy {demo.runs['CLIF'].folder} --method calibrate")
     print("  clif train cifar10_snn5 -neuron CLIF -data_dir FOLDER_WITH_CIFAR10")
     return 0

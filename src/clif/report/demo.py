@@ -30,12 +30,16 @@ TRACE_STEPS = 24
 
 @dataclass(frozen=True)
 class Demo:
-    """What the demo leaves: the page, its pictures, and the runs and deployments by neuron."""
+    """What the demo leaves: the page, its pictures, the runs and deployments by neuron.
+
+    The deployments sweep one reset value; `fitted` is the CLIF network by the method "subtract".
+    """
 
     page: Path
     pictures: list[Path]
     runs: dict[str, Result]
     deployments: dict[str, Deployment]
+    fitted: Deployment
 
 
 def run_demo(out: Path, recipe: str = "digits", quiet: bool = False, **overrides: Any) -> Demo:
@@ -53,15 +57,16 @@ def run_demo(out: Path, recipe: str = "digits", quiet: bool = False, **overrides
         runs[neuron] = fit(config, quiet)
     paths = {neuron: result.folder / LAST for neuron, result in runs.items()}
     deployments = {neuron: deploy_checkpoint(path, quiet=quiet) for neuron, path in paths.items()}
+    fitted = deploy_checkpoint(paths["CLIF"], quiet=quiet, method="subtract")
     nets = {neuron: load(path) for neuron, path in paths.items()}
     test = create_loader(config.dataset, config.data_dir, train=False, batch_size=config.b, T=config.T)
 
     files = _save_pictures(out, _draw(runs, deployments, nets, test))
     page = out / "index.html"
     command = {"recipe": recipe, "overrides": overrides}
-    html = _render(files, runs, deployments, config, time.perf_counter() - start, command)
+    html = _render(files, runs, deployments, fitted, config, time.perf_counter() - start, command)
     write_atomically(page, lambda file: file.write(html.encode()))
-    return Demo(page, list(files.values()), runs, deployments)
+    return Demo(page, list(files.values()), runs, deployments, fitted)
 
 
 def _draw(
@@ -113,6 +118,7 @@ def _render(
     files: dict[str, Path],
     runs: dict[str, Result],
     deployments: dict[str, Deployment],
+    fitted: Deployment,
     config: TrainConfig,
     seconds: float,
     command: dict[str, Any],
@@ -124,6 +130,8 @@ def _render(
         pictures=embedded,
         runs=runs,
         deployments=deployments,
+        fitted=fitted.judged[-1],
+        fitted_on=fitted.choice_data,
         config=dataclasses.asdict(config),
         seconds=seconds,
         trace_steps=TRACE_STEPS,
