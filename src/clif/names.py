@@ -5,6 +5,9 @@ DATASET_ALIASES = {"dvscifar10": "cifar10dvs", "dvscifar10-pt": "cifar10dvs", "d
 
 NEURON_NAMES = ("CLIF", "LIF", "PLIF", "ReLU")
 
+CONVERSIONS = ("sweep", "calibrate", "subtract", "finetune")
+"""The methods of `clif.deploy.convert`."""
+
 
 def dataset_name(name: str) -> str:
     """The one spelling of a data set's name or alias given in any case; an unknown name stays, in lower case."""

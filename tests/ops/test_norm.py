@@ -297,3 +297,18 @@ def test_an_empty_batch(training):
     fire(node, norm, x).sum().backward()
     assert x.grad.shape == x.shape
     assert not norm.weight.grad.any()
+
+
+def test_an_infinite_input_leaves_the_other_gradients_alone_in_evaluation():
+    norm = batch_norm(4, training=False)
+    x = sequence(2, 2, 4, 3, 3)
+    x[0, 0, 1, 0, 0] = torch.inf
+    x.requires_grad_()
+    node = clif.LIFNode(step_mode="m").double()
+    fire(node, norm, x).sum().backward()
+    separate = x.detach().clone().requires_grad_()
+    node.reset()
+    clif.set_fuse_norm(node, False)
+    fire(node, norm, separate).sum().backward()
+    assert separate.grad.isfinite().all()
+    assert_close(x.grad, separate.grad)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from clif.cli.common import Parser, add_config_options, config_values
 from clif.errors import InputError
+from clif.names import CONVERSIONS
 
 if TYPE_CHECKING:
     from clif.deploy import Deployment
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 OPTIONS = ("dataset", "data_dir", "val_split", "j", "model", "neuron", "T", "tau", "surrogate", "b", "device")
 
 
-METHODS = ("sweep", "calibrate", "subtract", "finetune")
 METHOD_OPTIONS = {
     "v_resets": ("v_resets", ("sweep",)),
     "per": ("per", ("calibrate", "subtract")),
@@ -35,7 +35,7 @@ METHOD_OPTIONS = {
 def add_arguments(parser: Parser) -> None:
     parser.add_argument("checkpoint", help="a checkpoint, or a run folder (its best checkpoint)")
     parser.add_argument(
-        "-method", "--method", default="sweep", metavar="|".join(METHODS), help="how to convert (default: sweep)"
+        "-method", "--method", default="sweep", metavar="|".join(CONVERSIONS), help="how to convert (default: sweep)"
     )
     parser.add_argument(
         "-v_resets", "--v_resets", "--v-resets", metavar="LIST", help="sweep: comma-separated; None or soft is soft"
@@ -59,7 +59,7 @@ def method_options(arguments: argparse.Namespace) -> dict[str, Any]:
         value = getattr(arguments, destination)
         if value is None:
             continue
-        if arguments.method in METHODS and arguments.method not in methods:
+        if arguments.method in CONVERSIONS and arguments.method not in methods:
             raise InputError(f"-{name} belongs to -method {' or '.join(methods)}, not to {arguments.method}")
         given[name] = value
     if "v_resets" in given:

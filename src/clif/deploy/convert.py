@@ -14,11 +14,12 @@ from clif.deploy.plain import plain_lif
 from clif.deploy.sweep import PAPER_RESETS, best_row, sweep
 from clif.errors import InputError, unknown_name
 from clif.models import SpikingNetwork
+from clif.names import CONVERSIONS
 
 Batches = Iterable[tuple[Tensor, Tensor]]
 
 IMAGES = 512
-METHODS = ("sweep", "calibrate", "subtract", "finetune")
+METHODS = CONVERSIONS
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,10 @@
 
 import copy
 
-from torch import nn
-
 from clif.errors import InputError
 from clif.models import SpikingNetwork
 from clif.neurons import CLIFNode, LIFNode, PLIFNode, reset_net
+from clif.neurons.exchange import node_like
 
 
 def plain_lif(net: SpikingNetwork, v_reset: float | None = None) -> SpikingNetwork:
@@ -26,25 +25,10 @@ def plain_lif(net: SpikingNetwork, v_reset: float | None = None) -> SpikingNetwo
                     "a PLIF network is a LIF network with learnt time constants; there is nothing to convert"
                 )
             if isinstance(child, CLIFNode | LIFNode):
-                setattr(parent, name, _lif_like(child, v_reset))
+                setattr(parent, name, node_like(child, LIFNode, v_reset=v_reset))
                 converted += 1
     if not converted:
         raise InputError(f"{type(net).__name__} has no CLIF or LIF neuron to convert")
     lif.config = {**net.config, "neuron": "LIF", "v_reset": v_reset}
     reset_net(lif)
     return lif
-
-
-def _lif_like(node: CLIFNode | LIFNode, v_reset: float | None) -> nn.Module:
-    lif = LIFNode(
-        node.tau,
-        decay_input=node.decay_input,
-        v_threshold=node.v_threshold,
-        v_reset=v_reset,
-        surrogate_function=node.surrogate_function,
-        detach_reset=node.detach_reset,
-        step_mode=node.step_mode,
-        backend=node.backend,
-        store_v_seq=node.store_v_seq,
-    )
-    return lif.train(node.training)

@@ -1,11 +1,17 @@
 """Other neurons in the same network, during training (Figure 3a of the CLIF paper) or after it."""
 
+from typing import Any
+
 from torch import nn
 
 from clif.errors import InputError
 from clif.neurons.clif import CLIFNode
 from clif.neurons.lif import LIFNode
 
+_SHARED = (
+    *("tau", "decay_input", "v_threshold", "v_reset", "surrogate_function", "detach_reset"),
+    *("step_mode", "backend", "store_v_seq"),
+)
 _NODES: dict[str, type[CLIFNode] | type[LIFNode]] = {"CLIF": CLIFNode, "LIF": LIFNode}
 
 
@@ -20,7 +26,7 @@ def exchange_neurons(net: nn.Module, neuron: str) -> None:
     for parent in list(net.modules()):
         for name, child in parent.named_children():
             if isinstance(child, CLIFNode | LIFNode):
-                setattr(parent, name, _like(child, _NODES[neuron]))
+                setattr(parent, name, node_like(child, _NODES[neuron]))
                 found = True
     if not found:
         raise InputError(f"{type(net).__name__} has no CLIF or LIF neuron to exchange")
@@ -28,17 +34,8 @@ def exchange_neurons(net: nn.Module, neuron: str) -> None:
         config["neuron"] = neuron
 
 
-def _like(node: CLIFNode | LIFNode, kind: type[CLIFNode] | type[LIFNode]) -> CLIFNode | LIFNode:
-    new = kind(
-        node.tau,
-        decay_input=node.decay_input,
-        v_threshold=node.v_threshold,
-        v_reset=node.v_reset,
-        surrogate_function=node.surrogate_function,
-        detach_reset=node.detach_reset,
-        step_mode=node.step_mode,
-        backend=node.backend,
-        store_v_seq=node.store_v_seq,
-    )
+def node_like(node: CLIFNode | LIFNode, kind: type[CLIFNode] | type[LIFNode], **changed: Any) -> CLIFNode | LIFNode:
+    """A neuron of another kind at rest, with the constants and switches of `node` but for those `changed`."""
+    new = kind(**{**{name: getattr(node, name) for name in _SHARED}, **changed})
     new.tbptt, new.fuse_norm = node.tbptt, node.fuse_norm
     return new.train(node.training)

@@ -93,14 +93,14 @@ def create(name: str, kernels: Kernels) -> Callable[..., Any]:
         sums = kernels.backward(inputs, Dynamics(*dynamics), affine, incoming, gradients)
         of_g, of_g_x = sums.unbind(1)
         precision = 1 / (var.double() + eps)
-        of_x = torch.zeros_like(of_g)
-        constant = torch.zeros_like(of_g)
         if own_statistics:
             scale, pixels = affine.scale.double(), x_seq[0].numel() // x_seq.shape[2]
             of_x = -scale * precision * of_g_x / pixels
             constant = -scale * of_g / pixels - of_x * mean.double()
-        dtype = affine.scale.dtype
-        kernels.scale(inputs.x_seq, gradients.x_seq, affine.scale, of_x.to(dtype), constant.to(dtype))
+            factors = (factor.to(affine.scale.dtype) for factor in (of_x, constant))
+            kernels.scale(inputs.x_seq, gradients.x_seq, affine.scale, *factors)
+        else:
+            gradients.x_seq.mul_(affine.scale[:, None, :, None, None])
         d_weight = (of_g_x * precision.sqrt()).sum(0).to(weight.dtype)
         return gradients.x_seq, d_weight, of_g.sum(0).to(bias.dtype), *gradients[1:]
 
