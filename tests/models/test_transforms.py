@@ -1,6 +1,7 @@
 """Whole networks under torch.compile, torch.export and autocast, and in two processes."""
 
 import copy
+import gc
 import os
 import subprocess
 import sys
@@ -114,6 +115,9 @@ def train_shard(folder, rank):
     parallel(shard(int(rank))).square().mean().backward()
     if rank == "0":
         torch.save([p.grad for p in net.parameters()], f"{folder}/gradients.pt")
+    torch.distributed.barrier()
+    del parallel  # it refers to itself and to the group, whose threads must end before the interpreter does
+    gc.collect()
     torch.distributed.destroy_process_group()
 
 

@@ -4,6 +4,8 @@ Lightning Fabric starts and joins them: `-devices N -nodes M` starts some, torch
 A single process needs none of it.
 """
 
+import atexit
+import gc
 import inspect
 import logging
 import os
@@ -169,4 +171,7 @@ def _launch(config: TrainConfig, device: torch.device) -> Any:
         strategy=DDPStrategy(**options),
     )
     fabric.launch()
+    # Fabric leaves the group at exit, but a DistributedDataParallel refers to itself and holds the group, whose threads
+    # would then outlive the interpreter and abort it. Functions of atexit run in reverse order, so this one goes first.
+    atexit.register(gc.collect)
     return fabric
