@@ -5,6 +5,7 @@ import torch
 from torch.testing import assert_close
 
 from clif.deploy import ChannelAffine, fold_batch_norm
+from clif.deploy.fold import foldable_norms
 from clif.errors import InputError
 from clif.layers import BatchNorm2d
 from clif.models import create_model
@@ -56,8 +57,18 @@ def test_in_a_residual_network_only_sums_keep_an_affine():
     assert kept == [f"layer{s}.{b}.bn1" for s in range(1, 5) for b in range(2) if (s, b) != (1, 0)] + ["bn1"]
 
 
+@torch.no_grad()
+def test_norms_of_sums_can_be_kept_for_the_neurons():
+    net = lively("spiking_resnet18").double()
+    folded = fold_batch_norm(net, rest="keep")
+    kept = [name for name, module in folded.named_modules() if isinstance(module, BatchNorm2d)]
+    assert kept == [name for name, before in foldable_norms(net).items() if before is None]
+    x = torch.randn(2, 3, 32, 32, dtype=torch.float64)
+    assert_close(folded(x), net(x), rtol=0, atol=1e-9)
+
+
 def test_an_unknown_rest_is_refused():
-    with pytest.raises(InputError, match='"refuse" or "affine"'):
+    with pytest.raises(InputError, match='"refuse", "affine" or "keep"'):
         fold_batch_norm(lively("snn5_noAP"), rest="drop")
 
 

@@ -8,6 +8,7 @@ from clif.deploy import Int8Conv2d, quantize_weights
 from clif.deploy.fit import watched
 from clif.layers import AvgPool2d, Conv2d
 from clif.models import create_model
+from clif.neurons import SpikingNeuron
 
 pytestmark = pytest.mark.skipif(not hasattr(torch.ops.onednn, "qconv2d_pointwise"), reason="needs oneDNN for x86")
 
@@ -69,3 +70,16 @@ def test_the_network_keeps_its_firing(firing_network):
     assert rates[0] > 0.02
     assert rates[1] == pytest.approx(rates[0], rel=0.1)
     assert rates[2] == pytest.approx(rates[0], rel=0.2)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@torch.no_grad()
+def test_the_potentials_of_a_residual_network_have_the_dtype_asked_for(dtype):
+    """A float32 sum in one place would make all that follows float32."""
+    net = quantize_weights(create_model("spiking_resnet18", "CLIF", T=2), dtype)
+    seen = set()
+    for module in net.modules():
+        if isinstance(module, SpikingNeuron):
+            module.register_forward_pre_hook(lambda _module, inputs: seen.add(inputs[0].dtype))
+    net(torch.randn(1, 3, 32, 32))
+    assert seen == {dtype}

@@ -40,17 +40,17 @@ def _ours(net: SpikingNetwork) -> Predict:
 
 
 def _folded(net: SpikingNetwork) -> Predict:
-    return fold_batch_norm(net, rest="affine")
+    return fold_batch_norm(net, rest="keep")
 
 
 def _bfloat16(net: SpikingNetwork) -> Predict:
-    folded = fold_batch_norm(net, rest="affine").bfloat16()
+    folded = fold_batch_norm(net, rest="keep").bfloat16()
     return lambda x: folded(x.bfloat16()).float()
 
 
 def _compiled(net: SpikingNetwork) -> Predict:
     torch.compiler.reset()
-    compiled = torch.compile(fold_batch_norm(net, rest="affine"), dynamic=False)
+    compiled = torch.compile(fold_batch_norm(net, rest="keep"), dynamic=False)
     return lambda x: compiled(x)
 
 

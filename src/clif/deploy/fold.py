@@ -43,14 +43,15 @@ def foldable_norms(net: nn.Module) -> dict[str, str | None]:
 
 
 def fold_batch_norm(net: Network, rest: str = "refuse") -> Network:
-    """A copy of `net` in eval mode, without its batch norms: they are part of the convolutions before them.
+    """A copy of `net` in eval mode, whose batch norms are part of the convolutions before them.
 
     The copy computes what `net` computes in eval mode, within rounding. `rest` says what becomes of a batch norm that
     no convolution can take (see `foldable_norms`): "refuse" raises `InputError` with its name; "affine" puts a
-    `ChannelAffine`, one multiplication and one addition a value, in its place.
+    `ChannelAffine`, one multiplication and one addition a value, in its place; "keep" leaves it, for the neuron behind
+    it to compute along (`clif.set_fuse_norm`).
     """
-    if rest not in ("refuse", "affine"):
-        raise InputError(f'rest must be "refuse" or "affine", got {rest!r}')
+    if rest not in ("refuse", "affine", "keep"):
+        raise InputError(f'rest must be "refuse", "affine" or "keep", got {rest!r}')
     folded = copy.deepcopy(net).eval()
     reset_net(folded)
     for name, before in foldable_norms(folded).items():
@@ -64,7 +65,7 @@ def fold_batch_norm(net: Network, rest: str = "refuse") -> Network:
         elif rest == "affine":
             scale, shift = (value.to(norm.weight.dtype) for value in scale_and_shift(norm))
             _replace(folded, name, ChannelAffine(scale, shift))
-        else:
+        elif rest == "refuse":
             raise InputError(
                 f"the batch norm {name} does not follow a convolution of its own (pre-activation blocks normalise a "
                 'sum), so it cannot be folded exactly; rest="affine" leaves it as a scale and a shift a channel'

@@ -6,7 +6,6 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from clif.deploy.affine import ChannelAffine
 from clif.deploy.fold import fold_batch_norm
 from clif.deploy.graph import layer_graph, layer_of
 from clif.errors import InputError
@@ -42,7 +41,7 @@ class Int8Conv2d(nn.Module):
 
     def _convolve(self, x: Tensor) -> Tensor:
         run: Any = torch.ops.onednn.qconv2d_pointwise
-        levels = (x * self.levels).to(torch.uint8)
+        levels = x.bool().view(torch.uint8) if self.levels == 1 else (x * self.levels).to(torch.uint8)
         result: tuple[Any, ...] = (1.0, 0, self.dtype, "none", [], "")
         arguments = (levels, 1 / self.levels, 0, self.weight, self.scale, self.zero, self.bias)
         return run(*arguments, *self.geometry, self.groups, *result)
@@ -51,13 +50,13 @@ class Int8Conv2d(nn.Module):
 def quantize_weights(net: SpikingNetwork, dtype: torch.dtype = torch.float32) -> SpikingNetwork:
     """A copy for inference on a CPU: batch norms folded, and int8 weights wherever spikes arrive, pooled or not.
 
-    The first convolution, which sees the image, and the linear layer stay in float32. `dtype` is what the convolutions
-    give to the neurons, and what is left of batch norms: bfloat16 is faster and rounds the neurons' input. Raises
-    `InputError` where PyTorch has no oneDNN.
+    The first convolution, which sees the image, and the linear layer compute in float32. `dtype` is what the
+    convolutions give to the neurons: bfloat16 is faster and rounds the neurons' input. Raises `InputError` where
+    PyTorch has no oneDNN.
     """
     if not (torch.backends.mkldnn.is_available() and hasattr(torch.ops.onednn, "qconv2d_pointwise")):
         raise InputError("int8 convolutions need a PyTorch for x86 CPUs with oneDNN; this one has none")
-    folded = fold_batch_norm(net, rest="affine").cpu().float()
+    folded = fold_batch_norm(net, rest="keep").cpu().float()
     graph = layer_graph(folded)
     for node in list(graph.graph.nodes):
         conv = layer_of(graph, node)
@@ -67,8 +66,8 @@ def quantize_weights(net: SpikingNetwork, dtype: torch.dtype = torch.float32) ->
     for module in folded.modules():
         if isinstance(module, nn.Linear):
             module.register_forward_pre_hook(_in_its_dtype)
-        elif isinstance(module, ChannelAffine):
-            module.to(dtype)
+        elif isinstance(module, Conv2d):
+            module.register_forward_hook(lambda _module, _inputs, y: y.to(dtype))
     return folded
 
 
