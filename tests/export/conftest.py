@@ -12,10 +12,11 @@ from clif.neurons import SpikingNeuron
 def exact_network():
     """Makes a small PlainSNN whose weights are multiples of 1/8 and whose batch norms scale by powers of two."""
 
-    def make(neuron: str = "LIF", tau: float = 2.0, **options) -> PlainSNN:
+    def make(neuron: str = "LIF", tau: float = 2.0, pools: bool = True, **options) -> PlainSNN:
         rng = torch.Generator().manual_seed(1)
         factory = neuron_factory(neuron, tau, "rectangle", **options)
-        net = PlainSNN([(4, 3, 1), "pool", (6, 3, 2)], factory, 3, 2, T=4, drop_rate=0.0, image_size=8)
+        layers = [(4, 3, 1), "pool", (6, 3, 2)] if pools else [(4, 3, 1), (6, 3, 2)]
+        net = PlainSNN(layers, factory, 3, 2, T=4, drop_rate=0.0, image_size=8)
         for module in net.modules():
             if isinstance(module, torch.nn.Conv2d | torch.nn.Linear):
                 for parameter in module.parameters():

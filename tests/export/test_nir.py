@@ -115,26 +115,48 @@ def _keep_spikes(fired, name):
     return hook
 
 
+def _follow(foreign, kind, samples):
+    """Runs another package's network: its outputs [T, ...] and the spikes [T, ...] of each module of a `kind`.
+
+    snnTorch and norse flatten the batch axis too, so they take samples without one.
+    """
+    fired: list = []
+    for name, module in foreign.named_modules():
+        if isinstance(module, kind):
+            module.register_forward_hook(_keep_spikes(fired, name))
+    state, outputs = None, []
+    for x in samples:
+        out, state = foreign(x) if state is None else foreign(x, state)
+        outputs.append(out.detach())
+    layers = dict.fromkeys(name for name, _ in fired)
+    return torch.stack(outputs), [torch.stack([s for name, s in fired if name == layer]) for layer in layers]
+
+
 def test_snntorch_fires_the_same_spikes(exact_network, exact_input, spikes_of, tmp_path):
     snntorch = pytest.importorskip("snntorch")
     import_nir = pytest.importorskip("snntorch.import_nir")
     net = exact_network(v_reset=-0.25)
     to_nir(net, tmp_path / "net.nir")
-    for sample in exact_input.unbind(1):  # snnTorch flattens the batch axis too, so it takes samples without one
-        fired: list = []
+    for sample in exact_input.unbind(1):
         foreign = import_nir.import_from_nir(nir.read(tmp_path / "net.nir"))
-        for name, module in foreign.named_modules():
-            if isinstance(module, snntorch.Leaky):
-                module.register_forward_hook(_keep_spikes(fired, name))
+        outputs, fired = _follow(foreign, snntorch.Leaky, sample)
         logits, spikes = spikes_of(net, sample[:, None])
-        state, outputs = None, []
-        for x in sample:
-            out, state = foreign(x) if state is None else foreign(x, state)
-            outputs.append(out.detach())
-        assert_close(torch.stack(outputs), logits[:, 0], rtol=0, atol=0)
-        layers = dict.fromkeys(name for name, _ in fired)
-        for layer, expected in zip(layers, spikes, strict=True):
-            assert_close(torch.stack([s for name, s in fired if name == layer]), expected[:, 0], rtol=0, atol=0)
+        assert_close(outputs, logits[:, 0], rtol=0, atol=0)
+        assert_close(fired, [expected[:, 0] for expected in spikes], rtol=0, atol=0)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_norse_fires_the_same_spikes(exact_network, exact_input, spikes_of, tmp_path):
+    """In a network without pools, which norse does not read."""
+    norse = pytest.importorskip("norse.torch")
+    net = exact_network(v_reset=-0.25, pools=False)
+    to_nir(net, tmp_path / "net.nir", dt=1e-3)
+    for sample in exact_input.unbind(1):
+        foreign = norse.from_nir(nir.read(tmp_path / "net.nir"), dt=1e-3)
+        outputs, fired = _follow(foreign, norse.LIFBoxCell, sample)
+        logits, spikes = spikes_of(net, sample[:, None])
+        assert_close(outputs, logits[:, 0], rtol=0, atol=0)
+        assert_close(fired, [expected[:, 0] for expected in spikes], rtol=0, atol=0)
 
 
 @pytest.mark.parametrize(
