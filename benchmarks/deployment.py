@@ -25,9 +25,14 @@ PAPER = RESETS[:7]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs="+", help="checkpoints of CLIF networks")
+    parser.add_argument("--lif", nargs="*", default=(), help="checkpoints of LIF networks to compare with, by data set")
     parser.add_argument("--data-dir", default=".")
     parser.add_argument("--out", default="deployment.json")
     arguments = parser.parse_args()
+    lif = {}
+    for run in arguments.lif:
+        opened = open_checkpoint(run, {"data_dir": arguments.data_dir})
+        lif[opened.config.dataset] = opened.net.eval()
     results = []
     for run in arguments.runs:
         opened = open_checkpoint(run, {"data_dir": arguments.data_dir})
@@ -47,6 +52,8 @@ def main() -> None:
             "finetune": convert(net, "finetune", loader(train=True, batch_size=64, limit=12_800)),
         }
         networks = {"CLIF": net, **{name: conversion.net for name, conversion in conversions.items()}}
+        if config.dataset in lif:
+            networks["LIF from scratch"] = lif[config.dataset]
         judged = judge(networks, create_loader(config.dataset, config.data_dir, T=net.T, train=False, batch_size=128))
         for row in judged:
             cost = conversions.get(row.name)

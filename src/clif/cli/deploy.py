@@ -44,7 +44,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("-images", "--images", type=int, metavar="N", help="training images to fit on (default: 512)")
     parser.add_argument("-start", "--start", metavar="METHOD", help="finetune: begin with calibrate or subtract")
     parser.add_argument("-epochs", "--epochs", dest="passes", type=int, metavar="N", help="finetune: passes (1)")
-    parser.add_argument("-lr", "--lr", dest="rate", type=float, metavar="X", help="finetune: rate (0.0001)")
+    parser.add_argument("-lr", "--lr", dest="rate", type=float, metavar="X", help="finetune: rate (0.0003)")
     parser.add_argument(
         "-lif", "--lif", metavar="CHECKPOINT", help="a LIF network trained from scratch, to compare with"
     )

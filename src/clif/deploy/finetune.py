@@ -7,7 +7,8 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from clif.deploy.fit import count_images, kl_divergence
+from clif.analysis import spiking_layers
+from clif.deploy.fit import count_images, distance, respond
 from clif.errors import InputError
 from clif.models import SpikingNetwork
 from clif.train.evaluation import progress_bar
@@ -18,12 +19,12 @@ def finetune(
     lif: SpikingNetwork,
     loader: Iterable[tuple[Tensor, Tensor]],
     epochs: int = 1,
-    lr: float = 1e-4,
+    lr: float = 3e-4,
     quiet: bool = True,
 ) -> tuple[SpikingNetwork, int]:
     """Train a copy of `lif` with `net` as its teacher; returns it, and the number of images that it saw.
 
-    The loss is the Kullback–Leibler divergence of the predictions; labels are not looked at. Batch norms keep their
+    The loss is the `distance` of the two, in predictions and spikes; labels are not looked at. Batch norms keep their
     statistics, so that the copy computes in training what it computes when deployed. AdamW without weight decay; the
     learning rate falls from `lr` to 0 as a cosine over all epochs. The networks must be on the loader's device.
     """
@@ -31,6 +32,7 @@ def finetune(
         raise InputError(f"fine-tuning needs epochs ≥ 1 and lr > 0, got epochs={epochs} and lr={lr}")
     teacher, student = copy.deepcopy(net).eval(), copy.deepcopy(lif).eval()
     student.requires_grad_(True)
+    layers = list(spiking_layers(student))
     steps = epochs * _batches(loader)
     optimizer = torch.optim.AdamW(student.parameters(), lr=lr, weight_decay=0.0)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=steps)
@@ -38,9 +40,9 @@ def finetune(
     with progress_bar(epochs * getattr(loader, "num_samples", 0), "finetune", quiet) as bar:
         for images, _ in itertools.chain.from_iterable(itertools.repeat(loader, epochs)):
             with torch.no_grad():
-                wanted = teacher(images)
+                wanted = respond(teacher, layers, images)
             optimizer.zero_grad(set_to_none=True)
-            kl_divergence(student(images), wanted).backward()
+            distance(respond(student, layers, images), wanted).backward()
             optimizer.step()
             schedule.step()
             seen += count_images([images])

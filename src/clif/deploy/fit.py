@@ -1,18 +1,21 @@
 """What the fitted conversions share: unlabelled images, and a comparison of two networks layer by layer."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from clif.errors import InputError
 from clif.models import SpikingNetwork
 from clif.neurons import SpikingNeuron
 
-Respond = Callable[[SpikingNeuron, Tensor, float], Tensor]
+SpikesFor = Callable[[SpikingNeuron, Tensor, float], Tensor]
 
 
 def take_images(loader: Iterable[tuple[Tensor, Tensor]], count: int) -> list[Tensor]:
@@ -71,12 +74,12 @@ def count_errors(
     layer: str,
     batches: Iterable[Tensor],
     candidates: Sequence[float],
-    respond: Respond,
+    spikes_for: SpikesFor,
 ) -> Tensor:
     """How far a layer of `lif` is from the same layer of `net`, for each candidate and channel: [candidates, C].
 
     It is the squared difference of the numbers of spikes over the sequence, summed over neurons and images. Each
-    network computes its own way up to the layer; `respond(node, x_seq, candidate)` are the spikes [T, N, C, *] that
+    network computes its own way up to the layer; `spikes_for(node, x_seq, candidate)` are the spikes [T, N, C, *] that
     the layer's neuron would fire on what arrives there.
     """
     wanted: list[Tensor] = []
@@ -90,7 +93,7 @@ def count_errors(
         with arriving(lif, layer, charging.append):
             lif(batch)
         target, x_seq = wanted.pop(), charging.pop()
-        errors = [_per_channel((respond(node, x_seq, value).sum(0) - target).square()) for value in candidates]
+        errors = [_per_channel((spikes_for(node, x_seq, value).sum(0) - target).square()) for value in candidates]
         total = torch.stack(errors) + (0 if total is None else total)
     assert total is not None
     return total
@@ -99,6 +102,42 @@ def count_errors(
 def _per_channel(error: Tensor) -> Tensor:
     """[N, C, *] summed to [C], in float64."""
     return error.transpose(0, 1).flatten(1).sum(1, dtype=torch.float64)
+
+
+@dataclass(frozen=True)
+class Response:
+    """What a network makes of a batch: logits [T, N, classes], and by layer each neuron's number of spikes, [N, *]."""
+
+    logits: Tensor
+    counts: dict[str, Tensor]
+
+
+def respond(
+    net: SpikingNetwork, layers: Iterable[str], x: Tensor, parameters: Mapping[str, Tensor] | None = None
+) -> Response:
+    """The network's response to a batch, at its spiking `layers`; `parameters` replace its own by name."""
+    counts: dict[str, Tensor] = {}
+
+    def count(layer: str, spikes: Tensor) -> None:
+        counts[layer] = spikes.sum(0, dtype=torch.float32)
+
+    with ExitStack() as stack:
+        for layer in layers:
+            stack.enter_context(watched(net, layer, partial(count, layer)))
+        logits = functional_call(net, dict(parameters or {}), (x,))
+    return Response(logits, counts)
+
+
+def distance(student: Response, teacher: Response) -> Tensor:
+    """How far a network is from its teacher, a scalar.
+
+    It is the divergence of the predictions plus, for every layer, the mean squared difference of a neuron's number of
+    spikes over the sequence: a layer that fires otherwise is corrected where it is, not by the layers behind it.
+    """
+    apart = kl_divergence(student.logits, teacher.logits)
+    for layer, count in student.counts.items():
+        apart = apart + (count - teacher.counts[layer]).square().mean()
+    return apart
 
 
 def kl_divergence(student: Tensor, teacher: Tensor) -> Tensor:

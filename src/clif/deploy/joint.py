@@ -2,13 +2,11 @@
 
 import copy
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
 
 import torch
 from torch import Tensor
-from torch.func import functional_call
 
-from clif.deploy.fit import kl_divergence, watched
+from clif.deploy.fit import distance, respond
 from clif.errors import InputError
 from clif.models import SpikingNetwork
 
@@ -26,9 +24,8 @@ def fit_gains(
 ) -> dict[str, Tensor]:
     """The gains by which to multiply the batch norms of `lif`: spiking layer -> [C], positive; `lif` stays as it is.
 
-    `norms` names the batch norm before each spiking layer. Minimised, by Adam with a cosine to 0, is the divergence of
-    the predictions plus, for every layer, the mean squared difference of a neuron's number of spikes over the sequence.
-    Both networks must be in eval mode. Deterministic: the images come in the order given.
+    `norms` names the batch norm before each spiking layer. Minimised, by Adam with a cosine to 0, is the `distance` of
+    the networks, which must be in eval mode. Deterministic: the images come in the order given.
     """
     if epochs < 1 or not lr > 0:
         raise InputError(f"the joint fit needs epochs ≥ 1 and lr > 0, got epochs={epochs} and lr={lr}")
@@ -42,14 +39,10 @@ def fit_gains(
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=epochs * len(pieces))
     for x in pieces * epochs:
         with torch.no_grad():
-            wanted, wanted_counts = _logits_and_counts(net, {}, norms, x)
+            wanted = respond(net, norms, x)
         with torch.enable_grad():
-            logits, counts = _logits_and_counts(student, _scaled(student, norms, log_gains), norms, x)
-            loss = kl_divergence(logits, wanted)
-            for layer, count in counts.items():
-                loss = loss + (count - wanted_counts[layer]).square().mean()
             optimizer.zero_grad(set_to_none=True)
-            loss.backward()
+            distance(respond(student, norms, x, _scaled(student, norms, log_gains)), wanted).backward()
         optimizer.step()
         schedule.step()
     return {layer: value.detach().exp().expand_as(sizes[layer]) for layer, value in log_gains.items()}
@@ -61,23 +54,6 @@ def _scaled(lif: SpikingNetwork, norms: Mapping[str, str], log_gains: Mapping[st
         for layer, norm in norms.items()
         for name in ("weight", "bias")
     }
-
-
-def _logits_and_counts(
-    net: SpikingNetwork, parameters: dict[str, Tensor], layers: Mapping[str, str], x: Tensor
-) -> tuple[Tensor, dict[str, Tensor]]:
-    counts: dict[str, Tensor] = {}
-
-    def count(layer: str) -> None:
-        stack.enter_context(
-            watched(net, layer, lambda spikes: counts.__setitem__(layer, spikes.sum(0, dtype=torch.float32)))
-        )
-
-    with ExitStack() as stack:
-        for layer in layers:
-            count(layer)
-        logits = functional_call(net, parameters, (x,))
-    return logits, counts
 
 
 def _pieces(batches: Sequence[Tensor]) -> Iterator[Tensor]:
