@@ -49,11 +49,12 @@ def _compiled(net: SpikingNetwork) -> Forward:
 WAYS = {
     "plain": Way("T single-step calls, neurons in PyTorch operations, contiguous, float32", _plain),
     "ours": Way("the whole sequence at once, fused neurons, channels_last, float32", _ours),
-    "ours-bfloat16": Way("the same under bfloat16 autocast", _ours, torch.bfloat16),
+    "ours-bits": Way("ours, spikes kept as one bit each", _packed),
+    "ours-bfloat16": Way("ours under bfloat16 autocast", _ours, torch.bfloat16),
     "ours-bfloat16-bits": Way("the same, spikes kept as one bit each", _packed, torch.bfloat16),
-    "ours-compiled": Way("the same as ours under torch.compile", _compiled),
+    "ours-compiled": Way("ours under torch.compile", _compiled),
 }
-DEFAULT_WAYS = ("plain", "ours", "ours-bfloat16", "ours-bfloat16-bits")
+DEFAULT_WAYS = ("plain", "ours", "ours-bits", "ours-bfloat16", "ours-bfloat16-bits")
 """torch.compile takes minutes before its first step; it is measured where it is asked for."""
 
 
