@@ -1,0 +1,72 @@
+"""How many predictions differ between a network and its ONNX graph in ONNX Runtime, on 1,000 test images.
+
+    python benchmarks/onnx_agreement.py RUN... --data-dir FOLDER --out benchmarks/results/onnx_agreement.json
+
+Of each CLIF checkpoint three networks are compared: itself, and what `calibrate` and `subtract` make of it. The network
+in float64 tells which of the two float32 computations rounded a potential at the threshold to the other side.
+"""
+
+import argparse
+import copy
+import json
+import tempfile
+from pathlib import Path
+
+import onnxruntime
+import torch
+from torch import Tensor
+
+from clif.data import create_loader
+from clif.deploy import convert
+from clif.export import to_onnx
+from clif.models import SpikingNetwork
+from clif.train.evaluation import open_checkpoint
+
+IMAGES = 1000
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", nargs="+", help="checkpoints of CLIF networks")
+    parser.add_argument("--data-dir", default=".")
+    parser.add_argument("--out", default="onnx_agreement.json")
+    arguments = parser.parse_args()
+    results = []
+    for run in arguments.runs:
+        opened = open_checkpoint(run, {"data_dir": arguments.data_dir})
+        net, config = opened.net.eval(), opened.config
+        data = {"name": config.dataset, "root": config.data_dir, "T": net.T}
+        training = create_loader(**data, train=True, shuffle=False, augment=False, batch_size=128, limit=512)
+        networks = {"CLIF": net, **{method: convert(net, method, training).net for method in ("calibrate", "subtract")}}
+        images = [x for x, _ in create_loader(**data, train=False, batch_size=50, limit=IMAGES)]
+        for name, network in networks.items():
+            row = {"dataset": config.dataset, "seed": config.seed, "network": name, **differing(network.eval(), images)}
+            results.append(row)
+            print(row, flush=True)
+            Path(arguments.out).write_text(json.dumps(results, indent=1) + "\n")
+
+
+@torch.no_grad()
+def differing(net: SpikingNetwork, images: list[Tensor]) -> dict[str, int]:
+    """The number of images, and of those on which two computations of a network predict different classes."""
+    with tempfile.TemporaryDirectory() as folder:
+        content = to_onnx(net, Path(folder) / "net.onnx").read_bytes()
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    exact = copy.deepcopy(net).double()
+    torch32 = torch.cat([classes(net(x)) for x in images])
+    torch64 = torch.cat([classes(exact(x.double())) for x in images])
+    onnx32 = torch.cat([classes(torch.from_numpy(session.run(None, {"x": x.contiguous().numpy()})[0])) for x in images])
+    return {
+        "images": len(torch32),
+        "ONNX Runtime and PyTorch": int((onnx32 != torch32).sum()),
+        "ONNX Runtime and float64": int((onnx32 != torch64).sum()),
+        "PyTorch and float64": int((torch32 != torch64).sum()),
+    }
+
+
+def classes(logits: Tensor) -> Tensor:
+    return logits.mean(0).argmax(-1)
+
+
+if __name__ == "__main__":
+    main()
