@@ -1,0 +1,27 @@
+// The loops for AVX2. What they share with the rest is included first: it must run on every machine.
+#define CLIF_ISA avx2
+
+#include "rows.hpp"
+
+#ifdef CLIF_X86
+
+#include <immintrin.h>
+
+#ifdef __clang__
+#pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
+#else
+#pragma GCC push_options
+#pragma GCC target("avx2,fma")
+#endif
+
+#include "avx2.hpp"
+//
+#include "loops.hpp"
+
+#ifdef __clang__
+#pragma clang attribute pop
+#else
+#pragma GCC pop_options
+#endif
+
+#endif
