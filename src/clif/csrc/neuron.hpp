@@ -2,7 +2,8 @@
 //
 // A sequence [T, size] is cut into blocks of neurons whose state stays in the nearest cache while a block runs through
 // all its T steps. The backward pass recomputes a block's steps from x into a tape and then goes back over it, so
-// nothing need be kept from the forward pass.
+// nothing need be kept from the forward pass. While a row is worked on, the next rows to be read and written are
+// fetched: the block's at the next step, or at the end the next block's.
 #pragma once
 
 #include <utility>
@@ -12,28 +13,28 @@
 
 namespace clif {
 
-// Of one row of a block; backward a page, as longer rows take half as long again.
-constexpr std::int64_t forward_bytes = 16 * 1024, backward_bytes = 4 * 1024;
-constexpr std::int64_t tape_bytes = 128 * 1024;   // of a block's tape, where T allows it
-constexpr std::int64_t vectors = 128;             // elements: a multiple of every vector's length
-constexpr std::int64_t chunk_size = 512;          // elements, a multiple of that
-constexpr std::int64_t norm_chunk_size = 128;     // the least with a batch norm
-constexpr std::int64_t longest_chunk = 2048;      // where channels make it longer
-constexpr std::int64_t norm_groups = 16;         // of blocks, over which a batch norm's sums are formed separately
+// Bytes of a row of a block, forward and backward, and of a block's tape; a long sequence has shorter rows for it.
+constexpr std::int64_t forward_bytes = 8 * 1024, backward_bytes = 4 * 1024, tape_bytes = 128 * 1024;
+
+// Elements: what a block's size is a multiple of, so that no vector is cut but the last; a chunk; with a batch norm the
+// least chunk, as each step then has five arrays of that length, and the longest.
+constexpr std::int64_t whole_vectors = 128, chunk_size = 512, norm_chunk_size = 128, longest_chunk = 2048;
+
+constexpr std::int64_t norm_groups = 16;  // of blocks, over which a batch norm's sums are formed separately
 
 // A sequence in memory, row by row; where there is none, every row is `absent`.
 template <class S>
 class Sequence {
 public:
-    Sequence(const void* data, std::int64_t stride, std::int64_t steps, S* absent = nullptr)
-        : data_(static_cast<S*>(const_cast<void*>(data))), absent_(absent), stride_(stride), steps_(steps) {}
+    Sequence(const void* data, std::int64_t stride, S* absent = nullptr)
+        : data_(static_cast<S*>(const_cast<void*>(data))), absent_(absent), stride_(stride) {}
 
     // Step t from element `first` on.
     S* at(std::int64_t t, std::int64_t first) const { return data_ ? data_ + t * stride_ + first : absent_; }
 
 private:
     S *data_, *absent_;
-    std::int64_t stride_, steps_;
+    std::int64_t stride_;
 };
 
 template <class R>
@@ -101,7 +102,7 @@ private:
     std::vector<std::vector<R>> repeated_;
 };
 
-// With a batch norm the least number of whole pixels that is long enough.
+// With a batch norm a whole number of pixels.
 inline std::int64_t chunk_of(std::int64_t channels) {
     return channels ? (norm_chunk_size + channels - 1) / channels * channels : chunk_size;
 }
@@ -109,7 +110,7 @@ inline std::int64_t chunk_of(std::int64_t channels) {
 // At most `limit` elements, and whole vectors or pixels; fewer where the threads would otherwise have too little to
 // share. With a batch norm the number of threads does not count, lest its sums depend on it.
 inline std::int64_t block_size(const Problem& p, std::int64_t limit) {
-    const std::int64_t unit = p.channels ? chunk_of(p.channels) : vectors;
+    const std::int64_t unit = p.channels ? chunk_of(p.channels) : whole_vectors;
     const std::int64_t share = p.size / (p.channels ? norm_groups : 4 * std::max(p.threads, 1));
     return std::max<std::int64_t>(std::min(limit, share) / unit, 1) * unit;
 }
@@ -119,7 +120,7 @@ void forward(const Problem& p) {
     using R = Compute<S>;
     const Constants<R> constants = constants_of<R>(p);
     const NeuronLoops<S> loops = loops_for<S>(p.isa).neuron(p);
-    const Sequence<S> x(p.x, p.x_stride, p.steps), spike(p.spike, p.size, p.steps);
+    const Sequence<S> x(p.x, p.x_stride), spike(p.spike, p.size);
     const Norms<R> norms(p, chunk_of(p.channels));
     const std::int64_t block = block_size(p, forward_bytes / sizeof(R));
     const std::int64_t blocks = (p.size + block - 1) / block;
@@ -148,8 +149,8 @@ void forward(const Problem& p) {
     });
 }
 
-// The backward pass of one block. `scratch` has room for 4 + `tape_size` planes of a whole block, and behind them for
-// the sums of a batch norm.
+// The backward pass of one block. `scratch` has room for 3 + `m_size` + `tape_size` planes of a whole block, and behind
+// them for the sums of a batch norm.
 template <class S>
 class BackwardBlock {
     using R = Compute<S>;
@@ -157,12 +158,13 @@ class BackwardBlock {
 public:
     BackwardBlock(const Problem& p, const NeuronLoops<S>& loops, std::int64_t block)
         : p_(p), loops_(loops), block_(block), constants_(constants_of<R>(p)), norms_(p, chunk_of(p.channels)),
-          zeros_(p.d_spike ? 0 : block), x_(p.x, p.x_stride, p.steps), dx_(p.dx, p.size, p.steps),
-          d_spike_(p.d_spike, p.d_spike_stride, p.steps, zeros_.data()) {}
+          zeros_(p.d_spike ? 0 : block), x_(p.x, p.x_stride), dx_(p.dx, p.size),
+          d_spike_(p.d_spike, p.d_spike_stride, zeros_.data()) {}
 
+    std::int64_t m_size() const { return loops_.has_m ? p_.steps + 1 : 0; }
     std::int64_t tape_size() const { return loops_.planes * p_.steps; }
     std::int64_t sums_size() const { return p_.channels ? 2 * p_.steps * chunk_of(p_.channels) : 0; }
-    std::int64_t scratch_size() const { return (3 + (loops_.has_m ? p_.steps + 1 : 0) + tape_size()) * block_ + sums_size(); }
+    std::int64_t scratch_size() const { return (3 + m_size() + tape_size()) * block_ + sums_size(); }
 
     // Fills the gradients of elements [first, first + n); adds to `norm_sums` [steps, 2, channels].
     void run(R* scratch, std::int64_t first, std::int64_t n, double* norm_sums) const {
@@ -172,7 +174,7 @@ public:
         row.chunk = chunk_of(p_.channels);
         row.constants = &constants_;
         row.v = take(1);
-        R* const m = take(loops_.has_m ? p_.steps + 1 : 0);
+        R* const m = take(m_size());  // before every step and after the last
         copy_state(p_.v, p_.v_stride, first, n, row.v);
         if (loops_.has_m) copy_state(p_.m, p_.m_stride, first, n, m);
         row.dv = p_.dv ? static_cast<R*>(p_.dv) + first : take(1);
@@ -185,14 +187,15 @@ public:
         }
         R* const tape = take(tape_size());
         R* const sums = p_.channels ? std::fill_n(scratch, sums_size(), R(0)) - sums_size() : nullptr;
+        const std::int64_t m_stride = loops_.has_m ? n : 0;
         const std::int64_t last = p_.steps - 1;
         const std::int64_t next = first + n < p_.size ? first + n : first;
         for (std::int64_t t = 0; t <= last; ++t) {
             row.soon[0] = row.soon[1] = t < last ? x_.at(t + 1, first) : d_spike_.at(last, first);
             row.x = x_.at(t, first);
             row.norm = norms_.at(t, nullptr);
-            row.m = m + t * n;
-            row.m_after = row.m + n;
+            row.m = m + t * m_stride;
+            row.m_after = row.m + m_stride;
             row.tape = tape + t * loops_.planes * n;
             loops_.record(row);
         }
@@ -202,7 +205,7 @@ public:
             row.x = x_.at(t, first);
             row.norm = norms_.at(t, sums);
             row.d_spike = d_spike_.at(t, first);
-            row.m = m + t * n;
+            row.m = m + t * m_stride;
             row.tape = tape + t * loops_.planes * n;
             row.dx = dx_.at(t, first);
             loops_.backward(row);
