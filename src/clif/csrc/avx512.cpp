@@ -1,4 +1,5 @@
-// The loops for AVX-512. What they share with the rest is included first: it must run on every machine.
+// The loops for AVX-512. What they share with the rest is included before the compiler is told of the instruction set:
+// it must run on every machine. Everything else is in a namespace of its own, lest the linker take one for the other.
 #define CLIF_ISA avx512
 
 #include "rows.hpp"
@@ -14,8 +15,8 @@
 #pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,fma")
 #endif
 
-#include "avx512.hpp"
-//
+#include "avx512.hpp"  // first, as the loops are written in its numbers
+
 #include "loops.hpp"
 
 #ifdef __clang__

@@ -1,6 +1,6 @@
 // The neurons' equations for one element and one step, and their derivatives. There is no other copy of them in C++;
-// `clif.ops.reference` states the same in PyTorch, in the same order of operations. A number N is one element, or the
-// vector of several that an instruction set has.
+// `clif.ops.reference` states the same in PyTorch, in the same order of operations. A number N is one element or, where
+// the instruction set has vectors, as many as a vector holds.
 #pragma once
 
 #include "rows.hpp"
@@ -29,6 +29,8 @@ struct Step {
     N p;         // sigmoid(u / tau), by which m shrinks
     N q;         // sigmoid(m) after the step, which the reset takes from v
 };
+
+// A neuron fires where u >= threshold, which is to say u - threshold >= 0: a difference is 0 between equals only.
 
 // The first half of a step forward: charge, form and fire. Puts u in place of v, and advances m; returns the spike.
 //

@@ -1,4 +1,5 @@
-// The inner loops, compiled once for every instruction set.
+// The inner loops, compiled once for every instruction set: each of baseline.cpp, avx2.cpp and avx512.cpp includes this
+// with CLIF_ISA, the namespace, defined and its numbers declared. A lambda is inlined as a function is.
 #pragma once
 
 #include "equations.hpp"
@@ -11,10 +12,12 @@ constexpr std::int64_t planes = Kind::has_m ? 3 : Kind::learns_leak ? 2 : 1;
 // Calls work(first, n) for the chunks of a row of `size` elements.
 template <class Work>
 CLIF_INLINE void over_chunks(std::ptrdiff_t size, std::ptrdiff_t chunk, const Work& work) {
-    for (std::ptrdiff_t first = 0; first < size; first += chunk) work(first, chunk < size - first ? chunk : size - first);
+    for (std::ptrdiff_t first = 0; first < size; first += chunk)
+        work(first, chunk < size - first ? chunk : size - first);
 }
 
-// Fetches from the rows that come soon what lies at i behind the chunk's first element.
+// Fetches what lies at i behind a chunk's first element in the rows that come soon. It is called between the vectors: a
+// chunk at once would be more than the processor keeps track of.
 template <class S>
 struct Ahead {
     const S* soon[2];
@@ -31,7 +34,7 @@ CLIF_INLINE Ahead<S> ahead_of(const Row<S>& row, std::ptrdiff_t first) {
     return {row.soon[0] + first, row.soon[1] + first};
 }
 
-// The first halves of the steps of a chunk, or for a neuron that needs no second half all of them.
+// The first halves of the steps of a chunk; where neither half has a sigmoid, the second ones as well.
 template <class Kind, bool to_tape, bool has_norm, class S>
 CLIF_INLINE void charge_chunk(const Row<S>& row, const Repeated<Compute<S>>& c, std::ptrdiff_t first,
                               std::ptrdiff_t n) {
@@ -54,13 +57,9 @@ CLIF_INLINE void charge_chunk(const Row<S>& row, const Repeated<Compute<S>>& c, 
         } else {
             store_exact(row.spike + first + i, spike, which);
         }
-        if constexpr (Kind::has_m) {
-            store(row.m_after + first + i, m, which);
-            if constexpr (!to_tape) store(v + i, v_i, which);
-        } else {
-            reset<Kind, R>(v_i, m, c);
-            store(v + i, v_i, which);
-        }
+        if constexpr (Kind::has_m) store(row.m_after + first + i, m, which);
+        else reset<Kind, R>(v_i, m, c);
+        if constexpr (!(Kind::has_m && to_tape)) store(v + i, v_i, which);
     }, ahead_of(row, first));
 }
 

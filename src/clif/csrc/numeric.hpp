@@ -1,7 +1,7 @@
 // Numbers as memory has them: storage types, and how they are converted to what is computed in.
 //
-// A storage type S (float, double, Bfloat16) is what lies in memory; Compute<S> is what it is computed in. The build
-// forbids the compiler to fuse multiplications and additions by itself.
+// A storage type S (float, double, Bfloat16) is what lies in memory; Compute<S> is what it is computed in, R in the
+// files that follow. The build forbids the compiler to fuse multiplications and additions by itself.
 #pragma once
 
 #include <cstddef>
@@ -78,6 +78,7 @@ struct Exp2<double> {
         5.55041086648216270e-2,  2.40226506959101596e-1, 6.93147180559945309e-1, 1.0};  // relative error 3e-18
 };
 
+// What a loop does besides its work where it need not do anything.
 struct Nothing {
     CLIF_INLINE void operator()(std::ptrdiff_t) const {}
 };
