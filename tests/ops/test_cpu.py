@@ -178,14 +178,17 @@ def test_threads_change_no_bit(neuron):
 
 def use_isa(isa: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the kernels run with this instruction set, or the best one of this machine if that is less."""
-    for name in ("_problem", "_norm_problem"):
 
-        def for_this_isa(*arguments, problem=getattr(cpu, name)):
-            result = problem(*arguments)
+    def for_this_isa(make):
+        def problem(*arguments):
+            result = make(*arguments)
             result.isa = isa
             return result
 
-        monkeypatch.setattr(cpu, name, for_this_isa)
+        return problem
+
+    for name in ("_problem", "_norm_problem"):
+        monkeypatch.setattr(cpu, name, for_this_isa(getattr(cpu, name)))
 
 
 each_isa = pytest.mark.parametrize("isa", range(len(cpu.INSTRUCTION_SETS)), ids=cpu.INSTRUCTION_SETS)

@@ -31,7 +31,9 @@ struct Native<float> {
     static CLIF_INLINE void store(float* to, Lanes x) { _mm512_storeu_ps(to, x); }
     static CLIF_INLINE void store(float* to, Lanes x, std::ptrdiff_t n) { _mm512_mask_storeu_ps(to, first(n), x); }
 
-    static CLIF_INLINE Lanes load(const Bfloat16* from) { return widened(_mm256_loadu_epi16(from)); }
+    static CLIF_INLINE Lanes load(const Bfloat16* from) {
+        return widened(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
+    }
     static CLIF_INLINE Lanes load(const Bfloat16* from, std::ptrdiff_t n) {
         return widened(_mm256_maskz_loadu_epi16(first(n), from));
     }
@@ -67,7 +69,7 @@ struct Native<double> {
 CLIF_INLINE __m512i upper_half(__m512i bits) { return _mm512_maskz_srli_epi32(all_16, bits, 16); }
 
 CLIF_INLINE void store_bits(Bfloat16* to, __m512i x, All) {
-    _mm256_storeu_epi16(to, _mm512_maskz_cvtepi32_epi16(all_16, x));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm512_maskz_cvtepi32_epi16(all_16, x));
 }
 
 CLIF_INLINE void store_bits(Bfloat16* to, __m512i x, First some) {

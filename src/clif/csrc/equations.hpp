@@ -20,7 +20,7 @@ struct Repeated {
           alpha(c.alpha), decay_input(c.decay_input) {}
 };
 
-// Values within a step that its derivatives need; a neuron without a complementary potential leaves the last three.
+// Values within a step that its derivatives need; a neuron without a complementary potential has not the last three.
 template <class N>
 struct Step {
     N u;         // v after charging, before the reset
@@ -30,9 +30,8 @@ struct Step {
     N q;         // sigmoid(m) after the step, which the reset takes from v
 };
 
-// A neuron fires where u >= threshold, which is to say u - threshold >= 0: a difference is 0 between equals only.
-
 // The first half of a step forward: charge, form and fire. Puts u in place of v, and advances m; returns the spike.
+// There is one where u - threshold >= 0, which is to say u >= threshold: only equal numbers have the difference 0.
 //
 // A step is cut in two because each half has one sigmoid, a long chain of operations that wait for each other: a loop
 // over one half leaves the processor room to work on several elements at a time.
@@ -47,7 +46,6 @@ CLIF_INLINE Number<R> charge(Number<R> x, Number<R>& v, Number<R>& m, Step<Numbe
     step.u = v;
     const N spike = select(v >= c.threshold, N(1), N(0));
     if constexpr (Kind::has_m) {
-        step.m_before = m;
         step.p = sigmoid<R>(v, c.leak);
         m = m * step.p + spike;
     }
