@@ -4,17 +4,16 @@
 of torch. It is optional: without a C++17 compiler the install succeeds and clif computes its neurons in PyTorch.
 """
 
+from glob import glob
+
 from setuptools import Extension, setup
 
 setup(
     ext_modules=[
         Extension(
             "clif._kernels",
-            sources=["src/clif/csrc/kernels.cpp"],
-            depends=[
-                f"src/clif/csrc/{name}.hpp"
-                for name in ("numeric", "equations", "problem", "rows", "threads", "neuron", "norm", "spikes")
-            ],
+            sources=[f"src/clif/csrc/{name}.cpp" for name in ("kernels", "baseline", "avx2", "avx512")],
+            depends=sorted(glob("src/clif/csrc/*.hpp")),
             language="c++",
             optional=True,
             extra_compile_args=[

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from cases import Case, assert_equals_reference
+from cases import TOLERANCES, Case, assert_equals_reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
@@ -176,16 +176,27 @@ def test_threads_change_no_bit(neuron):
     torch.testing.assert_close(results[0], results[1], rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("isa", range(len(cpu.INSTRUCTION_SETS)), ids=cpu.INSTRUCTION_SETS)
+def use_isa(isa: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the kernels run with this instruction set, or the best one of this machine if that is less."""
+
+    def for_this_isa(make):
+        def problem(*arguments):
+            result = make(*arguments)
+            result.isa = isa
+            return result
+
+        return problem
+
+    for name in ("_problem", "_norm_problem"):
+        monkeypatch.setattr(cpu, name, for_this_isa(getattr(cpu, name)))
+
+
+each_isa = pytest.mark.parametrize("isa", range(len(cpu.INSTRUCTION_SETS)), ids=cpu.INSTRUCTION_SETS)
+
+
+@each_isa
 def test_instruction_sets(isa, monkeypatch):
-    problem = cpu._problem
-
-    def for_this_isa(inputs, dynamics):
-        result = problem(inputs, dynamics)
-        result.isa = isa
-        return result
-
-    monkeypatch.setattr(cpu, "_problem", for_this_isa)
+    use_isa(isa, monkeypatch)
     for dtype in DTYPES:
         for neuron in ("CLIF", "LIF", "PLIF"):
             case = Case(neuron, shape=(3, 137), surrogate=Sigmoid())
@@ -193,14 +204,60 @@ def test_instruction_sets(isa, monkeypatch):
             assert_equals_reference(replace(case, surrogate=ATan(), v_reset=0.0), "cpu", dtype)
 
 
-def test_sigmoid_is_accurate_to_rounding():
-    u = torch.linspace(-30, 30, 20_001, dtype=torch.float64).view(1, 1, -1)
+@each_isa
+@pytest.mark.usefixtures("poisoned")
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("neuron", ["CLIF", "LIF", "PLIF"])
+def test_parts_of_a_vector(neuron, dtype, isa, monkeypatch):
+    use_isa(isa, monkeypatch)
+    for size in (*range(1, 41), 127, 513, 1041):
+        assert_equals_reference(Case(neuron, T=3, shape=(1, size), seed=size), "cpu", dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("neuron", ["CLIF", "LIF", "PLIF"])
+def test_spikes_do_not_depend_on_the_instruction_set(neuron, dtype):
+    case = Case(neuron, T=6, shape=(7, 1433), v_reset=None)
+    results = []
+    for isa in range(len(cpu.INSTRUCTION_SETS)):
+        with pytest.MonkeyPatch.context() as patch:
+            use_isa(isa, patch)
+            results.append(case.run("cpu", dtype, torch.ones(case.shape)))
+    tolerance = TOLERANCES[dtype]
+    for result in results[1:]:
+        torch.testing.assert_close(result["spike"], results[0]["spike"], rtol=0, atol=0)
+        torch.testing.assert_close(result, results[0], rtol=tolerance, atol=tolerance)
+
+
+@each_isa
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1.2e-7), (torch.float64, 3e-16)], ids=str)
+def test_sigmoid_is_accurate_to_rounding(dtype, tolerance, isa, monkeypatch):
+    use_isa(isa, monkeypatch)
+    powers = torch.logspace(-44, 38, 165, dtype=torch.float64)
+    u = torch.cat([torch.linspace(-30, 30, 20_001), torch.linspace(-1500, 1500, 20_001), powers, -powers])
+    u = torch.cat([u, torch.tensor([0.0, -0.0, float("inf"), -float("inf")])]).to(dtype).view(1, 1, -1)
     m = torch.ones_like(u[0])
-    for dtype, tolerance in ((torch.float32, 2e-7), (torch.float64, 3e-16)):
-        state = (torch.zeros_like(m, dtype=dtype), m.to(dtype))
-        _, (_, m_last) = functional.clif_multi_step(u.to(dtype), state, v_threshold=1e9, backend="cpu")
-        expected = torch.sigmoid(u[0].to(dtype).double() / 2)
-        assert (m_last.double() - expected).abs().max() <= tolerance
+    _, (_, m_last) = functional.clif_multi_step(u, (torch.zeros_like(m), m), v_threshold=3e38, backend="cpu")
+    difference = (m_last.double() - torch.sigmoid(u[0].double() / 2)).abs()
+    assert (difference - (u[0] == float("inf")).double()).max() <= tolerance  # what is infinite has fired
+
+
+@each_isa
+@pytest.mark.parametrize("bits", [0x7FC00000, 0xFFC00000, 0x7F800001, 0x7FFFFFFF], ids=hex)
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_every_nan_stays(dtype, bits, isa, monkeypatch):
+    use_isa(isa, monkeypatch)
+    nan = torch.from_numpy(np.array([bits], dtype=np.uint32).view(np.float32))
+    x_seq = torch.ones(2, 1, 37, dtype=dtype)
+    x_seq[0, 0, ::3] = nan.to(dtype)
+    x_seq.requires_grad_()
+    spikes, (v, m) = functional.clif_multi_step(x_seq, surrogate_function=Sigmoid(), backend="cpu")
+    gradient = torch.autograd.grad(v.sum() + m.sum(), x_seq)[0]
+    expected = torch.zeros(37, dtype=torch.bool)
+    expected[::3] = True
+    for values in (v[0], m[0], *gradient[:, 0]):
+        assert torch.equal(values.isnan(), expected)
+    assert not spikes[:, 0, ::3].any()
 
 
 @pytest.mark.parametrize("shape", [(3, 0), (3, 0, 4), (1, 1)])

@@ -1,102 +1,96 @@
 // The neurons' equations for one element and one step, and their derivatives. There is no other copy of them in C++;
-// `clif.ops.reference` states the same in PyTorch, in the same order of operations.
+// `clif.ops.reference` states the same in PyTorch, in the same order of operations. A number N is one element or, where
+// the instruction set has vectors, as many as a vector holds.
 #pragma once
 
-#include "numeric.hpp"
+#include "rows.hpp"
+#include "sigmoid.hpp"
 
-namespace clif {
+namespace clif::CLIF_ISA {
 
-enum class Neuron { clif, lif, plif };
-
-// What of a neuron is known when its loops are compiled.
-template <Neuron neuron_, bool hard_reset_, bool detach_reset_ = false>
-struct Kind {
-    static constexpr Neuron neuron = neuron_;
-    static constexpr bool hard_reset = hard_reset_, detach_reset = detach_reset_;
-    static constexpr bool has_m = neuron_ == Neuron::clif, learns_leak = neuron_ == Neuron::plif;
-};
-
+// `Constants` as numbers.
 template <class R>
-struct Constants {
-    R leak;       // 1/tau
-    R keep;       // 1 - leak
-    R gain;       // of the input: leak with decay_input, else 1
-    R threshold;  // v_threshold
-    R subtract;   // what a soft reset takes from v
-    R reset;      // what a hard reset sets v to
-    R alpha;      // sharpness of the surrogate
+struct Repeated {
+    using N = Number<R>;
+    N leak, keep, gain, threshold, subtract, reset, alpha;
     bool decay_input;
+
+    CLIF_INLINE explicit Repeated(const Constants<R>& c)
+        : leak(c.leak), keep(c.keep), gain(c.gain), threshold(c.threshold), subtract(c.subtract), reset(c.reset),
+          alpha(c.alpha), decay_input(c.decay_input) {}
 };
 
-// Values within a step that its derivatives need; a neuron without a complementary potential leaves the last three.
-template <class R>
+// Values within a step that its derivatives need; a neuron without a complementary potential has not the last three.
+template <class N>
 struct Step {
-    R u;         // v after charging, before the reset
-    R spike;     // 0 or 1
-    R u_leak;    // du/dleak, for PLIF
-    R m_before;  // m before the step
-    R p;         // sigmoid(u / tau), by which m shrinks
-    R q;         // sigmoid(m) after the step, which the reset takes from v
+    N u;         // v after charging, before the reset
+    N u_leak;    // du/dleak, for PLIF
+    N m_before;  // m before the step
+    N p;         // sigmoid(u / tau), by which m shrinks
+    N q;         // sigmoid(m) after the step, which the reset takes from v
 };
 
-template <class R>
-CLIF_INLINE R fires(R u, const Constants<R>& c) {
-    return u - c.threshold >= 0 ? R(1) : R(0);
-}
-
-// The first half of a step forward: charge, form and fire. Puts u in place of v, and advances m.
+// The first half of a step forward: charge, form and fire. Puts u in place of v, and advances m; returns the spike.
+// There is one where u - threshold >= 0, which is to say u >= threshold: only equal numbers have the difference 0.
 //
 // A step is cut in two because each half has one sigmoid, a long chain of operations that wait for each other: a loop
 // over one half leaves the processor room to work on several elements at a time.
-template <class Kind, class Arithmetic, class R>
-CLIF_INLINE Step<R> charge(R x, R& v, R& m, const Constants<R>& c) {
-    Step<R> step;
+template <class Kind, class R>
+CLIF_INLINE Number<R> charge(Number<R> x, Number<R>& v, Number<R>& m, Step<Number<R>>& step, const Repeated<R>& c) {
+    using N = Number<R>;
     if constexpr (Kind::learns_leak) {
-        const R distance = Kind::hard_reset ? v - c.reset : v;
+        const N distance = Kind::hard_reset ? v - c.reset : v;
         step.u_leak = c.decay_input ? x - distance : -distance;
     }
-    step.u = Kind::hard_reset ? v - (v - c.reset) * c.leak + x * c.gain : v * c.keep + x * c.gain;
-    step.spike = fires(step.u, c);
+    v = Kind::hard_reset ? v - (v - c.reset) * c.leak + x * c.gain : v * c.keep + x * c.gain;
+    step.u = v;
+    const N spike = select(v >= c.threshold, N(1), N(0));
     if constexpr (Kind::has_m) {
-        step.m_before = m;
-        step.p = sigmoid<Arithmetic>(step.u * c.leak);
-        m = m * step.p + step.spike;
+        step.p = sigmoid<R>(v, c.leak);
+        m = m * step.p + spike;
     }
-    v = step.u;
-    return step;
+    return spike;
 }
 
 // The second half: reset. Puts v after the step in place of u; returns q.
-template <class Kind, class Arithmetic, class R>
-CLIF_INLINE R reset(R& v, R m, const Constants<R>& c) {
-    const R u = v;
-    const R spike = fires(u, c);
-    v = Kind::hard_reset ? (1 - spike) * u + spike * c.reset : u - spike * c.subtract;
-    R q = 0;
+template <class Kind, class R>
+CLIF_INLINE Number<R> reset(Number<R>& v, Number<R> m, const Repeated<R>& c) {
+    using N = Number<R>;
+    const N u = v;
+    const auto fires = u >= c.threshold;
+    if constexpr (Kind::hard_reset) {
+        const N spike = select(fires, N(1), N(0));
+        v = (1 - spike) * u + spike * c.reset;
+    } else {
+        v = select(fires, u - c.subtract, u);
+    }
+    N q = R(0);
     if constexpr (Kind::has_m) {
-        q = sigmoid<Arithmetic>(m);
-        v -= spike * q;
+        q = sigmoid<R>(m, N(1));
+        v = select(fires, v - q, v);
     }
     return q;
 }
 
 // One step backward: from the gradients of the spike (ds) and of v and m after the step to those of v and m before it,
 // in place. Returns the gradient of u.
-template <class Kind, class Surrogate, class Arithmetic, class R>
-CLIF_INLINE R retreat(const Step<R>& step, R ds, R& dv, R& dm, const Constants<R>& c) {
-    const R s = step.spike;
-    R v_spike = Kind::hard_reset ? c.reset - step.u : -c.subtract;  // dv/ds in the reset
+template <class Kind, class Surrogate, class R>
+CLIF_INLINE Number<R> retreat(const Step<Number<R>>& step, Number<R> ds, Number<R>& dv, Number<R>& dm,
+                              const Repeated<R>& c) {
+    using N = Number<R>;
+    const auto fired = step.u >= c.threshold;
+    N v_spike = Kind::hard_reset ? c.reset - step.u : -c.subtract;  // dv/ds in the reset
     if constexpr (Kind::has_m) {
         v_spike -= step.q;
-        dm -= dv * s * step.q * (1 - step.q);
+        dm = select(fired, dm - dv * step.q * (1 - step.q), dm);
         ds += dm;
     }
     if constexpr (!Kind::detach_reset) ds += dv * v_spike;
-    R du = Kind::hard_reset ? dv * (1 - s) : dv;
-    du += ds * Surrogate::template derivative<Arithmetic>(step.u - c.threshold, c.alpha);
+    N du = Kind::hard_reset ? select(fired, N(0), dv) : dv;
+    du += ds * Surrogate::template derivative<R>(step.u - c.threshold, c.alpha);
     if constexpr (Kind::has_m) {
-        du += dm * step.m_before * step.p * (1 - step.p) * c.leak;
         dm *= step.p;
+        du += dm * step.m_before * (1 - step.p) * c.leak;
     }
     dv = du * c.keep;
     return du;
@@ -104,35 +98,34 @@ CLIF_INLINE R retreat(const Step<R>& step, R ds, R& dv, R& dm, const Constants<R
 
 // What replaces the derivative of the Heaviside step at x = u - v_threshold; see `clif.surrogate`.
 struct Rectangle {
-    template <class Arithmetic, class R>
-    static CLIF_INLINE R derivative(R x, R alpha) {
-        const R distance = x < 0 ? -x : x;
-        return distance <= alpha / 2 ? 1 / alpha : R(0);
+    template <class R>
+    static CLIF_INLINE Number<R> derivative(Number<R> x, Number<R> alpha) {
+        return select(absolute(x) <= alpha / 2, 1 / alpha, Number<R>(0));
     }
 };
 
 struct Sigmoid {
-    template <class Arithmetic, class R>
-    static CLIF_INLINE R derivative(R x, R alpha) {
-        const R s = sigmoid<Arithmetic>(alpha * x);
+    template <class R>
+    static CLIF_INLINE Number<R> derivative(Number<R> x, Number<R> alpha) {
+        const Number<R> s = sigmoid<R>(x, alpha);
         return alpha * s * (1 - s);
     }
 };
 
 struct Triangle {
-    template <class Arithmetic, class R>
-    static CLIF_INLINE R derivative(R x, R alpha) {
-        const R height = 1 - alpha * (x < 0 ? -x : x);
-        return alpha * (height < 0 ? R(0) : height);
+    template <class R>
+    static CLIF_INLINE Number<R> derivative(Number<R> x, Number<R> alpha) {
+        const Number<R> height = 1 - alpha * absolute(x);
+        return alpha * select(height < 0, Number<R>(0), height);
     }
 };
 
 struct ATan {
-    template <class Arithmetic, class R>
-    static CLIF_INLINE R derivative(R x, R alpha) {
-        const R slope = static_cast<R>(1.57079632679489661923) * alpha * x;
+    template <class R>
+    static CLIF_INLINE Number<R> derivative(Number<R> x, Number<R> alpha) {
+        const Number<R> slope = static_cast<R>(1.57079632679489661923) * alpha * x;
         return alpha / 2 / (1 + slope * slope);
     }
 };
 
-}  // namespace clif
+}  // namespace clif::CLIF_ISA

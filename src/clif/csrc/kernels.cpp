@@ -57,7 +57,7 @@ CLIF_EXPORT int clif_pack(void* elements, std::int64_t size, std::int32_t dtype,
     return with_dtype(dtype, [&](auto s) {
         Spikes<decltype(s)> all{size, s, static_cast<decltype(s)*>(elements), words};
         *spikes = pack(all, threads);
-        *height = value(all.height);
+        *height = widen(all.height);
     });
 }
 

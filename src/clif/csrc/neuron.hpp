@@ -2,85 +2,39 @@
 //
 // A sequence [T, size] is cut into blocks of neurons whose state stays in the nearest cache while a block runs through
 // all its T steps. The backward pass recomputes a block's steps from x into a tape and then goes back over it, so
-// nothing need be kept from the forward pass.
+// nothing need be kept from the forward pass. While a row is worked on, the next rows to be read and written are
+// fetched: the block's at the next step, or at the end the next block's.
 #pragma once
 
 #include <utility>
 
-#include "problem.hpp"
 #include "rows.hpp"
 #include "threads.hpp"
 
 namespace clif {
 
-constexpr std::int64_t block_bytes = 16 * 1024;  // of one row of a state
-constexpr std::int64_t tape_bytes = 128 * 1024;  // of a block's tape, where T allows it
-constexpr std::int64_t norm_groups = 16;         // of blocks, over which a batch norm's sums are formed separately
+// Bytes of a row of a block, forward and backward, and of a block's tape; a long sequence has shorter rows for it.
+constexpr std::int64_t forward_bytes = 8 * 1024, backward_bytes = 4 * 1024, tape_bytes = 128 * 1024;
 
-inline Isa isa_of(const Problem& p) { return std::min(static_cast<Isa>(p.isa), best_isa()); }
+// Elements: what a block's size is a multiple of, so that no vector is cut but the last; a chunk; with a batch norm the
+// least chunk, as each step then has five arrays of that length, and the longest.
+constexpr std::int64_t whole_vectors = 128, chunk_size = 512, norm_chunk_size = 128, longest_chunk = 2048;
 
-// The row functions for one problem.
-template <class S>
-struct Rows {
-    bool has_m, learns_leak;
-    std::int64_t planes;  // of the tape
-    RowFunction<Row<S>> forward, record, backward;
-};
-
-template <class Kind, class S>
-RowFunction<Row<S>> backward_row(const Problem& p) {
-    switch (p.surrogate) {
-        case 0: return compile_for<BackwardRow<Kind, Rectangle>, Row<S>>(isa_of(p));
-        case 1: return compile_for<BackwardRow<Kind, Sigmoid>, Row<S>>(isa_of(p));
-        case 2: return compile_for<BackwardRow<Kind, Triangle>, Row<S>>(isa_of(p));
-        default: return compile_for<BackwardRow<Kind, ATan>, Row<S>>(isa_of(p));
-    }
-}
-
-template <Neuron neuron, bool hard_reset, class S>
-Rows<S> rows_of_kind(const Problem& p) {
-    using Attached = Kind<neuron, hard_reset, false>;
-    using Detached = Kind<neuron, hard_reset, true>;
-    return {Attached::has_m,
-            Attached::learns_leak,
-            planes<Attached>,
-            compile_for<ForwardRow<Attached, false>, Row<S>>(isa_of(p)),
-            compile_for<ForwardRow<Attached, true>, Row<S>>(isa_of(p)),
-            p.detach_reset ? backward_row<Detached, S>(p) : backward_row<Attached, S>(p)};
-}
-
-template <Neuron neuron, class S>
-Rows<S> rows_of_neuron(const Problem& p) {
-    return p.hard_reset ? rows_of_kind<neuron, true, S>(p) : rows_of_kind<neuron, false, S>(p);
-}
-
-template <class S>
-Rows<S> rows_of(const Problem& p) {
-    switch (p.neuron) {
-        case 0: return rows_of_neuron<Neuron::clif, S>(p);
-        case 1: return rows_of_neuron<Neuron::lif, S>(p);
-        default: return rows_of_neuron<Neuron::plif, S>(p);
-    }
-}
+constexpr std::int64_t norm_groups = 16;  // of blocks, over which a batch norm's sums are formed separately
 
 // A sequence in memory, row by row; where there is none, every row is `absent`.
 template <class S>
 class Sequence {
 public:
-    Sequence(const void* data, std::int64_t stride, std::int64_t steps, S* absent = nullptr)
-        : data_(static_cast<S*>(const_cast<void*>(data))), absent_(absent), stride_(stride), steps_(steps) {}
+    Sequence(const void* data, std::int64_t stride, S* absent = nullptr)
+        : data_(static_cast<S*>(const_cast<void*>(data))), absent_(absent), stride_(stride) {}
 
     // Step t from element `first` on.
     S* at(std::int64_t t, std::int64_t first) const { return data_ ? data_ + t * stride_ + first : absent_; }
 
-    // The same as something to fetch: null where there is no such step.
-    const S* soon(std::int64_t t, std::int64_t first) const {
-        return data_ && t >= 0 && t < steps_ ? at(t, first) : nullptr;
-    }
-
 private:
     S *data_, *absent_;
-    std::int64_t stride_, steps_;
+    std::int64_t stride_;
 };
 
 template <class R>
@@ -148,66 +102,69 @@ private:
     std::vector<std::vector<R>> repeated_;
 };
 
-// `chunk_size` elements, or the least number above that is whole pixels.
+// With a batch norm a whole number of pixels.
 inline std::int64_t chunk_of(std::int64_t channels) {
-    return channels ? (chunk_size + channels - 1) / channels * channels : chunk_size;
+    return channels ? (norm_chunk_size + channels - 1) / channels * channels : chunk_size;
 }
 
-// At most `limit` elements and a whole number of chunks; fewer where the threads would otherwise have too little to
+// At most `limit` elements, and whole vectors or pixels; fewer where the threads would otherwise have too little to
 // share. With a batch norm the number of threads does not count, lest its sums depend on it.
 inline std::int64_t block_size(const Problem& p, std::int64_t limit) {
-    const std::int64_t chunk = chunk_of(p.channels);
+    const std::int64_t unit = p.channels ? chunk_of(p.channels) : whole_vectors;
     const std::int64_t share = p.size / (p.channels ? norm_groups : 4 * std::max(p.threads, 1));
-    return std::max<std::int64_t>(std::min(limit, share) / chunk, 1) * chunk;
+    return std::max<std::int64_t>(std::min(limit, share) / unit, 1) * unit;
 }
 
 template <class S>
 void forward(const Problem& p) {
     using R = Compute<S>;
     const Constants<R> constants = constants_of<R>(p);
-    const Rows<S> rows = rows_of<S>(p);
-    const Sequence<S> x(p.x, p.x_stride, p.steps), spike(p.spike, p.size, p.steps);
+    const NeuronLoops<S> loops = loops_for<S>(p.isa).neuron(p);
+    const Sequence<S> x(p.x, p.x_stride), spike(p.spike, p.size);
     const Norms<R> norms(p, chunk_of(p.channels));
-    const std::int64_t block = block_size(p, block_bytes / sizeof(R));
+    const std::int64_t block = block_size(p, forward_bytes / sizeof(R));
     const std::int64_t blocks = (p.size + block - 1) / block;
     over_items<R>(blocks, p.threads, p.size * p.steps, 0, [&](R*, std::int64_t item) {
         const std::int64_t first = item * block, n = std::min(block, p.size - first);
+        const std::int64_t next = first + n < p.size ? first + n : first;
         Row<S> row{};
         row.size = n;
         row.chunk = chunk_of(p.channels);
         row.constants = &constants;
         row.v = static_cast<R*>(p.v_last) + first;
         copy_state(p.v, p.v_stride, first, n, row.v);
-        if (rows.has_m) {
-            row.m = static_cast<R*>(p.m_last) + first;
+        if (loops.has_m) {
+            row.m = row.m_after = static_cast<R*>(p.m_last) + first;
             copy_state(p.m, p.m_stride, first, n, row.m);
         }
         for (std::int64_t t = 0; t < p.steps; ++t) {
-            row.soon[0] = x.soon(t + 1, first);
-            row.soon[1] = spike.soon(t + 1, first);
+            const std::int64_t soon = t + 1 < p.steps ? t + 1 : 0;
+            row.soon[0] = x.at(soon, soon ? first : next);
+            row.soon[1] = spike.at(soon, soon ? first : next);
             row.x = x.at(t, first);
             row.norm = norms.at(t, nullptr);
             row.spike = spike.at(t, first);
-            rows.forward(row);
+            loops.forward(row);
         }
     });
 }
 
-// The backward pass of one block. `scratch` has room for 4 + `tape_size` planes of a whole block, and behind them for
-// the sums of a batch norm.
+// The backward pass of one block. `scratch` has room for 3 + `m_size` + `tape_size` planes of a whole block, and behind
+// them for the sums of a batch norm.
 template <class S>
 class BackwardBlock {
     using R = Compute<S>;
 
 public:
-    BackwardBlock(const Problem& p, const Rows<S>& rows, std::int64_t block)
-        : p_(p), rows_(rows), block_(block), constants_(constants_of<R>(p)), norms_(p, chunk_of(p.channels)),
-          zeros_(p.d_spike ? 0 : block), x_(p.x, p.x_stride, p.steps), dx_(p.dx, p.size, p.steps),
-          d_spike_(p.d_spike, p.d_spike_stride, p.steps, zeros_.data()) {}
+    BackwardBlock(const Problem& p, const NeuronLoops<S>& loops, std::int64_t block)
+        : p_(p), loops_(loops), block_(block), constants_(constants_of<R>(p)), norms_(p, chunk_of(p.channels)),
+          zeros_(p.d_spike ? 0 : block), x_(p.x, p.x_stride), dx_(p.dx, p.size),
+          d_spike_(p.d_spike, p.d_spike_stride, zeros_.data()) {}
 
-    std::int64_t tape_size() const { return rows_.planes * p_.steps; }
+    std::int64_t m_size() const { return loops_.has_m ? p_.steps + 1 : 0; }
+    std::int64_t tape_size() const { return loops_.planes * p_.steps; }
     std::int64_t sums_size() const { return p_.channels ? 2 * p_.steps * chunk_of(p_.channels) : 0; }
-    std::int64_t scratch_size() const { return (4 + tape_size()) * block_ + sums_size(); }
+    std::int64_t scratch_size() const { return (3 + m_size() + tape_size()) * block_ + sums_size(); }
 
     // Fills the gradients of elements [first, first + n); adds to `norm_sums` [steps, 2, channels].
     void run(R* scratch, std::int64_t first, std::int64_t n, double* norm_sums) const {
@@ -217,43 +174,48 @@ public:
         row.chunk = chunk_of(p_.channels);
         row.constants = &constants_;
         row.v = take(1);
-        row.m = take(1);
+        R* const m = take(m_size());  // before every step and after the last
         copy_state(p_.v, p_.v_stride, first, n, row.v);
-        if (rows_.has_m) copy_state(p_.m, p_.m_stride, first, n, row.m);
+        if (loops_.has_m) copy_state(p_.m, p_.m_stride, first, n, m);
         row.dv = p_.dv ? static_cast<R*>(p_.dv) + first : take(1);
         row.dm = p_.dm ? static_cast<R*>(p_.dm) + first : take(1);
         copy_state(p_.d_v_last, 1, first, n, row.dv);
-        if (rows_.has_m) copy_state(p_.d_m_last, 1, first, n, row.dm);
-        if (rows_.learns_leak) {
+        if (loops_.has_m) copy_state(p_.d_m_last, 1, first, n, row.dm);
+        if (loops_.learns_leak) {
             row.d_leak = static_cast<R*>(p_.d_leak) + first;
             std::fill_n(row.d_leak, n, R(0));
         }
         R* const tape = take(tape_size());
         R* const sums = p_.channels ? std::fill_n(scratch, sums_size(), R(0)) - sums_size() : nullptr;
+        const std::int64_t m_stride = loops_.has_m ? n : 0;
         const std::int64_t last = p_.steps - 1;
+        const std::int64_t next = first + n < p_.size ? first + n : first;
         for (std::int64_t t = 0; t <= last; ++t) {
-            row.soon[0] = t < last ? x_.soon(t + 1, first) : d_spike_.soon(last, first);
+            row.soon[0] = row.soon[1] = t < last ? x_.at(t + 1, first) : d_spike_.at(last, first);
             row.x = x_.at(t, first);
             row.norm = norms_.at(t, nullptr);
-            row.tape = tape + t * rows_.planes * n;
-            rows_.record(row);
+            row.m = m + t * m_stride;
+            row.m_after = row.m + m_stride;
+            row.tape = tape + t * loops_.planes * n;
+            loops_.record(row);
         }
         for (std::int64_t t = last; t >= 0; --t) {
-            row.soon[0] = d_spike_.soon(t - 1, first);
-            row.soon[1] = dx_.soon(t - 1, first);
+            row.soon[0] = t > 0 ? d_spike_.at(t - 1, first) : x_.at(0, next);
+            row.soon[1] = t > 0 ? dx_.at(t - 1, first) : dx_.at(last, next);
             row.x = x_.at(t, first);
             row.norm = norms_.at(t, sums);
             row.d_spike = d_spike_.at(t, first);
-            row.tape = tape + t * rows_.planes * n;
+            row.m = m + t * m_stride;
+            row.tape = tape + t * loops_.planes * n;
             row.dx = dx_.at(t, first);
-            rows_.backward(row);
+            loops_.backward(row);
         }
         if (sums != nullptr) norms_.add(sums, p_.steps, norm_sums);
     }
 
 private:
     const Problem& p_;
-    const Rows<S>& rows_;
+    const NeuronLoops<S>& loops_;
     std::int64_t block_;
     Constants<R> constants_;
     Norms<R> norms_;
@@ -264,11 +226,11 @@ private:
 template <class S>
 void backward(const Problem& p) {
     using R = Compute<S>;
-    const Rows<S> rows = rows_of<S>(p);
-    const std::int64_t tape_row_bytes = tape_bytes / (rows.planes * p.steps);
-    const std::int64_t block = block_size(p, std::min(block_bytes, tape_row_bytes) / sizeof(R));
+    const NeuronLoops<S> loops = loops_for<S>(p.isa).neuron(p);
+    const std::int64_t tape_row_bytes = tape_bytes / ((loops.planes + loops.has_m) * p.steps);
+    const std::int64_t block = block_size(p, std::min(backward_bytes, tape_row_bytes) / sizeof(R));
     const std::int64_t blocks = (p.size + block - 1) / block;
-    const BackwardBlock<S> job(p, rows, block);
+    const BackwardBlock<S> job(p, loops, block);
 
     // With a batch norm an item is a group of blocks with sums of its own, which are added up in their order.
     const std::int64_t group = p.channels ? std::max<std::int64_t>((blocks + norm_groups - 1) / norm_groups, 1) : 1;

@@ -12,63 +12,10 @@ namespace clif {
 
 constexpr std::int64_t norm_items = 16;  // parts of a step, of which each has sums of its own
 
-// `n` elements of a step: for the sums of x - pivot and of its square, or for dx * of_dx + x * of_x + constant.
-template <class S>
-struct NormRow {
-    using R = Compute<S>;
-    std::ptrdiff_t size, chunk;
-    const S* x;
-    const R* pivot;
-    R *sum, *square;
-    S* dx;
-    const R *of_dx, *of_x, *constant;
-};
-
-struct StatisticsRow {
-    template <class Arithmetic, class S>
-    static CLIF_INLINE void run(const NormRow<S>& row) {
-        using R = Compute<S>;
-        alignas(64) R buffer[longest_chunk];
-        for (std::ptrdiff_t first = 0; first < row.size; first += row.chunk) {
-            const std::ptrdiff_t n = row.chunk < row.size - first ? row.chunk : row.size - first;
-            const R* x = widened(row.x + first, buffer, n);
-            const R* __restrict pivot = row.pivot;
-            R* __restrict sum = row.sum;
-            R* __restrict square = row.square;
-#pragma omp simd
-            for (std::ptrdiff_t i = 0; i < n; ++i) {
-                const R distance = x[i] - pivot[i];
-                sum[i] += distance;
-                square[i] += distance * distance;
-            }
-        }
-    }
-};
-
-struct NormBackwardRow {
-    template <class Arithmetic, class S>
-    static CLIF_INLINE void run(const NormRow<S>& row) {
-        using R = Compute<S>;
-        alignas(64) R x_buffer[longest_chunk], d_buffer[longest_chunk], out[longest_chunk];
-        for (std::ptrdiff_t first = 0; first < row.size; first += row.chunk) {
-            const std::ptrdiff_t n = row.chunk < row.size - first ? row.chunk : row.size - first;
-            const R* x = widened(row.x + first, x_buffer, n);
-            const R* dx = widened(row.dx + first, d_buffer, n);
-            R* to = before_narrowing(row.dx + first, out);
-            const R* __restrict of_dx = row.of_dx;
-            const R* __restrict of_x = row.of_x;
-            const R* __restrict constant = row.constant;
-#pragma omp simd
-            for (std::ptrdiff_t i = 0; i < n; ++i) to[i] = dx[i] * of_dx[i] + x[i] * of_x[i] + constant[i];
-            narrowed<false>(row.dx + first, to, n);
-        }
-    }
-};
-
 // A row of channels repeated to the length of a chunk.
-template <class R>
-void repeat_channels(const R* channels, std::int64_t count, std::int64_t chunk, R* to) {
-    for (std::int64_t i = 0; i < chunk; i += count) std::copy_n(channels, count, to + i);
+template <class S>
+void repeat_channels(const S* channels, std::int64_t count, std::int64_t chunk, Compute<S>* to) {
+    for (std::int64_t i = 0; i < chunk; ++i) to[i] = widen(channels[i % count]);
 }
 
 // Runs job(scratch, t, part, first, n) over every step's elements [first, first + n), cut into norm_items parts.
@@ -89,14 +36,13 @@ void norm_statistics(const NormProblem& p) {
     using R = Compute<S>;
     constexpr std::int64_t chunks_at_once = 64;  // summed up in R before they are added in double
     const std::int64_t C = p.channels, chunk = chunk_of(C);
-    const auto loop = compile_for<StatisticsRow, NormRow<S>>(std::min(static_cast<Isa>(p.isa), best_isa()));
+    const auto loop = loops_for<S>(p.isa).norm_statistics;
     const auto step = [&](std::int64_t t) { return static_cast<const S*>(p.x) + t * p.x_stride; };
     std::vector<double> sums(p.steps * norm_items * 2 * C);
     over_parts<R>(p, chunk, 3 * chunk,
                   [&](R* scratch, std::int64_t t, std::int64_t item, std::int64_t first, std::int64_t n) {
-        alignas(64) R buffer[longest_chunk];
         R* const pivot = scratch;
-        repeat_channels(widened(step(t), buffer, C), C, chunk, pivot);
+        repeat_channels(step(t), C, chunk, pivot);
         NormRow<S> row{};
         row.chunk = chunk;
         row.pivot = pivot;
@@ -115,8 +61,7 @@ void norm_statistics(const NormProblem& p) {
         }
     });
     for (std::int64_t t = 0; t < p.steps; ++t) {
-        alignas(64) R buffer[longest_chunk];
-        const R* pivot = widened(step(t), buffer, C);
+        const S* const pivot = step(t);
         for (std::int64_t c = 0; c < C; ++c) {
             double sum = 0, square = 0;
             for (std::int64_t item = t * norm_items; item < (t + 1) * norm_items; ++item) {
@@ -124,7 +69,7 @@ void norm_statistics(const NormProblem& p) {
                 square += sums[item * 2 * C + C + c];
             }
             const double mean = sum / p.pixels;
-            static_cast<R*>(p.mean)[t * C + c] = static_cast<R>(pivot[c] + mean);
+            static_cast<R*>(p.mean)[t * C + c] = static_cast<R>(widen(pivot[c]) + mean);
             static_cast<R*>(p.var)[t * C + c] = static_cast<R>(std::max(square / p.pixels - mean * mean, 0.0));
         }
     }
@@ -134,7 +79,7 @@ template <class S>
 void norm_backward(const NormProblem& p) {
     using R = Compute<S>;
     const std::int64_t C = p.channels, chunk = chunk_of(C);
-    const auto loop = compile_for<NormBackwardRow, NormRow<S>>(std::min(static_cast<Isa>(p.isa), best_isa()));
+    const auto loop = loops_for<S>(p.isa).norm_backward;
     over_parts<R>(p, chunk, 3 * chunk,
                   [&](R* scratch, std::int64_t t, std::int64_t, std::int64_t first, std::int64_t n) {
         const R* repeated[3];

@@ -1,0 +1,135 @@
+// What vectors are in AVX2 (with FMA).
+#pragma once
+
+#include <immintrin.h>
+
+#include "vector.hpp"
+
+namespace clif::CLIF_ISA {
+
+// All bits of the first `count` elements of a vector, as masked loads and stores want them.
+CLIF_INLINE __m256i first_of_8(std::ptrdiff_t count) {
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(count)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+
+CLIF_INLINE __m256i first_of_4(std::ptrdiff_t count) {
+    return _mm256_cmpgt_epi64(_mm256_set1_epi64x(count), _mm256_setr_epi64x(0, 1, 2, 3));
+}
+
+template <>
+struct Native<float> {
+    using Lanes = __m256;
+    using Mask = __m256;
+
+    static CLIF_INLINE Lanes repeat(float x) { return _mm256_set1_ps(x); }
+    static CLIF_INLINE Mask less(Lanes a, Lanes b) { return _mm256_cmp_ps(a, b, _CMP_LT_OQ); }
+    static CLIF_INLINE Mask not_above(Lanes a, Lanes b) { return _mm256_cmp_ps(a, b, _CMP_LE_OQ); }
+    static CLIF_INLINE Lanes select(Mask m, Lanes yes, Lanes no) { return _mm256_blendv_ps(no, yes, m); }
+    static CLIF_INLINE Lanes absolute(Lanes x) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0F), x); }
+    static CLIF_INLINE Lanes multiply_add(Lanes a, Lanes b, Lanes c) { return _mm256_fmadd_ps(a, b, c); }
+
+    static CLIF_INLINE Lanes load(const float* from) { return _mm256_loadu_ps(from); }
+    static CLIF_INLINE Lanes load(const float* from, std::ptrdiff_t n) {
+        return _mm256_maskload_ps(from, first_of_8(n));
+    }
+    static CLIF_INLINE void store(float* to, Lanes x) { _mm256_storeu_ps(to, x); }
+    static CLIF_INLINE void store(float* to, Lanes x, std::ptrdiff_t n) { _mm256_maskstore_ps(to, first_of_8(n), x); }
+
+    static CLIF_INLINE Lanes load(const Bfloat16* from) {
+        return widened(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
+    }
+    static CLIF_INLINE Lanes load(const Bfloat16* from, std::ptrdiff_t n) {
+        Bfloat16 whole[8] = {};
+        for (std::ptrdiff_t i = 0; i < n; ++i) whole[i] = from[i];
+        return load(whole);
+    }
+
+    // As the comparison in `_mm256_min_ps` returns its second operand where one is NaN, NaN stays.
+    static CLIF_INLINE Lanes within(Lanes x, float bound) {
+        return _mm256_max_ps(repeat(-bound), _mm256_min_ps(repeat(bound), x));
+    }
+    static CLIF_INLINE Lanes power_of_2(__m256i integer) {
+        return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_slli_epi32(integer, 23), bits(repeat(1))));
+    }
+    static CLIF_INLINE __m256i bits(Lanes x) { return _mm256_castps_si256(x); }
+
+private:
+    static CLIF_INLINE Lanes widened(__m128i x) {
+        return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(x), 16));
+    }
+};
+
+template <>
+struct Native<double> {
+    using Lanes = __m256d;
+    using Mask = __m256d;
+
+    static CLIF_INLINE Lanes repeat(double x) { return _mm256_set1_pd(x); }
+    static CLIF_INLINE Mask less(Lanes a, Lanes b) { return _mm256_cmp_pd(a, b, _CMP_LT_OQ); }
+    static CLIF_INLINE Mask not_above(Lanes a, Lanes b) { return _mm256_cmp_pd(a, b, _CMP_LE_OQ); }
+    static CLIF_INLINE Lanes select(Mask m, Lanes yes, Lanes no) { return _mm256_blendv_pd(no, yes, m); }
+    static CLIF_INLINE Lanes absolute(Lanes x) { return _mm256_andnot_pd(_mm256_set1_pd(-0.0), x); }
+    static CLIF_INLINE Lanes multiply_add(Lanes a, Lanes b, Lanes c) { return _mm256_fmadd_pd(a, b, c); }
+
+    static CLIF_INLINE Lanes load(const double* from) { return _mm256_loadu_pd(from); }
+    static CLIF_INLINE Lanes load(const double* from, std::ptrdiff_t n) {
+        return _mm256_maskload_pd(from, first_of_4(n));
+    }
+    static CLIF_INLINE void store(double* to, Lanes x) { _mm256_storeu_pd(to, x); }
+    static CLIF_INLINE void store(double* to, Lanes x, std::ptrdiff_t n) { _mm256_maskstore_pd(to, first_of_4(n), x); }
+
+    static CLIF_INLINE Lanes within(Lanes x, double bound) {
+        return _mm256_max_pd(repeat(-bound), _mm256_min_pd(repeat(bound), x));
+    }
+    static CLIF_INLINE Lanes power_of_2(__m256i integer) {
+        return _mm256_castsi256_pd(_mm256_add_epi64(_mm256_slli_epi64(integer, 52), bits(repeat(1))));
+    }
+    static CLIF_INLINE __m256i bits(Lanes x) { return _mm256_castpd_si256(x); }
+};
+
+CLIF_INLINE void store_bits(Bfloat16* to, __m256i x, All) {
+    const __m256i packed = _mm256_permute4x64_epi64(_mm256_packus_epi32(x, x), 0x08);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm256_castsi256_si128(packed));
+}
+
+CLIF_INLINE void store_bits(Bfloat16* to, __m256i x, First some) {
+    Bfloat16 whole[8];
+    store_bits(whole, x, All{});
+    for (std::ptrdiff_t i = 0; i < some.count; ++i) to[i] = whole[i];
+}
+
+// `narrow` of numeric.hpp.
+template <class Which>
+CLIF_INLINE void store(Bfloat16* to, Vector<float> x, Which which) {
+    const __m256i bits = _mm256_castps_si256(x.lanes);
+    const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
+    const __m256i rounded = _mm256_add_epi32(_mm256_add_epi32(bits, _mm256_set1_epi32(0x7FFF)), odd);
+    const __m256i nan = _mm256_castps_si256(_mm256_cmp_ps(x.lanes, x.lanes, _CMP_UNORD_Q));
+    store_bits(to, _mm256_blendv_epi8(_mm256_srli_epi32(rounded, 16), _mm256_set1_epi32(0x7FC0), nan), which);
+}
+
+template <class Which>
+CLIF_INLINE void store_exact(Bfloat16* to, Vector<float> x, Which which) {
+    store_bits(to, _mm256_srli_epi32(_mm256_castps_si256(x.lanes), 16), which);
+}
+
+// A number within Exp2<R>::bound as fraction + integer, |fraction| <= 1/2.
+template <class R>
+struct Split {
+    Vector<R> fraction;
+    __m256i integer;  // in the lowest bits of every element
+};
+
+template <class R>
+CLIF_INLINE Split<R> split(Vector<R> y) {
+    y = Native<R>::within(y.lanes, Exp2<R>::bound);
+    const Vector<R> shifted = y + Exp2<R>::rounder;
+    return {y - (shifted - Exp2<R>::rounder), Native<R>::bits(shifted.lanes)};
+}
+
+template <class R>
+CLIF_INLINE Vector<R> scaled(Vector<R> power, __m256i integer) {
+    return power * Vector<R>(Native<R>::power_of_2(integer));
+}
+
+}  // namespace clif::CLIF_ISA

@@ -1,0 +1,91 @@
+// Numbers as the baseline computes with them: plain ones, one at a time, in loops that the compiler vectorises. The
+// vectors of the other instruction sets (vector.hpp) have the same functions.
+#pragma once
+
+#include "numeric.hpp"
+
+namespace clif::CLIF_ISA {
+
+template <class R>
+using Number = R;
+
+// Which elements from an address on are meant: as many as a number has, here one.
+struct All {};
+
+template <class S>
+CLIF_INLINE Compute<S> load(const S* from, All) {
+    return widen(*from);
+}
+
+template <class R>
+CLIF_INLINE void store(R* to, R x, All) {
+    *to = x;
+}
+
+CLIF_INLINE void store(Bfloat16* to, float x, All) { *to = narrow(x); }
+
+template <class R>
+CLIF_INLINE void store_exact(R* to, R x, All) {
+    *to = x;
+}
+
+CLIF_INLINE void store_exact(Bfloat16* to, float x, All) { *to = narrow_exact(x); }
+
+template <class R>
+CLIF_INLINE R select(bool condition, R yes, R no) {
+    return condition ? yes : no;
+}
+
+template <class R>
+CLIF_INLINE R absolute(R x) {
+    return x < 0 ? -x : x;
+}
+
+template <class R>
+CLIF_INLINE R multiply_add(R a, R b, R c) {
+#ifdef __FP_FAST_FMAF
+    if constexpr (std::is_same_v<R, double>) return __builtin_fma(a, b, c);
+    else return __builtin_fmaf(a, b, c);
+#else
+    return a * b + c;
+#endif
+}
+
+// A number as fraction + integer, |fraction| <= 1/2; nonsense beyond E::bound.
+template <class R>
+struct Split {
+    R fraction;
+    typename Exp2<R>::Bits integer;  // in the lowest bits
+};
+
+template <class R>
+CLIF_INLINE Split<R> split(R y) {
+    using E = Exp2<R>;
+    const R shifted = y + E::rounder;
+    return {y - (shifted - E::rounder), bit_cast<typename E::Bits>(shifted)};
+}
+
+template <class R>
+CLIF_INLINE R scaled(R power, typename Exp2<R>::Bits integer) {
+    using E = Exp2<R>;
+    return power * bit_cast<R>((integer << E::mantissa_bits) + bit_cast<typename E::Bits>(R(1)));
+}
+
+// 1 / (1 + 2^y), where `result` is that within the bounds of y. The limits are put in last, off the longest chain of
+// dependent operations.
+template <class R>
+CLIF_INLINE R with_limits(R y, R result) {
+    const R below = y < -Exp2<R>::bound ? R(1) : result;
+    return y > Exp2<R>::bound ? R(0) : below;
+}
+
+// Calls work(i, which) for all i in [0, n), and ahead(i) for some of them to fetch what will be wanted.
+template <class R, class Work, class Ahead = Nothing>
+CLIF_INLINE void over_numbers(std::ptrdiff_t n, const Work& work, const Ahead& ahead = {}) {
+    constexpr std::ptrdiff_t line = 64 / sizeof(R);
+    for (std::ptrdiff_t i = 0; i < n; i += line) ahead(i);
+#pragma omp simd
+    for (std::ptrdiff_t i = 0; i < n; ++i) work(i, All{});
+}
+
+}  // namespace clif::CLIF_ISA

@@ -1,0 +1,103 @@
+// Vectors of numbers, with the operators and functions that plain numbers have in scalar.hpp. What differs between
+// instruction sets is in avx2.hpp and avx512.hpp; the compiler itself knows the arithmetic of vectors.
+//
+// They are faster than loops over plain numbers that the compiler vectorises: bounds become a minimum and a maximum
+// rather than comparisons, and AVX-512 has instructions for the parts of 2^y.
+#pragma once
+
+#include "numeric.hpp"
+
+namespace clif::CLIF_ISA {
+
+template <class R>
+struct Native;  // the compiler's types `Lanes` of a vector, `Mask` of a comparison's result
+
+template <class R>
+struct Vector {
+    using Lanes = typename Native<R>::Lanes;
+    using Mask = typename Native<R>::Mask;
+    static constexpr std::ptrdiff_t size = sizeof(Lanes) / sizeof(R);
+
+    Lanes lanes;
+
+    CLIF_INLINE Vector() = default;
+    CLIF_INLINE Vector(Lanes from) : lanes(from) {}
+    CLIF_INLINE Vector(R x) : lanes(Native<R>::repeat(x)) {}
+
+    CLIF_INLINE Vector operator-() const { return -lanes; }
+    CLIF_INLINE Vector& operator+=(Vector x) { return *this = *this + x; }
+    CLIF_INLINE Vector& operator-=(Vector x) { return *this = *this - x; }
+    CLIF_INLINE Vector& operator*=(Vector x) { return *this = *this * x; }
+
+    friend CLIF_INLINE Vector operator+(Vector a, Vector b) { return a.lanes + b.lanes; }
+    friend CLIF_INLINE Vector operator-(Vector a, Vector b) { return a.lanes - b.lanes; }
+    friend CLIF_INLINE Vector operator*(Vector a, Vector b) { return a.lanes * b.lanes; }
+    friend CLIF_INLINE Vector operator/(Vector a, Vector b) { return a.lanes / b.lanes; }
+    friend CLIF_INLINE Mask operator<(Vector a, Vector b) { return Native<R>::less(a.lanes, b.lanes); }
+    friend CLIF_INLINE Mask operator<=(Vector a, Vector b) { return Native<R>::not_above(a.lanes, b.lanes); }
+    friend CLIF_INLINE Mask operator>=(Vector a, Vector b) { return Native<R>::not_above(b.lanes, a.lanes); }
+    friend CLIF_INLINE Vector select(Mask condition, Vector yes, Vector no) {
+        return Native<R>::select(condition, yes.lanes, no.lanes);
+    }
+    friend CLIF_INLINE Vector absolute(Vector x) { return Native<R>::absolute(x.lanes); }
+    friend CLIF_INLINE Vector multiply_add(Vector a, Vector b, Vector c) {
+        return Native<R>::multiply_add(a.lanes, b.lanes, c.lanes);
+    }
+};
+
+template <class R>
+using Number = Vector<R>;
+
+// Which elements from an address on are meant: as many as a vector has, or the first `count` of them. What is loaded
+// in place of the others is 0.
+struct All {};
+
+struct First {
+    std::ptrdiff_t count;
+};
+
+template <class S>
+CLIF_INLINE Vector<Compute<S>> load(const S* from, All) {
+    return Native<Compute<S>>::load(from);
+}
+
+template <class S>
+CLIF_INLINE Vector<Compute<S>> load(const S* from, First some) {
+    return Native<Compute<S>>::load(from, some.count);
+}
+
+template <class R>
+CLIF_INLINE void store(R* to, Vector<R> x, All) {
+    Native<R>::store(to, x.lanes);
+}
+
+template <class R>
+CLIF_INLINE void store(R* to, Vector<R> x, First some) {
+    Native<R>::store(to, x.lanes, some.count);
+}
+
+template <class R, class Which>
+CLIF_INLINE void store_exact(R* to, Vector<R> x, Which which) {
+    store(to, x, which);
+}
+
+// 1 / (1 + 2^y), where `result` is that; here it has been computed for a y within bounds, or has the limits already.
+template <class R>
+CLIF_INLINE Vector<R> with_limits(Vector<R>, Vector<R> result) {
+    return result;
+}
+
+// Calls work(i, which) so that all elements in [0, n) are meant once, and ahead(i) as often to fetch what will be
+// wanted.
+template <class R, class Work, class Ahead = Nothing>
+CLIF_INLINE void over_numbers(std::ptrdiff_t n, const Work& work, const Ahead& ahead = {}) {
+    constexpr std::ptrdiff_t size = Vector<R>::size;
+    std::ptrdiff_t i = 0;
+    for (; i + size <= n; i += size) {
+        ahead(i);
+        work(i, All{});
+    }
+    if (i < n) work(i, First{n - i});
+}
+
+}  // namespace clif::CLIF_ISA
