@@ -109,8 +109,8 @@ CLIF_INLINE void store(Bfloat16* to, Vector<float> x, Which which) {
 }
 
 template <class Which>
-CLIF_INLINE void store_exact(Bfloat16* to, Vector<float> x, Which which) {
-    store_bits(to, _mm256_srli_epi32(_mm256_castps_si256(x.lanes), 16), which);
+CLIF_INLINE void store_spike(Bfloat16* to, __m256 fires, Which which) {
+    store_bits(to, _mm256_and_si256(_mm256_castps_si256(fires), _mm256_set1_epi32(bfloat16_1.bits)), which);
 }
 
 // A number within Exp2<R>::bound as fraction + integer, |fraction| <= 1/2.

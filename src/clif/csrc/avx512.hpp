@@ -66,29 +66,34 @@ struct Native<double> {
     }
 };
 
-CLIF_INLINE __m512i upper_half(__m512i bits) { return _mm512_maskz_srli_epi32(all_16, bits, 16); }
-
-CLIF_INLINE void store_bits(Bfloat16* to, __m512i x, All) {
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm512_maskz_cvtepi32_epi16(all_16, x));
+CLIF_INLINE void store_bits(Bfloat16* to, __m256i x, All) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), x);
 }
 
-CLIF_INLINE void store_bits(Bfloat16* to, __m512i x, First some) {
-    _mm256_mask_storeu_epi16(to, first(some.count), _mm512_maskz_cvtepi32_epi16(all_16, x));
+CLIF_INLINE void store_bits(Bfloat16* to, __m256i x, First some) { _mm256_mask_storeu_epi16(to, first(some.count), x); }
+
+// `narrow` of numeric.hpp. The instruction for it takes subnormal numbers for 0.
+CLIF_INLINE __m256i narrowed(__m512 x) {
+#ifdef CLIF_BFLOAT16_ONLY
+    return (__m256i)_mm512_maskz_cvtneps_pbh(all_16, x);
+#else
+    const __m512i bits = _mm512_castps_si512(x);
+    const __m512i odd = _mm512_and_si512(_mm512_maskz_srli_epi32(all_16, bits, 16), _mm512_set1_epi32(1));
+    const __m512i rounded = _mm512_add_epi32(_mm512_add_epi32(bits, _mm512_set1_epi32(0x7FFF)), odd);
+    const __mmask16 nan = _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q);
+    const __m512i upper = _mm512_maskz_srli_epi32(all_16, rounded, 16);
+    return _mm512_maskz_cvtepi32_epi16(all_16, _mm512_mask_mov_epi32(upper, nan, _mm512_set1_epi32(0x7FC0)));
+#endif
 }
 
-// `narrow` of numeric.hpp.
 template <class Which>
 CLIF_INLINE void store(Bfloat16* to, Vector<float> x, Which which) {
-    const __m512i bits = _mm512_castps_si512(x.lanes);
-    const __m512i odd = _mm512_and_si512(upper_half(bits), _mm512_set1_epi32(1));
-    const __m512i rounded = _mm512_add_epi32(_mm512_add_epi32(bits, _mm512_set1_epi32(0x7FFF)), odd);
-    const __mmask16 nan = _mm512_cmp_ps_mask(x.lanes, x.lanes, _CMP_UNORD_Q);
-    store_bits(to, _mm512_mask_mov_epi32(upper_half(rounded), nan, _mm512_set1_epi32(0x7FC0)), which);
+    store_bits(to, narrowed(x.lanes), which);
 }
 
 template <class Which>
-CLIF_INLINE void store_exact(Bfloat16* to, Vector<float> x, Which which) {
-    store_bits(to, upper_half(_mm512_castps_si512(x.lanes)), which);
+CLIF_INLINE void store_spike(Bfloat16* to, __mmask16 fires, Which which) {
+    store_bits(to, _mm256_maskz_set1_epi16(fires, bfloat16_1.bits), which);
 }
 
 // A number as fraction + integer, |fraction| <= 1/2; an infinity is all integer.
@@ -113,7 +118,7 @@ struct alignas(64) Powers {
     float of[count];
 
     constexpr Powers() : of() {
-        double power = 1;
+        double power = 1.0000000529621786;  // of the parabola in `one_plus_exp2` times this
         for (float& p : of) {
             p = static_cast<float>(power);
             power *= 1.0218971486541166782;  // 2^(1/32)
@@ -124,12 +129,13 @@ struct alignas(64) Powers {
 inline constexpr Powers powers;
 
 CLIF_INLINE Vector<float> one_plus_exp2(Vector<float> y) {
-    constexpr int to_32nds = 5 << 4;
-    const Vector<float> rest = _mm512_maskz_reduce_ps(all_16, y.lanes, to_32nds);
-    const __m512i index = _mm512_castps_si512((y + Exp2<float>::rounder / Powers::count).lanes);
+    constexpr int down = _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC, down_to_32nds = 5 << 4 | down;
+    const __m512 rounder = Vector<float>(Exp2<float>::rounder / Powers::count).lanes;
+    const Vector<float> rest = _mm512_maskz_reduce_ps(all_16, y.lanes, down_to_32nds);  // y less a multiple of 1/32
+    const __m512i index = _mm512_castps_si512(_mm512_maskz_add_round_ps(all_16, y.lanes, rounder, down));
     const __m512 root = _mm512_permutex2var_ps(_mm512_load_ps(powers.of), index, _mm512_load_ps(powers.of + 16));
-    const Vector<float> scale = _mm512_maskz_scalef_ps(all_16, root, (y - rest).lanes);
-    const Vector<float> slope = multiply_add(rest, Vector<float>(2.40226497e-1F), Vector<float>(6.93157330e-1F));
+    const Vector<float> scale = _mm512_maskz_scalef_ps(all_16, root, y.lanes);  // by the integer below y
+    const Vector<float> slope = multiply_add(rest, Vector<float>(2.42840604e-1F), Vector<float>(6.93116523e-1F));
     const Vector<float> power = multiply_add(slope, rest, Vector<float>(1));  // relative error 5e-8
     return multiply_add(power, scale, Vector<float>(1));
 }

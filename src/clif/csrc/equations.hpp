@@ -18,6 +18,8 @@ struct Repeated {
     CLIF_INLINE explicit Repeated(const Constants<R>& c)
         : leak(c.leak), keep(c.keep), gain(c.gain), threshold(c.threshold), subtract(c.subtract), reset(c.reset),
           alpha(c.alpha), decay_input(c.decay_input) {}
+
+    CLIF_INLINE N scaled_by_gain(N x) const { return decay_input ? x * gain : x; }
 };
 
 // Values within a step that its derivatives need; a neuron without a complementary potential has not the last three.
@@ -30,26 +32,28 @@ struct Step {
     N q;         // sigmoid(m) after the step, which the reset takes from v
 };
 
-// The first half of a step forward: charge, form and fire. Puts u in place of v, and advances m; returns the spike.
+// The first half of a step forward: charge, form and fire. Puts u in place of v, and advances m; returns where it fires.
 // There is one where u - threshold >= 0, which is to say u >= threshold: only equal numbers have the difference 0.
 //
 // A step is cut in two because each half has one sigmoid, a long chain of operations that wait for each other: a loop
 // over one half leaves the processor room to work on several elements at a time.
 template <class Kind, class R>
-CLIF_INLINE Number<R> charge(Number<R> x, Number<R>& v, Number<R>& m, Step<Number<R>>& step, const Repeated<R>& c) {
+CLIF_INLINE auto charge(Number<R> x, Number<R>& v, Number<R>& m, Step<Number<R>>& step, const Repeated<R>& c) {
     using N = Number<R>;
     if constexpr (Kind::learns_leak) {
         const N distance = Kind::hard_reset ? v - c.reset : v;
         step.u_leak = c.decay_input ? x - distance : -distance;
     }
-    v = Kind::hard_reset ? v - (v - c.reset) * c.leak + x * c.gain : v * c.keep + x * c.gain;
+    const N input = c.scaled_by_gain(x);
+    v = Kind::hard_reset ? v - (v - c.reset) * c.leak + input : v * c.keep + input;
     step.u = v;
-    const N spike = select(v >= c.threshold, N(1), N(0));
+    const auto fires = v >= c.threshold;
     if constexpr (Kind::has_m) {
         step.p = sigmoid<R>(v, c.leak);
-        m = m * step.p + spike;
+        m *= step.p;
+        m = select(fires, m + 1, m);
     }
-    return spike;
+    return fires;
 }
 
 // The second half: reset. Puts v after the step in place of u; returns q.

@@ -74,6 +74,6 @@ CLIF_EXPORT int clif_unpack(void* elements, std::int64_t size, std::int32_t dtyp
 // The longest row of channels that a batch norm may have.
 CLIF_EXPORT int clif_most_channels() { return static_cast<int>(longest_chunk); }
 
-// The best instruction set of this machine: 0 baseline, 1 AVX2, 2 AVX-512.
+// The best instruction set of this machine: 0 baseline, 1 AVX2, 2 AVX-512, 3 the same with BF16.
 CLIF_EXPORT int clif_isa() { return static_cast<int>(best_isa()); }
 }

@@ -49,13 +49,13 @@ CLIF_INLINE void charge_chunk(const Row<S>& row, const Repeated<Compute<S>>& c, 
         N m = R(0);
         if constexpr (Kind::has_m) m = load(row.m + first + i, which);
         Step<N> step;
-        const N spike = charge<Kind, R>(x, v_i, m, step, c);
+        const auto fires = charge<Kind, R>(x, v_i, m, step, c);
         if constexpr (to_tape) {
             store(tape + i, step.u, which);
             if constexpr (Kind::learns_leak) store(tape + n + i, step.u_leak, which);
             if constexpr (Kind::has_m) store(tape + n + i, step.p, which);
         } else {
-            store_exact(row.spike + first + i, spike, which);
+            store_spike(row.spike + first + i, fires, which);
         }
         if constexpr (Kind::has_m) store(row.m_after + first + i, m, which);
         else reset<Kind, R>(v_i, m, c);
@@ -112,7 +112,7 @@ void backward_row_of(const Row<S>& row) {
             N dm_i = R(0);
             if constexpr (Kind::has_m) dm_i = load(dm + i, which);
             const N du = retreat<Kind, Surrogate, R>(step, load(d_spike + i, which), dv_i, dm_i, c);
-            const N dx_i = du * c.gain;
+            const N dx_i = c.scaled_by_gain(du);
             store(dx + i, dx_i, which);
             store(dv + i, dv_i, which);
             if constexpr (Kind::has_m) store(dm + i, dm_i, which);
@@ -239,8 +239,10 @@ Loops<S> loops() {
     return {neuron_loops<S>, norm_statistics_row<S>, norm_backward_row<S>, pack<S>, unpack<S>};
 }
 
+#ifndef CLIF_BFLOAT16_ONLY
 template Loops<float> loops<float>();
 template Loops<double> loops<double>();
+#endif
 template Loops<Bfloat16> loops<Bfloat16>();
 
 }  // namespace clif::CLIF_ISA

@@ -46,10 +46,7 @@ CLIF_INLINE Bfloat16 narrow(float x) {
     return {static_cast<std::uint16_t>(x == x ? rounded >> 16 : 0x7FC0)};
 }
 
-// The same for a number that needs no rounding, such as 0 or 1.
-CLIF_INLINE Bfloat16 narrow_exact(float x) {
-    return {static_cast<std::uint16_t>(bit_cast<std::uint32_t>(x) >> 16)};
-}
+constexpr Bfloat16 bfloat16_1{0x3F80};
 
 // What 2^y is computed with: the bound of y beyond which 1 + 2^y does not change or its inverse is as good as 0, the
 // magic number whose addition rounds to an integer (1.5 times 2 to the number of mantissa bits), and the minimax

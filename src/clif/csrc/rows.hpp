@@ -10,6 +10,9 @@
 
 #if defined(__x86_64__) && defined(__GNUC__)
 #define CLIF_X86 1
+#if defined(__clang__) || __GNUC__ >= 10
+#define CLIF_AVX512_BF16 1
+#endif
 #endif
 
 namespace clif {
@@ -105,7 +108,8 @@ struct Loops {
 };
 
 // Instruction sets, the best one last, each with its loops. `baseline` is whatever the compiler was told to build for.
-enum class Isa { baseline, avx2, avx512 };
+// The last one differs in bfloat16 only.
+enum class Isa { baseline, avx2, avx512, avx512_bf16 };
 
 namespace baseline {
 template <class S>
@@ -120,14 +124,22 @@ namespace avx512 {
 template <class S>
 Loops<S> loops();
 }
+namespace avx512_bf16 {
+template <class S>
+Loops<S> loops();
+}
 #endif
 
 inline Isa best_isa() {
 #ifdef CLIF_X86
     __builtin_cpu_init();
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-        __builtin_cpu_supports("avx512vl"))
+        __builtin_cpu_supports("avx512vl")) {
+#ifdef CLIF_AVX512_BF16
+        if (__builtin_cpu_supports("avx512bf16")) return Isa::avx512_bf16;
+#endif
         return Isa::avx512;
+    }
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return Isa::avx2;
 #endif
     return Isa::baseline;
@@ -139,6 +151,11 @@ Loops<S> loops_for(int isa) {
 #ifdef CLIF_X86
     const int best = static_cast<int>(best_isa());
     switch (static_cast<Isa>(isa < best ? isa : best)) {
+#ifdef CLIF_AVX512_BF16
+        case Isa::avx512_bf16:
+            if constexpr (std::is_same_v<S, Bfloat16>) return avx512_bf16::loops<S>();
+            else return avx512::loops<S>();
+#endif
         case Isa::avx512: return avx512::loops<S>();
         case Isa::avx2: return avx2::loops<S>();
         default: break;

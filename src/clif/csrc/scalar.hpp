@@ -25,11 +25,11 @@ CLIF_INLINE void store(R* to, R x, All) {
 CLIF_INLINE void store(Bfloat16* to, float x, All) { *to = narrow(x); }
 
 template <class R>
-CLIF_INLINE void store_exact(R* to, R x, All) {
-    *to = x;
+CLIF_INLINE void store_spike(R* to, bool fires, All) {
+    *to = fires ? R(1) : R(0);
 }
 
-CLIF_INLINE void store_exact(Bfloat16* to, float x, All) { *to = narrow_exact(x); }
+CLIF_INLINE void store_spike(Bfloat16* to, bool fires, All) { *to = fires ? bfloat16_1 : Bfloat16{}; }
 
 template <class R>
 CLIF_INLINE R select(bool condition, R yes, R no) {

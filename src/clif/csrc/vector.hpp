@@ -76,9 +76,10 @@ CLIF_INLINE void store(R* to, Vector<R> x, First some) {
     Native<R>::store(to, x.lanes, some.count);
 }
 
-template <class R, class Which>
-CLIF_INLINE void store_exact(R* to, Vector<R> x, Which which) {
-    store(to, x, which);
+// 1 where it fires, 0 elsewhere.
+template <class R, class Mask, class Which>
+CLIF_INLINE void store_spike(R* to, Mask fires, Which which) {
+    store(to, select(fires, Vector<R>(1), Vector<R>(0)), which);
 }
 
 // 1 / (1 + 2^y), where `result` is that; here it has been computed for a y within bounds, or has the limits already.

@@ -19,7 +19,7 @@ from clif.ops.reference import SurrogateFunction, compute_dtype
 NEURONS = {"CLIF": 0, "LIF": 1, "PLIF": 2}
 DTYPES = {torch.float32: 0, torch.bfloat16: 1, torch.float64: 2}
 SURROGATES = {"rectangle": 0, "sigmoid": 1, "triangle": 2, "atan": 3}
-INSTRUCTION_SETS = ("baseline", "AVX2", "AVX-512")
+INSTRUCTION_SETS = ("baseline", "AVX2", "AVX-512", "AVX-512 with BF16")
 
 
 class Problem(ctypes.Structure):
