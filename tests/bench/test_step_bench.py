@@ -8,7 +8,7 @@ import torch
 import clif
 from clif.bench import step
 from clif.bench.settings import StepSettings
-from clif.bench.step_contestants import WAYS, Trainer, Way
+from clif.bench.step_contestants import DEFAULT_WAYS, WAYS, Trainer, Way
 
 SMALL = StepSettings(model="snn5_noAP", T=2, batch=2, rounds=1, device="cpu")
 
@@ -77,7 +77,7 @@ def test_plain_runs_in_single_steps_without_kernels():
 def test_the_command_measures_time_and_memory():
     report = step.run(SMALL)
     rows = {row.name: row for row in report.rows}
-    assert set(rows) == {"plain", "ours", "ours-bfloat16"}
+    assert set(rows) == set(DEFAULT_WAYS)
     for row in rows.values():
         assert row.timing is not None, row.note
         assert row.figures["peak MiB"] > row.figures["of it before"] > 50
