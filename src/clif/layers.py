@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from clif.errors import InputError
+from clif.ops import spike_conv
 from clif.ops.norm import Norm
 from clif.ops.packing import packed_while_saved
 from clif.random import derive_keys, keyed_mask
@@ -75,15 +76,25 @@ def has_hooks(module: nn.Module) -> bool:
 
 
 class Conv2d(nn.Conv2d):
-    """`torch.nn.Conv2d` for a step or a sequence. With `pack_spikes` it keeps spikes for backward as one bit each."""
+    """`torch.nn.Conv2d` for a step or a sequence.
 
+    Where its input is spikes, and few, the compiled kernels add up the weights they select (`clif.ops.spike_conv`),
+    unless `backend` is "torch". With `pack_spikes` it keeps spikes for backward as one bit each, as those always do.
+    """
+
+    backend = "auto"
     pack_spikes = False
 
     def forward(self, x: Tensor) -> Tensor:
+        return fold(self._convolve, x)
+
+    def _convolve(self, x: Tensor) -> Tensor:
+        if self.backend != "torch" and (out := spike_conv.convolve(self, x)) is not None:
+            return out
         if self.pack_spikes and torch.is_grad_enabled() and not torch.compiler.is_compiling():
             with packed_while_saved(x):
-                return fold(super().forward, x)
-        return fold(super().forward, x)
+                return super().forward(x)
+        return super().forward(x)
 
 
 class AvgPool2d(nn.AvgPool2d):

@@ -87,6 +87,7 @@ def test_only_what_precedes_the_first_neuron_is_computed_once_for_a_static_image
 
     monkeypatch.setattr(F, function, counted)
     net = create(name=name).eval()
+    clif.set_backend(net, "torch")
     clif.set_fuse_norm(net, False)
     net(images(N, size=size))
     assert batch_sizes == [N] + [T * N] * (len(batch_sizes) - 1)

@@ -187,7 +187,7 @@ def use_isa(isa: int, monkeypatch: pytest.MonkeyPatch) -> None:
 
         return problem
 
-    for name in ("_problem", "_norm_problem"):
+    for name in ("_problem", "_norm_problem", "_spike_conv_problem"):
         monkeypatch.setattr(cpu, name, for_this_isa(getattr(cpu, name)))
 
 

@@ -1,10 +1,11 @@
 """The most memory that a piece of work takes, seen from outside, in a process of its own."""
 
 import json
+import os
 import resource
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,11 +37,15 @@ def peak_resident() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
-def in_fresh_process(function: str, *arguments: str) -> Peak:
-    """The peak of `module:function` called with these strings in a new interpreter; it must print what `show` does."""
+def in_fresh_process(function: str, *arguments: str, without: Iterable[str] = ()) -> Peak:
+    """The peak of `module:function` called with these strings in a new interpreter; it must print what `show` does.
+
+    The environment is this process's but for the variables `without`.
+    """
     module, name = function.split(":")
     script = f"import sys; from {module} import {name}; {name}(*sys.argv[1:])"
-    done = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True)
+    environment = {name: value for name, value in os.environ.items() if name not in without}
+    done = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True, env=environment)
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
         raise InputError(f"the process that measures memory failed (exit code {done.returncode}): {last}")

@@ -6,6 +6,7 @@ import json
 import torch
 from torch import Tensor
 
+import clif.memory
 from clif.bench import machine, memory
 from clif.bench.measure import measure, threads
 from clif.bench.report import Report, Row
@@ -55,12 +56,17 @@ def _dtype(way: Way) -> str:
 
 def peak_memory(name: str, settings: StepSettings, count: int) -> memory.Peak:
     """The memory of two steps of a way in a fresh process."""
-    return memory.in_fresh_process(f"{__name__}:show_peak", name, json.dumps(dataclasses.asdict(settings)), str(count))
+    arguments = (name, json.dumps(dataclasses.asdict(settings)), str(count))
+    return memory.in_fresh_process(
+        f"{__name__}:show_peak", *arguments, without=() if WAYS[name].lean else clif.memory.ENVIRONMENT
+    )
 
 
 def show_peak(name: str, settings_json: str, count: str) -> None:
     """What `peak_memory` runs there."""
     settings = StepSettings(**json.loads(settings_json))
+    if WAYS[name].lean:
+        clif.memory.lean()
     torch.set_num_threads(int(count))
 
     def work() -> None:

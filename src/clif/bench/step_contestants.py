@@ -7,7 +7,9 @@ import torch
 from torch import Tensor
 
 import clif
+from clif import memory
 from clif.bench.settings import StepSettings
+from clif.layers import Conv2d
 from clif.models import SpikingNetwork, create_model
 from clif.models.network import step_by_step
 from clif.train.loss import SpikingLoss
@@ -17,11 +19,15 @@ Forward = Callable[[SpikingNetwork, Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Way:
-    """How a step is computed: `forward(net, x)` gives the logits [T, N, classes]; `describe` says it in words."""
+    """How a step is computed: `forward(net, x)` gives the logits [T, N, classes]; `describe` says it in words.
+
+    `lean`: with the allocator set as `clif train` sets it (`clif.memory`).
+    """
 
     describe: str
     prepare: Callable[[SpikingNetwork], Forward]
     autocast: torch.dtype | None = None
+    lean: bool = True
 
 
 def _plain(net: SpikingNetwork) -> Forward:
@@ -35,9 +41,21 @@ def _ours(net: SpikingNetwork) -> Forward:
     return lambda net, x: net(x)
 
 
+def _dense(net: SpikingNetwork) -> Forward:
+    for module in net.modules():
+        if isinstance(module, Conv2d):
+            module.backend = "torch"
+    return _ours(net)
+
+
 def _packed(net: SpikingNetwork) -> Forward:
     clif.set_pack_spikes(net, True)
     return _ours(net)
+
+
+def _dense_packed(net: SpikingNetwork) -> Forward:
+    clif.set_pack_spikes(net, True)
+    return _dense(net)
 
 
 def _compiled(net: SpikingNetwork) -> Forward:
@@ -47,14 +65,15 @@ def _compiled(net: SpikingNetwork) -> Forward:
 
 
 WAYS = {
-    "plain": Way("T single-step calls, neurons in PyTorch operations, contiguous, float32", _plain),
-    "ours": Way("the whole sequence at once, fused neurons, channels_last, float32", _ours),
-    "ours-bits": Way("ours, spikes kept as one bit each", _packed),
+    "plain": Way("T single-step calls, neurons in PyTorch operations, contiguous, float32", _plain, lean=False),
+    "ours": Way("the whole sequence at once, fused neurons, convolutions of spikes, channels_last, float32", _ours),
+    "ours-dense": Way("ours with PyTorch's convolutions", _dense),
+    "ours-dense-bits": Way("the same, spikes kept as one bit each", _dense_packed),
     "ours-bfloat16": Way("ours under bfloat16 autocast", _ours, torch.bfloat16),
-    "ours-bfloat16-bits": Way("the same, spikes kept as one bit each", _packed, torch.bfloat16),
+    "ours-bfloat16-bits": Way("the same, all spikes kept as one bit each", _packed, torch.bfloat16),
     "ours-compiled": Way("ours under torch.compile", _compiled),
 }
-DEFAULT_WAYS = ("plain", "ours", "ours-bits", "ours-bfloat16", "ours-bfloat16-bits")
+DEFAULT_WAYS = ("plain", "ours", "ours-dense", "ours-bfloat16", "ours-bfloat16-bits")
 """torch.compile takes minutes before its first step; it is measured where it is asked for."""
 
 
@@ -91,5 +110,6 @@ class Trainer:
 
     def step(self) -> None:
         """One training step."""
+        memory.lean() if self.way.lean else memory.usual()
         self.gradients()
         self.optimizer.step()

@@ -10,6 +10,7 @@ predicts. No time is shown for what does not compute what it should.
 import argparse
 from typing import TYPE_CHECKING
 
+from clif import memory
 from clif.bench.settings import InferSettings, NeuronSettings, Settings, StepSettings
 from clif.cli.common import Parser
 from clif.errors import InputError
@@ -91,6 +92,7 @@ def run(arguments: argparse.Namespace) -> int:
         report = neuron.run(chosen)
         show(report, neuron.SWEEP_COLUMNS if chosen.sweep else neuron.COLUMNS, arguments.json)
     elif isinstance(chosen, StepSettings):
+        memory.lean()
         from clif.bench import step
 
         report = step.run(chosen)

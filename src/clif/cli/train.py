@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
+from clif import memory
 from clif.cli.common import Parser, add_config_options, config_values
 from clif.errors import InputError
 
@@ -29,6 +30,7 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    memory.lean()
     config = _config(arguments)
     if arguments.print_config:
         import yaml

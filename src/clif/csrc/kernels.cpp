@@ -4,7 +4,12 @@
 
 #include "neuron.hpp"
 #include "norm.hpp"
+#include "spike_conv.hpp"
 #include "spikes.hpp"
+
+#ifdef CLIF_X86
+#include <cpuid.h>
+#endif
 
 #if defined(__GNUC__)
 #define CLIF_EXPORT __attribute__((visibility("default")))
@@ -51,12 +56,13 @@ CLIF_EXPORT int clif_norm_backward(const NormProblem* p) {
     return with_dtype(p->dtype, [&](auto s) { norm_backward<decltype(s)>(*p); });
 }
 
-// Elements [size] to their bits, 64 in a word: `spikes` tells whether all are 0 or one other number, which `height` gets.
+// Elements [size] to their bits, 64 in a word, where all are 0 or one other number: `height` gets it and `count` how
+// many have it. Elsewhere `count` gets -1.
 CLIF_EXPORT int clif_pack(void* elements, std::int64_t size, std::int32_t dtype, std::int32_t threads,
-                          std::uint64_t* words, double* height, std::int32_t* spikes) {
+                          std::uint64_t* words, double* height, std::int64_t* count) {
     return with_dtype(dtype, [&](auto s) {
         Spikes<decltype(s)> all{size, s, static_cast<decltype(s)*>(elements), words};
-        *spikes = pack(all, threads);
+        *count = pack(all, threads);
         *height = widen(all.height);
     });
 }
@@ -71,8 +77,25 @@ CLIF_EXPORT int clif_unpack(void* elements, std::int64_t size, std::int32_t dtyp
     });
 }
 
+CLIF_EXPORT int clif_spike_conv_forward(const SpikeConvProblem* p) {
+    return with_dtype(p->dtype, [&](auto s) { spike_conv_forward<decltype(s)>(*p); });
+}
+
+CLIF_EXPORT int clif_spike_conv_backward(const SpikeConvProblem* p) {
+    return with_dtype(p->dtype, [&](auto s) { spike_conv_backward<decltype(s)>(*p); });
+}
+
 // The longest row of channels that a batch norm may have.
 CLIF_EXPORT int clif_most_channels() { return static_cast<int>(longest_chunk); }
+
+// What multiplies in bfloat16 here: 0 nothing, 1 the vector units (AVX512-BF16), 2 the tiles (AMX).
+CLIF_EXPORT int clif_bfloat16_unit() {
+#ifdef CLIF_X86
+    unsigned a = 0, b = 0, c = 0, d = 0;
+    if (__get_cpuid_count(7, 0, &a, &b, &c, &d) && d >> 22 & 1) return 2;
+#endif
+    return best_isa() == Isa::avx512_bf16;
+}
 
 // The best instruction set of this machine: 0 baseline, 1 AVX2, 2 AVX-512, 3 the same with BF16.
 CLIF_EXPORT int clif_isa() { return static_cast<int>(best_isa()); }

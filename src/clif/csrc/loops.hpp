@@ -189,6 +189,31 @@ void unpack(const Spikes<S>& spikes) {
     }
 }
 
+// Sums over two rows at a time, separately, so that an addition need not wait for the one before.
+template <class R>
+void add_rows(const RowSums<R>& sums) {
+    constexpr std::ptrdiff_t size = sizeof(Number<R>) / sizeof(R), numbers = row_block<R> / size;
+    for (std::ptrdiff_t row = 0; row < sums.count; ++row) {
+        const Range range = sums.ranges[row];
+        if (range.begin == range.end) continue;
+        R* const to = sums.to + row * row_block<R>;
+        Number<R> even[numbers], odd[numbers];
+        for (std::ptrdiff_t k = 0; k < numbers; ++k) even[k] = odd[k] = R(0);
+        std::uint32_t i = range.begin;
+        for (; i + 1 < range.end; i += 2) {
+            const R *const a = sums.from + sums.places[i], *const b = sums.from + sums.places[i + 1];
+            CLIF_UNROLL for (std::ptrdiff_t k = 0; k < numbers; ++k) even[k] += load(a + k * size, All{});
+            CLIF_UNROLL for (std::ptrdiff_t k = 0; k < numbers; ++k) odd[k] += load(b + k * size, All{});
+        }
+        if (i < range.end) {
+            const R* const a = sums.from + sums.places[i];
+            CLIF_UNROLL for (std::ptrdiff_t k = 0; k < numbers; ++k) even[k] += load(a + k * size, All{});
+        }
+        for (std::ptrdiff_t k = 0; k < numbers; ++k)
+            store(to + k * size, load(to + k * size, All{}) + (even[k] + odd[k]), All{});
+    }
+}
+
 // What of a neuron is known when its loops are compiled.
 enum class Neuron { clif, lif, plif };
 
@@ -236,7 +261,7 @@ NeuronLoops<S> neuron_loops(const Problem& p) {
 
 template <class S>
 Loops<S> loops() {
-    return {neuron_loops<S>, norm_statistics_row<S>, norm_backward_row<S>, pack<S>, unpack<S>};
+    return {neuron_loops<S>, norm_statistics_row<S>, norm_backward_row<S>, pack<S>, unpack<S>, add_rows<Compute<S>>};
 }
 
 #ifndef CLIF_BFLOAT16_ONLY

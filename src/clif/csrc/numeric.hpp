@@ -13,9 +13,11 @@
 #if defined(__GNUC__)
 #define CLIF_INLINE inline __attribute__((always_inline))
 #define CLIF_INLINE_LAMBDA __attribute__((always_inline))
+#define CLIF_UNROLL _Pragma("GCC unroll 64")
 #else
 #define CLIF_INLINE inline
 #define CLIF_INLINE_LAMBDA
+#define CLIF_UNROLL
 #endif
 
 namespace clif {
@@ -46,7 +48,29 @@ CLIF_INLINE Bfloat16 narrow(float x) {
     return {static_cast<std::uint16_t>(x == x ? rounded >> 16 : 0x7FC0)};
 }
 
+template <class S>
+CLIF_INLINE S narrowed_to(Compute<S> x) {
+    if constexpr (std::is_same_v<S, Bfloat16>) return narrow(x);
+    else return x;
+}
+
 constexpr Bfloat16 bfloat16_1{0x3F80};
+
+CLIF_INLINE int bits_set(std::uint64_t word) {
+    word -= word >> 1 & 0x5555555555555555;
+    word = (word & 0x3333333333333333) + (word >> 2 & 0x3333333333333333);
+    return ((word + (word >> 4)) & 0x0F0F0F0F0F0F0F0F) * 0x0101010101010101 >> 56;
+}
+
+CLIF_INLINE int lowest_bit(std::uint64_t word) {
+#if defined(__GNUC__)
+    return __builtin_ctzll(word);
+#else
+    int bit = 0;
+    for (; !(word & 1); word >>= 1) ++bit;
+    return bit;
+#endif
+}
 
 // What 2^y is computed with: the bound of y beyond which 1 + 2^y does not change or its inverse is as good as 0, the
 // magic number whose addition rounds to an integer (1.5 times 2 to the number of mantissa bits), and the minimax

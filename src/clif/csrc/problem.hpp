@@ -38,4 +38,19 @@ struct NormProblem {
     const void *of_dx, *of_x, *constant;
     std::int32_t dtype, threads, isa;
 };
+
+// One call of a convolution of spikes, its kernel square. Spikes are bits in the order [images, height, width,
+// channels], `spike` is what one counts; tensors are dense in the storage dtype, with the channels fastest in memory.
+struct SpikeConvProblem {
+    std::int64_t images, height, width, channels, out_height, out_width, out_channels;
+    std::int64_t kernel, stride, padding;
+    const std::uint64_t* words;
+    const void *weight, *bias;  // forward, in: [out_channels, kernel, kernel, channels]; [out_channels] or null
+    void* out;                  // forward, out
+    const void* d_out;          // backward, in
+    void* d_weight;             // backward, out
+    void* rows;                 // scratch in the compute dtype: the weights with out_channels made whole blocks
+    double spike;
+    std::int32_t dtype, threads, isa;
+};
 }

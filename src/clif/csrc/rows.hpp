@@ -87,6 +87,25 @@ struct NormRow {
 
 constexpr std::int64_t word_bits = 64;
 
+// Numbers in a row of those that are added up: a few vectors, all of which the processor keeps in registers.
+template <class R>
+constexpr std::int64_t row_block = 256 / sizeof(R);
+
+struct Range {
+    std::uint32_t begin, end;
+};
+
+// To each of `count` rows at `to`, one behind the other, is added the sum of the rows that begin at from + place, for
+// the places of that row's range in the list.
+template <class R>
+struct RowSums {
+    const R* from;
+    const std::uint32_t* places;
+    const Range* ranges;
+    std::ptrdiff_t count;
+    R* to;
+};
+
 // Elements and their bits; `height` is what a spike counts.
 template <class S>
 struct Spikes {
@@ -105,6 +124,7 @@ struct Loops {
     // Sets the bit of every element that is not 0; returns how many are neither 0 nor a spike.
     std::int64_t (*pack)(const Spikes<S>&);
     void (*unpack)(const Spikes<S>&);
+    void (*add_rows)(const RowSums<Compute<S>>&);
 };
 
 // Instruction sets, the best one last, each with its loops. `baseline` is whatever the compiler was told to build for.

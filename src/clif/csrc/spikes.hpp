@@ -19,9 +19,10 @@ void over_spikes(const Spikes<S>& all, std::int64_t threads, const Job& job) {
     });
 }
 
-// Whether the elements were all 0 or one and the same other number, `height`, and so are now in `words`.
+// How many of the elements are spikes, now that they are in `words`; -1 where they were not all 0 or one and the same
+// other number, `height`.
 template <class S>
-bool pack(Spikes<S>& spikes, std::int64_t threads) {
+std::int64_t pack(Spikes<S>& spikes, std::int64_t threads) {
     const auto loop = loops_for<S>(static_cast<int>(best_isa())).pack;
     for (std::int64_t i = 0; i < spikes.size; ++i) {
         if (widen(spikes.elements[i]) != 0) {
@@ -29,12 +30,15 @@ bool pack(Spikes<S>& spikes, std::int64_t threads) {
             break;
         }
     }
-    std::atomic<std::int64_t> strange{0};
+    std::atomic<std::int64_t> strange{0}, count{0};
     over_spikes(spikes, threads, [&](const Spikes<S>& part) {
         if (strange != 0) return;
         strange += loop(part);
+        std::int64_t fired = 0;
+        for (std::int64_t i = 0; i * word_bits < part.size; ++i) fired += bits_set(part.words[i]);
+        count += fired;
     });
-    return strange == 0;
+    return strange == 0 ? count.load() : -1;
 }
 
 template <class S>

@@ -30,10 +30,13 @@ def set_step_mode(net: nn.Module, step_mode: str) -> None:
 
 
 def set_backend(net: nn.Module, backend: str) -> None:
-    """Set the backend of every neuron of `net`: "auto", or one by name, which raises `InputError` if it cannot run."""
+    """Set the backend of every neuron of `net`: "auto", or one by name, which raises `InputError` if it cannot run.
+
+    The convolutions follow: with "torch" they are PyTorch's, with any other the compiled kernels do those of spikes.
+    """
     dispatch.check_backend(backend)
     for module in net.modules():
-        if isinstance(module, SpikingNeuron):
+        if isinstance(module, SpikingNeuron | Conv2d):
             module.backend = backend
 
 

@@ -7,7 +7,7 @@ of PyTorch but pointers, so one build serves every version of it.
 
 import ctypes
 import importlib.util
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -19,6 +19,8 @@ from clif.ops.reference import SurrogateFunction, compute_dtype
 NEURONS = {"CLIF": 0, "LIF": 1, "PLIF": 2}
 DTYPES = {torch.float32: 0, torch.bfloat16: 1, torch.float64: 2}
 SURROGATES = {"rectangle": 0, "sigmoid": 1, "triangle": 2, "atan": 3}
+BFLOAT16_UNITS = ("none", "vectors", "tiles")
+ROW_BYTES = 256  # row_block of csrc/rows.hpp
 INSTRUCTION_SETS = ("baseline", "AVX2", "AVX-512", "AVX-512 with BF16")
 
 
@@ -47,6 +49,39 @@ class NormProblem(ctypes.Structure):
     )
 
 
+class SpikeConvProblem(ctypes.Structure):
+    """`struct SpikeConvProblem` of csrc/problem.hpp, field by field."""
+
+    _fields_ = (
+        *((name, ctypes.c_int64) for name in ("images", "height", "width", "channels")),
+        *((name, ctypes.c_int64) for name in ("out_height", "out_width", "out_channels")),
+        *((name, ctypes.c_int64) for name in ("kernel", "stride", "padding")),
+        *((name, ctypes.c_void_p) for name in ("words", "weight", "bias", "out", "d_out", "d_weight", "rows")),
+        ("spike", ctypes.c_double),
+        *((name, ctypes.c_int32) for name in ("dtype", "threads", "isa")),
+    )
+
+
+class Geometry(NamedTuple):
+    """A convolution with a square kernel: its input [images, C, H, W], its output channels, how the kernel moves."""
+
+    shape: tuple[int, int, int, int]
+    out_channels: int
+    kernel: int
+    stride: int
+    padding: int
+
+    @property
+    def out_shape(self) -> tuple[int, int, int, int]:
+        images, _, *sizes = self.shape
+        height, width = ((size + 2 * self.padding - self.kernel) // self.stride + 1 for size in sizes)
+        return images, self.out_channels, height, width
+
+    @property
+    def weight_shape(self) -> tuple[int, int, int, int]:
+        return self.out_channels, self.shape[1], self.kernel, self.kernel
+
+
 def _load() -> tuple[ctypes.CDLL | None, str]:
     """The compiled kernels, or None; and in words what they run on or why they cannot."""
     spec = importlib.util.find_spec("clif._kernels")
@@ -61,6 +96,7 @@ def _load() -> tuple[ctypes.CDLL | None, str]:
 
 _LIBRARY, DESCRIPTION = _load()
 MOST_CHANNELS = 0 if _LIBRARY is None else _LIBRARY.clif_most_channels()
+BFLOAT16 = "none" if _LIBRARY is None else BFLOAT16_UNITS[_LIBRARY.clif_bfloat16_unit()]
 
 
 def unavailable() -> str | None:
@@ -117,7 +153,7 @@ def _pointer(tensor: Tensor | None) -> int | None:
 def _forward(inputs: Inputs, dynamics: Dynamics, outputs: Outputs) -> None:
     problem = _problem(inputs, dynamics)
     problem.spike, problem.v_last, problem.m_last = map(_pointer, outputs)
-    _call("clif_forward", problem)
+    _call("clif_forward", problem, _steps(problem))
 
 
 def _backward_problem(inputs: Inputs, dynamics: Dynamics, incoming: OutputGradients, gradients: Gradients) -> Problem:
@@ -129,7 +165,8 @@ def _backward_problem(inputs: Inputs, dynamics: Dynamics, incoming: OutputGradie
 
 
 def _backward(inputs: Inputs, dynamics: Dynamics, incoming: OutputGradients, gradients: Gradients) -> None:
-    _call("clif_backward", _backward_problem(inputs, dynamics, incoming, gradients))
+    problem = _backward_problem(inputs, dynamics, incoming, gradients)
+    _call("clif_backward", problem, _steps(problem))
 
 
 def refuses_norm(x_seq: Tensor, of: norm.Norm) -> str | None:
@@ -158,7 +195,7 @@ def _statistics(x_seq: Tensor) -> tuple[Tensor, Tensor]:
     var = torch.empty_like(mean)
     problem = _norm_problem(x_seq)
     problem.mean, problem.var = mean.data_ptr(), var.data_ptr()
-    _call("clif_norm_statistics", problem)
+    _call("clif_norm_statistics", problem, _steps(problem))
     return mean, var
 
 
@@ -167,7 +204,7 @@ def _norm_forward(inputs: Inputs, dynamics: Dynamics, affine: norm.Affine, outpu
     problem.spike, problem.v_last, problem.m_last = map(_pointer, outputs)
     problem.scale, problem.shift, problem.mean = map(_pointer, affine)
     problem.channels = affine.scale.shape[1]
-    _call("clif_forward", problem)
+    _call("clif_forward", problem, _steps(problem))
 
 
 def _norm_backward(
@@ -178,31 +215,38 @@ def _norm_backward(
     T, problem.channels = affine.scale.shape
     sums = torch.empty((T, 2, problem.channels), dtype=torch.float64)
     problem.norm_sums = sums.data_ptr()
-    _call("clif_backward", problem)
+    _call("clif_backward", problem, _steps(problem))
     return sums
 
 
 def _scale(x_seq: Tensor, dx: Tensor, of_dx: Tensor, of_x: Tensor, constant: Tensor) -> None:
     problem = _norm_problem(x_seq)
     problem.dx, problem.of_dx, problem.of_x, problem.constant = map(_pointer, (dx, of_dx, of_x, constant))
-    _call("clif_norm_backward", problem)
+    _call("clif_norm_backward", problem, _steps(problem))
 
 
-def _call(function: str, problem: Problem | NormProblem) -> None:
+def _steps(problem: Problem | NormProblem) -> str:
+    return f"the states of {problem.steps} steps"
+
+
+def _call(function: str, problem: ctypes.Structure, what: str) -> None:
     assert _LIBRARY is not None
     if getattr(_LIBRARY, function)(ctypes.byref(problem)):
-        raise MemoryError(f"{function}: not enough memory for the states of {problem.steps} steps")
+        raise MemoryError(f"{function}: not enough memory for {what}")
 
 
-def pack(x: Tensor) -> tuple[Tensor, float] | None:
-    """The bits of a dense tensor of spikes, 64 in an int64, and what a spike counts; None if it has other numbers."""
+def pack(x: Tensor) -> tuple[Tensor, float, int] | None:
+    """The bits of a dense tensor of spikes, 64 in an int64, what a spike counts, and the number of spikes.
+
+    None if it has other numbers.
+    """
     assert _LIBRARY is not None
     words = torch.empty(-(-x.numel() // 64), dtype=torch.int64)
-    height, spikes = ctypes.c_double(), ctypes.c_int32()
-    places = (ctypes.c_void_p(words.data_ptr()), ctypes.byref(height), ctypes.byref(spikes))
+    height, count = ctypes.c_double(), ctypes.c_int64()
+    places = (ctypes.c_void_p(words.data_ptr()), ctypes.byref(height), ctypes.byref(count))
     if _LIBRARY.clif_pack(*_elements(x), *places):
         raise MemoryError(f"not enough memory to pack {list(x.shape)}")
-    return (words, height.value) if spikes.value else None
+    return None if count.value < 0 else (words, height.value, count.value)
 
 
 def unpack(words: Tensor, height: float, x: Tensor) -> None:
@@ -210,6 +254,59 @@ def unpack(words: Tensor, height: float, x: Tensor) -> None:
     assert _LIBRARY is not None
     if _LIBRARY.clif_unpack(*_elements(x), ctypes.c_void_p(words.data_ptr()), ctypes.c_double(height)):
         raise MemoryError(f"not enough memory to unpack {list(x.shape)}")
+
+
+def spike_conv(spikes: Tensor, spike: float, geometry: Geometry, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """The convolution [images, O, H, W], channels_last, of spikes as bits with `weight` [O, C, k, k], channels_last."""
+    out = torch.empty(geometry.out_shape, dtype=weight.dtype, memory_format=torch.channels_last)
+    rows = _weight_rows(geometry, weight.dtype)
+    problem = _spike_conv_problem(spikes, spike, geometry, rows, weight.dtype)
+    problem.weight, problem.bias, problem.out = map(_pointer, (weight, bias, out))
+    _call("clif_spike_conv_forward", problem, f"a convolution of {list(geometry.shape)}")
+    return out
+
+
+def spike_conv_weight_gradient(spikes: Tensor, spike: float, geometry: Geometry, d_out: Tensor) -> Tensor:
+    """The gradient of that convolution's weight from that of its output, both channels_last."""
+    d_weight = torch.empty(geometry.weight_shape, dtype=d_out.dtype, memory_format=torch.channels_last)
+    rows = _weight_rows(geometry, d_out.dtype)
+    problem = _spike_conv_problem(spikes, spike, geometry, rows, d_out.dtype)
+    problem.d_out, problem.d_weight = d_out.data_ptr(), d_weight.data_ptr()
+    _call("clif_spike_conv_backward", problem, f"a convolution of {list(geometry.shape)}")
+    return d_weight
+
+
+def _weight_rows(geometry: Geometry, dtype: torch.dtype) -> Tensor:
+    """Room for the weights in the order of the kernels, whose output channels are made whole blocks."""
+    dtype = compute_dtype(dtype)
+    block = ROW_BYTES // dtype.itemsize
+    out_channels = -(-geometry.out_channels // block) * block
+    return torch.empty(out_channels * geometry.kernel**2 * geometry.shape[1], dtype=dtype)
+
+
+def _spike_conv_problem(
+    spikes: Tensor, spike: float, geometry: Geometry, rows: Tensor, dtype: torch.dtype
+) -> SpikeConvProblem:
+    images, channels, height, width = geometry.shape
+    _, out_channels, out_height, out_width = geometry.out_shape
+    return SpikeConvProblem(
+        images=images,
+        height=height,
+        width=width,
+        channels=channels,
+        out_height=out_height,
+        out_width=out_width,
+        out_channels=out_channels,
+        kernel=geometry.kernel,
+        stride=geometry.stride,
+        padding=geometry.padding,
+        words=spikes.data_ptr(),
+        rows=rows.data_ptr(),
+        spike=spike,
+        dtype=DTYPES[dtype],
+        threads=torch.get_num_threads(),
+        isa=len(INSTRUCTION_SETS) - 1,
+    )
 
 
 def _elements(x: Tensor) -> tuple[Any, ...]:

@@ -14,10 +14,11 @@ from clif.ops import cpu
 
 
 class Packed(NamedTuple):
-    """A dense tensor of spikes: its bits, what a spike counts, and how the tensor lay in memory."""
+    """A dense tensor of spikes: its bits, what a spike counts, how many there are, and how the tensor lay in memory."""
 
     words: Tensor
     height: float
+    spikes: int
     shape: torch.Size
     stride: tuple[int, ...]
     dtype: torch.dtype

@@ -1,0 +1,254 @@
+"""Convolutions of spikes against PyTorch's, and when they are taken."""
+
+import copy
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
+from test_cpu import each_isa, use_isa
+from torch.testing import assert_close
+from torch.utils.flop_counter import FlopCounterMode
+
+import clif
+from clif import models
+from clif.errors import InputError
+from clif.layers import Conv2d
+from clif.ops import cpu, spike_conv
+from clif.ops.cpu import Geometry
+from clif.ops.packing import pack
+
+pytestmark = pytest.mark.skipif(cpu.unavailable() is not None, reason=cpu.DESCRIPTION)
+
+TOLERANCES = {torch.float64: 1e-13, torch.float32: 1e-5, torch.bfloat16: 1e-2}
+
+
+@pytest.fixture
+def poisoned():
+    """Memory that nobody wrote reads as NaN."""
+    torch.use_deterministic_algorithms(True)
+    yield
+    torch.use_deterministic_algorithms(False)
+
+
+def spikes(*shape, rate=0.15, dtype=torch.float64, height=1.0, seed=0):
+    r = torch.Generator().manual_seed(seed)
+    x = height * (torch.rand(shape, generator=r, dtype=torch.float64) < rate)
+    return x.to(dtype).contiguous(memory_format=torch.channels_last)
+
+
+def assert_convolves(geometry, rate=0.15, dtype=torch.float64, height=1.0, with_bias=True, seed=0):
+    """The kernels, output and gradient of the weights, are PyTorch's convolution in float64 but for rounding."""
+    x = spikes(*geometry.shape, rate=rate, dtype=dtype, height=height, seed=seed)
+    r = torch.Generator().manual_seed(seed)
+    weight = torch.randn(geometry.weight_shape, generator=r).to(dtype).contiguous(memory_format=torch.channels_last)
+    bias = torch.randn(geometry.out_channels, generator=r).to(dtype) if with_bias else None
+    d_out = torch.randn(geometry.out_shape, generator=r).to(dtype).contiguous(memory_format=torch.channels_last)
+    packed = pack(x)
+    out = cpu.spike_conv(packed.words, packed.height, geometry, weight, bias)
+    d_weight = cpu.spike_conv_weight_gradient(packed.words, packed.height, geometry, d_out)
+
+    exact = weight.double().requires_grad_()
+    expected = F.conv2d(x.double(), exact, None if bias is None else bias.double(), geometry.stride, geometry.padding)
+    expected.backward(d_out.double())
+    for actual, wanted in ((out, expected.detach()), (d_weight, exact.grad)):
+        assert actual.dtype == dtype
+        scale = max(1.0, wanted.abs().max().item())
+        assert_close(actual.double(), wanted, rtol=0, atol=TOLERANCES[dtype] * scale)
+
+
+@st.composite
+def geometries(draw):
+    kernel = draw(st.integers(1, 5))
+    padding = draw(st.integers(0, kernel))
+    smallest = max(1, kernel - 2 * padding)
+    height, width = (draw(st.integers(smallest, smallest + 9)) for _ in range(2))
+    shape = (draw(st.integers(1, 5)), draw(st.sampled_from([1, 3, 16, 40, 64, 70])), height, width)
+    return Geometry(shape, draw(st.sampled_from([1, 31, 32, 64, 65, 130])), kernel, draw(st.integers(1, 4)), padding)
+
+
+@pytest.mark.usefixtures("poisoned")
+@given(
+    geometry=geometries(),
+    rate=st.sampled_from([0.0, 0.1, 0.6, 1.0]),
+    dtype=st.sampled_from(list(TOLERANCES)),
+    height=st.sampled_from([1.0, 1.25]),
+    with_bias=st.booleans(),
+    seed=st.integers(0, 2**16),
+)
+def test_any_convolution(geometry, rate, dtype, height, with_bias, seed):
+    assert_convolves(geometry, rate, dtype, height, with_bias, seed)
+
+
+@pytest.mark.parametrize("dtype", TOLERANCES)
+@pytest.mark.parametrize(
+    "geometry",
+    [
+        Geometry((20, 32, 4, 4), 64, 3, 1, 1),  # several small images at once, the last ones fewer
+        Geometry((1, 32, 70, 40), 32, 3, 1, 1),  # strips of one image
+        Geometry((1, 32, 61, 40), 32, 5, 2, 1),
+        Geometry((1, 4, 3, 2000), 8, 3, 1, 1),  # a strip of a single row
+    ],
+)
+def test_strips_and_groups(geometry, dtype):
+    assert_convolves(geometry, dtype=dtype)
+
+
+@each_isa
+@pytest.mark.parametrize("dtype", TOLERANCES)
+def test_instruction_sets(isa, dtype, monkeypatch):
+    use_isa(isa, monkeypatch)
+    assert_convolves(Geometry((3, 40, 9, 7), 70, 3, 2, 1), dtype=dtype)
+
+
+def test_the_number_of_threads_changes_nothing():
+    x = spikes(8, 64, 12, 12, dtype=torch.float32)
+    conv = Conv2d(64, 64, 3, padding=1).to(memory_format=torch.channels_last)
+    before = torch.get_num_threads()
+    results = []
+    try:
+        for threads in (1, 2, 3, 5):
+            torch.set_num_threads(threads)
+            conv.zero_grad()
+            out = spike_conv.convolve(conv, x)
+            out.square().sum().backward()
+            results.append((out, conv.weight.grad))
+    finally:
+        torch.set_num_threads(before)
+    for out, gradient in results[1:]:
+        assert torch.equal(out, results[0][0])
+        assert torch.equal(gradient, results[0][1])
+
+
+def convolution(in_channels=32, out_channels=48, kernel_size=3, padding=1, dtype=torch.float64, **options):
+    conv = Conv2d(in_channels, out_channels, kernel_size, padding=padding, **options)
+    return conv.to(dtype, memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("sequence", [False, True])
+def test_gradients_of_the_layer_are_pytorchs(sequence):
+    conv = convolution(stride=2)
+    twin = copy.deepcopy(conv)
+    twin.backend = "torch"
+    inputs = []
+    for layer in (conv, twin):
+        x = spikes(12, 32, 9, 9).requires_grad_()
+        inputs.append(x)
+        out = layer(x.unflatten(0, (3, 4)) if sequence else x)
+        (out * torch.arange(out.numel()).view(out.shape).sin()).sum().backward()
+    assert_close(inputs[0].grad, inputs[1].grad)
+    assert_close(conv.weight.grad, twin.weight.grad)
+    assert_close(conv.bias.grad, twin.bias.grad)
+
+
+@pytest.mark.parametrize("frozen", ["weight", "bias"])
+def test_only_wanted_gradients_are_computed(frozen):
+    conv = convolution()
+    getattr(conv, frozen).requires_grad_(False)
+    out = spike_conv.convolve(conv, spikes(4, 32, 8, 8))
+    out.sum().backward()
+    assert getattr(conv, frozen).grad is None
+    assert all(p.grad is not None for name, p in conv.named_parameters() if name != frozen)
+
+
+def test_it_keeps_bits_for_the_backward_pass():
+    kept = []
+    x = spikes(4, 32, 8, 8, dtype=torch.float32).requires_grad_()
+    conv = convolution(dtype=torch.float32)
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t):
+        out = spike_conv.convolve(conv, x)
+    assert [tensor.shape for tensor in kept] == [conv.weight.shape]
+    assert out.grad_fn.packed.words.nbytes == x.numel() // 8
+
+
+def test_autocast_gives_its_dtype(monkeypatch):
+    monkeypatch.setattr(spike_conv, "HIGHEST_RATE", dict.fromkeys(spike_conv.HIGHEST_RATE, 0.3))
+    conv = convolution(dtype=torch.float32)
+    x = spikes(4, 32, 8, 8, dtype=torch.float32)
+    with torch.autocast("cpu", torch.bfloat16):
+        out = spike_conv.convolve(conv, x)
+        conv.backend = "torch"
+        expected = conv(x)
+    assert out.dtype == expected.dtype == torch.bfloat16
+    assert_close(out, expected, rtol=2e-2, atol=2e-2)
+    out.sum().backward()
+    assert conv.weight.grad.dtype == torch.float32
+
+
+REFUSED = {
+    "many spikes": (convolution(), spikes(4, 32, 8, 8, rate=0.5)),
+    "no spikes": (convolution(), spikes(4, 32, 8, 8) + 0.1),
+    "another layout": (convolution(), spikes(4, 32, 8, 8).contiguous()),
+    "a few pixels": (convolution(), spikes(1, 32, 8, 8)),
+    "a few channels": (convolution(16), spikes(4, 16, 8, 8)),
+    "a small kernel": (convolution(kernel_size=1, padding=0), spikes(4, 32, 8, 8)),
+    "groups": (convolution(groups=2), spikes(4, 32, 8, 8)),
+    "dilation": (convolution(dilation=2), spikes(4, 32, 16, 16)),
+    "a padding mode": (convolution(padding_mode="circular"), spikes(4, 32, 8, 8)),
+    "a padding by name": (convolution(padding="same"), spikes(4, 32, 8, 8)),
+    "a kernel that is not square": (convolution(kernel_size=(3, 5)), spikes(4, 32, 8, 8)),
+    "another dtype": (convolution(dtype=torch.float32), spikes(4, 32, 8, 8)),
+    "half precision": (convolution(dtype=torch.float16), spikes(4, 32, 8, 8, dtype=torch.float16)),
+    "no images": (convolution(), spikes(0, 32, 8, 8)),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_left_to_pytorch(name):
+    conv, x = REFUSED[name]
+    assert spike_conv.convolve(conv, x) is None
+
+
+def test_pytorch_counts_its_operations():
+    conv, x = convolution(), spikes(4, 32, 8, 8)
+    with FlopCounterMode(display=False) as counter:
+        conv(x)
+    assert counter.get_total_flops() == 2 * 4 * 8 * 8 * 32 * 48 * 9
+
+
+def test_pytorchs_errors_stay():
+    with pytest.raises(RuntimeError, match="expected input"):
+        convolution()(spikes(4, 31, 8, 8))
+    with pytest.raises(RuntimeError, match="size"):
+        convolution(kernel_size=9, padding=0)(spikes(30, 32, 8, 8))
+
+
+def test_the_backend_torch_is_pytorchs_convolution():
+    net = models.create_model("snn5_noAP", neuron="CLIF", T=2)
+    clif.set_backend(net, "torch")
+    convolutions = [module for module in net.modules() if isinstance(module, Conv2d)]
+    assert {module.backend for module in convolutions} == {"torch"}
+    conv, x = convolution(), spikes(4, 32, 8, 8).requires_grad_()
+    assert conv(x).grad_fn.name() == "_SpikeConvBackward"
+    conv.backend = "torch"
+    assert conv(x).grad_fn.name() == "ConvolutionBackward0"
+
+
+def test_second_derivatives_are_refused_by_name():
+    conv, x = convolution(), spikes(4, 32, 8, 8).requires_grad_()
+    (gradient,) = torch.autograd.grad(conv(x).square().sum(), x, create_graph=True)
+    with pytest.raises(InputError, match="first derivative only"):
+        gradient.sum().backward()
+
+
+def test_a_network_takes_the_step_of_pytorchs_convolutions():
+    torch.manual_seed(0)
+    net = models.create_model("spiking_resnet18", neuron="CLIF", T=2, image_size=16).double()
+    twin = copy.deepcopy(net)
+    for module in twin.modules():
+        if isinstance(module, Conv2d):
+            module.backend = "torch"
+    x = torch.randn(4, 3, 16, 16, dtype=torch.float64)
+    taken = []
+    for module in net.modules():
+        if isinstance(module, Conv2d):
+            module.register_forward_hook(lambda *a: taken.append(a[2].grad_fn.next_functions[0][0].name()))
+    losses = [each(x).square().sum() for each in (net, twin)]
+    for loss in losses:
+        loss.backward()
+    assert taken.count("_SpikeConvBackward") >= 5
+    assert_close(losses[0], losses[1])
+    largest = max(q.grad.abs().max().item() for q in twin.parameters())
+    for (name, p), q in zip(net.named_parameters(), twin.parameters(), strict=True):
+        assert_close(p.grad, q.grad, rtol=1e-9, atol=1e-12 * largest, msg=name)
