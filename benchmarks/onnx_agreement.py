@@ -2,8 +2,9 @@
 
     python benchmarks/onnx_agreement.py RUN... --data-dir FOLDER --out benchmarks/results/onnx_agreement.json
 
-Of each CLIF checkpoint three networks are compared: itself, and what `calibrate` and `subtract` make of it. The network
-in float64 tells which of the two float32 computations rounded a potential at the threshold to the other side.
+Of each CLIF checkpoint three networks are compared: itself, and what `calibrate` and `subtract` make of it; each as it
+is and with exact sums. The network in float64 tells which of the two float32 computations rounded a potential at the
+threshold to the other side.
 """
 
 import argparse
@@ -17,7 +18,7 @@ import torch
 from torch import Tensor
 
 from clif.data import create_loader
-from clif.deploy import convert
+from clif.deploy import convert, exact_sums
 from clif.export import to_onnx
 from clif.models import SpikingNetwork
 from clif.train.evaluation import open_checkpoint
@@ -40,19 +41,25 @@ def main() -> None:
         networks = {"CLIF": net, **{method: convert(net, method, training).net for method in ("calibrate", "subtract")}}
         images = [x for x, _ in create_loader(**data, train=False, batch_size=50, limit=IMAGES)]
         for name, network in networks.items():
-            row = {"dataset": config.dataset, "seed": config.seed, "network": name, **differing(network.eval(), images)}
-            results.append(row)
-            print(row, flush=True)
-            Path(arguments.out).write_text(json.dumps(results, indent=1) + "\n")
+            for exact in (False, True):
+                compared = exact_sums(network) if exact else network.eval()
+                row = {"dataset": config.dataset, "seed": config.seed, "network": name, "exact sums": exact}
+                results.append({**row, **differing(compared, network, images)})
+                print(results[-1], flush=True)
+                Path(arguments.out).write_text(json.dumps(results, indent=1) + "\n")
 
 
 @torch.no_grad()
-def differing(net: SpikingNetwork, images: list[Tensor]) -> dict[str, int]:
-    """The number of images, and of those on which two computations of a network predict different classes."""
+def differing(net: SpikingNetwork, original: SpikingNetwork, images: list[Tensor]) -> dict[str, int]:
+    """The number of images, and of those on which two computations of `net` predict different classes.
+
+    "the network": how many predictions differ from those of `original`, the network before its sums were made exact.
+    """
     with tempfile.TemporaryDirectory() as folder:
         content = to_onnx(net, Path(folder) / "net.onnx").read_bytes()
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     exact = copy.deepcopy(net).double()
+    before = torch.cat([classes(original(x)) for x in images])
     torch32 = torch.cat([classes(net(x)) for x in images])
     torch64 = torch.cat([classes(exact(x.double())) for x in images])
     onnx32 = torch.cat([classes(torch.from_numpy(session.run(None, {"x": x.contiguous().numpy()})[0])) for x in images])
@@ -61,6 +68,7 @@ def differing(net: SpikingNetwork, images: list[Tensor]) -> dict[str, int]:
         "ONNX Runtime and PyTorch": int((onnx32 != torch32).sum()),
         "ONNX Runtime and float64": int((onnx32 != torch64).sum()),
         "PyTorch and float64": int((torch32 != torch64).sum()),
+        "PyTorch and the network": int((torch32 != before).sum()),
     }
 
 

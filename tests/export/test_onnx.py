@@ -9,7 +9,7 @@ from torch.testing import assert_close
 
 import clif
 from clif.cli import main
-from clif.deploy import clif_to_lif
+from clif.deploy import clif_to_lif, exact_sums
 from clif.errors import InputError
 from clif.export import initial_state, save_program, signature, to_onnx, to_program
 from clif.models import create_model
@@ -100,6 +100,7 @@ def test_the_command_writes_a_file(tmp_path, capsys, kind, name):
         (["-format", "tflite"], "unknown format 'tflite'"),
         (["-format", "nir", "-form", "step"], "-form belongs to"),
         (["-format", "onnx", "-dt", "1e-3"], "-dt belongs to -format nir"),
+        (["-format", "nir", "-exact"], "-exact belongs to -format onnx and torch"),
     ],
 )
 def test_mistakes_on_the_command_line(tmp_path, capsys, given, message):
@@ -146,3 +147,31 @@ def test_a_trained_network_predicts_the_same_on_all_test_digits(tmp_path):
             with torch.no_grad():
                 expected = net(images).mean(0).argmax(-1).numpy()
             assert (logits.argmax(-1) == expected).all()
+
+
+@torch.no_grad()
+def test_the_command_makes_sums_exact(tmp_path):
+    net = create_model("snn5_noAP", "CLIF", T=2)
+    save_checkpoint(tmp_path / "c.pth", {"net": net.state_dict(), "model": net.config, "config": {"dataset": "digits"}})
+    assert main(["export", str(tmp_path / "c.pth"), "-format", "torch", "-exact"]) == 0
+    program = torch.export.load(tmp_path / "network.pt2").module()
+    images = torch.randn(2, 3, 32, 32)
+    assert torch.equal(program(images), program(images + 1e-6))
+    assert_close(program(images), exact_sums(net.eval())(images))
+
+
+@pytest.mark.parametrize("convert", [lambda net: net, lambda net: clif_to_lif(net, v_reset=-0.1), clif_to_lif])
+@torch.no_grad()
+def test_exact_sums_fire_the_same_spikes(convert, tmp_path):
+    """With weights that nobody chose to be exact; a single spike would change the logits by much more than 1e-5."""
+    torch.manual_seed(3)
+    net = create_model("snn5_noAP", "CLIF", T=6).eval()
+    for module in net.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.uniform_(module.running_var, 0.02, 0.1)
+    exact = exact_sums(convert(net))
+    images = torch.randn(40, 3, 32, 32)
+    expected = exact(images)
+    (logits,) = session(to_onnx(exact, tmp_path / "net.onnx")).run(["logits"], {"x": images.numpy()})
+    assert expected.std() > 0.1
+    np.testing.assert_allclose(logits, expected.numpy(), atol=1e-5)

@@ -2,7 +2,8 @@
 
 nir: a graph for neuromorphic hardware and other simulators (LIF with a hard reset; convert a CLIF network first).
 onnx: for ONNX runtimes. torch: a torch.export program (.pt2). For the last two, -form says what the file computes:
-image and sequence are all T steps at once; step is one step, with the states as inputs and outputs.
+image and sequence are all T steps at once; step is one step, with the states as inputs and outputs. With -exact the
+convolutions have sums that do not depend on the order of their parts, which runtimes choose differently.
 """
 
 import argparse
@@ -19,6 +20,12 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("checkpoint", help="a checkpoint, or a run folder (its best checkpoint)")
     parser.add_argument("-format", "--format", required=True, metavar="|".join(FORMATS), help="what to write")
     parser.add_argument("-form", "--form", metavar="image|sequence|step", help="onnx, torch: default image")
+    parser.add_argument(
+        "-exact",
+        "--exact",
+        action="store_true",
+        help="onnx, torch: weights on a grid, so that spikes are the same everywhere",
+    )
     parser.add_argument("-dt", "--dt", type=float, metavar="SECONDS", help="nir: length of a time step (default: 1e-4)")
     parser.add_argument("-out", "--out", metavar="FILE", help="default: network.nir, .onnx or .pt2 by the checkpoint")
     add_config_options(parser, only=OPTIONS)
@@ -32,10 +39,16 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.format != "nir" and arguments.dt is not None:
         raise InputError("-dt belongs to -format nir")
 
+    if arguments.format == "nir" and arguments.exact:
+        raise InputError("-exact belongs to -format onnx and torch; NIR's weights have τ and the threshold in them")
+
     from clif import export
+    from clif.deploy import exact_sums
     from clif.train.evaluation import open_checkpoint
 
     net = open_checkpoint(arguments.checkpoint, config_values(arguments)).net.cpu().eval()
+    if arguments.exact:
+        net = exact_sums(net)
     path = Path(arguments.checkpoint)
     folder = path if path.is_dir() else path.parent
     out = Path(arguments.out) if arguments.out else folder / f"network{FORMATS[arguments.format]}"

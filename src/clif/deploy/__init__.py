@@ -3,6 +3,7 @@
 from clif.deploy.affine import ChannelAffine
 from clif.deploy.calibrate import calibrate, subtract
 from clif.deploy.convert import METHODS, Conversion, clif_to_lif, convert
+from clif.deploy.exact import exact_sums
 from clif.deploy.finetune import finetune
 from clif.deploy.fold import fold_batch_norm
 from clif.deploy.int8 import Int8Conv2d, quantize_weights
@@ -24,6 +25,7 @@ __all__ = [
     "clif_to_lif",
     "convert",
     "deploy_checkpoint",
+    "exact_sums",
     "finetune",
     "fold_batch_norm",
     "quantize_weights",

@@ -61,10 +61,10 @@ def fold_batch_norm(net: Network, rest: str = "refuse") -> Network:
             conv = folded.get_submodule(before)
             assert isinstance(conv, Conv2d)
             _fold_into(conv, norm)
-            _replace(folded, name, nn.Identity())
+            replace(folded, name, nn.Identity())
         elif rest == "affine":
             scale, shift = (value.to(norm.weight.dtype) for value in scale_and_shift(norm))
-            _replace(folded, name, ChannelAffine(scale, shift))
+            replace(folded, name, ChannelAffine(scale, shift))
         elif rest == "refuse":
             raise InputError(
                 f"the batch norm {name} does not follow a convolution of its own (pre-activation blocks normalise a "
@@ -82,6 +82,7 @@ def _fold_into(conv: Conv2d, norm: BatchNorm2d) -> None:
     conv.bias = nn.Parameter(bias.to(conv.weight), conv.weight.requires_grad)
 
 
-def _replace(net: nn.Module, name: str, module: nn.Module) -> None:
+def replace(net: nn.Module, name: str, module: nn.Module) -> None:
+    """Put `module` in the place of the layer `name`."""
     parent, _, child = name.rpartition(".")
     setattr(net.get_submodule(parent), child, module)

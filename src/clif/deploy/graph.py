@@ -8,11 +8,12 @@ from torch import fx, nn
 
 from clif.deploy.affine import ChannelAffine
 from clif.errors import InputError
-from clif.layers import AdaptiveAvgPool2d, AvgPool2d, BatchNorm2d, Conv2d, Flatten, StepModule
+from clif.layers import AdaptiveAvgPool2d, AvgPool2d, BatchNorm2d, Conv2d, Dropout, Flatten, StepModule
 from clif.models import SpikingNetwork
 from clif.neurons import SpikingNeuron
 
 LAYERS = (StepModule, Conv2d, AvgPool2d, AdaptiveAvgPool2d, BatchNorm2d, Flatten, ChannelAffine)
+MOST_LEVELS = 255
 ADDITIONS = (operator.add, operator.iadd, torch.add)
 
 
@@ -58,6 +59,22 @@ def is_addition(node: fx.Node) -> bool:
 def spiking_nodes(graph: fx.GraphModule) -> dict[str, fx.Node]:
     """The calls of spiking neurons by layer name, in the order in which they compute."""
     return {str(node.target): node for node in graph.graph.nodes if isinstance(layer_of(graph, node), SpikingNeuron)}
+
+
+def input_levels(graph: fx.GraphModule, node: fx.Node) -> int | None:
+    """n where a node's result is always a multiple of 1/n between 0 and 1, n at most 255; None where it is not."""
+    levels = 1
+    while levels <= MOST_LEVELS:
+        layer = layer_of(graph, node)
+        if isinstance(layer, SpikingNeuron):
+            return levels
+        if isinstance(layer, AvgPool2d) and layer.padding in (0, (0, 0)):
+            size = layer.kernel_size
+            levels *= size * size if isinstance(size, int) else size[0] * size[1]
+        elif not isinstance(layer, Dropout | nn.Identity):
+            return None
+        node = node.all_input_nodes[0]
+    return None
 
 
 def norms_before_neurons(net: nn.Module) -> dict[str, str]:

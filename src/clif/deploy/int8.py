@@ -4,16 +4,13 @@ activations are exact and only the weights are rounded."""
 from typing import Any
 
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
 
-from clif.deploy.fold import fold_batch_norm
-from clif.deploy.graph import layer_graph, layer_of
+from clif.deploy.fold import fold_batch_norm, replace
+from clif.deploy.graph import input_levels, layer_graph, layer_of
 from clif.errors import InputError
-from clif.layers import AvgPool2d, Conv2d, Dropout, fold
+from clif.layers import Conv2d, fold
 from clif.models import SpikingNetwork
-from clif.neurons import SpikingNeuron
-
-MOST_LEVELS = 255
 
 
 class Int8Conv2d(nn.Module):
@@ -60,9 +57,8 @@ def quantize_weights(net: SpikingNetwork, dtype: torch.dtype = torch.float32) ->
     graph = layer_graph(folded)
     for node in list(graph.graph.nodes):
         conv = layer_of(graph, node)
-        if isinstance(conv, Conv2d) and (levels := _levels(graph, node.all_input_nodes[0])) is not None:
-            parent, _, child = str(node.target).rpartition(".")
-            setattr(folded.get_submodule(parent), child, Int8Conv2d(conv, levels, dtype))
+        if isinstance(conv, Conv2d) and (levels := input_levels(graph, node.all_input_nodes[0])) is not None:
+            replace(folded, str(node.target), Int8Conv2d(conv, levels, dtype))
     for module in folded.modules():
         if isinstance(module, nn.Linear):
             module.register_forward_pre_hook(_in_its_dtype)
@@ -75,19 +71,3 @@ def _in_its_dtype(linear: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor
     """bfloat16 spikes for float32 weights."""
     assert isinstance(linear, nn.Linear)
     return (inputs[0].to(linear.weight.dtype),)
-
-
-def _levels(graph: fx.GraphModule, node: fx.Node) -> int | None:
-    """n where a node's result is always a multiple of 1/n between 0 and 1; None where it is not."""
-    levels = 1
-    while levels <= MOST_LEVELS:
-        layer = layer_of(graph, node)
-        if isinstance(layer, SpikingNeuron):
-            return levels
-        if isinstance(layer, AvgPool2d) and layer.padding in (0, (0, 0)):
-            size = layer.kernel_size
-            levels *= size * size if isinstance(size, int) else size[0] * size[1]
-        elif not isinstance(layer, Dropout | nn.Identity):
-            return None
-        node = node.all_input_nodes[0]
-    return None

@@ -1,0 +1,89 @@
+"""Weights on a grid, so that the sums of a convolution are exact in float32 and no order of adding up changes a spike.
+
+Two runtimes add up the inputs of a neuron in another order and round differently, and where a potential lies at the
+threshold one of them fires and the other does not. A sum of multiples of 2^−k that stays below 2^(24 − k) is exact in
+float32 in any order: it is enough to round each output channel's weights to such a grid.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from clif.deploy.fold import Network, fold_batch_norm, replace
+from clif.deploy.graph import input_levels, layer_graph, layer_of
+from clif.errors import InputError
+from clif.layers import Conv2d, fold
+
+FLOAT32_BITS = 24
+
+
+class Grid(nn.Module):
+    """The nearest multiple of 1/levels within ±largest, ties to even: what an exact convolution takes for an image."""
+
+    def __init__(self, levels: int, largest: float) -> None:
+        super().__init__()
+        self.levels = levels
+        self.largest = largest
+
+    def forward(self, x: Tensor) -> Tensor:
+        return fold(lambda y: (y.clamp(-self.largest, self.largest) * self.levels).round() / self.levels, x)
+
+
+def exact_sums(net: Network, levels: int = 128, largest: float = 8.0) -> Network:
+    """A copy in eval mode and float32, batch norms folded, whose convolutions round nothing but their weights.
+
+    Its LIF neurons then fire the same spikes in every runtime that rounds single operations as IEEE 754 says, and with
+    a τ that is a power of two also where multiplications and additions are fused; CLIF's but for what two sigmoids
+    differ. A convolution that sees the input takes it to the nearest 1/`levels` within ±`largest`: 1/128 is half a
+    grey level of a normalised image. Both must be powers of two.
+
+    Raises `InputError` for other values, and names a convolution whose input is neither the network's nor spikes,
+    pooled or not.
+    """
+    for name, value in (("levels", levels), ("largest", largest)):
+        if not _is_power_of_two(value):
+            raise InputError(f"{name} must be a power of two, got {value}")
+    exact = fold_batch_norm(net, rest="affine").float()
+    graph = layer_graph(exact)
+    for node in list(graph.graph.nodes):
+        conv = layer_of(graph, node)
+        if not isinstance(conv, Conv2d):
+            continue
+        before = node.all_input_nodes[0]
+        if before.op == "placeholder":
+            _round_weights(conv, levels, largest)
+            replace(exact, str(node.target), nn.Sequential(Grid(levels, largest), conv))
+        elif (steps := input_levels(graph, before)) is not None and _is_power_of_two(steps):
+            _round_weights(conv, steps, 1.0)
+        else:
+            raise InputError(
+                f"the convolution {node.target} cannot have exact sums: its input is neither the network's nor spikes "
+                "behind average pools of a power of two"
+            )
+    return exact
+
+
+def _is_power_of_two(value: float) -> bool:
+    return value > 0 and float(value).hex().startswith("0x1.0000000000000p")
+
+
+def _round_weights(conv: Conv2d, levels: int, largest: float) -> None:
+    """Round to the finest grid on which no partial sum over inputs k/levels within ±largest needs more than 24 bits."""
+    weight = conv.weight.detach().double()
+    bias = torch.zeros(len(weight), dtype=torch.float64) if conv.bias is None else conv.bias.detach().double()
+    products = torch.exp2(torch.floor(FLOAT32_BITS - torch.log2(_largest_sum(weight, bias, largest).clamp_min(1e-30))))
+    rounded = _on_grid(weight, bias, products, levels)
+    too_large = _largest_sum(*rounded, largest) * products > 2**FLOAT32_BITS  # for the rounding itself
+    weight, bias = _on_grid(weight, bias, torch.where(too_large, products / 2, products), levels)
+    conv.weight.data = weight.to(conv.weight)
+    if conv.bias is not None:
+        conv.bias.data = bias.to(conv.bias)
+
+
+def _largest_sum(weight: Tensor, bias: Tensor, largest: float) -> Tensor:
+    return weight.abs().sum((1, 2, 3)) * largest + bias.abs()
+
+
+def _on_grid(weight: Tensor, bias: Tensor, products: Tensor, levels: int) -> tuple[Tensor, Tensor]:
+    """The nearest weights whose products with k/levels are multiples of 1/products, and the nearest such bias."""
+    grid = (products / levels).view(-1, 1, 1, 1)
+    return (weight * grid).round() / grid, (bias * products).round() / products
