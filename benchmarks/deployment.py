@@ -49,10 +49,10 @@ def main() -> None:
             "soft reset": convert(net, "sweep", loader(limit=128, **calm), v_resets=(None,)),
             "calibrate": convert(net, "calibrate", loader(limit=512, **calm)),
             "subtract": convert(net, "subtract", loader(limit=512, **calm)),
-            "finetune": convert(net, "finetune", loader(train=True, batch_size=64, limit=12_800)),
-            "finetune from subtract": convert(
-                net, "finetune", loader(train=True, batch_size=64, limit=12_800), start="subtract"
+            "finetune from calibrate": convert(
+                net, "finetune", loader(train=True, batch_size=64, limit=12_800), start="calibrate"
             ),
+            "finetune": convert(net, "finetune", loader(train=True, batch_size=64, limit=12_800), start="subtract"),
         }
         networks = {"CLIF": net, **{name: conversion.net for name, conversion in conversions.items()}}
         if config.dataset in lif:

@@ -10,7 +10,7 @@ from torch.testing import assert_close
 import clif
 from clif.cli import main
 from clif.deploy import METHODS, calibrate, clif_to_lif, convert, deploy_checkpoint, subtract
-from clif.deploy.fit import count_errors, divergence, take_images
+from clif.deploy.fit import count_errors, divergence, likeness, take_images
 from clif.errors import InputError
 from clif.models import create_model
 from clif.train.checkpoint import build_network
@@ -105,13 +105,24 @@ def test_a_fit_is_the_same_again_and_leaves_the_network_alone(fitted):
 
 def test_fine_tuning_comes_closer_and_looks_at_no_label(fitted):
     net, conversions = fitted
-    done = convert(net, "finetune", LOADER, images=24, epochs=4, lr=3e-4)
+    options = {"images": 24, "epochs": 4, "lr": 3e-4, "start": "calibrate"}
+    done = convert(net, "finetune", LOADER, **options)
     others = [(images, torch.full_like(labels, 7)) for images, labels in LOADER]
-    again = convert(net, "finetune", others, images=24, epochs=4, lr=3e-4)
+    again = convert(net, "finetune", others, **options)
     assert_close(dict(again.net.state_dict()), dict(done.net.state_dict()), rtol=0, atol=0)
     assert done.images == 24 + 4 * 24
     assert divergence(net, done.net, [IMAGES]) < divergence(net, conversions["calibrate"].net, [IMAGES])
     assert {node.v_reset for node in done.net.modules() if isinstance(node, clif.LIFNode)} == {0.0}
+
+
+@pytest.mark.parametrize("start", ["calibrate", "subtract"])
+def test_fine_tuning_never_leads_away_from_the_teacher(fitted, start):
+    """With a learning rate that spoils the network the start is kept; `start` says which that is."""
+    net, conversions = fitted
+    begun = conversions[start]
+    done = convert(net, "finetune", LOADER, images=24, lr=10.0, start=start)
+    assert likeness(net, done.net, [IMAGES]) >= likeness(net, begun.net, [IMAGES])
+    assert_close(dict(done.net.state_dict()), dict(begun.net.state_dict()), rtol=0, atol=0)
 
 
 def test_event_frames_are_taken_along_their_batch_axis():

@@ -42,7 +42,9 @@ def add_arguments(parser: Parser) -> None:
     )
     parser.add_argument("-per", "--per", metavar="UNIT", help="calibrate: channel or layer; subtract: layer or network")
     parser.add_argument("-images", "--images", type=int, metavar="N", help="training images to fit on (default: 512)")
-    parser.add_argument("-start", "--start", metavar="METHOD", help="finetune: begin with calibrate or subtract")
+    parser.add_argument(
+        "-start", "--start", metavar="METHOD", help="finetune: begin with subtract (default) or calibrate"
+    )
     parser.add_argument("-epochs", "--epochs", dest="passes", type=int, metavar="N", help="finetune: passes (1)")
     parser.add_argument("-lr", "--lr", dest="rate", type=float, metavar="X", help="finetune: rate (0.0003)")
     parser.add_argument(
@@ -118,7 +120,8 @@ def print_fit(result: "Deployment") -> None:
     conversion = result.conversion
     print(f"{result.dataset}, {result.neuron}-trained, converted by {conversion.method} on {result.choice_data}")
     print(f"cost: {conversion.seconds:.1f} s, {conversion.images} images looked at")
-    what = "soft reset by v_threshold · (1 + c), c" if conversion.method == "subtract" else "hard reset value"
+    soft = conversion.net.config["v_reset"] is None
+    what = "soft reset by v_threshold · (1 + c), c" if soft else "hard reset value"
     for layer, values in conversion.values.items():
         spread = "" if len(values) == 1 else f"  ({len(values)} channels, {min(values):.2f} to {max(values):.2f})"
         print(f"  {layer}: {what} = {sum(values) / len(values):.3f}{spread}")

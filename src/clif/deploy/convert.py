@@ -66,8 +66,9 @@ def convert(net: SpikingNetwork, method: str, loader: Batches | None, **options:
     - "calibrate": hard reset to 0 and a gain in the batch norm before; options: `per` "channel" or "layer", `images`,
       `resets`.
     - "subtract": soft reset by v_threshold·(1 + c); options: `per` "layer" or "network", `images`, `extras`.
-    - "finetune": a short training with `net` as the teacher, from the conversion named by `start` ("calibrate" or
-      "subtract", with its `images`); options: `epochs`, `lr`, `quiet`.
+    - "finetune": a short training with `net` as the teacher, from the conversion named by `start` ("subtract", or
+      "calibrate" for targets whose LIF has a hard reset only), whose `images` also choose the weights; options:
+      `epochs`, `lr`, `quiet`.
     """
     if method not in METHODS:
         raise unknown_name("conversion method", method, METHODS)
@@ -102,12 +103,13 @@ def _subtract(net: SpikingNetwork, loader: Batches, images: int = IMAGES, **opti
 
 
 def _finetune(
-    net: SpikingNetwork, loader: Batches, start: str = "calibrate", images: int = IMAGES, **options: Any
+    net: SpikingNetwork, loader: Batches, start: str = "subtract", images: int = IMAGES, **options: Any
 ) -> Result:
     if start not in ("calibrate", "subtract"):
         raise unknown_name("start of the fine-tuning", start, ("calibrate", "subtract"))
-    first = convert(net, start, loader, images=images)
-    lif, seen = finetune(net, first.net, loader, **options)
+    held = take_images(loader, images)
+    first = convert(net, start, [(x, x) for x in held], images=images)
+    lif, seen = finetune(net, first.net, loader, held, **options)
     return lif, first.images + seen, first.values
 
 

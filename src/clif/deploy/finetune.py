@@ -2,22 +2,25 @@
 
 import copy
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
 
 from clif.analysis import spiking_layers
-from clif.deploy.fit import count_images, distance, respond
+from clif.deploy.fit import count_images, distance, likeness, respond
 from clif.errors import InputError
 from clif.models import SpikingNetwork
 from clif.train.evaluation import progress_bar
+
+QUARTERS = 4
 
 
 def finetune(
     net: SpikingNetwork,
     lif: SpikingNetwork,
     loader: Iterable[tuple[Tensor, Tensor]],
+    held: Sequence[Tensor],
     epochs: int = 1,
     lr: float = 3e-4,
     quiet: bool = True,
@@ -26,7 +29,9 @@ def finetune(
 
     The loss is the `distance` of the two, in predictions and spikes; labels are not looked at. Batch norms keep their
     statistics, so that the copy computes in training what it computes when deployed. AdamW without weight decay; the
-    learning rate falls from `lr` to 0 as a cosine over all epochs. The networks must be on the loader's device.
+    learning rate falls from `lr` to 0 as a cosine over all epochs. Of the weights at the start and after each quarter
+    of the training those are kept with which it predicts on most of the `held` images what its teacher does. The
+    networks must be on the loader's device.
     """
     if epochs < 1 or not lr > 0:
         raise InputError(f"fine-tuning needs epochs ≥ 1 and lr > 0, got epochs={epochs} and lr={lr}")
@@ -36,9 +41,11 @@ def finetune(
     steps = epochs * _batches(loader)
     optimizer = torch.optim.AdamW(student.parameters(), lr=lr, weight_decay=0.0)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=steps)
+    quarters = {steps * quarter // QUARTERS for quarter in range(1, QUARTERS + 1)}
+    best, kept = likeness(teacher, student, held), copy.deepcopy(student.state_dict())
     seen = 0
     with progress_bar(epochs * getattr(loader, "num_samples", 0), "finetune", quiet) as bar:
-        for images, _ in itertools.chain.from_iterable(itertools.repeat(loader, epochs)):
+        for step, (images, _) in enumerate(itertools.chain.from_iterable(itertools.repeat(loader, epochs)), start=1):
             with torch.no_grad():
                 wanted = respond(teacher, layers, images)
             optimizer.zero_grad(set_to_none=True)
@@ -47,6 +54,9 @@ def finetune(
             schedule.step()
             seen += count_images([images])
             bar.update(count_images([images]))
+            if step in quarters and (found := likeness(teacher, student, held)) > best:
+                best, kept = found, copy.deepcopy(student.state_dict())
+    student.load_state_dict(kept)
     return student.train(lif.training), seen
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from clif.errors import InputError
-from clif.models import SpikingNetwork
+from clif.models import SpikingNetwork, predict
 from clif.neurons import SpikingNeuron
 
 SpikesFor = Callable[[SpikingNeuron, Tensor, float], Tensor]
@@ -150,3 +150,10 @@ def kl_divergence(student: Tensor, teacher: Tensor) -> Tensor:
 def divergence(net: SpikingNetwork, lif: SpikingNetwork, batches: Sequence[Tensor]) -> float:
     """The mean over all images of `kl_divergence` between the networks' predictions."""
     return sum(kl_divergence(lif(x), net(x)).item() * count_images([x]) for x in batches) / count_images(batches)
+
+
+@torch.no_grad()
+def likeness(net: SpikingNetwork, lif: SpikingNetwork, batches: Sequence[Tensor]) -> tuple[float, float]:
+    """How like its teacher `net` a network is: the part of the images it predicts alike; for ties −divergence."""
+    same = sum(int((predict(lif(x)) == predict(net(x))).sum()) for x in batches)
+    return same / count_images(batches), -divergence(net, lif, batches)

@@ -76,7 +76,7 @@ def deploy_checkpoint(
     opened = open_checkpoint(path, given or {})
     net, config = opened.net, opened.config
     plain_lif(net)
-    if method in ("calibrate", "finetune"):
+    if "calibrate" in (method, options.get("start")):
         norms_before_neurons(net)
     compared = {} if scratch is None else {"LIF from scratch": open_checkpoint(scratch, given or {}).net}
 
