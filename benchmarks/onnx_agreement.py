@@ -39,18 +39,19 @@ def main() -> None:
         data = {"name": config.dataset, "root": config.data_dir, "T": net.T}
         training = create_loader(**data, train=True, shuffle=False, augment=False, batch_size=128, limit=512)
         networks = {"CLIF": net, **{method: convert(net, method, training).net for method in ("calibrate", "subtract")}}
-        images = [x for x, _ in create_loader(**data, train=False, batch_size=50, limit=IMAGES)]
+        test = list(create_loader(**data, train=False, batch_size=50, limit=IMAGES))
+        images, labels = [x for x, _ in test], torch.cat([y for _, y in test])
         for name, network in networks.items():
             for exact in (False, True):
                 compared = exact_sums(network) if exact else network.eval()
                 row = {"dataset": config.dataset, "seed": config.seed, "network": name, "exact sums": exact}
-                results.append({**row, **differing(compared, network, images)})
+                results.append({**row, **differing(compared, network, images, labels)})
                 print(results[-1], flush=True)
                 Path(arguments.out).write_text(json.dumps(results, indent=1) + "\n")
 
 
 @torch.no_grad()
-def differing(net: SpikingNetwork, original: SpikingNetwork, images: list[Tensor]) -> dict[str, int]:
+def differing(net: SpikingNetwork, original: SpikingNetwork, images: list[Tensor], labels: Tensor) -> dict[str, int]:
     """The number of images, and of those on which two computations of `net` predict different classes.
 
     "the network": how many predictions differ from those of `original`, the network before its sums were made exact.
@@ -69,6 +70,7 @@ def differing(net: SpikingNetwork, original: SpikingNetwork, images: list[Tensor
         "ONNX Runtime and float64": int((onnx32 != torch64).sum()),
         "PyTorch and float64": int((torch32 != torch64).sum()),
         "PyTorch and the network": int((torch32 != before).sum()),
+        "correct": int((torch32 == labels).sum()),
     }
 
 

@@ -1,5 +1,6 @@
 """The allocator's settings, seen from the system's side."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,6 @@ import pytest
 from clif import memory
 
 PROGRAM = """
-import sys
 import clif.memory
 if {lean}:
     clif.memory.lean()
@@ -22,18 +22,33 @@ def resident():
 before = resident()
 for _ in range(3):  # glibc itself keeps what is freed from the second time on
     large, small = torch.ones(2**20 * 5), torch.ones(1000)
-    kept = resident() - before
+    with open("/proc/self/smaps_rollup") as file:
+        huge = sum(int(line.split()[1]) for line in file if line.startswith("AnonHugePages"))
     del large
-print(resident() - before > 2**24)
+print(resident() - before > 2**24, huge > 2**13)
 """
+HUGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 
 
-@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="not Linux")
-@pytest.mark.parametrize(("lean", "keeps"), [(True, "False"), (False, "True")])
-def test_large_tensors_go_back_to_the_system(lean, keeps):
-    program = PROGRAM.format(lean=lean)
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == keeps
+def run(lean: bool) -> list[str]:
+    """Whether large tensors stay in memory when they are freed, and whether they had huge pages."""
+    environment = {name: value for name, value in os.environ.items() if name not in memory.ENVIRONMENT}
+    command = [sys.executable, "-c", PROGRAM.format(lean=lean)]
+    return subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout.split()
+
+
+on_linux = pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="not Linux")
+
+
+@on_linux
+def test_large_tensors_go_back_to_the_system():
+    assert [run(lean)[0] for lean in (True, False)] == ["False", "True"]
+
+
+@on_linux
+@pytest.mark.skipif(not HUGE_PAGES.exists() or "[madvise]" not in HUGE_PAGES.read_text(), reason="not on request")
+def test_large_tensors_have_huge_pages():
+    assert [run(lean)[1] for lean in (True, False)] == ["True", "False"]
 
 
 def test_another_c_library_is_left_alone(monkeypatch):

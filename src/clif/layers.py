@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from clif.errors import InputError
-from clif.ops import spike_conv
+from clif.ops import dispatch, spike_conv
 from clif.ops.norm import Norm
 from clif.ops.packing import packed_while_saved
 from clif.random import derive_keys, keyed_mask
@@ -82,8 +82,16 @@ class Conv2d(nn.Conv2d):
     unless `backend` is "torch". With `pack_spikes` it keeps spikes for backward as one bit each, as those always do.
     """
 
-    backend = "auto"
+    _backend = "auto"
     pack_spikes = False
+
+    @property
+    def backend(self) -> str:
+        return self._backend
+
+    @backend.setter
+    def backend(self, backend: str) -> None:
+        self._backend = dispatch.check_backend(backend)
 
     def forward(self, x: Tensor) -> Tensor:
         return fold(self._convolve, x)

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from clif import LIFNode
-from clif.deploy import clif_to_lif, exact_sums, fold_batch_norm
+from clif.deploy import EVENT_GRID, clif_to_lif, exact_sums, fold_batch_norm
 from clif.deploy.exact import Grid
 from clif.errors import InputError
 from clif.layers import AvgPool2d, Conv2d
@@ -74,13 +74,26 @@ def test_the_input_is_clamped_and_rounded():
     assert torch.equal(Grid(128, 8.0)(x), torch.tensor([-8.0, -43 / 128, 0.0, 0.0, 2 / 128, 8.0]))
 
 
+def test_counts_of_events_are_not_clamped():
+    counts = torch.tensor([0.0, 3.0, 9.0, 40.0, 200.0, 7.25])
+    assert torch.equal(Grid(**EVENT_GRID)(counts), counts)
+
+
+def test_many_pools():
+    layers = [Conv2d(3, 4, 3, padding=1), LIFNode(step_mode="m"), *(AvgPool2d(2) for _ in range(5)), Conv2d(4, 4, 1)]
+    assert isinstance(exact_sums(nn.Sequential(*layers)), nn.Sequential)
+
+
 @pytest.mark.parametrize("options", [{"levels": 100}, {"largest": 3.0}, {"levels": 0}, {"largest": float("nan")}])
 def test_grids_are_powers_of_two(options):
     with pytest.raises(InputError, match="must be a power of two"):
         exact_sums(network(), **options)
 
 
-@pytest.mark.parametrize("layer", [AvgPool2d(3), AvgPool2d(2, padding=1), nn.ReLU()])
+@pytest.mark.parametrize(
+    "layer",
+    [AvgPool2d(3), AvgPool2d(2, padding=1), AvgPool2d(2, divisor_override=3), AvgPool2d(2, ceil_mode=True), nn.ReLU()],
+)
 def test_what_cannot_be_exact_is_named(layer):
     net = nn.Sequential(Conv2d(3, 4, 3), LIFNode(step_mode="m"), layer, Conv2d(4, 4, 3))
     with pytest.raises(InputError, match="the convolution 3 cannot have exact sums"):

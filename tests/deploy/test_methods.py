@@ -1,7 +1,9 @@
 """The fitted conversions: what they change, what they reach, what they refuse."""
 
+import copy
 import csv
 import json
+import sys
 
 import pytest
 import torch
@@ -110,7 +112,7 @@ def test_fine_tuning_comes_closer_and_looks_at_no_label(fitted):
     others = [(images, torch.full_like(labels, 7)) for images, labels in LOADER]
     again = convert(net, "finetune", others, **options)
     assert_close(dict(again.net.state_dict()), dict(done.net.state_dict()), rtol=0, atol=0)
-    assert done.images == 24 + 4 * 24
+    assert done.images == 24 + 2 * 24 + 4 * (24 + 24)  # fitted; judged at the start; four passes, judged after each
     assert divergence(net, done.net, [IMAGES]) < divergence(net, conversions["calibrate"].net, [IMAGES])
     assert {node.v_reset for node in done.net.modules() if isinstance(node, clif.LIFNode)} == {0.0}
 
@@ -121,8 +123,34 @@ def test_fine_tuning_never_leads_away_from_the_teacher(fitted, start):
     net, conversions = fitted
     begun = conversions[start]
     done = convert(net, "finetune", LOADER, images=24, lr=10.0, start=start)
-    assert likeness(net, done.net, [IMAGES]) >= likeness(net, begun.net, [IMAGES])
     assert_close(dict(done.net.state_dict()), dict(begun.net.state_dict()), rtol=0, atol=0)
+
+
+def test_fine_tuning_keeps_the_best_weights_on_the_way(fitted, monkeypatch):
+    """Not those at the end, where the networks were most alike before."""
+    net, _ = fitted
+    judged = iter([0.5, 0.6, 0.9, 0.7, 0.8])
+    students = []
+
+    def likeness(student, *_):
+        students.append(copy.deepcopy(student.state_dict()))
+        return next(judged), 0.0
+
+    monkeypatch.setattr(sys.modules["clif.deploy.finetune"], "likeness", likeness)
+    done = convert(net, "finetune", LOADER, images=24, epochs=4)
+    assert_close(dict(done.net.state_dict()), dict(students[2]), rtol=0, atol=0)
+    assert not torch.equal(students[2]["classifier.weight"], students[4]["classifier.weight"])
+
+
+@torch.no_grad()
+def test_likeness(fitted):
+    net, conversions = fitted
+    wanted = net(IMAGES)
+    assert likeness(net, [IMAGES], [wanted]) == (1.0, pytest.approx(0, abs=1e-6))
+    lif = conversions["calibrate"].net
+    same, closeness = likeness(lif, IMAGES.split(10), wanted.split(10, 1))
+    assert same == pytest.approx((lif(IMAGES).mean(0).argmax(1) == wanted.mean(0).argmax(1)).float().mean().item())
+    assert closeness == pytest.approx(-divergence(net, lif, [IMAGES]), rel=1e-4)
 
 
 def test_event_frames_are_taken_along_their_batch_axis():

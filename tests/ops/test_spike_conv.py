@@ -1,6 +1,8 @@
 """Convolutions of spikes against PyTorch's, and when they are taken."""
 
 import copy
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -8,7 +10,10 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 from test_cpu import each_isa, use_isa
+from torch import nn
+from torch.autograd import forward_ad
 from torch.testing import assert_close
+from torch.utils.checkpoint import checkpoint
 from torch.utils.flop_counter import FlopCounterMode
 
 import clif
@@ -142,14 +147,20 @@ def test_gradients_of_the_layer_are_pytorchs(sequence):
     assert_close(conv.bias.grad, twin.bias.grad)
 
 
-@pytest.mark.parametrize("frozen", ["weight", "bias"])
-def test_only_wanted_gradients_are_computed(frozen):
-    conv = convolution()
-    getattr(conv, frozen).requires_grad_(False)
-    out = spike_conv.convolve(conv, spikes(4, 32, 8, 8))
-    out.sum().backward()
-    assert getattr(conv, frozen).grad is None
-    assert all(p.grad is not None for name, p in conv.named_parameters() if name != frozen)
+def test_only_wanted_gradients_are_computed(monkeypatch):
+    def refuse(*_):
+        raise AssertionError("nobody asked for this gradient")
+
+    conv, x = convolution(), spikes(4, 32, 8, 8).requires_grad_()
+    conv.weight.requires_grad_(False)
+    with monkeypatch.context() as patch:
+        patch.setattr(cpu, "spike_conv_weight_gradient", refuse)
+        conv(x).sum().backward()
+    assert x.grad.any()
+    conv.weight.requires_grad_(True)
+    monkeypatch.setattr(spike_conv, "conv2d_input", refuse)
+    conv(x.detach()).sum().backward()
+    assert conv.weight.grad.any()
 
 
 def test_it_keeps_bits_for_the_backward_pass():
@@ -158,8 +169,10 @@ def test_it_keeps_bits_for_the_backward_pass():
     conv = convolution(dtype=torch.float32)
     with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t):
         out = spike_conv.convolve(conv, x)
-    assert [tensor.shape for tensor in kept] == [conv.weight.shape]
-    assert out.grad_fn.packed.words.nbytes == x.numel() // 8
+    assert [tensor.nbytes for tensor in kept] == [conv.weight.nbytes, x.numel() // 8]
+    out.sum().backward()
+    with pytest.raises(RuntimeError, match="backward through the graph a second time"):
+        out.sum().backward()
 
 
 def test_autocast_gives_its_dtype(monkeypatch):
@@ -207,11 +220,131 @@ def test_pytorch_counts_its_operations():
     assert counter.get_total_flops() == 2 * 4 * 8 * 8 * 32 * 48 * 9
 
 
+class Wrapped(torch.Tensor):
+    """A tensor of another kind, as quantised weights are."""
+
+
+def with_weight(weight, bias):
+    conv = convolution()
+    conv.weight, conv.bias = nn.Parameter(weight), nn.Parameter(bias)
+    return conv
+
+
+def test_memory_of_any_layout_is_read_right():
+    conv, x = convolution(), spikes(4, 32, 8, 8)
+    strided = torch.randn(48, 3, dtype=torch.float64)[:, 0]
+    twin = with_weight(conv.weight.detach().contiguous(), strided)
+    assert_close(spike_conv.convolve(twin, x), F.conv2d(x, conv.weight, strided, padding=1))
+
+
+@pytest.mark.parametrize(
+    ("weight", "bias"),
+    [
+        (torch.randn(40, 32, 3, 3), torch.randn(40)),  # pruned
+        (torch.randn(48, 32, 5, 5), torch.randn(48)),
+        (torch.randn(48, 32, 3, 3).as_subclass(Wrapped), torch.randn(48)),
+    ],
+)
+def test_weights_that_the_module_does_not_announce_are_pytorchs(weight, bias):
+    conv, x = with_weight(weight.double(), bias.double()), spikes(4, 32, 8, 8)
+    assert spike_conv.convolve(conv, x) is None
+    assert_close(conv(x), F.conv2d(x, weight.double(), bias.double(), padding=1), check_dtype=False)
+
+
+def test_a_bias_of_another_length_is_refused_by_pytorch():
+    conv = with_weight(torch.randn(48, 32, 3, 3).double(), torch.randn(5).double())
+    with pytest.raises(RuntimeError, match="bias"):
+        conv(spikes(4, 32, 8, 8))
+
+
+def test_autocast_leaves_float64_alone():
+    with torch.autocast("cpu", torch.bfloat16):
+        assert convolution()(spikes(4, 32, 8, 8)).dtype == torch.float64
+
+
+def test_a_subclass_with_a_convolution_of_its_own():
+    class Doubled(Conv2d):
+        def _conv_forward(self, x, weight, bias):
+            return 2 * super()._conv_forward(x, weight, bias)
+
+    conv = Doubled(32, 48, 3, padding=1).to(torch.float64, memory_format=torch.channels_last)
+    x = spikes(4, 32, 8, 8)
+    assert_close(conv(x), 2 * F.conv2d(x, conv.weight, conv.bias, padding=1))
+
+
+def test_a_stride_that_is_a_number():
+    conv, x = convolution(), spikes(4, 32, 8, 8)
+    conv.stride = 2
+    assert_close(conv(x), F.conv2d(x, conv.weight, conv.bias, 2, 1))
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+def test_what_looks_at_pytorchs_operations_sees_them():
+    conv, x = convolution(), spikes(4, 32, 8, 8)
+    expected = F.conv2d(x, conv.weight, conv.bias, padding=1)
+    assert_close(torch.jit.trace(conv, x)(x), expected)
+    tangent = torch.randn_like(x)
+    with forward_ad.dual_level():
+        out = forward_ad.unpack_dual(conv(forward_ad.make_dual(x, tangent)))
+    assert_close(out.tangent, F.conv2d(tangent, conv.weight, None, padding=1))
+
+
+def test_several_gradients_at_once():
+    conv, x = convolution(), spikes(4, 32, 8, 8).requires_grad_()
+    out = conv(x)
+    assert out.grad_fn.name() == "_SpikeConvBackward"
+    d_outs = torch.randn(3, *out.shape, dtype=torch.float64)
+    inputs = (x, conv.weight, conv.bias)
+    together = torch.autograd.grad(out, inputs, d_outs, retain_graph=True, is_grads_batched=True)
+    alone = [torch.autograd.grad(out, inputs, d_out, retain_graph=True) for d_out in d_outs]
+    for batched, *single in zip(together, *alone, strict=True):
+        assert_close(batched, torch.stack(single))
+
+
+@pytest.mark.parametrize("use_reentrant", [False, True])
+def test_checkpointing_computes_it_again(use_reentrant):
+    conv, x = convolution(), spikes(4, 32, 8, 8).requires_grad_()
+    expected = torch.autograd.grad(conv(x).square().sum(), (x, conv.weight))
+    checkpoint(conv, x, use_reentrant=use_reentrant).square().sum().backward()
+    assert_close((x.grad, conv.weight.grad), expected)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="sets Linux's limit of the address space")
+def test_too_little_memory_is_an_error_not_an_abort():
+    """Also where another thread than the caller's runs out of it."""
+    program = """
+import resource, torch
+from clif.ops import cpu
+from clif.ops.cpu import Geometry
+from clif.ops.packing import pack
+
+torch.set_num_threads(2)
+geometry = Geometry((64, 512, 32, 32), 64, 32, 1, 0)
+x = pack((torch.rand(geometry.shape) < 0.2).float().contiguous(memory_format=torch.channels_last))
+rows = cpu._weight_rows(geometry, torch.float32)
+weight = torch.rand(geometry.weight_shape).contiguous(memory_format=torch.channels_last)
+cpu._weight_rows = lambda *_: rows
+used = int(open("/proc/self/statm").read().split()[0]) * 4096
+resource.setrlimit(resource.RLIMIT_AS, (used + 2**24, resource.RLIM_INFINITY))
+try:
+    cpu.spike_conv(x.words, x.height, geometry, weight, None)
+except MemoryError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout.startswith("clif_spike_conv_forward: not enough memory"), done.stderr
+
+
 def test_pytorchs_errors_stay():
     with pytest.raises(RuntimeError, match="expected input"):
         convolution()(spikes(4, 31, 8, 8))
     with pytest.raises(RuntimeError, match="size"):
         convolution(kernel_size=9, padding=0)(spikes(30, 32, 8, 8))
+
+
+def test_an_unknown_backend_is_refused():
+    with pytest.raises(InputError, match="unknown backend 'nonsense'"):
+        convolution().backend = "nonsense"
 
 
 def test_the_backend_torch_is_pytorchs_convolution():

@@ -47,6 +47,7 @@ def run(settings: StepSettings) -> Report:
             peak = peak_memory(name, settings, count)
             figures |= {"peak MiB": peak.most, "of it before": peak.before}
             rows.append(Row(name, _dtype(WAYS[name]), timing, WAYS[name].describe, figures))
+    clif.memory.usual()
     return Report("step", dataclasses.asdict(settings), described, rows)
 
 

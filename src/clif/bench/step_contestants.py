@@ -21,7 +21,7 @@ Forward = Callable[[SpikingNetwork, Tensor], Tensor]
 class Way:
     """How a step is computed: `forward(net, x)` gives the logits [T, N, classes]; `describe` says it in words.
 
-    `lean`: with the allocator set as `clif train` sets it (`clif.memory`).
+    `lean`: with large tensors given back at once, as `clif train` does (`clif.memory`).
     """
 
     describe: str

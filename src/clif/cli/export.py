@@ -43,12 +43,15 @@ def run(arguments: argparse.Namespace) -> int:
         raise InputError("-exact belongs to -format onnx and torch; NIR's weights have τ and the threshold in them")
 
     from clif import export
-    from clif.deploy import exact_sums
+    from clif.data import get_dataset
+    from clif.deploy import EVENT_GRID, exact_sums
     from clif.train.evaluation import open_checkpoint
 
-    net = open_checkpoint(arguments.checkpoint, config_values(arguments)).net.cpu().eval()
+    opened = open_checkpoint(arguments.checkpoint, config_values(arguments))
+    net = opened.net.cpu().eval()
     if arguments.exact:
-        net = exact_sums(net)
+        of_events = not get_dataset(opened.config.dataset).mean
+        net = exact_sums(net, **(EVENT_GRID if of_events else {}))
     path = Path(arguments.checkpoint)
     folder = path if path.is_dir() else path.parent
     out = Path(arguments.out) if arguments.out else folder / f"network{FORMATS[arguments.format]}"

@@ -93,8 +93,9 @@ CLIF_EXPORT int clif_bfloat16_unit() {
 #ifdef CLIF_X86
     unsigned a = 0, b = 0, c = 0, d = 0;
     if (__get_cpuid_count(7, 0, &a, &b, &c, &d) && d >> 22 & 1) return 2;
+    if (__get_cpuid_count(7, 1, &a, &b, &c, &d) && a >> 5 & 1) return 1;
 #endif
-    return best_isa() == Isa::avx512_bf16;
+    return 0;
 }
 
 // The best instruction set of this machine: 0 baseline, 1 AVX2, 2 AVX-512, 3 the same with BF16.

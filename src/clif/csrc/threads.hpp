@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <new>
 #include <system_error>
 #include <thread>
 #include <vector>
@@ -79,13 +80,19 @@ void over_items(std::int64_t items, std::int64_t threads, std::int64_t element_s
         shares[i].next = items * i / workers;
         shares[i].end = items * (i + 1) / workers;
     }
+    std::atomic<bool> no_memory{false};  // no exception may leave a thread
     on_threads(workers, [&](std::int64_t worker) {
-        for (std::int64_t i = 0; i < workers; ++i) {
-            Share& share = shares[(worker + i) % workers];
-            for (std::int64_t item; (item = share.next.fetch_add(1)) < share.end;)
-                job(scratch + worker * scratch_size, item);
+        try {
+            for (std::int64_t i = 0; i < workers; ++i) {
+                Share& share = shares[(worker + i) % workers];
+                for (std::int64_t item; (item = share.next.fetch_add(1)) < share.end;)
+                    job(scratch + worker * scratch_size, item);
+            }
+        } catch (const std::bad_alloc&) {
+            no_memory = true;
         }
     });
+    if (no_memory) throw std::bad_alloc();
 }
 
 }  // namespace clif

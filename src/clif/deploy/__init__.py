@@ -3,7 +3,7 @@
 from clif.deploy.affine import ChannelAffine
 from clif.deploy.calibrate import calibrate, subtract
 from clif.deploy.convert import METHODS, Conversion, clif_to_lif, convert
-from clif.deploy.exact import exact_sums
+from clif.deploy.exact import EVENT_GRID, exact_sums
 from clif.deploy.finetune import finetune
 from clif.deploy.fold import fold_batch_norm
 from clif.deploy.int8 import Int8Conv2d, quantize_weights
@@ -12,6 +12,7 @@ from clif.deploy.stream import Stream
 from clif.deploy.sweep import PAPER_RESETS, SweepRow, best_row, sweep
 
 __all__ = [
+    "EVENT_GRID",
     "METHODS",
     "PAPER_RESETS",
     "ChannelAffine",

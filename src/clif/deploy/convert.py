@@ -107,10 +107,10 @@ def _finetune(
 ) -> Result:
     if start not in ("calibrate", "subtract"):
         raise unknown_name("start of the fine-tuning", start, ("calibrate", "subtract"))
-    held = take_images(loader, images)
-    first = convert(net, start, [(x, x) for x in held], images=images)
-    lif, seen = finetune(net, first.net, loader, held, **options)
-    return lif, first.images + seen, first.values
+    choice = take_images(loader, images)
+    fitted = (calibrate if start == "calibrate" else subtract)(net, choice)
+    lif, seen = finetune(net, fitted.net, loader, choice, **options)
+    return lif, count_images(choice) + seen, fitted.values
 
 
 _RUN: dict[str, Callable[..., Result]] = dict(zip(METHODS, (_sweep, _calibrate, _subtract, _finetune), strict=True))

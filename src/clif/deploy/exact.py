@@ -5,6 +5,8 @@ threshold one of them fires and the other does not. A sum of multiples of 2^−k
 float32 in any order: it is enough to round each output channel's weights to such a grid.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -14,6 +16,8 @@ from clif.errors import InputError
 from clif.layers import Conv2d, fold
 
 FLOAT32_BITS = 24
+EVENT_GRID: dict[str, Any] = {"levels": 16, "largest": 256.0}
+"""For `exact_sums`: counts of events, also of resized frames."""
 
 
 class Grid(nn.Module):
@@ -31,10 +35,14 @@ class Grid(nn.Module):
 def exact_sums(net: Network, levels: int = 128, largest: float = 8.0) -> Network:
     """A copy in eval mode and float32, batch norms folded, whose convolutions round nothing but their weights.
 
-    Its LIF neurons then fire the same spikes in every runtime that rounds single operations as IEEE 754 says, and with
-    a τ that is a power of two also where multiplications and additions are fused; CLIF's but for what two sigmoids
-    differ. A convolution that sees the input takes it to the nearest 1/`levels` within ±`largest`: 1/128 is half a
-    grey level of a normalised image. Both must be powers of two.
+    Its LIF neurons then fire the same spikes in every runtime that rounds single operations as IEEE 754 says (where
+    multiplications and additions are fused: with τ = 2 and no batch norm left over); CLIF's but for what two sigmoids
+    differ. The network is another one by that rounding, as after any quantisation: where a potential was near the
+    threshold a spike may come or go.
+
+    A convolution that sees the input takes it to the nearest 1/`levels` within ±`largest`, both powers of two. The
+    defaults are for normalised images, whose grey levels are 1/(255·std) apart, and cut counts of events at 8: for
+    frames of events use `EVENT_GRID`.
 
     Raises `InputError` for other values, and names a convolution whose input is neither the network's nor spikes,
     pooled or not.

@@ -20,7 +20,7 @@ def finetune(
     net: SpikingNetwork,
     lif: SpikingNetwork,
     loader: Iterable[tuple[Tensor, Tensor]],
-    held: Sequence[Tensor],
+    choice: Sequence[Tensor],
     epochs: int = 1,
     lr: float = 3e-4,
     quiet: bool = True,
@@ -30,7 +30,7 @@ def finetune(
     The loss is the `distance` of the two, in predictions and spikes; labels are not looked at. Batch norms keep their
     statistics, so that the copy computes in training what it computes when deployed. AdamW without weight decay; the
     learning rate falls from `lr` to 0 as a cosine over all epochs. Of the weights at the start and after each quarter
-    of the training those are kept with which it predicts on most of the `held` images what its teacher does. The
+    of the training those are kept with which it predicts on most of the `choice` images what its teacher does. The
     networks must be on the loader's device.
     """
     if epochs < 1 or not lr > 0:
@@ -42,8 +42,10 @@ def finetune(
     optimizer = torch.optim.AdamW(student.parameters(), lr=lr, weight_decay=0.0)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=steps)
     quarters = {steps * quarter // QUARTERS for quarter in range(1, QUARTERS + 1)}
-    best, kept = likeness(teacher, student, held), copy.deepcopy(student.state_dict())
-    seen = 0
+    with torch.no_grad():
+        answers = [teacher(x) for x in choice]
+    best, kept = likeness(student, choice, answers), copy.deepcopy(student.state_dict())
+    seen = 2 * count_images(choice)
     with progress_bar(epochs * getattr(loader, "num_samples", 0), "finetune", quiet) as bar:
         for step, (images, _) in enumerate(itertools.chain.from_iterable(itertools.repeat(loader, epochs)), start=1):
             with torch.no_grad():
@@ -54,8 +56,10 @@ def finetune(
             schedule.step()
             seen += count_images([images])
             bar.update(count_images([images]))
-            if step in quarters and (found := likeness(teacher, student, held)) > best:
-                best, kept = found, copy.deepcopy(student.state_dict())
+            if step in quarters:
+                seen += count_images(choice)
+                if (found := likeness(student, choice, answers)) > best:
+                    best, kept = found, copy.deepcopy(student.state_dict())
     student.load_state_dict(kept)
     return student.train(lif.training), seen
 

@@ -153,7 +153,14 @@ def divergence(net: SpikingNetwork, lif: SpikingNetwork, batches: Sequence[Tenso
 
 
 @torch.no_grad()
-def likeness(net: SpikingNetwork, lif: SpikingNetwork, batches: Sequence[Tensor]) -> tuple[float, float]:
-    """How like its teacher `net` a network is: the part of the images it predicts alike; for ties −divergence."""
-    same = sum(int((predict(lif(x)) == predict(net(x))).sum()) for x in batches)
-    return same / count_images(batches), -divergence(net, lif, batches)
+def likeness(lif: SpikingNetwork, batches: Sequence[Tensor], answers: Sequence[Tensor]) -> tuple[float, float]:
+    """How like its teacher's `answers`, logits [T, N, classes] for each batch, are those of a network.
+
+    The part of the images that it predicts alike, and, for ties, minus the mean divergence.
+    """
+    same = apart = 0.0
+    for x, wanted in zip(batches, answers, strict=True):
+        logits = lif(x)
+        same += float((predict(logits) == predict(wanted)).sum())
+        apart += kl_divergence(logits, wanted).item() * count_images([x])
+    return same / count_images(batches), -apart / count_images(batches)

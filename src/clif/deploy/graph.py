@@ -13,7 +13,6 @@ from clif.models import SpikingNetwork
 from clif.neurons import SpikingNeuron
 
 LAYERS = (StepModule, Conv2d, AvgPool2d, AdaptiveAvgPool2d, BatchNorm2d, Flatten, ChannelAffine)
-MOST_LEVELS = 255
 ADDITIONS = (operator.add, operator.iadd, torch.add)
 
 
@@ -62,19 +61,23 @@ def spiking_nodes(graph: fx.GraphModule) -> dict[str, fx.Node]:
 
 
 def input_levels(graph: fx.GraphModule, node: fx.Node) -> int | None:
-    """n where a node's result is always a multiple of 1/n between 0 and 1, n at most 255; None where it is not."""
+    """n where a node's result is always a multiple of 1/n between 0 and 1, as spikes are behind pools; else None."""
     levels = 1
-    while levels <= MOST_LEVELS:
+    while True:
         layer = layer_of(graph, node)
         if isinstance(layer, SpikingNeuron):
             return levels
-        if isinstance(layer, AvgPool2d) and layer.padding in (0, (0, 0)):
+        if isinstance(layer, AvgPool2d) and _averages_equal_parts(layer):
             size = layer.kernel_size
             levels *= size * size if isinstance(size, int) else size[0] * size[1]
         elif not isinstance(layer, Dropout | nn.Identity):
             return None
         node = node.all_input_nodes[0]
-    return None
+
+
+def _averages_equal_parts(pool: nn.AvgPool2d) -> bool:
+    """Whether every average is over as many values as the window has."""
+    return pool.padding in (0, (0, 0)) and not pool.ceil_mode and pool.divisor_override is None
 
 
 def norms_before_neurons(net: nn.Module) -> dict[str, str]:

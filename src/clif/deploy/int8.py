@@ -12,6 +12,8 @@ from clif.errors import InputError
 from clif.layers import Conv2d, fold
 from clif.models import SpikingNetwork
 
+MOST_LEVELS = 255
+
 
 class Int8Conv2d(nn.Module):
     """A convolution of activations k/levels (k whole, 0 to 255) with weights rounded to int8 a channel, by oneDNN.
@@ -57,7 +59,10 @@ def quantize_weights(net: SpikingNetwork, dtype: torch.dtype = torch.float32) ->
     graph = layer_graph(folded)
     for node in list(graph.graph.nodes):
         conv = layer_of(graph, node)
-        if isinstance(conv, Conv2d) and (levels := input_levels(graph, node.all_input_nodes[0])) is not None:
+        if not isinstance(conv, Conv2d):
+            continue
+        levels = input_levels(graph, node.all_input_nodes[0])
+        if levels is not None and levels <= MOST_LEVELS:
             replace(folded, str(node.target), Int8Conv2d(conv, levels, dtype))
     for module in folded.modules():
         if isinstance(module, nn.Linear):

@@ -92,7 +92,7 @@ _BACKWARD_SCHEMA = (
 
 
 NO_SECOND_DERIVATIVE = (
-    "the fused neuron kernels have a first derivative only; "
+    "the compiled kernels have a first derivative only; "
     'for gradients of gradients use backend="torch" (clif.set_backend(net, "torch"))'
 )
 

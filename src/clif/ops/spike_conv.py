@@ -1,14 +1,17 @@
 """Convolutions of spikes by the spikes alone (`csrc/spike_conv.hpp`): rows of weights added up, nothing multiplied.
 
 Where few neurons fire that is faster than a convolution of all the zeros between, in the forward pass and for the
-gradient of the weights; the gradient of the input, which is dense, is PyTorch's. The results are those of
-`torch.nn.functional.conv2d` but for the order of its sums. Of the input only bits are kept for the backward pass.
+gradient of the weights; the gradient of the input, which is dense, is PyTorch's. Of finite numbers the results are
+those of `torch.nn.functional.conv2d` but for the order of its sums; a weight or gradient that is not finite spreads
+only where a spike selects it. Of the input only bits are kept for the backward pass.
 """
 
 import torch
 from torch import Tensor, nn
-from torch.autograd import Function
+from torch._C._functorch import is_legacy_batchedtensor
+from torch.autograd import Function, forward_ad
 from torch.nn.grad import conv2d_input
+from torch.overrides import _len_torch_function_stack  # type: ignore[attr-defined]
 from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
 from clif.errors import InputError
@@ -24,7 +27,7 @@ LEAST_CHANNELS, LEAST_KERNEL, LEAST_PIXELS = 32, 3, 128
 
 def convolve(conv: nn.Conv2d, x: Tensor) -> Tensor | None:
     """`conv(x)` for x [N, C, H, W], or None where PyTorch's own convolution is the one to take."""
-    if not _may_run(conv, x):
+    if _is_observed() or not (_takes_module(conv) and _takes_tensors(conv, x)):
         return None
     if torch.is_autocast_enabled("cpu"):
         x = x.to(torch.get_autocast_dtype("cpu"))
@@ -39,25 +42,46 @@ def convolve(conv: nn.Conv2d, x: Tensor) -> Tensor | None:
     if not isinstance(packed, Packed) or packed.spikes > highest * x.numel():
         return None
     weight, bias = (None if tensor is None else tensor.to(x.dtype) for tensor in (conv.weight, conv.bias))
-    return _SpikeConv.apply(x, weight, bias, packed, geometry)
+    return _SpikeConv.apply(x, weight, bias, packed.words, packed.height, geometry)
 
 
-def _may_run(conv: nn.Conv2d, x: Tensor) -> bool:
-    """Whether the kernels know this convolution, and nobody transforms, compiles or observes it."""
+def _is_observed() -> bool:
+    """Whether someone compiles, traces, transforms or counts PyTorch's operations, which these kernels are not."""
     return (
-        type(x) is Tensor
-        and x.device.type == conv.weight.device.type == "cpu"
-        and cpu.unavailable() is None
-        and (x.dtype == conv.weight.dtype or torch.is_autocast_enabled("cpu"))
-        and x.shape[1] == conv.in_channels
-        and not isinstance(conv.padding, str)
-        and all(len(set(sizes)) == 1 for sizes in (conv.kernel_size, conv.stride, conv.padding))
+        torch.compiler.is_compiling()
+        or torch.jit.is_tracing()  # type: ignore[attr-defined]
+        or operator.is_transformed()
+        or is_in_torch_dispatch_mode()
+        or _len_torch_function_stack() > 0
+        or forward_ad._current_level >= 0
+    )
+
+
+def _takes_module(conv: nn.Conv2d) -> bool:
+    """Whether the kernels know this kind of convolution."""
+    sizes = (conv.kernel_size, conv.stride, conv.padding)
+    return (
+        cpu.unavailable() is None
+        and all(isinstance(size, tuple) and len(set(size)) == 1 for size in sizes)
         and (conv.groups, conv.dilation, conv.padding_mode) == (1, (1, 1), "zeros")
         and conv.kernel_size[0] >= LEAST_KERNEL
         and min(conv.in_channels, conv.out_channels) >= LEAST_CHANNELS
-        and not torch.compiler.is_compiling()
-        and not operator.is_transformed()
-        and not is_in_torch_dispatch_mode()  # which counts PyTorch's operations, say
+        and type(conv)._conv_forward is nn.Conv2d._conv_forward
+    )
+
+
+def _takes_tensors(conv: nn.Conv2d, x: Tensor) -> bool:
+    """Whether these are plain tensors on a CPU, of the shapes that the module announces and of one dtype."""
+    weight, bias = conv.weight, conv.bias
+    given = [tensor for tensor in (x, weight, bias) if tensor is not None]
+    dtypes = {torch.float32, torch.get_autocast_dtype("cpu")} if torch.is_autocast_enabled("cpu") else {x.dtype}
+    return (
+        all(type(tensor) in (Tensor, nn.Parameter) and tensor.device.type == "cpu" for tensor in given)
+        and all(tensor.dtype in dtypes for tensor in given)
+        and x.dim() == 4
+        and x.shape[1] == conv.in_channels
+        and weight.shape == (conv.out_channels, conv.in_channels, *conv.kernel_size)
+        and (bias is None or bias.shape == (conv.out_channels,))
     )
 
 
@@ -68,34 +92,37 @@ def _geometry(conv: nn.Conv2d, x: Tensor) -> Geometry:
 
 
 class _SpikeConv(Function):
-    """The convolution of `x`, which is there for its gradient only: its spikes are `packed`."""
+    """The convolution of `x`, which is there for its gradient only: `words` and `height` are its spikes, packed."""
 
     @staticmethod
-    def forward(ctx, x, weight, bias, packed, geometry):
-        ctx.save_for_backward(weight)
-        ctx.packed, ctx.geometry, ctx.has_bias = packed, geometry, bias is not None
+    def forward(ctx, x, weight, bias, words, height, geometry):
+        ctx.save_for_backward(weight, words)
+        ctx.height, ctx.geometry = height, geometry
         weight = weight.contiguous(memory_format=torch.channels_last)
-        return cpu.spike_conv(packed.words, packed.height, geometry, weight, bias)
+        return cpu.spike_conv(words, height, geometry, weight, None if bias is None else bias.contiguous())
 
     @staticmethod
     def backward(ctx, d_out):
-        (weight,) = ctx.saved_tensors
-        return *_Gradients.apply(d_out, weight, ctx.packed, ctx.geometry, ctx.needs_input_grad), None, None
+        weight, words = ctx.saved_tensors
+        needed = ctx.needs_input_grad[:3]
+        if operator.is_transformed() or is_legacy_batchedtensor(d_out):  # several output gradients at once
+            return *_dense_gradients(d_out, weight, words, ctx.height, ctx.geometry, needed), None, None, None
+        return *_Gradients.apply(d_out, weight, words, ctx.height, ctx.geometry, needed), None, None, None
 
 
 class _Gradients(Function):
     """The gradients of input, weight and bias; they have none themselves."""
 
     @staticmethod
-    def forward(ctx, d_out, weight, packed, geometry, needed):
-        for_x, for_weight, for_bias, *_ = needed
+    def forward(ctx, d_out, weight, words, height, geometry, needed):
+        for_x, for_weight, for_bias = needed
         d_out = d_out.contiguous(memory_format=torch.channels_last)
         dx = d_weight = d_bias = None
         if for_x:
             weight = weight.contiguous(memory_format=torch.channels_last)
             dx = conv2d_input(geometry.shape, weight, d_out, geometry.stride, geometry.padding)
         if for_weight:
-            d_weight = cpu.spike_conv_weight_gradient(packed.words, packed.height, geometry, d_out)
+            d_weight = cpu.spike_conv_weight_gradient(words, height, geometry, d_out)
         if for_bias:
             d_bias = d_out.sum((0, 2, 3))
         return dx, d_weight, d_bias
@@ -103,3 +130,12 @@ class _Gradients(Function):
     @staticmethod
     def backward(ctx, *grads):
         raise InputError(operator.NO_SECOND_DERIVATIVE)
+
+
+def _dense_gradients(d_out, weight, words, height, geometry, needed) -> tuple[Tensor | None, ...]:
+    """The same by PyTorch's operations."""
+    x = torch.empty(geometry.shape, dtype=weight.dtype, memory_format=torch.channels_last)
+    cpu.unpack(words, height, x)
+    moves = [[size, size] for size in (geometry.stride, geometry.padding, 1)]
+    channels = [geometry.out_channels]
+    return torch.ops.aten.convolution_backward(d_out, x, weight, channels, *moves, False, [0, 0], 1, list(needed))
