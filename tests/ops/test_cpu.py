@@ -230,6 +230,16 @@ def test_spikes_do_not_depend_on_the_instruction_set(neuron, dtype):
 
 
 @each_isa
+@pytest.mark.usefixtures("poisoned")
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_results_too_large_for_the_caches_are_written_past_them(dtype, isa, monkeypatch):
+    use_isa(isa, monkeypatch)
+    elements = 2**23 // dtype.itemsize + 1024
+    for shape in ((2, elements // 8), (1, elements // 4 + 1)):  # every step at a cache line, and not
+        assert_equals_reference(Case("LIF", T=4, shape=shape), "cpu", dtype)
+
+
+@each_isa
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1.2e-7), (torch.float64, 3e-16)], ids=str)
 def test_sigmoid_is_accurate_to_rounding(dtype, tolerance, isa, monkeypatch):
     use_isa(isa, monkeypatch)

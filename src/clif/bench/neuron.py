@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from clif import memory
 from clif.bench import gate, machine
 from clif.bench.measure import Run, bytes_kept, measure, threads
 from clif.bench.neuron_contestants import Contestant, factories
@@ -32,8 +33,10 @@ def run(settings: NeuronSettings) -> Report:
     device = choose_device(settings.device)
     count = settings.threads or torch.get_num_threads()
     described = machine.describe(device, count)
+    memory.keep()  # else it is left to chance whose results need new pages, which take as long as the neuron
     with threads(count):
         rows = [row for shape in shapes(settings) for row in _measure_shape(settings, shape, device)]
+    memory.usual()
     return Report("neuron", dataclasses.asdict(settings), described, rows)
 
 

@@ -87,9 +87,13 @@ struct Native<double> {
     static CLIF_INLINE __m256i bits(Lanes x) { return _mm256_castpd_si256(x); }
 };
 
+// The lower halves of eight numbers, whose upper halves are 0.
+CLIF_INLINE __m128i lower_halves(__m256i x) {
+    return _mm256_castsi256_si128(_mm256_permute4x64_epi64(_mm256_packus_epi32(x, x), 0x08));
+}
+
 CLIF_INLINE void store_bits(Bfloat16* to, __m256i x, All) {
-    const __m256i packed = _mm256_permute4x64_epi64(_mm256_packus_epi32(x, x), 0x08);
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm256_castsi256_si128(packed));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to), lower_halves(x));
 }
 
 CLIF_INLINE void store_bits(Bfloat16* to, __m256i x, First some) {
@@ -98,19 +102,37 @@ CLIF_INLINE void store_bits(Bfloat16* to, __m256i x, First some) {
     for (std::ptrdiff_t i = 0; i < some.count; ++i) to[i] = whole[i];
 }
 
-// `narrow` of numeric.hpp.
-template <class Which>
-CLIF_INLINE void store(Bfloat16* to, Vector<float> x, Which which) {
+// `narrow` of numeric.hpp, each in the lower half of a number.
+CLIF_INLINE __m256i narrowed(Vector<float> x) {
     const __m256i bits = _mm256_castps_si256(x.lanes);
     const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
     const __m256i rounded = _mm256_add_epi32(_mm256_add_epi32(bits, _mm256_set1_epi32(0x7FFF)), odd);
     const __m256i nan = _mm256_castps_si256(_mm256_cmp_ps(x.lanes, x.lanes, _CMP_UNORD_Q));
-    store_bits(to, _mm256_blendv_epi8(_mm256_srli_epi32(rounded, 16), _mm256_set1_epi32(0x7FC0), nan), which);
+    return _mm256_blendv_epi8(_mm256_srli_epi32(rounded, 16), _mm256_set1_epi32(0x7FC0), nan);
 }
 
 template <class Which>
-CLIF_INLINE void store_spike(Bfloat16* to, __m256 fires, Which which) {
-    store_bits(to, _mm256_and_si256(_mm256_castps_si256(fires), _mm256_set1_epi32(bfloat16_1.bits)), which);
+CLIF_INLINE void store(Bfloat16* to, Vector<float> x, Which which) {
+    store_bits(to, narrowed(x), which);
+}
+
+CLIF_INLINE void stream(float* to, Vector<float> x) { _mm256_stream_ps(to, x.lanes); }
+CLIF_INLINE void stream(double* to, Vector<double> x) { _mm256_stream_pd(to, x.lanes); }
+CLIF_INLINE void stream(Bfloat16* to, Vector<float> x) {
+    _mm_stream_si128(reinterpret_cast<__m128i*>(to), lower_halves(narrowed(x)));
+}
+
+CLIF_INLINE __m256i spike_bits(__m256 fires) {
+    return _mm256_and_si256(_mm256_castps_si256(fires), _mm256_set1_epi32(bfloat16_1.bits));
+}
+
+CLIF_INLINE void write_spike(Bfloat16* to, __m256 fires, All, bool past_cache) {
+    if (past_cache) _mm_stream_si128(reinterpret_cast<__m128i*>(to), lower_halves(spike_bits(fires)));
+    else store_bits(to, spike_bits(fires), All{});
+}
+
+CLIF_INLINE void write_spike(Bfloat16* to, __m256 fires, First some, bool) {
+    store_bits(to, spike_bits(fires), some);
 }
 
 // A number within Exp2<R>::bound as fraction + integer, |fraction| <= 1/2.

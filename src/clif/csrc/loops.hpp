@@ -55,7 +55,7 @@ CLIF_INLINE void charge_chunk(const Row<S>& row, const Repeated<Compute<S>>& c, 
             if constexpr (Kind::learns_leak) store(tape + n + i, step.u_leak, which);
             if constexpr (Kind::has_m) store(tape + n + i, step.p, which);
         } else {
-            store_spike(row.spike + first + i, fires, which);
+            write_spike(row.spike + first + i, fires, which, row.past_cache);
         }
         if constexpr (Kind::has_m) store(row.m_after + first + i, m, which);
         else reset<Kind, R>(v_i, m, c);
@@ -113,7 +113,7 @@ void backward_row_of(const Row<S>& row) {
             if constexpr (Kind::has_m) dm_i = load(dm + i, which);
             const N du = retreat<Kind, Surrogate, R>(step, load(d_spike + i, which), dv_i, dm_i, c);
             const N dx_i = c.scaled_by_gain(du);
-            store(dx + i, dx_i, which);
+            write(dx + i, dx_i, which, row.past_cache);
             store(dv + i, dv_i, which);
             if constexpr (Kind::has_m) store(dm + i, dm_i, which);
             if constexpr (Kind::learns_leak) store(d_leak + i, load(d_leak + i, which) + du * step.u_leak, which);

@@ -6,6 +6,7 @@
 // fetched: the block's at the next step, or at the end the next block's.
 #pragma once
 
+#include <atomic>
 #include <utility>
 
 #include "rows.hpp"
@@ -15,6 +16,10 @@ namespace clif {
 
 // Bytes of a row of a block, forward and backward, and of a block's tape; a long sequence has shorter rows for it.
 constexpr std::int64_t forward_bytes = 8 * 1024, backward_bytes = 4 * 1024, tape_bytes = 128 * 1024;
+
+// Results of so many bytes would only push out of the caches what is needed sooner; written past them, their memory
+// need not be read first.
+constexpr std::int64_t past_cache_bytes = 8 * 1024 * 1024;
 
 // Elements: what a block's size is a multiple of, so that no vector is cut but the last; a chunk; with a batch norm the
 // least chunk, as each step then has five arrays of that length, and the longest.
@@ -115,6 +120,20 @@ inline std::int64_t block_size(const Problem& p, std::int64_t limit) {
     return std::max<std::int64_t>(std::min(limit, share) / unit, 1) * unit;
 }
 
+// Whether a sequence of results is large enough to be written past the caches, and lies so that it can be.
+template <class S>
+bool goes_past_cache(const Problem& p, const void* result) {
+    const auto at_lines = [](std::uintptr_t bytes) { return bytes % cache_line == 0; };
+    return p.steps * p.size * static_cast<std::int64_t>(sizeof(S)) >= past_cache_bytes &&
+           at_lines(reinterpret_cast<std::uintptr_t>(result)) && at_lines(p.size * sizeof(S)) &&
+           at_lines(chunk_of(p.channels) * sizeof(S));
+}
+
+// What was written past the caches is visible to other threads only after this.
+inline void end_of_block(bool past_cache) {
+    if (past_cache) std::atomic_thread_fence(std::memory_order_seq_cst);
+}
+
 template <class S>
 void forward(const Problem& p) {
     using R = Compute<S>;
@@ -122,6 +141,7 @@ void forward(const Problem& p) {
     const NeuronLoops<S> loops = loops_for<S>(p.isa).neuron(p);
     const Sequence<S> x(p.x, p.x_stride), spike(p.spike, p.size);
     const Norms<R> norms(p, chunk_of(p.channels));
+    const bool past_cache = goes_past_cache<S>(p, p.spike);
     const std::int64_t block = block_size(p, forward_bytes / sizeof(R));
     const std::int64_t blocks = (p.size + block - 1) / block;
     over_items<R>(blocks, p.threads, p.size * p.steps, 0, [&](R*, std::int64_t item) {
@@ -131,6 +151,7 @@ void forward(const Problem& p) {
         row.size = n;
         row.chunk = chunk_of(p.channels);
         row.constants = &constants;
+        row.past_cache = past_cache;
         row.v = static_cast<R*>(p.v_last) + first;
         copy_state(p.v, p.v_stride, first, n, row.v);
         if (loops.has_m) {
@@ -140,12 +161,13 @@ void forward(const Problem& p) {
         for (std::int64_t t = 0; t < p.steps; ++t) {
             const std::int64_t soon = t + 1 < p.steps ? t + 1 : 0;
             row.soon[0] = x.at(soon, soon ? first : next);
-            row.soon[1] = spike.at(soon, soon ? first : next);
+            row.soon[1] = past_cache ? row.soon[0] : spike.at(soon, soon ? first : next);
             row.x = x.at(t, first);
             row.norm = norms.at(t, nullptr);
             row.spike = spike.at(t, first);
             loops.forward(row);
         }
+        end_of_block(past_cache);
     });
 }
 
@@ -157,7 +179,8 @@ class BackwardBlock {
 
 public:
     BackwardBlock(const Problem& p, const NeuronLoops<S>& loops, std::int64_t block)
-        : p_(p), loops_(loops), block_(block), constants_(constants_of<R>(p)), norms_(p, chunk_of(p.channels)),
+        : p_(p), loops_(loops), block_(block), past_cache_(goes_past_cache<S>(p, p.dx)),
+          constants_(constants_of<R>(p)), norms_(p, chunk_of(p.channels)),
           zeros_(p.d_spike ? 0 : block), x_(p.x, p.x_stride), dx_(p.dx, p.size),
           d_spike_(p.d_spike, p.d_spike_stride, zeros_.data()) {}
 
@@ -173,6 +196,7 @@ public:
         row.size = n;
         row.chunk = chunk_of(p_.channels);
         row.constants = &constants_;
+        row.past_cache = past_cache_;
         row.v = take(1);
         R* const m = take(m_size());  // before every step and after the last
         copy_state(p_.v, p_.v_stride, first, n, row.v);
@@ -201,7 +225,7 @@ public:
         }
         for (std::int64_t t = last; t >= 0; --t) {
             row.soon[0] = t > 0 ? d_spike_.at(t - 1, first) : x_.at(0, next);
-            row.soon[1] = t > 0 ? dx_.at(t - 1, first) : dx_.at(last, next);
+            row.soon[1] = past_cache_ ? row.soon[0] : t > 0 ? dx_.at(t - 1, first) : dx_.at(last, next);
             row.x = x_.at(t, first);
             row.norm = norms_.at(t, sums);
             row.d_spike = d_spike_.at(t, first);
@@ -210,6 +234,7 @@ public:
             row.dx = dx_.at(t, first);
             loops_.backward(row);
         }
+        end_of_block(past_cache_);
         if (sums != nullptr) norms_.add(sums, p_.steps, norm_sums);
     }
 
@@ -217,6 +242,7 @@ private:
     const Problem& p_;
     const NeuronLoops<S>& loops_;
     std::int64_t block_;
+    bool past_cache_;
     Constants<R> constants_;
     Norms<R> norms_;
     std::vector<S> zeros_;

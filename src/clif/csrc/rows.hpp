@@ -57,6 +57,7 @@ struct Row {
     R* dm;
     R* d_leak;         // backward: the gradient of 1/tau, summed over the steps (PLIF)
     const S* soon[2];  // rows to fetch meanwhile
+    bool past_cache;   // spikes and dx are written past the caches; they begin at a cache line, and so do chunks
     Norm<R> norm;      // all null where there is none
     const Constants<R>* constants;
 };

@@ -24,12 +24,18 @@ CLIF_INLINE void store(R* to, R x, All) {
 
 CLIF_INLINE void store(Bfloat16* to, float x, All) { *to = narrow(x); }
 
+// Past the caches if that is wanted, where there are instructions for it; here it is not.
+template <class S>
+CLIF_INLINE void write(S* to, Compute<S> x, All, bool) {
+    store(to, x, All{});
+}
+
 template <class R>
-CLIF_INLINE void store_spike(R* to, bool fires, All) {
+CLIF_INLINE void write_spike(R* to, bool fires, All, bool) {
     *to = fires ? R(1) : R(0);
 }
 
-CLIF_INLINE void store_spike(Bfloat16* to, bool fires, All) { *to = fires ? bfloat16_1 : Bfloat16{}; }
+CLIF_INLINE void write_spike(Bfloat16* to, bool fires, All, bool) { *to = fires ? bfloat16_1 : Bfloat16{}; }
 
 template <class R>
 CLIF_INLINE R select(bool condition, R yes, R no) {

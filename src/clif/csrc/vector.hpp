@@ -76,10 +76,22 @@ CLIF_INLINE void store(R* to, Vector<R> x, First some) {
     Native<R>::store(to, x.lanes, some.count);
 }
 
+// As `store`, but a whole vector goes past the caches if that is wanted: each instruction set has a `stream` for that.
+template <class S, class R>
+CLIF_INLINE void write(S* to, Vector<R> x, All, bool past_cache) {
+    if (past_cache) stream(to, x);
+    else store(to, x, All{});
+}
+
+template <class S, class R>
+CLIF_INLINE void write(S* to, Vector<R> x, First some, bool) {
+    store(to, x, some);
+}
+
 // 1 where it fires, 0 elsewhere.
 template <class R, class Mask, class Which>
-CLIF_INLINE void store_spike(R* to, Mask fires, Which which) {
-    store(to, select(fires, Vector<R>(1), Vector<R>(0)), which);
+CLIF_INLINE void write_spike(R* to, Mask fires, Which which, bool past_cache) {
+    write(to, select(fires, Vector<R>(1), Vector<R>(0)), which, past_cache);
 }
 
 // 1 / (1 + 2^y), where `result` is that; here it has been computed for a y within bounds, or has the limits already.
