@@ -22,9 +22,9 @@ LEAST_AGREEMENT = 0.5
 def run(settings: InferSettings) -> Report:
     """Time the ways at each batch size; accuracy and agreement with the plain way are those on all images.
 
-    With a checkpoint the images are those of its test set. Without, network and images are random, with batch norms that
-    know the images' statistics, so that every layer fires; the agreement says only how far rounding carries in a network
-    that was not trained.
+    With a checkpoint the images are those of its test set. Without, network and images are random, with batch norms
+    that know the images' statistics, so that every layer fires; the agreement says only how far rounding carries in a
+    network that was not trained.
     """
     chosen = select(settings.contestants or DEFAULT_WAYS, WAYS)
     count = settings.threads or torch.get_num_threads()
