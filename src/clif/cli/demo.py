@@ -28,6 +28,9 @@ def run(arguments: argparse.Namespace) -> int:
     for deployment in demo.deployments.values():
         print_table(deployment)
         print()
+    for neuron, result in demo.runs.items():
+        last = result.history[-1]
+        print(f"{neuron}-trained: {last['test_top1']:.2%} of the test images, test loss {last['test_loss']:.3f}")
     fitted = demo.fitted.judged[-1]
     print("CLIF-trained, as LIF with a soft reset fitted to the CLIF network (clif deploy --method subtract):")
     print(f"  {fitted.top1:.2%} on the test set; {fitted.agreement:.2%} of its predictions are the CLIF network's")

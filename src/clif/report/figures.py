@@ -24,15 +24,15 @@ def _tidy(axes: Axes, title: str, x: str, y: str) -> None:
 
 
 def learning_curves(histories: Mapping[str, Sequence[Row]]) -> Figure:
-    """Training loss and test accuracy over the epochs, one line a neuron."""
+    """Test loss and test accuracy over the epochs, one line a neuron."""
     figure = Figure(figsize=(9, 3.4), layout="constrained")
     loss, accuracy = figure.subplots(1, 2)
     for neuron, history in histories.items():
         epochs = [row["epoch"] + 1 for row in history]
         style = {"color": COLOURS[neuron], "marker": "o", "markersize": 4, "label": neuron}
-        loss.plot(epochs, [row["train_loss"] for row in history], **style)
+        loss.plot(epochs, [row["test_loss"] for row in history], **style)
         accuracy.plot(epochs, [100 * row["test_top1"] for row in history], **style)
-    _tidy(loss, "Training loss", "epoch", "loss")
+    _tidy(loss, "Test loss", "epoch", "loss")
     _tidy(accuracy, "Test accuracy", "epoch", "top-1 (%)")
     loss.legend(frameon=False)
     return figure
