@@ -19,7 +19,10 @@ MARGIN = 1e-3  # neurons whose potential comes nearer to a jump than this are no
 
 @dataclass(frozen=True)
 class Case:
-    """A neuron with its constants and the seed of random inputs [T, *shape], initial states and gradients."""
+    """A neuron with its constants and the seed of random inputs [T, *shape], initial states and gradients.
+
+    Without `with_state` it begins at rest; without `with_state_gradients` none come from its last state.
+    """
 
     neuron: str = "CLIF"
     T: int = 5
@@ -32,6 +35,7 @@ class Case:
     surrogate: Surrogate = Rectangle()  # noqa: RUF009
     detach_reset: bool = False
     with_state: bool = True
+    with_state_gradients: bool = True
     seed: int = 0
 
     @property
@@ -103,8 +107,12 @@ class Case:
         for name in wanted:
             tensors[name].requires_grad_()
         spikes, state = self._call(tensors, backend)
-        incoming = [tensors["d_spike"], *(tensors[f"d_{name}"] for name in self.state_names)]
-        gradients = torch.autograd.grad([spikes, *state], [tensors[name] for name in wanted], incoming)
+        names, outputs = ("spike", *self.state_names), (spikes, *state)
+        given = slice(None if self.with_state_gradients else 1)
+        incoming = [tensors[f"d_{name}"] for name in names[given]]
+        gradients = torch.autograd.grad(
+            outputs[given], [tensors[name] for name in wanted], incoming, materialize_grads=True
+        )
         results = {"spike": spikes, **{f"{name}_last": s for name, s in zip(self.state_names, state, strict=True)}}
         results |= {f"d{name}": g for name, g in zip(wanted, gradients, strict=True)}
         return {name: t.detach().cpu().double() for name, t in results.items()}

@@ -76,6 +76,7 @@ def cases(draw) -> Case:
         surrogate=draw(st.sampled_from(SURROGATES)),
         detach_reset=draw(st.booleans()),
         with_state=draw(st.booleans()),
+        with_state_gradients=draw(st.booleans()),
         seed=draw(st.integers(0, 2**16)),
     )
 
@@ -92,6 +93,20 @@ def test_equals_reference(case, dtype):
 @pytest.mark.parametrize("size", [1, 63, 64, 65, 2047, 2049, 40_001])
 def test_every_element_is_written(neuron, size, dtype):
     assert_equals_reference(Case(neuron, T=3, shape=(1, size), v_reset=-0.1), "cpu", dtype)
+
+
+@pytest.mark.parametrize("zeros", [(), (2, 70)], ids=["one value", "whole tensor"])
+@pytest.mark.parametrize("T", [1, 2, 3])
+def test_gradient_of_a_state_at_rest(T, zeros):
+    gradients = []
+    for backend in ("cpu", "torch"):
+        r = torch.Generator().manual_seed(T)
+        x_seq = torch.randn(T, 2, 70, generator=r, dtype=torch.float64)
+        state = [torch.zeros(zeros, dtype=torch.float64, requires_grad=True) for _ in ("v", "m")]
+        spikes, (v, m) = functional.clif_multi_step(x_seq, tuple(s.expand(2, 70) for s in state), backend=backend)
+        weight = torch.randn(spikes.shape, generator=r, dtype=torch.float64)
+        gradients.append(torch.autograd.grad((spikes * weight).sum() + (v + m * m).sum(), state))
+    torch.testing.assert_close(*gradients, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("T", [100, 1000])

@@ -72,6 +72,7 @@ def cases(draw) -> Case:
         surrogate=draw(st.sampled_from([Rectangle(0.7), Sigmoid(), Triangle(), ATan()])),
         detach_reset=draw(st.booleans()),
         with_state=draw(st.booleans()),
+        with_state_gradients=draw(st.booleans()),
         seed=draw(st.integers(0, 2**16)),
     )
 

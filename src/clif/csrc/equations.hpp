@@ -22,7 +22,8 @@ struct Repeated {
     CLIF_INLINE N scaled_by_gain(N x) const { return decay_input ? x * gain : x; }
 };
 
-// Values within a step that its derivatives need; a neuron without a complementary potential has not the last three.
+// Values within a step that its derivatives need; a neuron without a complementary potential has not the last three,
+// and of a step from rest they are known.
 template <class N>
 struct Step {
     N u;         // v after charging, before the reset
@@ -48,12 +49,21 @@ CLIF_INLINE auto charge(Number<R> x, Number<R>& v, Number<R>& m, Step<Number<R>>
     v = Kind::hard_reset ? v - (v - c.reset) * c.leak + input : v * c.keep + input;
     step.u = v;
     const auto fires = v >= c.threshold;
-    if constexpr (Kind::has_m) {
+    if constexpr (Kind::from_rest) {
+        m = select(fires, N(1), N(0));
+    } else if constexpr (Kind::has_m) {
         step.p = sigmoid<R>(v, c.leak);
         m *= step.p;
         m = select(fires, m + 1, m);
     }
     return fires;
+}
+
+// sigmoid(m) after a step from rest, when m is 1 or 0.
+template <class R, class Mask>
+CLIF_INLINE Number<R> q_from_rest(Mask fired) {
+    using N = Number<R>;
+    return select(fired, sigmoid<R>(N(1), N(1)), N(R(0.5)));
 }
 
 // The second half: reset. Puts v after the step in place of u; returns q.
@@ -69,10 +79,9 @@ CLIF_INLINE Number<R> reset(Number<R>& v, Number<R> m, const Repeated<R>& c) {
         v = select(fires, u - c.subtract, u);
     }
     N q = R(0);
-    if constexpr (Kind::has_m) {
-        q = sigmoid<R>(m, N(1));
-        v = select(fires, v - q, v);
-    }
+    if constexpr (Kind::from_rest) q = q_from_rest<R>(fires);
+    else if constexpr (Kind::has_m) q = sigmoid<R>(m, N(1));
+    if constexpr (Kind::has_m) v = select(fires, v - q, v);
     return q;
 }
 
@@ -85,14 +94,16 @@ CLIF_INLINE Number<R> retreat(const Step<Number<R>>& step, Number<R> ds, Number<
     const auto fired = step.u >= c.threshold;
     N v_spike = Kind::hard_reset ? c.reset - step.u : -c.subtract;  // dv/ds in the reset
     if constexpr (Kind::has_m) {
-        v_spike -= step.q;
-        dm = select(fired, dm - dv * step.q * (1 - step.q), dm);
+        N q = step.q;
+        if constexpr (Kind::from_rest) q = q_from_rest<R>(fired);
+        v_spike -= q;
+        dm = select(fired, dm - dv * q * (1 - q), dm);
         ds += dm;
     }
     if constexpr (!Kind::detach_reset) ds += dv * v_spike;
     N du = Kind::hard_reset ? select(fired, N(0), dv) : dv;
     du += ds * Surrogate::template derivative<R>(step.u - c.threshold, c.alpha);
-    if constexpr (Kind::has_m) {
+    if constexpr (Kind::has_m && !Kind::from_rest) {
         dm *= step.p;
         du += dm * step.m_before * (1 - step.p) * c.leak;
     }

@@ -6,8 +6,12 @@
 
 namespace clif::CLIF_ISA {
 
+// Whether the halves of a step are loops of their own, as each has a sigmoid.
 template <class Kind>
-constexpr std::int64_t planes = Kind::has_m ? 3 : Kind::learns_leak ? 2 : 1;
+constexpr bool in_halves = Kind::has_m && !Kind::from_rest;
+
+template <class Kind>
+constexpr std::int64_t planes = in_halves<Kind> ? 3 : Kind::learns_leak ? 2 : 1;
 
 // Calls work(first, n) for the chunks of a row of `size` elements.
 template <class Work>
@@ -16,15 +20,17 @@ CLIF_INLINE void over_chunks(std::ptrdiff_t size, std::ptrdiff_t chunk, const Wo
         work(first, chunk < size - first ? chunk : size - first);
 }
 
-// Fetches what lies at i behind a chunk's first element in the rows that come soon. It is called between the vectors: a
-// chunk at once would be more than the processor keeps track of.
+// Fetches what lies at i behind a chunk's first element in the rows that come soon, as far as the second cache: the
+// first has no room for them beside the rows at work. It is called between the vectors: a chunk at once would be more
+// than the processor keeps track of.
 template <class S>
 struct Ahead {
+    static constexpr int second_cache = 2;  // as __builtin_prefetch numbers it
     const S* soon[2];
 
     CLIF_INLINE void operator()(std::ptrdiff_t i) const {
 #if defined(__GNUC__)
-        for (const S* from : soon) __builtin_prefetch(from + i);
+        for (const S* from : soon) __builtin_prefetch(from + i, 0, second_cache);
 #endif
     }
 };
@@ -47,19 +53,19 @@ CLIF_INLINE void charge_chunk(const Row<S>& row, const Repeated<Compute<S>>& c, 
         if constexpr (has_norm) x = x * load(row.norm.scale + i, which) + load(row.norm.shift + i, which);
         N v_i = load(v + i, which);
         N m = R(0);
-        if constexpr (Kind::has_m) m = load(row.m + first + i, which);
+        if constexpr (in_halves<Kind>) m = load(row.m + first + i, which);
         Step<N> step;
         const auto fires = charge<Kind, R>(x, v_i, m, step, c);
         if constexpr (to_tape) {
             store(tape + i, step.u, which);
             if constexpr (Kind::learns_leak) store(tape + n + i, step.u_leak, which);
-            if constexpr (Kind::has_m) store(tape + n + i, step.p, which);
+            if constexpr (in_halves<Kind>) store(tape + n + i, step.p, which);
         } else {
             write_spike(row.spike + first + i, fires, which, row.past_cache);
         }
         if constexpr (Kind::has_m) store(row.m_after + first + i, m, which);
-        else reset<Kind, R>(v_i, m, c);
-        if constexpr (!(Kind::has_m && to_tape)) store(v + i, v_i, which);
+        if constexpr (!in_halves<Kind>) reset<Kind, R>(v_i, m, c);
+        if constexpr (!(in_halves<Kind> && to_tape)) store(v + i, v_i, which);
     }, ahead_of(row, first));
 }
 
@@ -71,7 +77,7 @@ void forward_row(const Row<S>& row) {
     over_chunks(row.size, row.chunk, [&](std::ptrdiff_t first, std::ptrdiff_t n) CLIF_INLINE_LAMBDA {
         if (row.norm.scale == nullptr) charge_chunk<Kind, to_tape, false>(row, c, first, n);
         else charge_chunk<Kind, to_tape, true>(row, c, first, n);
-        if constexpr (Kind::has_m) {
+        if constexpr (in_halves<Kind>) {
             R* const v = row.v + first;
             R* const tape = row.tape + planes<Kind> * first;
             over_numbers<R>(n, [&](std::ptrdiff_t i, auto which) CLIF_INLINE_LAMBDA {
@@ -103,7 +109,7 @@ void backward_row_of(const Row<S>& row) {
             Step<N> step;
             step.u = load(tape + i, which);
             if constexpr (Kind::learns_leak) step.u_leak = load(tape + n + i, which);
-            if constexpr (Kind::has_m) {
+            if constexpr (in_halves<Kind>) {
                 step.m_before = load(row.m + first + i, which);
                 step.p = load(tape + n + i, which);
                 step.q = load(tape + 2 * n + i, which);
@@ -217,10 +223,11 @@ void add_rows(const RowSums<R>& sums) {
 // What of a neuron is known when its loops are compiled.
 enum class Neuron { clif, lif, plif };
 
-template <Neuron neuron, bool hard_reset_, bool detach_reset_ = false>
+template <Neuron neuron, bool hard_reset_, bool detach_reset_ = false, bool from_rest_ = false>
 struct Kind {
     static constexpr bool hard_reset = hard_reset_, detach_reset = detach_reset_;
     static constexpr bool has_m = neuron == Neuron::clif, learns_leak = neuron == Neuron::plif;
+    static constexpr bool from_rest = from_rest_;  // m is 0 before the step, and nobody asks for its gradient there
 };
 
 template <class Kind, class S>
@@ -233,16 +240,26 @@ auto backward_row_for(const Problem& p) {
     }
 }
 
+template <Neuron neuron, bool hard_reset, bool from_rest, class S>
+StepLoops<S> step_loops(const Problem& p) {
+    using Attached = Kind<neuron, hard_reset, false, from_rest>;
+    using Detached = Kind<neuron, hard_reset, true, from_rest>;
+    return {forward_row<Attached, false, S>, forward_row<Attached, true, S>,
+            p.detach_reset ? backward_row_for<Detached, S>(p) : backward_row_for<Attached, S>(p)};
+}
+
 template <Neuron neuron, bool hard_reset, class S>
 NeuronLoops<S> loops_of_kind(const Problem& p) {
-    using Attached = Kind<neuron, hard_reset, false>;
-    using Detached = Kind<neuron, hard_reset, true>;
-    return {Attached::has_m,
-            Attached::learns_leak,
-            planes<Attached>,
-            forward_row<Attached, false, S>,
-            forward_row<Attached, true, S>,
-            p.detach_reset ? backward_row_for<Detached, S>(p) : backward_row_for<Attached, S>(p)};
+    using Any = Kind<neuron, hard_reset>;
+    const StepLoops<S> any = step_loops<neuron, hard_reset, false, S>(p);
+    if constexpr (Any::has_m)
+        return {true,
+                false,
+                planes<Any>,
+                step_loops<neuron, hard_reset, true, S>(p),
+                any,
+                step_loops<Neuron::lif, hard_reset, false, S>(p)};
+    else return {false, Any::learns_leak, planes<Any>, any, any, any};
 }
 
 template <Neuron neuron, class S>

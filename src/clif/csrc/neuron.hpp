@@ -15,7 +15,7 @@
 namespace clif {
 
 // Bytes of a row of a block, forward and backward, and of a block's tape; a long sequence has shorter rows for it.
-constexpr std::int64_t forward_bytes = 8 * 1024, backward_bytes = 4 * 1024, tape_bytes = 128 * 1024;
+constexpr std::int64_t forward_bytes = 4 * 1024, backward_bytes = 4 * 1024, tape_bytes = 128 * 1024;
 
 // Results of so many bytes would only push out of the caches what is needed sooner; written past them, their memory
 // need not be read first.
@@ -67,6 +67,12 @@ void copy_state(const void* state, std::int64_t stride, std::int64_t first, std:
     } else {
         std::copy_n(from + first, n, to);
     }
+}
+
+// Whether m is 0 everywhere before the first step; it is not looked for in a whole tensor.
+template <class R>
+bool is_at_rest(const Problem& p) {
+    return p.m == nullptr || (p.m_stride == 0 && *static_cast<const R*>(p.m) == 0);
 }
 
 // The whole batch norm of a problem: every step's scale, shift and mean, repeated to the length of a chunk.
@@ -141,7 +147,7 @@ void forward(const Problem& p) {
     const NeuronLoops<S> loops = loops_for<S>(p.isa).neuron(p);
     const Sequence<S> x(p.x, p.x_stride), spike(p.spike, p.size);
     const Norms<R> norms(p, chunk_of(p.channels));
-    const bool past_cache = goes_past_cache<S>(p, p.spike);
+    const bool past_cache = goes_past_cache<S>(p, p.spike), from_rest = is_at_rest<R>(p);
     const std::int64_t block = block_size(p, forward_bytes / sizeof(R));
     const std::int64_t blocks = (p.size + block - 1) / block;
     over_items<R>(blocks, p.threads, p.size * p.steps, 0, [&](R*, std::int64_t item) {
@@ -165,7 +171,7 @@ void forward(const Problem& p) {
             row.x = x.at(t, first);
             row.norm = norms.at(t, nullptr);
             row.spike = spike.at(t, first);
-            loops.forward(row);
+            (t == 0 && from_rest ? loops.from_rest : loops.any).forward(row);
         }
         end_of_block(past_cache);
     });
@@ -180,8 +186,8 @@ class BackwardBlock {
 public:
     BackwardBlock(const Problem& p, const NeuronLoops<S>& loops, std::int64_t block)
         : p_(p), loops_(loops), block_(block), past_cache_(goes_past_cache<S>(p, p.dx)),
-          constants_(constants_of<R>(p)), norms_(p, chunk_of(p.channels)),
-          zeros_(p.d_spike ? 0 : block), x_(p.x, p.x_stride), dx_(p.dx, p.size),
+          from_rest_(is_at_rest<R>(p) && p.dm == nullptr), constants_(constants_of<R>(p)),
+          norms_(p, chunk_of(p.channels)), zeros_(p.d_spike ? 0 : block), x_(p.x, p.x_stride), dx_(p.dx, p.size),
           d_spike_(p.d_spike, p.d_spike_stride, zeros_.data()) {}
 
     std::int64_t m_size() const { return loops_.has_m ? p_.steps + 1 : 0; }
@@ -221,7 +227,7 @@ public:
             row.m = m + t * m_stride;
             row.m_after = row.m + m_stride;
             row.tape = tape + t * loops_.planes * n;
-            loops_.record(row);
+            loops_at(t).record(row);
         }
         for (std::int64_t t = last; t >= 0; --t) {
             row.soon[0] = t > 0 ? d_spike_.at(t - 1, first) : x_.at(0, next);
@@ -232,17 +238,22 @@ public:
             row.m = m + t * m_stride;
             row.tape = tape + t * loops_.planes * n;
             row.dx = dx_.at(t, first);
-            loops_.backward(row);
+            loops_at(t).backward(row);
         }
         end_of_block(past_cache_);
         if (sums != nullptr) norms_.add(sums, p_.steps, norm_sums);
     }
 
 private:
+    const StepLoops<S>& loops_at(std::int64_t t) const {
+        if (t == p_.steps - 1 && !p_.d_v_last && !p_.d_m_last) return loops_.last;
+        return t == 0 && from_rest_ ? loops_.from_rest : loops_.any;
+    }
+
     const Problem& p_;
     const NeuronLoops<S>& loops_;
     std::int64_t block_;
-    bool past_cache_;
+    bool past_cache_, from_rest_;
     Constants<R> constants_;
     Norms<R> norms_;
     std::vector<S> zeros_;

@@ -62,15 +62,23 @@ struct Row {
     const Constants<R>* constants;
 };
 
-// The loops for one neuron. A row is advanced in `forward`, which writes its spikes, or in `record`, which writes its
-// tape; `backward` takes the gradients back by one row, from its tape.
+// A row is advanced in `forward`, which writes its spikes, or in `record`, which writes its tape; `backward` takes the
+// gradients back by one row, from its tape.
+template <class S>
+struct StepLoops {
+    void (*forward)(const Row<S>&);
+    void (*record)(const Row<S>&);
+    void (*backward)(const Row<S>&);
+};
+
+// The loops for one neuron: for any step, and for two that take less work. A step from rest, where m is 0, and nobody
+// asks for its gradient, has no sigmoid to compute; nor has, backward, the last step, where no gradient comes from v and
+// m after it: there CLIF is LIF.
 template <class S>
 struct NeuronLoops {
     bool has_m, learns_leak;
     std::int64_t planes;  // of the tape
-    void (*forward)(const Row<S>&);
-    void (*record)(const Row<S>&);
-    void (*backward)(const Row<S>&);
+    StepLoops<S> from_rest, any, last;
 };
 
 // `n` elements of a step of a batch norm alone: for the sums of x - pivot and of its square, or for
