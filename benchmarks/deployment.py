@@ -4,9 +4,11 @@
 
 Everything is chosen on training images: the sweep's value by accuracy on 1,000 of them, among the paper's values and
 further ones to −0.2; the fits look at 512, the fine-tuning at 12,800 (or all, where there are fewer), without labels.
+The CLIF network with every weight changed by about a thousandth says how much agreement is to be had at all.
 """
 
 import argparse
+import copy
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -16,10 +18,20 @@ import torch
 from clif.data import create_loader
 from clif.deploy import convert
 from clif.deploy.judge import judge
+from clif.models import SpikingNetwork
 from clif.train.evaluation import open_checkpoint
 
 RESETS = (None, 0.0, -0.02, -0.04, -0.06, -0.08, -0.1, -0.12, -0.14, -0.16, -0.18, -0.2)
 PAPER = RESETS[:7]
+
+
+@torch.no_grad()
+def shaken(net: SpikingNetwork, part: float = 1e-3) -> SpikingNetwork:
+    """A copy of the network, each of its weights multiplied by 1 + `part` times a normal number."""
+    other = copy.deepcopy(net)
+    for weight in other.parameters():
+        weight.mul_(1 + part * torch.randn_like(weight))
+    return other
 
 
 def main() -> None:
@@ -54,7 +66,11 @@ def main() -> None:
             ),
             "finetune": convert(net, "finetune", loader(train=True, batch_size=64, limit=12_800), start="subtract"),
         }
-        networks = {"CLIF": net, **{name: conversion.net for name, conversion in conversions.items()}}
+        networks = {
+            "CLIF": net,
+            "CLIF, weights changed": shaken(net),
+            **{name: conversion.net for name, conversion in conversions.items()},
+        }
         if config.dataset in lif:
             networks["LIF from scratch"] = lif[config.dataset]
         judged = judge(networks, create_loader(config.dataset, config.data_dir, T=net.T, train=False, batch_size=128))

@@ -46,7 +46,9 @@ def add_arguments(parser: Parser) -> None:
         "-start", "--start", metavar="METHOD", help="finetune: begin with subtract (default) or calibrate"
     )
     parser.add_argument("-epochs", "--epochs", dest="passes", type=int, metavar="N", help="finetune: passes (1)")
-    parser.add_argument("-lr", "--lr", dest="rate", type=float, metavar="X", help="finetune: rate (0.0003)")
+    parser.add_argument(
+        "-lr", "--lr", dest="rate", type=float, metavar="X", help="finetune: rate (3e-5; from calibrate 3e-4)"
+    )
     parser.add_argument(
         "-lif", "--lif", metavar="CHECKPOINT", help="a LIF network trained from scratch, to compare with"
     )

@@ -21,8 +21,8 @@ def finetune(
     lif: SpikingNetwork,
     loader: Iterable[tuple[Tensor, Tensor]],
     choice: Sequence[Tensor],
+    lr: float,
     epochs: int = 1,
-    lr: float = 3e-4,
     quiet: bool = True,
 ) -> tuple[SpikingNetwork, int]:
     """Train a copy of `lif` with `net` as its teacher; returns it, and the number of images that it saw.
