@@ -1,0 +1,73 @@
+"""The tables of docs/deployment.md from what `benchmarks/deployment.py` measured, as Markdown.
+
+    python benchmarks/gap.py benchmarks/results/deployment.json...
+
+A network's row is its accuracy and, in brackets, its agreement with the CLIF network, in %. The last table has all
+seeds of a data set together: the mean of both, and which part of the gap between the best of the sweep's values and the
+CLIF network is closed, as the sum of what was gained over the sum of the gaps.
+"""
+
+import argparse
+import json
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+SWEEPS = ("sweep, the paper's values", "sweep to -0.2")
+
+Row = dict[str, Any]
+Seeds = dict[int, dict[str, Row]]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("results", nargs="+", help="files that benchmarks/deployment.py wrote")
+    rows = chain.from_iterable(json.loads(Path(name).read_text()) for name in parser.parse_args().results)
+    sets: dict[str, Seeds] = {}
+    for row in rows:
+        sets.setdefault(row["dataset"], {}).setdefault(row["seed"], {})[row["name"]] = row
+    for dataset, seeds in sets.items():
+        print(*table(["", *(f"{dataset}, {seed}" for seed in seeds)], by_seed(seeds)), sep="\n", end="\n\n")
+    header = ["", *chain.from_iterable((f"{name}, {len(seeds)} seeds", "gap closed") for name, seeds in sets.items())]
+    print(*table(header, together(list(sets.values()))), sep="\n")
+
+
+def table(header: list[str], rows: Iterable[list[str]]) -> Iterator[str]:
+    for cells in (header, ["---", *("---:" for _ in header[1:])], *rows):
+        yield f"| {' | '.join(cells)} |"
+
+
+def by_seed(seeds: Seeds) -> Iterator[list[str]]:
+    for name in names(seeds):
+        yield [name, *(score([rows[name]]) for rows in seeds.values())]
+
+
+def together(sets: list[Seeds]) -> Iterator[list[str]]:
+    for name in names(dict(enumerate(chain.from_iterable(seeds.values() for seeds in sets)))):
+        cells = []
+        for seeds in sets:
+            cells += [score([rows[name] for rows in seeds.values()]), closed(name, seeds)]
+        yield [name, *cells]
+
+
+def names(seeds: Seeds) -> list[str]:
+    """The networks that every seed has."""
+    first, *others = seeds.values()
+    return [name for name in first if all(name in rows for rows in others)]
+
+
+def score(rows: list[Row]) -> str:
+    top1, agreement = (100 * sum(row[key] for row in rows) / len(rows) for key in ("top1", "agreement"))
+    return f"{top1:.2f} ({agreement:.1f})"
+
+
+def closed(name: str, seeds: Seeds) -> str:
+    best = [max(rows[sweep]["top1"] for sweep in SWEEPS) for rows in seeds.values()]
+    gap = sum(rows["CLIF"]["top1"] - top1 for rows, top1 in zip(seeds.values(), best, strict=True))
+    gained = sum(rows[name]["top1"] - top1 for rows, top1 in zip(seeds.values(), best, strict=True))
+    return f"{gained / gap:.0%}" if gap > 0 else "no gap"
+
+
+if __name__ == "__main__":
+    main()
