@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from clif import energy as energy
     from clif import export as export
     from clif import functional as functional
+    from clif import memory as memory
     from clif import models as models
     from clif import surrogate as surrogate
     from clif import train as train
@@ -37,6 +38,7 @@ _MODULES = (
     "export",
     "functional",
     "layers",
+    "memory",
     "models",
     "neurons",
     "report",

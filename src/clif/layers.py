@@ -79,7 +79,12 @@ class Conv2d(nn.Conv2d):
     """`torch.nn.Conv2d` for a step or a sequence.
 
     Where its input is spikes, and few, the compiled kernels add up the weights they select (`clif.ops.spike_conv`),
-    unless `backend` is "torch". With `pack_spikes` it keeps spikes for backward as one bit each, as those always do.
+    unless `backend` is "torch". They take inputs on a CPU, in channels_last (for a network of your own:
+    `net.to(memory_format=torch.channels_last)`), whose elements are 0 or one other number; square kernels of side 3 or
+    more, strides and paddings square, padded with zeros, groups = dilation = 1; 32 or more input and output channels;
+    and 128 or more output pixels over the T·N images. Under torch.compile, tracing and torch.func all is PyTorch's.
+
+    With `pack_spikes` it keeps spikes for backward as one bit each, as those kernels always do.
     """
 
     _backend = "auto"

@@ -23,7 +23,10 @@ def lean() -> None:
 
 
 def keep() -> None:
-    """Keep all that is freed, so that none of it must be asked for, and cleared by the system, again."""
+    """Keep what is freed, so that it need not be asked for, and cleared by the system, again.
+
+    Not so tensors of 32 MiB or more, which glibc gives back at once, and what is free beyond 1 GiB at the heap's end.
+    """
     _set(USUAL_LARGE, KEPT)
 
 

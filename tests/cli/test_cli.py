@@ -401,7 +401,7 @@ def test_help_of_train_is_in_groups(capsys):
         ("train --resume-run nowhere", "no run at nowhere"),
         ("train digits --resume-run nowhere", "leave out a recipe"),
         ("train --resume-run nowhere -seeds 1,2", "leave out --seeds"),
-        ("train --resume-run nowhere -resume x", "leave out -resume"),
+        ("train --resume-run nowhere -resume x", "no run at nowhere"),
         ("train digits -seeds 1;2", "whole numbers with commas"),
         ("train digits -seeds 1", "at least two different seeds"),
         ("train digits -loggers tensorbord", "unknown logger 'tensorbord'"),

@@ -9,6 +9,7 @@ import torch
 import clif
 import clif.deploy.run as deploy_run
 from clif.deploy import SweepRow, deploy_checkpoint
+from clif.deploy.judge import judge
 from clif.errors import InputError, MissingFileError
 from clif.train.evaluation import evaluate, evaluate_checkpoint
 
@@ -122,6 +123,37 @@ def test_a_checkpoint_in_the_original_s_format_is_deployed(firing_network, tiny_
     loader = clif.data.create_loader("cifar10", tiny_cifar10, train=False, batch_size=8)
     assert result.source.top1 == evaluate(net, loader).top1
     assert clif.load(result.checkpoint).config["v_reset"] == result.chosen
+
+
+def test_a_lif_checkpoint_to_compare_with_stays_lif(firing_network, checkpoint, tiny_cifar10, tmp_path):
+    original = tmp_path / "lif.pth"
+    torch.save({"net": firing_network("LIF").state_dict(), "epoch": 1, "max_test_acc": 0.1}, original)
+    given = {"data_dir": str(tiny_cifar10), "model": "snn5_noAP", "neuron": "CLIF", "T": 3}
+    seen = []
+    for scratch in (checkpoint("LIF").rename(tmp_path / "ours.pth"), original):
+        result = deploy_checkpoint(checkpoint(), given, [None], scratch=scratch)
+        seen.append(next(row for row in result.judged if row.name == "LIF from scratch"))
+    assert seen[0] == seen[1]
+    assert seen[0].firing_rates == evaluated_rates(firing_network("LIF"), tiny_cifar10)
+    with pytest.raises(InputError, match=r"best\.pth: trained with CLIF neurons"):
+        deploy_checkpoint(checkpoint(), given, [None], scratch=checkpoint())
+
+
+def evaluated_rates(net, data_dir):
+    return judge({"": net}, clif.data.create_loader("cifar10", data_dir, train=False, batch_size=8))[0].firing_rates
+
+
+def test_options_of_another_method_are_refused(checkpoint):
+    with pytest.raises(InputError, match="images, per: no option of a sweep"):
+        deploy_checkpoint(checkpoint(), per="layer", images=3)
+    with pytest.raises(InputError, match="v_resets belongs to a sweep"):
+        deploy_checkpoint(checkpoint(), v_resets=[None], method="subtract")
+
+
+@pytest.mark.parametrize("quiet", [True, False])
+def test_fine_tuning_shows_how_far_it_is(checkpoint, capsys, quiet):
+    deploy_checkpoint(checkpoint(), method="finetune", images=4, quiet=quiet)
+    assert ("finetune" in capsys.readouterr().err) is not quiet
 
 
 @pytest.mark.parametrize("neuron", ["PLIF", "ReLU"])

@@ -10,6 +10,8 @@ import pytest
 from clif.cli import main
 from clif.errors import InputError
 from clif.train import Callback, fit, fit_seeds
+from clif.train import seeds as seeds_module
+from clif.train.interrupt import Interrupted
 
 
 class Recorder(Callback):
@@ -131,6 +133,21 @@ def test_several_seeds_give_mean_and_standard_deviation(config):
     again = fit_seeds(config(epochs=1, resume="auto"), [3, 1], quiet=True, callbacks=[steps])
     assert not any(name == "step" for name, _ in steps.calls)
     assert again.summary == done.summary
+
+
+def test_stopped_seeds_say_how_to_go_on(config, monkeypatch):
+    fit_one = seeds_module.fit
+
+    def stopped_at_the_second(one, *arguments):
+        if one.seed == 1:
+            raise Interrupted(15, "stopped")
+        return fit_one(one, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(seeds_module, "fit", stopped_at_the_second)
+        with pytest.raises(Interrupted, match="seed 1 stopped; to continue, add to the same command: -resume auto"):
+            fit_seeds(config(epochs=1), [3, 1], quiet=True)
+    assert list(fit_seeds(config(epochs=1, resume="auto"), [3, 1], quiet=True).runs) == [3, 1]
 
 
 @pytest.mark.parametrize("seeds", [[], [1], [1, 1], [1, -2]])

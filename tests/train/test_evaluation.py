@@ -1,13 +1,16 @@
 """Top-1, top-5 and loss over a loader, and of a checkpoint."""
 
+import copy
+
 import pytest
 import torch
 from torch import nn
 
 import clif
+from clif.data import create_loader
 from clif.errors import InputError
 from clif.models import create_model
-from clif.train import SpikingLoss
+from clif.train import SpikingLoss, setup
 from clif.train.checkpoint import save_checkpoint
 from clif.train.evaluation import RunningScores, evaluate, evaluate_checkpoint
 
@@ -141,6 +144,39 @@ def test_an_original_checkpoint_is_evaluated_as_the_network_that_is_named(traine
     got = evaluate_checkpoint(tmp_path / "checkpoint_max.pth", {**given, "loss_lambda": 0.2}).scores
     ours = evaluate_checkpoint(path, {}).scores
     assert (got.loss, got.top1, got.top5) == (ours.loss, ours.top1, ours.top5)
+
+
+def test_a_checkpoint_in_float64_is_evaluated_in_float64(trained, tiny_cifar10, tmp_path):
+    net = copy.deepcopy(trained[1]).double()
+    with torch.no_grad():
+        for weight in net.parameters():
+            weight.add_(1e-12)
+    content = {
+        "net": net.state_dict(),
+        "model": net.config,
+        "config": {"dataset": "cifar10", "data_dir": str(tiny_cifar10)},
+    }
+    save_checkpoint(tmp_path / "exact.pth", content)
+    loaded = clif.load(tmp_path / "exact.pth")
+    assert all(torch.equal(value, loaded.state_dict()[key]) for key, value in net.state_dict().items())
+    report = evaluate_checkpoint(tmp_path / "exact.pth", {})
+    assert next(report.net.parameters()).dtype == torch.float64
+    images, labels = next(iter(create_loader("cifar10", tiny_cifar10, train=False, batch_size=20)))
+    assert report.scores.loss == pytest.approx(SpikingLoss()(net.eval()(images.double()), labels).item(), rel=1e-12)
+    rounded = evaluate_checkpoint(tmp_path / "exact.pth", {"dtype": "float32"})
+    assert next(rounded.net.parameters()).dtype == torch.float32
+
+
+def test_one_step_at_a_time_gives_the_same(trained, monkeypatch):
+    path, _ = trained
+    whole = evaluate_checkpoint(path, {}).scores
+    steps = []
+    step_by_step = setup.step_by_step
+    monkeypatch.setattr(setup, "step_by_step", lambda net, x: steps.append(len(x)) or step_by_step(net, x))
+    single = evaluate_checkpoint(path, {"multiple_step": False}).scores
+    assert steps
+    assert (single.top1, single.top5) == (whole.top1, whole.top5)
+    assert single.loss == pytest.approx(whole.loss, rel=1e-5)
 
 
 def test_an_original_checkpoint_without_a_name_is_an_input_error(trained, tiny_cifar10, tmp_path):

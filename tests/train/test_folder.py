@@ -167,6 +167,15 @@ def test_resume_run_takes_everything_from_the_folder_and_stays_in_it(train, tmp_
     assert all(torch.equal(value, second[key]) for key, value in first.items())
 
 
+def test_resume_run_goes_on_from_the_checkpoint_that_is_named(train):
+    whole = train(epochs=3, keep_last=3)
+    earlier = whole.folder / "checkpoint_epoch0001_step000000.pth"
+    result = fit(read_run(str(whole.folder), {"resume": str(earlier)}), quiet=True, folder=whole.folder)
+    assert [row["epoch"] for row in result.history] == [0, 1, 2]
+    assert result.history[0] == whole.history[0]
+    assert result.folder == whole.folder
+
+
 def test_resume_auto_begins_or_goes_on(train):
     first = train(epochs=1, resume="auto")
     again = train(epochs=1, resume="auto")

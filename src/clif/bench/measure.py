@@ -16,7 +16,7 @@ Run = Callable[[], Any]
 WARM_UP_ROUNDS = 2
 SHORTEST_TURN = 2e-3  # seconds; a shorter call is repeated within its turn, beyond the resolution of the clock
 MOST_CALLS = 1000
-CACHE_BYTES = 256 * 2**20  # overwritten before each turn on a GPU, whose caches would else hold a small input
+CACHE_BYTES = 256 * 2**20  # overwritten once a turn on a GPU; of repeated calls only the first finds no input there
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class _CpuClock:
 
 
 class _GpuClock:
-    """Milliseconds on the GPU between two events; writing over the cache lets the CPU run ahead of the GPU."""
+    """Milliseconds on the GPU between two events; overwriting the cache, once for all calls, lets the CPU run ahead."""
 
     def __init__(self, device: torch.device) -> None:
         self.cache = torch.empty(CACHE_BYTES, dtype=torch.int8, device=device)

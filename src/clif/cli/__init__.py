@@ -17,7 +17,7 @@ COMMANDS = {
     "export": "write a network for other tools: NIR, ONNX or torch.export",
     "energy": "the energy of an inference, from measured firing rates",
     "data": "check, prepare, show or download a data set",
-    "bench": "speed and memory of neurons and training steps on this machine",
+    "bench": "speed and memory of neurons and training steps, speed of inference on this machine",
     "models": "list the networks",
     "recipes": "list the training recipes",
 }

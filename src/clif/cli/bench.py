@@ -8,7 +8,7 @@ predicts. No time is shown for what does not compute what it should.
 """
 
 import argparse
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from clif import memory
 from clif.bench.settings import InferSettings, NeuronSettings, Settings, StepSettings
@@ -35,12 +35,16 @@ OPTIONS = {
 
 def add_arguments(parser: Parser) -> None:
     parser.add_argument("benchmark", choices=("neuron", "step", "infer"), help="what to measure")
-    parser.add_argument("--neuron", default=NEURON.neuron, help=f"CLIF, LIF or PLIF (default: {NEURON.neuron})")
-    parser.add_argument("--rounds", type=int, help=f"turns of each (default: {NEURON.rounds}, of a step {STEP.rounds})")
+    parser.add_argument("--neuron", help=f"CLIF, LIF or PLIF (default: {NEURON.neuron})")
+    rounds = f"neuron {NEURON.rounds}, step {STEP.rounds}, infer {INFER.rounds}"
+    parser.add_argument("--rounds", type=int, help=f"turns of each (default: {rounds})")
     parser.add_argument("--threads", type=int, help="threads of the CPU (default: as many as torch takes)")
-    parser.add_argument("--device", default="cpu", help="cpu, cuda or auto (default: cpu)")
+    parser.add_argument("--device", default="cpu", help="neuron, step: cpu, cuda or auto (default: cpu); infer: cpu")
     parser.add_argument(
-        "--contestants", metavar="LIST", help="comma-separated names from the table (default: all but ours-compiled)"
+        "--contestants",
+        metavar="LIST",
+        help="comma-separated names from the table (default: neuron all, step all but ours-dense-bits and "
+        "ours-compiled, infer all but ours-compiled and onnxruntime)",
     )
     parser.add_argument("--json", metavar="FILE", help="write the figures as JSON, to - instead of the table")
     shape = " ".join(map(str, NEURON.shape))
@@ -66,6 +70,8 @@ def settings(arguments: argparse.Namespace) -> Settings:
         if name in given and benchmark not in benchmarks:
             flag = "-T" if name == "T" else f"--{name}"
             raise InputError(f"{flag} belongs to clif bench {' and '.join(benchmarks)}")
+    if benchmark == "infer":
+        _check_network(given)
     for name in ("contestants", "dtype", "sweep"):
         if name in given:
             given[name] = tuple(word.strip() for word in given[name].split(","))
@@ -82,6 +88,15 @@ def settings(arguments: argparse.Namespace) -> Settings:
     if "shape" in given:
         given["shape"] = tuple(given["shape"])
     return NeuronSettings(**given)
+
+
+def _check_network(given: dict[str, Any]) -> None:
+    """The network of an inference is a checkpoint's or is described, not both."""
+    if "checkpoint" not in given and "data_dir" in given:
+        raise InputError("--data-dir is where a checkpoint's data are; name it with --checkpoint")
+    described = [("-" if name == "T" else "--") + name for name in ("model", "neuron", "T") if name in given]
+    if "checkpoint" in given and described:
+        raise InputError(f"{', '.join(described)}: the checkpoint says which network it holds; leave that out")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -62,10 +62,12 @@ def spellings(name: str) -> list[str]:
     return list(dict.fromkeys([f"-{name}", f"--{name}", f"--{name.replace('_', '-')}"]))
 
 
-def add_config_options(parser: argparse.ArgumentParser, only: tuple[str, ...] | None = None) -> None:
+def add_config_options(
+    parser: argparse.ArgumentParser, only: tuple[str, ...] | None = None, default: str | None = None
+) -> None:
     """One option for each field of `TrainConfig` under its group's title, or `only` for some of them.
 
-    Those not given are left out when parsed.
+    Those not given are left out when parsed; the help says that `default` is taken then, or the field's own default.
     """
     kinds = field_types()
     groups: dict[str, Any] = {}
@@ -78,11 +80,12 @@ def add_config_options(parser: argparse.ArgumentParser, only: tuple[str, ...] | 
         flags = spellings(field.name)
         if field.name == "neuron":
             flags += spellings("neuron_model")
-        default = "" if field.default in (None, "") else f" (default: {field.default})"
+        usual = field.default if default is None else default
+        noted = "" if usual in (None, "") else f" (default: {usual})"
         arguments: dict[str, Any] = {
             "dest": field.name,
             "default": argparse.SUPPRESS,
-            "help": f"{field.metadata['help']}{default}".replace("%", "%%"),
+            "help": f"{field.metadata['help']}{noted}".replace("%", "%%"),
             "type": kinds[field.name],
             "metavar": {int: "N", float: "X", str: "TEXT", bool: "BOOL"}[kinds[field.name]],
         }

@@ -2,9 +2,10 @@
 
 -method names how: sweep tries one reset value for all layers; calibrate fits a hard reset for each channel, which
 becomes part of the batch norm before; subtract fits a larger soft reset for each layer; finetune trains the LIF network
-for a while with the CLIF network as its teacher. Everything is fitted on training images (those that the run held out,
-where it held some out) and shown on the test set. Writes deploy.json, networks.csv and the LIF network. A LIF-trained
-checkpoint may be given as well, to see what the reset does to it.
+for a while with the CLIF network as its teacher. Everything is fitted on training images (a sweep chooses by accuracy
+on those that the run held out, where it held some out) and shown on the test set. Writes deploy.json, networks.csv, for
+a sweep deploy.csv, and the LIF network checkpoint_lif.pth to deploy/ or deploy_METHOD/ beside the checkpoint. A
+LIF-trained checkpoint may be given as well, to see what the reset does to it.
 """
 
 import argparse
@@ -53,7 +54,7 @@ def add_arguments(parser: Parser) -> None:
         "-lif", "--lif", metavar="CHECKPOINT", help="a LIF network trained from scratch, to compare with"
     )
     parser.add_argument("-out", "--out", metavar="FOLDER", help="where to write (default: deploy…/ by the checkpoint)")
-    add_config_options(parser, only=OPTIONS)
+    add_config_options(parser, only=OPTIONS, default="the checkpoint's")
 
 
 def method_options(arguments: argparse.Namespace) -> dict[str, Any]:

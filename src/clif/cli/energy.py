@@ -16,7 +16,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("checkpoint", help="a checkpoint, or a run folder (its best checkpoint)")
     parser.add_argument("-images", "--images", type=int, default=1000, metavar="N", help="test images (default: 1000)")
     parser.add_argument("-out", "--out", metavar="FILE", help="also write everything as JSON")
-    add_config_options(parser, only=tuple(name for name in OPTIONS if name != "val_split"))
+    add_config_options(parser, only=tuple(name for name in OPTIONS if name != "val_split"), default="the checkpoint's")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -13,7 +13,7 @@ from clif.errors import InputError
 
 def add_arguments(parser: Parser) -> None:
     parser.add_argument("checkpoint", nargs="?", help="a checkpoint, or a run folder (its best checkpoint)")
-    add_config_options(parser)
+    add_config_options(parser, default="the checkpoint's")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -24,11 +24,11 @@ def add_arguments(parser: Parser) -> None:
         "-exact",
         "--exact",
         action="store_true",
-        help="onnx, torch: weights on a grid, so that spikes are the same everywhere",
+        help="onnx, torch: weights on a grid; LIF then fires the same everywhere, CLIF but for a sigmoid's last digit",
     )
     parser.add_argument("-dt", "--dt", type=float, metavar="SECONDS", help="nir: length of a time step (default: 1e-4)")
     parser.add_argument("-out", "--out", metavar="FILE", help="default: network.nir, .onnx or .pt2 by the checkpoint")
-    add_config_options(parser, only=OPTIONS)
+    add_config_options(parser, only=OPTIONS, default="the checkpoint's")
 
 
 def run(arguments: argparse.Namespace) -> int:

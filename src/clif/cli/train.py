@@ -70,11 +70,7 @@ def _config(arguments: argparse.Namespace) -> "TrainConfig":
     values = config_values(arguments)
     if arguments.resume_run is None:
         return resolve(arguments.recipe, **values)
-    for option, given in (
-        ("a recipe", arguments.recipe),
-        ("--seeds", arguments.seeds),
-        ("-resume", "resume" in values),
-    ):
+    for option, given in (("a recipe", arguments.recipe), ("--seeds", arguments.seeds)):
         if given:
             raise InputError(f"--resume-run takes everything from the run's folder; leave out {option}")
     from clif.train.run_config import read_run

@@ -22,7 +22,7 @@ struct Problem {
     double* norm_sums;                 // backward, out: [steps, 2, channels], sums of dx and of dx * (x - mean)
     std::int64_t channels;             // 0: no batch norm
     double leak, keep, threshold, subtract, reset, alpha;
-    std::int32_t neuron, dtype, surrogate;  // numbered as in the switches below
+    std::int32_t neuron, dtype, surrogate;  // numbered as in the switches of loops.hpp, dtype of kernels.cpp
     std::int32_t decay_input, hard_reset, detach_reset;
     std::int32_t threads, isa;
 };

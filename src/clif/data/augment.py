@@ -2,7 +2,8 @@
 
 Every operation has `draw(n, height, width, generator)`, which gives the random numbers of n samples as tensors with one
 row a sample, and `apply(images, *draws)`. The numbers are drawn once for a whole epoch and looked up by sample index:
-what happens to a sample depends on the seed, the epoch and the sample only, not on the batch or the worker it falls to.
+what they do to a sample depends on the seed, the epoch and the sample only, not on the batch or the worker it falls to.
+Mixing (`clif.data.mix`) goes by batch: one share for all its samples, each with its neighbour in it.
 """
 
 from collections.abc import Sequence

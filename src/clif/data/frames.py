@@ -19,10 +19,13 @@ MAX_BYTES = 4 << 30
 def integrate(
     events: Mapping[str, NDArray], T: int = 10, height: int = 128, width: int = 128, split_by: str = "number"
 ) -> Frames:
-    """T frames of a recording {"t", "x", "y", "p"}, split as SpikingJelly does.
+    """T frames int32 [T, 2, height, width] of a recording {"t" µs, "x", "y", "p"}, split as SpikingJelly does.
 
     "number": each frame takes n // T events, the last one the rest as well.
     "time": each frame takes (t[-1] − t[0]) // T µs, the last one the rest as well; it may hold no event.
+
+    Raises `InputError` for a recording without events or with some outside height × width, for times that run backwards
+    ("time" only), for T < 1 and for another `split_by`.
     """
     if T < 1:
         raise InputError(f"T must be at least 1 frame, got {T}")
@@ -44,7 +47,10 @@ def integrate(
 
 
 def integrate_duration(events: Mapping[str, NDArray], duration: int, height: int = 128, width: int = 128) -> Frames:
-    """Frames of `duration` µs each from the first event on, as many as it takes to hold the last one."""
+    """Frames of `duration` µs each from the first event on, as many as it takes to hold the last one.
+
+    int32 [k, 2, height, width]; without events k = 0. Raises `InputError` as `FrameStream` does.
+    """
     stream = FrameStream(height, width, duration=duration)
     return np.concatenate([stream.push(events), stream.flush()])
 
@@ -53,7 +59,11 @@ class FrameStream:
     """Integrates a stream as it arrives: every `duration` µs, counted from its first event, or every `number` events.
 
     `push` takes the next events in order and returns the frames [k, 2, height, width] they complete; a frame of some
-    duration is complete when an event after its end arrives. `flush` returns the unfinished one, [1, …] or [0, …].
+    duration is complete when an event after its end arrives. `flush` returns the unfinished one, [1, …] or [0, …], and
+    begins anew. Frames are int32.
+
+    Raises `InputError` unless one of `duration` and `number` is given, at least 1; `push` for events outside
+    height × width or earlier than those before them, and where the frames it would return exceed 4 GiB.
     """
 
     def __init__(

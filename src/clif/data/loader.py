@@ -1,4 +1,4 @@
-"""Batches of a data set that lives on the device as uint8: shuffled, augmented and normalised there."""
+"""Batches of a data set, made on the device: shuffled, augmented and normalised there."""
 
 import itertools
 import os
@@ -57,13 +57,15 @@ class Loader:
     """Iterates over (samples float32, labels) on one device.
 
     Samples are images [N, C, H, W], normalised, or event frames [T, N, 2, H, W], counts as they are. Labels are int64
-    [N], or float32 [N, classes] where the augmentation mixes samples. The whole set is kept on the device in its
-    compact type where it takes less than half of the free memory; else batches come from the memory map on disk.
+    [N], or float32 [N, classes] where the augmentation mixes samples. A GPU keeps the whole set as it is stored (images
+    uint8, frames int16, or float16 where they were resized) where that takes less than half of its free memory. Else,
+    and on a CPU, batches are taken from `arrays` as they are, in memory or mapped from disk.
 
     Each pass is one epoch; `epoch` counts them and may be set. Order, augmentation and keys depend on `seed`, the
-    epoch and the sample only, so `batches(epoch, start)` can begin in the middle of an epoch and give what it would
-    have given. Without shuffling the order is that of the files. Of `world_size` processes that read the same set, each
-    gets its consecutive part of every batch: the batches are the same whatever their number, each sample comes once.
+    epoch and the sample only, mixing on `seed`, the epoch and the batch, so `batches(epoch, start)` can begin in the
+    middle of an epoch and give what it would have given. Without shuffling the order is that of the files. Of
+    `world_size` processes that read the same set, each gets its consecutive part of every batch: the batches are the
+    same whatever their number, each sample comes once.
     """
 
     def __init__(
@@ -212,7 +214,7 @@ class Loader:
 
 
 def fits(size: int, device: torch.device) -> bool:
-    """Whether `size` bytes may stay on the device; the processor's memory holds a memory map without copying it."""
+    """Whether `size` bytes are to be copied to the device: to a GPU with more than twice as much free memory."""
     return device.type == "cuda" and size < torch.cuda.mem_get_info(device)[0] / 2
 
 
@@ -264,11 +266,12 @@ def create_loader(
         root: the data set's folder or its parent.
         train: the training set, shuffled and augmented, or the test set in file order.
         T: frames of a sample of event data; static images have no time axis: the network shows them `net.T` times.
-        device: where the whole set is kept and the batches are made.
+        device: where the batches are made; a GPU keeps the whole set where it fits (`Loader`).
         seed: of the order and the augmentation.
         shuffle, augment: differ from what `train` says; for instance plain training images for calibration.
         cutupmix_auto: augment with the set's strong augmentation; where it mixes samples labels are soft, [N, classes].
-        val_split: hold this stratified fraction of the training set out, the same for the same `split_seed`.
+        val_split: hold this stratified fraction of the training set out, the same for the same `split_seed`. It and
+            `limit` copy the samples they choose into memory, also those of a set that is mapped from disk.
         validation: give the held-out part (in file order, not augmented) instead of the rest.
         limit: at most so many samples, evenly spaced in file order (so of all classes in sets sorted by class).
         workers: threads that prepare batches ahead; 0 prepares them when asked.

@@ -1,8 +1,9 @@
 """Conversions fitted to the CLIF network on unlabelled images, layer by layer from the input; weights stay.
 
 A CLIF neuron that fires is reset by v_threshold + σ(m). `calibrate` makes up for σ(m) with a hard reset value for each
-channel (or layer), `subtract` with a soft reset by v_threshold + c, one c for each layer (or for all). Either takes the
-value with which the layer's neurons fire as often as those of the CLIF network, the layers before already converted.
+channel (or layer), `subtract` with a soft reset by v_threshold·(1 + c), one c for each layer (or for all). Either takes
+the value with which the layer's neurons fire as often as those of the CLIF network, the layers before being converted
+already.
 
 A hard reset to r, from which the neuron also starts and towards which it leaks, is the same as a hard reset to 0 with
 the input times v_threshold / (v_threshold − r). So `calibrate` multiplies the batch norm before the neuron, and every
@@ -50,6 +51,7 @@ def calibrate(
 
     `resets` are the hard reset values to choose from, in units of v_threshold, all below 1. From what was chosen layer
     by layer, `joint_epochs` passes over the images fit all gains together (see `fit_gains`); 0 leaves that out.
+    Raises `InputError` for other arguments, and where a neuron has no batch norm before it.
     """
     _check_per(per, ("channel", "layer"))
     if not resets or max(resets) >= 1:
@@ -88,7 +90,8 @@ def subtract(
 ) -> Fitted:
     """`net` as LIF with a soft reset by v_threshold·(1 + c) and a fitted c `per` "layer", or one for all ("network").
 
-    `extras` are the values of c to choose from. One for all is the one whose predictions diverge least.
+    `extras` are the values of c to choose from, all above −1; others raise `InputError`. One for all is the one whose
+    predictions diverge least.
     """
     _check_per(per, ("layer", "network"))
     if not extras or min(extras) <= -1:

@@ -68,7 +68,7 @@ def convert(net: SpikingNetwork, method: str, loader: Batches | None, **options:
 
     - "sweep": the hard reset value, or the soft reset, with the best accuracy on `loader`; options: `v_resets`.
     - "calibrate": hard reset to 0 and a gain in the batch norm before; options: `per` "channel" or "layer", `images`,
-      `resets`.
+      `resets`, `joint_epochs`.
     - "subtract": soft reset by v_threshold·(1 + c); options: `per` "layer" or "network", `images`, `extras`.
     - "finetune": a short training with `net` as the teacher, from the conversion named by `start` ("subtract", or
       "calibrate" for targets whose LIF has a hard reset only), whose `images` also choose the weights; options:

@@ -31,7 +31,7 @@ def finetune(
     statistics, so that the copy computes in training what it computes when deployed. AdamW without weight decay; the
     learning rate falls from `lr` to 0 as a cosine over all epochs. Of the weights at the start and after each quarter
     of the training those are kept with which it predicts on most of the `choice` images what its teacher does. The
-    networks must be on the loader's device.
+    networks must be on the loader's device. Raises `InputError` for an empty loader or one without a length.
     """
     if epochs < 1 or not lr > 0:
         raise InputError(f"fine-tuning needs epochs ≥ 1 and lr > 0, got epochs={epochs} and lr={lr}")

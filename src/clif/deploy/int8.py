@@ -49,6 +49,8 @@ class Int8Conv2d(nn.Module):
 def quantize_weights(net: SpikingNetwork, dtype: torch.dtype = torch.float32) -> SpikingNetwork:
     """A copy for inference on a CPU: batch norms folded, and int8 weights wherever spikes arrive, pooled or not.
 
+    After pools over so many neurons that their means have more than 255 levels the weights stay as they are.
+
     The first convolution, which sees the image, and the linear layer compute in float32. `dtype` is what the
     convolutions give to the neurons: bfloat16 is faster and rounds the neurons' input. Raises `InputError` where
     PyTorch has no oneDNN.

@@ -5,7 +5,7 @@ import copy
 from clif.errors import InputError
 from clif.models import SpikingNetwork
 from clif.neurons import CLIFNode, LIFNode, PLIFNode, reset_net
-from clif.neurons.exchange import node_like
+from clif.neurons.exchange import forget_layer_options, node_like
 
 
 def plain_lif(net: SpikingNetwork, v_reset: float | None = None) -> SpikingNetwork:
@@ -13,8 +13,8 @@ def plain_lif(net: SpikingNetwork, v_reset: float | None = None) -> SpikingNetwo
 
     A CLIF neuron that fires is reset by more than its threshold; a hard reset slightly below 0 makes up for it (the
     paper's Table 8, where −0.06 is best for CIFAR-10). Weights, τ, dtype, device, training and step mode stay as they
-    are; `net` is left alone. A LIF network may be given as well. Raises `InputError` for PLIF, whose learnt τ differ
-    from layer to layer, and for networks without neurons to convert.
+    are; `net` is left alone. A LIF network may be given as well, and loses the resets that single layers have. Raises
+    `InputError` for PLIF, whose learnt τ differ from layer to layer, and for networks without neurons to convert.
     """
     lif = copy.deepcopy(net)
     converted = 0
@@ -30,5 +30,6 @@ def plain_lif(net: SpikingNetwork, v_reset: float | None = None) -> SpikingNetwo
     if not converted:
         raise InputError(f"{type(net).__name__} has no CLIF or LIF neuron to convert")
     lif.config = {**net.config, "neuron": "LIF", "v_reset": v_reset}
+    forget_layer_options(lif.config, ("v_reset", "v_subtract"))
     reset_net(lif)
     return lif

@@ -15,6 +15,8 @@ from clif.deploy.plain import plain_lif
 from clif.deploy.record import write_deployment
 from clif.deploy.sweep import PAPER_RESETS, SweepRow, best_row, sweep
 from clif.errors import InputError, unknown_name
+from clif.models import SpikingNetwork
+from clif.train.checkpoint import read_checkpoint
 from clif.train.config import TrainConfig
 from clif.train.evaluation import Scores, evaluate, open_checkpoint
 from clif.train.setup import choose_device
@@ -53,7 +55,7 @@ class Deployment:
 def deploy_checkpoint(
     path: str | os.PathLike[str],
     given: dict[str, Any] | None = None,
-    v_resets: Sequence[float | None] = PAPER_RESETS,
+    v_resets: Sequence[float | None] | None = None,
     out: str | os.PathLike[str] | None = None,
     quiet: bool = True,
     method: str = "sweep",
@@ -62,15 +64,20 @@ def deploy_checkpoint(
 ) -> Deployment:
     """Convert a CLIF- or LIF-trained checkpoint by a method of `METHODS`, judge it on the test set, and keep it.
 
-    Writes deploy.json, networks.csv, checkpoint_lif.pth and, for a sweep of `v_resets`, deploy.csv to `out`; by default
-    that is the folder "deploy" (sweep) or "deploy_METHOD" beside the checkpoint. `given` are options of `TrainConfig`
-    that replace what the checkpoint says, `scratch` a LIF-trained checkpoint to compare with, `options` those of
-    `convert`. Raises `InputError` for a file that cannot be read, a network that cannot be converted, and a fit that
-    cannot be done.
+    Writes deploy.json, networks.csv, checkpoint_lif.pth and, for a sweep of `v_resets` (None: the paper's values),
+    deploy.csv to `out`; by default that is the folder "deploy" (sweep) or "deploy_METHOD" beside the checkpoint.
+    `given` are options of `TrainConfig` that replace what the checkpoint says, `scratch` a LIF-trained checkpoint to
+    compare with, `options` those of `convert`. Raises `InputError` for a file that cannot be read, a network that
+    cannot be converted, options of another method, and a fit that cannot be done.
     """
     # Everything that can be refused is refused before any data are read.
     if method not in METHODS:
         raise unknown_name("conversion method", method, METHODS)
+    if method == "sweep" and options:
+        raise InputError(f"{', '.join(sorted(options))}: no option of a sweep; it takes v_resets")
+    if method != "sweep" and v_resets is not None:
+        raise InputError(f"v_resets belongs to a sweep, not to {method}")
+    v_resets = PAPER_RESETS if v_resets is None else v_resets
     if not v_resets:
         raise InputError("give at least one reset value, for example: None,0,-0.02,-0.04,-0.06")
     opened = open_checkpoint(path, given or {})
@@ -78,7 +85,7 @@ def deploy_checkpoint(
     plain_lif(net)
     if "calibrate" in (method, options.get("start")):
         norms_before_neurons(net)
-    compared = {} if scratch is None else {"LIF from scratch": open_checkpoint(scratch, given or {}).net}
+    compared = {} if scratch is None else {"LIF from scratch": _open_lif(scratch, given or {})}
 
     choice: list[SweepRow] = []
     table: list[SweepRow] = []
@@ -91,7 +98,7 @@ def deploy_checkpoint(
         images = sum(row.samples for row in choice)
         conversion = Conversion(plain_lif(net, chosen), method, images, time.perf_counter() - begun)
     else:
-        conversion = convert(net, method, loader, **options)
+        conversion = convert(net, method, loader, **options, **({"quiet": quiet} if method == "finetune" else {}))
     test = _loader(config, net.T, train=False)
     source = evaluate(net, test, quiet=quiet)
     if method == "sweep":
@@ -114,6 +121,19 @@ def deploy_checkpoint(
     )
     write_deployment(deployment, opened.content)
     return deployment
+
+
+def _open_lif(path: str | os.PathLike[str], given: dict[str, Any]) -> SpikingNetwork:
+    """A LIF-trained checkpoint; what is `given` about the CLIF network names it only where it does not itself."""
+    said = read_checkpoint(path).get("model")
+    network = {"neuron": "LIF"} if said is None else {}
+    others = {key: value for key, value in given.items() if said is None or key not in ("model", "neuron")}
+    net = open_checkpoint(path, {**others, **network}).net
+    if net.config["neuron"] != "LIF":
+        raise InputError(
+            f"{path}: trained with {net.config['neuron']} neurons; name a LIF-trained checkpoint with -lif"
+        )
+    return net
 
 
 def _folder_name(method: str) -> str:

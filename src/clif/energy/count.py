@@ -71,6 +71,8 @@ def estimate(net: SpikingNetwork, loader: Iterable[tuple[Tensor, Tensor]]) -> En
     state is read and written once a step, each spike that is fired written. An access costs 10 pJ in a memory of 8 kB,
     20 in one of 32 kB, 100 in one of 1 MB, and linearly between; each layer has a memory for its weights, one for its
     states and one for its spikes.
+
+    Raises `InputError` for an empty loader and for a network whose `config` names none of `NEURON_MACS`.
     """
     neuron = net.config.get("neuron", "")
     if neuron not in NEURON_MACS:

@@ -19,7 +19,6 @@ class Weights:
     """
 
     name: str
-    linear: bool
     in_size: int
     out_size: int
     out_channels: int
@@ -44,11 +43,9 @@ def weight_layers(net: SpikingNetwork, image_size: int | None = None) -> list[We
         if not isinstance(layer, Conv2d | nn.Linear):
             continue
         before, after = shapes[node.all_input_nodes[0]], shapes[node]
-        linear = isinstance(layer, nn.Linear)
         found.append(
             Weights(
                 str(node.target),
-                linear,
                 before.numel(),
                 after.numel(),
                 after[0],

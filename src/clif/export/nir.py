@@ -6,7 +6,8 @@ One Euler step of dt is v + (dt/τ)·(v_leak − v + r·I), so ours, v·(1 − 1
     τ_NIR = τ·dt,   I = τ·x (with decay_input: x),   r = 1,   v_leak = v_reset = 0,
     v_threshold one unit in the last place below v_threshold − v_reset (ours fires where v ≥ v_threshold)
 
-with all potentials counted from v_reset. The factor τ is multiplied into the weights before the neuron.
+with all potentials counted from v_reset. The factor τ is multiplied into the weights before the neuron; one that has no
+weights of its own there, as behind a sum or a pool, gets I = x and r = τ (with decay_input: 1).
 """
 
 import io

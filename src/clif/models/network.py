@@ -17,6 +17,7 @@ NeuronFactory = Callable[[], nn.Module]
 
 NEURONS: dict[str, Callable[..., nn.Module]] = {"CLIF": CLIFNode, "LIF": LIFNode, "PLIF": PLIFNode, "ReLU": nn.ReLU}
 LAYER_OPTIONS = ("tau", "v_threshold", "v_reset", "v_subtract")
+OPTIONAL = ("v_reset", "v_subtract")
 
 
 def neuron_name(name: str) -> str:
@@ -40,7 +41,7 @@ def neuron_factory(name: str, tau: float, surrogate: str, **options: Any) -> Neu
     return lambda: node(tau, surrogate_function=surrogates.get(surrogate), step_mode="m", **options)
 
 
-def set_layer_options(net: nn.Module, options: dict[str, dict[str, float]]) -> None:
+def set_layer_options(net: nn.Module, options: dict[str, dict[str, float | None]]) -> None:
     """Set constants of single neurons: layer name -> {constant: value}, where a constant is one of `LAYER_OPTIONS`.
 
     Raises `InputError` for an unknown layer or constant, and for values with which a neuron makes no sense.
@@ -51,9 +52,13 @@ def set_layer_options(net: nn.Module, options: dict[str, dict[str, float]]) -> N
             raise unknown_name("spiking layer", layer, neurons)
         node = neurons[layer]
         for constant, value in constants.items():
-            if constant not in LAYER_OPTIONS or not hasattr(node, constant):
-                raise unknown_name(f"constant of the neuron {layer}", constant, LAYER_OPTIONS)
-            setattr(node, constant, float(value))
+            if constant not in LAYER_OPTIONS or constant not in vars(node):
+                raise unknown_name(
+                    f"constant of the neuron {layer}", constant, [name for name in LAYER_OPTIONS if name in vars(node)]
+                )
+            if not isinstance(value, int | float) and not (value is None and constant in OPTIONAL):
+                raise InputError(f"{constant} of the neuron {layer} must be a number, got {value!r}")
+            setattr(node, constant, None if value is None else float(value))
         dynamics = node.dynamics()
         check_dynamics(dynamics.get("tau"), node.v_threshold, node.v_reset, dynamics.get("v_subtract"))
         node.reset()

@@ -33,7 +33,7 @@ def create_model(
     surrogate: str = "rectangle",
     drop_rate: float = 0.0,
     image_size: int = 32,
-    layer_options: dict[str, dict[str, float]] | None = None,
+    layer_options: dict[str, dict[str, float | None]] | None = None,
     **neuron_options: Any,
 ) -> SpikingNetwork:
     """A network by name, with fresh weights, in multi-step and training mode.
@@ -44,7 +44,8 @@ def create_model(
     Args:
         name: one of `list_models()`.
         neuron: "CLIF", "LIF", "PLIF" or "ReLU" (any case). ReLU is the baseline without time and forces T = 1.
-        num_classes, in_channels, image_size: of the data; images are square. Only the plain stacks need `image_size`.
+        num_classes, in_channels, image_size: of the data; images are square. The plain stacks take this size only. The
+            others take any; for them it is what export and energy assume, and for VGGs at least 32.
         T: time steps for which a static image is shown.
         tau: membrane time constant in steps, > 1 (PLIF: where it starts).
         surrogate: "rectangle", "sigmoid", "triangle" or "atan".

@@ -113,24 +113,29 @@ class SpikingResNet(SpikingNetwork):
 
 @register_model
 def spiking_resnet18(**kwargs: Any) -> SpikingResNet:
+    """ResNet-18 (He et al., 2016): two basic blocks a stage; images of any size, made for 32×32 (CIFAR)."""
     return SpikingResNet(BasicBlock, (2, 2, 2, 2), **kwargs)
 
 
 @register_model
 def spiking_resnet34(**kwargs: Any) -> SpikingResNet:
+    """ResNet-34 (He et al., 2016): 3, 4, 6 and 3 basic blocks; images of any size, made for 32×32."""
     return SpikingResNet(BasicBlock, (3, 4, 6, 3), **kwargs)
 
 
 @register_model
 def spiking_resnet50(**kwargs: Any) -> SpikingResNet:
+    """ResNet-50 (He et al., 2016): 3, 4, 6 and 3 bottlenecks; images of any size, made for 32×32."""
     return SpikingResNet(Bottleneck, (3, 4, 6, 3), **kwargs)
 
 
 @register_model
 def spiking_resnet101(**kwargs: Any) -> SpikingResNet:
+    """ResNet-101 (He et al., 2016): 3, 4, 23 and 3 bottlenecks; images of any size, made for 32×32."""
     return SpikingResNet(Bottleneck, (3, 4, 23, 3), **kwargs)
 
 
 @register_model
 def spiking_resnet152(**kwargs: Any) -> SpikingResNet:
+    """ResNet-152 (He et al., 2016): 3, 8, 36 and 3 bottlenecks; images of any size, made for 32×32."""
     return SpikingResNet(Bottleneck, (3, 8, 36, 3), **kwargs)

@@ -32,10 +32,23 @@ def exchange_neurons(net: nn.Module, neuron: str) -> None:
         raise InputError(f"{type(net).__name__} has no CLIF or LIF neuron to exchange")
     if isinstance(config := getattr(net, "config", None), dict):
         config["neuron"] = neuron
+        if neuron == "CLIF":
+            forget_layer_options(config, ("v_subtract",))
+
+
+def forget_layer_options(config: dict[str, Any], names: tuple[str, ...]) -> None:
+    """Take constants of single layers out of a network's description."""
+    layers = config.pop("layer_options", {})
+    kept = {layer: {k: v for k, v in constants.items() if k not in names} for layer, constants in layers.items()}
+    if any(kept.values()):
+        config["layer_options"] = kept
 
 
 def node_like(node: CLIFNode | LIFNode, kind: type[CLIFNode] | type[LIFNode], **changed: Any) -> CLIFNode | LIFNode:
     """A neuron of another kind at rest, with the constants and switches of `node` but for those `changed`."""
-    new = kind(**{**{name: getattr(node, name) for name in _SHARED}, **changed})
+    constants = {name: getattr(node, name) for name in _SHARED} | changed
+    if kind is LIFNode and isinstance(node, LIFNode) and "v_reset" not in changed:
+        constants["v_subtract"] = node.v_subtract
+    new = kind(**constants)
     new.tbptt, new.fuse_norm = node.tbptt, node.fuse_norm
     return new.train(node.training)

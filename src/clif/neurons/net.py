@@ -32,7 +32,8 @@ def set_step_mode(net: nn.Module, step_mode: str) -> None:
 def set_backend(net: nn.Module, backend: str) -> None:
     """Set the backend of every neuron of `net`: "auto", or one by name, which raises `InputError` if it cannot run.
 
-    The convolutions follow: with "torch" they are PyTorch's, with any other the compiled kernels do those of spikes.
+    The convolutions follow: with "torch" they are PyTorch's, with any other the compiled kernels do those of spikes
+    (`clif.layers.Conv2d` says which).
     """
     dispatch.check_backend(backend)
     for module in net.modules():
@@ -43,7 +44,14 @@ def set_backend(net: nn.Module, backend: str) -> None:
 def set_fuse_norm(net: nn.Module, fuse_norm: bool) -> None:
     """Let every neuron of `net` compute the batch norm before it in its own kernel (the default), or do not.
 
-    The numbers are the same but for rounding; the fused kernel never writes the normalised sequence to memory.
+    The numbers are the same but for rounding; the fused kernel never writes the normalised sequence to memory. Only
+    the call `neuron(x, norm)` fuses, as in the networks of clif and in `clif.neurons.blocks.ConvBlock`; a plain
+    `torch.nn.Sequential(norm, neuron)` does not.
+
+    Even that call computes them apart where x [T, N, C, H, W] is one image repeated (before the first neuron of static
+    images) or not channels_last; in single-step mode, with `set_tbptt` below T, with `store_v_seq`, with the backend
+    "torch" and under torch.func; and where the norm is not `clif.layers.BatchNorm2d` itself (sync-bn), has hooks, has
+    another dtype than the neuron computes in, has one value a channel or, on a CPU, more than 2,048 channels.
     """
     for module in net.modules():
         if isinstance(module, SpikingNeuron):

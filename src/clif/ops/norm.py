@@ -6,8 +6,8 @@ kernel it is [T, pixels, C]. Every step has its own mean and variance, or in eva
 
 With y = x·scale + shift, scale = weight/√(var + ε) and shift = bias − mean·scale, the neuron's backward pass gives
 g = ∂L/∂y and for every step and channel Σg and Σg·(x − mean), from which the rest follows (Ioffe & Szegedy, 2015):
-∂L/∂x = scale·(g − Σg/n − (x − mean)·Σg·(x − mean)/(n·(var + ε))), in evaluation scale·g. Between forward and backward
-only x is kept.
+∂L/∂x = scale·(g − Σg/n − (x − mean)·Σg·(x − mean)/(n·(var + ε))), in evaluation scale·g. Of the sequences only
+x is kept between forward and backward; beside it the initial state, PLIF's 1/τ, weight, bias, and mean and var.
 """
 
 from collections.abc import Callable

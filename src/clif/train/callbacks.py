@@ -24,7 +24,7 @@ class Callback:
         """The run's folder is open, training begins or goes on."""
 
     def on_step(self, trainer: "Trainer", loss: Tensor) -> None:
-        """A step of the optimiser is done; `loss` is this process's mean, a tensor on the device: reading it waits."""
+        """A step of the optimiser is done; `loss` is its last batch's mean here, on the device: reading it waits."""
 
     def on_epoch(self, trainer: "Trainer", row: Row) -> None:
         """An epoch and its evaluations are done; `row` has its figures, those of `metrics.csv`."""
@@ -37,7 +37,7 @@ class Callback:
 
 
 class JsonLines(Callback):
-    """One JSON object a line for machines: {"event": "start" | "epoch" | "warning" | "end", ...}."""
+    """One JSON object a line for machines: {"event": "start" | "epoch" | "warning" | "end" | "seeds", ...}."""
 
     def __init__(self, file: TextIO | None = None) -> None:
         self.file = sys.stdout if file is None else file

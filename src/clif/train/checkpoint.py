@@ -172,6 +172,8 @@ def build_network(
         raise
     except (TypeError, ValueError, AttributeError) as error:
         raise InputError(f"{where}: its description of the network, {stored}, is damaged: {error}") from error
+    if any(getattr(weight, "dtype", None) == torch.float64 for weight in content["net"].values()):
+        net.double()
     load_weights(net, content["net"], where)
     return net
 

@@ -19,7 +19,7 @@ from clif.train.config import TrainConfig, resolve
 from clif.train.engine import Engine, with_processes
 from clif.train.late import Late
 from clif.train.loss import SpikingLoss
-from clif.train.setup import choose_device
+from clif.train.setup import Computation, choose_device
 
 
 @dataclass(frozen=True)
@@ -133,15 +133,22 @@ class Opened:
     content: dict[str, Any]
 
 
-def open_checkpoint(path: str | os.PathLike[str], given: dict[str, Any]) -> Opened:
-    """Read a checkpoint, ours or the original's; `given` are options of `TrainConfig` that replace what it says."""
+def open_checkpoint(path: str | os.PathLike[str], given: dict[str, Any], exact: bool = False) -> Opened:
+    """Read a checkpoint, ours or the original's; `given` are options of `TrainConfig` that replace what it says.
+
+    The network is in float32 or, with `exact`, in the `dtype` given or else that of its weights.
+    """
     content = read_checkpoint(path)
     config = resolve(**{**content.get("config", {}), "devices": 1, "nodes": 1, **given})
     device = choose_device(config.device)
     network: dict[str, Any] = {key: value for key, value in given.items() if key in NETWORK_OPTIONS}
     if "model" not in content:
         network |= {"T": config.T, "tau": config.tau, "image_size": get_dataset(config.dataset).image_size}
-    return Opened(build_network(content, str(path), **network).to(device), config, device, content)
+    net = build_network(content, str(path), **network)
+    dtype = torch.float32
+    if exact:
+        dtype = getattr(torch, given["dtype"]) if "dtype" in given else next(net.parameters()).dtype
+    return Opened(net.to(device, dtype), config, device, content)
 
 
 @dataclass(frozen=True)
@@ -159,7 +166,7 @@ def evaluate_checkpoint(path: str | os.PathLike[str], given: dict[str, Any], qui
 
     Raises `InputError` as `clif.load` and `create_loader` do.
     """
-    opened = open_checkpoint(path, given)
+    opened = open_checkpoint(path, given, exact=True)
     net, config = opened.net, opened.config
     with_processes(config)
     engine = Engine(config)
@@ -177,5 +184,6 @@ def evaluate_checkpoint(path: str | os.PathLike[str], given: dict[str, Any], qui
         )
     )
     loss = SpikingLoss(config.loss_lambda, config.loss_means, config.mse_n_reg, config.label_smoothing)
-    scores = evaluate(net.to(engine.device), loader, loss, quiet or not engine.is_first, reduce=engine.sum)
+    computation = Computation(net.to(engine.device), config.multiple_step)
+    scores = evaluate(computation, loader, loss, quiet or not engine.is_first, reduce=engine.sum)
     return Report(scores, net, config, engine.device)

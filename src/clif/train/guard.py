@@ -13,9 +13,9 @@ PATIENCE = 20
 class FiniteGuard:
     """Notes on the device the first step whose loss or gradient is not finite.
 
-    With a gradient scaler (`patient`) such steps are skipped, as AMP does, until 20 in a row were. Without one a CPU
-    sees it at once; on a GPU `protect` keeps the optimiser from changing the weights from that step on, until the host
-    reads the note.
+    With a gradient scaler (`patient`), which skips steps whose gradient is not finite, only losses are noted, and more
+    than 20 of them in a row that are not finite end the run. Without one a CPU sees it at once; on a GPU `protect`
+    keeps the optimiser from changing the weights from that step on, until the host reads the note.
     """
 
     def __init__(self, device: torch.device, patient: bool) -> None:

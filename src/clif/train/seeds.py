@@ -15,6 +15,7 @@ from clif.train.checkpoint import write_atomically
 from clif.train.config import TrainConfig
 from clif.train.engine import is_first_process
 from clif.train.folder import writing
+from clif.train.interrupt import Interrupted
 from clif.train.loop import Result, fit
 
 FIGURES = ("test_top1", "test_top5", "test_loss")
@@ -32,10 +33,10 @@ class SeedsResult:
 def fit_seeds(
     config: TrainConfig, seeds: Sequence[int], quiet: bool = False, callbacks: Sequence[Callback] = ()
 ) -> SeedsResult:
-    """Train `config` once with each seed, each in its own folder, and write seeds.json beside them.
+    """Train `config` once with each seed, each in its own folder, and write a summary beside them (`SeedsResult.path`).
 
-    With `config.resume` "auto" finished seeds are not trained again and interrupted ones go on. Raises `InputError` as
-    `fit` does.
+    With `config.resume` "auto" finished seeds are not trained again and interrupted ones go on. Raises `InputError` and
+    `Interrupted` as `fit` does.
     """
     if len(seeds) < 2 or len(set(seeds)) < len(seeds):
         raise InputError(f"name at least two different seeds, got {', '.join(map(str, seeds)) or 'none'}")
@@ -48,7 +49,11 @@ def fit_seeds(
     for one in configs:
         if not quiet and is_first_process():
             print(f"\nseed {one.seed}", flush=True)
-        runs[one.seed] = fit(one, quiet, callbacks)
+        try:
+            runs[one.seed] = fit(one, quiet, callbacks)
+        except Interrupted as stopped:
+            message = f"seed {one.seed} stopped; to continue, add to the same command: -resume auto"
+            raise Interrupted(stopped.signum, message) from stopped
     summary = summarise_seeds(runs)
     digest = hashlib.sha256(" ".join(str(run.folder) for run in runs.values()).encode()).hexdigest()[:8]
     words = [config.name, config.dataset, config.model, config.neuron, f"T{config.T}", f"seeds{len(seeds)}", digest]

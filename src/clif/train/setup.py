@@ -83,6 +83,7 @@ def make_optimizer(config: TrainConfig, net: nn.Module) -> Optimizer:
 
 
 def make_scheduler(config: TrainConfig, optimizer: Optimizer) -> LRScheduler:
+    """The learning rate by epoch: times `gamma` every `step_size` epochs, or a cosine to 0 over `T_max` of them."""
     if config.lr_scheduler == "StepLR":
         return StepLR(optimizer, step_size=int(config.step_size), gamma=config.gamma)
     return CosineAnnealingLR(optimizer, T_max=config.T_max)
