@@ -1,9 +1,13 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from writers import make_events, nmnist
 
 from clif.data import DATASETS, create_loader, get_dataset
+from clif.data import loader as loader_module
+from clif.data.loader import read_split, validation_split
 from clif.errors import InputError, MissingFileError
 
 
@@ -59,12 +63,12 @@ def test_every_sample_once_an_epoch_in_a_new_order():
 
 
 def test_a_stratified_validation_split():
-    options = {"val_split": 0.2, "augment": False, "shuffle": False}
+    options = {"val_split": 0.2, "augment": False, "shuffle": False, "batch_size": 2000}
     kept = create_loader("digits", **options)
     held_out = create_loader("digits", validation=True, **options)
     assert (kept.num_samples, held_out.num_samples) == (1149, 288)
-    together = torch.cat([kept.images, held_out.images]).flatten(1)
-    everything = create_loader("digits").images.flatten(1)
+    together = torch.cat([next(loader.batches(0))[0] for loader in (kept, held_out)]).flatten(1)
+    everything = next(create_loader("digits", augment=False, batch_size=2000).batches(0))[0].flatten(1)
     assert sorted(map(tuple, together.tolist())) == sorted(map(tuple, everything.tolist()))
     assert (kept.labels.bincount() / kept.num_samples - held_out.labels.bincount() / 288).abs().max() < 0.01
 
@@ -111,3 +115,15 @@ def test_a_limit_takes_samples_from_the_whole_set():
     whole = create_loader("digits", train=False).labels
     assert create_loader("digits", train=False, limit=3).labels.tolist() == whole[[0, 180, 359]].tolist()
     assert create_loader("digits", train=False, limit=10_000).num_samples == len(whole)
+
+
+def test_the_samples_that_are_chosen_are_not_copied(monkeypatch):
+    arrays = read_split(get_dataset("digits"), Path(), True, 1)
+    monkeypatch.setattr(loader_module, "read_split", lambda *_arguments: arrays)
+    loader = create_loader("digits", val_split=0.2, validation=True, limit=7, batch_size=7)
+    assert loader.images.data_ptr() == torch.from_numpy(arrays.images).data_ptr()
+    _, held_out = validation_split(arrays.labels, 0.2, 0)
+    chosen = held_out[np.linspace(0, len(held_out) - 1, 7).round().astype(int)]
+    (_, labels), *others = loader
+    assert labels.tolist() == arrays.labels[chosen].tolist()
+    assert not others

@@ -59,7 +59,8 @@ class Loader:
     Samples are images [N, C, H, W], normalised, or event frames [T, N, 2, H, W], counts as they are. Labels are int64
     [N], or float32 [N, classes] where the augmentation mixes samples. A GPU keeps the whole set as it is stored (images
     uint8, frames int16, or float16 where they were resized) where that takes less than half of its free memory. Else,
-    and on a CPU, batches are taken from `arrays` as they are, in memory or mapped from disk.
+    and on a CPU, batches are taken from `arrays` as they are, in memory or mapped from disk. The samples are those
+    `chosen` from `arrays`, or all.
 
     Each pass is one epoch; `epoch` counts them and may be set. Order, augmentation and keys depend on `seed`, the
     epoch and the sample only, mixing on `seed`, the epoch and the batch, so `batches(epoch, start)` can begin in the
@@ -80,6 +81,7 @@ class Loader:
         workers: int,
         rank: int = 0,
         world_size: int = 1,
+        chosen: np.ndarray | None = None,
     ) -> None:
         if batch_size < 1:
             raise InputError(f"the batch size must be at least 1, got {batch_size}")
@@ -87,9 +89,11 @@ class Loader:
             raise InputError(f"of {world_size} processes the ranks are 0 to {world_size - 1}, got {rank}")
         self.dataset = dataset
         self.images = torch.from_numpy(arrays.images)
-        if fits(self.images.nbytes, device):
-            self.images = self.images.to(device)
-        self.labels = torch.from_numpy(arrays.labels).to(device)
+        self.chosen = torch.arange(len(arrays.labels)) if chosen is None else torch.from_numpy(chosen)
+        if fits(self.images[:1].nbytes * len(self.chosen), device):
+            self.images = (self.images if chosen is None else self.images[self.chosen]).to(device)
+            self.chosen = torch.arange(len(self.chosen), device=device)
+        self.labels = torch.from_numpy(arrays.labels if chosen is None else arrays.labels[chosen]).to(device)
         self.mean = torch.tensor(dataset.mean, device=device)
         self.std = torch.tensor(dataset.std, device=device)
         self.batch_size = batch_size
@@ -201,7 +205,7 @@ class Loader:
 
     def _take(self, index: Tensor) -> Batch:
         """The samples `index` as stored, and their labels."""
-        images = self.images[index.to(self.images.device)]
+        images = self.images[self.chosen[index.to(self.images.device)]]
         if self.device.type == "cuda" and not images.is_cuda:
             images = images.pin_memory()
         return images.to(self.device, non_blocking=True), self.labels[index.to(self.device)]
@@ -270,8 +274,7 @@ def create_loader(
         seed: of the order and the augmentation.
         shuffle, augment: differ from what `train` says; for instance plain training images for calibration.
         cutupmix_auto: augment with the set's strong augmentation; where it mixes samples labels are soft, [N, classes].
-        val_split: hold this stratified fraction of the training set out, the same for the same `split_seed`. It and
-            `limit` copy the samples they choose into memory, also those of a set that is mapped from disk.
+        val_split: hold this stratified fraction of the training set out, the same for the same `split_seed`.
         validation: give the held-out part (in file order, not augmented) instead of the rest.
         limit: at most so many samples, evenly spaced in file order (so of all classes in sets sorted by class).
         workers: threads that prepare batches ahead; 0 prepares them when asked.
@@ -292,13 +295,13 @@ def create_loader(
             raise InputError(f"{dataset.name} has no -cutupmix_auto augmentation")
         augmentation = dataset.strong
     arrays = read_split(dataset, Path(root or ""), train, T)
+    chosen = None
     if train and val_split > 0:
         kept, held_out = validation_split(arrays.labels, val_split, split_seed)
-        index = held_out if validation else kept
-        arrays = Arrays(arrays.images[index], arrays.labels[index])
+        chosen = held_out if validation else kept
     if limit is not None:
-        index = np.linspace(0, len(arrays.labels) - 1, min(limit, len(arrays.labels))).round().astype(np.int64)
-        arrays = Arrays(arrays.images[index], arrays.labels[index])
+        chosen = np.arange(len(arrays.labels)) if chosen is None else chosen
+        chosen = chosen[np.linspace(0, len(chosen) - 1, min(limit, len(chosen))).round().astype(np.int64)]
     changing = train and not validation
     return Loader(
         dataset,
@@ -311,4 +314,5 @@ def create_loader(
         workers=workers,
         rank=rank,
         world_size=world_size,
+        chosen=chosen,
     )
