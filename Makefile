@@ -26,11 +26,10 @@ test-all: lint
 test-gpu: $(INSTALLED)
 	$(BIN)/python -m pytest -m gpu
 
-# docs/benchmarks.md, with the other packages' neurons beside ours; they need nothing that is not here but h5py.
+# docs/benchmarks.md, with the other packages' neurons beside ours; they need nothing that is not here.
 benchmarks: $(INSTALLED)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt h5py
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps snntorch norse nir nirtorch
-	$(BIN)/python benchmarks/page.py
+	$(BIN)/python benchmarks/page.py --rounds 12
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
