@@ -12,7 +12,7 @@ from torch.testing import assert_close
 import clif
 from clif.cli import main
 from clif.deploy import METHODS, calibrate, clif_to_lif, convert, deploy_checkpoint, subtract
-from clif.deploy.fit import count_errors, divergence, likeness, take_images
+from clif.deploy.fit import count_errors, divergence, take_images
 from clif.errors import InputError
 from clif.models import create_model
 from clif.neurons import exchange_neurons
@@ -133,7 +133,8 @@ def test_fine_tuning_comes_closer_and_looks_at_no_label(fitted):
     again = convert(net, "finetune", others, **options)
     assert_close(dict(again.net.state_dict()), dict(done.net.state_dict()), rtol=0, atol=0)
     assert done.images == 24 + 2 * 24 + 4 * (24 + 24)  # fitted; judged at the start; four passes, judged after each
-    assert divergence(net, done.net, [IMAGES]) < divergence(net, conversions["calibrate"].net, [IMAGES])
+    answers = [net(IMAGES)]
+    assert divergence(done.net, [IMAGES], answers) < divergence(conversions["calibrate"].net, [IMAGES], answers)
     assert {node.v_reset for node in done.net.modules() if isinstance(node, clif.LIFNode)} == {0.0}
 
 
@@ -149,28 +150,28 @@ def test_fine_tuning_never_leads_away_from_the_teacher(fitted, start):
 def test_fine_tuning_keeps_the_best_weights_on_the_way(fitted, monkeypatch):
     """Not those at the end, where the networks were most alike before."""
     net, _ = fitted
-    judged = iter([0.5, 0.6, 0.9, 0.7, 0.8])
+    judged = iter([0.5, 0.4, 0.1, 0.3, 0.2])
     students = []
 
-    def likeness(student, *_):
+    def divergence(student, *_):
         students.append(copy.deepcopy(student.state_dict()))
-        return next(judged), 0.0
+        return next(judged)
 
-    monkeypatch.setattr(sys.modules["clif.deploy.finetune"], "likeness", likeness)
+    monkeypatch.setattr(sys.modules["clif.deploy.finetune"], "divergence", divergence)
     done = convert(net, "finetune", LOADER, images=24, epochs=4)
     assert_close(dict(done.net.state_dict()), dict(students[2]), rtol=0, atol=0)
     assert not torch.equal(students[2]["classifier.weight"], students[4]["classifier.weight"])
 
 
 @torch.no_grad()
-def test_likeness(fitted):
+def test_divergence_is_that_of_the_probabilities_over_all_images(fitted):
     net, conversions = fitted
     wanted = net(IMAGES)
-    assert likeness(net, [IMAGES], [wanted]) == (1.0, pytest.approx(0, abs=1e-6))
+    assert divergence(net, [IMAGES], [wanted]) == pytest.approx(0, abs=1e-6)
     lif = conversions["calibrate"].net
-    same, closeness = likeness(lif, IMAGES.split(10), wanted.split(10, 1))
-    assert same == pytest.approx((lif(IMAGES).mean(0).argmax(1) == wanted.mean(0).argmax(1)).float().mean().item())
-    assert closeness == pytest.approx(-divergence(net, lif, [IMAGES]), rel=1e-4)
+    p, q = (logits.double().mean(0).softmax(1) for logits in (wanted, lif(IMAGES)))
+    expected = (p * (p / q).log()).sum(1).mean().item()
+    assert divergence(lif, IMAGES.split(10), wanted.split(10, 1)) == pytest.approx(expected, rel=1e-4)
 
 
 def test_event_frames_are_taken_along_their_batch_axis():

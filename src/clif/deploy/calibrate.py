@@ -112,9 +112,11 @@ def _one_for_all(
     net: SpikingNetwork, lif: SpikingNetwork, layers: list[str], batches: Sequence[Tensor], extras: Sequence[float]
 ) -> dict[str, float]:
     far = []
+    with torch.no_grad():
+        answers = [net(x) for x in batches]
     for extra in extras:
         _set_extra(lif, dict.fromkeys(layers, extra))
-        far.append(divergence(net, lif, batches))
+        far.append(divergence(lif, batches, answers))
     best = dict.fromkeys(layers, extras[far.index(min(far))])
     _set_extra(lif, best)
     return best

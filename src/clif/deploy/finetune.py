@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from clif.analysis import spiking_layers
-from clif.deploy.fit import count_images, distance, likeness, respond
+from clif.deploy.fit import count_images, distance, divergence, respond
 from clif.errors import InputError
 from clif.models import SpikingNetwork
 from clif.train.evaluation import progress_bar
@@ -30,7 +30,7 @@ def finetune(
     The loss is the `distance` of the two, in predictions and spikes; labels are not looked at. Batch norms keep their
     statistics, so that the copy computes in training what it computes when deployed. AdamW without weight decay; the
     learning rate falls from `lr` to 0 as a cosine over all epochs. Of the weights at the start and after each quarter
-    of the training those are kept with which it predicts on most of the `choice` images what its teacher does. The
+    of the training those are kept whose predictions on the `choice` images diverge least from the teacher's. The
     networks must be on the loader's device. Raises `InputError` for an empty loader or one without a length.
     """
     if epochs < 1 or not lr > 0:
@@ -44,7 +44,7 @@ def finetune(
     quarters = {steps * quarter // QUARTERS for quarter in range(1, QUARTERS + 1)}
     with torch.no_grad():
         answers = [teacher(x) for x in choice]
-    best, kept = likeness(student, choice, answers), copy.deepcopy(student.state_dict())
+    best, kept = divergence(student, choice, answers), copy.deepcopy(student.state_dict())
     seen = 2 * count_images(choice)
     with progress_bar(epochs * getattr(loader, "num_samples", 0), "finetune", quiet) as bar:
         for step, (images, _) in enumerate(itertools.chain.from_iterable(itertools.repeat(loader, epochs)), start=1):
@@ -58,7 +58,7 @@ def finetune(
             bar.update(count_images([images]))
             if step in quarters:
                 seen += count_images(choice)
-                if (found := likeness(student, choice, answers)) > best:
+                if (found := divergence(student, choice, answers)) < best:
                     best, kept = found, copy.deepcopy(student.state_dict())
     student.load_state_dict(kept)
     return student.train(lif.training), seen
