@@ -147,6 +147,16 @@ def test_fine_tuning_never_leads_away_from_the_teacher(fitted, start):
     assert_close(dict(done.net.state_dict()), dict(begun.net.state_dict()), rtol=0, atol=0)
 
 
+def test_fine_tuning_with_labels_learns_them(fitted):
+    net, conversions = fitted
+    loader = [(images, torch.full_like(labels, 7)) for images, labels in LOADER]
+    done = convert(net, "finetune", loader, images=24, epochs=8, labels=1.0, lr=1e-3)
+    assert done.images == 24 + 8 * 24
+    with torch.no_grad():
+        before, after = (lif(IMAGES).mean(0).softmax(1)[:, 7].mean() for lif in (conversions["subtract"].net, done.net))
+    assert after > before + 0.2
+
+
 def test_fine_tuning_keeps_the_best_weights_on_the_way(fitted, monkeypatch):
     """Not those at the end, where the networks were most alike before."""
     net, _ = fitted

@@ -30,6 +30,7 @@ METHOD_OPTIONS = {
     "start": ("start", ("finetune",)),
     "epochs": ("passes", ("finetune",)),
     "lr": ("rate", ("finetune",)),
+    "labels": ("labels", ("finetune",)),
 }
 
 
@@ -48,7 +49,15 @@ def add_arguments(parser: Parser) -> None:
     )
     parser.add_argument("-epochs", "--epochs", dest="passes", type=int, metavar="N", help="finetune: passes (1)")
     parser.add_argument(
-        "-lr", "--lr", dest="rate", type=float, metavar="X", help="finetune: rate (3e-5; from calibrate 3e-4)"
+        "-lr",
+        "--lr",
+        dest="rate",
+        type=float,
+        metavar="X",
+        help="finetune: rate (3e-4; from subtract, no labels: 3e-5)",
+    )
+    parser.add_argument(
+        "-labels", "--labels", type=float, metavar="X", help="finetune: weight of the labels' cross-entropy (0: none)"
     )
     parser.add_argument(
         "-lif", "--lif", metavar="CHECKPOINT", help="a LIF network trained from scratch, to compare with"

@@ -21,8 +21,9 @@ Batches = Iterable[tuple[Tensor, Tensor]]
 IMAGES = 512
 METHODS = CONVERSIONS
 
-# What fine-tuning may begin with, and its learning rate. What `subtract` gives is about as near to the CLIF network as
-# that is to itself with rounded weights: a larger rate would lead away from it.
+# What fine-tuning may begin with, and its learning rate without labels. What `subtract` gives is about as near to the
+# CLIF network as that is to itself with rounded weights: a larger rate would lead away from it.
+LABELLED_LR = 3e-4
 STARTS: dict[str, tuple[Callable[..., Fitted], float]] = {"subtract": (subtract, 3e-5), "calibrate": (calibrate, 3e-4)}
 
 
@@ -72,7 +73,8 @@ def convert(net: SpikingNetwork, method: str, loader: Batches | None, **options:
     - "subtract": soft reset by v_threshold·(1 + c); options: `per` "layer" or "network", `images`, `extras`.
     - "finetune": a short training with `net` as the teacher, from the conversion named by `start` ("subtract", or
       "calibrate" for targets whose LIF has a hard reset only), whose `images` also choose the weights; options:
-      `epochs`, `lr` (3e-5 from "subtract", 3e-4 from "calibrate"), `quiet`.
+      `epochs`, `labels` (0: without; else the weight of their cross-entropy), `lr` (3e-4; 3e-5 from "subtract" without
+      labels), `quiet`.
     """
     if method not in METHODS:
         raise unknown_name("conversion method", method, METHODS)
@@ -111,15 +113,17 @@ def _finetune(
     loader: Batches,
     start: str = "subtract",
     images: int = IMAGES,
+    labels: float = 0.0,
     lr: float | None = None,
     **options: Any,
 ) -> Result:
     if start not in STARTS:
         raise unknown_name("start of the fine-tuning", start, tuple(STARTS))
     fit, usual_lr = STARTS[start]
+    lr = (LABELLED_LR if labels else usual_lr) if lr is None else lr
     choice = take_images(loader, images)
     fitted = fit(net, choice)
-    lif, seen = finetune(net, fitted.net, loader, choice, lr=usual_lr if lr is None else lr, **options)
+    lif, seen = finetune(net, fitted.net, loader, choice, lr=lr, labels=labels, **options)
     return lif, count_images(choice) + seen, fitted.values
 
 

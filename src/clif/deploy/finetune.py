@@ -5,6 +5,7 @@ import itertools
 from collections.abc import Iterable, Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from clif.analysis import spiking_layers
@@ -23,35 +24,46 @@ def finetune(
     choice: Sequence[Tensor],
     lr: float,
     epochs: int = 1,
+    labels: float = 0.0,
     quiet: bool = True,
 ) -> tuple[SpikingNetwork, int]:
     """Train a copy of `lif` with `net` as its teacher; returns it, and the number of images that it saw.
 
-    The loss is the `distance` of the two, in predictions and spikes; labels are not looked at. Batch norms keep their
-    statistics, so that the copy computes in training what it computes when deployed. AdamW without weight decay; the
-    learning rate falls from `lr` to 0 as a cosine over all epochs. Of the weights at the start and after each quarter
-    of the training those are kept whose predictions on the `choice` images diverge least from the teacher's. The
+    The loss is the `distance` of the two, in predictions and spikes, and `labels` times the cross-entropy of the mean
+    logits; with 0 labels are not looked at. Batch norms keep their statistics, so that the copy computes in training
+    what it computes when deployed. AdamW without weight decay; the learning rate falls from `lr` to 0 as a cosine over
+    all epochs. Without labels, of the weights at the start and after each quarter of the training those are kept whose
+    predictions on the `choice` images diverge least from the teacher's; with labels the last ones. The
     networks must be on the loader's device. Raises `InputError` for an empty loader or one without a length.
     """
-    if epochs < 1 or not lr > 0:
-        raise InputError(f"fine-tuning needs epochs ≥ 1 and lr > 0, got epochs={epochs} and lr={lr}")
+    if epochs < 1 or not lr > 0 or not labels >= 0:
+        given = f"epochs={epochs}, lr={lr} and labels={labels}"
+        raise InputError(f"fine-tuning needs epochs ≥ 1, lr > 0 and labels ≥ 0, got {given}")
     teacher, student = copy.deepcopy(net).eval(), copy.deepcopy(lif).eval()
     student.requires_grad_(True)
     layers = list(spiking_layers(student))
     steps = epochs * _batches(loader)
     optimizer = torch.optim.AdamW(student.parameters(), lr=lr, weight_decay=0.0)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=steps)
-    quarters = {steps * quarter // QUARTERS for quarter in range(1, QUARTERS + 1)}
-    with torch.no_grad():
-        answers = [teacher(x) for x in choice]
-    best, kept = divergence(student, choice, answers), copy.deepcopy(student.state_dict())
-    seen = 2 * count_images(choice)
+    quarters = set() if labels else {steps * quarter // QUARTERS for quarter in range(1, QUARTERS + 1)}
+    seen = 0
+    if not labels:
+        with torch.no_grad():
+            answers = [teacher(x) for x in choice]
+        best, kept = divergence(student, choice, answers), copy.deepcopy(student.state_dict())
+        seen = 2 * count_images(choice)
     with progress_bar(epochs * getattr(loader, "num_samples", 0), "finetune", quiet) as bar:
-        for step, (images, _) in enumerate(itertools.chain.from_iterable(itertools.repeat(loader, epochs)), start=1):
+        for step, (images, classes) in enumerate(
+            itertools.chain.from_iterable(itertools.repeat(loader, epochs)), start=1
+        ):
             with torch.no_grad():
                 wanted = respond(teacher, layers, images)
             optimizer.zero_grad(set_to_none=True)
-            distance(respond(student, layers, images), wanted).backward()
+            response = respond(student, layers, images)
+            loss = distance(response, wanted)
+            if labels:
+                loss = loss + labels * F.cross_entropy(response.logits.mean(0), classes)
+            loss.backward()
             optimizer.step()
             schedule.step()
             seen += count_images([images])
@@ -60,7 +72,8 @@ def finetune(
                 seen += count_images(choice)
                 if (found := divergence(student, choice, answers)) < best:
                     best, kept = found, copy.deepcopy(student.state_dict())
-    student.load_state_dict(kept)
+    if not labels:
+        student.load_state_dict(kept)
     return student.train(lif.training), seen
 
 
