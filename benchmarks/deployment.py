@@ -65,9 +65,9 @@ def main() -> None:
             "soft reset": ("sweep", {"limit": 128, **calm}, {"v_resets": (None,)}),
             "calibrate": ("calibrate", {"limit": 512, **calm}, {}),
             "subtract": ("subtract", {"limit": 512, **calm}, {}),
-            "finetune from calibrate": ("finetune", training, {"start": "calibrate"}),
-            "finetune": ("finetune", training, {"start": "subtract"}),
-            "finetune with labels": ("finetune", training, {"start": "subtract", "labels": 1.0}),
+            "finetune": ("finetune", training, {}),
+            "finetune, no labels": ("finetune", training, {"labels": 0.0}),
+            "finetune from calibrate, no labels": ("finetune", training, {"start": "calibrate", "labels": 0.0}),
         }
         conversions = {
             name: convert(net, method, loader(**images), **options)

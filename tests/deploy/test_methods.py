@@ -127,7 +127,7 @@ def test_a_fit_is_the_same_again_and_leaves_the_network_alone(fitted):
 
 def test_fine_tuning_comes_closer_and_looks_at_no_label(fitted):
     net, conversions = fitted
-    options = {"images": 24, "epochs": 4, "lr": 3e-4, "start": "calibrate"}
+    options = {"images": 24, "epochs": 4, "lr": 3e-4, "start": "calibrate", "labels": 0.0}
     done = convert(net, "finetune", LOADER, **options)
     others = [(images, torch.full_like(labels, 7)) for images, labels in LOADER]
     again = convert(net, "finetune", others, **options)
@@ -143,14 +143,14 @@ def test_fine_tuning_never_leads_away_from_the_teacher(fitted, start):
     """With a learning rate that spoils the network the start is kept; `start` says which that is."""
     net, conversions = fitted
     begun = conversions[start]
-    done = convert(net, "finetune", LOADER, images=24, lr=10.0, start=start)
+    done = convert(net, "finetune", LOADER, images=24, lr=10.0, start=start, labels=0.0)
     assert_close(dict(done.net.state_dict()), dict(begun.net.state_dict()), rtol=0, atol=0)
 
 
 def test_fine_tuning_with_labels_learns_them(fitted):
     net, conversions = fitted
     loader = [(images, torch.full_like(labels, 7)) for images, labels in LOADER]
-    done = convert(net, "finetune", loader, images=24, epochs=8, labels=1.0, lr=1e-3)
+    done = convert(net, "finetune", loader, images=24, epochs=8, lr=1e-3)
     assert done.images == 24 + 8 * 24
     with torch.no_grad():
         before, after = (lif(IMAGES).mean(0).softmax(1)[:, 7].mean() for lif in (conversions["subtract"].net, done.net))
@@ -168,7 +168,7 @@ def test_fine_tuning_keeps_the_best_weights_on_the_way(fitted, monkeypatch):
         return next(judged)
 
     monkeypatch.setattr(sys.modules["clif.deploy.finetune"], "divergence", divergence)
-    done = convert(net, "finetune", LOADER, images=24, epochs=4)
+    done = convert(net, "finetune", LOADER, images=24, epochs=4, labels=0.0)
     assert_close(dict(done.net.state_dict()), dict(students[2]), rtol=0, atol=0)
     assert not torch.equal(students[2]["classifier.weight"], students[4]["classifier.weight"])
 
@@ -205,6 +205,7 @@ def test_event_frames_are_taken_along_their_batch_axis():
         ({"method": "calibrate", "loader": LOADER, "images": 0}, "at least 1 image"),
         ({"method": "subtract", "loader": []}, "the loader is empty"),
         ({"method": "finetune", "loader": LOADER, "epochs": 0, "images": 1}, "epochs ≥ 1"),
+        ({"method": "finetune", "loader": LOADER, "labels": -1.0, "images": 1}, "labels ≥ 0"),
         ({"method": "finetune", "loader": LOADER, "start": "sweep"}, "start of the fine-tuning"),
         ({"method": "sweep", "loader": LOADER, "v_resets": ()}, "v_resets is empty"),
     ],

@@ -57,7 +57,11 @@ def add_arguments(parser: Parser) -> None:
         help="finetune: rate (3e-4; from subtract, no labels: 3e-5)",
     )
     parser.add_argument(
-        "-labels", "--labels", type=float, metavar="X", help="finetune: weight of the labels' cross-entropy (0: none)"
+        "-labels",
+        "--labels",
+        type=float,
+        metavar="X",
+        help="finetune: weight of the labels' loss (1; 0: none)",
     )
     parser.add_argument(
         "-lif", "--lif", metavar="CHECKPOINT", help="a LIF network trained from scratch, to compare with"

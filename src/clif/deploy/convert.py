@@ -73,8 +73,8 @@ def convert(net: SpikingNetwork, method: str, loader: Batches | None, **options:
     - "subtract": soft reset by v_threshold·(1 + c); options: `per` "layer" or "network", `images`, `extras`.
     - "finetune": a short training with `net` as the teacher, from the conversion named by `start` ("subtract", or
       "calibrate" for targets whose LIF has a hard reset only), whose `images` also choose the weights; options:
-      `epochs`, `labels` (0: without; else the weight of their cross-entropy), `lr` (3e-4; 3e-5 from "subtract" without
-      labels), `quiet`.
+      `epochs`, `labels` (the weight of their cross-entropy, 1; 0 looks at none), `lr` (3e-4; 3e-5 from "subtract"
+      without labels), `quiet`.
     """
     if method not in METHODS:
         raise unknown_name("conversion method", method, METHODS)
@@ -113,7 +113,7 @@ def _finetune(
     loader: Batches,
     start: str = "subtract",
     images: int = IMAGES,
-    labels: float = 0.0,
+    labels: float = 1.0,
     lr: float | None = None,
     **options: Any,
 ) -> Result:

@@ -24,7 +24,7 @@ def finetune(
     choice: Sequence[Tensor],
     lr: float,
     epochs: int = 1,
-    labels: float = 0.0,
+    labels: float = 1.0,
     quiet: bool = True,
 ) -> tuple[SpikingNetwork, int]:
     """Train a copy of `lif` with `net` as its teacher; returns it, and the number of images that it saw.
