@@ -292,8 +292,12 @@ def test_a_validation_split_chooses_the_best_epoch(train, monkeypatch):
 def test_validation_images_are_not_trained_on(config):
     loaders = loop.Trainer(config(val_split=0.2), quiet=True).loaders
     assert [loaders[part].num_samples for part in ("train", "val", "test")] == [40, 10, 20]
-    train_images = {image.numpy().tobytes() for image in loaders["train"].images}
-    assert not train_images & {image.numpy().tobytes() for image in loaders["val"].images}
+    train_images, val_images = (
+        {image.numpy().tobytes() for image in loader.images[loader.chosen]}
+        for loader in (loaders["train"], loaders["val"])
+    )
+    assert (len(train_images), len(val_images)) == (40, 10)
+    assert not train_images & val_images
     assert loaders["val"].augmentation is None
 
 

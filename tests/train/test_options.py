@@ -270,4 +270,4 @@ def test_float64_trains_in_float64_without_mixed_precision(config):
     trainer.net.features[1].fwd[0].register_forward_hook(lambda _m, _i, output: seen.append(output.dtype))
     trainer.fit()
     assert set(seen) == {torch.float64}
-    assert {p.dtype for p in clif.load(trainer.folder.path / LAST).parameters()} == {torch.float32}
+    assert {p.dtype for p in clif.load(trainer.folder.path / LAST).parameters()} == {torch.float64}
