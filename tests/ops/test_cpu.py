@@ -90,7 +90,7 @@ def test_equals_reference(case, dtype):
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("neuron", ["CLIF", "LIF", "PLIF"])
 @pytest.mark.usefixtures("poisoned")
-@pytest.mark.parametrize("size", [1, 63, 64, 65, 2047, 2049, 40_001])
+@pytest.mark.parametrize("size", [1, 63, 64, 65, 127, 128, 129, 2047, 2049, 40_001])
 def test_every_element_is_written(neuron, size, dtype):
     assert_equals_reference(Case(neuron, T=3, shape=(1, size), v_reset=-0.1), "cpu", dtype)
 

@@ -126,14 +126,17 @@ CLIF_INLINE __m256i spike_bits(__m256 fires) {
     return _mm256_and_si256(_mm256_castps_si256(fires), _mm256_set1_epi32(bfloat16_1.bits));
 }
 
-CLIF_INLINE void write_spike(Bfloat16* to, __m256 fires, All, bool past_cache) {
+CLIF_INLINE void write_spike(Bfloat16* to, __m256 fires, bool past_cache) {
     if (past_cache) _mm_stream_si128(reinterpret_cast<__m128i*>(to), lower_halves(spike_bits(fires)));
     else store_bits(to, spike_bits(fires), All{});
 }
 
-CLIF_INLINE void write_spike(Bfloat16* to, __m256 fires, First some, bool) {
-    store_bits(to, spike_bits(fires), some);
-}
+// How many numbers a strip of neurons has, forward and backward.
+template <class S>
+constexpr int forward_numbers = 8;
+
+template <class S>
+constexpr int backward_numbers = 8;
 
 // A number within Exp2<R>::bound as fraction + integer, |fraction| <= 1/2.
 template <class R>

@@ -2,7 +2,7 @@
 // it must run on every machine. Everything else is in a namespace of its own, lest the linker take one for the other.
 #define CLIF_ISA avx512
 
-#include "rows.hpp"
+#include "work.hpp"
 
 #ifdef CLIF_X86
 

@@ -96,15 +96,18 @@ CLIF_INLINE void stream(double* to, Vector<double> x) { _mm512_stream_pd(to, x.l
 CLIF_INLINE void stream_bits(Bfloat16* to, __m256i x) { _mm256_stream_si256(reinterpret_cast<__m256i*>(to), x); }
 CLIF_INLINE void stream(Bfloat16* to, Vector<float> x) { stream_bits(to, narrowed(x.lanes)); }
 
-CLIF_INLINE void write_spike(Bfloat16* to, __mmask16 fires, All, bool past_cache) {
+CLIF_INLINE void write_spike(Bfloat16* to, __mmask16 fires, bool past_cache) {
     const __m256i spikes = _mm256_maskz_set1_epi16(fires, bfloat16_1.bits);
     if (past_cache) stream_bits(to, spikes);
     else store_bits(to, spikes, All{});
 }
 
-CLIF_INLINE void write_spike(Bfloat16* to, __mmask16 fires, First some, bool) {
-    store_bits(to, _mm256_maskz_set1_epi16(fires, bfloat16_1.bits), some);
-}
+// How many numbers a strip of neurons has, forward and backward, where it has 256 bytes of a row.
+template <class S>
+constexpr int forward_numbers = 8;
+
+template <class S>
+constexpr int backward_numbers = 256 / sizeof(S) / Vector<Compute<S>>::size;
 
 // A number as fraction + integer, |fraction| <= 1/2; an infinity is all integer.
 template <class R>

@@ -2,7 +2,7 @@
 #define CLIF_ISA avx512_bf16
 #define CLIF_BFLOAT16_ONLY
 
-#include "rows.hpp"
+#include "work.hpp"
 
 #ifdef CLIF_AVX512_BF16
 

@@ -3,7 +3,7 @@
 // the instruction set has vectors, as many as a vector holds.
 #pragma once
 
-#include "rows.hpp"
+#include "work.hpp"
 #include "sigmoid.hpp"
 
 namespace clif::CLIF_ISA {
@@ -12,25 +12,22 @@ namespace clif::CLIF_ISA {
 template <class R>
 struct Repeated {
     using N = Number<R>;
-    N leak, keep, gain, threshold, subtract, reset, alpha;
-    bool decay_input;
+    N leak, keep, threshold, subtract, reset, alpha;
+    Flag<R> decay_input, detach_reset;
 
     CLIF_INLINE explicit Repeated(const Constants<R>& c)
-        : leak(c.leak), keep(c.keep), gain(c.gain), threshold(c.threshold), subtract(c.subtract), reset(c.reset),
-          alpha(c.alpha), decay_input(c.decay_input) {}
-
-    CLIF_INLINE N scaled_by_gain(N x) const { return decay_input ? x * gain : x; }
-};
+        : leak(c.leak), keep(c.keep), threshold(c.threshold), subtract(c.subtract), reset(c.reset),
+          alpha(c.alpha), decay_input(c.decay_input), detach_reset(c.detach_reset) {}};
 
 // Values within a step that its derivatives need; a neuron without a complementary potential has not the last three,
 // and of a step from rest they are known.
 template <class N>
 struct Step {
-    N u;         // v after charging, before the reset
-    N u_leak;    // du/dleak, for PLIF
-    N m_before;  // m before the step
-    N p;         // sigmoid(u / tau), by which m shrinks
-    N q;         // sigmoid(m) after the step, which the reset takes from v
+    N u;       // v after charging, before the reset
+    N u_leak;  // du/dleak, for PLIF
+    N p;       // sigmoid(u / tau), by which m shrinks
+    N m_u;     // dm/du by that, over p
+    N q;       // sigmoid(m) after the step, which the reset takes from v
 };
 
 // The first half of a step forward: charge, form and fire. Puts u in place of v, and advances m; returns where it fires.
@@ -43,9 +40,9 @@ CLIF_INLINE auto charge(Number<R> x, Number<R>& v, Number<R>& m, Step<Number<R>>
     using N = Number<R>;
     if constexpr (Kind::learns_leak) {
         const N distance = Kind::hard_reset ? v - c.reset : v;
-        step.u_leak = c.decay_input ? x - distance : -distance;
+        step.u_leak = c.decay_input != 0 ? x - distance : -distance;
     }
-    const N input = c.scaled_by_gain(x);
+    const N input = multiply_if(c.decay_input, x, c.leak);
     v = Kind::hard_reset ? v - (v - c.reset) * c.leak + input : v * c.keep + input;
     step.u = v;
     const auto fires = v >= c.threshold;
@@ -53,6 +50,8 @@ CLIF_INLINE auto charge(Number<R> x, Number<R>& v, Number<R>& m, Step<Number<R>>
         m = select(fires, N(1), N(0));
     } else if constexpr (Kind::has_m) {
         step.p = sigmoid<R>(v, c.leak);
+        const N slope = m * c.leak;
+        step.m_u = multiply_add(-slope, step.p, slope);
         m *= step.p;
         m = select(fires, m + 1, m);
     }
@@ -97,15 +96,15 @@ CLIF_INLINE Number<R> retreat(const Step<Number<R>>& step, Number<R> ds, Number<
         N q = step.q;
         if constexpr (Kind::from_rest) q = q_from_rest<R>(fired);
         v_spike -= q;
-        dm = select(fired, dm - dv * q * (1 - q), dm);
+        dm = select(fired, multiply_add(-dv, multiply_add(-q, q, q), dm), dm);
         ds += dm;
     }
-    if constexpr (!Kind::detach_reset) ds += dv * v_spike;
+    ds = multiply_add_unless(c.detach_reset, dv, v_spike, ds);
     N du = Kind::hard_reset ? select(fired, N(0), dv) : dv;
-    du += ds * Surrogate::template derivative<R>(step.u - c.threshold, c.alpha);
+    du = multiply_add(ds, Surrogate::template derivative<R>(step.u - c.threshold, c.alpha), du);
     if constexpr (Kind::has_m && !Kind::from_rest) {
         dm *= step.p;
-        du += dm * step.m_before * (1 - step.p) * c.leak;
+        du = multiply_add(dm, step.m_u, du);
     }
     dv = du * c.keep;
     return du;

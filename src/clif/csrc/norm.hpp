@@ -1,4 +1,4 @@
-// Batch norm with the statistics of every time step: what of it is not fused with the neuron (`Norm` in rows.hpp).
+// Batch norm with the statistics of every time step: what of it is not fused with the neuron (`Norm` in work.hpp).
 //
 // Sequences are [steps, pixels, channels]. As with the neurons, a chunk is a whole number of pixels and what a channel
 // needs is repeated to its length.
@@ -10,7 +10,15 @@
 
 namespace clif {
 
+// Elements: the least chunk, and the longest, as each step has a few arrays of that length.
+constexpr std::int64_t norm_chunk_size = 128, longest_chunk = 2048;
+
 constexpr std::int64_t norm_items = 16;  // parts of a step, of which each has sums of its own
+
+// A whole number of pixels.
+inline std::int64_t chunk_of(std::int64_t channels) {
+    return (norm_chunk_size + channels - 1) / channels * channels;
+}
 
 // A row of channels repeated to the length of a chunk.
 template <class S>

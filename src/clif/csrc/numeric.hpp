@@ -99,9 +99,4 @@ struct Exp2<double> {
         5.55041086648216270e-2,  2.40226506959101596e-1, 6.93147180559945309e-1, 1.0};  // relative error 3e-18
 };
 
-// What a loop does besides its work where it need not do anything.
-struct Nothing {
-    CLIF_INLINE void operator()(std::ptrdiff_t) const {}
-};
-
 }  // namespace clif

@@ -26,16 +26,16 @@ CLIF_INLINE void store(Bfloat16* to, float x, All) { *to = narrow(x); }
 
 // Past the caches if that is wanted, where there are instructions for it; here it is not.
 template <class S>
-CLIF_INLINE void write(S* to, Compute<S> x, All, bool) {
+CLIF_INLINE void write(S* to, Compute<S> x, bool) {
     store(to, x, All{});
 }
 
 template <class R>
-CLIF_INLINE void write_spike(R* to, bool fires, All, bool) {
+CLIF_INLINE void write_spike(R* to, bool fires, bool) {
     *to = fires ? R(1) : R(0);
 }
 
-CLIF_INLINE void write_spike(Bfloat16* to, bool fires, All, bool) { *to = fires ? bfloat16_1 : Bfloat16{}; }
+CLIF_INLINE void write_spike(Bfloat16* to, bool fires, bool) { to->bits = fires ? bfloat16_1.bits : 0; }
 
 template <class R>
 CLIF_INLINE R select(bool condition, R yes, R no) {
@@ -55,6 +55,23 @@ CLIF_INLINE R multiply_add(R a, R b, R c) {
 #else
     return a * b + c;
 #endif
+}
+
+// A condition that is the same for all elements: 0 or 1, as the compiler does not vectorise a loop with a bool. And what
+// is done by it.
+template <class R>
+using Flag = R;
+
+template <class R>
+CLIF_INLINE R multiply_if(R flag, R a, R b) {
+    const R product = a * b;
+    return flag != 0 ? product : a;
+}
+
+template <class R>
+CLIF_INLINE R multiply_add_unless(R flag, R a, R b, R c) {
+    const R sum = multiply_add(a, b, c);
+    return flag != 0 ? c : sum;
 }
 
 // A number as fraction + integer, |fraction| <= 1/2; nonsense beyond E::bound.
@@ -85,13 +102,24 @@ CLIF_INLINE R with_limits(R y, R result) {
     return y > Exp2<R>::bound ? R(0) : below;
 }
 
-// Calls work(i, which) for all i in [0, n), and ahead(i) for some of them to fetch what will be wanted.
-template <class R, class Work, class Ahead = Nothing>
-CLIF_INLINE void over_numbers(std::ptrdiff_t n, const Work& work, const Ahead& ahead = {}) {
-    constexpr std::ptrdiff_t line = 64 / sizeof(R);
-    for (std::ptrdiff_t i = 0; i < n; i += line) ahead(i);
+// Calls work(i, which) for all i in [0, n).
+template <class R, class Work>
+CLIF_INLINE void over_numbers(std::ptrdiff_t n, const Work& work) {
 #pragma omp simd
     for (std::ptrdiff_t i = 0; i < n; ++i) work(i, All{});
+}
+
+// How many numbers a strip of neurons has, forward and backward, and work(k) for each of them.
+template <class S>
+constexpr int forward_numbers = 64;
+
+template <class S>
+constexpr int backward_numbers = 64;
+
+template <int count, class Work>
+CLIF_INLINE void over(const Work& work) {
+#pragma omp simd
+    for (int k = 0; k < count; ++k) work(k);
 }
 
 }  // namespace clif::CLIF_ISA

@@ -1,7 +1,7 @@
 // The sigmoid of a number. NaN stays NaN; infinities give the limits, or what is as near as the least normal number.
 //
-// Multiplications and additions are fused here where that is faster, and nowhere else: in the neurons' equations both
-// are rounded, as PyTorch rounds them, so that spikes do not depend on the instruction set.
+// Multiplications and additions are fused here and in the gradients where that is faster, and nowhere else: in the
+// neurons' equations both are rounded, as PyTorch rounds them, so that spikes do not depend on the instruction set.
 #pragma once
 
 #include "numeric.hpp"

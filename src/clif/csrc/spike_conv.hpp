@@ -9,7 +9,7 @@
 // block], a tap being a place (ky, kx) of the kernel.
 #pragma once
 
-#include "rows.hpp"
+#include "work.hpp"
 #include "threads.hpp"
 
 namespace clif {

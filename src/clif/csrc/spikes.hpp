@@ -1,7 +1,7 @@
 // Tensors of spikes as one bit an element.
 #pragma once
 
-#include "rows.hpp"
+#include "work.hpp"
 #include "threads.hpp"
 
 namespace clif {

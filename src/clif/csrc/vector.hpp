@@ -48,6 +48,22 @@ struct Vector {
 template <class R>
 using Number = Vector<R>;
 
+// A condition that is the same for all elements, and what is done by it.
+template <class R>
+using Flag = bool;
+
+template <class R>
+CLIF_INLINE Vector<R> multiply_if(bool flag, Vector<R> a, Vector<R> b) {
+    if (!flag) return a;
+    return a * b;
+}
+
+template <class R>
+CLIF_INLINE Vector<R> multiply_add_unless(bool flag, Vector<R> a, Vector<R> b, Vector<R> c) {
+    if (flag) return c;
+    return multiply_add(a, b, c);
+}
+
 // Which elements from an address on are meant: as many as a vector has, or the first `count` of them. What is loaded
 // in place of the others is 0.
 struct All {};
@@ -76,22 +92,17 @@ CLIF_INLINE void store(R* to, Vector<R> x, First some) {
     Native<R>::store(to, x.lanes, some.count);
 }
 
-// As `store`, but a whole vector goes past the caches if that is wanted: each instruction set has a `stream` for that.
+// As `store`, but goes past the caches if that is wanted: each instruction set has a `stream` for that.
 template <class S, class R>
-CLIF_INLINE void write(S* to, Vector<R> x, All, bool past_cache) {
+CLIF_INLINE void write(S* to, Vector<R> x, bool past_cache) {
     if (past_cache) stream(to, x);
     else store(to, x, All{});
 }
 
-template <class S, class R>
-CLIF_INLINE void write(S* to, Vector<R> x, First some, bool) {
-    store(to, x, some);
-}
-
 // 1 where it fires, 0 elsewhere.
-template <class R, class Mask, class Which>
-CLIF_INLINE void write_spike(R* to, Mask fires, Which which, bool past_cache) {
-    write(to, select(fires, Vector<R>(1), Vector<R>(0)), which, past_cache);
+template <class R, class Mask>
+CLIF_INLINE void write_spike(R* to, Mask fires, bool past_cache) {
+    write(to, select(fires, Vector<R>(1), Vector<R>(0)), past_cache);
 }
 
 // 1 / (1 + 2^y), where `result` is that; here it has been computed for a y within bounds, or has the limits already.
@@ -100,17 +111,19 @@ CLIF_INLINE Vector<R> with_limits(Vector<R>, Vector<R> result) {
     return result;
 }
 
-// Calls work(i, which) so that all elements in [0, n) are meant once, and ahead(i) as often to fetch what will be
-// wanted.
-template <class R, class Work, class Ahead = Nothing>
-CLIF_INLINE void over_numbers(std::ptrdiff_t n, const Work& work, const Ahead& ahead = {}) {
+// Calls work(i, which) so that all elements in [0, n) are meant once.
+template <class R, class Work>
+CLIF_INLINE void over_numbers(std::ptrdiff_t n, const Work& work) {
     constexpr std::ptrdiff_t size = Vector<R>::size;
     std::ptrdiff_t i = 0;
-    for (; i + size <= n; i += size) {
-        ahead(i);
-        work(i, All{});
-    }
+    for (; i + size <= n; i += size) work(i, All{});
     if (i < n) work(i, First{n - i});
+}
+
+// Calls work(k) for the numbers of a strip of neurons, one after the other as straight code.
+template <int count, class Work>
+CLIF_INLINE void over(const Work& work) {
+    CLIF_UNROLL for (int k = 0; k < count; ++k) work(k);
 }
 
 }  // namespace clif::CLIF_ISA

@@ -20,7 +20,7 @@ NEURONS = {"CLIF": 0, "LIF": 1, "PLIF": 2}
 DTYPES = {torch.float32: 0, torch.bfloat16: 1, torch.float64: 2}
 SURROGATES = {"rectangle": 0, "sigmoid": 1, "triangle": 2, "atan": 3}
 BFLOAT16_UNITS = ("none", "vectors", "tiles")
-ROW_BYTES = 256  # row_block of csrc/rows.hpp
+ROW_BYTES = 256  # row_block of csrc/work.hpp
 INSTRUCTION_SETS = ("baseline", "AVX2", "AVX-512", "AVX-512 with BF16")
 
 

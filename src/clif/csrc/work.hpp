@@ -1,8 +1,4 @@
-// What the inner loops (loops.hpp) work on, and the choice among them by instruction set.
-//
-// A loop does a "row": one time step of one block of neurons. A row is worked off in chunks, which every one of the
-// loops over its elements in turn finds in the nearest cache. Meanwhile the rows that come soon are fetched: those of
-// one block lie far apart in memory, where the processor's own prefetching does not find them.
+// What the inner loops (loops.hpp, neuron_loops.hpp) work on, and the choice among them by instruction set.
 #pragma once
 
 #include "numeric.hpp"
@@ -21,64 +17,82 @@ template <class R>
 struct Constants {
     R leak;       // 1/tau
     R keep;       // 1 - leak
-    R gain;       // of the input: leak with decay_input, else 1
     R threshold;  // v_threshold
     R subtract;   // what a soft reset takes from v
     R reset;      // what a hard reset sets v to
     R alpha;      // sharpness of the surrogate
-    bool decay_input;
+    R decay_input, detach_reset;  // 0 or 1
 };
 
-// The batch norm before a neuron, for the elements of a chunk at one step: x counts as x * scale + shift. A chunk is a
-// whole number of pixels, so one chunk's worth of each serves every chunk.
+// The batch norm before a neuron: x counts as x * scale + shift. What a step needs is its row of `stride` numbers, of
+// channel after channel and then of the first ones again, so that a strip may begin at any channel.
 template <class R>
 struct Norm {
     const R *scale, *shift;
-    const R* mean;   // backward: what x is compared with in the sums
-    R *sum, *sum_x;  // backward: of the gradients of the neuron's input, alone and times x - mean
+    const R* mean;  // backward: what x is compared with in the sums
+    std::ptrdiff_t channels, stride;
+    std::ptrdiff_t first_channel;  // of neuron 0
+
+    std::ptrdiff_t at(std::ptrdiff_t row, std::ptrdiff_t neuron) const {
+        return row * stride + (first_channel + neuron) % channels;
+    }
 };
 
-// One row of `size` elements, in memory of type S or, where it is scratch or a state, in the type of computation.
-//
-// The tape keeps what a step's derivatives need, besides m. Chunk by chunk it has one plane after the other, in the
-// order u, p, q for CLIF; u, u_leak for PLIF; u for LIF.
+// A sequence in memory. The strides of several of them are powers of 2 together, so that their rows share the few
+// places of a cache that such addresses have: a strip's part of a row had better be short.
 template <class S>
-struct Row {
+struct Sequence {
+    S* data;  // may be null
+    std::ptrdiff_t stride;
+
+    S* at(std::ptrdiff_t step, std::ptrdiff_t neuron) const { return data + step * stride + neuron; }
+};
+
+// A state before the first step: of every neuron, or one value for all (stride 0), or 0 where there is none (null).
+template <class R>
+struct State {
+    const R* data;
+    std::ptrdiff_t stride;
+};
+
+// A layer of neurons over a whole sequence, in memory of type S or, for states, in the type of computation.
+template <class S>
+struct Layer {
     using R = Compute<S>;
-    std::ptrdiff_t size, chunk;
-    const S* x;        // the input
-    S* spike;          // forward: the spikes
-    R* v;              // forward: the state
-    R *m, *m_after;    // before the step and after it; may be the same
-    R* tape;           // [planes, size]
-    const S* d_spike;  // backward: the incoming gradient of the spikes
-    S* dx;             // backward: the gradient of the input
-    R* dv;             // backward: the gradients of the state
-    R* dm;
-    R* d_leak;         // backward: the gradient of 1/tau, summed over the steps (PLIF)
-    const S* soon[2];  // rows to fetch meanwhile
-    bool past_cache;   // spikes and dx are written past the caches; they begin at a cache line, and so do chunks
-    Norm<R> norm;      // all null where there is none
-    const Constants<R>* constants;
+    std::ptrdiff_t steps;
+    Sequence<const S> x;
+    State<R> v, m;
+    Sequence<S> spike;            // forward, out
+    R *v_last, *m_last;           // forward, out
+    Sequence<const S> d_spike;    // backward, in: the incoming gradients; null stands for zero
+    const R *d_v_last, *d_m_last;
+    Sequence<S> dx;               // backward, out
+    R *dv, *dm;                   // backward, out: may be null
+    R* d_leak;                    // backward, out: the gradient of 1/tau, summed over the steps (PLIF)
+    Norm<R> norm;
+    Constants<R> constants;
+    bool from_rest;   // m is 0 before the first step, and nobody asks for its gradient
+    bool past_cache;  // spikes and dx are written past the caches; their rows begin at a cache line, and so do strips
 };
 
-// A row is advanced in `forward`, which writes its spikes, or in `record`, which writes its tape; `backward` takes the
-// gradients back by one row, from its tape.
-template <class S>
-struct StepLoops {
-    void (*forward)(const Row<S>&);
-    void (*record)(const Row<S>&);
-    void (*backward)(const Row<S>&);
+// What the backward loops write besides a layer's results.
+template <class R>
+struct Scratch {
+    R* tape;       // [steps, planes, strip], at a cache line
+    R* norm_sums;  // [steps, 2, stride of the norm]: sums of dx and of dx * (x - mean), to which is added
 };
 
-// The loops for one neuron: for any step, and for two that take less work. A step from rest, where m is 0, and nobody
-// asks for its gradient, has no sigmoid to compute; nor has, backward, the last step, where no gradient comes from v and
-// m after it: there CLIF is LIF.
+// Loops over the neurons [first, end) of a layer, a whole number of strips.
 template <class S>
-struct NeuronLoops {
-    bool has_m, learns_leak;
-    std::int64_t planes;  // of the tape
-    StepLoops<S> from_rest, any, last;
+struct ForwardLoop {
+    std::ptrdiff_t strip;
+    void (*run)(const Layer<S>&, std::ptrdiff_t first, std::ptrdiff_t end);
+};
+
+template <class S>
+struct BackwardLoop {
+    std::ptrdiff_t strip, planes;
+    void (*run)(const Layer<S>&, std::ptrdiff_t first, std::ptrdiff_t end, const Scratch<Compute<S>>&);
 };
 
 // `n` elements of a step of a batch norm alone: for the sums of x - pivot and of its square, or for
@@ -127,7 +141,8 @@ struct Spikes {
 // All the loops for one storage type.
 template <class S>
 struct Loops {
-    NeuronLoops<S> (*neuron)(const Problem&);
+    ForwardLoop<S> (*forward)(const Problem&);
+    BackwardLoop<S> (*backward)(const Problem&);
     void (*norm_statistics)(const NormRow<S>&);
     void (*norm_backward)(const NormRow<S>&);
     // Sets the bit of every element that is not 0; returns how many are neither 0 nor a spike.
