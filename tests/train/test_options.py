@@ -1,6 +1,7 @@
 """What the options of a trainer do, each against its definition, and that all of them go on after an interruption."""
 
 import signal
+from dataclasses import replace
 
 import pytest
 import torch
@@ -166,6 +167,18 @@ def test_max_time_ends_a_start_after_at_least_one_step(config, train, tmp_path):
     for _ in range(9):
         fit(read_run(str(folder), {}), quiet=True, folder=folder)
     assert_same(folder, train(epochs=2, out_dir=str(tmp_path / "whole")).folder)
+
+
+def test_part_of_an_epoch_is_not_the_best_epoch(config, monkeypatch):
+    top1 = iter((0.3, 0.9))
+    evaluate_really = loop.evaluate
+    monkeypatch.setattr(loop, "evaluate", lambda *a, **k: replace(evaluate_really(*a, **k), top1=next(top1)))
+    options = config(max_steps=5, epochs=2)
+    part = fit(options, quiet=True)
+    assert [row["test_top1"] for row in part.history] == [0.3, 0.9]
+    assert part.summary["last"]["epoch"] == 1
+    assert part.summary["best"]["epoch"] == 0
+    assert read_checkpoint(part.folder / BEST)["epoch"] == 0
 
 
 def assert_same(folder, whole):

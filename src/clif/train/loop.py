@@ -108,7 +108,7 @@ class Trainer(Learner):
                 log.close()
         if not history:
             raise InputError(f"nothing to train: {self.config.resume} has all {self.config.epochs} epochs already")
-        summary = summarise(history, self.chosen_on)
+        summary = summarise(history[-1], self.history or history, self.chosen_on)
         result = Result(self.folder.path, history, summary)
         self.engine.only_first(lambda: self.folder.write_text("summary.json", json.dumps(summary, indent=2)))
         self._call("on_end", result)
@@ -204,7 +204,7 @@ class Trainer(Learner):
     def _finish_partial_epoch(self, log: MetricsLog | None) -> list[Row]:
         """Evaluate where a limit ended the run within an epoch; a run that goes on from here goes on as if it had not.
 
-        The rows of the run with the partial epoch's as the last one.
+        So it is the best epoch only as long as there is no whole one. Returns the run's rows, the partial epoch's last.
         """
         self.require_sound()
         self._save(LAST)
@@ -212,7 +212,7 @@ class Trainer(Learner):
         rows = [*self.history, row]
         if log is not None:
             log.add(rows)
-        if row[f"{self.chosen_on}_top1"] > self.best:
+        if not self.history:
             self._save(BEST)
         self._say(describe(row, self.config.epochs))
         self._call("on_epoch", row)

@@ -54,10 +54,10 @@ class MetricsLog:
             self._writer.close()
 
 
-def summarise(history: list[Row], chosen_on: str) -> dict[str, Any]:
-    """The last epoch and the best one by `<chosen_on>_top1` ("test" or "val"), with all their figures."""
-    best = max(history, key=lambda row: row[f"{chosen_on}_top1"])
-    return {"last": history[-1], "best": best, "best_chosen_on": chosen_on}
+def summarise(last: Row, epochs: list[Row], chosen_on: str) -> dict[str, Any]:
+    """The last figures, and those of the best of the epochs by `<chosen_on>_top1` ("test" or "val")."""
+    best = max(epochs, key=lambda row: row[f"{chosen_on}_top1"])
+    return {"last": last, "best": best, "best_chosen_on": chosen_on}
 
 
 def columns(part: str, scores: Scores) -> Row:
