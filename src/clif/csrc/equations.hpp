@@ -3,8 +3,8 @@
 // the instruction set has vectors, as many as a vector holds.
 #pragma once
 
-#include "work.hpp"
 #include "sigmoid.hpp"
+#include "work.hpp"
 
 namespace clif::CLIF_ISA {
 
@@ -16,8 +16,9 @@ struct Repeated {
     Flag<R> decay_input, detach_reset;
 
     CLIF_INLINE explicit Repeated(const Constants<R>& c)
-        : leak(c.leak), keep(c.keep), threshold(c.threshold), subtract(c.subtract), reset(c.reset),
-          alpha(c.alpha), decay_input(c.decay_input), detach_reset(c.detach_reset) {}};
+        : leak(c.leak), keep(c.keep), threshold(c.threshold), subtract(c.subtract), reset(c.reset), alpha(c.alpha),
+          decay_input(c.decay_input), detach_reset(c.detach_reset) {}
+};
 
 // Values within a step that its derivatives need; a neuron without a complementary potential has not the last three,
 // and of a step from rest they are known.
@@ -26,7 +27,7 @@ struct Step {
     N u;       // v after charging, before the reset
     N u_leak;  // du/dleak, for PLIF
     N p;       // sigmoid(u / tau), by which m shrinks
-    N m_u;     // dm/du by that, over p
+    N m_u;     // dm/du through p, divided by p
     N q;       // sigmoid(m) after the step, which the reset takes from v
 };
 

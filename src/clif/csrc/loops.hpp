@@ -98,7 +98,9 @@ void add_rows(const RowSums<R>& sums) {
 
 template <class S>
 Loops<S> loops() {
-    return {forward_loop<S>, backward_loop<S>, norm_statistics_row<S>, norm_backward_row<S>, pack<S>, unpack<S>, add_rows<Compute<S>>};
+    return {forward_loop<S>,      backward_loop<S>, norm_statistics_row<S>,
+            norm_backward_row<S>, pack<S>,          unpack<S>,
+            add_rows<Compute<S>>};
 }
 
 #ifndef CLIF_BFLOAT16_ONLY

@@ -13,6 +13,7 @@
 namespace clif {
 
 constexpr std::int64_t block_size = 2048;  // neurons
+constexpr std::int64_t block_rows = 8;     // with a batch norm, at least so many rows of channels, whose sums cost as much
 
 // Results of so many bytes would only push out of the caches what is needed sooner; written past them, their memory
 // need not be read first.
@@ -213,7 +214,7 @@ void backward(const Problem& p) {
     Layer<S> layer = layer_of<S>(p);
     layer.norm = norms.norm();
     layer.past_cache = goes_past_cache<S>(p, p.dx, loop.strip);
-    const std::int64_t block = block_of(p, std::max(block_size, 8 * norms.stride()), loop.strip);
+    const std::int64_t block = block_of(p, std::max(block_size, block_rows * norms.stride()), loop.strip);
     const std::int64_t blocks = (p.size + block - 1) / block;
 
     // With a batch norm an item is a group of blocks with sums of its own, which are added up in their order.

@@ -245,6 +245,16 @@ void backward_strips(const Layer<S>& layer, std::ptrdiff_t first, std::ptrdiff_t
     }
 }
 
+// Calls make with the problem's neuron as a type.
+template <class Make>
+auto by_neuron(const Problem& p, const Make& make) {
+    switch (p.neuron) {
+        case 0: return make(std::integral_constant<Neuron, Neuron::clif>());
+        case 1: return make(std::integral_constant<Neuron, Neuron::lif>());
+        default: return make(std::integral_constant<Neuron, Neuron::plif>());
+    }
+}
+
 template <Neuron neuron, bool has_norm, class S>
 auto forward_strips_of(const Problem& p) {
     return p.hard_reset ? forward_strips<neuron, true, has_norm, S> : forward_strips<neuron, false, has_norm, S>;
@@ -258,11 +268,7 @@ ForwardLoop<S> forward_loop_of(const Problem& p) {
 
 template <class S>
 ForwardLoop<S> forward_loop(const Problem& p) {
-    switch (p.neuron) {
-        case 0: return forward_loop_of<Neuron::clif, S>(p);
-        case 1: return forward_loop_of<Neuron::lif, S>(p);
-        default: return forward_loop_of<Neuron::plif, S>(p);
-    }
+    return by_neuron(p, [&](auto neuron) { return forward_loop_of<neuron.value, S>(p); });
 }
 
 template <Neuron neuron, bool hard_reset, bool has_norm, class S>
@@ -289,11 +295,7 @@ BackwardLoop<S> backward_loop_of(const Problem& p) {
 
 template <class S>
 BackwardLoop<S> backward_loop(const Problem& p) {
-    switch (p.neuron) {
-        case 0: return backward_loop_of<Neuron::clif, S>(p);
-        case 1: return backward_loop_of<Neuron::lif, S>(p);
-        default: return backward_loop_of<Neuron::plif, S>(p);
-    }
+    return by_neuron(p, [&](auto neuron) { return backward_loop_of<neuron.value, S>(p); });
 }
 
 }  // namespace clif::CLIF_ISA

@@ -38,8 +38,8 @@ struct Norm {
     }
 };
 
-// A sequence in memory. The strides of several of them are powers of 2 together, so that their rows share the few
-// places of a cache that such addresses have: a strip's part of a row had better be short.
+// A sequence in memory. Strides are often powers of 2, and all rows then compete for the same few places of a cache: a
+// strip's part of a row had better be short.
 template <class S>
 struct Sequence {
     S* data;  // may be null
