@@ -21,7 +21,7 @@ struct Constants {
     R subtract;   // what a soft reset takes from v
     R reset;      // what a hard reset sets v to
     R alpha;      // sharpness of the surrogate
-    R decay_input, detach_reset;  // 0 or 1
+    bool decay_input, detach_reset;
 };
 
 // The batch norm before a neuron: x counts as x * scale + shift. What a step needs is its row of `stride` numbers, of
