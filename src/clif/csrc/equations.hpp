@@ -31,7 +31,7 @@ struct Step {
     N q;       // sigmoid(m) after the step, which the reset takes from v
 };
 
-// The first half of a step forward: charge, form and fire. Puts u in place of v, and advances m; returns where it fires.
+// The first half of a step forward: charge, form and fire. Puts u in place of v and advances m; returns where it fires.
 // There is one where u - threshold >= 0, which is to say u >= threshold: only equal numbers have the difference 0.
 //
 // A step is cut in two because each half has one sigmoid, a long chain of operations that wait for each other: a loop

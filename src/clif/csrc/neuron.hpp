@@ -13,7 +13,7 @@
 namespace clif {
 
 constexpr std::int64_t block_size = 2048;  // neurons
-constexpr std::int64_t block_rows = 8;     // with a batch norm, at least so many rows of channels, whose sums cost as much
+constexpr std::int64_t block_rows = 8;     // with a batch norm, at least so many rows of channels, as sums cost as much
 
 // Results of so many bytes would only push out of the caches what is needed sooner; written past them, their memory
 // need not be read first.
@@ -184,7 +184,7 @@ void over_strips(const Layer<S>& layer, std::int64_t first, std::int64_t end, st
     }
 }
 
-// At most `size` neurons, and a whole number of strips; fewer where the threads would otherwise have too little to share.
+// At most `size` neurons, and a whole number of strips; fewer where the threads would else have too little to share.
 // With a batch norm the number of threads does not count, lest its sums depend on it.
 inline std::int64_t block_of(const Problem& p, std::int64_t size, std::int64_t strip) {
     const std::int64_t share = p.size / (p.channels ? norm_groups : 4 * std::max(p.threads, 1));
@@ -232,10 +232,11 @@ void backward(const Problem& p) {
         norms.add(memory.norm_sums, total);
         end_of_block(layer.past_cache);
     };
-    over_items<R>(groups, p.threads, p.size * p.steps, tape_size + norms.sums_size(), [&](R* scratch, std::int64_t item) {
+    const auto do_group = [&](R* scratch, std::int64_t item) {
         for (std::int64_t i = item * group; i < std::min(blocks, (item + 1) * group); ++i)
             do_block(scratch, i * block, sums.data() + item * sums_size);
-    });
+    };
+    over_items<R>(groups, p.threads, p.size * p.steps, tape_size + norms.sums_size(), do_group);
     if (p.channels) std::fill_n(p.norm_sums, sums_size, 0.0);
     for (std::size_t i = 0; i < sums.size(); ++i) p.norm_sums[i % sums_size] += sums[i];
 }

@@ -57,8 +57,8 @@ CLIF_INLINE R multiply_add(R a, R b, R c) {
 #endif
 }
 
-// A condition that is the same for all elements: 0 or 1, as the compiler does not vectorise a loop with a bool. And what
-// is done by it.
+// A condition that is the same for all elements, and what is done by it; 0 or 1, as the compiler does not vectorise a
+// loop with a bool.
 template <class R>
 using Flag = R;
 

@@ -115,12 +115,13 @@ void spike_conv_forward(const SpikeConvProblem& p) {
     });
 }
 
-// Where an input coordinate i meets the outputs. With i + padding = stride * at + phase, tap k reaches it if k = stride *
-// back + phase, from the output at - back.
+// Where an input coordinate i meets the outputs. With i + padding = stride * at + phase, tap k reaches it if
+// k = stride * back + phase, from the output at - back.
 struct Meeting {
     std::int64_t at, phase;
 
-    Meeting(const SpikeConvProblem& p, std::int64_t i) : at((i + p.padding) / p.stride), phase((i + p.padding) % p.stride) {}
+    Meeting(const SpikeConvProblem& p, std::int64_t i)
+        : at((i + p.padding) / p.stride), phase((i + p.padding) % p.stride) {}
 };
 
 // The gradient of the weights from the spikes of the channels [first, first + n), written to p.rows.
@@ -160,7 +161,8 @@ public:
                 for (std::int64_t i = 0; i < images; ++i)
                     list_spikes(b + i, i, y, strip, top, first, n, places.data(), lists.data());
                 for (std::int64_t out = 0; out < p_.out_channels; out += block) {
-                    for (std::int64_t i = 0; i < images; ++i) copy_gradient(b + i, top, out, frame + i * high_ * wide_ * block);
+                    for (std::int64_t i = 0; i < images; ++i)
+                        copy_gradient(b + i, top, out, frame + i * high_ * wide_ * block);
                     for (std::int64_t tap = 0; tap < taps; ++tap) {
                         const std::int64_t ky = tap / p_.kernel, kx = tap % p_.kernel;
                         const std::int64_t start = (back_ - ky / p_.stride) * wide_ + back_ - kx / p_.stride;
@@ -219,9 +221,10 @@ void spike_conv_backward(const SpikeConvProblem& p) {
     const std::int64_t share = blocks_of(p.channels, std::max(p.threads, 1));
     const std::int64_t channels = blocks_of(share, channels_of_item) * channels_of_item;
     const std::int64_t work = p.images * p.height * p.width * p.channels;
-    over_items<R>(blocks_of(p.channels, channels), p.threads, work, gradient.frame_size(), [&](R* frame, std::int64_t item) {
+    const auto do_item = [&](R* frame, std::int64_t item) {
         gradient.run(frame, item * channels, std::min(channels, p.channels - item * channels));
-    });
+    };
+    over_items<R>(blocks_of(p.channels, channels), p.threads, work, gradient.frame_size(), do_item);
     const R *const rows = static_cast<const R*>(p.rows), height = static_cast<R>(p.spike);
     S* const d_weight = static_cast<S*>(p.d_weight);
     over_weights<S>(p, [&](std::int64_t to, std::int64_t from) { d_weight[to] = narrowed_to<S>(rows[from] * height); },

@@ -1,0 +1,48 @@
+"""What the tests of runs compare and begin with."""
+
+import csv
+
+import numpy as np
+import torch
+from torch.testing import assert_close
+
+from clif.models import create_model
+from clif.train.checkpoint import read_checkpoint
+
+LAST, BEST = "checkpoint_last.pth", "checkpoint_best.pth"
+
+
+def rows(folder):
+    with (folder / "metrics.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def numbers(history):
+    """The figures of every epoch without the times, which no run repeats."""
+    return [{k: float(v) for k, v in row.items() if not k.endswith(("seconds", "_second"))} for row in history]
+
+
+def state(folder, name=LAST):
+    content = read_checkpoint(folder / name)
+    return {key: content[key] for key in ("net", "optimizer", "lr_scheduler", "epoch", "max_test_acc")}
+
+
+def assert_same_run(folder, other):
+    assert_close(state(folder), state(other), rtol=0, atol=0)
+    assert numbers(rows(folder)) == numbers(rows(other))
+
+
+def original_checkpoint(config, path, **changed):
+    """A checkpoint as the original writes it after its fifth epoch."""
+    torch.manual_seed(7)
+    net = create_model(config.model, config.neuron, T=config.T)
+    optimizer = torch.optim.SGD(net.parameters(), lr=config.lr, momentum=0.9, weight_decay=config.weight_decay)
+    net(torch.randn(2, 3, 32, 32)).square().sum().backward()
+    scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=config.T_max)
+    for _ in range(5):
+        optimizer.step()
+        scheduler.step()
+    content = {"net": net.state_dict(), "optimizer": optimizer.state_dict(), "lr_scheduler": scheduler.state_dict()}
+    content |= {"epoch": 4, "max_test_acc": np.float64(0.01), **changed}
+    torch.save({key: value for key, value in content.items() if value is not ...}, path)
+    return content
