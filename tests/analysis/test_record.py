@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from clif.analysis import firing_rates, spike_raster, spiking_layers, trace
+from clif.analysis import count_spikes, firing_rates, spike_raster, spiking_layers, trace
 from clif.errors import InputError
 from clif.models import create_model
 from clif.neurons import reset_net
@@ -34,6 +34,14 @@ def test_rates_weigh_batches_by_their_size(net):
     batches = [(torch.randn(n, 3, 32, 32), torch.zeros(n)) for n in (1, 3)]
     whole = [(torch.cat([images for images, _ in batches]), torch.zeros(4))]
     assert firing_rates(net, batches) == pytest.approx(firing_rates(net, whole), rel=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+@pytest.mark.parametrize("shape", [(100_003,), (3, 70_001), (2, 5, 8, 33, 35)])
+def test_every_spike_counts_in_every_dtype(shape, dtype):
+    fired = torch.rand(shape) < 0.9
+    count = count_spikes(fired.to(dtype))
+    assert (count.dtype, count.item()) == (torch.float64, fired.sum().item())
 
 
 def test_a_trace_follows_the_neuron_of_the_raster_and_its_state(net, image):

@@ -45,13 +45,23 @@ def _outputs(layers: dict[str, SpikingNeuron], take: Any) -> Iterator[None]:
             handle.remove()
 
 
+def count_spikes(spikes: Tensor) -> Tensor:
+    """How many spikes there are in [T, N, *] or [N, *], as a float64 scalar.
+
+    Each step (or sample) is summed in float32, exactly up to 2^24 spikes: on a CPU PyTorch takes many times as long to
+    sum in another dtype than the tensor's.
+    """
+    dtype = torch.promote_types(spikes.dtype, torch.float32)
+    return spikes.sum(tuple(range(1, spikes.dim())), dtype=dtype).sum(dtype=torch.float64)
+
+
 def firing_rates(net: SpikingNetwork, loader: Iterable[tuple[Tensor, Tensor]]) -> dict[str, float]:
     """Spikes per neuron and time step of every spiking layer, over all batches, in eval mode."""
     layers = spiking_layers(net)
     spikes_of, steps_of = dict.fromkeys(layers, 0.0), dict.fromkeys(layers, 0)
 
     def count(name: str, spikes: Tensor) -> None:
-        spikes_of[name] += spikes.sum(dtype=torch.float64).item()
+        spikes_of[name] += count_spikes(spikes).item()
         steps_of[name] += spikes.numel()
 
     with _eval_mode(net), _outputs(layers, count):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from clif.analysis import spiking_layers
+from clif.analysis import count_spikes, spiking_layers
 from clif.deploy.fit import watched
 from clif.errors import InputError
 from clif.models import SpikingNetwork
@@ -68,7 +68,7 @@ class _Counter:
 
     def _counting(self, layer: str):
         def count(spikes: Tensor) -> None:
-            self.spikes[layer] += spikes.sum(dtype=torch.float64).item()
+            self.spikes[layer] += count_spikes(spikes).item()
             self.places[layer] += spikes.numel()
 
         return count

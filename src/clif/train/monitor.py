@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from clif.analysis import count_spikes
 from clif.neurons import SpikingNeuron
 from clif.train.late import Late
 
@@ -60,7 +61,7 @@ class LayerMonitor:
         def count(module: nn.Module, _inputs: object, output: Tensor) -> None:
             output = output.detach()
             spiking = isinstance(module, SpikingNeuron)
-            self.counts[0, layer] += output.sum(dtype=torch.float64) if spiking else output.count_nonzero()
+            self.counts[0, layer] += count_spikes(output) if spiking else output.count_nonzero()
             self.counts[1, layer] += output.numel()
 
         return count
