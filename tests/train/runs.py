@@ -1,6 +1,7 @@
-"""What the tests of runs compare and begin with."""
+"""What the tests of runs have in common: what they compare, what interrupts them, what they begin with."""
 
 import csv
+import signal
 
 import numpy as np
 import torch
@@ -10,6 +11,24 @@ from clif.models import create_model
 from clif.train.checkpoint import read_checkpoint
 
 LAST, BEST = "checkpoint_last.pth", "checkpoint_best.pth"
+
+
+class StopAfter:
+    """A `StopRequest` whose signal comes at the n-th time that the loop asks for it."""
+
+    def __init__(self, n: int) -> None:
+        self.left = n
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        pass
+
+    @property
+    def signum(self):
+        self.left -= 1
+        return signal.SIGTERM if self.left <= 0 else None
 
 
 def rows(folder):

@@ -1,10 +1,10 @@
 """What the options of a trainer do, each against its definition, and that all of them go on after an interruption."""
 
-import signal
 from dataclasses import replace
 
 import pytest
 import torch
+from runs import BEST, LAST, StopAfter
 from torch import nn
 from torch.testing import assert_close
 
@@ -17,8 +17,6 @@ from clif.train import Callback, evaluate, fit
 from clif.train.checkpoint import read_checkpoint
 from clif.train.interrupt import Interrupted
 from clif.train.run_config import read_run
-
-LAST, BEST = "checkpoint_last.pth", "checkpoint_best.pth"
 
 
 class Note(Callback):
@@ -189,24 +187,6 @@ def assert_same(folder, whole):
             assert (key in content) == (key in expected)
             if key in content:
                 assert_close(content[key], expected[key], rtol=0, atol=0)
-
-
-class StopAfter:
-    """A `StopRequest` whose signal comes at the n-th time that the loop asks for it."""
-
-    def __init__(self, n):
-        self.left = n
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exception):
-        pass
-
-    @property
-    def signum(self):
-        self.left -= 1
-        return signal.SIGTERM if self.left <= 0 else None
 
 
 COMBINATIONS = {

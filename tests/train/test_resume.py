@@ -8,7 +8,7 @@ import sys
 
 import pytest
 import torch
-from runs import BEST, LAST, assert_same_run, original_checkpoint, state
+from runs import BEST, LAST, StopAfter, assert_same_run, original_checkpoint, state
 from torch.testing import assert_close
 
 import clif
@@ -18,25 +18,6 @@ from clif.errors import InputError, MissingFileError
 from clif.train.checkpoint import read_checkpoint, save_checkpoint
 from clif.train.config import resolve
 from clif.train.interrupt import Interrupted, StopRequest
-
-
-class StopAfter:
-    """A `StopRequest` whose signal comes at the n-th time that the loop asks for it."""
-
-    def __init__(self, n: int) -> None:
-        self.left = n
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exception):
-        pass
-
-    @property
-    def signum(self):
-        self.left -= 1
-        return signal.SIGTERM if self.left <= 0 else None
-
 
 DROPOUT = {"drop_rate": 0.4, "lr_scheduler": "StepLR", "step_size": 1}
 
