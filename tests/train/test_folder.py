@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 import pytest
 import torch
+from runs import BEST, LAST
 
 import clif
 from clif.errors import InputError, MissingFileError
@@ -18,8 +19,6 @@ from clif.train.checkpoint import read_checkpoint
 from clif.train.folder import RunFolder, git_revision, last_checkpoint
 from clif.train.loop import fit
 from clif.train.run_config import read_run
-
-LAST, BEST = "checkpoint_last.pth", "checkpoint_best.pth"
 
 
 def names(folder):

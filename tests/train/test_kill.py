@@ -7,6 +7,7 @@ import time
 
 import killed
 import pytest
+from runs import BEST, LAST
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch.testing import assert_close
 
@@ -14,7 +15,6 @@ from clif.train.checkpoint import read_checkpoint
 
 pytestmark = [pytest.mark.multiprocess, pytest.mark.skipif(os.name != "posix", reason="forks its processes")]
 
-LAST, BEST = "checkpoint_last.pth", "checkpoint_best.pth"
 EPOCHS = 2
 OPTIONS = {
     "epochs": EPOCHS,
