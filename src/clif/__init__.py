@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from clif.neurons import reset_net as reset_net
     from clif.neurons import set_backend as set_backend
     from clif.neurons import set_fuse_norm as set_fuse_norm
+    from clif.neurons import set_keep_state as set_keep_state
     from clif.neurons import set_pack_spikes as set_pack_spikes
     from clif.neurons import set_step_mode as set_step_mode
     from clif.ops.dispatch import backends as backends
@@ -54,6 +55,7 @@ _NAMES = {
     "reset_net": "neurons",
     "set_backend": "neurons",
     "set_fuse_norm": "neurons",
+    "set_keep_state": "neurons",
     "set_pack_spikes": "neurons",
     "set_step_mode": "neurons",
     "load": "train.checkpoint",

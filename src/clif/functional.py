@@ -2,6 +2,7 @@
 
 `*_step(x, state, ...)` computes one step: x [N, *] -> (spikes [N, *], new state).
 `*_multi_step(x_seq, state=None, ..., backend="auto")` does a sequence: x_seq [T, N, *] -> (spikes [T, N, *], state).
+With `keep_state=False` it returns () for the state, which is then not computed: that takes less time and memory.
 
 The state is (v, m) for CLIF and (v,) for LIF and PLIF, tensors of shape [N, *]; `None` starts at rest, which is v = 0
 (v = v_reset with a hard reset) and m = 0. Inputs may be of any floating dtype; float16 and bfloat16 are computed in
@@ -59,6 +60,7 @@ def clif_multi_step(
     surrogate_function: SurrogateFunction = _RECTANGLE,
     detach_reset: bool = False,
     backend: str = "auto",
+    keep_state: bool = True,
 ) -> tuple[Tensor, State]:
     """CLIF over a sequence: x_seq [T, N, *], state (v, m) -> spikes [T, N, *], (v, m) after the last step."""
     check_dynamics(tau, v_threshold, v_reset)
@@ -67,6 +69,7 @@ def clif_multi_step(
         x_seq,
         prepare_state("CLIF", first_step(x_seq), state, v_reset),
         backend,
+        keep_state,
         tau=tau,
         decay_input=decay_input,
         v_threshold=v_threshold,
@@ -113,6 +116,7 @@ def lif_multi_step(
     detach_reset: bool = False,
     v_subtract: float | None = None,
     backend: str = "auto",
+    keep_state: bool = True,
 ) -> tuple[Tensor, State]:
     """LIF over a sequence: x_seq [T, N, *], state (v,) -> spikes [T, N, *], (v,) after the last step."""
     check_dynamics(tau, v_threshold, v_reset, v_subtract)
@@ -121,6 +125,7 @@ def lif_multi_step(
         x_seq,
         prepare_state("LIF", first_step(x_seq), state, v_reset),
         backend,
+        keep_state,
         tau=tau,
         decay_input=decay_input,
         v_threshold=v_threshold,
@@ -165,6 +170,7 @@ def plif_multi_step(
     surrogate_function: SurrogateFunction = _RECTANGLE,
     detach_reset: bool = False,
     backend: str = "auto",
+    keep_state: bool = True,
 ) -> tuple[Tensor, State]:
     """PLIF over a sequence: x_seq [T, N, *], state (v,), w a scalar tensor -> spikes [T, N, *], the last (v,)."""
     check_dynamics(None, v_threshold, v_reset)
@@ -173,6 +179,7 @@ def plif_multi_step(
         x_seq,
         prepare_state("PLIF", first_step(x_seq), state, v_reset),
         backend,
+        keep_state,
         w=w,
         decay_input=decay_input,
         v_threshold=v_threshold,

@@ -104,6 +104,20 @@ def test_the_network_starts_every_call_from_rest(neuron):
     assert torch.equal(net(x), first)
 
 
+@pytest.mark.parametrize("neuron", ["CLIF", "LIF", "PLIF"])
+def test_in_training_the_neurons_keep_no_state_unless_told_to(neuron):
+    net = create(neuron)
+    neurons = [module for module in net.modules() if isinstance(module, clif.neurons.SpikingNeuron)]
+    net(images(N)).sum().backward()
+    assert all(node.state is None for node in neurons)
+    with torch.no_grad():
+        net(images(N))
+    assert all(node.state is not None for node in neurons)
+    clif.set_keep_state(net, True)
+    net(images(N)).sum().backward()
+    assert all(node.state is not None for node in neurons)
+
+
 def test_the_length_of_a_sequence_is_free():
     assert create()(images(T + 2, N)).shape == (T + 2, N, 10)
 

@@ -111,3 +111,46 @@ def test_set_backend_refuses_an_unknown_name_with_the_nearest_and_changes_nothin
     with pytest.raises(InputError, match="unknown backend 'trch'; did you mean torch"):
         clif.set_backend(net, "trch")
     assert {node.backend for node in nodes(net)} == {"auto"}
+
+
+@pytest.mark.parametrize("T", [1, 4])
+def test_without_keep_state_every_sequence_begins_at_rest(net, T):
+    clif.set_step_mode(net, "m")
+    twin = copy.deepcopy(net)
+    clif.set_keep_state(net, False)
+    for seed in (1, 2):
+        x_seq = inputs(T, 2, 3)
+        outputs = []
+        for one in (net, twin):
+            torch.manual_seed(seed)
+            outputs.append(one(x_seq))
+            outputs[-1].sum().backward()
+        assert torch.equal(*outputs)
+        assert all(node.state is None for node in nodes(net))
+        assert all(node.state is not None for node in nodes(twin))
+        clif.reset_net(net[2])
+        clif.reset_net(twin)
+    for p, expected in zip(net.parameters(), twin.parameters(), strict=True):
+        assert torch.equal(p.grad, expected.grad)
+
+
+@pytest.mark.parametrize("store_v_seq", [False, True])
+def test_without_keep_state_the_last_state_can_be_looked_at_where_no_gradient_is_recorded(Node, store_v_seq):
+    node, twin = (Node(step_mode="m", store_v_seq=store_v_seq).double() for _ in range(2))
+    clif.set_keep_state(node, False)
+    x_seq = inputs(4, 2, 3)
+    with torch.no_grad():
+        assert torch.equal(node(x_seq), twin(x_seq))
+        for s, expected in zip(node.state, twin.state, strict=True):
+            assert torch.equal(s, expected)
+        assert torch.equal(node(x_seq), node(x_seq))
+
+
+def test_single_steps_keep_their_state_in_any_case(net):
+    twin = copy.deepcopy(net)
+    clif.set_keep_state(net, False)
+    for one in (net, twin):
+        torch.manual_seed(1)
+        one(torch.ones(2, 3, dtype=torch.float64))
+    x = inputs(2, 3)
+    assert torch.equal(net(x), twin(x))

@@ -21,7 +21,8 @@ MARGIN = 1e-3  # neurons whose potential comes nearer to a jump than this are no
 class Case:
     """A neuron with its constants and the seed of random inputs [T, *shape], initial states and gradients.
 
-    Without `with_state` it begins at rest; without `with_state_gradients` none come from its last state.
+    Without `with_state` it begins at rest; without `with_state_gradients` none come from its last state, and without
+    `keep_state` there is none.
     """
 
     neuron: str = "CLIF"
@@ -36,6 +37,7 @@ class Case:
     detach_reset: bool = False
     with_state: bool = True
     with_state_gradients: bool = True
+    keep_state: bool = True
     seed: int = 0
 
     @property
@@ -85,7 +87,8 @@ class Case:
         state = tuple(tensors[name] for name in self.state_names) if self.with_state else None
         w = {"w": tensors["w"]} if self.neuron == "PLIF" else {}
         multi_step = getattr(functional, f"{self.neuron.lower()}_multi_step")
-        return multi_step(tensors["x"], state, **w, **{**self.dynamics(), **changed}, backend=backend)
+        options = {**self.dynamics(), "backend": backend, "keep_state": self.keep_state, **changed}
+        return multi_step(tensors["x"], state, **w, **options)
 
     def run(
         self,
@@ -107,18 +110,16 @@ class Case:
         for name in wanted:
             tensors[name].requires_grad_()
         spikes, state = self._call(tensors, backend)
-        names, outputs = ("spike", *self.state_names), (spikes, *state)
+        kept = self.state_names if self.keep_state else ()
+        names, outputs = ("spike", *kept), (spikes, *state)
         given = slice(None if self.with_state_gradients else 1)
         incoming = [tensors[f"d_{name}"] for name in names[given]]
         gradients = torch.autograd.grad(
             outputs[given], [tensors[name] for name in wanted], incoming, materialize_grads=True
         )
-        results = {"spike": spikes, **{f"{name}_last": s for name, s in zip(self.state_names, state, strict=True)}}
+        results = {"spike": spikes, **{f"{name}_last": s for name, s in zip(kept, state, strict=True)}}
         results |= {f"d{name}": g for name, g in zip(wanted, gradients, strict=True)}
         return {name: t.detach().cpu().double() for name, t in results.items()}
-
-
-TOLERANCES = {torch.float64: 1e-10, torch.float32: 2e-4, torch.bfloat16: 2e-2, torch.float16: 4e-3}
 
 
 def assert_equals_reference(

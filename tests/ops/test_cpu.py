@@ -77,6 +77,7 @@ def cases(draw) -> Case:
         detach_reset=draw(st.booleans()),
         with_state=draw(st.booleans()),
         with_state_gradients=draw(st.booleans()),
+        keep_state=draw(st.booleans()),
         seed=draw(st.integers(0, 2**16)),
     )
 

@@ -59,7 +59,7 @@ def results(node, norm, x, fuse_norm, d_spike, state=None):
         state = [s.clone().requires_grad_() for s in state]
         node.state = tuple(state)
     spikes = fire(node, norm, x)
-    last = node.state
+    last = node.state or ()
     loss = (spikes * d_spike).sum() + sum(s.sin().sum() for s in last)
     loss.backward()
     named = {"spikes": spikes, "d_x": x.grad, "d_weight": norm.weight.grad, "d_bias": norm.bias.grad}
@@ -110,6 +110,14 @@ def test_initial_states_and_their_gradients(name):
     x = sequence(3, 2, 20, 4, 4)
     state = [torch.rand_like(x[0]) for _ in node.state_names]
     check_equal(node, batch_norm(20), x, state=state)
+
+
+@pytest.mark.parametrize("T", [1, 3])
+@pytest.mark.parametrize("name", NODES)
+def test_without_the_last_state(name, T):
+    node = NODES[name](step_mode="m", surrogate_function=surrogate.Sigmoid()).double()
+    clif.set_keep_state(node, False)
+    check_equal(node, batch_norm(20), sequence(T, 2, 20, 4, 4))
 
 
 def test_many_blocks_and_every_number_of_threads():
@@ -165,8 +173,8 @@ def test_nan_stays_where_it_is():
 
 
 @pytest.mark.parametrize("name", NODES)
-@pytest.mark.parametrize("training", [True, False])
-def test_opcheck(name, training):
+@pytest.mark.parametrize(("training", "keep_state"), [(True, True), (True, False), (False, True)])
+def test_opcheck(name, training, keep_state):
     x = sequence(2, 2, 5, 3, 3, torch.float32).requires_grad_()
     norm = batch_norm(5, torch.float32, training)
     rest = torch.zeros(x.shape[1:]).contiguous(memory_format=torch.channels_last)
@@ -178,7 +186,7 @@ def test_opcheck(name, training):
     )
     if not training:
         of = of._replace(mean=norm.running_mean, var=norm.running_var)
-    torch.library.opcheck(torch.ops.clif.cpu_norm_neuron.default, (x, *of, rest, m, leak, *dynamics))
+    torch.library.opcheck(torch.ops.clif.cpu_norm_neuron.default, (x, *of, rest, m, leak, keep_state, *dynamics))
 
 
 class TestWhenItIsNotFused:

@@ -36,8 +36,10 @@ def inputs(*shape):
 
 
 @pytest.mark.parametrize("neuron", NEURONS)
-@pytest.mark.parametrize("layout", ["dense", "repeated", "channels_last"])
-def test_opcheck(neuron, layout):
+@pytest.mark.parametrize(
+    ("layout", "keep_state"), [("dense", True), ("dense", False), ("repeated", True), ("channels_last", False)]
+)
+def test_opcheck(neuron, layout, keep_state):
     case = Case(neuron, T=3, shape=(2, 3, 2, 2))
     tensors = {name: t.clone().requires_grad_() for name, t in case.inputs(torch.float32).items()}
     tensors = {name: t.float().detach().requires_grad_() for name, t in tensors.items()}
@@ -49,7 +51,8 @@ def test_opcheck(neuron, layout):
     m = tensors["m"] if neuron == "CLIF" else None
     leak = tensors["w"] if neuron == "PLIF" else None
     dynamics = Dynamics(neuron, 2.0, False, 1.0, None, 1.0, "sigmoid", 4.0, False)
-    torch.library.opcheck(torch.ops.clif.cpu_neuron.default, (x.requires_grad_(), tensors["v"], m, leak, *dynamics))
+    arguments = (x.requires_grad_(), tensors["v"], m, leak, keep_state, *dynamics)
+    torch.library.opcheck(torch.ops.clif.cpu_neuron.default, arguments)
     incoming = (tensors["d_spike"].detach(), tensors["d_v"].detach(), None)
     arguments = (x.detach(), tensors["v"].detach(), *(None if t is None else t.detach() for t in (m, leak)))
     torch.library.opcheck(torch.ops.clif.cpu_neuron_backward.default, (*arguments, *incoming, True, *dynamics))

@@ -21,7 +21,8 @@ struct Kind {
 };
 
 // The kinds of a neuron's steps: any, and two that take less work. A step from rest, where m is 0, has no sigmoid to
-// compute; nor has, backward, the last step, where no gradient comes from v and m after it: there CLIF is LIF.
+// compute; nor has the last step, where nobody wants v and m after it or, backward, no gradient comes from them: there
+// CLIF is LIF.
 template <Neuron neuron, bool hard_reset>
 struct Steps {
     using Any = Kind<neuron, hard_reset>;
@@ -81,6 +82,16 @@ private:
     const R *scale_ = nullptr, *shift_ = nullptr;
 };
 
+// Calls advance(kind, t) for all steps t, each as the kind that takes the least work.
+template <class Kinds, class Advance>
+CLIF_INLINE void over_steps(std::ptrdiff_t steps, bool from_rest, bool light_end, const Advance& advance) {
+    const std::ptrdiff_t last = steps - 1;
+    std::ptrdiff_t t = 0;
+    if (Kinds::Any::has_m && from_rest && !(light_end && last == 0)) advance(typename Kinds::FromRest(), t++);
+    for (; t < last + !light_end; ++t) advance(typename Kinds::Any(), t);
+    if (light_end) advance(typename Kinds::Last(), last);
+}
+
 template <Neuron neuron, bool hard_reset, bool has_norm, class S>
 void forward_strips(const Layer<S>& layer, std::ptrdiff_t first, std::ptrdiff_t end) {
     using R = Compute<S>;
@@ -89,6 +100,7 @@ void forward_strips(const Layer<S>& layer, std::ptrdiff_t first, std::ptrdiff_t 
     constexpr int numbers = forward_numbers<S>;
     constexpr std::ptrdiff_t strip = numbers * lanes<R>;
     const Repeated<R> c(layer.constants);
+    const bool light_end = Kinds::Any::has_m && layer.v_last == nullptr;
     for (; first < end; first += strip) {
         N v[numbers], m[numbers];
         over<numbers>([&](int k) CLIF_INLINE_LAMBDA {
@@ -109,9 +121,8 @@ void forward_strips(const Layer<S>& layer, std::ptrdiff_t first, std::ptrdiff_t 
             if constexpr (in_halves<Kind>)
                 over<numbers>([&](int k) CLIF_INLINE_LAMBDA { reset<Kind, R>(v[k], m[k], c); });
         };
-        std::ptrdiff_t t = 0;
-        if (Kinds::Any::has_m && layer.from_rest) advance(typename Kinds::FromRest(), t++);
-        for (; t < layer.steps; ++t) advance(typename Kinds::Any(), t);
+        over_steps<Kinds>(layer.steps, layer.from_rest, light_end, advance);
+        if (layer.v_last == nullptr) continue;
         over<numbers>([&](int k) CLIF_INLINE_LAMBDA {
             store(layer.v_last + first + k * lanes<R>, v[k], All{});
             if constexpr (Kinds::Any::has_m) store(layer.m_last + first + k * lanes<R>, m[k], All{});
@@ -152,11 +163,7 @@ CLIF_INLINE void record(const Layer<S>& layer, std::ptrdiff_t first, bool light_
         if constexpr (in_halves<Kind>)
             over<numbers>([&](int k) CLIF_INLINE_LAMBDA { at[3 * numbers + k] = reset<Kind, R>(v[k], m[k], c); });
     };
-    const std::ptrdiff_t last = layer.steps - 1;
-    std::ptrdiff_t t = 0;
-    if (Kinds::Any::has_m && layer.from_rest && !(light_end && last == 0)) advance(typename Kinds::FromRest(), t++);
-    for (; t < last + !light_end; ++t) advance(typename Kinds::Any(), t);
-    if (light_end) advance(typename Kinds::Last(), last);
+    over_steps<Kinds>(layer.steps, layer.from_rest, light_end, advance);
 }
 
 // Where the gradients of the neurons' input at one step are summed up by channel for the batch norm before them.

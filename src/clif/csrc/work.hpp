@@ -63,7 +63,7 @@ struct Layer {
     Sequence<const S> x;
     State<R> v, m;
     Sequence<S> spike;            // forward, out
-    R *v_last, *m_last;           // forward, out
+    R *v_last, *m_last;           // forward, out: may be null, both
     Sequence<const S> d_spike;    // backward, in: the incoming gradients; null stands for zero
     const R *d_v_last, *d_m_last;
     Sequence<S> dx;               // backward, out

@@ -139,12 +139,12 @@ def _pair(net: SpikingNetwork, lif: SpikingNetwork) -> tuple[SpikingNetwork, Spi
 
 
 def _respond_with_gain(node: SpikingNeuron, x_seq: Tensor, reset: float) -> Tensor:
-    return functional.lif_multi_step(x_seq / (1 - reset), backend=node.backend, **node.dynamics())[0]
+    return functional.lif_multi_step(x_seq / (1 - reset), backend=node.backend, keep_state=False, **node.dynamics())[0]
 
 
 def _respond_subtracting(node: SpikingNeuron, x_seq: Tensor, extra: float) -> Tensor:
     dynamics = {**node.dynamics(), "v_subtract": node.v_threshold * (1 + extra)}
-    return functional.lif_multi_step(x_seq, backend=node.backend, **dynamics)[0]
+    return functional.lif_multi_step(x_seq, backend=node.backend, keep_state=False, **dynamics)[0]
 
 
 def _check_per(per: str, known: tuple[str, ...]) -> None:

@@ -11,7 +11,7 @@ from clif import surrogate as surrogates
 from clif.errors import InputError, unknown_name
 from clif.functional import check_dynamics
 from clif.layers import StepModule, repeat_image
-from clif.neurons import CLIFNode, LIFNode, PLIFNode, SpikingNeuron, reset_net, set_step_mode
+from clif.neurons import CLIFNode, LIFNode, PLIFNode, SpikingNeuron, reset_net, set_keep_state, set_step_mode
 
 NeuronFactory = Callable[[], nn.Module]
 
@@ -38,7 +38,13 @@ def neuron_factory(name: str, tau: float, surrogate: str, **options: Any) -> Neu
             raise unknown_name(f"option of the neuron {name}", option, known)
     if node is nn.ReLU:
         return nn.ReLU
-    return lambda: node(tau, surrogate_function=surrogates.get(surrogate), step_mode="m", **options)
+
+    def make() -> nn.Module:
+        neuron = node(tau, surrogate_function=surrogates.get(surrogate), step_mode="m", **options)
+        set_keep_state(neuron, False)
+        return neuron
+
+    return make
 
 
 def set_layer_options(net: nn.Module, options: dict[str, dict[str, float | None]]) -> None:

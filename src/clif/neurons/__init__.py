@@ -4,7 +4,15 @@ from clif.neurons.base import SpikingNeuron
 from clif.neurons.clif import CLIFNode
 from clif.neurons.exchange import exchange_neurons
 from clif.neurons.lif import LIFNode
-from clif.neurons.net import detach_net, reset_net, set_backend, set_fuse_norm, set_pack_spikes, set_step_mode
+from clif.neurons.net import (
+    detach_net,
+    reset_net,
+    set_backend,
+    set_fuse_norm,
+    set_keep_state,
+    set_pack_spikes,
+    set_step_mode,
+)
 from clif.neurons.plif import PLIFNode
 from clif.neurons.truncated import set_tbptt
 
@@ -18,6 +26,7 @@ __all__ = [
     "reset_net",
     "set_backend",
     "set_fuse_norm",
+    "set_keep_state",
     "set_pack_spikes",
     "set_step_mode",
     "set_tbptt",

@@ -33,7 +33,8 @@ class SpikingNeuron(StepModule):
         backend: "auto", or a backend by name; see `clif.set_backend`.
         store_v_seq: in multi-step mode keep the membrane potential after each step in `v_seq` [T, N, *].
 
-    `clif.neurons.set_tbptt(net, k)` truncates the gradient through time in multi-step mode.
+    `clif.neurons.set_tbptt(net, k)` truncates the gradient through time in multi-step mode, and after
+    `clif.set_keep_state(net, False)` every sequence begins at rest.
 
     Raises `InputError` as `clif.functional` does.
     """
@@ -65,6 +66,7 @@ class SpikingNeuron(StepModule):
         self.store_v_seq = store_v_seq
         self.tbptt: int | None = None
         self.fuse_norm = True
+        self.keep_state = True
         self._calls = 0
         self._first_start: tuple[Tensor | float, ...] = ()
         self.reset()
@@ -85,13 +87,13 @@ class SpikingNeuron(StepModule):
 
     @property
     def state(self) -> State | None:
-        """The state tensors, or None where there are none yet. Assigning None brings the neuron back to rest."""
+        """The state tensors, or None where there are none yet. Assigning None or () brings the neuron back to rest."""
         values = tuple(value for value in self._values() if isinstance(value, Tensor))
         return values if len(values) == len(self.state_names) else None
 
     @state.setter
     def state(self, state: State | None) -> None:
-        self._set_values(tuple(self._rest(name) for name in self.state_names) if state is None else state)
+        self._set_values(state or tuple(self._rest(name) for name in self.state_names))
 
     def _values(self) -> tuple[Tensor | float, ...]:
         """The state as it is, numbers included."""
@@ -113,6 +115,8 @@ class SpikingNeuron(StepModule):
 
     def _start(self, x: Tensor) -> State | None:
         """The state before the step's input `x`; one that was set as a number holds for every element of `x`."""
+        if self.step_mode == "m" and not self.keep_state:
+            return None
         values = {name: getattr(self, name) for name in self.state_names}
         if all(not isinstance(value, Tensor) and value == self._rest(name) for name, value in values.items()):
             return None
@@ -159,10 +163,14 @@ class SpikingNeuron(StepModule):
         truncates = self.tbptt is not None and self.tbptt < T and torch.is_grad_enabled()
         return self.tbptt if truncates else None
 
+    def _needs_last_state(self) -> bool:
+        """Whether the state after a sequence is computed: for the next one, or to be looked at outside training."""
+        return self.keep_state or not torch.is_grad_enabled()
+
     def _normalise_and_fire(self, x_seq: Tensor, norm: BatchNorm2d) -> Tensor:
         start = functional.prepare_state(self.neuron, x_seq[0], self._start(x_seq[0]), self.v_reset)
         spike_seq, self.state, mean, var = dispatch.norm_multi_step(
-            self.neuron, x_seq, norm.for_kernels(), start, self.backend, **self.dynamics()
+            self.neuron, x_seq, norm.for_kernels(), start, self.backend, self._needs_last_state(), **self.dynamics()
         )
         if norm.training:
             norm.observe(mean, var, x_seq[0].numel() // x_seq.shape[2])
@@ -203,7 +211,9 @@ class SpikingNeuron(StepModule):
             start = functional.prepare_state(self.neuron, x_seq[0], start, self.v_reset)
             spike_seq, self.state = truncated_multi_step(type(self).one_step, x_seq, start, window, **self.dynamics())
             return spike_seq
-        spike_seq, self.state = type(self).many_steps(x_seq, start, backend=self.backend, **self.dynamics())
+        spike_seq, self.state = type(self).many_steps(
+            x_seq, start, backend=self.backend, keep_state=self._needs_last_state(), **self.dynamics()
+        )
         return spike_seq
 
     def _forward_storing_v(self, x_seq: Tensor) -> Tensor:

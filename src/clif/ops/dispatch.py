@@ -93,19 +93,21 @@ def choose(x_seq: Tensor, surrogate_function: SurrogateFunction) -> tuple[str, s
     raise AssertionError("the reference takes every input")
 
 
-def multi_step(neuron: str, x_seq: Tensor, state: State, backend: str, **dynamics: Any) -> tuple[Tensor, State]:
+def multi_step(
+    neuron: str, x_seq: Tensor, state: State, backend: str, keep_state: bool, **dynamics: Any
+) -> tuple[Tensor, State]:
     """Run `neuron` over x_seq [T, N, *] from `state` on a backend; returns the spikes [T, N, *] and the new state."""
     chosen = _resolve(x_seq, backend, dynamics["surrogate_function"])
-    return chosen.multi_step(neuron, x_seq, state, **dynamics)
+    return chosen.multi_step(neuron, x_seq, state, keep_state, **dynamics)
 
 
 def norm_multi_step(
-    neuron: str, x_seq: Tensor, norm: Norm, state: State, backend: str, **dynamics: Any
+    neuron: str, x_seq: Tensor, norm: Norm, state: State, backend: str, keep_state: bool, **dynamics: Any
 ) -> tuple[Tensor, State, Tensor, Tensor]:
     """A batch norm and `neuron` at once; see `clif.ops.norm.create`. Only for what `fuses_norm` takes."""
     fused = _resolve(x_seq, backend, dynamics["surrogate_function"]).norm_multi_step
     assert fused is not None
-    return fused(neuron, x_seq, norm, state, **dynamics)
+    return fused(neuron, x_seq, norm, state, keep_state, **dynamics)
 
 
 def fuses_norm(x_seq: Tensor, norm: Norm, backend: str, surrogate_function: SurrogateFunction) -> bool:

@@ -56,7 +56,7 @@ class Kernels(NamedTuple):
 
 _NORM = "Tensor weight, Tensor bias, float eps, Tensor? mean, Tensor? var"
 _FORWARD_SCHEMA = (
-    f"(Tensor x_seq, {_NORM}, Tensor v, Tensor? m, Tensor? leak, {operator.DYNAMICS})"
+    f"(Tensor x_seq, {_NORM}, Tensor v, Tensor? m, Tensor? leak, bool keep_state, {operator.DYNAMICS})"
     " -> (Tensor, Tensor, Tensor, Tensor, Tensor)"
 )
 _BACKWARD_SCHEMA = (
@@ -67,18 +67,18 @@ _BACKWARD_SCHEMA = (
 
 
 def create(name: str, kernels: Kernels) -> Callable[..., Any]:
-    """Register `clif::<name>`; returns `norm_multi_step(neuron, x_seq, norm, state, **dynamics)`.
+    """Register `clif::<name>`; returns `norm_multi_step(neuron, x_seq, norm, state, keep_state, **dynamics)`.
 
-    That returns the spikes [T, N, C, H, W], the last state, and the mean and biased variance [T, C] of every step,
-    which are empty where the norm came with fixed ones, and have no gradient.
+    That returns the spikes [T, N, C, H, W], the last state (empty unless it is to be kept), and the mean and biased
+    variance [T, C] of every step, which are empty where the norm came with fixed ones, and have no gradient.
     """
 
     @torch.library.custom_op(f"clif::{name}", mutates_args=(), schema=_FORWARD_SCHEMA)
-    def forward(x_seq, weight, bias, eps, mean, var, v, m, leak, *dynamics):
+    def forward(x_seq, weight, bias, eps, mean, var, v, m, leak, keep_state, *dynamics):
         inputs = operator.align_inputs(x_seq, v, m, leak)
         found = _no_statistics(x_seq) if mean is not None else kernels.statistics(inputs.x_seq)
         used = (mean, var) if mean is not None else found
-        outputs = operator.empty_outputs(x_seq, m)
+        outputs = operator.empty_outputs(x_seq, m, keep_state)
         kernels.forward(inputs, Dynamics(*dynamics), _affine(x_seq, weight, bias, eps, *used), outputs)
         return (*outputs, *found)
 
@@ -105,9 +105,9 @@ def create(name: str, kernels: Kernels) -> Callable[..., Any]:
         return gradients.x_seq, d_weight, of_g.sum(0).to(bias.dtype), *gradients[1:]
 
     @forward.register_fake
-    def _(x_seq, weight, bias, eps, mean, var, v, m, leak, *dynamics):
+    def _(x_seq, weight, bias, eps, mean, var, v, m, leak, keep_state, *dynamics):
         found = _no_statistics(x_seq) if mean is not None else _empty_statistics(x_seq)
-        return (*operator.empty_outputs(x_seq, m), *found)
+        return (*operator.empty_outputs(x_seq, m, keep_state), *found)
 
     @backward.register_fake
     def _(x_seq, weight, bias, eps, mean, var, v, m, leak, own_statistics, d_spike_seq, d_v, d_m, for_state, *dynamics):
@@ -115,7 +115,7 @@ def create(name: str, kernels: Kernels) -> Callable[..., Any]:
         return gradients.x_seq, torch.empty_like(weight), torch.empty_like(bias), *gradients[1:]
 
     def setup_context(ctx, inputs, output):
-        x_seq, weight, bias, ctx.eps, mean, var, v, m, leak, *ctx.dynamics = inputs
+        x_seq, weight, bias, ctx.eps, mean, var, v, m, leak, ctx.keep_state, *ctx.dynamics = inputs
         ctx.own_statistics = mean is None
         found = output[3:]
         ctx.mark_non_differentiable(*found)
@@ -124,7 +124,8 @@ def create(name: str, kernels: Kernels) -> Callable[..., Any]:
 
     def differentiate(ctx, d_spike_seq, d_v, d_m, _mean, _var):
         x_seq, weight, bias, mean, var, v, m, leak = ctx.saved_tensors
-        d_m = None if m is None else d_m
+        d_v = d_v if ctx.keep_state else None
+        d_m = d_m if ctx.keep_state and m is not None else None
         for_state = any(ctx.needs_input_grad[6:8])
         dx, d_weight, d_bias, dv, dm, d_leak = backward(
             x_seq, weight, bias, ctx.eps, mean, var, v, m, leak,
@@ -140,6 +141,7 @@ def create(name: str, kernels: Kernels) -> Callable[..., Any]:
             dv if for_state else None,
             dm if for_state and m is not None else None,
             operator.leak_gradient(d_leak, leak),
+            None,
             *(None for _ in ctx.dynamics),
         )
 
@@ -150,15 +152,15 @@ def create(name: str, kernels: Kernels) -> Callable[..., Any]:
     backward.register_autograd(refuse_second_derivative)
 
     def norm_multi_step(
-        neuron: str, x_seq: Tensor, norm: Norm, state: State, **dynamics: Any
+        neuron: str, x_seq: Tensor, norm: Norm, state: State, keep_state: bool = True, **dynamics: Any
     ) -> tuple[Tensor, State, Tensor, Tensor]:
         """A batch norm and a neuron over x_seq [T, N, C, H, W] from `state`."""
         v, *rest = state
         leak = operator.leak_of(neuron, v.dtype, dynamics)
         spike_seq, v_last, m_last, mean, var = forward(
-            x_seq, *norm, v, rest[0] if rest else None, leak, *operator.constants(neuron, **dynamics)
+            x_seq, *norm, v, rest[0] if rest else None, leak, keep_state, *operator.constants(neuron, **dynamics)
         )
-        return spike_seq, (v_last, m_last)[: len(state)], mean, var
+        return spike_seq, (v_last, m_last)[: len(state) if keep_state else 0], mean, var
 
     return norm_multi_step
 

@@ -49,7 +49,10 @@ class Inputs(NamedTuple):
 
 
 class Outputs(NamedTuple):
-    """What a forward kernel fills: spikes [T, N, *] and the last state [N, *]; `m` is empty but for CLIF."""
+    """What a forward kernel fills: spikes [T, N, *] and the last state [N, *].
+
+    `v` and `m` are empty where nobody wants them, `m` but for CLIF.
+    """
 
     spike_seq: Tensor
     v: Tensor
@@ -84,7 +87,7 @@ DYNAMICS = (
     "str surrogate, float alpha, bool detach_reset"
 )
 _INPUTS = "Tensor x_seq, Tensor v, Tensor? m, Tensor? leak"
-_FORWARD_SCHEMA = f"({_INPUTS}, {DYNAMICS}) -> (Tensor, Tensor, Tensor)"
+_FORWARD_SCHEMA = f"({_INPUTS}, bool keep_state, {DYNAMICS}) -> (Tensor, Tensor, Tensor)"
 _BACKWARD_SCHEMA = (
     f"({_INPUTS}, Tensor? d_spike_seq, Tensor? d_v, Tensor? d_m, bool for_state, {DYNAMICS})"
     " -> (Tensor, Tensor, Tensor, Tensor)"
@@ -101,8 +104,8 @@ def create(name: str, forward_kernel: ForwardKernel, backward_kernel: BackwardKe
     """Register `clif::<name>` and return its `multi_step`, which has the signature of `reference.multi_step`."""
 
     @torch.library.custom_op(f"clif::{name}", mutates_args=(), schema=_FORWARD_SCHEMA)
-    def forward(x_seq, v, m, leak, *dynamics):
-        outputs = empty_outputs(x_seq, m)
+    def forward(x_seq, v, m, leak, keep_state, *dynamics):
+        outputs = empty_outputs(x_seq, m, keep_state)
         forward_kernel(align_inputs(x_seq, v, m, leak), Dynamics(*dynamics), outputs)
         return tuple(outputs)
 
@@ -115,21 +118,22 @@ def create(name: str, forward_kernel: ForwardKernel, backward_kernel: BackwardKe
         return tuple(gradients)
 
     @forward.register_fake
-    def _(x_seq, v, m, leak, *dynamics):
-        return tuple(empty_outputs(x_seq, m))
+    def _(x_seq, v, m, leak, keep_state, *dynamics):
+        return tuple(empty_outputs(x_seq, m, keep_state))
 
     @backward.register_fake
     def _(x_seq, v, m, leak, d_spike_seq, d_v, d_m, for_state, *dynamics):
         return tuple(empty_gradients(x_seq, m, leak, for_state))
 
     def setup_context(ctx, inputs, output):
-        x_seq, v, m, leak, *ctx.dynamics = inputs
+        x_seq, v, m, leak, ctx.keep_state, *ctx.dynamics = inputs
         ctx.save_for_backward(x_seq, v, m, leak)
         ctx.set_materialize_grads(False)
 
     def differentiate(ctx, d_spike_seq, d_v, d_m):
         x_seq, v, m, leak = ctx.saved_tensors
-        d_m = None if m is None else d_m
+        d_v = d_v if ctx.keep_state else None
+        d_m = d_m if ctx.keep_state and m is not None else None
         for_state = any(ctx.needs_input_grad[1:3])
         run = transformable_backward if is_transformed() else backward
         dx, dv, dm, d_leak = run(x_seq, v, m, leak, d_spike_seq, d_v, d_m, for_state, *ctx.dynamics)
@@ -138,6 +142,7 @@ def create(name: str, forward_kernel: ForwardKernel, backward_kernel: BackwardKe
             dv if for_state else None,
             dm if for_state and m is not None else None,
             leak_gradient(d_leak, leak),
+            None,
             *(None for _ in ctx.dynamics),
         )
 
@@ -152,13 +157,15 @@ def create(name: str, forward_kernel: ForwardKernel, backward_kernel: BackwardKe
     transformable_forward = _transformable(forward, setup_context, differentiate)
     transformable_backward = _transformable(backward, lambda ctx, inputs, output: None, refuse_second_derivative)
 
-    def multi_step(neuron: str, x_seq: Tensor, state: State, **dynamics: Any) -> tuple[Tensor, State]:
-        """A whole sequence: x_seq [T, N, *], state of shapes [N, *] -> spikes [T, N, *], the last state."""
+    def multi_step(
+        neuron: str, x_seq: Tensor, state: State, keep_state: bool = True, **dynamics: Any
+    ) -> tuple[Tensor, State]:
+        """A whole sequence: x_seq [T, N, *], state of shapes [N, *] -> spikes [T, N, *], the last state if wanted."""
         v, *rest = state
         leak = leak_of(neuron, v.dtype, dynamics)
         run = transformable_forward if is_transformed() else forward
-        spike_seq, *last = run(x_seq, v, rest[0] if rest else None, leak, *constants(neuron, **dynamics))
-        return spike_seq, tuple(last[: len(state)])
+        spike_seq, *last = run(x_seq, v, rest[0] if rest else None, leak, keep_state, *constants(neuron, **dynamics))
+        return spike_seq, tuple(last[: len(state)]) if keep_state else ()
 
     return multi_step
 
@@ -233,9 +240,11 @@ def _empty_state(x_seq: Tensor, wanted: bool = True) -> Tensor:
     return torch.empty_strided(x_seq.shape[1:], step_strides(x_seq), dtype=dtype, device=x_seq.device)
 
 
-def empty_outputs(x_seq: Tensor, m: Tensor | None) -> Outputs:
-    """Uninitialised outputs for an input, `m` only where the neuron has it."""
-    return Outputs(_empty_sequence(x_seq), _empty_state(x_seq), _empty_state(x_seq, m is not None))
+def empty_outputs(x_seq: Tensor, m: Tensor | None, keep_state: bool) -> Outputs:
+    """Uninitialised outputs for an input, the state only if it is to be kept, `m` only where the neuron has it."""
+    return Outputs(
+        _empty_sequence(x_seq), _empty_state(x_seq, keep_state), _empty_state(x_seq, keep_state and m is not None)
+    )
 
 
 def empty_gradients(x_seq: Tensor, m: Tensor | None, leak: Tensor | None, for_state: bool) -> Gradients:

@@ -120,14 +120,19 @@ def _leaky_step(
 STEPS: dict[str, Callable[..., tuple[Tensor, State]]] = {"CLIF": clif_step, "LIF": lif_step, "PLIF": plif_step}
 
 
-def multi_step(neuron: str, x_seq: Tensor, state: State, **dynamics: Any) -> tuple[Tensor, State]:
-    """A whole sequence: x_seq [T, N, *], state of shapes [N, *] -> spikes [T, N, *], the state after the last step."""
+def multi_step(
+    neuron: str, x_seq: Tensor, state: State, keep_state: bool = True, **dynamics: Any
+) -> tuple[Tensor, State]:
+    """A whole sequence: x_seq [T, N, *], state of shapes [N, *] -> spikes [T, N, *], the state after the last step.
+
+    Without `keep_state` the state returned is empty, which spares the kernels its computation.
+    """
     step = STEPS[neuron]
     spikes = []
     for x in x_seq.unbind(0):
         spike, state = step(x, state, **dynamics)
         spikes.append(spike)
-    return stack_steps(spikes), state
+    return stack_steps(spikes), state if keep_state else ()
 
 
 def stack_steps(steps: list[Tensor]) -> Tensor:

@@ -107,14 +107,16 @@ def forward(inputs: Inputs, dynamics: Dynamics, outputs: Outputs, affine: Affine
     T, size = len(inputs.x_seq), inputs.x_seq[0].numel()
     if size == 0:
         return
-    m_last = outputs.m if inputs.m is not None else outputs.v
+    keep_state = outputs.v.numel() > 0
+    m_last = outputs.m if outputs.m.numel() else outputs.v
     triton_kernels.forward[(_programs(size, block_size(T, affine)),)](
         **_constants(inputs, dynamics, affine),
         T=T,
         STEPS=T if T <= UNROLLED_STEPS else 0,
         spike=outputs.spike_seq,
-        v_last=outputs.v,
-        m_last=m_last,
+        v_last=outputs.v if keep_state else inputs.v,
+        m_last=m_last if keep_state else inputs.v,
+        KEEP_STATE=keep_state,
     )
 
 

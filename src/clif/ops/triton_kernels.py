@@ -116,9 +116,9 @@ def forward(
     x, v, m, leak, scale, shift, T, size, x_stride, v_stride, m_stride, channels, fixed_leak, threshold, reset,
     spike, v_last, m_last,
     NEURON: tl.constexpr, HARD_RESET: tl.constexpr, DECAY_INPUT: tl.constexpr, HAS_NORM: tl.constexpr,
-    STEPS: tl.constexpr, BLOCK: tl.constexpr,
+    STEPS: tl.constexpr, BLOCK: tl.constexpr, KEEP_STATE: tl.constexpr,
 ):  # fmt: skip
-    """spike [T, size], v_last and m_last [size] from x [T, size] and the state."""
+    """spike [T, size], and if wanted v_last and m_last [size], from x [T, size] and the state."""
     rate, gain = _rates(leak, fixed_leak, NEURON, DECAY_INPUT)
     first = tl.program_id(0).to(tl.int64) * BLOCK
     channel = channel_of(first, BLOCK, channels) if HAS_NORM else 0
@@ -143,9 +143,10 @@ def forward(
             x_now = _normalised(x_now, scale, shift, step, channels, channel, HAS_NORM)
             _, s, _, _, v_now, m_now = _advance(x_now, v_now, m_now, rate, gain, threshold, reset, NEURON, HARD_RESET)
             tl.store(spike + step * wide + at, s, inside)
-    if NEURON == "CLIF":
-        tl.store(m_last + at, m_now, inside)
-    tl.store(v_last + at, v_now, inside)
+    if KEEP_STATE:
+        if NEURON == "CLIF":
+            tl.store(m_last + at, m_now, inside)
+        tl.store(v_last + at, v_now, inside)
 
 
 @triton.jit
