@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from clif.errors import InputError
 from clif.ops import operator
 from clif.ops.operator import Dynamics, Gradients, Inputs, OutputGradients, Outputs
 from clif.ops.reference import State, compute_dtype
+from clif.ops.registration import is_transformed, register
 
 
 class Norm(NamedTuple):
@@ -73,22 +73,22 @@ def create(name: str, kernels: Kernels) -> Callable[..., Any]:
     variance [T, C] of every step, which are empty where the norm came with fixed ones, and have no gradient.
     """
 
-    @torch.library.custom_op(f"clif::{name}", mutates_args=(), schema=_FORWARD_SCHEMA)
     def forward(x_seq, weight, bias, eps, mean, var, v, m, leak, keep_state, *dynamics):
-        inputs = operator.align_inputs(x_seq, v, m, leak)
+        strides = operator.step_strides(x_seq)
+        inputs = operator.align_inputs(x_seq, strides, v, m, leak)
         found = _no_statistics(x_seq) if mean is not None else kernels.statistics(inputs.x_seq)
         used = (mean, var) if mean is not None else found
-        outputs = operator.empty_outputs(x_seq, m, keep_state)
+        outputs = operator.empty_outputs(x_seq, strides, m, keep_state)
         kernels.forward(inputs, Dynamics(*dynamics), _affine(x_seq, weight, bias, eps, *used), outputs)
         return (*outputs, *found)
 
-    @torch.library.custom_op(f"clif::{name}_backward", mutates_args=(), schema=_BACKWARD_SCHEMA)
     def backward(
         x_seq, weight, bias, eps, mean, var, v, m, leak, own_statistics, d_spike_seq, d_v, d_m, for_state, *dynamics
     ):
-        inputs = operator.align_inputs(x_seq, v, m, leak)
-        incoming = operator.align_gradients(x_seq, d_spike_seq, d_v, d_m)
-        gradients = operator.empty_gradients(x_seq, m, leak, for_state)
+        strides = operator.step_strides(x_seq)
+        inputs = operator.align_inputs(x_seq, strides, v, m, leak)
+        incoming = operator.align_gradients(strides, d_spike_seq, d_v, d_m)
+        gradients = operator.empty_gradients(x_seq, strides, m, leak, for_state)
         affine = _affine(x_seq, weight, bias, eps, mean, var)
         sums = kernels.backward(inputs, Dynamics(*dynamics), affine, incoming, gradients)
         of_g, of_g_x = sums.unbind(1)
@@ -104,14 +104,14 @@ def create(name: str, kernels: Kernels) -> Callable[..., Any]:
         d_weight = (of_g_x * precision.sqrt()).sum(0).to(weight.dtype)
         return gradients.x_seq, d_weight, of_g.sum(0).to(bias.dtype), *gradients[1:]
 
-    @forward.register_fake
-    def _(x_seq, weight, bias, eps, mean, var, v, m, leak, keep_state, *dynamics):
+    def fake_forward(x_seq, weight, bias, eps, mean, var, v, m, leak, keep_state, *dynamics):
         found = _no_statistics(x_seq) if mean is not None else _empty_statistics(x_seq)
-        return (*operator.empty_outputs(x_seq, m, keep_state), *found)
+        return (*operator.empty_outputs(x_seq, operator.step_strides(x_seq), m, keep_state), *found)
 
-    @backward.register_fake
-    def _(x_seq, weight, bias, eps, mean, var, v, m, leak, own_statistics, d_spike_seq, d_v, d_m, for_state, *dynamics):
-        gradients = operator.empty_gradients(x_seq, m, leak, for_state)
+    def fake_backward(
+        x_seq, weight, bias, eps, mean, var, v, m, leak, own_statistics, d_spike_seq, d_v, d_m, for_state, *dynamics
+    ):
+        gradients = operator.empty_gradients(x_seq, operator.step_strides(x_seq), m, leak, for_state)
         return gradients.x_seq, torch.empty_like(weight), torch.empty_like(bias), *gradients[1:]
 
     def setup_context(ctx, inputs, output):
@@ -127,7 +127,7 @@ def create(name: str, kernels: Kernels) -> Callable[..., Any]:
         d_v = d_v if ctx.keep_state else None
         d_m = d_m if ctx.keep_state and m is not None else None
         for_state = any(ctx.needs_input_grad[6:8])
-        dx, d_weight, d_bias, dv, dm, d_leak = backward(
+        dx, d_weight, d_bias, dv, dm, d_leak = run_backward(
             x_seq, weight, bias, ctx.eps, mean, var, v, m, leak,
             ctx.own_statistics, d_spike_seq, d_v, d_m, for_state, *ctx.dynamics,
         )  # fmt: skip
@@ -145,11 +145,10 @@ def create(name: str, kernels: Kernels) -> Callable[..., Any]:
             *(None for _ in ctx.dynamics),
         )
 
-    def refuse_second_derivative(ctx, *grads):
-        raise InputError(operator.NO_SECOND_DERIVATIVE)
-
-    forward.register_autograd(differentiate, setup_context=setup_context)
-    backward.register_autograd(refuse_second_derivative)
+    _, run = register(name, _FORWARD_SCHEMA, forward, fake_forward, differentiate, setup_context)
+    _, run_backward = register(
+        f"{name}_backward", _BACKWARD_SCHEMA, backward, fake_backward, operator.refuse_second_derivative
+    )
 
     def norm_multi_step(
         neuron: str, x_seq: Tensor, norm: Norm, state: State, keep_state: bool = True, **dynamics: Any
@@ -157,7 +156,7 @@ def create(name: str, kernels: Kernels) -> Callable[..., Any]:
         """A batch norm and a neuron over x_seq [T, N, C, H, W] from `state`."""
         v, *rest = state
         leak = operator.leak_of(neuron, v.dtype, dynamics)
-        spike_seq, v_last, m_last, mean, var = forward(
+        spike_seq, v_last, m_last, mean, var = run(
             x_seq, *norm, v, rest[0] if rest else None, leak, keep_state, *operator.constants(neuron, **dynamics)
         )
         return spike_seq, (v_last, m_last)[: len(state) if keep_state else 0], mean, var
@@ -167,7 +166,7 @@ def create(name: str, kernels: Kernels) -> Callable[..., Any]:
 
 def refuses(x_seq: Tensor, norm: Norm) -> str | None:
     """Why no fused kernel takes this batch norm of this input, or None if they do."""
-    if operator.is_transformed():
+    if is_transformed():
         return "torch.func transforms the network"
     if x_seq.dim() != 5 or not x_seq[0].is_contiguous(memory_format=torch.channels_last):
         return "the channels are not what lies closest in memory"

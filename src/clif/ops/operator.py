@@ -1,10 +1,11 @@
 """What turns a pair of fused kernels, forward and backward, into an operator that PyTorch knows.
 
-`create(name, forward, backward)` registers `clif::<name>` with its shapes (fake tensors), gradient and vmap rule, so
-that it works under `torch.compile`, `torch.export`, `torch.func` and activation checkpointing, and returns the
-backend's `multi_step`. The kernels see aligned tensors only: every step of a sequence and every state lies densely in
-memory in the same order of elements, so that to a kernel a sequence is [T, size] and a state [size]. Channels-last
-sequences are aligned as they are; so is an input with stride 0 along T (an image that is shown at every step).
+`create(name, forward, backward)` registers `clif::<name>` with its shapes (fake tensors), gradient and vmap rule
+(`registration.py`), so that it works under `torch.compile`, `torch.export`, `torch.func` and activation checkpointing,
+and returns the backend's `multi_step`. The kernels see aligned tensors only: every step of a sequence and every state
+lies densely in memory in the same order of elements, so that to a kernel a sequence is [T, size] and a state [size].
+Channels-last sequences are aligned as they are; so is an input with stride 0 along T (an image that is shown at every
+step).
 
 Between forward and backward only the input and the initial state are kept; the kernels recompute the rest.
 """
@@ -18,6 +19,7 @@ from torch import Tensor
 from clif import surrogate
 from clif.errors import InputError
 from clif.ops.reference import State, SurrogateFunction, compute_dtype
+from clif.ops.registration import register
 
 SURROGATE_NAMES = {kind: name for name, kind in surrogate.SURROGATES.items()}
 
@@ -79,6 +81,7 @@ class OutputGradients(NamedTuple):
     m: Tensor | None
 
 
+Strides = tuple[int, ...]
 ForwardKernel = Callable[[Inputs, Dynamics, Outputs], None]
 BackwardKernel = Callable[[Inputs, Dynamics, OutputGradients, Gradients], None]
 
@@ -94,36 +97,28 @@ _BACKWARD_SCHEMA = (
 )
 
 
-NO_SECOND_DERIVATIVE = (
-    "the compiled kernels have a first derivative only; "
-    'for gradients of gradients use backend="torch" (clif.set_backend(net, "torch"))'
-)
-
-
 def create(name: str, forward_kernel: ForwardKernel, backward_kernel: BackwardKernel) -> Callable[..., Any]:
     """Register `clif::<name>` and return its `multi_step`, which has the signature of `reference.multi_step`."""
 
-    @torch.library.custom_op(f"clif::{name}", mutates_args=(), schema=_FORWARD_SCHEMA)
     def forward(x_seq, v, m, leak, keep_state, *dynamics):
-        outputs = empty_outputs(x_seq, m, keep_state)
-        forward_kernel(align_inputs(x_seq, v, m, leak), Dynamics(*dynamics), outputs)
+        strides = step_strides(x_seq)
+        outputs = empty_outputs(x_seq, strides, m, keep_state)
+        forward_kernel(align_inputs(x_seq, strides, v, m, leak), Dynamics(*dynamics), outputs)
         return tuple(outputs)
 
-    @torch.library.custom_op(f"clif::{name}_backward", mutates_args=(), schema=_BACKWARD_SCHEMA)
     def backward(x_seq, v, m, leak, d_spike_seq, d_v, d_m, for_state, *dynamics):
-        inputs = align_inputs(x_seq, v, m, leak)
-        incoming = align_gradients(x_seq, d_spike_seq, d_v, d_m)
-        gradients = empty_gradients(x_seq, m, leak, for_state)
+        strides = step_strides(x_seq)
+        inputs = align_inputs(x_seq, strides, v, m, leak)
+        incoming = align_gradients(strides, d_spike_seq, d_v, d_m)
+        gradients = empty_gradients(x_seq, strides, m, leak, for_state)
         backward_kernel(inputs, Dynamics(*dynamics), incoming, gradients)
         return tuple(gradients)
 
-    @forward.register_fake
-    def _(x_seq, v, m, leak, keep_state, *dynamics):
-        return tuple(empty_outputs(x_seq, m, keep_state))
+    def fake_forward(x_seq, v, m, leak, keep_state, *dynamics):
+        return tuple(empty_outputs(x_seq, step_strides(x_seq), m, keep_state))
 
-    @backward.register_fake
-    def _(x_seq, v, m, leak, d_spike_seq, d_v, d_m, for_state, *dynamics):
-        return tuple(empty_gradients(x_seq, m, leak, for_state))
+    def fake_backward(x_seq, v, m, leak, d_spike_seq, d_v, d_m, for_state, *dynamics):
+        return tuple(empty_gradients(x_seq, step_strides(x_seq), m, leak, for_state))
 
     def setup_context(ctx, inputs, output):
         x_seq, v, m, leak, ctx.keep_state, *ctx.dynamics = inputs
@@ -135,8 +130,7 @@ def create(name: str, forward_kernel: ForwardKernel, backward_kernel: BackwardKe
         d_v = d_v if ctx.keep_state else None
         d_m = d_m if ctx.keep_state and m is not None else None
         for_state = any(ctx.needs_input_grad[1:3])
-        run = transformable_backward if is_transformed() else backward
-        dx, dv, dm, d_leak = run(x_seq, v, m, leak, d_spike_seq, d_v, d_m, for_state, *ctx.dynamics)
+        dx, dv, dm, d_leak = run_backward(x_seq, v, m, leak, d_spike_seq, d_v, d_m, for_state, *ctx.dynamics)
         return (
             dx,
             dv if for_state else None,
@@ -146,16 +140,12 @@ def create(name: str, forward_kernel: ForwardKernel, backward_kernel: BackwardKe
             *(None for _ in ctx.dynamics),
         )
 
-    def refuse_second_derivative(ctx, *grads):
-        raise InputError(NO_SECOND_DERIVATIVE)
-
-    forward.register_autograd(differentiate, setup_context=setup_context)
-    backward.register_autograd(refuse_second_derivative)
-    forward.register_vmap(_vmap_rule(forward, time_axes=(0,)))
-    backward.register_vmap(_vmap_rule(backward, time_axes=(0, 4)))
-
-    transformable_forward = _transformable(forward, setup_context, differentiate)
-    transformable_backward = _transformable(backward, lambda ctx, inputs, output: None, refuse_second_derivative)
+    library, run = register(name, _FORWARD_SCHEMA, forward, fake_forward, differentiate, setup_context)
+    library_backward, run_backward = register(
+        f"{name}_backward", _BACKWARD_SCHEMA, backward, fake_backward, refuse_second_derivative
+    )
+    library.register_vmap(_vmap_rule(library, time_axes=(0,)))
+    library_backward.register_vmap(_vmap_rule(library_backward, time_axes=(0, 4)))
 
     def multi_step(
         neuron: str, x_seq: Tensor, state: State, keep_state: bool = True, **dynamics: Any
@@ -163,28 +153,18 @@ def create(name: str, forward_kernel: ForwardKernel, backward_kernel: BackwardKe
         """A whole sequence: x_seq [T, N, *], state of shapes [N, *] -> spikes [T, N, *], the last state if wanted."""
         v, *rest = state
         leak = leak_of(neuron, v.dtype, dynamics)
-        run = transformable_forward if is_transformed() else forward
         spike_seq, *last = run(x_seq, v, rest[0] if rest else None, leak, keep_state, *constants(neuron, **dynamics))
         return spike_seq, tuple(last[: len(state)]) if keep_state else ()
 
     return multi_step
 
 
-def _transformable(operator: Callable[..., Any], setup: Callable[..., None], backward: Callable[..., Any]) -> Any:
-    """An operator and its gradient in the form that `torch.func.grad` takes; that of `torch.library` it refuses."""
-    members = {
-        "generate_vmap_rule": True,
-        "forward": staticmethod(lambda *inputs: operator(*inputs)),
-        "setup_context": staticmethod(setup),
-        "backward": staticmethod(backward),
-    }
-    function: Any = type("Transformable", (torch.autograd.Function,), members)
-    return function.apply
-
-
-def is_transformed() -> bool:
-    """Whether this runs inside `torch.func.vmap`, `grad` and the like, but not while `torch.compile` traces it."""
-    return not torch.compiler.is_compiling() and torch._C._are_functorch_transforms_active()
+def refuse_second_derivative(ctx: Any, *grads: Any) -> None:
+    """The derivative of every backward operator."""
+    raise InputError(
+        "the compiled kernels have a first derivative only; "
+        'for gradients of gradients use backend="torch" (clif.set_backend(net, "torch"))'
+    )
 
 
 def leak_of(neuron: str, dtype: torch.dtype, dynamics: dict[str, Any]) -> Tensor | None:
@@ -223,51 +203,55 @@ def constants(
     )
 
 
-def step_strides(x_seq: Tensor) -> tuple[int, ...]:
+def step_strides(x_seq: Tensor) -> Strides:
     """The strides [N, *] of every step that a kernel reads or writes: those of x_seq's steps, made dense if need be."""
     return torch.empty_like(x_seq[0], device="meta").stride()
 
 
-def _empty_sequence(x_seq: Tensor) -> Tensor:
-    strides = (x_seq[0].numel(), *step_strides(x_seq))
+def _empty_sequence(x_seq: Tensor, strides: Strides) -> Tensor:
+    strides = (x_seq[0].numel(), *strides)
     return torch.empty_strided(x_seq.shape, strides, dtype=x_seq.dtype, device=x_seq.device)
 
 
-def _empty_state(x_seq: Tensor, wanted: bool = True) -> Tensor:
+def _empty_state(x_seq: Tensor, strides: Strides, wanted: bool) -> Tensor:
     dtype = compute_dtype(x_seq.dtype)
     if not wanted:
         return torch.empty(0, dtype=dtype, device=x_seq.device)
-    return torch.empty_strided(x_seq.shape[1:], step_strides(x_seq), dtype=dtype, device=x_seq.device)
+    return torch.empty_strided(x_seq.shape[1:], strides, dtype=dtype, device=x_seq.device)
 
 
-def empty_outputs(x_seq: Tensor, m: Tensor | None, keep_state: bool) -> Outputs:
+def empty_outputs(x_seq: Tensor, strides: Strides, m: Tensor | None, keep_state: bool) -> Outputs:
     """Uninitialised outputs for an input, the state only if it is to be kept, `m` only where the neuron has it."""
     return Outputs(
-        _empty_sequence(x_seq), _empty_state(x_seq, keep_state), _empty_state(x_seq, keep_state and m is not None)
+        _empty_sequence(x_seq, strides),
+        _empty_state(x_seq, strides, keep_state),
+        _empty_state(x_seq, strides, keep_state and m is not None),
     )
 
 
-def empty_gradients(x_seq: Tensor, m: Tensor | None, leak: Tensor | None, for_state: bool) -> Gradients:
+def empty_gradients(
+    x_seq: Tensor, strides: Strides, m: Tensor | None, leak: Tensor | None, for_state: bool
+) -> Gradients:
     """Uninitialised gradients, those of the state only `for_state`."""
     return Gradients(
-        _empty_sequence(x_seq),
-        _empty_state(x_seq, for_state),
-        _empty_state(x_seq, for_state and m is not None),
-        _empty_state(x_seq, leak is not None),
+        _empty_sequence(x_seq, strides),
+        _empty_state(x_seq, strides, for_state),
+        _empty_state(x_seq, strides, for_state and m is not None),
+        _empty_state(x_seq, strides, leak is not None),
     )
 
 
-def _has_strides(shape: Sequence[int], actual: Sequence[int], wanted: Sequence[int]) -> bool:
+def _has_strides(shape: Sequence[int], actual: Strides, wanted: Strides) -> bool:
     return all(size <= 1 or a == w for size, a, w in zip(shape, actual, wanted, strict=True))
 
 
-def _align_step(step: Tensor, strides: Sequence[int]) -> Tensor:
+def _align_step(step: Tensor, strides: Strides) -> Tensor:
     if _has_strides(step.shape, step.stride(), strides):
         return step
     return torch.empty_strided(step.shape, strides, dtype=step.dtype, device=step.device).copy_(step)
 
 
-def _align_sequence(seq: Tensor, strides: Sequence[int]) -> Tensor:
+def _align_sequence(seq: Tensor, strides: Strides) -> Tensor:
     """`seq` with steps of these strides; its own stride along T stays, 0 included, unless it must be copied."""
     if _has_strides(seq.shape[1:], seq.stride()[1:], strides):
         return seq
@@ -276,7 +260,7 @@ def _align_sequence(seq: Tensor, strides: Sequence[int]) -> Tensor:
     return _align_step(seq, (seq[0].numel(), *strides))
 
 
-def _align_state(state: Tensor, strides: Sequence[int]) -> Tensor:
+def _align_state(state: Tensor, strides: Strides) -> Tensor:
     return state if is_one_value(state) else _align_step(state, strides)
 
 
@@ -285,9 +269,8 @@ def is_one_value(state: Tensor) -> bool:
     return _has_strides(state.shape, state.stride(), (0,) * state.dim())
 
 
-def align_inputs(x_seq: Tensor, v: Tensor, m: Tensor | None, leak: Tensor | None) -> Inputs:
-    """Inputs as the kernels take them; copied only where they lie otherwise."""
-    strides = step_strides(x_seq)
+def align_inputs(x_seq: Tensor, strides: Strides, v: Tensor, m: Tensor | None, leak: Tensor | None) -> Inputs:
+    """Inputs as the kernels take them, with steps of these strides; copied only where they lie otherwise."""
     return Inputs(
         _align_sequence(x_seq, strides),
         _align_state(v, strides),
@@ -297,10 +280,9 @@ def align_inputs(x_seq: Tensor, v: Tensor, m: Tensor | None, leak: Tensor | None
 
 
 def align_gradients(
-    x_seq: Tensor, d_spike_seq: Tensor | None, d_v: Tensor | None, d_m: Tensor | None
+    strides: Strides, d_spike_seq: Tensor | None, d_v: Tensor | None, d_m: Tensor | None
 ) -> OutputGradients:
-    """The gradients of the outputs, aligned with x_seq."""
-    strides = step_strides(x_seq)
+    """The gradients of the outputs, with steps of these strides."""
     return OutputGradients(
         None if d_spike_seq is None else _align_sequence(d_spike_seq, strides),
         None if d_v is None else _align_step(d_v, strides),

@@ -11,13 +11,11 @@ from torch import Tensor, nn
 from torch._C._functorch import is_legacy_batchedtensor
 from torch.autograd import Function, forward_ad
 from torch.nn.grad import conv2d_input
-from torch.overrides import _len_torch_function_stack  # type: ignore[attr-defined]
-from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
-from clif.errors import InputError
 from clif.ops import cpu, operator
 from clif.ops.cpu import Geometry
 from clif.ops.packing import Packed, pack
+from clif.ops.registration import is_observed, is_transformed
 
 HIGHEST_RATE = {"none": 0.3, "vectors": 0.2, "tiles": 0.0}
 """By what multiplies in bfloat16: up to which share of spikes adding is faster. float32 and float64 are as "none"."""
@@ -27,7 +25,7 @@ LEAST_CHANNELS, LEAST_KERNEL, LEAST_PIXELS = 32, 3, 128
 
 def convolve(conv: nn.Conv2d, x: Tensor) -> Tensor | None:
     """`conv(x)` for x [N, C, H, W], or None where PyTorch's own convolution is the one to take."""
-    if _is_observed() or not (_takes_module(conv) and _takes_tensors(conv, x)):
+    if is_observed() or forward_ad._current_level >= 0 or not (_takes_module(conv) and _takes_tensors(conv, x)):
         return None
     if torch.is_autocast_enabled("cpu"):
         x = x.to(torch.get_autocast_dtype("cpu"))
@@ -43,18 +41,6 @@ def convolve(conv: nn.Conv2d, x: Tensor) -> Tensor | None:
         return None
     weight, bias = (None if tensor is None else tensor.to(x.dtype) for tensor in (conv.weight, conv.bias))
     return _SpikeConv.apply(x, weight, bias, packed.words, packed.height, geometry)
-
-
-def _is_observed() -> bool:
-    """Whether someone compiles, traces, transforms or counts PyTorch's operations, which these kernels are not."""
-    return (
-        torch.compiler.is_compiling()
-        or torch.jit.is_tracing()  # type: ignore[attr-defined]
-        or operator.is_transformed()
-        or is_in_torch_dispatch_mode()
-        or _len_torch_function_stack() > 0
-        or forward_ad._current_level >= 0
-    )
 
 
 def _takes_module(conv: nn.Conv2d) -> bool:
@@ -105,7 +91,7 @@ class _SpikeConv(Function):
     def backward(ctx, d_out):
         weight, words = ctx.saved_tensors
         needed = ctx.needs_input_grad[:3]
-        if operator.is_transformed() or is_legacy_batchedtensor(d_out):  # several output gradients at once
+        if is_transformed() or is_legacy_batchedtensor(d_out):  # several output gradients at once
             return *_dense_gradients(d_out, weight, words, ctx.height, ctx.geometry, needed), None, None, None
         return *_Gradients.apply(d_out, weight, words, ctx.height, ctx.geometry, needed), None, None, None
 
@@ -129,7 +115,7 @@ class _Gradients(Function):
 
     @staticmethod
     def backward(ctx, *grads):
-        raise InputError(operator.NO_SECOND_DERIVATIVE)
+        operator.refuse_second_derivative(ctx, *grads)
 
 
 def _dense_gradients(d_out, weight, words, height, geometry, needed) -> tuple[Tensor | None, ...]:

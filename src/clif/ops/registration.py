@@ -1,0 +1,102 @@
+"""How kernels become an operator of PyTorch, and which of its forms a call takes.
+
+`torch.library` makes it known to `torch.compile`, `torch.export` and whatever else looks into a network, `torch.func`
+wants another form of it. Both ways lead through much Python, which takes longer than a small kernel does; so a call
+that nobody observes goes straight to the kernels, as a `torch.autograd.Function`.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch._C._functorch import is_legacy_batchedtensor
+from torch.overrides import _len_torch_function_stack  # type: ignore[attr-defined]
+from torch.utils._python_dispatch import is_in_torch_dispatch_mode
+
+from clif.errors import InputError
+
+Function = Callable[..., Any]
+
+
+def _keep_nothing(ctx: Any, inputs: Any, output: Any) -> None:
+    del ctx, inputs, output
+
+
+def register(
+    name: str,
+    schema: str,
+    compute: Function,
+    fake: Function,
+    backward: Function,
+    setup_context: Function = _keep_nothing,
+) -> tuple[Any, Function]:
+    """Register `clif::<name>`; returns the operator of `torch.library` and the function to call in its place.
+
+    `compute` runs the kernels, `fake` makes outputs of the same shapes; `setup_context(ctx, inputs, output)` and
+    `backward(ctx, *grads)` are those of `torch.library.register_autograd`.
+    """
+    library = torch.library.custom_op(f"clif::{name}", compute, mutates_args=(), schema=schema)
+    library.register_fake(fake)
+    library.register_autograd(backward, setup_context=setup_context)
+
+    def compute_and_set_up(ctx, *inputs):
+        output = compute(*inputs)
+        setup_context(ctx, inputs, output)
+        return output
+
+    direct = _function(f"clif::{name}", forward=compute_and_set_up, backward=backward)
+    transformable = _function(
+        f"clif::{name}",
+        generate_vmap_rule=True,
+        forward=lambda *inputs: library(*inputs),
+        setup_context=setup_context,
+        backward=backward,
+    )
+
+    def call(*inputs):
+        if torch.compiler.is_compiling():
+            return library(*inputs)
+        if is_transformed():
+            return transformable(*inputs)
+        return library(*inputs) if is_observed() or not all(map(_is_plain, inputs)) else direct(*inputs)
+
+    return library, call
+
+
+def _function(name: str, **members: Any) -> Function:
+    """`apply` of a `torch.autograd.Function` with these members; profilers show its name."""
+    members["jvp"] = _refuse_forward_mode
+    fixed = {key: staticmethod(member) if callable(member) else member for key, member in members.items()}
+    function: Any = type(name, (torch.autograd.Function,), fixed)
+    return function.apply
+
+
+def _refuse_forward_mode(*_: Any) -> None:
+    raise InputError(
+        "the compiled kernels have no forward-mode derivative; "
+        'use backward(), or backend="torch" (clif.set_backend(net, "torch"))'
+    )
+
+
+def is_transformed() -> bool:
+    """Whether this runs inside `torch.func.vmap`, `grad` and the like, but not while `torch.compile` traces it."""
+    return not torch.compiler.is_compiling() and torch._C._are_functorch_transforms_active()
+
+
+def is_observed() -> bool:
+    """Whether someone compiles, traces, transforms or counts PyTorch's operations, which the kernels are not."""
+    return (
+        torch.compiler.is_compiling()
+        or torch.jit.is_tracing()  # type: ignore[attr-defined]
+        or is_transformed()
+        or is_in_torch_dispatch_mode()
+        or _len_torch_function_stack() > 0
+    )
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a value is no tensor or a mere one: no subclass, and no batch of gradients (`is_grads_batched`)."""
+    return not isinstance(value, Tensor) or (
+        type(value) in (Tensor, nn.Parameter) and not is_legacy_batchedtensor(value)
+    )
