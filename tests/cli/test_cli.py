@@ -1,7 +1,6 @@
-"""The program `clif`: help, mistakes on one line, the original's command lines, and the whole path on digits."""
+"""The program `clif`: help, mistakes on one line, and the whole path on digits."""
 
 import dataclasses
-import importlib
 import json
 import re
 import subprocess
@@ -12,57 +11,13 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from parsing import parser_of
 
 import clif
 import clif.cli
 from clif.cli import COMMANDS, main
-from clif.cli.common import Parser, config_values
-from clif.cli.deploy import parse_resets
-from clif.errors import InputError
 from clif.models import create_model, list_models
 from clif.train.config import TrainConfig, list_recipes, resolve
-
-CIFAR = "-data_dir D -model spiking_resnet18 -amp -T_max 200 -epochs 200 -neuron CLIF"
-TRAIN_LINES = {
-    f"{CIFAR} -dataset cifar10 -weight_decay 5e-5": {"dataset": "cifar10", "weight_decay": 5e-5, "T_max": 200},
-    f"{CIFAR} -dataset cifar100 -weight_decay 5e-4": {"dataset": "cifar100", "epochs": 200, "amp": True},
-    "-data_dir D -dataset DVSCIFAR10 -T 10 -drop_rate 0.3 -model spiking_vgg11_bn -lr=0.05 -mse_n_reg -neuron CLIF": {
-        "T": 10,
-        "drop_rate": 0.3,
-        "lr": 0.05,
-        "mse_n_reg": True,
-    },
-    "-data_dir D -dataset dvsgesture -model spiking_vgg11_bn -T 20 -b 16 -drop_rate 0.4 -neuron CLIF": {
-        "T": 20,
-        "b": 16,
-        "drop_rate": 0.4,
-        "model": "spiking_vgg11_bn",
-    },
-    "-data_dir D -dataset tiny_imagenet -model spiking_vgg13_bn -neuron CLIF": {"model": "spiking_vgg13_bn", "lr": 0.1},
-}
-EVAL_LINES = [
-    f"-data_dir D -dataset {dataset} -model {model} -neuron {neuron} -name without_auto_aug -resume P.pth{more}"
-    for dataset, model, more in [
-        ("cifar10", "spiking_resnet18", " -amp"),
-        ("cifar100", "spiking_resnet18", ""),
-        ("tiny_imagenet", "spiking_vgg13_bn", ""),
-        ("DVSCIFAR10", "spiking_vgg11_bn", " -T 10 -drop_rate 0.3 -mse_n_reg"),
-        ("dvsgesture", "spiking_vgg11_bn", " -T 20 -b 16"),
-    ]
-    for neuron in ("CLIF", "LIF")
-]
-
-
-def parser_of(command):
-    module = importlib.import_module(f"clif.cli.{command}")
-    parser = Parser(prog=f"clif {command}", description=module.__doc__)
-    module.add_arguments(parser)
-    return parser
-
-
-def parse(command, line):
-    parser, words = parser_of(command), line.split()
-    return parser.parse(words)
 
 
 def fails(capsys, *words):
@@ -203,91 +158,6 @@ def test_a_damaged_checkpoint_is_one_line(tmp_path, capsys):
     (tmp_path / "c.pth").write_bytes(b"nothing of the kind")
     for command in ("eval", "deploy"):
         assert "c.pth" in fails(capsys, command, tmp_path / "c.pth")
-
-
-@pytest.mark.parametrize(("line", "expected"), TRAIN_LINES.items())
-def test_the_original_s_training_lines_parse(line, expected):
-    config = resolve(**config_values(parse("train", line)))
-    assert {key: getattr(config, key) for key in expected} == expected
-    assert (config.data_dir, config.neuron, config.seed) == ("D", "CLIF", 2022)
-
-
-@pytest.mark.parametrize("line", EVAL_LINES)
-def test_the_original_s_inference_lines_parse(line):
-    values = config_values(parse("eval", line))
-    words = line.split()
-    for option in ("dataset", "model", "neuron", "name", "resume"):
-        assert values[option] == words[words.index(f"-{option}") + 1]
-    assert values.get("amp", False) is ("-amp" in words)
-
-
-@pytest.mark.parametrize(
-    ("line", "value"),
-    [
-        ("-amp", True),
-        ("-amp True", True),
-        ("-amp False", False),
-        ("--amp=False", False),
-        ("-amp=False", False),
-        ("-amp false -b 4", False),
-        ("-amp -b 4", True),
-        ("--amp 0", False),
-        ("", True),
-    ],
-)
-def test_amp_is_a_true_switch(line, value):
-    assert resolve(**config_values(parse("train", line))).amp is value
-
-
-@pytest.mark.parametrize("line", ["-neuron_model PLIF", "--neuron-model PLIF", "-neuron PLIF", "--neuron=PLIF"])
-def test_neuron_model_is_another_name_of_neuron(line):
-    assert config_values(parse("train", line)) == {"neuron": "PLIF"}
-
-
-@pytest.mark.parametrize("spelling", ["-data_dir", "--data_dir", "--data-dir"])
-def test_options_have_the_original_and_the_usual_spelling(spelling):
-    assert config_values(parse("train", f"{spelling} D")) == {"data_dir": "D"}
-    assert config_values(parse("train", f"{spelling}=D")) == {"data_dir": "D"}
-
-
-def test_only_what_is_given_replaces_the_recipe():
-    arguments = parse("train", "digits -T 3")
-    config = resolve(arguments.recipe, **config_values(arguments))
-    assert (config.T, config.lr, config.val_split) == (3, 0.05, 0.1)
-
-
-@pytest.mark.parametrize(
-    ("text", "values"),
-    [
-        ("None,0,-0.02", [None, 0.0, -0.02]),
-        ("soft", [None]),
-        ("NONE, -0.1 ,1e-2", [None, -0.1, 0.01]),
-        ("-0.06", [-0.06]),
-    ],
-)
-def test_reset_values_are_read(text, values):
-    assert parse_resets(text) == values
-
-
-@pytest.mark.parametrize("text", ["", "0,", "0;1", "x", "0,,1", "hard"])
-def test_a_word_that_is_no_reset_value_is_refused(text):
-    with pytest.raises(InputError, match="is no reset value"):
-        parse_resets(text)
-
-
-@pytest.mark.parametrize("text", ["nan", "inf", "0,-inf"])
-def test_a_reset_value_is_finite(text):
-    with pytest.raises(InputError):
-        parse_resets(text)
-
-
-@pytest.mark.parametrize("spelling", ["-v_resets=-0.02,None", "--v-resets=-0.02,None", "-v_resets None,-0.02"])
-def test_a_list_of_reset_values_parses(spelling):
-    assert set(parse_resets(parse("deploy", f"x.pth {spelling}").v_resets)) == {None, -0.02}
-
-
-def test_a_list_of_reset_values_may_begin_with_a_minus():
-    assert parse("deploy", "x.pth -v_resets -0.02,-0.04").v_resets == "-0.02,-0.04"
 
 
 def test_models_lists_every_network(capsys):

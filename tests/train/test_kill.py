@@ -1,13 +1,12 @@
 """A run that is killed with SIGKILL at any moment goes on to the same bits."""
 
-import csv
 import os
 import random
 import time
 
 import killed
 import pytest
-from runs import BEST, LAST
+from runs import BEST, LAST, numbers, rows
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch.testing import assert_close
 
@@ -27,11 +26,6 @@ OPTIONS = {
 OPTIONS |= {"log_grad_norm": True, "log_firing_rates": True, "warmup_epochs": 1.5, "clip_grad_norm": 1.0, "b": 8}
 
 
-def figures(folder):
-    with (folder / "metrics.csv").open(newline="") as file:
-        return [{k: v for k, v in row.items() if not k.endswith(("seconds", "second"))} for row in csv.DictReader(file)]
-
-
 def scalars(folder):
     events = EventAccumulator(str(folder / "tensorboard")).Reload()
     return [(event.step, event.value) for event in events.Scalars("test/loss")]
@@ -42,7 +36,7 @@ def assert_same_run(folder, whole):
         content, expected = (read_checkpoint(run / name) for run in (folder, whole))
         for key in ("net", "net_raw", "optimizer", "lr_scheduler", "epoch", "max_test_acc"):
             assert_close(content[key], expected[key], rtol=0, atol=0)
-    assert figures(folder) == figures(whole)
+    assert numbers(rows(folder)) == numbers(rows(whole))
     assert scalars(folder) == scalars(whole)
     assert not list(folder.glob(".writing-*"))
     assert [p.name for p in folder.parent.iterdir()] == [folder.name]

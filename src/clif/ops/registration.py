@@ -16,7 +16,7 @@ from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
 from clif.errors import InputError
 
-Function = Callable[..., Any]
+AnyFunction = Callable[..., Any]
 
 
 def _keep_nothing(ctx: Any, inputs: Any, output: Any) -> None:
@@ -26,11 +26,11 @@ def _keep_nothing(ctx: Any, inputs: Any, output: Any) -> None:
 def register(
     name: str,
     schema: str,
-    compute: Function,
-    fake: Function,
-    backward: Function,
-    setup_context: Function = _keep_nothing,
-) -> tuple[Any, Function]:
+    compute: AnyFunction,
+    fake: AnyFunction,
+    backward: AnyFunction,
+    setup_context: AnyFunction = _keep_nothing,
+) -> tuple[Any, AnyFunction]:
     """Register `clif::<name>`; returns the operator of `torch.library` and the function to call in its place.
 
     `compute` runs the kernels, `fake` makes outputs of the same shapes; `setup_context(ctx, inputs, output)` and
@@ -64,7 +64,7 @@ def register(
     return library, call
 
 
-def _function(name: str, **members: Any) -> Function:
+def _function(name: str, **members: Any) -> AnyFunction:
     """`apply` of a `torch.autograd.Function` with these members; profilers show its name."""
     members["jvp"] = _refuse_forward_mode
     fixed = {key: staticmethod(member) if callable(member) else member for key, member in members.items()}
