@@ -113,9 +113,12 @@ def test_set_backend_refuses_an_unknown_name_with_the_nearest_and_changes_nothin
     assert {node.backend for node in nodes(net)} == {"auto"}
 
 
+@pytest.mark.parametrize("way", [{}, {"tbptt": 2}, {"store_v_seq": True}, {"backend": "torch"}])
 @pytest.mark.parametrize("T", [1, 4])
-def test_without_keep_state_every_sequence_begins_at_rest(net, T):
+def test_without_keep_state_every_sequence_begins_at_rest(net, T, way):
     clif.set_step_mode(net, "m")
+    for node in nodes(net):
+        vars(node).update(way)
     twin = copy.deepcopy(net)
     clif.set_keep_state(net, False)
     for seed in (1, 2):

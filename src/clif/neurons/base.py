@@ -167,6 +167,9 @@ class SpikingNeuron(StepModule):
         """Whether the state after a sequence is computed: for the next one, or to be looked at outside training."""
         return self.keep_state or not torch.is_grad_enabled()
 
+    def _remember(self, last: State | None) -> None:
+        self.state = last if self._needs_last_state() else None
+
     def _normalise_and_fire(self, x_seq: Tensor, norm: BatchNorm2d) -> Tensor:
         start = functional.prepare_state(self.neuron, x_seq[0], self._start(x_seq[0]), self.v_reset)
         spike_seq, self.state, mean, var = dispatch.norm_multi_step(
@@ -209,7 +212,8 @@ class SpikingNeuron(StepModule):
         start = self._start(functional.first_step(x_seq))
         if (window := self._window(len(x_seq))) is not None:
             start = functional.prepare_state(self.neuron, x_seq[0], start, self.v_reset)
-            spike_seq, self.state = truncated_multi_step(type(self).one_step, x_seq, start, window, **self.dynamics())
+            spike_seq, last = truncated_multi_step(type(self).one_step, x_seq, start, window, **self.dynamics())
+            self._remember(last)
             return spike_seq
         spike_seq, self.state = type(self).many_steps(
             x_seq, start, backend=self.backend, keep_state=self._needs_last_state(), **self.dynamics()
@@ -225,7 +229,7 @@ class SpikingNeuron(StepModule):
             spike, state = type(self).one_step(x, state, **self.dynamics())
             spikes.append(spike)
             voltages.append(state[0])
-        self.state = state
+        self._remember(state)
         self.v_seq = stack_steps(voltages)
         return stack_steps(spikes)
 

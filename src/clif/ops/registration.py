@@ -55,11 +55,11 @@ def register(
     )
 
     def call(*inputs):
-        if torch.compiler.is_compiling():
-            return library(*inputs)
         if is_transformed():
             return transformable(*inputs)
-        return library(*inputs) if is_observed() or not all(map(_is_plain, inputs)) else direct(*inputs)
+        if is_observed() or not all(map(_is_plain, inputs)):
+            return library(*inputs)
+        return direct(*inputs)
 
     return library, call
 

@@ -107,16 +107,15 @@ def forward(inputs: Inputs, dynamics: Dynamics, outputs: Outputs, affine: Affine
     T, size = len(inputs.x_seq), inputs.x_seq[0].numel()
     if size == 0:
         return
-    keep_state = outputs.v.numel() > 0
-    m_last = outputs.m if outputs.m.numel() else outputs.v
+    v_last, m_last = (state if state.numel() else inputs.v for state in (outputs.v, outputs.m))
     triton_kernels.forward[(_programs(size, block_size(T, affine)),)](
         **_constants(inputs, dynamics, affine),
         T=T,
         STEPS=T if T <= UNROLLED_STEPS else 0,
         spike=outputs.spike_seq,
-        v_last=outputs.v if keep_state else inputs.v,
-        m_last=m_last if keep_state else inputs.v,
-        KEEP_STATE=keep_state,
+        v_last=v_last,
+        m_last=m_last,
+        KEEP_STATE=outputs.v.numel() > 0,
     )
 
 
