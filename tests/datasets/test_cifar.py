@@ -13,7 +13,7 @@ REAL = os.environ.get("CLIF_TEST_DATA")
 
 def batch(n: int, classes: int, seed: int) -> tuple[np.ndarray, list[int]]:
     rng = np.random.default_rng(seed)
-    return rng.integers(0, 256, (n, 3072), dtype=np.uint8), rng.integers(0, classes, n).tolist()
+    return rng.integers(0, 256, (n, 3072), dtype=np.uint8), (rng.permutation(n) % classes).tolist()
 
 
 @pytest.fixture
@@ -23,9 +23,9 @@ def python(tmp_path) -> Path:
     ten.mkdir()
     hundred.mkdir()
     for i, name in enumerate([*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"]):
-        data, labels = batch(8, 10, i)
+        data, labels = batch(10, 10, i)
         (ten / name).write_bytes(pickle.dumps({b"data": data, b"labels": labels}, protocol=2))
-    for i, (name, n) in enumerate((("train", 20), ("test", 5))):
+    for i, (name, n) in enumerate((("train", 200), ("test", 100))):
         data, labels = batch(n, 100, i)
         content = {b"data": data, b"fine_labels": labels, b"coarse_labels": [0] * n}
         (hundred / name).write_bytes(pickle.dumps(content, protocol=2))
@@ -37,7 +37,7 @@ def binary(tmp_path) -> Path:
     folder = tmp_path / "cifar-10-batches-bin"
     folder.mkdir()
     for i, name in enumerate([*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"]):
-        data, labels = batch(8, 10, i)
+        data, labels = batch(10, 10, i)
         np.concatenate([np.array(labels, np.uint8)[:, None], data], axis=1).tofile(folder / f"{name}.bin")
     return tmp_path
 
@@ -46,17 +46,17 @@ def binary(tmp_path) -> Path:
 def test_cifar10_from_either_layout(layout, request):
     root = request.getfixturevalue(layout)
     train = create_loader("cifar10", root, augment=False, shuffle=False)
-    expected = [batch(8, 10, i) for i in range(5)]
+    expected = [batch(10, 10, i) for i in range(5)]
     np.testing.assert_array_equal(train.images.flatten(1), np.concatenate([data for data, _ in expected]))
     assert train.labels.tolist() == [label for _, labels in expected for label in labels]
     images, _ = next(iter(train))
     pixel = expected[0][0][0, 0] / 255
     assert images[0, 0, 0, 0].item() == pytest.approx((pixel - 0.4914) / 0.2023, abs=1e-5)
-    assert create_loader("cifar10", root, train=False).num_samples == 8
+    assert create_loader("cifar10", root, train=False).num_samples == 10
 
 
 def test_cifar100_takes_the_fine_labels(python):
-    assert create_loader("cifar100", python, shuffle=False).labels.tolist() == batch(20, 100, 0)[1]
+    assert create_loader("cifar100", python, shuffle=False).labels.tolist() == batch(200, 100, 0)[1]
 
 
 class Exploit:
@@ -66,7 +66,7 @@ class Exploit:
 
 def damage(folder: Path, kind: str) -> str:
     path = folder / "data_batch_3"
-    content = {b"data": batch(8, 10, 2)[0], b"labels": [0] * 8}
+    content = {b"data": batch(10, 10, 2)[0], b"labels": [0] * 10}
     if kind == "cut":
         path.write_bytes(path.read_bytes()[:-100])
     elif kind == "empty":
@@ -78,13 +78,13 @@ def damage(folder: Path, kind: str) -> str:
         path.unlink()
         path.mkdir()
     elif kind == "label":
-        path.write_bytes(pickle.dumps(content | {b"labels": [0] * 7 + [10]}))
-        return "label 10 at image 7"
+        path.write_bytes(pickle.dumps(content | {b"labels": [0] * 9 + [10]}))
+        return "label 10 at image 9"
     elif kind == "count":
-        path.write_bytes(pickle.dumps(content | {b"labels": [0] * 7}))
-        return "8 images but labels"
+        path.write_bytes(pickle.dumps(content | {b"labels": [0] * 9}))
+        return "10 images but labels"
     elif kind == "shape":
-        path.write_bytes(pickle.dumps(content | {b"data": np.zeros((8, 3071), np.uint8)}))
+        path.write_bytes(pickle.dumps(content | {b"data": np.zeros((10, 3071), np.uint8)}))
         return r'"data" must be uint8 \[n, 3072\]'
     elif kind == "keys":
         path.write_bytes(pickle.dumps({b"fine_labels": []}))
@@ -105,7 +105,7 @@ def test_damage_is_named(python, kind, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("keep", "message"), [(3073 * 7, "7 images where 8"), (3073 * 7 + 5, "7 images where 8"), (0, "")]
+    ("keep", "message"), [(3073 * 7, "7 images where 10"), (3073 * 7 + 5, "7 images where 10"), (0, "")]
 )
 def test_a_truncated_binary_file_is_named(binary, keep, message):
     os.truncate(binary / "cifar-10-batches-bin" / "data_batch_2.bin", keep)

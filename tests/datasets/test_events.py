@@ -114,8 +114,8 @@ def test_damage_is_named(tmp_path, kind):
 
 def test_aedat2_refuses_what_is_not_dvs128(tmp_path):
     path = tmp_path / "a.aedat"
-    path.write_bytes(b"#!AER-DAT2.0\n" + struct.pack(">II", 1 << 15, 0))
-    with pytest.raises(InputError, match="event 0 has address 0x8000"):
+    path.write_bytes(b"#!AER-DAT2.0\n" + struct.pack(">II", 1 << 16, 0))
+    with pytest.raises(InputError, match="event 0 has address 0x10000"):
         events.read_aedat2(path)
     path.write_bytes(aedat3(make_events(5)))
     with pytest.raises(InputError, match="AER-DAT3"):

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -88,9 +89,8 @@ def _subject(settings: InferSettings) -> tuple[SpikingNetwork, list[tuple[Tensor
     given = {} if settings.data_dir is None else {"data_dir": settings.data_dir}
     opened = open_checkpoint(settings.checkpoint, {**given, "device": "cpu"})
     config = opened.config
-    loader = create_loader(
-        config.dataset, config.data_dir, train=False, batch_size=50, T=opened.net.T, limit=settings.images
-    )
+    sizes: dict[str, Any] = {"batch_size": 50, "T": opened.net.T, "limit": settings.images}
+    loader = create_loader(config.dataset, config.data_dir, train=False, **sizes, **config.reading())
     batches = list(loader)
     if batches[0][0].dim() == 5:
         raise InputError("clif bench infer times networks of static images; this checkpoint's data are event frames")

@@ -23,6 +23,18 @@ def add_arguments(parser: Parser) -> None:
         *spellings("data_dir"), dest="data_dir", default="./data", help="its folder, or the parent (default: ./data)"
     )
     parser.add_argument("-T", type=int, default=6, help="frames of a sample, for event data (default: 6)")
+    parser.add_argument(
+        *spellings("allow_incomplete"),
+        dest="allow_incomplete",
+        action="store_true",
+        help="accept a set that lacks classes, or files that its own lists name",
+    )
+    parser.add_argument(
+        *spellings("sort_events"),
+        dest="sort_events",
+        action="store_true",
+        help="sort recordings whose times run backwards",
+    )
     parser.add_argument("--skip-damaged", action="store_true", help="prepare: leave damaged files out")
     parser.add_argument("--out", help="show: the PNG file to write (default: DATASET.png)")
     parser.add_argument(
@@ -42,11 +54,15 @@ def run(arguments: argparse.Namespace) -> int:
     for option, action in OPTIONS.items():
         if getattr(arguments, option) and arguments.action != action:
             raise InputError(f"--{option.replace('_', '-')} belongs to clif data {action}")
+    reading = {"allow_incomplete": arguments.allow_incomplete, "sort_events": arguments.sort_events}
+    if arguments.action == "download" and any(reading.values()):
+        raise InputError("--allow-incomplete and --sort-events belong to check, prepare and show")
     if arguments.action == "show":
         from clif.data.gallery import draw_gallery
 
         out = Path(arguments.out or f"{dataset.name}.png")
-        for path in draw_gallery(dataset.name, root, out, arguments.T, cutupmix_auto=arguments.cutupmix_auto):
+        reading["cutupmix_auto"] = arguments.cutupmix_auto
+        for path in draw_gallery(dataset.name, root, out, arguments.T, **reading):
             print(path)
         return 0
     if arguments.action == "download":
@@ -56,21 +72,21 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"{dataset.name} is in {root}")
         return 0
     if arguments.action == "prepare":
-        for done in prepare_files(dataset, root, arguments.T, arguments.skip_damaged, arguments.quiet):
+        for done in prepare_files(dataset, root, arguments.T, arguments.skip_damaged, arguments.quiet, **reading):
             size = done.arrays.images.nbytes / 2**20
             shape = "×".join(map(str, done.arrays.images.shape))
             print(f"{dataset.name} {done.part}: {shape} {done.arrays.images.dtype}, {size:.1f} MiB")
             list_up_to("left out", done.skipped)
         return 0
     whole = True
-    for report in check_files(dataset, root, arguments.T, arguments.quiet):
+    for report in check_files(dataset, root, arguments.T, arguments.quiet, **reading):
         filled = {name: count for name, count in report.counts.items() if count}
         print(f"{dataset.name} {report.part} in {report.folder}: {report.samples} samples of {len(filled)} classes")
         if report.samples != report.published:
             print(f"  the published set has {report.published} samples of {dataset.num_classes} classes")
         if filled:
             print("  " + ", ".join(f"{name} {count}" for name, count in filled.items()))
-            list_up_to("without a sample", [name for name in report.counts if name not in filled])
+        list_up_to("not there", report.absent)
         list_up_to("missing", report.missing)
         list_up_to("damaged", report.damaged)
         whole = whole and not report.missing and not report.damaged

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from clif.deploy import Deployment
 
 
-OPTIONS = ("dataset", "data_dir", "val_split", "j", "model", "neuron", "T", "tau", "surrogate", "b", "device")
+OPTIONS = (
+    *("dataset", "data_dir", "val_split", "allow_incomplete", "sort_events", "j"),
+    *("model", "neuron", "T", "tau", "surrogate", "b", "device"),
+)
 
 
 METHOD_OPTIONS = {

@@ -39,6 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
         device=opened.device,
         workers=config.j,
         limit=arguments.images,
+        **config.reading(),
     )
     energy = estimate(opened.net, loader)
     print(f"{config.dataset}, {opened.net.config['name']}, {energy.neuron}, T={energy.T}, {energy.images} test images")

@@ -37,7 +37,8 @@ class Source:
 class Split:
     """A split that needs converting before training, such as recordings or JPEG files.
 
-    `sources` are in file order; `parameters` name everything but the files that the samples depend on.
+    `sources` are in file order; `parameters` name everything but the files that the samples depend on. `missing` says
+    which files the set's own lists name that are not there.
     """
 
     root: Path
@@ -46,17 +47,18 @@ class Split:
     shape: tuple[int, ...]
     dtype: str
     sources: list[Source]
+    missing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Dataset:
     """A data set by name.
 
-    `read(root, train)` returns a split that is quick to read, `find(root, train, T)` one that is converted once into a
-    cache; a set has one of them. A set inside a dependency takes no notice of root (`needs_root` False). `mean` and
-    `std` normalise each channel on the scale 0–1; event frames keep their counts and have none. Training samples get
-    `augmentation`, or `strong` where `cutupmix_auto` asks for it. `published` are the sizes of the whole training and
-    test set.
+    `read(root, train)` returns a split that is quick to read, `find(root, train, T, sort_events)` one that is converted
+    once into a cache; a set has one of them. A set inside a dependency takes no notice of root (`needs_root` False).
+    `mean` and `std` normalise each channel on the scale 0–1; event frames keep their counts and have none. Training
+    samples get `augmentation`, or `strong` where `cutupmix_auto` asks for it. `published` are the sizes of the whole
+    training and test set; with `fixed_classes` a split that lacks a class is not complete.
     """
 
     name: str
@@ -69,8 +71,9 @@ class Dataset:
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
     needs_root: bool = True
+    fixed_classes: bool = True
     read: Callable[[Path, bool], Arrays] | None = None
-    find: Callable[[Path, bool, int], Split] | None = None
+    find: Callable[[Path, bool, int, bool], Split] | None = None
 
     @property
     def num_classes(self) -> int:

@@ -1,18 +1,23 @@
 """Inspection and preparation of a data set's files, for `clif data check` and `clif data prepare`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from clif.data.base import Arrays, Dataset
+from clif.data.complete import absent_samples, part_name, require_complete
 from clif.data.convert import convert_all, load_split, skipped_files
+from clif.data.loader import find_split
 from clif.errors import InputError, MissingFileError
 
 
 @dataclass(frozen=True)
 class PartReport:
-    """What is there of a training or test set: samples of each class, and what is wrong with its files."""
+    """What is there of a training or test set: samples of each class, and what is wrong with its files.
+
+    `absent` are the classes and listed files that are not there, if that is allowed; else they are among `missing`.
+    """
 
     part: str
     folder: Path
@@ -20,29 +25,49 @@ class PartReport:
     published: int
     missing: list[str]
     damaged: list[str]
+    absent: list[str] = field(default_factory=list)
 
     @property
     def samples(self) -> int:
         return sum(self.counts.values())
 
 
-def check_files(dataset: Dataset, root: Path, T: int, quiet: bool = True) -> list[PartReport]:
+def check_files(
+    dataset: Dataset,
+    root: Path,
+    T: int,
+    quiet: bool = True,
+    allow_incomplete: bool = False,
+    sort_events: bool = False,
+) -> list[PartReport]:
     """Read every file of the training and the test set; nothing is written."""
-    return [check_part(dataset, root, train, T, quiet) for train in (True, False)]
+    return [check_part(dataset, root, train, T, quiet, allow_incomplete, sort_events) for train in (True, False)]
 
 
-def check_part(dataset: Dataset, root: Path, train: bool, T: int, quiet: bool) -> PartReport:
+def check_part(
+    dataset: Dataset,
+    root: Path,
+    train: bool,
+    T: int,
+    quiet: bool,
+    allow_incomplete: bool = False,
+    sort_events: bool = False,
+) -> PartReport:
     folder = root
+    absent: list[str] = []
     missing: list[str] = []
     damaged: list[str] = []
     labels: list[int] = []
     try:
-        if dataset.find is None:
+        split = find_split(dataset, root, train, T, sort_events)
+        if split is None:
             assert dataset.read is not None
             labels = dataset.read(root, train).labels.tolist()
+            absent = absent_samples(dataset, labels, ())
         else:
-            split = dataset.find(root, train, T)
             folder = split.root
+            found = [label for source in split.sources for label in source.labels]
+            absent = absent_samples(dataset, found, split.missing)
             for index, result in convert_all(split.sources, f"checking {split.name}", quiet):
                 if isinstance(result, InputError):
                     (missing if isinstance(result, MissingFileError) else damaged).append(str(result))
@@ -52,13 +77,16 @@ def check_part(dataset: Dataset, root: Path, train: bool, T: int, quiet: bool) -
         missing.append(str(error))
     except InputError as error:
         damaged.append(str(error))
+    if not allow_incomplete:
+        missing, absent = [*missing, *absent], []
     return PartReport(
-        part="train" if train else "test",
+        part=part_name(train),
         folder=folder,
         counts=count_classes(dataset, labels),
         published=dataset.published[0 if train else 1],
         missing=missing,
         damaged=sorted(damaged),
+        absent=absent,
     )
 
 
@@ -77,14 +105,26 @@ class Prepared:
 
 
 def prepare_files(
-    dataset: Dataset, root: Path, T: int, skip_damaged: bool = False, quiet: bool = True
+    dataset: Dataset,
+    root: Path,
+    T: int,
+    skip_damaged: bool = False,
+    quiet: bool = True,
+    allow_incomplete: bool = False,
+    sort_events: bool = False,
 ) -> list[Prepared]:
-    """Convert the training and the test set, where that was not done before. Raises `InputError` for damaged files."""
-    if dataset.find is None:
-        raise InputError(f"{dataset.name} is read as it is, there is nothing to prepare")
+    """Convert the training and the test set, where that was not done before.
+
+    Raises `InputError` for damaged files, and for a set that is not complete unless that is allowed.
+    """
+    splits = [find_split(dataset, root, train, T, sort_events) for train in (True, False)]
     prepared = []
-    for train in (True, False):
-        split = dataset.find(root, train, T)
+    for part, split in zip(("train", "test"), splits, strict=True):
+        if split is None:
+            raise InputError(f"{dataset.name} is read as it is, there is nothing to prepare")
+        labels = [label for source in split.sources for label in source.labels]
+        absent = absent_samples(dataset, labels, split.missing)
+        require_complete(f"{dataset.name} {part}", split.root, absent, allow_incomplete, quiet=False)
         arrays = load_split(split, skip_damaged=skip_damaged, quiet=quiet)
-        prepared.append(Prepared("train" if train else "test", arrays, skipped_files(split)))
+        prepared.append(Prepared(part, arrays, skipped_files(split)))
     return prepared

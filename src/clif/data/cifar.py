@@ -1,27 +1,26 @@
 """CIFAR-10 and CIFAR-100 (Krizhevsky, 2009) from either official layout, python or binary.
 
-The python layout is a pickle. It is untrusted input: only what a pickled numpy array needs is ever looked up, so that a
-hostile file is an error and executes nothing.
+The python layout is a pickle. It is untrusted input: `clif.data.pickles` executes nothing of it.
 """
 
-import io
-import pickle
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from clif.data.augment import Augmentation, Crop, CutOut, Flip, RandomErasing
 from clif.data.base import Arrays, Dataset
+from clif.data.folders import Rank, choose, files_in
 from clif.data.mix import Mix
+from clif.data.pickles import load_arrays
 from clif.data.policy import TrivialAugmentWide
 from clif.errors import InputError, MissingFileError
 
 PIXELS = 3 * 32 * 32
+SUFFIXES = (".bin", "")
 
 
 @dataclass(frozen=True)
@@ -51,28 +50,33 @@ def read_cifar(layout: Layout, root: Path, train: bool) -> Arrays:
     """One split from `root` or a folder just below it. Raises `InputError` naming the file that is missing or wrong."""
     folder, suffix = find_folder(layout, root)
     paths = [folder / f"{name}{suffix}" for name in layout.files(train)]
-    for path in paths:
-        if not path.is_file():
-            raise MissingFileError(f"{path} is missing; unpack the {layout.name} archive again")
+    absent = [str(path) for path in paths if not path.is_file()]
+    if absent:
+        verb = "is" if len(absent) == 1 else "are"
+        raise MissingFileError(f"{', '.join(absent)} {verb} missing; unpack the {layout.name} archive again")
     if suffix:
         check_binary_sizes(layout, folder)
     read = read_binary_batch if suffix else read_python_batch
     batches = [read(layout, path) for path in paths]
     images = np.concatenate([batch.images for batch in batches])
-    return Arrays(images, np.concatenate([batch.labels for batch in batches]))
+    return Arrays(np.ascontiguousarray(images), np.concatenate([batch.labels for batch in batches]))
 
 
 def find_folder(layout: Layout, root: Path) -> tuple[Path, str]:
     """The folder that holds the batches and their suffix, ".bin" or ""."""
-    if not root.is_dir():
-        raise MissingFileError(f"{root} is not a folder; give the folder that holds {layout.name} (-data_dir)")
-    folders = [root, *sorted(path for path in root.iterdir() if path.is_dir())]
-    for suffix in (".bin", ""):
-        for folder in folders:
-            if any((folder / f"{name}{suffix}").is_file() for name in layout.files(True) + layout.files(False)):
-                return folder, suffix
-    packed = sorted(root.glob(f"{layout.archive}-*.tar.gz"))
-    if packed:
+
+    def rank(folder: Path) -> Rank:
+        """By the number of files; of equally many the binary ones."""
+        counts = [sum((folder / name).is_file() for name in names(suffix)) for suffix in SUFFIXES]
+        return (1, max(counts), -counts.index(max(counts))) if any(counts) else ()
+
+    def names(suffix: str) -> list[str]:
+        return [f"{name}{suffix}" for name in layout.files(True) + layout.files(False)]
+
+    if folder := choose(root, layout.name, rank):
+        return folder, SUFFIXES[-rank(folder)[-1]]
+    packed = files_in(root, ".tar.gz")
+    if packed := [path for path in packed if path.name.startswith(f"{layout.archive}-")]:
         raise MissingFileError(f"{packed[0]} is still packed; unpack it there with: tar xzf {packed[0].name}")
     raise MissingFileError(
         f"no {layout.name} in {root} or one folder below; download {layout.archive}-python.tar.gz or -binary.tar.gz "
@@ -111,40 +115,28 @@ def check_binary_sizes(layout: Layout, folder: Path) -> None:
             )
 
 
-class _ArrayUnpickler(pickle.Unpickler):
-    """Loads dicts, lists, numbers, strings and numpy arrays; refuses to look up anything else."""
-
-    ALLOWED = frozenset(
-        {
-            ("numpy.core.multiarray", "_reconstruct"),
-            ("numpy._core.multiarray", "_reconstruct"),
-            ("numpy", "ndarray"),
-            ("numpy", "dtype"),
-            ("_codecs", "encode"),
-        }
-    )
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in self.ALLOWED:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which a batch of images has no use for")
-        return super().find_class(module.replace("numpy.core", "numpy._core"), name)
-
-
 def read_python_batch(layout: Layout, path: Path) -> Arrays:
-    """A pickled dict with "data" uint8 [n, 3072] and the labels, as the publisher and torchvision know it."""
+    """A pickled dict with "data" uint8 [n, 3072] and the labels, as the publisher and torchvision know it.
+
+    "data" may also be [n, 3, 32, 32] or [n, 32, 32, 3].
+    """
     try:
-        batch = _ArrayUnpickler(io.BytesIO(path.read_bytes()), encoding="bytes").load()
+        batch = load_arrays(path.read_bytes())
     except Exception as error:  # a foreign or damaged pickle can raise anything
         raise InputError(f"{path}: not a {layout.name} batch, truncated or foreign ({error})") from error
     if not isinstance(batch, dict):
         raise InputError(f"{path}: not a {layout.name} batch, but a pickled {type(batch).__name__}")
     content = {key.decode("latin1") if isinstance(key, bytes) else key: value for key, value in batch.items()}
     data, labels = content.get("data"), content.get(layout.label_key)
-    if not isinstance(data, np.ndarray) or not isinstance(labels, list | np.ndarray):
+    if not isinstance(data, np.ndarray) or not isinstance(labels, list | tuple | np.ndarray):
         keys = ", ".join(sorted(str(key) for key in content))
         raise InputError(
             f'{path}: a {layout.name} batch has an array "data" and "{layout.label_key}"; this file has {keys}'
         )
+    if data.dtype == np.uint8 and data.shape[1:] == (32, 32, 3):
+        data = data.transpose(0, 3, 1, 2)
+    if data.dtype == np.uint8 and data.shape[1:] == (3, 32, 32):
+        data = data.reshape(-1, PIXELS)
     if data.dtype != np.uint8 or data.ndim != 2 or data.shape[1] != PIXELS:
         raise InputError(f'{path}: "data" must be uint8 [n, {PIXELS}], it is {data.dtype} {list(data.shape)}')
     return make_arrays(layout, path, data, labels)

@@ -3,8 +3,10 @@
 It has no official split; recordings 0–899 of each class train and 900–999 test, as in the CLIF paper.
 """
 
+import re
 import zipfile
 from functools import partial
+from itertools import chain
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -13,19 +15,20 @@ from numpy.typing import NDArray
 from clif.data.augment import Augmentation, CutOut, Flip
 from clif.data.base import Dataset, Source, Split
 from clif.data.cifar import CIFAR10
+from clif.data.complete import part_name
 from clif.data.events import Events, parse_aedat2, read_aedat2
-from clif.data.recordings import (
-    FrameFormat,
+from clif.data.folders import (
+    Rank,
     candidates,
+    choose,
+    class_files,
     file_number,
-    foreign,
-    frames_folder,
-    frames_of,
-    naming,
+    is_hidden,
+    nested,
     numbered_files,
-    read_events_npz,
-    sample_of,
 )
+from clif.data.recordings import FrameFormat, frames_folder, frames_of, other_files, read_events_npz, sample_of
+from clif.data.untrusted import foreign, naming
 from clif.data.warp import OneOf, Roll, Rotate, Shear
 from clif.errors import InputError, MissingFileError
 
@@ -40,43 +43,57 @@ def mirrored(events: Events) -> Events:
     return events | {"x": SENSOR - 1 - events["x"], "p": 1 - events["p"]}
 
 
-def read_recording(path: Path) -> Events:
-    return mirrored(read_aedat2(path))
+def read_recording(path: Path, sort: bool = False) -> Events:
+    return mirrored(read_aedat2(path, sort=sort))
 
 
-def find_cifar10dvs(root: Path, train: bool, T: int) -> Split:
+def find_cifar10dvs(root: Path, train: bool, T: int, sort_events: bool = False) -> Split:
     """The recordings of a split in `root` or a folder just below it.
 
     Of each class: AEDAT 2.0 files in its folder, its zip archive, or SpikingJelly's events or T frames, where they are
     found first. SpikingJelly's events and frames are taken as it stored them.
     """
-    form = FrameFormat(T, SENSOR, resized=SIZE)
-    for base in candidates(root, "CIFAR10-DVS"):
+    form = FrameFormat(T, SENSOR, resized=SIZE, sort=sort_events)
+    if base := choose(root, "CIFAR10-DVS", partial(rank, T=T)):
         classes = [find_class(base, name, label, form) for label, name in enumerate(CIFAR10.classes)]
-        if not any(classes):
-            continue
         sources = [source for found in classes for number, source in found if (number < FIRST_TEST) == train]
         if not sources:
             numbers = f"0–{FIRST_TEST - 1}" if train else f"{FIRST_TEST}–999"
             raise MissingFileError(f"{base} has no CIFAR10-DVS recordings {numbers}, the {part_name(train)} split")
         return Split(base, f"cifar10dvs-{part_name(train)}", form.parameters, form.shape, form.dtype, sources)
+    bases = chain(*candidates(root, "CIFAR10-DVS"))
+    folders = (inner for base in bases for name in CIFAR10.classes for inner in nested(base / name))
+    others = other_files(folders, "CIFAR10-DVS's .aedat files (AEDAT 2.0) are")
     raise MissingFileError(
-        f"no CIFAR10-DVS in {root} or one folder below (for T={T}); download airplane.zip … truck.zip from "
+        f"no CIFAR10-DVS in {root} or one folder below (for T={T});{others} download airplane.zip … truck.zip from "
         f"https://figshare.com/articles/dataset/CIFAR10-DVS_New/4724671 into {root}, packed or unpacked to "
         "airplane/cifar10_airplane_0.aedat …; or run clif data download"
     )
 
 
-def part_name(train: bool) -> str:
-    return "train" if train else "test"
+def rank(base: Path, T: int) -> Rank:
+    """By the number of classes that have files of any form, then by those that have the publisher's."""
+    published, found = 0, 0
+    for name in CIFAR10.classes:
+        folders, archives = [base / name, base / "extract" / name], archives_of(base, name)
+        converted = [base / "events_np" / name, frames_folder(base, T) / name]
+        here = any(class_files(folder, ".aedat") for folder in folders) or any(path.is_file() for path in archives)
+        published += here
+        found += here or any(class_files(folder, ".npz") for folder in converted)
+    return (1, found, published) if found else ()
+
+
+def archives_of(base: Path, name: str) -> list[Path]:
+    return [base / f"{name}.zip", base / "download" / f"{name}.zip"]
 
 
 def find_class(base: Path, name: str, label: int, form: FrameFormat) -> list[tuple[int, Source]]:
     """The recordings of one class with their numbers, in order."""
+    read = partial(read_recording, sort=form.sort)
     for folder in (base / name, base / "extract" / name):
         if files := numbered_files(folder, ".aedat"):
-            return [(i, Source(path, (label,), partial(sample_of, form, path, read_recording))) for i, path in files]
-    for archive in (base / f"{name}.zip", base / "download" / f"{name}.zip"):
+            return [(i, Source(path, (label,), partial(sample_of, form, path, read))) for i, path in files]
+    for archive in archives_of(base, name):
         if archive.is_file():
             members = zip_members(archive)
             return [(i, Source(archive, (label,), partial(zip_sample, form, archive, m))) for i, m in members]
@@ -87,10 +104,13 @@ def find_class(base: Path, name: str, label: int, form: FrameFormat) -> list[tup
 
 
 def zip_members(archive: Path) -> list[tuple[int, str]]:
-    """The recordings in an archive with their numbers, in order; other members are ignored."""
+    """The recordings in an archive with their numbers, in order. Raises `InputError` if it has none or one twice."""
     with foreign(archive, "a zip archive"), zipfile.ZipFile(archive) as content:
-        names = [info.filename for info in content.infolist() if info.filename.endswith(".aedat")]
-    names = [name for name in names if not PurePosixPath(name).name.startswith(".")]
+        files = [info.filename for info in content.infolist() if not info.is_dir()]
+    files = [name for name in files if not any(map(is_hidden, re.findall(r"[^/\\]*[^/\\.][^/\\]*", name)))]
+    names = [name for name in files if name.lower().endswith(".aedat")]
+    if not names:
+        raise InputError(f"{archive}: holds no .aedat file, but {files[0] if files else 'nothing'}")
     members = {file_number(PurePosixPath(name).name, archive): name for name in names}
     if len(members) < len(names):
         raise InputError(f"{archive}: holds a recording twice")
@@ -105,7 +125,7 @@ def zip_sample(form: FrameFormat, archive: Path, member: str) -> NDArray[np.floa
             raise InputError(f"{name}: larger than any recording of CIFAR10-DVS")
         raw = content.read(member)
     with naming(name):
-        return form.sample(mirrored(parse_aedat2(raw, name)))
+        return form.sample(mirrored(parse_aedat2(raw, name, sort=form.sort)))
 
 
 CIFAR10_DVS = Dataset(

@@ -25,7 +25,7 @@ from tqdm import tqdm
 from clif.data.base import Arrays, Source, Split
 from clif.errors import InputError, MissingFileError
 
-VERSION = 1
+VERSION = 2
 FOLDER = ".clif-cache"
 PARTIAL = ".partial-"
 DAY = 86_400
@@ -212,9 +212,10 @@ def convert_all(sources: list[Source], title: str, quiet: bool) -> Iterator[tupl
 def remove_stale(target: Path, split: Split) -> None:
     """Delete the caches of this split that were made from earlier files."""
     for folder in target.parent.glob(f"{split.name}-{split.parameters}-*"):
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError, KeyError):
             meta = json.loads((folder / "meta.json").read_text())
-            if folder != target and meta["root"] == str(split.root.resolve()):
+            same = (meta["root"], meta["parameters"]) == (str(split.root.resolve()), split.parameters)
+            if folder != target and same:
                 shutil.rmtree(folder)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from clif.data.cifar import CIFAR10
-from clif.data.recordings import foreign
+from clif.data.untrusted import foreign
 from clif.errors import InputError
 
 CHUNK = 1 << 20

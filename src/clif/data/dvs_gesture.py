@@ -4,26 +4,31 @@ The publisher's recordings hold many gestures each; a table tells from when to w
 make 1,176 training and 288 test samples; tonic ships a version of 1,077 and 264 with times in whole ms.
 """
 
+import re
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from clif.data.base import Dataset, Source, Split
+from clif.data.complete import part_name, shortened
 from clif.data.events import Events, read_aedat3
-from clif.data.recordings import (
-    FrameFormat,
+from clif.data.folders import (
+    Rank,
     candidates,
-    foreign,
-    frames_folder,
-    frames_of,
-    naming,
+    child,
+    choose,
+    files_in,
+    folders_in,
+    labelled_files,
+    nested,
     numbered_files,
-    read_events_npz,
-    read_text,
-    sample_of,
 )
+from clif.data.recordings import FrameFormat, frames_folder, frames_of, other_files, read_events_npz, sample_of
+from clif.data.text import read_lines, read_text
+from clif.data.untrusted import foreign, naming
 from clif.errors import InputError, MissingFileError
 
 SENSOR = 128
@@ -43,56 +48,91 @@ CLASSES = (
 )
 
 
-def find_dvs_gesture(root: Path, train: bool, T: int) -> Split:
+def find_dvs_gesture(root: Path, train: bool, T: int, sort_events: bool = False) -> Split:
     """The gestures of a split in `root` or a folder just below it: the publisher's, SpikingJelly's or tonic's files."""
-    form = FrameFormat(T, SENSOR)
-    for base in candidates(root, "DVS128 Gesture"):
-        for find in (find_trials, find_spikingjelly, find_tonic):
-            if sources := find(base, train, form):
-                name = f"dvs_gesture-{'train' if train else 'test'}"
-                return Split(base, name, form.parameters, form.shape, form.dtype, sources)
+    form = FrameFormat(T, SENSOR, sort=sort_events)
+    name = f"dvs_gesture-{part_name(train)}"
+    if base := choose(root, "DVS128 Gesture", partial(rank, train=train, form=form)):
+        if trials := find_trials(base, train):
+            sources, missing = read_trials(trials, form)
+        else:
+            sources, missing = find_spikingjelly(base, train, form) or find_tonic(base, train, form), []
+        if not sources:
+            raise MissingFileError(f"{trials or base} leads to no recording: {shortened(missing, '; ')}")
+        return Split(base, name, form.parameters, form.shape, form.dtype, sources, tuple(missing))
+    others = ""
+    for base in chain(*candidates(root, "DVS128 Gesture")):
         if (archive := base / "DvsGesture.tar.gz").is_file():
             raise MissingFileError(f"{archive} is still packed; unpack it there with: tar xzf {archive.name}")
+        if not others and (recordings := files_in(base, "_labels.csv")):
+            others = f" {recordings[0]} is there, but the list {trials_file(train)} beside it is missing;"
+        folders = [base / f"ibmGesture{part_name(train).title()}", base / "DvsGesture", base / "events_np"]
+        others = others or other_files(folders, "DVS128 Gesture's recordings (AEDAT 3.1) with their lists are")
     raise MissingFileError(
-        f"no DVS128 Gesture {'training' if train else 'test'} set in {root} or one folder below (for T={T}); download "
-        "DvsGesture.tar.gz from https://ibm.ent.box.com/s/3hiq58ww1pbbjrinh367ykfdf60xsfm8 and unpack it in "
+        f"no DVS128 Gesture {'training' if train else 'test'} set in {root} or one folder below (for T={T});{others} "
+        "download DvsGesture.tar.gz from https://ibm.ent.box.com/s/3hiq58ww1pbbjrinh367ykfdf60xsfm8 and unpack it in "
         f"{root}: DvsGesture/trials_to_train.txt, user01_fluorescent.aedat, user01_fluorescent_labels.csv …"
     )
 
 
-def find_trials(base: Path, train: bool, form: FrameFormat) -> list[Source]:
-    """The publisher's recordings that trials_to_train.txt or trials_to_test.txt names."""
+def rank(base: Path, train: bool, form: FrameFormat) -> Rank:
+    """More certain if both splits are there, less if SpikingJelly's folders lack the last class; then by layout."""
+
+    def best(train: bool) -> Rank:
+        if find_trials(base, train):
+            return (2, 3)
+        if sources := find_spikingjelly(base, train, form):
+            return (2 if sources[-1].labels[0] == len(CLASSES) - 1 else 1, 2)
+        return (2, 1) if folders_in(tonic_folder(base, train)) else ()
+
+    here = best(train)
+    return (here[0] + bool(best(not train)), *here[1:]) if here else ()
+
+
+def trials_file(train: bool) -> str:
+    return f"trials_to_{part_name(train)}.txt"
+
+
+def find_trials(base: Path, train: bool) -> Path | None:
+    """The publisher's list of the recordings of a split."""
     for folder in (base, base / "DvsGesture", base / "extract" / "DvsGesture"):
-        trials = folder / f"trials_to_{'train' if train else 'test'}.txt"
-        if trials.is_file():
-            names = read_text(trials).split()
-            if len(set(names)) < len(names):
-                raise InputError(f"{trials}: names a recording twice")
-            return [recording_source(trials, name, form) for name in names]
-    return []
+        if (trials := child(folder, trials_file(train))).is_file():
+            return trials
+    return None
 
 
-def recording_source(trials: Path, name: str, form: FrameFormat) -> Source:
-    if Path(name).name != name:
-        raise InputError(f"{trials}: {name!r} is not the plain name of a recording beside it")
-    path = trials.parent / name
-    table = path.with_name(f"{path.stem}_labels.csv")
-    for file in (path, table):
-        if not file.is_file():
-            raise MissingFileError(f"{file}, which {trials.name} names, is missing; unpack DvsGesture.tar.gz again")
-    gestures = read_gestures(table)
-    return Source(path, tuple(label for label, _, _ in gestures), partial(gesture_samples, form, path, gestures))
+def read_trials(trials: Path, form: FrameFormat) -> tuple[list[Source], list[str]]:
+    """The recordings that a list names, and what is missing of them."""
+    names = read_text(trials).split()
+    if len(set(names)) < len(names):
+        raise InputError(f"{trials}: names a recording twice")
+    sources, missing = [], []
+    for name in names:
+        if Path(name).name != name:
+            raise InputError(f"{trials}: {name!r} is not the plain name of a recording beside it")
+        path = child(trials.parent, name)
+        table = child(trials.parent, f"{path.stem}_labels.csv")
+        absent = [file for file in (path, table) if not file.is_file()]
+        missing += [f"{file}, which {trials.name} names, is missing" for file in absent]
+        if not absent:
+            gestures = read_gestures(table)
+            labels = tuple(label for label, _, _ in gestures)
+            sources.append(Source(path, labels, partial(gesture_samples, form, path, gestures)))
+    return sources, missing
 
 
 def read_gestures(table: Path) -> list[tuple[int, int, int]]:
-    """(label 0–10, start µs, end µs) of each gesture; the file counts classes from 1."""
+    """(label 0–10, start µs, end µs) of each gesture; the file counts classes from 1.
+
+    Cells may be quoted and separated by commas, semicolons or tabs, as spreadsheet programs write them.
+    """
     gestures = []
-    header, *lines = read_text(table).splitlines() or [""]
-    if not header.startswith("class"):
+    (_, header), *lines = read_lines(table) or [(1, "")]
+    if not header.lstrip('"').startswith("class"):
         raise InputError(f"{table}: must begin with the line class,startTime_usec,endTime_usec")
-    for line, text in enumerate(lines, start=2):
-        row = text.split(",")
-        if not text.strip():
+    for line, text in lines:
+        row = [cell.strip(' "') for cell in re.split("[,;\t]", text)]
+        if not any(row):
             continue
         try:
             label, start, end = (int(cell) for cell in row)
@@ -108,7 +148,7 @@ def read_gestures(table: Path) -> list[tuple[int, int, int]]:
 
 def gesture_samples(form: FrameFormat, path: Path, gestures: list[tuple[int, int, int]]) -> NDArray[np.int16]:
     """The gestures of a recording, start ≤ t < end, as [n, T, 2, 128, 128]."""
-    events = read_aedat3(path)
+    events = read_aedat3(path, sort=form.sort)
     samples = []
     for number, (_, start, end) in enumerate(gestures, start=1):
         first, after = np.searchsorted(events["t"], (start, end))
@@ -121,21 +161,25 @@ def gesture_samples(form: FrameFormat, path: Path, gestures: list[tuple[int, int
 
 def find_spikingjelly(base: Path, train: bool, form: FrameFormat) -> list[Source]:
     """SpikingJelly's events_np/train/0/user01_fluorescent_0.npz or its T frames in the same folders."""
-    part = "train" if train else "test"
+    names = [str(label) for label in range(len(CLASSES))]
     for folder, load in (
-        (base / "events_np" / part, partial(sample_of, read=read_events_npz)),
-        (frames_folder(base, form.T) / part, frames_of),
+        (base / "events_np" / part_name(train), partial(sample_of, read=read_events_npz)),
+        (frames_folder(base, form.T) / part_name(train), frames_of),
     ):
-        files = [(label, path) for label in range(len(CLASSES)) for path in sorted((folder / str(label)).glob("*.npz"))]
-        if files:
+        if files := labelled_files(folder, names, ".npz"):
             return [Source(path, (label,), partial(load, form, path)) for label, path in files]
     return []
+
+
+def tonic_folder(base: Path, train: bool) -> Path:
+    """tonic's folder of a split, or the one of the same name in it."""
+    return list(nested(child(base, f"ibmGesture{part_name(train).title()}")))[-1]
 
 
 def find_tonic(base: Path, train: bool, form: FrameFormat) -> list[Source]:
     """tonic's ibmGestureTrain/user01_fluorescent/0.npy, where the file's name is the label."""
     sources = []
-    for folder in sorted((base / f"ibmGesture{'Train' if train else 'Test'}").glob("*/")):
+    for folder in folders_in(tonic_folder(base, train)):
         for label, path in numbered_files(folder, ".npy"):
             if label >= len(CLASSES):
                 raise InputError(f"{path}: the label {label} is outside 0…{len(CLASSES) - 1}")

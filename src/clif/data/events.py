@@ -2,8 +2,9 @@
 
 Every reader returns a recording {"t", "x", "y", "p"}: times int64 [n] in µs, coordinates int32 [n] as stored,
 polarities int32 [n] (1: brighter, 0: darker). A file that is cut short, foreign, empty, runs backwards in time or
-leaves its sensor is an `InputError` that names it. The formats keep no total length: a file cut exactly between two
-events (for AEDAT 3.1 two packets) is a shorter recording, and nothing tells it from one.
+leaves its sensor is an `InputError` that names it; with `sort` events out of order are sorted by time instead. Clocks
+that wrap are unwrapped. The formats keep no total length: a file cut exactly between two events (for AEDAT 3.1 two
+packets) is a shorter recording, and nothing tells it from one.
 """
 
 import os
@@ -13,7 +14,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from clif.data.clock import in_order, unwrap
+from clif.data.formats import describe
 from clif.data.frames import FrameStream, integrate, integrate_duration
+from clif.data.untrusted import naming
 from clif.errors import InputError, MissingFileError
 
 __all__ = [
@@ -35,33 +39,48 @@ NMNIST_SIZE = 34
 POLARITY_EVENT = 1
 PACKET_HEADER = struct.Struct("<HHiiiiii")
 OVERFLOW_BITS = 31
+AEDAT2_CLOCK_BITS = 32
+SPECIAL_BITS = 0x8000, 0x80000000, 0xFFFF8000
+"""The upper 17 bits of an AEDAT 2.0 address of a DVS128 that is no pixel: the camera's mark, jAER's, and the first one
+with its sign extended to 32 bits."""
+NMNIST_CLOCK_BITS = 23
+NMNIST_OVERFLOW_Y = 240
+NMNIST_OVERFLOW = 1 << 13
 
 
-def read_aedat2(path: StrPath) -> Events:
+def read_aedat2(path: StrPath, *, sort: bool = False) -> Events:
     """A DVS128 recording in AEDAT 2.0, as jAER writes it and CIFAR10-DVS ships it.
 
     After '#' lines come pairs of big-endian uint32, address and time. Address: polarity in bit 0, x in bits 1–7, y in
-    bits 8–14; any higher bit belongs to another camera or is damage. Times are unsigned and may start above 2³¹.
+    bits 8–14. Bit 15 or 31 marks a special event, such as a trigger or synchronisation, which is skipped; other higher
+    bits belong to another camera or are damage. Times are unsigned, may start above 2³¹ and wrap at 2³² (71.6 min).
     """
-    return parse_aedat2(_read_bytes(path), str(path))
+    return parse_aedat2(_read_bytes(path), str(path), sort=sort)
 
 
-def parse_aedat2(content: bytes, name: str) -> Events:
+def parse_aedat2(content: bytes, name: str, *, sort: bool = False) -> Events:
     """`read_aedat2` of a file's content; `name` is what errors call it."""
     start = _skip_header(content, name, b"#!AER-DAT2.", b"#End Of ASCII Header")
     words = np.frombuffer(_whole_events(content, start, 8, name), dtype=">u4").astype(np.uint32).reshape(-1, 2)
+    upper = words[:, 0] & 0xFFFF8000
+    if upper.any():
+        special = np.isin(upper, np.array(SPECIAL_BITS, dtype=np.uint32))
+        foreign = (upper != 0) & ~special
+        if foreign.any():
+            first = int(foreign.argmax())
+            raise InputError(
+                f"{name}: event {first} has address {int(words[first, 0]):#x}, outside the 128×128 pixels of a DVS128; "
+                "the file is damaged or from another camera, such as a DAVIS"
+            )
+        words = words[~special]
+        if not len(words):
+            raise InputError(f"{name}: the recording has no events of pixels, only {len(special)} special ones")
     address = words[:, 0].astype(np.int32)
-    foreign = address >> 15
-    if foreign.any():
-        first = int(np.flatnonzero(foreign)[0])
-        raise InputError(
-            f"{name}: event {first} has address {int(words[first, 0]):#x}, outside the 128×128 pixels of a DVS128; "
-            "the file is damaged or from another camera"
-        )
-    return _checked(words[:, 1], address >> 1 & 0x7F, address >> 8, address & 1, name)
+    t = unwrap(words[:, 1], AEDAT2_CLOCK_BITS)
+    return _checked(t, address >> 1 & 0x7F, address >> 8, address & 1, name, sort)
 
 
-def read_aedat3(path: StrPath) -> Events:
+def read_aedat3(path: StrPath, *, sort: bool = False) -> Events:
     """A recording in AEDAT 3.1, as cAER writes it and DVS128 Gesture ships it.
 
     After '#' lines come packets, each a 28-byte header (type, source, event size, offset of the time, overflows of the
@@ -93,24 +112,37 @@ def read_aedat3(path: StrPath) -> Events:
             f"{name}: event {first} lies at x {x[first]}, y {y[first]}, outside the 128×128 pixels of the DVS128 that "
             "its header names; the file is damaged"
         )
-    return _checked(t, x, y, data >> 1 & 1, name)
+    return _checked(t, x, y, data >> 1 & 1, name, sort)
 
 
-def read_nmnist(path: StrPath) -> Events:
+def read_nmnist(path: StrPath, *, sort: bool = False) -> Events:
     """An N-MNIST recording (Orchard et al., 2015): 34×34 pixels, 40 bits an event.
 
-    Bytes x, y, then big-endian one bit of polarity and 23 bits of time.
+    Bytes x, y, then big-endian one bit of polarity and 23 bits of time, which wraps after 8.4 s. An event with y = 240
+    is no pixel but an overflow: it adds 2¹³ µs to the times from there on.
     """
     name = str(path)
-    records = np.frombuffer(_whole_events(_read_bytes(path), 0, 5, name), dtype=np.uint8).reshape(-1, 5)
+    content = _read_bytes(path)
+    try:
+        records = np.frombuffer(_whole_events(content, 0, 5, name), dtype=np.uint8).reshape(-1, 5)
+    except InputError:
+        _refuse_other_format(content, name, "an N-MNIST recording")
+        raise
     x, y, high, middle, low = records.T.astype(np.int32)
-    if max(x.max(), y.max()) >= NMNIST_SIZE:
-        first = int(((x >= NMNIST_SIZE) | (y >= NMNIST_SIZE)).argmax())
+    t = (high & 0x7F) << 16 | middle << 8 | low
+    overflow = y == NMNIST_OVERFLOW_Y
+    if overflow.any():
+        t = (t + NMNIST_OVERFLOW * np.cumsum(overflow, dtype=np.int64))[~overflow]
+        x, y, high = (values[~overflow] for values in (x, y, high))
+    outside = (x >= NMNIST_SIZE) | (y >= NMNIST_SIZE)
+    if outside.any():
+        _refuse_other_format(content, name, "an N-MNIST recording")
+        first = int(outside.argmax())
         raise InputError(
             f"{name}: event {first} lies at x {x[first]}, y {y[first]}, outside the {NMNIST_SIZE}×{NMNIST_SIZE} pixels "
             "of N-MNIST; the file is damaged or of another set"
         )
-    return _checked((high & 0x7F) << 16 | middle << 8 | low, x, y, high >> 7, name)
+    return _checked(unwrap(t, NMNIST_CLOCK_BITS), x, y, high >> 7, name, sort)
 
 
 def _read_bytes(path: StrPath) -> bytes:
@@ -122,12 +154,25 @@ def _read_bytes(path: StrPath) -> bytes:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
 
 
+READERS = {"2": "read_aedat2", "3": "read_aedat3"}
+
+
+def _refuse_other_format(content: bytes, name: str, wanted: str) -> None:
+    """Raise `InputError` if the content has the mark of another format."""
+    if found := describe(content):
+        version = content[9:10].decode("latin1") if content.startswith(b"#!AER-DAT") else ""
+        hint = f"clif.data.events.{READERS[version]} reads it" if version in READERS else "take the publisher's files"
+        raise InputError(f"{name}: is {found}, but {wanted} is expected; {hint}")
+
+
 def _skip_header(content: bytes, name: str, magic: bytes, end: bytes) -> int:
     """Where the data start: after the line `end`, or after the last '#' line where there is none."""
     if not content.startswith(magic):
-        first_line = content[:40].splitlines()[0].decode("latin1") if content else ""
-        found = f'it starts with "{first_line}"' if first_line.startswith("#!AER-DAT") else "it is not one"
-        raise InputError(f"{name}: expected an AEDAT file that starts with {magic.decode()}…, but {found}")
+        wanted = f"an AEDAT file that starts with {magic.decode()}…"
+        _refuse_other_format(content, name, wanted)
+        raise InputError(
+            f"{name}: is no AEDAT file by its first bytes, or one of version 1.0, but {wanted} is expected"
+        )
     position = 0
     while content.startswith(b"#", position):
         line_end = content.find(b"\n", position)
@@ -137,6 +182,9 @@ def _skip_header(content: bytes, name: str, magic: bytes, end: bytes) -> int:
         position = line_end + 1
         if line.startswith(b"#Format:") and line[8:].strip() != b"RAW":
             raise InputError(f"{name}: format {line[8:].strip().decode('latin1')} is not supported, only RAW")
+        if line.startswith(b"# AEChip:") and b"davis" in line.lower():
+            camera = line[9:].strip().decode("latin1").rsplit(".", 1)[-1]
+            raise InputError(f"{name}: is from a {camera}, whose addresses are not those of a DVS128")
         if line.rstrip() == end:
             break
     return position
@@ -184,17 +232,9 @@ def _polarity_packets(content: bytes, start: int, name: str) -> tuple[list[memor
     return bodies, counts, overflows
 
 
-def _checked(t: NDArray, x: NDArray, y: NDArray, p: NDArray, name: str) -> Events:
+def _checked(t: NDArray, x: NDArray, y: NDArray, p: NDArray, name: str, sort: bool) -> Events:
     if not len(t):
         raise InputError(f"{name}: the recording has no events")
-    backwards = t[1:] < t[:-1]
-    if backwards.any():
-        first = int(backwards.argmax())
-        raise InputError(
-            f"{name}: time runs backwards after event {first} ({int(t[first])} µs, then {int(t[first + 1])} µs); "
-            "the file is damaged"
-        )
-    return {
-        "t": t.astype(np.int64),
-        **{k: v.astype(np.int32, copy=False) for k, v in zip("xyp", (x, y, p), strict=True)},
-    }
+    coordinates = {k: v.astype(np.int32, copy=False) for k, v in zip("xyp", (x, y, p), strict=True)}
+    with naming(name):
+        return in_order({"t": t.astype(np.int64, copy=False), **coordinates}, sort)

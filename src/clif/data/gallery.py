@@ -33,10 +33,13 @@ class Sample:
 
 
 def draw_gallery(
-    name: str, root: Path | None, out: Path, T: int = 6, samples: int = 8, seed: int = 2022, cutupmix_auto: bool = False
+    name: str, root: Path | None, out: Path, T: int = 6, samples: int = 8, seed: int = 2022, **options: bool
 ) -> list[Path]:
-    """Write `out` (a .png) and for event data an animation beside it (.gif); returns what was written."""
-    chosen = choose_samples(name, root, T, samples, seed, cutupmix_auto)
+    """Write `out` (a .png) and for event data an animation beside it (.gif); returns what was written.
+
+    `options` are those of `create_loader`, such as cutupmix_auto.
+    """
+    chosen = choose_samples(name, root, T, samples, seed, **options)
     paths = [out]
     try:
         make_sheet(chosen).save(out, "PNG")
@@ -49,9 +52,9 @@ def draw_gallery(
     return paths
 
 
-def choose_samples(name: str, root: Path | None, T: int, samples: int, seed: int, cutupmix_auto: bool) -> list[Sample]:
+def choose_samples(name: str, root: Path | None, T: int, samples: int, seed: int, **options: bool) -> list[Sample]:
     """Random training samples; both loaders shuffle by the same seed, so that they give the same ones."""
-    common: dict[str, Any] = {"batch_size": samples, "T": T, "seed": seed, "cutupmix_auto": cutupmix_auto}
+    common: dict[str, Any] = {"batch_size": samples, "T": T, "seed": seed, **options}
     plain = create_loader(name, root, augment=False, **common)
     augmented = create_loader(name, root, augment=True, **common)
     (before, labels), (after, _) = next(iter(plain)), next(iter(augmented))

@@ -3,7 +3,7 @@
 import itertools
 import os
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -15,9 +15,10 @@ from sklearn.model_selection import train_test_split
 from torch import Generator, Tensor
 
 from clif.data.augment import Augmentation, Draws, normalise
-from clif.data.base import Arrays, Dataset
+from clif.data.base import Arrays, Dataset, Split
 from clif.data.cifar import CIFAR10, CIFAR100
 from clif.data.cifar10dvs import CIFAR10_DVS
+from clif.data.complete import absent_samples, compare_size, part_name, require_complete
 from clif.data.convert import load_split
 from clif.data.digits import DIGITS
 from clif.data.dvs_gesture import DVS_GESTURE
@@ -235,12 +236,44 @@ def validation_split(labels: np.ndarray, fraction: float, seed: int) -> tuple[np
     return np.sort(kept), np.sort(held_out)
 
 
-def read_split(dataset: Dataset, root: Path, train: bool, T: int) -> Arrays:
-    """The training or test set as arrays; a set that needs it is converted first, with a progress bar."""
-    if dataset.find is not None:
-        return load_split(dataset.find(root, train, T), quiet=False)
-    assert dataset.read is not None
-    return dataset.read(root, train)
+def find_split(dataset: Dataset, root: Path, train: bool, T: int, sort_events: bool = False) -> Split | None:
+    """The sources of a set that needs converting, or None. Raises `InputError` if there are no events to sort."""
+    if sort_events and dataset.mean:
+        raise InputError(f"{dataset.name} has images, no events to sort; leave out -sort_events")
+    return None if dataset.find is None else dataset.find(root, train, T, sort_events)
+
+
+def read_split(
+    dataset: Dataset,
+    root: Path,
+    train: bool,
+    T: int,
+    allow_incomplete: bool = False,
+    sort_events: bool = False,
+    quiet: bool = False,
+) -> Arrays:
+    """The training or test set as arrays; a set that needs it is converted first, with a progress bar.
+
+    Raises `MissingFileError` if it is not complete, unless that is allowed; then, or if it is smaller than published,
+    says so in a line. With `quiet` there are neither bar nor lines.
+    """
+    split = find_split(dataset, root, train, T, sort_events)
+    folder, listed = (root, ()) if split is None else (split.root, split.missing)
+
+    def check(labels: Sequence[int] | np.ndarray) -> None:
+        name = f"{dataset.name} {part_name(train)}"
+        require_complete(name, folder, absent_samples(dataset, labels, listed), allow_incomplete, quiet)
+
+    if split is not None:
+        check([label for source in split.sources for label in source.labels])
+        arrays = load_split(split, quiet=quiet)
+    else:
+        assert dataset.read is not None
+        arrays = dataset.read(root, train)
+    check(arrays.labels)
+    if not quiet:
+        compare_size(dataset, train, folder, arrays.labels)
+    return arrays
 
 
 def create_loader(
@@ -259,6 +292,8 @@ def create_loader(
     validation: bool = False,
     split_seed: int = 0,
     limit: int | None = None,
+    allow_incomplete: bool = False,
+    sort_events: bool = False,
     workers: int = 0,
     rank: int = 0,
     world_size: int = 1,
@@ -277,6 +312,8 @@ def create_loader(
         val_split: hold this stratified fraction of the training set out, the same for the same `split_seed`.
         validation: give the held-out part (in file order, not augmented) instead of the rest.
         limit: at most so many samples, evenly spaced in file order (so of all classes in sets sorted by class).
+        allow_incomplete: accept a set that lacks classes, or files that its own lists name; one line says what.
+        sort_events: sort recordings whose times run backwards, which are refused otherwise.
         workers: threads that prepare batches ahead; 0 prepares them when asked.
         rank, world_size: this process and how many there are; each gets its part of every batch of `batch_size`.
 
@@ -294,7 +331,7 @@ def create_loader(
         if dataset.strong is None:
             raise InputError(f"{dataset.name} has no -cutupmix_auto augmentation")
         augmentation = dataset.strong
-    arrays = read_split(dataset, Path(root or ""), train, T)
+    arrays = read_split(dataset, Path(root or ""), train, T, allow_incomplete, sort_events, rank > 0)
     chosen = None
     if train and val_split > 0:
         kept, held_out = validation_split(arrays.labels, val_split, split_seed)

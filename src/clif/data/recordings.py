@@ -5,8 +5,7 @@ unpacked to disk.
 """
 
 import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,22 +14,29 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
+from clif.data.clock import in_order
 from clif.data.events import Events, integrate
-from clif.errors import InputError, MissingFileError
+from clif.data.folders import files_in
+from clif.data.formats import describe
+from clif.data.untrusted import foreign, naming
+from clif.errors import InputError
 
 MAX_ARRAY_BYTES = 1 << 30
+HEADER_BYTES = 4096
 
 
 @dataclass(frozen=True)
 class FrameFormat:
     """T frames by number of events of a square sensor; `resized` is the size of the image they are scaled to.
 
-    Frames keep their counts, as int16; resized ones are bilinear averages of counts (antialiased), as float16.
+    Frames keep their counts, as int16; resized ones are bilinear averages of counts (antialiased), as float16. `sort`
+    sorts a recording whose times run backwards, which is refused otherwise.
     """
 
     T: int
     sensor: int
     resized: int | None = None
+    sort: bool = False
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -42,13 +48,11 @@ class FrameFormat:
 
     @property
     def parameters(self) -> str:
-        return f"T{self.T}-{self.shape[-1]}x{self.shape[-1]}"
+        return f"T{self.T}-{self.shape[-1]}x{self.shape[-1]}{'-sorted' if self.sort else ''}"
 
     def sample(self, events: Events) -> NDArray:
         """One recording as [1, T, 2, H, W]."""
-        if (events["t"][1:] < events["t"][:-1]).any():
-            raise InputError("time runs backwards; the file is damaged")
-        return self.store(integrate(events, self.T, self.sensor, self.sensor))
+        return self.store(integrate(in_order(events, self.sort), self.T, self.sensor, self.sensor))
 
     def store(self, frames: NDArray) -> NDArray:
         """Frames [T, 2, sensor, sensor] as they are kept: [1, *shape]."""
@@ -62,30 +66,6 @@ class FrameFormat:
         size = (self.resized, self.resized)
         smaller = F.interpolate(torch.from_numpy(frames.astype(np.float32)), size, mode="bilinear", antialias=True)
         return smaller.half().numpy()[None]
-
-
-@contextmanager
-def naming(path: Path | str) -> Iterator[None]:
-    """Put the file's name before what is wrong with its content."""
-    try:
-        yield
-    except MissingFileError:
-        raise
-    except InputError as error:
-        raise InputError(str(error) if str(path) in str(error) else f"{path}: {error}") from error
-
-
-@contextmanager
-def foreign(path: Path | str, what: str) -> Iterator[None]:
-    """Name the file where a library fails to read it: damaged or foreign content can raise anything."""
-    try:
-        yield
-    except InputError:
-        raise
-    except FileNotFoundError:
-        raise MissingFileError(f"{path}: no such file") from None
-    except Exception as error:
-        raise InputError(f"{path}: cannot be read as {what}, truncated or foreign ({error})") from error
 
 
 def sample_of(format: FrameFormat, path: Path, read: Callable[[Path], Events]) -> NDArray:
@@ -119,40 +99,15 @@ def read_arrays(path: Path, *names: str) -> dict[str, NDArray]:
             return {name: content[name] for name in names}
 
 
-def read_text(path: Path) -> str:
-    """A list or table; bytes that are no UTF-8 are replaced, so that what they spoil is reported where it is used."""
-    with foreign(path, "text"):
-        return path.read_text(encoding="utf-8", errors="replace")
-
-
-def candidates(root: Path, what: str) -> list[Path]:
-    """`root` and the folders in it, where a data set may lie."""
-    if not root.is_dir():
-        raise MissingFileError(f"{root} is not a folder; give the folder that holds {what} (-data_dir)")
-    try:
-        return [root, *sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))]
-    except OSError as error:
-        raise InputError(f"{root} cannot be read ({error.strerror})") from error
-
-
 def frames_folder(base: Path, T: int) -> Path:
     """Where SpikingJelly keeps T frames split by number."""
     return base / f"frames_number_{T}_split_by_number"
 
 
-def numbered_files(folder: Path, suffix: str) -> list[tuple[int, Path]]:
-    """The files of a folder with the number their names end in, in its order."""
-    numbered: dict[int, Path] = {}
-    for path in sorted(folder.glob(f"*{suffix}")):
-        number = file_number(path.name, folder)
-        if number in numbered:
-            raise InputError(f"{numbered[number]} and {path.name} have the same number; remove one of them")
-        numbered[number] = path
-    return sorted(numbered.items())
-
-
-def file_number(name: str, where: Path) -> int:
-    digits = Path(name).stem.rsplit("_", 1)[-1]
-    if not (digits.isascii() and digits.isdigit()):
-        raise InputError(f"{where}: the name {name} does not end in the recording's number; it does not belong here")
-    return int(digits)
+def other_files(folders: Iterable[Path], wanted: str) -> str:
+    """What lies where a set's recordings should, for its error: the first file and its format; "" if there is none."""
+    for path in (path for folder in folders for path in files_in(folder)):
+        with foreign(path, "a recording"), path.open("rb") as file:
+            found = describe(file.read(HEADER_BYTES))
+        return f" {path} is {found or 'there'}, but {wanted} expected;"
+    return ""

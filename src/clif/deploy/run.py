@@ -146,9 +146,8 @@ def _checkpoint_folder(path: Path) -> Path:
 
 def _loader(config: TrainConfig, T: int, **options: Any) -> Loader:
     device = choose_device(config.device)
-    return create_loader(
-        config.dataset, config.data_dir, batch_size=config.b, T=T, device=device, workers=config.j, **options
-    )
+    common: dict[str, Any] = {"batch_size": config.b, "T": T, "device": device, "workers": config.j}
+    return create_loader(config.dataset, config.data_dir, **common, **config.reading(), **options)
 
 
 def _fit_loader(config: TrainConfig, T: int, method: str, options: dict[str, Any]) -> tuple[str, Loader]:

@@ -59,7 +59,8 @@ def run_demo(out: Path, recipe: str = "digits", quiet: bool = False, **overrides
     deployments = {neuron: deploy_checkpoint(path, quiet=quiet) for neuron, path in paths.items()}
     fitted = deploy_checkpoint(paths["CLIF"], quiet=quiet, method="subtract")
     nets = {neuron: load(path) for neuron, path in paths.items()}
-    test = create_loader(config.dataset, config.data_dir, train=False, batch_size=config.b, T=config.T)
+    sizes: dict[str, Any] = {"batch_size": config.b, "T": config.T}
+    test = create_loader(config.dataset, config.data_dir, train=False, **sizes, **config.reading())
 
     files = _save_pictures(out, _draw(runs, deployments, nets, test))
     page = out / "index.html"

@@ -40,6 +40,8 @@ class TrainConfig:
     cutupmix_auto: bool = _data(
         False, "the data set's strong augmentation; CIFAR: TrivialAugment, random erasing, MixUp or CutMix"
     )
+    allow_incomplete: bool = _data(False, "accept a data set that lacks classes, or files that its own lists name")
+    sort_events: bool = _data(False, "sort recordings whose times run backwards, which are refused otherwise")
     j: int = _data(0, "threads that prepare batches ahead; 0: none")
 
     model: str = _network("spiking_vgg11_bn", "network, see: clif models")
@@ -144,6 +146,10 @@ class TrainConfig:
     def logger_names(self) -> list[str]:
         """The loggers asked for besides TensorBoard."""
         return [word.strip() for word in self.loggers.split(",") if word.strip()]
+
+    def reading(self) -> dict[str, Any]:
+        """The options of `create_loader` that say how the data set's files are read."""
+        return {"allow_incomplete": self.allow_incomplete, "sort_events": self.sort_events}
 
     def run_folder(self) -> Path:
         """Where this run writes: the same for the same flags, another for any flag that changes the numbers."""

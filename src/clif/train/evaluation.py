@@ -181,6 +181,7 @@ def evaluate_checkpoint(path: str | os.PathLike[str], given: dict[str, Any], qui
             workers=config.j,
             rank=engine.rank,
             world_size=engine.world_size,
+            **config.reading(),
         )
     )
     loss = SpikingLoss(config.loss_lambda, config.loss_means, config.mse_n_reg, config.label_smoothing)

@@ -88,6 +88,7 @@ class Learner:
             "workers": config.j,
             "rank": self.engine.rank,
             "world_size": self.engine.world_size,
+            **config.reading(),
         }
         loaders = {
             "train": create_loader(

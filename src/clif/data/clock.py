@@ -1,0 +1,42 @@
+"""Times of events: clocks that wrap, and events that are not in the order of their times."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clif.errors import InputError
+
+
+def unwrap(t: NDArray, bits: int) -> NDArray[np.int64]:
+    """Times of a clock of so many bits as times that go on when it wraps.
+
+    Two neighbours are less than half of the clock's range apart: a larger step is the wrap, forwards or backwards.
+    """
+    t = t.astype(np.int64)
+    half = 1 << (bits - 1)
+    steps = np.diff(t)
+    if not (np.abs(steps) >= half).any():
+        return t
+    steps = (steps + half) % (2 * half) - half
+    t[1:] = t[0] + np.cumsum(steps)
+    return t - 2 * half * min(0, int(t.min()) // (2 * half))
+
+
+def in_order(events: dict[str, NDArray], sort: bool = False) -> dict[str, NDArray]:
+    """The recording {"t", "x", "y", "p"}, sorted by time if `sort`; equal times keep their order.
+
+    Raises `InputError` if times run backwards and `sort` is False.
+    """
+    t = events["t"]
+    backwards = t[1:] < t[:-1]
+    if not backwards.any():
+        return events
+    if sort and all(len(values) == len(t) for values in events.values()):
+        order = np.argsort(t, kind="stable")
+        return {name: values[order] for name, values in events.items()}
+    first = int(backwards.argmax())
+    largest = int((t[:-1][backwards] - t[1:][backwards]).max())
+    raise InputError(
+        f"time runs backwards after event {first} ({int(t[first])} µs, then {int(t[first + 1])} µs), "
+        f"{int(backwards.sum())} times in all, by at most {largest} µs; the file is damaged, or its camera wrote "
+        "events out of order: sort them by -sort_events (in Python sort_events=True, for one recording sort=True)"
+    )

@@ -1,0 +1,53 @@
+"""Names of file formats by how their content begins, for errors that say what was given."""
+
+import re
+
+HEADER_BYTES = 4096
+MAGIC = (
+    (b"Event Stream", "an Event Stream recording (.es)"),
+    (b"\x89HDF\r\n\x1a\n", "an HDF5 file"),
+    (b"#ROSBAG", "a ROS bag"),
+    (b"\x93NUMPY", "a NumPy array (.npy)"),
+    (b"MATLAB 5.0", "a MATLAB file (.mat)"),
+    (b"\x1f\x8b", "gzip-compressed"),
+    (b"BZh", "bzip2-compressed"),
+    (b"\xfd7zXZ\0", "xz-compressed"),
+    (b"\x28\xb5\x2f\xfd", "zstd-compressed"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
+    (b"Rar!", "a RAR archive"),
+    (b"\x89PNG", "a PNG image"),
+    (b"\xff\xd8\xff", "a JPEG image"),
+    (b"RIFF", "a RIFF file, such as AVI or WebP"),
+    (b"\0\5\x16\7", "an AppleDouble file of macOS"),
+    (b"version https://git-lfs", "a Git LFS pointer in place of the file"),
+)
+AEDAT = re.compile(rb"#!AER-DAT(\d+\.\d+|\d+)")
+EVT = re.compile(rb"%\s*(?:evt|format)\s+(?:EVT)?(\d(?:\.\d)?)", re.IGNORECASE)
+
+
+def describe(content: bytes) -> str | None:
+    """What a file's content is by its first bytes, such as "an AEDAT 4.0 recording"; None if it has no known mark."""
+    if not content:
+        return "empty"
+    if found := AEDAT.match(content):
+        return f"an AEDAT {found[1].decode()} recording (it starts with {found[0].decode()})"
+    if content.startswith(b"%"):
+        return _prophesee(content[:HEADER_BYTES])
+    if content.startswith(b"PK\3\4"):
+        return "an .npz file" if b".npy" in content[:256] else "a zip archive"
+    for magic, name in MAGIC:
+        if content.startswith(magic):
+            return name
+    if content[257:262] == b"ustar":
+        return "a tar archive"
+    if content[:HEADER_BYTES].lstrip().lower().startswith((b"<!doctype html", b"<html")):
+        return "a web page, not the file behind it"
+    return "filled with zeros, as a download that broke off" if not any(content[:HEADER_BYTES]) else None
+
+
+def _prophesee(header: bytes) -> str:
+    if found := EVT.search(header):
+        return f"a Prophesee EVT {found[1].decode()} recording (.raw)"
+    if b"Data file containing" in header:
+        return "a Prophesee DAT recording (.dat)"
+    return "a Prophesee recording (.raw or .dat)"

@@ -1,0 +1,37 @@
+"""Text files as editors save them: with a byte-order mark, with any line end, with or without a last one."""
+
+import codecs
+from pathlib import Path
+
+from clif.data.untrusted import foreign
+from clif.errors import InputError
+
+ENCODINGS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+"""Byte-order marks and what they announce; that of UTF-32 begins with that of UTF-16."""
+
+
+def read_text(path: Path) -> str:
+    """A list or table in UTF-8, or in the encoding that its byte-order mark names.
+
+    Bytes that do not fit the encoding are replaced: an error appears where they are used. Raises `InputError` for null
+    characters, which binary files and UTF-16 without a byte-order mark have.
+    """
+    with foreign(path, "text"):
+        content = path.read_bytes()
+    encoding = next((name for mark, name in ENCODINGS if content.startswith(mark)), "utf-8")
+    text = content.decode(encoding, errors="replace")
+    if "\0" in text:
+        raise InputError(f"{path}: is no UTF-8 text, it has null characters; save it as UTF-8")
+    return text
+
+
+def read_lines(path: Path) -> list[tuple[int, str]]:
+    """The lines of a text file that are not blank, stripped, with their numbers from 1."""
+    numbered = enumerate(read_text(path).splitlines(), start=1)
+    return [(number, line.strip()) for number, line in numbered if line.strip()]
