@@ -67,6 +67,14 @@ def test_parameters_and_files_that_change_make_another_cache(split, log):
     assert "numbers-train-T8" in caches(split.root)[1]
 
 
+def test_a_variant_whose_name_begins_alike_stays(split, log):
+    for _ in range(2):
+        load_split(replace(split, parameters="T4-sorted"))
+        load_split(split)
+    assert len(log) == 60
+    assert len(caches(split.root)) == 2
+
+
 def test_an_interruption_leaves_nothing(split, monkeypatch):
     def interrupt(*_args, **_kwargs):
         raise KeyboardInterrupt

@@ -71,6 +71,59 @@ def test_labels_follow_the_list_not_the_folders_that_are_there(root):
     assert labels(root, train=True) == [1, 1, 2, 2]
 
 
+def in_class_folders(base: Path, place: str) -> None:
+    """Move the validation images to `place`, which holds {} for the class."""
+    for row in (base / "val" / "val_annotations.txt").read_text().splitlines():
+        name, wnid = row.split("\t")[:2]
+        folder = base / "val" / place.format(wnid)
+        folder.mkdir(parents=True, exist_ok=True)
+        (base / "val" / "images" / name).rename(folder / name)
+
+
+@pytest.mark.parametrize("place", ["images/{}", "{}", "{}/images", "{}/{}", ".", "val/images"])
+@pytest.mark.parametrize("annotations", [True, False])
+@pytest.mark.parametrize("leftover", [True, False])
+def test_every_form_of_val(root, place, annotations, leftover):
+    base = root / "tiny-imagenet-200"
+    in_class_folders(base, place.replace("{}/{}", "{0}/{0}"))
+    if not leftover and not place.startswith("images"):
+        (base / "val" / "images").rmdir()
+    if not annotations:
+        (base / "val" / "val_annotations.txt").unlink()
+    if annotations or "{" in place:
+        split = find_tiny_imagenet(root, False, 1)
+        assert [source.labels for source in split.sources] == [(0,), (1,), (2,)]
+        assert split.missing == ()
+    else:
+        with pytest.raises(MissingFileError, match=r"val_annotations\.txt, which says the classes"):
+            find_tiny_imagenet(root, False, 1)
+
+
+def test_a_folder_and_the_annotations_must_agree(root):
+    base = root / "tiny-imagenet-200"
+    in_class_folders(base, "{}")
+    (base / "val" / "n01" / "val_1.JPEG").rename(base / "val" / "n02" / "val_1.JPEG")
+    with pytest.raises(InputError, match=r"val_1\.JPEG: lies in a folder of n02, but val_annotations\.txt says n01"):
+        create_loader("tiny_imagenet", root, train=False)
+
+
+def test_fewer_classes_are_accepted_but_not_in_one_part_only(root, caplog):
+    base = root / "tiny-imagenet-200"
+    (base / "wnids.txt").write_text("\n".join([*WNIDS, "n09"]))
+    assert create_loader("tiny_imagenet", root).num_samples == 6
+    shutil.rmtree(base / "train" / "n02")
+    with pytest.raises(MissingFileError, match="train has no image of n02.*--allow-incomplete"):
+        create_loader("tiny_imagenet", root)
+    assert create_loader("tiny_imagenet", root, allow_incomplete=True).labels.tolist() == [0, 0, 2, 2]
+    assert "tiny_imagenet train in" in caplog.text
+
+
+def test_16_bit_images_are_scaled(root):
+    image = root / "tiny-imagenet-200" / "train" / "n01" / "images" / "n01_0.JPEG"
+    Image.fromarray(np.full((64, 64), 0x4000, dtype=np.uint16)).save(image, "PNG")
+    assert create_loader("tiny_imagenet", root, shuffle=False).images[0].unique().tolist() == [0x40]
+
+
 def damage(base: Path, kind: str) -> str:
     """Damage the folder and return what the error must say."""
     image = base / "train" / "n01" / "images" / "n01_0.JPEG"

@@ -8,7 +8,7 @@ import numpy as np
 from clif.data.base import Arrays, Dataset
 from clif.data.complete import absent_samples, part_name, require_complete
 from clif.data.convert import convert_all, load_split, skipped_files
-from clif.data.loader import find_split
+from clif.data.loader import check_sorting, find_split
 from clif.errors import InputError, MissingFileError
 
 
@@ -53,6 +53,7 @@ def check_part(
     allow_incomplete: bool = False,
     sort_events: bool = False,
 ) -> PartReport:
+    check_sorting(dataset, sort_events)
     folder = root
     absent: list[str] = []
     missing: list[str] = []

@@ -37,6 +37,7 @@ def in_order(events: dict[str, NDArray], sort: bool = False) -> dict[str, NDArra
     largest = int((t[:-1][backwards] - t[1:][backwards]).max())
     raise InputError(
         f"time runs backwards after event {first} ({int(t[first])} µs, then {int(t[first + 1])} µs), "
-        f"{int(backwards.sum())} times in all, by at most {largest} µs; the file is damaged, or its camera wrote "
-        "events out of order: sort them by -sort_events (in Python sort_events=True, for one recording sort=True)"
+        f"at {int(backwards.sum())} of {len(t)} events, by at most {largest} µs; the file is damaged, or its "
+        "camera wrote events out of order: sort them by -sort_events (in Python sort_events=True, for one recording "
+        "sort=True)"
     )

@@ -44,9 +44,12 @@ def compare_size(dataset: Dataset, train: bool, folder: Path, labels: NDArray[np
     if not dataset.fixed_classes:
         published = published * len(present) // dataset.num_classes
     if len(labels) < published:
+        least, most = present.min(), present.max()
+        each = f"{least}" if least == most else f"{least} to {most}"
+        classes = "" if dataset.fixed_classes else f" in {len(present)} classes"
         say_once(
-            f"{dataset.name} {part_name(train)} in {folder} has {len(labels)} samples, {present.min()} to "
-            f"{present.max()} a class; the published set has {published}"
+            f"{dataset.name} {part_name(train)} in {folder} has {len(labels)} samples, {each} a class; the published "
+            f"set has {published}{classes}"
         )
 
 

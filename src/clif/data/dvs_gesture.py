@@ -60,14 +60,18 @@ def find_dvs_gesture(root: Path, train: bool, T: int, sort_events: bool = False)
         if not sources:
             raise MissingFileError(f"{trials or base} leads to no recording: {shortened(missing, '; ')}")
         return Split(base, name, form.parameters, form.shape, form.dtype, sources, tuple(missing))
-    others = ""
-    for base in chain(*candidates(root, "DVS128 Gesture")):
+    bases = list(chain(*candidates(root, "DVS128 Gesture")))
+    for base in bases:
         if (archive := base / "DvsGesture.tar.gz").is_file():
             raise MissingFileError(f"{archive} is still packed; unpack it there with: tar xzf {archive.name}")
-        if not others and (recordings := files_in(base, "_labels.csv")):
-            others = f" {recordings[0]} is there, but the list {trials_file(train)} beside it is missing;"
-        folders = [base / f"ibmGesture{part_name(train).title()}", base / "DvsGesture", base / "events_np"]
-        others = others or other_files(folders, "DVS128 Gesture's recordings (AEDAT 3.1) with their lists are")
+        if tables := files_in(base, "_labels.csv"):
+            raise MissingFileError(
+                f"{base / trials_file(train)} is missing beside {tables[0].name}; unpack the set again"
+            )
+    folders = (
+        folder for base in bases for folder in (tonic_folder(base, train), base / "DvsGesture", base / "events_np")
+    )
+    others = other_files(folders, "DVS128 Gesture's recordings (AEDAT 3.1) with their lists are")
     raise MissingFileError(
         f"no DVS128 Gesture {'training' if train else 'test'} set in {root} or one folder below (for T={T});{others} "
         "download DvsGesture.tar.gz from https://ibm.ent.box.com/s/3hiq58ww1pbbjrinh367ykfdf60xsfm8 and unpack it in "
@@ -76,14 +80,14 @@ def find_dvs_gesture(root: Path, train: bool, T: int, sort_events: bool = False)
 
 
 def rank(base: Path, train: bool, form: FrameFormat) -> Rank:
-    """More certain if both splits are there, less if SpikingJelly's folders lack the last class; then by layout."""
+    """More certain if both splits are there, less in a parent folder, least without the last class; then by layout."""
 
     def best(train: bool) -> Rank:
-        if find_trials(base, train):
-            return (2, 3)
+        if trials := find_trials(base, train):
+            return (2 if trials.parent == base / "DvsGesture" else 3, 3)
         if sources := find_spikingjelly(base, train, form):
-            return (2 if sources[-1].labels[0] == len(CLASSES) - 1 else 1, 2)
-        return (2, 1) if folders_in(tonic_folder(base, train)) else ()
+            return (3 if sources[-1].labels[0] == len(CLASSES) - 1 else 1, 2)
+        return (3, 1) if folders_in(tonic_folder(base, train)) else ()
 
     here = best(train)
     return (here[0] + bool(best(not train)), *here[1:]) if here else ()

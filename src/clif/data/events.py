@@ -168,11 +168,9 @@ def _refuse_other_format(content: bytes, name: str, wanted: str) -> None:
 def _skip_header(content: bytes, name: str, magic: bytes, end: bytes) -> int:
     """Where the data start: after the line `end`, or after the last '#' line where there is none."""
     if not content.startswith(magic):
-        wanted = f"an AEDAT file that starts with {magic.decode()}…"
+        wanted = f"an AEDAT {magic[-2:].decode()}x recording"
         _refuse_other_format(content, name, wanted)
-        raise InputError(
-            f"{name}: is no AEDAT file by its first bytes, or one of version 1.0, but {wanted} is expected"
-        )
+        raise InputError(f"{name}: is no AEDAT file by its first bytes, or one of version 1.0; {wanted} is expected")
     position = 0
     while content.startswith(b"#", position):
         line_end = content.find(b"\n", position)

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from clif.errors import InputError, MissingFileError
@@ -103,18 +104,18 @@ def file_number(name: str, where: Path) -> int:
 
 
 def candidates(root: Path, what: str) -> list[list[Path]]:
-    """Where a data set may lie: `root`, the folders in it, and in each of these one that is alone or has its name."""
+    """Where a data set may lie: `root`, the folders in it, and in these, twice, one that is alone or has their name."""
     if not root.is_dir():
         raise MissingFileError(f"{root} is not a folder; give the folder that holds {what} (-data_dir)")
-    children = folders_in(root)
-    inner = []
-    for folder in children:
-        try:
-            below = folders_in(folder)
-        except InputError:
-            continue
-        inner += [path for path in below if len(below) == 1 or path.name.lower() == folder.name.lower()]
-    return [[root], children, inner]
+    levels = [[root], folders_in(root)]
+    for _ in range(2):
+        inner = []
+        for folder in levels[-1]:
+            with suppress(InputError):
+                below = folders_in(folder)
+                inner += [path for path in below if len(below) == 1 or path.name.lower() == folder.name.lower()]
+        levels.append(inner)
+    return levels
 
 
 def choose(root: Path, what: str, rank: Callable[[Path], Rank]) -> Path | None:

@@ -22,7 +22,7 @@ MAGIC = (
     (b"version https://git-lfs", "a Git LFS pointer in place of the file"),
 )
 AEDAT = re.compile(rb"#!AER-DAT(\d+\.\d+|\d+)")
-EVT = re.compile(rb"%\s*(?:evt|format)\s+(?:EVT)?(\d(?:\.\d)?)", re.IGNORECASE)
+EVT = re.compile(rb"%\s*(?:evt|format)\s+(?:EVT)?(\d)\.?(\d)?", re.IGNORECASE)
 
 
 def describe(content: bytes) -> str | None:
@@ -47,7 +47,7 @@ def describe(content: bytes) -> str | None:
 
 def _prophesee(header: bytes) -> str:
     if found := EVT.search(header):
-        return f"a Prophesee EVT {found[1].decode()} recording (.raw)"
+        return f"a Prophesee EVT {found[1].decode()}.{(found[2] or b'0').decode()} recording (.raw)"
     if b"Data file containing" in header:
         return "a Prophesee DAT recording (.dat)"
     return "a Prophesee recording (.raw or .dat)"

@@ -236,10 +236,15 @@ def validation_split(labels: np.ndarray, fraction: float, seed: int) -> tuple[np
     return np.sort(kept), np.sort(held_out)
 
 
-def find_split(dataset: Dataset, root: Path, train: bool, T: int, sort_events: bool = False) -> Split | None:
-    """The sources of a set that needs converting, or None. Raises `InputError` if there are no events to sort."""
+def check_sorting(dataset: Dataset, sort_events: bool) -> None:
+    """Raise `InputError` if there are no events to sort."""
     if sort_events and dataset.mean:
         raise InputError(f"{dataset.name} has images, no events to sort; leave out -sort_events")
+
+
+def find_split(dataset: Dataset, root: Path, train: bool, T: int, sort_events: bool = False) -> Split | None:
+    """The sources of a set that needs converting, or None."""
+    check_sorting(dataset, sort_events)
     return None if dataset.find is None else dataset.find(root, train, T, sort_events)
 
 

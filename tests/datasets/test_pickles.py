@@ -1,0 +1,113 @@
+import os
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clif.data import create_loader
+from clif.data.cifar import CIFAR10_LAYOUT, read_python_batch
+from clif.data.pickles import load_arrays
+from clif.errors import InputError
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (10, 3072), dtype=np.uint8)
+LABELS = np.arange(10)[::-1]
+FORMS = {
+    "list": LABELS.tolist(),
+    "tuple": tuple(LABELS.tolist()),
+    "array": LABELS,
+    "numbers": list(LABELS),
+    "big-endian": LABELS.astype(">i4"),
+}
+
+
+def as_numpy_1(content: bytes) -> bytes:
+    """The pickle as NumPy 1 writes it, where that changes no length that the pickle has counted."""
+    return content.replace(b"cnumpy._core.", b"cnumpy.core.")
+
+
+@pytest.mark.parametrize("protocol", range(6))
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("keys", [str, str.encode])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_batches_of_any_version(tmp_path, protocol, form, keys, order):
+    content = {"data": np.asarray(PIXELS, order=order), "labels": FORMS[form], "batch_label": b"", "filenames": ["a"]}
+    raw = pickle.dumps({keys(key): value for key, value in content.items()}, protocol=protocol)
+    for written in (raw, as_numpy_1(raw)):
+        (tmp_path / "batch").write_bytes(written)
+        batch = read_python_batch(CIFAR10_LAYOUT, tmp_path / "batch")
+        np.testing.assert_array_equal(batch.images.reshape(10, -1), PIXELS)
+        np.testing.assert_array_equal(batch.labels, LABELS)
+
+
+@pytest.mark.parametrize("protocol", [4, 5])
+@pytest.mark.parametrize("value", [np.arange(3), np.int64(7)])
+def test_modules_of_numpy_1_in_late_protocols(protocol, value):
+    new = value.__reduce_ex__(protocol)[0].__module__.encode()
+    old = new.replace(b"numpy._core", b"numpy.core")
+    content = pickle.dumps(value, protocol=protocol)
+    content = content.replace(b"\x8c" + bytes([len(new)]) + new, b"\x8c" + bytes([len(old)]) + old)
+    without_frame = content[:2] + content[11:]
+    assert content[2:3] == b"\x95"
+    assert old in without_frame
+    np.testing.assert_array_equal(load_arrays(without_frame), value)
+
+
+def test_dtypes_of_python_2_give_no_warning():
+    content = pickle.dumps({b"data": PIXELS}, protocol=2).replace(b"\x89\x88\x87", b"K\x00K\x01\x87")
+    np.testing.assert_array_equal(load_arrays(content)[b"data"], PIXELS)
+
+
+@pytest.mark.parametrize("shape", [(10, 3, 32, 32), (10, 32, 32, 3)])
+def test_images_that_were_reshaped(tmp_path, shape):
+    images = PIXELS.reshape(10, 3, 32, 32)
+    stored = images if shape[1] == 3 else images.transpose(0, 2, 3, 1)
+    (tmp_path / "batch").write_bytes(pickle.dumps({"data": stored, "labels": LABELS}))
+    np.testing.assert_array_equal(read_python_batch(CIFAR10_LAYOUT, tmp_path / "batch").images, images)
+
+
+def test_training_takes_fortran_order(tmp_path):
+    for name in (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"):
+        content = {"data": np.asfortranarray(PIXELS), "labels": LABELS}
+        (tmp_path / name).write_bytes(pickle.dumps(content, protocol=4))
+    loader = create_loader("cifar10", tmp_path, train=False)
+    np.testing.assert_array_equal(loader.images.flatten(1), PIXELS)
+
+
+class Command:
+    def __reduce__(self):
+        return os.mkdir, ("exploited",)
+
+
+class Evaluated:
+    def __reduce__(self):
+        return eval, ("__import__('os').mkdir('exploited')",)
+
+
+@pytest.mark.parametrize("protocol", range(6))
+@pytest.mark.parametrize("thing", [Command(), Evaluated(), pickle.loads, np.memmap, Path("x")])
+def test_nothing_is_executed_or_looked_up(tmp_path, monkeypatch, protocol, thing):
+    monkeypatch.chdir(tmp_path)
+    for content in ({"data": thing}, {"data": np.array([thing], dtype=object)}):
+        with pytest.raises(pickle.UnpicklingError, match=r"asks for .*, which a batch of images has no use for"):
+            load_arrays(pickle.dumps(content, protocol=protocol))
+    assert not Path("exploited").exists()
+
+
+@given(data=st.data(), protocol=st.sampled_from([0, 2, 4, 5]))
+def test_a_flipped_byte_is_read_or_refused(tmp_path_factory, data, protocol):
+    path = tmp_path_factory.mktemp("flipped") / "batch"
+    content = bytearray(pickle.dumps({"labels": [1, 2], "data": PIXELS[:2]}, protocol=protocol))
+    start = content.index(PIXELS[:1].tobytes()[:16]) if protocol == 5 else len(content)
+    content[data.draw(st.integers(0, min(start, 200) - 1))] ^= data.draw(st.integers(1, 255))
+    path.write_bytes(content)
+    try:
+        batch = read_python_batch(CIFAR10_LAYOUT, path)
+    except InputError as error:
+        refused = str(error)
+    else:
+        assert batch.images.shape == (len(batch.labels), 3, 32, 32)
+        return
+    assert str(path) in refused
