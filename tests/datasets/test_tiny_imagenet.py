@@ -112,7 +112,7 @@ def test_fewer_classes_are_accepted_but_not_in_one_part_only(root, caplog):
     (base / "wnids.txt").write_text("\n".join([*WNIDS, "n09"]))
     assert create_loader("tiny_imagenet", root).num_samples == 6
     shutil.rmtree(base / "train" / "n02")
-    with pytest.raises(MissingFileError, match="train has no image of n02.*--allow-incomplete"):
+    with pytest.raises(MissingFileError, match=r"train has no image of n02.*--allow-incomplete"):
         create_loader("tiny_imagenet", root)
     assert create_loader("tiny_imagenet", root, allow_incomplete=True).labels.tolist() == [0, 0, 2, 2]
     assert "tiny_imagenet train in" in caplog.text
