@@ -139,6 +139,15 @@ def test_aedat3_overflows_invalid_and_foreign_events(tmp_path):
     assert_same(events.read_aedat3(path), {name: expected[name][keep] for name in "txyp"})
 
 
+def test_aedat3_ignores_what_invalid_events_hold(tmp_path):
+    path = tmp_path / "a.aedat"
+    packet = struct.pack("<HHiiiiii", 1, 0, 8, 4, 2, 3, 3, 2)
+    words = [(3 << 17 | 4 << 2 | 3, 7), (0xFFFFFFFE, -5), (5 << 17 | 6 << 2 | 1, 9)]
+    path.write_bytes(b"#!AER-DAT3.1\r\n#!END-HEADER\r\n" + packet + b"".join(struct.pack("<Ii", *w) for w in words))
+    expected = {"t": 2 * 2**31 + np.array([7, 9]), "x": np.array([3, 5]), "y": np.array([4, 6]), "p": np.array([1, 0])}
+    assert_same(events.read_aedat3(path), expected)
+
+
 @pytest.mark.parametrize(
     ("header", "message"),
     [

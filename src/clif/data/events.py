@@ -97,13 +97,13 @@ def read_aedat3(path: StrPath, *, sort: bool = False) -> Events:
         raise InputError(f"{name}: the recording has no events")
     words = np.frombuffer(b"".join(bodies), dtype="<u4").reshape(-1, 2)
     data, t = words[:, 0], words[:, 1].astype(np.int64)
-    if t.max(initial=0) >> OVERFLOW_BITS:
-        raise InputError(f"{name}: event {int((t >> OVERFLOW_BITS).argmax())} has a negative time; the file is damaged")
-    if any(overflows):
-        t += np.repeat(np.array(overflows, dtype=np.int64) << OVERFLOW_BITS, counts)
+    starts = np.repeat(np.array(overflows, dtype=np.int64) << OVERFLOW_BITS, counts)
     valid = (data & 1).astype(bool)
     if not valid.all():
-        data, t = data[valid], t[valid]
+        data, t, starts = data[valid], t[valid], starts[valid]
+    if t.max(initial=0) >> OVERFLOW_BITS:
+        raise InputError(f"{name}: event {int((t >> OVERFLOW_BITS).argmax())} has a negative time; the file is damaged")
+    t += starts
     data = data.astype(np.uint32)
     x, y = data >> 17, data >> 2 & 0x7FFF
     if b"DVS128" in content[:start] and len(data) and max(x.max(), y.max()) >= DVS128_SIZE:
