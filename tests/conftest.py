@@ -1,5 +1,6 @@
 """Fixtures for all tests; a test that needs random tensors finds torch's generator seeded."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import golden
@@ -9,6 +10,8 @@ import torch
 from hypothesis import settings
 
 import clif
+from clif import precision
+from clif.ops import isa
 
 settings.register_profile("clif", deadline=None, derandomize=True, max_examples=50)
 settings.load_profile("clif")
@@ -29,6 +32,28 @@ def golden_dir() -> Path:
 def Node(request: pytest.FixtureRequest) -> type[clif.neurons.SpikingNeuron]:
     """Each of the neuron modules in turn."""
     return getattr(clif, f"{request.param}Node")
+
+
+@pytest.fixture(scope="module", params=isa.available())
+def each_isa(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The compiled kernels run with each instruction set of this machine in turn; its name."""
+    with isa.using(request.param):
+        yield request.param
+
+
+@pytest.fixture
+def slow_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A processor without instructions for bfloat16, and a process that has said nothing about it yet."""
+    monkeypatch.setattr(precision, "bfloat16_instructions", lambda: "")
+    monkeypatch.setattr(precision, "said", set())
+
+
+@pytest.fixture
+def fast_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A processor with such instructions that PyTorch uses; nothing said yet."""
+    monkeypatch.setattr(precision, "bfloat16_instructions", lambda: "AVX-512 BF16")
+    monkeypatch.setattr(precision, "pytorch_uses_bfloat16", lambda: True)
+    monkeypatch.setattr(precision, "said", set())
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from clif import functional as functional
     from clif import memory as memory
     from clif import models as models
+    from clif import precision as precision
     from clif import surrogate as surrogate
     from clif import train as train
     from clif.neurons import CLIFNode as CLIFNode
@@ -42,6 +43,7 @@ _MODULES = (
     "memory",
     "models",
     "neurons",
+    "precision",
     "report",
     "surrogate",
     "train",

@@ -5,6 +5,9 @@ DATASET_ALIASES = {"dvscifar10": "cifar10dvs", "dvscifar10-pt": "cifar10dvs", "d
 
 NEURON_NAMES = ("CLIF", "LIF", "PLIF", "ReLU")
 
+AMP_DTYPES = ("auto", "bfloat16", "float16")
+"""The choices of `amp_dtype`; `clif.precision` says what they mean."""
+
 CONVERSIONS = ("sweep", "calibrate", "subtract", "finetune")
 """The methods of `clif.deploy.convert`."""
 

@@ -62,6 +62,16 @@ def test_logits_with_lif_neurons_and_the_same_weights_equal_the_originals(run, a
 
 @step_modes
 def test_loss_gradients_and_batch_norm_buffers_of_a_training_step_equal_the_originals(run, step_mode):
+    assert_step_is_the_originals(run, step_mode)
+
+
+@pytest.mark.usefixtures("each_isa")
+@pytest.mark.parametrize("run", [golden.RUNS[2], golden.RUNS[6]], ids=golden.run_id)
+def test_a_training_step_with_every_instruction_set_equals_the_originals(run):
+    assert_step_is_the_originals(run, "m")
+
+
+def assert_step_is_the_originals(run, step_mode):
     net = golden.network(run)
     loss = loss_of(logits_of(net, run, step_mode), run)
     loss.backward()

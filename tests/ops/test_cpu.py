@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from clif import functional, surrogate
-from clif.ops import cpu
+from clif.ops import cpu, isa
 from clif.surrogate import ATan, Rectangle, Sigmoid, Triangle
 
 pytestmark = pytest.mark.skipif(cpu.unavailable() is not None, reason=cpu.DESCRIPTION)
@@ -35,6 +35,7 @@ def golden_cases() -> list[dict]:
     return json.loads((GOLDEN / "neurons.json").read_text())
 
 
+@pytest.mark.usefixtures("each_isa")
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 1e-5)])
 @pytest.mark.parametrize("case", golden_cases(), ids=lambda c: f"{c['index']}-{c['neuron']}-{c['surrogate']}")
 def test_original_numbers(case, dtype, tolerance):
@@ -82,6 +83,7 @@ def cases(draw) -> Case:
     )
 
 
+@pytest.mark.usefixtures("each_isa")
 @given(case=cases(), dtype=st.sampled_from(DTYPES))
 @settings(max_examples=300, deadline=None, derandomize=True)
 def test_equals_reference(case, dtype):
@@ -192,27 +194,8 @@ def test_threads_change_no_bit(neuron):
     torch.testing.assert_close(results[0], results[1], rtol=0, atol=0)
 
 
-def use_isa(isa: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the kernels run with this instruction set, or the best one of this machine if that is less."""
-
-    def for_this_isa(make):
-        def problem(*arguments):
-            result = make(*arguments)
-            result.isa = isa
-            return result
-
-        return problem
-
-    for name in ("_problem", "_norm_problem", "_spike_conv_problem"):
-        monkeypatch.setattr(cpu, name, for_this_isa(getattr(cpu, name)))
-
-
-each_isa = pytest.mark.parametrize("isa", range(len(cpu.INSTRUCTION_SETS)), ids=cpu.INSTRUCTION_SETS)
-
-
-@each_isa
-def test_instruction_sets(isa, monkeypatch):
-    use_isa(isa, monkeypatch)
+@pytest.mark.usefixtures("each_isa")
+def test_instruction_sets():
     for dtype in DTYPES:
         for neuron in ("CLIF", "LIF", "PLIF"):
             case = Case(neuron, shape=(3, 137), surrogate=Sigmoid())
@@ -220,12 +203,10 @@ def test_instruction_sets(isa, monkeypatch):
             assert_equals_reference(replace(case, surrogate=ATan(), v_reset=0.0), "cpu", dtype)
 
 
-@each_isa
-@pytest.mark.usefixtures("poisoned")
+@pytest.mark.usefixtures("each_isa", "poisoned")
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("neuron", ["CLIF", "LIF", "PLIF"])
-def test_parts_of_a_vector(neuron, dtype, isa, monkeypatch):
-    use_isa(isa, monkeypatch)
+def test_parts_of_a_vector(neuron, dtype):
     for size in (*range(1, 41), 127, 513, 1041):
         assert_equals_reference(Case(neuron, T=3, shape=(1, size), seed=size), "cpu", dtype)
 
@@ -235,9 +216,8 @@ def test_parts_of_a_vector(neuron, dtype, isa, monkeypatch):
 def test_spikes_do_not_depend_on_the_instruction_set(neuron, dtype):
     case = Case(neuron, T=6, shape=(7, 1433), v_reset=None)
     results = []
-    for isa in range(len(cpu.INSTRUCTION_SETS)):
-        with pytest.MonkeyPatch.context() as patch:
-            use_isa(isa, patch)
+    for name in isa.available():
+        with isa.using(name):
             results.append(case.run("cpu", dtype, torch.ones(case.shape)))
     tolerance = TOLERANCES[dtype]
     for result in results[1:]:
@@ -245,20 +225,17 @@ def test_spikes_do_not_depend_on_the_instruction_set(neuron, dtype):
         torch.testing.assert_close(result, results[0], rtol=tolerance, atol=tolerance)
 
 
-@each_isa
-@pytest.mark.usefixtures("poisoned")
+@pytest.mark.usefixtures("each_isa", "poisoned")
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-def test_results_too_large_for_the_caches_are_written_past_them(dtype, isa, monkeypatch):
-    use_isa(isa, monkeypatch)
+def test_results_too_large_for_the_caches_are_written_past_them(dtype):
     elements = 2**23 // dtype.itemsize + 1024
     for shape in ((2, elements // 8), (1, elements // 4 + 1)):  # every step at a cache line, and not
         assert_equals_reference(Case("LIF", T=4, shape=shape), "cpu", dtype)
 
 
-@each_isa
+@pytest.mark.usefixtures("each_isa")
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1.2e-7), (torch.float64, 3e-16)], ids=str)
-def test_sigmoid_is_accurate_to_rounding(dtype, tolerance, isa, monkeypatch):
-    use_isa(isa, monkeypatch)
+def test_sigmoid_is_accurate_to_rounding(dtype, tolerance):
     powers = torch.logspace(-44, 38, 165, dtype=torch.float64)
     u = torch.cat([torch.linspace(-30, 30, 20_001), torch.linspace(-1500, 1500, 20_001), powers, -powers])
     u = torch.cat([u, torch.tensor([0.0, -0.0, float("inf"), -float("inf")])]).to(dtype).view(1, 1, -1)
@@ -268,11 +245,10 @@ def test_sigmoid_is_accurate_to_rounding(dtype, tolerance, isa, monkeypatch):
     assert (difference - (u[0] == float("inf")).double()).max() <= tolerance  # what is infinite has fired
 
 
-@each_isa
+@pytest.mark.usefixtures("each_isa")
 @pytest.mark.parametrize("bits", [0x7FC00000, 0xFFC00000, 0x7F800001, 0x7FFFFFFF], ids=hex)
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-def test_every_nan_stays(dtype, bits, isa, monkeypatch):
-    use_isa(isa, monkeypatch)
+def test_every_nan_stays(dtype, bits):
     nan = torch.from_numpy(np.array([bits], dtype=np.uint32).view(np.float32))
     x_seq = torch.ones(2, 1, 37, dtype=dtype)
     x_seq[0, 0, ::3] = nan.to(dtype)

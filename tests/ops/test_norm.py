@@ -89,6 +89,7 @@ def test_equals_the_separate_modules(name, options, training):
     check_equal(node, batch_norm(64, training=training), x)
 
 
+@pytest.mark.usefixtures("each_isa")
 @settings(max_examples=20, deadline=None)
 @given(
     T=st.integers(1, 5),
@@ -138,6 +139,7 @@ def test_many_blocks_and_every_number_of_threads():
             assert torch.equal(run[name], expected), name
 
 
+@pytest.mark.usefixtures("each_isa")
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_lower_precision_is_as_near_to_float64_as_the_separate_modules_are(dtype):
     """The neurons' jumps make single spikes differ; so the distance from float64 is compared, not the elements."""

@@ -18,6 +18,7 @@ pytestmark = pytest.mark.skipif(cpu.unavailable() is not None, reason=cpu.DESCRI
 DTYPES = [torch.float32, torch.bfloat16, torch.float64]
 
 
+@pytest.mark.usefixtures("each_isa")
 @pytest.mark.parametrize("dtype", DTYPES)
 @settings(max_examples=40, deadline=None)
 @given(
@@ -37,6 +38,7 @@ def test_what_is_packed_comes_back(dtype, size, rate, height, seed):
     assert torch.equal(back, x)
 
 
+@pytest.mark.usefixtures("each_isa")
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("position", [0, 1, 63, 64, 5000, 99_999])
 @pytest.mark.parametrize("other", [0.25, 2.0, torch.nan, torch.inf])

@@ -9,7 +9,6 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
-from test_cpu import each_isa, use_isa
 from torch import nn
 from torch.autograd import forward_ad
 from torch.testing import assert_close
@@ -73,7 +72,7 @@ def geometries(draw):
     return Geometry(shape, draw(st.sampled_from([1, 31, 32, 64, 65, 130])), kernel, draw(st.integers(1, 4)), padding)
 
 
-@pytest.mark.usefixtures("poisoned")
+@pytest.mark.usefixtures("each_isa", "poisoned")
 @given(
     geometry=geometries(),
     rate=st.sampled_from([0.0, 0.1, 0.6, 1.0]),
@@ -100,10 +99,9 @@ def test_strips_and_groups(geometry, dtype):
     assert_convolves(geometry, dtype=dtype)
 
 
-@each_isa
+@pytest.mark.usefixtures("each_isa")
 @pytest.mark.parametrize("dtype", TOLERANCES)
-def test_instruction_sets(isa, dtype, monkeypatch):
-    use_isa(isa, monkeypatch)
+def test_instruction_sets(dtype):
     assert_convolves(Geometry((3, 40, 9, 7), 70, 3, 2, 1), dtype=dtype)
 
 

@@ -21,19 +21,22 @@ using namespace clif;
 
 namespace {
 
-// Calls work with a value of the storage type; 0, or 1 where there is no memory for the scratch.
+// Calls work with a value of the storage type; returns a Status. A problem with an unknown number is not begun.
 template <class Work>
 int with_dtype(std::int32_t dtype, const Work& work) {
     try {
         switch (dtype) {
             case 0: work(float()); break;
             case 1: work(Bfloat16()); break;
-            default: work(double());
+            case 2: work(double()); break;
+            default: throw Unknown{Status::dtype};
         }
     } catch (const std::bad_alloc&) {
-        return 1;
+        return static_cast<int>(Status::no_memory);
+    } catch (const Unknown& unknown) {
+        return static_cast<int>(unknown.what);
     }
-    return 0;
+    return static_cast<int>(Status::done);
 }
 
 }  // namespace
@@ -56,24 +59,20 @@ CLIF_EXPORT int clif_norm_backward(const NormProblem* p) {
     return with_dtype(p->dtype, [&](auto s) { norm_backward<decltype(s)>(*p); });
 }
 
-// Elements [size] to their bits, 64 in a word, where all are 0 or one other number: `height` gets it and `count` how
-// many have it. Elsewhere `count` gets -1.
-CLIF_EXPORT int clif_pack(void* elements, std::int64_t size, std::int32_t dtype, std::int32_t threads,
-                          std::uint64_t* words, double* height, std::int64_t* count) {
-    return with_dtype(dtype, [&](auto s) {
-        Spikes<decltype(s)> all{size, s, static_cast<decltype(s)*>(elements), words};
-        *count = pack(all, threads);
-        *height = widen(all.height);
+CLIF_EXPORT int clif_pack(PackProblem* p) {
+    return with_dtype(p->dtype, [&](auto s) {
+        Spikes<decltype(s)> all{p->size, s, static_cast<decltype(s)*>(p->elements), p->words};
+        p->count = pack(all, p->threads, p->isa);
+        p->height = widen(all.height);
     });
 }
 
-CLIF_EXPORT int clif_unpack(void* elements, std::int64_t size, std::int32_t dtype, std::int32_t threads,
-                            std::uint64_t* words, double height) {
-    return with_dtype(dtype, [&](auto s) {
+CLIF_EXPORT int clif_unpack(const PackProblem* p) {
+    return with_dtype(p->dtype, [&](auto s) {
         using S = decltype(s);
-        if constexpr (std::is_same_v<S, Bfloat16>) s = narrow(static_cast<float>(height));
-        else s = static_cast<S>(height);
-        unpack(Spikes<S>{size, s, static_cast<S*>(elements), words}, threads);
+        if constexpr (std::is_same_v<S, Bfloat16>) s = narrow(static_cast<float>(p->height));
+        else s = static_cast<S>(p->height);
+        unpack(Spikes<S>{p->size, s, static_cast<S*>(p->elements), p->words}, p->threads, p->isa);
     });
 }
 
@@ -84,6 +83,9 @@ CLIF_EXPORT int clif_spike_conv_forward(const SpikeConvProblem* p) {
 CLIF_EXPORT int clif_spike_conv_backward(const SpikeConvProblem* p) {
     return with_dtype(p->dtype, [&](auto s) { spike_conv_backward<decltype(s)>(*p); });
 }
+
+// The version of this interface; it changes with every change of a function or struct.
+CLIF_EXPORT int clif_interface() { return 2; }
 
 // The longest row of channels that a batch norm may have.
 CLIF_EXPORT int clif_most_channels() { return static_cast<int>(longest_chunk); }

@@ -258,7 +258,20 @@ auto by_neuron(const Problem& p, const Make& make) {
     switch (p.neuron) {
         case 0: return make(std::integral_constant<Neuron, Neuron::clif>());
         case 1: return make(std::integral_constant<Neuron, Neuron::lif>());
-        default: return make(std::integral_constant<Neuron, Neuron::plif>());
+        case 2: return make(std::integral_constant<Neuron, Neuron::plif>());
+        default: throw Unknown{Status::neuron};
+    }
+}
+
+// Calls make with a value of the problem's surrogate.
+template <class Make>
+auto by_surrogate(const Problem& p, const Make& make) {
+    switch (p.surrogate) {
+        case 0: return make(Rectangle());
+        case 1: return make(Sigmoid());
+        case 2: return make(Triangle());
+        case 3: return make(ATan());
+        default: throw Unknown{Status::surrogate};
     }
 }
 
@@ -275,17 +288,15 @@ ForwardLoop<S> forward_loop_of(const Problem& p) {
 
 template <class S>
 ForwardLoop<S> forward_loop(const Problem& p) {
+    by_surrogate(p, [](auto) {});  // backward must know it
     return by_neuron(p, [&](auto neuron) { return forward_loop_of<neuron.value, S>(p); });
 }
 
 template <Neuron neuron, bool hard_reset, bool has_norm, class S>
 auto backward_strips_for(const Problem& p) {
-    switch (p.surrogate) {
-        case 0: return backward_strips<neuron, hard_reset, has_norm, Rectangle, S>;
-        case 1: return backward_strips<neuron, hard_reset, has_norm, Sigmoid, S>;
-        case 2: return backward_strips<neuron, hard_reset, has_norm, Triangle, S>;
-        default: return backward_strips<neuron, hard_reset, has_norm, ATan, S>;
-    }
+    return by_surrogate(p, [](auto surrogate) {
+        return backward_strips<neuron, hard_reset, has_norm, decltype(surrogate), S>;
+    });
 }
 
 template <Neuron neuron, bool has_norm, class S>

@@ -22,7 +22,7 @@ struct Problem {
     double* norm_sums;                 // backward, out: [steps, 2, channels], sums of dx and of dx * (x - mean)
     std::int64_t channels;             // 0: no batch norm
     double leak, keep, threshold, subtract, reset, alpha;
-    std::int32_t neuron, dtype, surrogate;  // numbered as in the switches of loops.hpp, dtype of kernels.cpp
+    std::int32_t neuron, dtype, surrogate;  // numbered as in neuron_loops.hpp, dtype as in kernels.cpp
     std::int32_t decay_input, hard_reset, detach_reset;
     std::int32_t threads, isa;
 };
@@ -36,6 +36,16 @@ struct NormProblem {
     void *mean, *var;            // statistics, out: of each step and channel over the pixels
     void* dx;                    // backward, in and out: dx * of_dx + x * of_x + constant
     const void *of_dx, *of_x, *constant;
+    std::int32_t dtype, threads, isa;
+};
+
+// Elements [size] to their bits, 64 in a word, if all are 0 or one other number: `height` is that number and `count`
+// says how many have it, or is -1 if there are other numbers. And back: elements from bits and height.
+struct PackProblem {
+    std::int64_t size, count;
+    void* elements;
+    std::uint64_t* words;
+    double height;
     std::int32_t dtype, threads, isa;
 };
 

@@ -136,7 +136,8 @@ class WeightGradient {
 
 public:
     explicit WeightGradient(const SpikeConvProblem& p)
-        : p_(p), strip_(std::min(p.height, std::max<std::int64_t>(1, strip_pixels / p.width))),
+        : p_(p), sums_(loops_for<S>(p.isa).add_rows),
+          strip_(std::min(p.height, std::max<std::int64_t>(1, strip_pixels / p.width))),
           together_(strip_ < p.height ? 1 : std::max<std::int64_t>(1, group_pixels / (p.height * p.width))),
           back_((p.kernel - 1) / p.stride), left_(Meeting(p, 0).at - back_),
           wide_(Meeting(p, p.width - 1).at - left_ + 1), high_((strip_ + p.stride - 2) / p.stride + 1 + back_) {}
@@ -148,7 +149,6 @@ public:
         const std::int64_t room = together_ * high_ * wide_;  // of the spikes of a channel with one phase
         std::vector<std::uint32_t> places(n * phases * room);
         std::vector<Range> lists(phases * n);
-        const auto sums = loops_for<S>(p_.isa).add_rows;
         R* const rows = static_cast<R*>(p_.rows);
         for (std::int64_t out = 0; out < p_.out_channels; out += block)
             for (std::int64_t tap = 0; tap < taps; ++tap)
@@ -168,7 +168,7 @@ public:
                         const std::int64_t start = (back_ - ky / p_.stride) * wide_ + back_ - kx / p_.stride;
                         const std::int64_t phase = ky % p_.stride * p_.stride + kx % p_.stride;
                         R* const to = rows + ((out / block * taps + tap) * p_.channels + first) * block;
-                        sums({frame + start * block, places.data(), lists.data() + phase * n, n, to});
+                        sums_({frame + start * block, places.data(), lists.data() + phase * n, n, to});
                     }
                 }
             }
@@ -209,6 +209,7 @@ private:
     }
 
     const SpikeConvProblem& p_;
+    void (*sums_)(const RowSums<R>&);
     std::int64_t strip_, together_;  // rows of a strip; images at once, where a strip is a whole one
     std::int64_t back_;              // the most that an output lies before its meeting
     std::int64_t left_, wide_, high_;  // the frame's first column; its size

@@ -22,8 +22,8 @@ void over_spikes(const Spikes<S>& all, std::int64_t threads, const Job& job) {
 // How many of the elements are spikes, now that they are in `words`; -1 where they were not all 0 or one and the same
 // other number, `height`.
 template <class S>
-std::int64_t pack(Spikes<S>& spikes, std::int64_t threads) {
-    const auto loop = loops_for<S>(static_cast<int>(best_isa())).pack;
+std::int64_t pack(Spikes<S>& spikes, std::int64_t threads, int isa) {
+    const auto loop = loops_for<S>(isa).pack;
     for (std::int64_t i = 0; i < spikes.size; ++i) {
         if (widen(spikes.elements[i]) != 0) {
             spikes.height = spikes.elements[i];
@@ -42,8 +42,8 @@ std::int64_t pack(Spikes<S>& spikes, std::int64_t threads) {
 }
 
 template <class S>
-void unpack(const Spikes<S>& spikes, std::int64_t threads) {
-    const auto loop = loops_for<S>(static_cast<int>(best_isa())).unpack;
+void unpack(const Spikes<S>& spikes, std::int64_t threads, int isa) {
+    const auto loop = loops_for<S>(isa).unpack;
     over_spikes(spikes, threads, [&](const Spikes<S>& part) { loop(part); });
 }
 

@@ -13,6 +13,14 @@
 
 namespace clif {
 
+// What the functions of the C interface return; all but the first did nothing. `clif.ops.cpu` mirrors it.
+enum class Status : int { done, no_memory, dtype, neuron, surrogate, isa };
+
+// Thrown for a number in a problem that stands for nothing known here.
+struct Unknown {
+    Status what;
+};
+
 template <class R>
 struct Constants {
     R leak;       // 1/tau
@@ -189,12 +197,12 @@ inline Isa best_isa() {
     return Isa::baseline;
 }
 
-// The loops for `isa`, or for the best instruction set here if that is less.
+// The loops for `isa`, which must be one of this machine's.
 template <class S>
 Loops<S> loops_for(int isa) {
+    if (isa < 0 || isa > static_cast<int>(best_isa())) throw Unknown{Status::isa};
+    switch (static_cast<Isa>(isa)) {
 #ifdef CLIF_X86
-    const int best = static_cast<int>(best_isa());
-    switch (static_cast<Isa>(isa < best ? isa : best)) {
 #ifdef CLIF_AVX512_BF16
         case Isa::avx512_bf16:
             if constexpr (std::is_same_v<S, Bfloat16>) return avx512_bf16::loops<S>();
@@ -202,10 +210,10 @@ Loops<S> loops_for(int isa) {
 #endif
         case Isa::avx512: return avx512::loops<S>();
         case Isa::avx2: return avx2::loops<S>();
-        default: break;
-    }
 #endif
-    return baseline::loops<S>();
+        case Isa::baseline: return baseline::loops<S>();
+        default: throw Unknown{Status::isa};
+    }
 }
 
 }  // namespace clif

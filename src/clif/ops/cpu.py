@@ -1,27 +1,27 @@
 """The neurons on the CPU: C++ kernels (`clif/csrc`) that the package's build compiles, called through ctypes.
 
-They compute float32 and bfloat16 in float32 and float64 in float64, on `torch.get_num_threads()` threads, with the
-instruction set of the machine at hand; results do not depend on the number of threads. The kernels know nothing
-of PyTorch but pointers, so one build serves every version of it.
+They compute float32 and bfloat16 in float32 and float64 in float64, on `torch.get_num_threads()` threads, with the best
+instruction set of the machine at hand or a lower one (`clif.ops.isa`); results do not depend on the number of threads.
+The kernels know nothing of PyTorch but pointers, so one build serves every version of it.
 """
 
 import ctypes
-import importlib.util
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from clif.ops import norm, operator
+from clif.errors import InputError
+from clif.ops import isa, norm, operator
 from clif.ops.operator import Dynamics, Gradients, Inputs, OutputGradients, Outputs
 from clif.ops.reference import SurrogateFunction, compute_dtype
 
 NEURONS = {"CLIF": 0, "LIF": 1, "PLIF": 2}
 DTYPES = {torch.float32: 0, torch.bfloat16: 1, torch.float64: 2}
 SURROGATES = {"rectangle": 0, "sigmoid": 1, "triangle": 2, "atan": 3}
-BFLOAT16_UNITS = ("none", "vectors", "tiles")
 ROW_BYTES = 256  # row_block of csrc/work.hpp
-INSTRUCTION_SETS = ("baseline", "AVX2", "AVX-512", "AVX-512 with BF16")
+NO_MEMORY, UNKNOWN = 1, {2: "dtype", 3: "neuron", 4: "surrogate", 5: "instruction set"}
+"""What the kernels return if they did nothing: `enum Status` of csrc/work.hpp."""
 
 
 class Problem(ctypes.Structure):
@@ -62,6 +62,17 @@ class SpikeConvProblem(ctypes.Structure):
     )
 
 
+class PackProblem(ctypes.Structure):
+    """`struct PackProblem` of csrc/problem.hpp, field by field."""
+
+    _fields_ = (
+        *((name, ctypes.c_int64) for name in ("size", "count")),
+        *((name, ctypes.c_void_p) for name in ("elements", "words")),
+        ("height", ctypes.c_double),
+        *((name, ctypes.c_int32) for name in ("dtype", "threads", "isa")),
+    )
+
+
 class Geometry(NamedTuple):
     """A convolution with a square kernel: its input [images, C, H, W], its output channels, how the kernel moves."""
 
@@ -82,21 +93,8 @@ class Geometry(NamedTuple):
         return self.out_channels, self.shape[1], self.kernel, self.kernel
 
 
-def _load() -> tuple[ctypes.CDLL | None, str]:
-    """The compiled kernels, or None; and in words what they run on or why they cannot."""
-    spec = importlib.util.find_spec("clif._kernels")
-    if spec is None or spec.origin is None:
-        return None, "the kernels were not compiled: install clif again where a C++17 compiler is found"
-    try:
-        library = ctypes.CDLL(spec.origin)
-    except OSError as error:
-        return None, f"the compiled kernels do not load ({error}); install clif again"
-    return library, f"compiled kernels, {INSTRUCTION_SETS[library.clif_isa()]}"
-
-
-_LIBRARY, DESCRIPTION = _load()
+_LIBRARY, DESCRIPTION = isa.LIBRARY, isa.DESCRIPTION
 MOST_CHANNELS = 0 if _LIBRARY is None else _LIBRARY.clif_most_channels()
-BFLOAT16 = "none" if _LIBRARY is None else BFLOAT16_UNITS[_LIBRARY.clif_bfloat16_unit()]
 
 
 def unavailable() -> str | None:
@@ -141,7 +139,7 @@ def _problem(inputs: Inputs, dynamics: Dynamics) -> Problem:
         hard_reset=hard_reset,
         detach_reset=dynamics.detach_reset,
         threads=torch.get_num_threads(),
-        isa=len(INSTRUCTION_SETS) - 1,
+        isa=isa.current(),
     )
 
 
@@ -186,7 +184,7 @@ def _norm_problem(x_seq: Tensor) -> NormProblem:
         x=x_seq.data_ptr(),
         dtype=DTYPES[x_seq.dtype],
         threads=torch.get_num_threads(),
-        isa=len(INSTRUCTION_SETS) - 1,
+        isa=isa.current(),
     )
 
 
@@ -231,8 +229,12 @@ def _steps(problem: Problem | NormProblem) -> str:
 
 def _call(function: str, problem: ctypes.Structure, what: str) -> None:
     assert _LIBRARY is not None
-    if getattr(_LIBRARY, function)(ctypes.byref(problem)):
+    status = getattr(_LIBRARY, function)(ctypes.byref(problem))
+    if status == NO_MEMORY:
         raise MemoryError(f"{function}: not enough memory for {what}")
+    if status in UNKNOWN:
+        number = getattr(problem, "isa" if status == 5 else UNKNOWN[status])
+        raise InputError(f"{function}: the compiled kernels know no {UNKNOWN[status]} {number}; install clif again")
 
 
 def pack(x: Tensor) -> tuple[Tensor, float, int] | None:
@@ -240,20 +242,28 @@ def pack(x: Tensor) -> tuple[Tensor, float, int] | None:
 
     None if it has other numbers.
     """
-    assert _LIBRARY is not None
     words = torch.empty(-(-x.numel() // 64), dtype=torch.int64)
-    height, count = ctypes.c_double(), ctypes.c_int64()
-    places = (ctypes.c_void_p(words.data_ptr()), ctypes.byref(height), ctypes.byref(count))
-    if _LIBRARY.clif_pack(*_elements(x), *places):
-        raise MemoryError(f"not enough memory to pack {list(x.shape)}")
-    return None if count.value < 0 else (words, height.value, count.value)
+    problem = _pack_problem(words, x)
+    _call("clif_pack", problem, f"packing {list(x.shape)}")
+    return None if problem.count < 0 else (words, problem.height, problem.count)
 
 
 def unpack(words: Tensor, height: float, x: Tensor) -> None:
     """Fill the dense tensor `x` with what `pack` made of it."""
-    assert _LIBRARY is not None
-    if _LIBRARY.clif_unpack(*_elements(x), ctypes.c_void_p(words.data_ptr()), ctypes.c_double(height)):
-        raise MemoryError(f"not enough memory to unpack {list(x.shape)}")
+    problem = _pack_problem(words, x)
+    problem.height = height
+    _call("clif_unpack", problem, f"unpacking {list(x.shape)}")
+
+
+def _pack_problem(words: Tensor, x: Tensor) -> PackProblem:
+    return PackProblem(
+        size=x.numel(),
+        elements=x.data_ptr(),
+        words=words.data_ptr(),
+        dtype=DTYPES[x.dtype],
+        threads=torch.get_num_threads(),
+        isa=isa.current(),
+    )
 
 
 def spike_conv(spikes: Tensor, spike: float, geometry: Geometry, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -305,13 +315,8 @@ def _spike_conv_problem(
         spike=spike,
         dtype=DTYPES[dtype],
         threads=torch.get_num_threads(),
-        isa=len(INSTRUCTION_SETS) - 1,
+        isa=isa.current(),
     )
-
-
-def _elements(x: Tensor) -> tuple[Any, ...]:
-    size, dtype, threads = x.numel(), DTYPES[x.dtype], torch.get_num_threads()
-    return ctypes.c_void_p(x.data_ptr()), ctypes.c_int64(size), ctypes.c_int32(dtype), ctypes.c_int32(threads)
 
 
 multi_step = operator.create("cpu_neuron", _forward, _backward)

@@ -12,7 +12,8 @@ from torch._C._functorch import is_legacy_batchedtensor
 from torch.autograd import Function, forward_ad
 from torch.nn.grad import conv2d_input
 
-from clif.ops import cpu, operator
+from clif import precision
+from clif.ops import cpu, isa, operator
 from clif.ops.cpu import Geometry
 from clif.ops.packing import Packed, pack
 from clif.ops.registration import is_observed, is_transformed
@@ -33,7 +34,7 @@ def convolve(conv: nn.Conv2d, x: Tensor) -> Tensor | None:
         return None
     geometry = _geometry(conv, x)
     images, _, *size = geometry.out_shape
-    highest = HIGHEST_RATE[cpu.BFLOAT16 if x.dtype == torch.bfloat16 else "none"]
+    highest = HIGHEST_RATE[_unit(x.dtype)]
     if min(size) < 1 or images * size[0] * size[1] < LEAST_PIXELS or highest == 0:
         return None
     packed = pack(x)
@@ -41,6 +42,11 @@ def convolve(conv: nn.Conv2d, x: Tensor) -> Tensor | None:
         return None
     weight, bias = (None if tensor is None else tensor.to(x.dtype) for tensor in (conv.weight, conv.bias))
     return _SpikeConv.apply(x, weight, bias, packed.words, packed.height, geometry)
+
+
+def _unit(dtype: torch.dtype) -> str:
+    """What multiplies in PyTorch's convolution of this dtype."""
+    return isa.bfloat16_unit() if dtype == torch.bfloat16 and precision.pytorch_uses_bfloat16() else "none"
 
 
 def _takes_module(conv: nn.Conv2d) -> bool:

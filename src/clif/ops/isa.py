@@ -1,0 +1,96 @@
+"""The compiled kernels' library, and the instruction set that they run with: the machine's best, or a lower one.
+
+The environment variable CLIF_ISA lowers it for a process: baseline, avx2, avx512 or avx512_bf16.
+"""
+
+import ctypes
+import importlib.util
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from clif.errors import InputError
+
+VARIABLE = "CLIF_ISA"
+IN_WORDS = {"baseline": "baseline", "avx2": "AVX2", "avx512": "AVX-512", "avx512_bf16": "AVX-512 with BF16"}
+"""The instruction sets by name, numbered as `enum class Isa` of csrc/work.hpp, each with all before it."""
+NAMES = tuple(IN_WORDS)
+BFLOAT16_UNITS = ("none", "vectors", "tiles")
+INTERFACE = 2
+"""The version of the C interface that `clif.ops.cpu` calls, as `clif_interface` of csrc/kernels.cpp gives it."""
+
+
+def lowered(best: str, wanted: str | None) -> str:
+    """The instruction set to run with on a machine that has the sets up to `best`: the one `wanted`, if one is.
+
+    Raises `InputError` for a name that is unknown and for a set that the machine lacks.
+    """
+    name = (wanted or "").strip().lower()
+    if not name:
+        return best
+    has = NAMES[: NAMES.index(best) + 1]
+    if name not in has:
+        wrong = f"this machine lacks {IN_WORDS[name]}" if name in NAMES else "no such instruction set"
+        raise InputError(f"{VARIABLE}={wanted}: {wrong}; it can be {', '.join(has)} here")
+    return name
+
+
+def _load() -> tuple[ctypes.CDLL | None, str]:
+    """The library of the kernels, or None; and why it cannot run, or ""."""
+    spec = importlib.util.find_spec("clif._kernels")
+    if spec is None or spec.origin is None:
+        return None, "the kernels were not compiled: install clif again where a C++17 compiler is found"
+    try:
+        library = ctypes.CDLL(spec.origin)
+    except OSError as error:
+        return None, f"the compiled kernels do not load ({error}); install clif again"
+    if not hasattr(library, "clif_interface") or library.clif_interface() != INTERFACE:
+        return None, "the compiled kernels are those of another version of clif; install clif again"
+    return library, ""
+
+
+LIBRARY, _reason = _load()
+BEST = NAMES[0] if LIBRARY is None else NAMES[LIBRARY.clif_isa()]
+PROCESSOR_BFLOAT16 = BFLOAT16_UNITS[0] if LIBRARY is None else BFLOAT16_UNITS[LIBRARY.clif_bfloat16_unit()]
+"""What of the processor multiplies in bfloat16, whatever the kernels run with: "none", "vectors" or "tiles"."""
+
+_name = lowered(BEST if LIBRARY is not None else NAMES[-1], os.environ.get(VARIABLE))
+_current = NAMES.index(_name)
+
+
+def available() -> tuple[str, ...]:
+    """The instruction sets that the kernels can run with here, the best one last; none if they were not compiled."""
+    return () if LIBRARY is None else NAMES[: NAMES.index(BEST) + 1]
+
+
+def current() -> int:
+    """The number of the instruction set that the kernels run with."""
+    return _current
+
+
+def _describe() -> str:
+    """In words what the kernels run on, or why they cannot."""
+    if LIBRARY is None:
+        return _reason
+    name = NAMES[_current]
+    lower = f" (lowered from {IN_WORDS[BEST]} by {VARIABLE})" if name != BEST else ""
+    return f"compiled kernels, {IN_WORDS[name]}{lower}"
+
+
+DESCRIPTION = _describe()
+
+
+@contextmanager
+def using(name: str) -> Iterator[None]:
+    """Within it the kernels run with this instruction set, in all threads. Raises `InputError` as `lowered` does."""
+    global _current
+    before, _current = _current, NAMES.index(lowered(BEST, name))
+    try:
+        yield
+    finally:
+        _current = before
+
+
+def bfloat16_unit() -> str:
+    """What multiplies in bfloat16 with the present instruction set: "none", "vectors" or "tiles"."""
+    return PROCESSOR_BFLOAT16 if NAMES[_current] == BEST else BFLOAT16_UNITS[0]
