@@ -209,6 +209,9 @@ def test_an_original_checkpoint_is_evaluated_by_an_inference_line(tmp_path, caps
     shown = capsys.readouterr().out
     assert re.search(r"^digits test: top-1 \d+\.\d\d%  top-5 .*\(360 images, snn5_noAP, CLIF, T=1\)$", shown, re.M)
     assert re.search(r"^throughput: \d+\.\d images/s on cpu, batch 64$", shown, re.M)
+    assert "precision" not in shown
+    assert main(["eval", *line.split(), "-amp_dtype", "bfloat16"]) == 0
+    assert "precision: bfloat16 autocast (-amp_dtype bfloat16)\n" in capsys.readouterr().out
     assert 'model="' in fails(capsys, "eval", path, "-dataset", "digits")
 
 

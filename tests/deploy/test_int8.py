@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from clif.deploy import Int8Conv2d, quantize_weights
+from clif.deploy import Int8Conv2d, int8, quantize_weights
 from clif.deploy.fit import watched
 from clif.layers import AvgPool2d, Conv2d
 from clif.models import create_model
@@ -83,3 +83,19 @@ def test_the_potentials_of_a_residual_network_have_the_dtype_asked_for(dtype):
             module.register_forward_pre_hook(lambda _module, inputs: seen.add(inputs[0].dtype))
     net(torch.randn(1, 3, 32, 32))
     assert seen == {dtype}
+
+
+@pytest.mark.parametrize("uses", [True, False])
+@torch.no_grad()
+def test_bfloat16_results_do_not_depend_on_who_rounds(uses, monkeypatch):
+    """Where PyTorch has no fast bfloat16, sums are rounded after a convolution that gives float32."""
+    rounded = Int8Conv2d(Conv2d(8, 12, 3), 4, torch.bfloat16)
+    x = torch.randint(0, 5, (2, 3, 8, 9, 9)) / 4
+    expected = rounded(x)
+    asked = []
+    run = torch.ops.onednn.qconv2d_pointwise
+    monkeypatch.setattr(int8, "pytorch_uses_bfloat16", lambda: uses)
+    monkeypatch.setattr(torch.ops.onednn, "qconv2d_pointwise", lambda *a: asked.append(a[-4]) or run(*a))
+    assert torch.equal(rounded(x), expected)
+    assert expected.dtype == torch.bfloat16
+    assert asked == [torch.bfloat16 if uses else torch.float32]

@@ -178,3 +178,43 @@ def test_a_folder_that_cannot_be_written_is_an_input_error(checkpoint, tmp_path)
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="-out"):
         deploy_checkpoint(checkpoint(), v_resets=[None], out=tmp_path / "file")
+
+
+@pytest.mark.usefixtures("fast_bfloat16")
+@pytest.mark.parametrize("options", [{"v_resets": [None]}, {"method": "calibrate"}, {"method": "finetune"}], ids=str)
+def test_mixed_precision_where_amp_dtype_asks_for_it(checkpoint, options, monkeypatch):
+    seen, cached = set(), set()
+    convolve = torch.nn.Conv2d._conv_forward
+
+    def noting(module, x, weight, bias):
+        result = convolve(module, x, weight, bias)
+        seen.add(result.dtype)
+        cached.add(torch.is_autocast_enabled("cpu") and torch.is_autocast_cache_enabled())
+        return result
+
+    path = checkpoint()
+    monkeypatch.setattr(torch.nn.Conv2d, "_conv_forward", noting)
+    for given, expected in (({}, torch.float32), ({"amp_dtype": "auto"}, torch.bfloat16)):
+        seen.clear()
+        result = deploy_checkpoint(path, given, **options)
+        assert seen == {expected}
+        assert json.loads((result.folder / "deploy.json").read_text())["precision"] == result.precision.record()
+        assert all(p.dtype == torch.float32 for p in result.conversion.net.parameters())
+    assert cached == {False}  # a fit changes weights
+
+
+def test_float16_is_refused_where_nothing_scales_the_loss(checkpoint):
+    with pytest.raises(InputError, match="float16 training needs a GPU"):
+        deploy_checkpoint(checkpoint(), {"amp_dtype": "float16"})
+
+
+@pytest.mark.usefixtures("slow_bfloat16")
+def test_auto_is_float32_where_bfloat16_is_slow_and_an_explicit_choice_warns_once(checkpoint, caplog):
+    path = checkpoint()
+    assert deploy_checkpoint(path, {"amp_dtype": "auto"}, [None]).precision.name == "float32"
+    assert not caplog.records
+    for _ in range(2):
+        assert deploy_checkpoint(path, {"amp_dtype": "bfloat16"}, [None]).precision.name == "bfloat16"
+    assert [record.message for record in caplog.records] == [
+        "bfloat16 is slow here: the processor has no instructions for bfloat16; -amp_dtype auto would take what is fast"
+    ]

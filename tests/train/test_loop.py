@@ -87,6 +87,7 @@ def test_threads_that_prepare_batches_change_no_bit(train, tmp_path):
     assert_same_run(*folders)
 
 
+@pytest.mark.usefixtures("fast_bfloat16")
 @pytest.mark.parametrize(("amp", "expected"), [(True, torch.bfloat16), (False, torch.float32)])
 @pytest.mark.parametrize("multiple_step", [True, False])
 def test_amp_is_a_true_switch(config, monkeypatch, amp, expected, multiple_step):

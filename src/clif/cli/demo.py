@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from clif.cli.common import Parser
+from clif.cli.common import Parser, add_config_options, config_values
 
 
 def add_arguments(parser: Parser) -> None:
@@ -12,13 +12,14 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("-epochs", "--epochs", metavar="N", type=int, help="epochs of each run (default: the recipe's)")
     parser.add_argument("-seed", "--seed", metavar="N", type=int, help="seed of both runs (default: 2022)")
     parser.add_argument("-quiet", "--quiet", action="store_true", help="print the result only")
+    add_config_options(parser, only=("amp", "amp_dtype"))
 
 
 def run(arguments: argparse.Namespace) -> int:
     from clif.cli.deploy import print_table
     from clif.report import run_demo
 
-    overrides: dict[str, Any] = {}
+    overrides: dict[str, Any] = {key: value for key, value in config_values(arguments).items() if key.startswith("amp")}
     if arguments.epochs is not None:
         overrides |= {"epochs": arguments.epochs, "T_max": arguments.epochs}
     if arguments.seed is not None:

@@ -5,7 +5,8 @@ becomes part of the batch norm before; subtract fits a larger soft reset for eac
 for a while with the CLIF network as its teacher. Everything is fitted on training images (a sweep chooses by accuracy
 on those that the run held out, where it held some out) and shown on the test set. Writes deploy.json, networks.csv, for
 a sweep deploy.csv, and the LIF network checkpoint_lif.pth to deploy/ or deploy_METHOD/ beside the checkpoint. A
-LIF-trained checkpoint may be given as well, to see what the reset does to it.
+LIF-trained checkpoint may be given as well, to see what the reset does to it. Everything is computed in float32, unless
+-amp_dtype asks for mixed precision.
 """
 
 import argparse
@@ -71,6 +72,7 @@ def add_arguments(parser: Parser) -> None:
     )
     parser.add_argument("-out", "--out", metavar="FOLDER", help="where to write (default: deploy…/ by the checkpoint)")
     add_config_options(parser, only=OPTIONS, default="the checkpoint's")
+    add_config_options(parser, only=("amp_dtype",), default="float32 throughout")
 
 
 def method_options(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -116,6 +118,8 @@ def run(arguments: argparse.Namespace) -> int:
     )
     print_table(result) if result.table else print_fit(result)
     print_networks(result)
+    if "amp_dtype" in arguments:
+        print(f"precision: {result.precision}")
     return 0
 
 

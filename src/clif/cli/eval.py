@@ -2,7 +2,8 @@
 
 The checkpoint is given as the argument or, as in the original's inference script, by -resume. One of ours knows its
 network and data set; options given replace what it says. One in the original's format needs -model and -neuron. Options
-that concern training only are accepted, so that the original's lines work, and change nothing here.
+that concern training only are accepted, so that the original's lines work, and change nothing here. It computes in
+the dtype of the weights, unless -amp_dtype asks for mixed precision.
 """
 
 import argparse
@@ -36,4 +37,6 @@ def run(arguments: argparse.Namespace) -> int:
         f"({scores.samples} images, {report.net.config['name']}, {report.net.config['neuron']}, T={report.net.T})"
     )
     print(f"throughput: {scores.images_per_second:.1f} images/s on {report.device}, batch {report.config.b}")
+    if "amp_dtype" in given:
+        print(f"precision: {report.precision}")
     return 0

@@ -41,6 +41,7 @@ def describe(deployment: "Deployment") -> dict[str, Any]:
         "trained_neuron": deployment.neuron,
         "dataset": deployment.dataset,
         "method": conversion.method,
+        "precision": deployment.precision.record(),
         "source_top1": deployment.source.top1,
         "source_top5": deployment.source.top5,
         "fitted_on": deployment.choice_data,

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from clif.data import Loader, create_loader
 from clif.deploy.convert import IMAGES, METHODS, Conversion, convert
 from clif.deploy.graph import norms_before_neurons
@@ -16,6 +18,7 @@ from clif.deploy.record import write_deployment
 from clif.deploy.sweep import PAPER_RESETS, SweepRow, best_row, sweep
 from clif.errors import InputError, unknown_name
 from clif.models import SpikingNetwork
+from clif.precision import Precision, asked_for, warn_if_slow
 from clif.train.checkpoint import read_checkpoint
 from clif.train.config import TrainConfig
 from clif.train.evaluation import Scores, evaluate, open_checkpoint
@@ -42,6 +45,7 @@ class Deployment:
     judged: list[Judged]
     checkpoint: Path
     folder: Path
+    precision: Precision
     choice: list[SweepRow] = field(default_factory=list)
     table: list[SweepRow] = field(default_factory=list)
     chosen: float | None = None
@@ -67,8 +71,9 @@ def deploy_checkpoint(
     Writes deploy.json, networks.csv, checkpoint_lif.pth and, for a sweep of `v_resets` (None: the paper's values),
     deploy.csv to `out`; by default that is the folder "deploy" (sweep) or "deploy_METHOD" beside the checkpoint.
     `given` are options of `TrainConfig` that replace what the checkpoint says, `scratch` a LIF-trained checkpoint to
-    compare with, `options` those of `convert`. Raises `InputError` for a file that cannot be read, a network that
-    cannot be converted, options of another method, and a fit that cannot be done.
+    compare with, `options` those of `convert`. Everything is computed in float32, unless `given` has "amp_dtype"
+    (`clif.precision`). Raises `InputError` for a file that cannot be read, a network that cannot be converted, options
+    of another method, and a fit that cannot be done.
     """
     # Everything that can be refused is refused before any data are read.
     if method not in METHODS:
@@ -82,6 +87,10 @@ def deploy_checkpoint(
         raise InputError("give at least one reset value, for example: None,0,-0.02,-0.04,-0.06")
     opened = open_checkpoint(path, given or {})
     net, config = opened.net, opened.config
+    precision = asked_for(given or {}, opened.device)
+    if method == "finetune" and precision.dtype == torch.float16:
+        raise InputError("finetune does not scale its loss, as float16 needs; use -amp_dtype bfloat16")
+    warn_if_slow(precision)
     plain_lif(net)
     if "calibrate" in (method, options.get("start")):
         norms_before_neurons(net)
@@ -91,19 +100,20 @@ def deploy_checkpoint(
     table: list[SweepRow] = []
     chosen = None
     choice_data, loader = _fit_loader(config, net.T, method, options)
-    if method == "sweep":
-        begun = time.perf_counter()
-        choice = sweep(net, loader, v_resets, quiet)
-        chosen = best_row(choice).v_reset
-        images = sum(row.samples for row in choice)
-        conversion = Conversion(plain_lif(net, chosen), method, images, time.perf_counter() - begun)
-    else:
-        conversion = convert(net, method, loader, **options, **({"quiet": quiet} if method == "finetune" else {}))
-    test = _loader(config, net.T, train=False)
-    source = evaluate(net, test, quiet=quiet)
-    if method == "sweep":
-        table = sweep(net, test, v_resets, quiet)
-    judged = judge({"as trained": net, **compared, method: conversion.net}, test)
+    with precision.autocast(cache_enabled=False):  # a fit changes weights that a cache would keep
+        if method == "sweep":
+            begun = time.perf_counter()
+            choice = sweep(net, loader, v_resets, quiet)
+            chosen = best_row(choice).v_reset
+            images = sum(row.samples for row in choice)
+            conversion = Conversion(plain_lif(net, chosen), method, images, time.perf_counter() - begun)
+        else:
+            conversion = convert(net, method, loader, **options, **({"quiet": quiet} if method == "finetune" else {}))
+        test = _loader(config, net.T, train=False)
+        source = evaluate(net, test, quiet=quiet)
+        if method == "sweep":
+            table = sweep(net, test, v_resets, quiet)
+        judged = judge({"as trained": net, **compared, method: conversion.net}, test)
 
     folder = Path(out) if out is not None else _checkpoint_folder(Path(path)) / _folder_name(method)
     deployment = Deployment(
@@ -115,6 +125,7 @@ def deploy_checkpoint(
         judged,
         folder / "checkpoint_lif.pth",
         folder,
+        precision,
         choice,
         table,
         chosen,

@@ -135,6 +135,7 @@ def _render(
         fitted_on=fitted.choice_data,
         config=dataclasses.asdict(config),
         seconds=seconds,
+        precision=next(iter(runs.values())).summary["precision"],
         trace_steps=TRACE_STEPS,
         **command,
         versions={"clif": clif.__version__, "torch": torch.__version__, "python": platform.python_version()},

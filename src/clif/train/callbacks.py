@@ -47,7 +47,8 @@ class JsonLines(Callback):
         print(json.dumps({"event": event, **values}), file=self.file, flush=True)
 
     def on_start(self, trainer: "Trainer") -> None:
-        self.write("start", folder=str(trainer.folder.path), epoch=trainer.epoch, step=trainer.step)
+        place = {"epoch": trainer.epoch, "step": trainer.step}
+        self.write("start", folder=str(trainer.folder.path), **place, precision=trainer.precision.name)
 
     def on_epoch(self, trainer: "Trainer", row: Row) -> None:  # noqa: ARG002
         self.write("epoch", **row)

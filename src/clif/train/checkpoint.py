@@ -26,6 +26,7 @@ CONTENT_TYPES: dict[str, type] = {
     "optimizer": dict,
     "lr_scheduler": dict,
     "scaler": dict,
+    "precision": str,
     "config": dict,
     "history": list,
     "progress": dict,

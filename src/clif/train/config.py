@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from clif.errors import InputError, unknown_name
-from clif.names import NEURON_NAMES, dataset_name
+from clif.names import AMP_DTYPES, NEURON_NAMES, dataset_name
 from clif.train.options import convert, option, parse_bool, types_of
 from clif.train.recipe import list_recipes, read_recipe
 
@@ -87,7 +87,7 @@ class TrainConfig:
     sync_bn: bool = _machine(False, "batch norm over the samples of all processes, not of each one's own")
     amp: bool = _machine(True, "mixed precision; a true switch: -amp, -amp True, -amp False")
     amp_dtype: str = _machine(
-        "auto", "auto: bfloat16 on a CPU, float16 with loss scaling on a GPU", ("auto", "bfloat16", "float16")
+        "auto", "auto: what is fast here; on a GPU float16 with loss scaling, on a CPU bfloat16 or float32", AMP_DTYPES
     )
     dtype: str = _machine("float32", "of weights and states; float64 has no mixed precision", ("float32", "float64"))
     multiple_step: bool = _machine(True, "compute the sequence at once; False: one step a call, same numbers, slower")

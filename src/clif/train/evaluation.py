@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from clif.data import create_loader, get_dataset
 from clif.models import SpikingNetwork
+from clif.precision import Precision, asked_for, common, warn_if_slow
 from clif.train.checkpoint import build_network, read_checkpoint
 from clif.train.config import TrainConfig, resolve
 from clif.train.engine import Engine, with_processes
@@ -153,23 +154,29 @@ def open_checkpoint(path: str | os.PathLike[str], given: dict[str, Any], exact: 
 
 @dataclass(frozen=True)
 class Report:
-    """Scores of a checkpoint on a test set, with what was evaluated, how and where."""
+    """Scores of a checkpoint on a test set, with what was evaluated, how, where and in which precision."""
 
     scores: Scores
     net: SpikingNetwork
     config: TrainConfig
     device: torch.device
+    precision: Precision
 
 
 def evaluate_checkpoint(path: str | os.PathLike[str], given: dict[str, Any], quiet: bool = True) -> Report:
     """Evaluate a checkpoint on its test set; `given` are options of `TrainConfig` that replace what it says.
 
-    Raises `InputError` as `clif.load` and `create_loader` do.
+    It computes in the dtype of the weights, unless `given` has "amp_dtype" (`clif.precision`). Raises `InputError` as
+    `clif.load` and `create_loader` do.
     """
     opened = open_checkpoint(path, given, exact=True)
     net, config = opened.net, opened.config
     with_processes(config)
     engine = Engine(config)
+    dtype = str(next(net.parameters()).dtype).removeprefix("torch.")
+    precision = common(asked_for(given, engine.device, dtype), engine.gather_object)
+    if engine.is_first:
+        warn_if_slow(precision)
     loader = engine.first(
         lambda: create_loader(
             config.dataset,
@@ -186,5 +193,6 @@ def evaluate_checkpoint(path: str | os.PathLike[str], given: dict[str, Any], qui
     )
     loss = SpikingLoss(config.loss_lambda, config.loss_means, config.mse_n_reg, config.label_smoothing)
     computation = Computation(net.to(engine.device), config.multiple_step)
-    scores = evaluate(computation, loader, loss, quiet or not engine.is_first, reduce=engine.sum)
-    return Report(scores, net, config, engine.device)
+    with precision.autocast():
+        scores = evaluate(computation, loader, loss, quiet or not engine.is_first, reduce=engine.sum)
+    return Report(scores, net, config, engine.device, precision)

@@ -21,6 +21,7 @@ import yaml
 
 import clif
 from clif.errors import InputError, MissingFileError
+from clif.precision import Precision
 from clif.train.checkpoint import BEST, LAST, read_checkpoint, save_checkpoint, write_atomically
 from clif.train.config import TrainConfig
 from clif.train.run_config import CONFIG
@@ -41,10 +42,11 @@ class RunFolder:
         """Whether a run was begun in it, that can go on."""
         return (self.path / CONFIG).is_file()
 
-    def open(self, config: TrainConfig, resumed_from: Path | None) -> None:
+    def open(self, config: TrainConfig, resumed_from: Path | None, precision: Precision | None = None) -> None:
         """Make the folder; an earlier run there is renamed unless it is the one that goes on (`resumed_from` in it).
 
-        Raises `InputError` where the folder cannot be written.
+        It gets the configuration and, for every start, `describe_start`. Raises `InputError` where it cannot be
+        written.
         """
         before = None if resumed_from is None else resumed_from.resolve().parent
         with writing(self.path):
@@ -56,7 +58,7 @@ class RunFolder:
             if before not in (None, self.path.resolve()) and (before / BEST).is_file():
                 copy_atomically(before / BEST, self.path / BEST)
             self.write_text(CONFIG, yaml.safe_dump(dataclasses.asdict(config), sort_keys=False))
-            self._note_start()
+            self._note_start(precision)
 
     def write_text(self, name: str, text: str) -> None:
         """Write a file of the folder; it is whole or as before. Raises `InputError` where it cannot."""
@@ -85,11 +87,11 @@ class RunFolder:
         """Take the place in the run of the checkpoint that now is the last one."""
         self._last_place = content["epoch"] + 1, content["progress"]["step"]
 
-    def _note_start(self) -> None:
+    def _note_start(self, precision: Precision | None) -> None:
         earlier: list[Any] = []
         with suppress(OSError, ValueError):
             earlier = list(json.loads((self.path / ENVIRONMENT).read_text()))
-        self.write_text(ENVIRONMENT, json.dumps([*earlier, describe_start()], indent=2))
+        self.write_text(ENVIRONMENT, json.dumps([*earlier, describe_start(precision)], indent=2))
 
 
 def _name(epochs: int, step: int) -> str:
@@ -166,8 +168,8 @@ def read_last(path: Path) -> dict[str, Any]:
         raise
 
 
-def describe_start() -> dict[str, Any]:
-    """When, where and with what this process runs: versions, git revision, command line, machine."""
+def describe_start(precision: Precision | None = None) -> dict[str, Any]:
+    """When, where and with what this process runs: versions, git revision, command line, machine, precision."""
     versions = {"clif": clif.__version__, "python": platform.python_version()}
     for package in PACKAGES:
         with suppress(metadata.PackageNotFoundError):
@@ -187,6 +189,7 @@ def describe_start() -> dict[str, Any]:
             "threads": torch.get_num_threads(),
             "gpus": gpus,
         },
+        "precision": None if precision is None else precision.record(),
     }
 
 

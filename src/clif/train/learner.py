@@ -3,7 +3,7 @@
 import itertools
 import math
 from collections.abc import Iterator
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
@@ -16,6 +16,7 @@ from clif.errors import InputError
 from clif.layers import key_dropout
 from clif.models import SpikingNetwork
 from clif.neurons import exchange_neurons
+from clif.precision import choose, common
 from clif.train.checkpoint import LAST, load_weights, read_checkpoint
 from clif.train.config import TrainConfig
 from clif.train.ema import Average
@@ -27,7 +28,6 @@ from clif.train.loss import SpikingLoss
 from clif.train.monitor import GradientNorms, LayerMonitor
 from clif.train.setup import (
     Computation,
-    autocast_dtype,
     make_net,
     make_optimizer,
     make_scheduler,
@@ -47,8 +47,7 @@ class Learner:
         self.engine = engine
         self.device = engine.device
         self.folder = folder
-        self.amp = config.amp and config.dtype != "float64"
-        self.amp_dtype = autocast_dtype(config.amp_dtype, self.device)
+        self.precision = common(choose(self.device, config.amp, config.amp_dtype, config.dtype), engine.gather_object)
         self.net = make_net(config).to(self.device)
         if config.pre_train is not None:
             load_weights(self.net, read_checkpoint(config.pre_train)["net"], config.pre_train)
@@ -57,7 +56,7 @@ class Learner:
         self.average = Average(self.net, config.ema) if config.ema > 0 else None
         self.optimizer = make_optimizer(config, self.net)
         self.scheduler = make_scheduler(config, self.optimizer)
-        scaled = self.amp and self.amp_dtype == torch.float16
+        scaled = self.precision.dtype == torch.float16
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=scaled)
         self.loss = SpikingLoss(config.loss_lambda, config.loss_means, config.mse_n_reg, config.label_smoothing)
         self.loaders = self.engine.first(self._make_loaders)
@@ -173,7 +172,7 @@ class Learner:
             key_dropout(self.net, keys)
         if self.config.dtype == "float64":
             images = images.double()
-        with torch.autocast(self.device.type, self.amp_dtype) if self.amp else nullcontext():
+        with self.precision.autocast():
             return computation(images), labels
 
     def exchange_if_due(self) -> bool:

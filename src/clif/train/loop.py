@@ -13,6 +13,7 @@ from typing import Any
 
 from clif.data import Loader
 from clif.errors import InputError
+from clif.precision import first_time, slow_warning
 from clif.train.callbacks import Callback, make_loggers
 from clif.train.checkpoint import BEST, LAST
 from clif.train.config import TrainConfig
@@ -23,7 +24,7 @@ from clif.train.interrupt import Interrupted, StopRequest
 from clif.train.learner import Learner
 from clif.train.metrics import MetricsLog, Row, columns, describe, summarise
 from clif.train.monitor import GradientNorms, unhealthy
-from clif.train.state import capture, restore
+from clif.train.state import capture, precision_of, restore
 
 logger = logging.getLogger("clif.train")
 
@@ -82,6 +83,7 @@ class Trainer(Learner):
         self._signum: int | None = None
         self._warned: set[str] = set()
         self.resumed_from = None if config.resume is None else run_of(config.resume) / LAST
+        self._precision_before: str | None = None
         if start is not None:
             self._resume(start)
 
@@ -96,6 +98,7 @@ class Trainer(Learner):
         self._deadline = time.monotonic() + (self.config.max_time or math.inf)
         try:
             self._call("on_start")
+            self._say_precision()
             with StopRequest() as self._stop:
                 while self.step == self.steps_per_epoch or not self._is_over():
                     if self.step == self.steps_per_epoch:
@@ -109,6 +112,7 @@ class Trainer(Learner):
         if not history:
             raise InputError(f"nothing to train: {self.config.resume} has all {self.config.epochs} epochs already")
         summary = summarise(history[-1], self.history or history, self.chosen_on)
+        summary["precision"] = self.precision.name
         result = Result(self.folder.path, history, summary)
         self.engine.only_first(lambda: self.folder.write_text("summary.json", json.dumps(summary, indent=2)))
         self._call("on_end", result)
@@ -117,19 +121,31 @@ class Trainer(Learner):
     def _resume(self, path: Path) -> None:
         content = read_last(path)
         restore(self, content, str(path))
+        self._precision_before = precision_of(content)
         self.resumed_from = path
         if path.resolve() == (self.folder.path / LAST).resolve() and "progress" in content:
             self.folder.remember(content)
 
     def _open(self) -> MetricsLog | None:
         """The run's folder, ready; the log of the first process."""
-        self.engine.only_first(lambda: self.folder.open(self.config, self.resumed_from))
+        self.engine.only_first(lambda: self.folder.open(self.config, self.resumed_from, self.precision))
         if self.config.save_init and self.global_step == 0:
             self._save("checkpoint_0.pth")
         size = sum(p.numel() for p in self.net.parameters()) / 1e6
         self._say(f"{size:.2f} M parameters, run folder {self.folder.path}")
         resumed = self.resumed_from is not None
         return self.engine.only_first(lambda: MetricsLog(self.folder.path, self.history, resumed))
+
+    def _say_precision(self) -> None:
+        """Say, once in a process, what is computed in, and warn where that is slow or another than before."""
+        precision, before = self.precision, self._precision_before
+        line = f"precision: {precision}"
+        if not self.quiet and first_time(line):
+            self._say(line)
+        if precision.slow and first_time(slow_warning(precision)):
+            self._warn("slow precision", slow_warning(precision))
+        if before not in (None, precision.name):
+            self._warn("precision", f"resumed in {precision.name}, but the run was computed in {before} before")
 
     def _is_over(self) -> bool:
         """Whether the run ends here; all processes agree, and `ended` says why."""

@@ -30,15 +30,6 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
-def autocast_dtype(name: str, device: torch.device) -> torch.dtype:
-    """The dtype of mixed precision: "auto" is bfloat16 on a CPU and, as in the original, float16 on a GPU."""
-    if name == "auto":
-        return torch.float16 if device.type == "cuda" else torch.bfloat16
-    if name == "float16" and device.type == "cpu":
-        raise InputError("float16 training needs a GPU for its loss scaling; use -amp_dtype bfloat16 on a CPU")
-    return {"float16": torch.float16, "bfloat16": torch.bfloat16}[name]
-
-
 def make_net(config: TrainConfig) -> SpikingNetwork:
     """The configured network for the configured data, with weights drawn from the seed."""
     torch.manual_seed(config.seed)

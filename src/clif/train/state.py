@@ -27,6 +27,7 @@ def capture(trainer: "Trainer") -> dict[str, Any]:
         "optimizer": trainer.optimizer.state_dict(),
         "lr_scheduler": trainer.scheduler.state_dict(),
         "scaler": trainer.scaler.state_dict(),
+        "precision": trainer.precision.name,
         "epoch": trainer.epoch - 1,
         "max_test_acc": max(trainer.best, trainer.inherited_best),
         "config": dataclasses.asdict(trainer.config),
@@ -81,6 +82,20 @@ def restore(trainer: "Trainer", content: dict[str, Any], where: str) -> None:
         torch.set_rng_state(rng["cpu"])
         if rng["cuda"] and trainer.device.type == "cuda":
             torch.cuda.set_rng_state_all(rng["cuda"])
+
+
+def precision_of(content: dict[str, Any]) -> str | None:
+    """The name of the precision in which a checkpoint's run was computed; None for one in the original's format.
+
+    Checkpoints before version 0.2 do not say it: what used mixed precision without loss scaling used bfloat16.
+    """
+    config = content.get("config")
+    if "precision" in content or config is None:
+        return content.get("precision")
+    if content.get("scaler"):
+        return "float16"
+    dtype = config.get("dtype", "float32")
+    return "bfloat16" if config.get("amp", True) and dtype == "float32" else dtype
 
 
 def _restore_progress(trainer: "Trainer", progress: dict[str, Any], where: str) -> None:
