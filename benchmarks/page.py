@@ -1,22 +1,34 @@
 """Measure here and write docs/benchmarks.md with its pictures: `make benchmarks`.
 
-    python benchmarks/page.py [--device cuda] [--threads 2] [--rounds 20] [--render]
+    python benchmarks/page.py [--only demo,infer] [--device cuda] [--threads 2] [--rounds 20] [--render]
 
-The figures go to benchmarks/results/*.json; --render writes the page anew from those that are there.
+The figures of a processor go to benchmarks/results/KIND/*.json, where KIND is the instruction set that the kernels run
+with; the page shows those of every kind side by side. --render writes it anew from what is there. What a processor
+without AVX-512 does can be measured on a newer one, which the page then says:
+
+    CLIF_ISA=avx2 ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 python benchmarks/page.py
 """
 
 import argparse
+import json
 import re
+import subprocess
+import sys
+import tempfile
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from clif.bench import neuron, step
-from clif.bench.machine import in_words
-from clif.bench.report import Report, Row, as_markdown, notes, read_report
-from clif.bench.settings import NeuronSettings, StepSettings
+from clif.bench import infer, machine, neuron, step
+from clif.bench.measure import summarise
+from clif.bench.report import Report, Row, as_markdown, notes, number, quartiles, read_report
+from clif.bench.settings import InferSettings, NeuronSettings, StepSettings, select
+from clif.ops import isa
 from clif.train.checkpoint import write_atomically
 from clif.train.setup import choose_device
 
@@ -24,7 +36,8 @@ ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 PAGE = ROOT / "docs" / "benchmarks.md"
 PICTURE = ROOT / "docs" / "images" / "neuron_sweep.png"
-COLUMNS = {"neuron": neuron.COLUMNS, "step": step.COLUMNS}
+KINDS = {**{name: isa.IN_WORDS[name] for name in reversed(isa.NAMES)}, "cuda": "GPU"}
+"""The folders of results and what the page calls them, in its order."""
 
 STYLES = {
     "cpu": ("clif, compiled", "#0b6e99", "o", "-"),
@@ -38,21 +51,76 @@ STYLES = {
     neuron.COPY: ("copy of the same bytes", "#7a7f87", "", ":"),
 }
 
+Cell = Callable[[Row], str]
 
-def measure(device: str, threads: int | None, rounds: int) -> None:
+
+def _time(row: Row) -> str:
+    return "–" if row.timing is None else f"{number(row.timing.median)} {quartiles(row.timing)}"
+
+
+def _figure(name: str) -> Cell:
+    return lambda row: number(row.figures[name]) if name in row.figures else ""
+
+
+@dataclass(frozen=True)
+class Block:
+    """A table of the page: what names its rows, and what it shows of a row for every kind of processor."""
+
+    labels: dict[str, Cell]
+    cells: dict[str, Cell]
+
+
+NAMES: dict[str, Cell] = {"": lambda row: row.name, "dtype": lambda row: row.dtype}
+BLOCKS = {
+    "neuron": Block(NAMES, {"ms": _time, **{name: _figure(name) for name in ("over copy", "bytes kept")}}),
+    "step": Block(NAMES, {"ms": _time, **{name: _figure(name) for name in ("of plain", "images/s", "peak MiB")}}),
+    "infer": Block({**NAMES, "batch": _figure("batch")}, {"ms": _time, "of plain": _figure("of plain")}),
+    "demo": Block(
+        {"": lambda row: row.name},
+        {
+            "seconds": lambda row: number(row.timing.median / 1e3) if row.timing else "–",
+            "trained in": lambda row: row.dtype,
+            **{name: _figure(name) for name in ("CLIF images/s", "LIF images/s")},
+        },
+    ),
+}
+
+
+def measure(only: list[str], device: str, threads: int | None, rounds: int) -> None:
     """Run the benchmarks of the page, one file each."""
-    shape = (6, 128, 64, 32, 32) if device.startswith("cuda") else (6, 16, 64, 32, 32)
+    on_gpu = device.startswith("cuda")
+    shape = (6, 128, 64, 32, 32) if on_gpu else (6, 16, 64, 32, 32)
     common = {"device": device, "threads": threads}
-    reports = {
+    few, swept = max(3, rounds // 4), {"rounds": max(5, rounds // 2), "dtypes": ("float32",), "sweep": ("T", "size")}
+    runs = {
         "neuron": lambda: neuron.run(NeuronSettings(**common, shape=shape, rounds=rounds)),
-        "neuron_sweep": lambda: neuron.run(
-            NeuronSettings(**common, shape=shape, rounds=max(5, rounds // 2), dtypes=("float32",), sweep=("T", "size"))
-        ),
-        "step": lambda: step.run(StepSettings(**common, rounds=max(3, rounds // 4))),
+        "neuron_sweep": lambda: neuron.run(NeuronSettings(**common, shape=shape, **swept)),
+        "step": lambda: step.run(StepSettings(**common, rounds=few)),
     }
-    for name, run in reports.items():
+    if not on_gpu:
+        runs |= {"infer": lambda: infer.run(InferSettings(threads=threads, rounds=few)), "demo": demo}
+    folder = RESULTS / ("cuda" if on_gpu else isa.NAMES[isa.current()])
+    for name in select(only, runs):
         print(f"measuring {name}", flush=True)
-        _write(RESULTS / f"{name}.json", run().to_json())
+        _write(folder / f"{name}.json", runs[name]().to_json())
+
+
+def demo(*options: str) -> Report:
+    """The wall time of `clif demo` once it is installed, and the rates of its trainings."""
+    described = machine.describe(torch.device("cpu"), torch.get_num_threads())
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "clif", "demo", "--quiet", "-out", folder, *options]
+        begun = time.perf_counter()
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        seconds = time.perf_counter() - begun
+        runs = [json.loads(path.read_text()) for path in Path(folder).glob("runs/*/summary.json")]
+        names = [path.parent.name for path in Path(folder).glob("runs/*/summary.json")]
+    figures = {}
+    for name, summary in zip(names, runs, strict=True):
+        trained = next(neuron for neuron in ("CLIF", "LIF") if f"_{neuron}_" in name)
+        figures[f"{trained} images/s"] = summary["last"]["train_images_per_second"]
+    row = Row("clif demo", runs[0]["precision"], summarise([seconds * 1e3]), "", figures)
+    return Report("demo", {"options": list(options)}, described, [row])
 
 
 def _write(path: Path, text: str) -> None:
@@ -96,20 +164,59 @@ def _panel(axes: Axes, rows: list[Row], figure: str, belongs: Callable[[Row], bo
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def block(report: Report, name: str) -> str:
-    """The generated part of the page for one report."""
-    lines = [as_markdown(report, COLUMNS[name]), "", f"Measured on: {in_words(report.machine)}."]
-    return "\n".join([*lines, "", *(f"- {text}" for text in notes(report))])
+def stored(name: str) -> dict[str, Report]:
+    """The reports of a benchmark by what the page calls their processors."""
+    paths = {kind: RESULTS / kind / f"{name}.json" for kind in KINDS}
+    reports = {kind: read_report(path) for kind, path in paths.items() if path.is_file()}
+    lowered = {kind: ", lowered" if "lowered" in report.machine else "" for kind, report in reports.items()}
+    return {f"{KINDS[kind]}{lowered[kind]}": report for kind, report in reports.items()}
+
+
+def block(name: str, reports: dict[str, Report]) -> str:
+    """The generated part of the page for one benchmark; a row is there if one of the processors was timed in it."""
+    shown = BLOCKS[name]
+    rows: dict[tuple[str, ...], dict[str, Row]] = {}
+    for title, report in reports.items():
+        for row in report.rows:
+            if row.timing is not None:
+                key = tuple(label(row) for label in shown.labels.values())
+                rows.setdefault(key, {})[title] = row
+    if not rows:
+        return "Not measured yet."
+    header = [*shown.labels, *(f"{title}<br>{cell}" for title in reports for cell in shown.cells)]
+    absent = ["–", *[""] * (len(shown.cells) - 1)]
+    lines = [
+        [*key, *(cell for title in reports for cell in (_cells(shown, timed[title]) if title in timed else absent))]
+        for key, timed in rows.items()
+    ]
+    measured = [f"- {title}: {machine.in_words(report.machine)}." for title, report in reports.items()]
+    text = [as_markdown(header, lines, len(shown.labels)), "", "Measured on:", "", *measured, "", *_notes(reports)]
+    return "\n".join(text).rstrip()
+
+
+def _notes(reports: dict[str, Report]) -> list[str]:
+    """The notes of all reports, each once, with the processors that it concerns if that is not all of them."""
+    titles: dict[str, list[str]] = {}
+    for title, report in reports.items():
+        for note in notes(report):
+            titles.setdefault(note, []).append(title)
+    return [
+        f"- {note}" if len(concerned) == len(reports) else f"- {', '.join(concerned)}: {note}"
+        for note, concerned in titles.items()
+    ]
+
+
+def _cells(shown: Block, row: Row) -> list[str]:
+    return [cell(row) for cell in shown.cells.values()]
 
 
 def render() -> None:
     """Write the tables between the page's markers, and the picture."""
-    reports = {name: read_report(RESULTS / f"{name}.json") for name in (*COLUMNS, "neuron_sweep")}
     text = PAGE.read_text()
-    for name in COLUMNS:
-        text = _replace(text, name, block(reports[name], name))
+    for name in BLOCKS:
+        text = _replace(text, name, block(name, stored(name)))
     _write(PAGE, text)
-    figure = draw(reports["neuron_sweep"])
+    figure = draw(next(iter(stored("neuron_sweep").values())))
     PICTURE.parent.mkdir(exist_ok=True)
     figure.savefig(PICTURE, dpi=130)
 
@@ -125,13 +232,15 @@ def _replace(text: str, name: str, block: str) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", metavar="LIST", help="comma-separated: neuron, neuron_sweep, step, infer, demo")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int)
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--render", action="store_true", help="measure nothing")
     arguments = parser.parse_args()
     if not arguments.render:
-        measure(str(choose_device(arguments.device)), arguments.threads, arguments.rounds)
+        only = arguments.only.split(",") if arguments.only else []
+        measure(only, str(choose_device(arguments.device)), arguments.threads, arguments.rounds)
     render()
 
 

@@ -21,6 +21,7 @@ def checkpoint(tmp_path):
     return tmp_path / "c.pth"
 
 
+@pytest.mark.usefixtures("fast_bfloat16")
 def test_each_way_is_timed_at_each_batch_size_and_judged(checkpoint):
     settings = InferSettings(checkpoint=str(checkpoint), images=20, batches=(1, 3), rounds=1)
     report = infer.run(settings)
@@ -71,3 +72,25 @@ def test_mistakes_are_input_errors(capsys):
     assert main(["bench", "infer", "--data-dir", "x"]) == 2
     assert "name it with --checkpoint" in capsys.readouterr().err
     assert main(["bench", "step", "--batch", "1", "2"]) == 2
+
+
+@pytest.mark.usefixtures("slow_bfloat16")
+def test_bfloat16_is_left_out_where_it_is_slow_unless_it_is_named(tmp_path):
+    small = {"model": "snn5_noAP", "T": 1, "images": 4, "batches": (1,), "rounds": 1}
+    rows = {row.name: row for row in infer.run(InferSettings(**small)).rows}
+    assert {name for name, row in rows.items() if row.timing is None} == {"ours-bfloat16"}
+    assert rows["ours-bfloat16"].note == (
+        "left out: the processor has no instructions for bfloat16; --contestants ours-bfloat16 times it all the same"
+    )
+    named = infer.run(InferSettings(**small, contestants=("ours-bfloat16",)))
+    assert [row.timing is not None for row in named.rows] == [True]
+    options = ["--model", "snn5_noAP", "-T", "1", "--batch", "1", "--images", "4", "--rounds", "1"]
+    assert main(["bench", "infer", *options, "--json", str(tmp_path / "i.json")]) == 0
+    shown = {row["name"]: row["note"] for row in json.loads((tmp_path / "i.json").read_text())["rows"]}
+    assert shown["ours-bfloat16"] == rows["ours-bfloat16"].note
+
+
+@pytest.mark.usefixtures("fast_bfloat16")
+def test_bfloat16_is_timed_where_it_is_fast():
+    settings = InferSettings(model="snn5_noAP", T=1, images=4, batches=(1,), rounds=1)
+    assert {row.name for row in infer.run(settings).rows if row.timing} == set(contestants.DEFAULT_WAYS)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from clif.bench import measure, memory, report
-from clif.bench.machine import describe, in_words
+from clif.bench.machine import LOWERING, describe, in_words
 from clif.bench.report import Report, Row, read_report
 from clif.bench.settings import select
 from clif.errors import InputError
@@ -111,15 +111,31 @@ def test_a_report_names_machine_settings_and_reasons():
     assert "2 threads" in text
     assert "1234  [1, 0.0123]" in text or "1235  [1, 0.0123]" in text
     assert "gone float32, gone bfloat16: not installed" in text
-    table = report.as_markdown(a_report(), ["bytes kept"]).splitlines()
-    assert table[0] == "|  | dtype | ms | quartiles | bytes kept |"
-    assert len({line.count("|") for line in table}) == 1
+    table = report.as_markdown(["", "ms"], [["cpu", "1"], ["torch", "20"]], labels=1).splitlines()
+    assert table == ["|  | ms |", "| --- | ---: |", "| cpu | 1 |", "| torch | 20 |"]
 
 
+@pytest.fixture
+def not_lowered(monkeypatch):
+    for name in LOWERING:
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.usefixtures("not_lowered")
 def test_a_machine_is_described_in_plain_values():
     machine = describe(CPU, 3)
     assert json.loads(json.dumps(machine)) == machine
     assert "3 threads" in in_words(machine)
+    assert "lowered" not in machine
+
+
+@pytest.mark.usefixtures("not_lowered")
+def test_a_lowered_machine_says_so(monkeypatch):
+    for name, value in (("ATEN_CPU_CAPABILITY", "avx2"), ("ONEDNN_MAX_CPU_ISA", "AVX2")):
+        monkeypatch.setenv(name, value)
+    machine = describe(CPU, 3)
+    assert machine["lowered"] == {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"}
+    assert "PyTorch lowered by ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2;" in in_words(machine)
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"benchmark": "neuron"}', '{"rows": [{"a": 1}]}'])

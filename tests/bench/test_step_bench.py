@@ -1,12 +1,13 @@
 """`clif bench step`: the ways are the same step, and the gate sees one that isn't."""
 
+import dataclasses
 import re
 
 import pytest
 import torch
 
 import clif
-from clif.bench import step
+from clif.bench import memory, step
 from clif.bench.settings import StepSettings
 from clif.bench.step_contestants import DEFAULT_WAYS, WAYS, Trainer, Way
 
@@ -74,6 +75,7 @@ def test_plain_runs_in_single_steps_without_kernels():
 
 @pytest.mark.slow
 @pytest.mark.multiprocess
+@pytest.mark.usefixtures("fast_bfloat16")
 def test_the_command_measures_time_and_memory():
     report = step.run(SMALL)
     rows = {row.name: row for row in report.rows}
@@ -82,3 +84,18 @@ def test_the_command_measures_time_and_memory():
         assert row.timing is not None, row.note
         assert row.figures["peak MiB"] > row.figures["of it before"] > 50
     assert rows["plain"].figures["of plain"] == 1
+
+
+@pytest.mark.usefixtures("slow_bfloat16")
+def test_bfloat16_is_left_out_where_it_is_slow_unless_it_is_named(monkeypatch):
+    monkeypatch.setattr(step, "peak_memory", lambda *_: memory.Peak(1.0, 2.0))
+    rows = {row.name: row for row in step.run(SMALL).rows}
+    slow = {"ours-bfloat16", "ours-bfloat16-bits"}
+    assert {name for name, row in rows.items() if row.timing is None} == slow
+    for name in slow:
+        assert rows[name].dtype == "bfloat16"
+        assert rows[name].note == (
+            f"left out: the processor has no instructions for bfloat16; --contestants {name} times it all the same"
+        )
+    named = step.run(dataclasses.replace(SMALL, contestants=("ours-bfloat16-bits",)))
+    assert [(row.name, row.timing is not None) for row in named.rows] == [("ours-bfloat16-bits", True)]

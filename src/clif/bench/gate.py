@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from clif.bench.neuron_contestants import Contestant, Definition
+from clif.precision import why_slow
 from clif.surrogate import Rectangle
 
 TOLERANCES = {torch.float64: 1e-10, torch.float32: 2e-4, torch.bfloat16: 2e-2, torch.float16: 4e-3}
@@ -56,6 +57,12 @@ def refuses(contestant: Contestant, x_seq: Tensor) -> str | None:
     if dx.any() or not dx.isfinite().all():
         return "it gives gradients to neurons that have none"
     return None
+
+
+def left_out(name: str, dtype: str, device: torch.device) -> str | None:
+    """Why a network in `dtype` is not timed unless its contestant is named: PyTorch would take its slow fallback."""
+    reason = why_slow(getattr(torch, dtype, torch.float32), device)
+    return None if reason is None else f"left out: {reason}; --contestants {name} times it all the same"
 
 
 def _places(neurons: int, device: torch.device) -> Tensor:

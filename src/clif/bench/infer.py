@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from clif.bench import machine
+from clif.bench.gate import left_out
 from clif.bench.infer_contestants import DEFAULT_WAYS, WAYS, Predict
 from clif.bench.measure import measure, threads
 from clif.bench.report import Report, Row
@@ -37,6 +38,9 @@ def run(settings: InferSettings) -> Report:
         rows: dict[str, Row] = {}
         quality: dict[str, dict[str, float]] = {}
         for name in chosen:
+            if not settings.contestants and (reason := left_out(name, WAYS[name].dtype, torch.device("cpu"))):
+                rows[name] = Row(name, WAYS[name].dtype, None, reason)
+                continue
             try:
                 predicts[name] = WAYS[name].prepare(net)
             except InputError as error:

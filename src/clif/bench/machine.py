@@ -10,7 +10,10 @@ from typing import Any
 import torch
 
 import clif
+from clif.ops import isa
 
+LOWERING = (isa.VARIABLE, "ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")
+"""Variables of the environment that keep the kernels, PyTorch or oneDNN from instructions that the processor has."""
 LIBRARIES = ("torch", "triton", "spikingjelly", "snntorch", "norse", "onnxruntime", "nir")
 
 
@@ -26,6 +29,8 @@ def describe(device: torch.device, threads: int) -> dict[str, Any]:
         "versions": {name: version for name in LIBRARIES if (version := _version(name)) is not None},
         "backends": {name: backend.detail for name, backend in clif.backends().items()},
     }
+    if lowered := {name: value for name in LOWERING if (value := os.environ.get(name))}:
+        description["lowered"] = lowered
     if hasattr(os, "getloadavg"):
         description["load"] = round(os.getloadavg()[0], 2)
     if device.type == "cuda":
@@ -37,6 +42,9 @@ def describe(device: torch.device, threads: int) -> dict[str, Any]:
 def in_words(machine: dict[str, Any]) -> str:
     """One line: where the figures come from."""
     place = machine.get("gpu") or f"{machine['processor']}, {machine['backends']['cpu']}"
+    lowered = [f"{name}={value}" for name, value in machine.get("lowered", {}).items() if name != isa.VARIABLE]
+    if lowered:
+        place += f", PyTorch lowered by {' '.join(lowered)}"
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
     load = f", load {machine['load']} at the start" if "load" in machine else ""
     return f"{place}; {machine['threads']} threads on {machine['cores']} cores{load}; {versions}"

@@ -59,10 +59,7 @@ def table(report: Report, columns: Sequence[str]) -> list[list[str]]:
     """Header and rows of a table: contestant, dtype, the median with its quartiles, and the named figures."""
     lines = [["", "dtype", "ms", "quartiles", *columns]]
     for row in report.rows:
-        if row.timing is None:
-            times = ["–", ""]
-        else:
-            times = [number(row.timing.median), f"[{number(row.timing.low)}, {number(row.timing.high)}]"]
+        times = ["–", ""] if row.timing is None else [number(row.timing.median), quartiles(row.timing)]
         figures = [number(row.figures[name]) if name in row.figures else "" for name in columns]
         lines.append([row.name, row.dtype, *times, *figures])
     return lines
@@ -89,6 +86,11 @@ def settings_in_words(report: Report) -> str:
     return ", ".join(words)
 
 
+def quartiles(timing: Timing) -> str:
+    """The quartiles of the rounds in brackets."""
+    return f"[{number(timing.low)}, {number(timing.high)}]"
+
+
 def number(value: float) -> str:
     """Three significant digits, no exponent."""
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
@@ -105,8 +107,7 @@ def as_text(report: Report, columns: Sequence[str]) -> str:
     return "\n".join([*text, *(["", *notes(report)] if notes(report) else [])])
 
 
-def as_markdown(report: Report, columns: Sequence[str]) -> str:
-    """The report's table for a page."""
-    header, *rows = table(report, columns)
-    rule = ["---", "---", *("---:" for _ in header[2:])]
+def as_markdown(header: Sequence[str], rows: Sequence[Sequence[str]], labels: int) -> str:
+    """A table for a page; the first `labels` columns hold words, the others figures."""
+    rule = ["---"] * labels + ["---:"] * (len(header) - labels)
     return "\n".join(f"| {' | '.join(line)} |" for line in (header, rule, *rows))

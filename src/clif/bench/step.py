@@ -8,6 +8,7 @@ from torch import Tensor
 
 import clif.memory
 from clif.bench import machine, memory
+from clif.bench.gate import left_out
 from clif.bench.measure import measure, threads
 from clif.bench.report import Report, Row
 from clif.bench.settings import StepSettings, select
@@ -31,14 +32,20 @@ def run(settings: StepSettings) -> Report:
     count = settings.threads or torch.get_num_threads()
     described = machine.describe(device, count)
     with threads(count):
-        red = {name: reason for name in chosen if (reason := refuses(name, settings)) is not None}
+        red: dict[str, str] = {}
+        for name in chosen:
+            slow = None if settings.contestants else left_out(name, _dtype(WAYS[name]), device)
+            if slow is not None:
+                red[name] = slow
+            elif (reason := refuses(name, settings)) is not None:
+                red[name] = f"no time is reported: {reason}"
         timings = measure(
             {name: Trainer(WAYS[name], settings).step for name in chosen if name not in red}, settings.rounds, device
         )
         rows = []
         for name in chosen:
             if name in red:
-                rows.append(Row(name, "", None, f"no time is reported: {red[name]}"))
+                rows.append(Row(name, _dtype(WAYS[name]), None, red[name]))
                 continue
             timing = timings[name]
             figures = {"images/s": settings.batch / timing.median * 1e3}

@@ -4,7 +4,8 @@ neuron times forward and backward of one layer: our backends, torch.compile of t
 SpikingJelly, snnTorch and norse where they are installed, and the copy of as many bytes. step times a training step of
 a network: ours, under bfloat16 autocast, and the plain way (T calls, neurons in PyTorch operations), with the most
 memory each takes. infer times inference on a CPU in float32, bfloat16 and with int8 weights, and says what each
-predicts. No time is shown for what does not compute what it should.
+predicts. No time is shown for what does not compute what it should; networks in bfloat16 are left out where PyTorch
+computes them by a slow fallback, unless --contestants names them.
 """
 
 import argparse
