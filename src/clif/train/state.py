@@ -87,7 +87,7 @@ def restore(trainer: "Trainer", content: dict[str, Any], where: str) -> None:
 def precision_of(content: dict[str, Any]) -> str | None:
     """The name of the precision in which a checkpoint's run was computed; None for one in the original's format.
 
-    Checkpoints before version 0.2 do not say it: what used mixed precision without loss scaling used bfloat16.
+    Older ones do not say it: what used mixed precision without loss scaling used bfloat16.
     """
     config = content.get("config")
     if "precision" in content or config is None:
