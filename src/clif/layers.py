@@ -5,7 +5,9 @@ networks. A sequence is folded to [T·N, C, H, W] for the computation. A static 
 arrives as an expanded sequence (stride 0 along T, see `repeat_image`): stateless layers compute it once.
 """
 
+import sys
 from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -13,6 +15,7 @@ from torch import Tensor, nn
 
 from clif.errors import InputError
 from clif.ops import dispatch, spike_conv
+from clif.ops.kept import likely_cause, outside_inference
 from clif.ops.norm import Norm
 from clif.ops.packing import packed_while_saved
 from clif.random import derive_keys, keyed_mask
@@ -50,6 +53,11 @@ class StepModule(nn.Module):
         if state is not None:
             raise InputError(f"{type(self).__name__} has no state to set")
 
+    @property
+    def memory(self) -> dict[str, Any]:
+        """What a call or `clif.set_step_mode` may change, by attribute; `vars(module).update` brings it back."""
+        return {"_step_mode": self._step_mode}
+
 
 def repeat_image(x: Tensor, T: int) -> Tensor:
     """One image [N, C, H, W] as the sequence [T, N, C, H, W] that shows it at every step, without copying it."""
@@ -71,8 +79,9 @@ def fold(layer: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
 
 
 def has_hooks(module: nn.Module) -> bool:
-    """Whether someone listens to the calls of this very module."""
-    return any((module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks))
+    """Whether someone listens to the calls of this very module, or of all modules, or has replaced its `forward`."""
+    own = (module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks)
+    return any(own) or "forward" in vars(module) or nn.modules.module._has_any_global_hook()
 
 
 class Conv2d(nn.Conv2d):
@@ -138,11 +147,32 @@ class BatchNorm2d(nn.BatchNorm2d):
     has a single value (N = H = W = 1), which has no variance, the running statistics normalise it and stay as they are.
     """
 
-    momentum: float
+    momentum: float | None
     num_batches_tracked: Tensor
 
-    def __init__(self, num_features: int, eps: float = 1e-5, momentum: float = 0.1) -> None:
+    def __init__(self, num_features: int, eps: float = 1e-5, momentum: float | None = 0.1) -> None:
         super().__init__(num_features, eps, momentum)
+
+    @property
+    def affine(self) -> bool:
+        """Always true. Refuses a conversion to `torch.nn.SyncBatchNorm`, which asks for it."""
+        if "sync" in sys._getframe(1).f_code.co_name:
+            raise InputError(
+                "torch.nn.SyncBatchNorm would take axis 1 of [T, N, C, H, W] for the channels; clif synchronises its "
+                "batch norms itself: -sync_bn True (clif train), or clif.train.sync.synchronise_batch_norms(net)"
+            )
+        return True
+
+    @affine.setter
+    def affine(self, affine: bool) -> None:
+        if not affine:
+            raise InputError("clif.layers.BatchNorm2d always has weight and bias")
+
+    def rate(self, repeats: int) -> float:
+        """How far the running statistics move towards those of a step that was just counted `repeats` times."""
+        if self.momentum is None:  # the plain mean over all steps
+            return repeats / float(self.num_batches_tracked)
+        return self.momentum if repeats == 1 else 1 - (1 - self.momentum) ** repeats
 
     def for_kernels(self) -> Norm:
         """What a kernel needs that normalises as this module would at this moment."""
@@ -154,10 +184,10 @@ class BatchNorm2d(nn.BatchNorm2d):
         """Update the running statistics with mean and biased variance [T, C] of T steps of `count` values a channel."""
         assert self.running_mean is not None
         assert self.running_var is not None
-        self.num_batches_tracked += len(mean)
         for mean_t, var_t in zip(mean, var * (count / (count - 1)), strict=True):
-            self.running_mean.lerp_(mean_t, self.momentum)
-            self.running_var.lerp_(var_t, self.momentum)
+            self.num_batches_tracked += 1
+            self.running_mean.lerp_(mean_t, rate := self.rate(1))
+            self.running_var.lerp_(var_t, rate)
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training:
@@ -171,12 +201,10 @@ class BatchNorm2d(nn.BatchNorm2d):
     def _normalise(self, x: Tensor, repeats: int = 1) -> Tensor:
         """Normalise [N, C, H, W]; in training update the running statistics as `repeats` equal steps would."""
         if not self.training or x.numel() <= x.shape[1]:  # a branch: under torch.compile sizes may be symbols
-            return F.batch_norm(
-                x, self.running_mean, self.running_var, self.weight, self.bias, False, self.momentum, self.eps
-            )
+            return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps)
         self.num_batches_tracked += repeats
-        momentum = self.momentum if repeats == 1 else 1 - (1 - self.momentum) ** repeats
-        return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, True, momentum, self.eps)
+        rate = self.rate(repeats)
+        return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, True, rate, self.eps)
 
 
 class Dropout(StepModule):
@@ -201,6 +229,10 @@ class Dropout(StepModule):
     def state(self, state: tuple[Tensor, ...] | None) -> None:
         self.mask = None if state is None else state[0]
 
+    @property
+    def memory(self) -> dict[str, Any]:
+        return {**super().memory, "mask": self.mask}
+
     def reset(self) -> None:
         """Forget the mask; the next call in training draws a new one."""
         self.mask = None
@@ -215,8 +247,9 @@ class Dropout(StepModule):
         elif self.mask.shape != x.shape:
             raise InputError(
                 f"the dropout mask has shape {list(self.mask.shape)} but the input {list(x.shape)}; "
-                "reset before a new batch: clif.reset_net(net)"
+                + likely_cause(self.mask, x)
             )
+        self.mask = outside_inference(self.mask)
         return x * self.mask
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Dropout":

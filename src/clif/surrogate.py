@@ -2,10 +2,13 @@
 
 A surrogate is a small immutable callable: `Rectangle()(u - v_threshold)` gives 0/1 spikes in the dtype of its input.
 Any other callable that maps a tensor to spikes (SpikingJelly's surrogates, for instance) works with `backend="torch"`.
+Neurons also take a surrogate by name ("sigmoid") or class (`Sigmoid`), with its default α.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -40,6 +43,14 @@ class Surrogate:
     alpha: float = 1.0
 
     def __post_init__(self) -> None:
+        alpha: Any = self.alpha
+        if isinstance(alpha, Tensor):
+            if alpha.requires_grad or alpha.numel() != 1:
+                raise InputError(
+                    f"{type(self).__name__}: alpha is a constant of the backward pass and cannot be learnt; "
+                    "give a number, such as alpha.item()"
+                )
+            object.__setattr__(self, "alpha", float(alpha.item()))
         if not (math.isfinite(self.alpha) and self.alpha > 0):
             raise InputError(f"{type(self).__name__}: alpha must be a positive number, got {self.alpha}")
 
@@ -101,3 +112,28 @@ def get(name: str) -> Surrogate:
     if name.lower() not in SURROGATES:
         raise unknown_name("surrogate", name, SURROGATES)
     return SURROGATES[name.lower()]()
+
+
+def resolve(surrogate_function: Any) -> Surrogate | Callable[[Tensor], Tensor]:
+    """A surrogate from what a neuron takes: an object, a name, a class of this module, or None for the default.
+
+    Raises `InputError` for anything else.
+    """
+    if isinstance(surrogate_function, Surrogate):
+        return surrogate_function
+    if surrogate_function is None:
+        return Rectangle()
+    if isinstance(surrogate_function, str):
+        return get(surrogate_function)
+    if isinstance(surrogate_function, type):
+        if surrogate_function in SURROGATES.values():
+            return surrogate_function()
+        raise InputError(
+            f"surrogate_function must be an object, got the class {surrogate_function.__name__}; "
+            f"write surrogate_function={surrogate_function.__name__}()"
+        )
+    if not callable(surrogate_function):
+        raise InputError(
+            f"surrogate_function must be a surrogate or its name ({', '.join(SURROGATES)}), got {surrogate_function!r}"
+        )
+    return surrogate_function

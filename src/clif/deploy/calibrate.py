@@ -124,13 +124,17 @@ def _one_for_all(
 
 def _set_extra(lif: SpikingNetwork, extras: dict[str, float]) -> None:
     for layer, extra in extras.items():
-        set_layer_options(lif, {layer: {"v_subtract": _neuron(lif, layer).v_threshold * (1 + extra)}})
+        set_layer_options(lif, {layer: {"v_subtract": _threshold(_neuron(lif, layer)) * (1 + extra)}})
 
 
 def _neuron(lif: SpikingNetwork, layer: str) -> LIFNode:
     node = lif.get_submodule(layer)
     assert isinstance(node, LIFNode)
     return node
+
+
+def _threshold(node: SpikingNeuron) -> float:
+    return float(torch.as_tensor(node.v_threshold).detach())
 
 
 def _pair(net: SpikingNetwork, lif: SpikingNetwork) -> tuple[SpikingNetwork, SpikingNetwork]:
@@ -143,7 +147,7 @@ def _respond_with_gain(node: SpikingNeuron, x_seq: Tensor, reset: float) -> Tens
 
 
 def _respond_subtracting(node: SpikingNeuron, x_seq: Tensor, extra: float) -> Tensor:
-    dynamics = {**node.dynamics(), "v_subtract": node.v_threshold * (1 + extra)}
+    dynamics = {**node.dynamics(), "v_subtract": _threshold(node) * (1 + extra)}
     return functional.lif_multi_step(x_seq, backend=node.backend, keep_state=False, **dynamics)[0]
 
 

@@ -10,8 +10,11 @@ from torch import Tensor, nn
 from clif import surrogate as surrogates
 from clif.errors import InputError, unknown_name
 from clif.functional import check_dynamics
-from clif.layers import StepModule, repeat_image
+from clif.layers import StepModule, is_repeated, repeat_image
+from clif.models.gate import gate
 from clif.neurons import CLIFNode, LIFNode, PLIFNode, SpikingNeuron, reset_net, set_keep_state, set_step_mode
+from clif.ops.constants import CONSTANTS, as_constant
+from clif.ops.registration import is_transformed
 
 NeuronFactory = Callable[[], nn.Module]
 
@@ -28,12 +31,37 @@ def neuron_name(name: str) -> str:
     raise unknown_name("neuron", name, NEURONS)
 
 
+def surrogate_name(surrogate: Any) -> str:
+    """The name of a surrogate given by name, class or object; `InputError` for one that its name does not describe."""
+    found = surrogates.resolve(surrogate)
+    for name, kind in surrogates.SURROGATES.items():
+        if found == kind():
+            return name
+    raise InputError(
+        f"a network keeps its surrogate by name, so that it can be loaded again; got {found!r}. Take one of "
+        f"{', '.join(surrogates.SURROGATES)}, and set surrogate_function of the neurons of the network that you have"
+    )
+
+
+def plain_constant(name: str, value: Any) -> Any:
+    """`value`, a tensor or NumPy scalar as a plain one; `InputError` for a tensor that is learnt."""
+    if isinstance(value, Tensor) and value.requires_grad:
+        raise InputError(
+            f"{name} of a network is a number for all its neurons, got a tensor that is learnt; set it neuron by "
+            f'neuron, as in node.{name} = torch.nn.Parameter(...), or take neuron="PLIF" for a learnt time constant'
+        )
+    item = getattr(value, "item", None)
+    return as_constant(name, value) if name in CONSTANTS and value is not None else item() if callable(item) else value
+
+
 def neuron_factory(name: str, tau: float, surrogate: str, **options: Any) -> NeuronFactory:
     """A function that makes the neurons of a network, in multi-step mode. ReLU takes none of the arguments."""
     node = NEURONS[neuron_name(name)]
     set_here = {"tau", "init_tau", "surrogate_function", "step_mode"}
     known = [] if node is nn.ReLU else [name for name in inspect.signature(node).parameters if name not in set_here]
     for option in options:
+        if option == "surrogate_function":
+            raise InputError("create_model takes the surrogate of all neurons as surrogate=, not surrogate_function=")
         if option not in known:
             raise unknown_name(f"option of the neuron {name}", option, known)
     if node is nn.ReLU:
@@ -97,7 +125,14 @@ class SpikingNetwork(StepModule):
         raise NotImplementedError
 
     def forward(self, x: Tensor) -> Tensor:
+        if torch.compiler.is_compiling():
+            return self._compute(x)
+        with gate(self).shared():
+            return self._compute(x)
+
+    def _compute(self, x: Tensor) -> Tensor:
         self._check_input(x)
+        x = channels_last(x)
         if self.step_mode == "s":
             return self.logits(x)
         reset_net(self)
@@ -127,6 +162,7 @@ class Stream:
     """One step of a network a call, with a state of its own: other calls of the network do not disturb it.
 
     `stream(x)`: [N, C, H, W] -> this step's logits [N, classes], with autograd as usual. `reset()` starts anew.
+    Streams of one network may run in several threads; their steps, and other calls of it, wait for each other.
     """
 
     def __init__(self, net: SpikingNetwork) -> None:
@@ -135,38 +171,53 @@ class Stream:
 
     def reset(self) -> None:
         """Back to rest."""
-        self._states: list[Any] = [None] * len(self._modules())
+        self._states: dict[str, tuple[Tensor, ...] | None] = dict.fromkeys(self._modules())
 
     @property
     def state(self) -> dict[str, tuple[Tensor, ...] | None]:
         """What every stateful layer remembers by its name, None at rest. It can be assigned, as a whole."""
-        return dict(zip(self._names(), self._states, strict=True))
+        return dict(self._states)
 
     @state.setter
     def state(self, state: dict[str, tuple[Tensor, ...] | None]) -> None:
-        names = self._names()
-        if differing := sorted(set(names) ^ set(state)):
-            raise InputError(f"this state is that of another network: they differ in the layer {differing[0]}")
-        self._states = [state[name] for name in names]
+        self._check_layers(state)
+        self._states = dict(state)
 
     def __call__(self, x: Tensor) -> Tensor:
-        modules = self._modules()
-        before = [(module.step_mode, module.state) for module in modules]
-        try:
-            for module, state in zip(modules, self._states, strict=True):
-                module.step_mode, module.state = "s", state
-            logits: Tensor = self.net(x)
-            self._states = [module.state for module in modules]
-        finally:
-            for module, (step_mode, state) in zip(modules, before, strict=True):
-                module.step_mode, module.state = step_mode, state
+        with gate(self.net).alone():
+            self._check_layers(self._states)
+            modules = self._modules()
+            before = {name: module.memory for name, module in modules.items()}
+            try:
+                for name, module in modules.items():
+                    module.step_mode, module.state = "s", self._states[name]
+                logits: Tensor = self.net(x)
+                self._states = {name: module.state for name, module in modules.items()}
+            finally:
+                for name, module in modules.items():
+                    vars(module).update(before[name])
         return logits
 
-    def _modules(self) -> list[StepModule]:
-        return [module for module in self.net.modules() if isinstance(module, StepModule)]
+    def _modules(self) -> dict[str, StepModule]:
+        return {name: module for name, module in self.net.named_modules() if isinstance(module, StepModule)}
 
-    def _names(self) -> list[str]:
-        return [name for name, module in self.net.named_modules() if isinstance(module, StepModule)]
+    def _check_layers(self, state: dict[str, tuple[Tensor, ...] | None]) -> None:
+        if differing := sorted(self._modules().keys() ^ state.keys()):
+            raise InputError(f"this state is that of another network: they differ in the layer {differing[0]}")
+
+
+def channels_last(x: Tensor) -> Tensor:
+    """Images [N, C, H, W] or [T, N, C, H, W] with the channels closest in memory, which convolutions pass on.
+
+    That is the faster layout, and does not depend on that of the weights.
+    """
+    if x.dim() == 5:
+        if is_repeated(x):
+            return repeat_image(channels_last(x[0]), len(x))
+        return channels_last(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+    if is_transformed() or x.shape[1] == 1:  # one channel is in both layouts by PyTorch's own question
+        return x.permute(0, 2, 3, 1).clone(memory_format=torch.contiguous_format).permute(0, 3, 1, 2)
+    return x.contiguous(memory_format=torch.channels_last)
 
 
 def predict(logits: Tensor) -> Tensor:

@@ -4,10 +4,16 @@ import fnmatch
 from collections.abc import Callable
 from typing import Any
 
-import torch
-
 from clif.errors import unknown_name
-from clif.models.network import SpikingNetwork, neuron_factory, neuron_name, set_layer_options
+from clif.models.network import (
+    SpikingNetwork,
+    neuron_factory,
+    neuron_name,
+    plain_constant,
+    set_layer_options,
+    surrogate_name,
+)
+from clif.surrogate import Surrogate
 
 _MODELS: dict[str, Callable[..., SpikingNetwork]] = {}
 
@@ -30,7 +36,7 @@ def create_model(
     in_channels: int = 3,
     T: int = 6,
     tau: float = 2.0,
-    surrogate: str = "rectangle",
+    surrogate: str | type[Surrogate] | Surrogate = "rectangle",
     drop_rate: float = 0.0,
     image_size: int = 32,
     layer_options: dict[str, dict[str, float | None]] | None = None,
@@ -38,8 +44,10 @@ def create_model(
 ) -> SpikingNetwork:
     """A network by name, with fresh weights, in multi-step and training mode.
 
-    Its convolutions are laid out channels_last, which is the faster layout; training, evaluation and deployment thus
-    compute in the same order and agree to the last spike.
+    It computes in channels_last, the faster layout, whatever that of its input; training, evaluation and deployment
+    thus compute in the same order and agree to the last spike. Its weights are contiguous, as `torch.nn.utils.prune`,
+    `parameters_to_vector` and LBFGS need them. `net.to(memory_format=torch.channels_last)` lays them out as they are
+    computed with, which spares a copy of each in every step.
 
     Args:
         name: one of `list_models()`.
@@ -48,17 +56,20 @@ def create_model(
             others take any; for them it is what export and energy assume, and for VGGs at least 32.
         T: time steps for which a static image is shown.
         tau: membrane time constant in steps, > 1 (PLIF: where it starts).
-        surrogate: "rectangle", "sigmoid", "triangle" or "atan".
+        surrogate: "rectangle", "sigmoid", "triangle" or "atan", or a class of `clif.surrogate`.
         drop_rate: dropout, one mask for all steps.
         layer_options: constants of single neurons by layer name, which replace those of all: what a deployed network
             was fitted to, such as {"features.0.act": {"v_subtract": 1.8}}.
         neuron_options: further arguments of the neuron, such as v_reset=-0.06, v_threshold, detach_reset.
 
-    The arguments are kept in `net.config`. Raises `InputError` for an unknown name or option, with the nearest ones.
+    The arguments are kept in `net.config`. Raises `InputError` for an unknown name or option, with the nearest ones,
+    and for constants that are learnt: a Parameter belongs to one neuron, set it there.
     """
     if name not in _MODELS:
         raise unknown_name("model", name, _MODELS)
-    neuron = neuron_name(neuron)
+    neuron, surrogate = neuron_name(neuron), surrogate_name(surrogate)
+    tau = plain_constant("tau", tau)
+    neuron_options = {option: plain_constant(option, value) for option, value in neuron_options.items()}
     if neuron == "ReLU":
         T = 1
     net = _MODELS[name](
@@ -71,7 +82,6 @@ def create_model(
     )
     if layer_options:
         set_layer_options(net, layer_options)
-    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     net.config = {
         "name": name,
         "neuron": neuron,

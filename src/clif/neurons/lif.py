@@ -3,8 +3,9 @@
 from typing import Any
 
 from clif import functional
+from clif.functional import AnySurrogate
 from clif.neurons.base import SpikingNeuron
-from clif.ops.reference import SurrogateFunction
+from clif.ops.constants import Constant
 
 
 class LIFNode(SpikingNeuron):
@@ -20,16 +21,16 @@ class LIFNode(SpikingNeuron):
 
     def __init__(
         self,
-        tau: float = 2.0,
+        tau: Constant = 2.0,
         decay_input: bool = False,
-        v_threshold: float = 1.0,
-        v_reset: float | None = None,
-        surrogate_function: SurrogateFunction | None = None,
+        v_threshold: Constant = 1.0,
+        v_reset: Constant | None = None,
+        surrogate_function: AnySurrogate | None = None,
         detach_reset: bool = False,
         step_mode: str = "s",
         backend: str = "auto",
         store_v_seq: bool = False,
-        v_subtract: float | None = None,
+        v_subtract: Constant | None = None,
     ) -> None:
         functional.check_dynamics(tau, v_threshold, v_reset, v_subtract)
         super().__init__(

@@ -1,24 +1,63 @@
 """Functions over all stateful modules of a network, SpikingJelly's among them."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
 from torch import nn
 
-from clif.layers import Conv2d, check_step_mode
+from clif.layers import Conv2d, StepModule, check_step_mode
 from clif.neurons.base import SpikingNeuron
 from clif.ops import dispatch
 
 
 def reset_net(net: nn.Module) -> None:
-    """Bring every neuron and dropout mask of `net` back to rest. Call it between batches in single-step mode."""
-    for module in net.modules():
-        if callable(reset := getattr(module, "reset", None)):
-            reset()
+    """Bring every neuron and dropout mask of `net` back to rest. Call it between batches in single-step mode.
+
+    Other modules that have a `reset`, such as metrics, are left alone.
+    """
+    _call_on_stateful(net, "reset")
 
 
 def detach_net(net: nn.Module) -> None:
     """Cut the graph at the present state of every neuron of `net` (truncated back-propagation through time)."""
+    _call_on_stateful(net, "detach")
+
+
+def _call_on_stateful(net: nn.Module, method: str) -> None:
     for module in net.modules():
-        if callable(detach := getattr(module, "detach", None)):
-            detach()
+        if (isinstance(module, StepModule) or is_foreign(module)) and callable(call := getattr(module, method, None)):
+            call()
+
+
+def is_foreign(module: nn.Module) -> bool:
+    """Whether a module is one of SpikingJelly's that keep a state, by what they have in common."""
+    return hasattr(module, "step_mode") and isinstance(getattr(module, "_memories", None), dict)
+
+
+@contextmanager
+def visiting(net: nn.Module) -> Iterator[None]:
+    """`net` in eval mode and at rest, without gradients; afterwards its modes and states are as they were."""
+    modules = list(net.modules())
+    training = [module.training for module in modules]
+    memories = [_memory(module) for module in modules]
+    net.eval()
+    reset_net(net)
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for module, was_training, memory in zip(modules, training, memories, strict=True):
+            vars(module).update(memory, training=was_training)
+
+
+def _memory(module: nn.Module) -> dict[str, Any]:
+    if isinstance(module, StepModule):
+        return module.memory
+    if is_foreign(module):
+        return {"_memories": dict(vars(module)["_memories"]), "_step_mode": vars(module)["_step_mode"]}
+    return {}
 
 
 def set_step_mode(net: nn.Module, step_mode: str) -> None:

@@ -4,11 +4,13 @@ import math
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from clif import functional
+from clif.errors import InputError
+from clif.functional import AnySurrogate
 from clif.neurons.base import SpikingNeuron
-from clif.ops.reference import SurrogateFunction
+from clif.ops.constants import Constant
 
 
 class PLIFNode(SpikingNeuron):
@@ -23,16 +25,20 @@ class PLIFNode(SpikingNeuron):
 
     def __init__(
         self,
-        init_tau: float = 2.0,
+        init_tau: Constant = 2.0,
         decay_input: bool = False,
-        v_threshold: float = 1.0,
-        v_reset: float | None = None,
-        surrogate_function: SurrogateFunction | None = None,
+        v_threshold: Constant = 1.0,
+        v_reset: Constant | None = None,
+        surrogate_function: AnySurrogate | None = None,
         detach_reset: bool = False,
         step_mode: str = "s",
         backend: str = "auto",
         store_v_seq: bool = False,
     ) -> None:
+        if isinstance(init_tau, Tensor):
+            if init_tau.requires_grad:
+                raise InputError("init_tau is a number at which the learnt w starts; give float(init_tau), w is learnt")
+            init_tau = init_tau.item()
         functional.check_dynamics(init_tau, v_threshold, v_reset)
         super().__init__(
             decay_input, v_threshold, v_reset, surrogate_function, detach_reset, step_mode, backend, store_v_seq
@@ -43,6 +49,13 @@ class PLIFNode(SpikingNeuron):
     def tau(self) -> float:
         """The present time constant 1/σ(w) = 1 + e^(−w), in steps."""
         return 1 + math.exp(-self.w.item())
+
+    def register_parameter(self, name: str, param: nn.Parameter | None) -> None:
+        if name == "tau":
+            raise InputError(
+                "PLIFNode learns its time constant through its parameter w, with 1/tau = sigmoid(w); set w"
+            )
+        super().register_parameter(name, param)
 
     def dynamics(self) -> dict[str, Any]:
         return {"w": self.w, **super().dynamics()}

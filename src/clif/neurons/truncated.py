@@ -11,13 +11,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from clif.errors import InputError
+from clif.layers import StepModule
 from clif.ops.reference import State
 
 Step = Callable[..., tuple[Tensor, State]]
 
 
 def truncated_multi_step(step: Step, x_seq: Tensor, state: State, window: int, **dynamics: Any) -> tuple[Tensor, State]:
-    """A sequence x_seq [T, N, *] from `state` [N, *]: spikes [T, N, *] with gradients over `window` steps, last state.
+    """A sequence x_seq [T, N, *] from `state` [N, *]: spikes and the states after each step, both [T, N, *].
+
+    Their gradients reach over `window` steps.
 
     The spike of every t is computed from the state before its window, without gradient, by the window's own steps; the
     windows of all t run side by side.
@@ -35,11 +39,20 @@ def truncated_multi_step(step: Step, x_seq: Tensor, state: State, window: int, *
         states = tuple(part[waiting:] for part in carried)
         spike_seq, states = step(x_seq[: T - waiting], states, **dynamics)
         carried = tuple(torch.cat([part[:waiting], new]) for part, new in zip(carried, states, strict=True))
-    return spike_seq, tuple(part[-1] for part in carried)
+    return spike_seq, carried
+
+
+def check_window(window: int) -> int:
+    """`window` itself; raises `InputError` unless it is a whole number of at least 1 step."""
+    if not isinstance(window, int) or window < 1:
+        raise InputError(f"the gradient can be truncated to a whole number of at least 1 time step, got {window!r}")
+    return window
 
 
 def set_tbptt(net: nn.Module, window: int | None) -> None:
-    """Truncate the gradient through each neuron of `net` to `window` steps in multi-step mode; None: do not."""
+    """Truncate the gradient through each neuron of `net` to `window` ≥ 1 steps in multi-step mode; None: do not."""
+    if window is not None:
+        check_window(window)
     for module in net.modules():
-        if hasattr(module, "tbptt"):
+        if isinstance(module, StepModule) and hasattr(module, "tbptt"):
             module.tbptt = window  # type: ignore[assignment]

@@ -1,7 +1,7 @@
 """Which backend computes a neuron. Asked for by name, a backend runs or raises; only "auto" chooses, and says why."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from clif.errors import InputError, unknown_name
 from clif.ops import cpu, norm, reference, triton, triton_norm
+from clif.ops.constants import learnt_constant
 from clif.ops.norm import Norm
 from clif.ops.reference import State, SurrogateFunction
 
@@ -82,11 +83,11 @@ def check_backend(backend: str) -> str:
     return backend
 
 
-def choose(x_seq: Tensor, surrogate_function: SurrogateFunction) -> tuple[str, str]:
-    """The backend that "auto" takes for this input, and why."""
+def choose(x_seq: Tensor, surrogate_function: SurrogateFunction, learnt: str | None = None) -> tuple[str, str]:
+    """The backend that "auto" takes for this input, and why; `learnt` is a constant that has a gradient."""
     reasons: list[str] = []
     for name, backend in BACKENDS.items():
-        reason = backend.unavailable() or backend.refuses(x_seq, surrogate_function)
+        reason = backend.unavailable() or _refusal(name, x_seq, surrogate_function, learnt)
         if reason is None:
             return name, "; ".join(reasons) or "the fastest for this input"
         reasons.append(f"not {name}: {reason}")
@@ -97,7 +98,7 @@ def multi_step(
     neuron: str, x_seq: Tensor, state: State, backend: str, keep_state: bool, **dynamics: Any
 ) -> tuple[Tensor, State]:
     """Run `neuron` over x_seq [T, N, *] from `state` on a backend; returns the spikes [T, N, *] and the new state."""
-    chosen = _resolve(x_seq, backend, dynamics["surrogate_function"])
+    chosen = _resolve(x_seq, backend, dynamics)
     return chosen.multi_step(neuron, x_seq, state, keep_state, **dynamics)
 
 
@@ -105,25 +106,34 @@ def norm_multi_step(
     neuron: str, x_seq: Tensor, norm: Norm, state: State, backend: str, keep_state: bool, **dynamics: Any
 ) -> tuple[Tensor, State, Tensor, Tensor]:
     """A batch norm and `neuron` at once; see `clif.ops.norm.create`. Only for what `fuses_norm` takes."""
-    fused = _resolve(x_seq, backend, dynamics["surrogate_function"]).norm_multi_step
+    fused = _resolve(x_seq, backend, dynamics).norm_multi_step
     assert fused is not None
     return fused(neuron, x_seq, norm, state, keep_state, **dynamics)
 
 
-def fuses_norm(x_seq: Tensor, norm: Norm, backend: str, surrogate_function: SurrogateFunction) -> bool:
+def fuses_norm(x_seq: Tensor, norm: Norm, backend: str, dynamics: Mapping[str, Any]) -> bool:
     """Whether the backend that would compute this input does the batch norm before the neuron in the same kernels."""
-    refuses_norm = _resolve(x_seq, backend, surrogate_function).refuses_norm
+    refuses_norm = _resolve(x_seq, backend, dynamics).refuses_norm
     return refuses_norm is not None and refuses_norm(x_seq, norm) is None
 
 
-def _resolve(x_seq: Tensor, backend: str, surrogate_function: SurrogateFunction) -> Backend:
+def _resolve(x_seq: Tensor, backend: str, dynamics: Mapping[str, Any]) -> Backend:
+    surrogate_function, learnt = dynamics["surrogate_function"], learnt_constant(dynamics)
     if check_backend(backend) == "auto":
-        backend, _ = choose(x_seq, surrogate_function)
+        backend, _ = choose(x_seq, surrogate_function, learnt)
         if x_seq.device.type == "cpu" and not torch.compiler.is_compiling():
             _warn_if_not_compiled()
-    elif (reason := BACKENDS[backend].refuses(x_seq, surrogate_function)) is not None:
+    elif (reason := _refusal(backend, x_seq, surrogate_function, learnt)) is not None:
         raise InputError(f'backend {backend!r} cannot take this: {reason}; backend="auto" or "torch" can')
     return BACKENDS[backend]
+
+
+def _refusal(name: str, x_seq: Tensor, surrogate_function: SurrogateFunction, learnt: str | None) -> str | None:
+    """Why a backend does not take this, or None if it does."""
+    if learnt is not None and name != "torch":
+        plif = " (PLIFNode learns its own there)" if learnt == "tau" else ""
+        return f"{learnt} is learnt, and the kernels have no gradient for it{plif}"
+    return BACKENDS[name].refuses(x_seq, surrogate_function)
 
 
 _warned = False

@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from clif.ops.constants import Constant
 from clif.surrogate import Surrogate
 
 State = tuple[Tensor, ...]
@@ -29,7 +30,7 @@ def compute_dtype(dtype: torch.dtype) -> torch.dtype:
     return torch.float64 if dtype == torch.float64 else torch.float32
 
 
-def _charge(x: Tensor, v: Tensor, leak: float | Tensor, decay_input: bool, v_reset: float | None) -> Tensor:
+def _charge(x: Tensor, v: Tensor, leak: float | Tensor, decay_input: bool, v_reset: Constant | None) -> Tensor:
     """u after one step, where `leak` is 1/τ."""
     if decay_input:
         x = x * leak
@@ -38,7 +39,7 @@ def _charge(x: Tensor, v: Tensor, leak: float | Tensor, decay_input: bool, v_res
     return v - (v - v_reset) * leak + x
 
 
-def _reset(u: Tensor, s: Tensor, v_subtract: float, v_reset: float | None) -> Tensor:
+def _reset(u: Tensor, s: Tensor, v_subtract: Constant, v_reset: Constant | None) -> Tensor:
     return u - s * v_subtract if v_reset is None else (1 - s) * u + s * v_reset
 
 
@@ -46,10 +47,10 @@ def clif_step(
     x: Tensor,
     state: State,
     *,
-    tau: float,
+    tau: Constant,
     decay_input: bool,
-    v_threshold: float,
-    v_reset: float | None,
+    v_threshold: Constant,
+    v_reset: Constant | None,
     surrogate_function: SurrogateFunction,
     detach_reset: bool,
 ) -> tuple[Tensor, State]:
@@ -68,13 +69,13 @@ def lif_step(
     x: Tensor,
     state: State,
     *,
-    tau: float,
+    tau: Constant,
     decay_input: bool,
-    v_threshold: float,
-    v_reset: float | None,
+    v_threshold: Constant,
+    v_reset: Constant | None,
     surrogate_function: SurrogateFunction,
     detach_reset: bool,
-    v_subtract: float | None,
+    v_subtract: Constant | None,
 ) -> tuple[Tensor, State]:
     """One step of LIF: x [N, *], state (v,) -> spikes [N, *], new (v,)."""
     return _leaky_step(
@@ -88,8 +89,8 @@ def plif_step(
     *,
     w: Tensor,
     decay_input: bool,
-    v_threshold: float,
-    v_reset: float | None,
+    v_threshold: Constant,
+    v_reset: Constant | None,
     surrogate_function: SurrogateFunction,
     detach_reset: bool,
 ) -> tuple[Tensor, State]:
@@ -103,11 +104,11 @@ def _leaky_step(
     state: State,
     leak: float | Tensor,
     decay_input: bool,
-    v_threshold: float,
-    v_reset: float | None,
+    v_threshold: Constant,
+    v_reset: Constant | None,
     surrogate_function: SurrogateFunction,
     detach_reset: bool,
-    v_subtract: float | None,
+    v_subtract: Constant | None,
 ) -> tuple[Tensor, State]:
     (v,) = state
     u = _charge(x.to(v.dtype), v, leak, decay_input, v_reset)

@@ -1,0 +1,62 @@
+"""Who may use a network at a time: many calls at once, or one step of a stream alone."""
+
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from weakref import WeakKeyDictionary
+
+from torch import nn
+
+
+class Gate:
+    """A lock of two kinds; the thread that holds it may take it again, in either kind."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._sharing: Counter[int] = Counter()
+        self._owner: int | None = None
+        self._depth = 0
+
+    @contextmanager
+    def shared(self) -> Iterator[None]:
+        """While no other thread holds it alone."""
+        me = threading.get_ident()
+        with self._changed:
+            self._changed.wait_for(lambda: self._owner in (None, me))
+            self._sharing[me] += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._sharing[me] -= 1
+                if not self._sharing[me]:
+                    del self._sharing[me]
+                self._changed.notify_all()
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """While no other thread holds it in any way."""
+        me = threading.get_ident()
+        with self._changed:
+            self._changed.wait_for(lambda: self._owner in (None, me) and not self._sharing.keys() - {me})
+            self._owner = me
+            self._depth += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._depth -= 1
+                if not self._depth:
+                    self._owner = None
+                self._changed.notify_all()
+
+
+_GATES: WeakKeyDictionary[nn.Module, Gate] = WeakKeyDictionary()
+_LOCK = threading.Lock()
+
+
+def gate(net: nn.Module) -> Gate:
+    """The gate of a network. It is kept apart from it, for networks are copied and saved."""
+    with _LOCK:
+        return _GATES.setdefault(net, Gate())
