@@ -26,7 +26,7 @@ from clif.errors import InputError
 from clif.layers import BatchNorm2d
 from clif.models import SpikingNetwork
 from clif.models.network import set_layer_options
-from clif.neurons import LIFNode, SpikingNeuron
+from clif.neurons import LIFNode, SpikingNeuron, set_step_mode
 
 RESETS = tuple(round(-0.6 + 0.04 * i, 2) for i in range(24))
 EXTRAS = tuple(round(0.4 + 0.04 * i, 2) for i in range(24))
@@ -73,7 +73,7 @@ def calibrate(
     values = {layer: (1 - 1 / gain).tolist() for layer, gain in gains.items()}
     if per == "layer":
         values = {layer: resets_of_layer[:1] for layer, resets_of_layer in values.items()}
-    return Fitted(lif.train(net.training), values)
+    return Fitted(_in_mode_of(net, lif), values)
 
 
 @torch.no_grad()
@@ -105,7 +105,7 @@ def subtract(
         _set_extra(lif, {layer: values[layer]})
     options = {layer: {"v_subtract": _neuron(lif, layer).v_subtract} for layer in layers}
     lif.config = {**lif.config, "layer_options": options}
-    return Fitted(lif.train(net.training), {layer: [value] for layer, value in values.items()})
+    return Fitted(_in_mode_of(net, lif), {layer: [value] for layer, value in values.items()})
 
 
 def _one_for_all(
@@ -139,7 +139,15 @@ def _threshold(node: SpikingNeuron) -> float:
 
 def _pair(net: SpikingNetwork, lif: SpikingNetwork) -> tuple[SpikingNetwork, SpikingNetwork]:
     """Both networks ready to be compared: `net` as a copy in eval and multi-step mode, `lif` likewise."""
-    return copy.deepcopy(net).eval(), lif.eval()
+    source = copy.deepcopy(net)
+    for network in (source, lif):
+        set_step_mode(network.eval(), "m")
+    return source, lif
+
+
+def _in_mode_of(net: SpikingNetwork, lif: SpikingNetwork) -> SpikingNetwork:
+    set_step_mode(lif, net.step_mode)
+    return lif.train(net.training)
 
 
 def _respond_with_gain(node: SpikingNeuron, x_seq: Tensor, reset: float) -> Tensor:

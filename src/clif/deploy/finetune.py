@@ -12,6 +12,7 @@ from clif.analysis import spiking_layers
 from clif.deploy.fit import count_images, distance, divergence, respond
 from clif.errors import InputError
 from clif.models import SpikingNetwork
+from clif.neurons import set_step_mode
 from clif.train.evaluation import progress_bar
 
 QUARTERS = 4
@@ -41,6 +42,8 @@ def finetune(
         raise InputError(f"fine-tuning needs epochs ≥ 1, lr > 0 and labels ≥ 0, got {given}")
     teacher, student = copy.deepcopy(net).eval(), copy.deepcopy(lif).eval()
     student.requires_grad_(True)
+    for network in (teacher, student):
+        set_step_mode(network, "m")
     layers = list(spiking_layers(student))
     steps = epochs * _batches(loader)
     optimizer = torch.optim.AdamW(student.parameters(), lr=lr, weight_decay=0.0)
@@ -74,6 +77,7 @@ def finetune(
                     best, kept = found, copy.deepcopy(student.state_dict())
     if not labels:
         student.load_state_dict(kept)
+    set_step_mode(student, lif.step_mode)
     return student.train(lif.training), seen
 
 

@@ -4,13 +4,13 @@ from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from clif.analysis import count_spikes, spiking_layers
 from clif.deploy.fit import watched
 from clif.errors import InputError
 from clif.models import SpikingNetwork
+from clif.neurons.net import visiting
 
 
 @dataclass(frozen=True)
@@ -29,24 +29,18 @@ class Judged:
     samples: int
 
 
-@torch.no_grad()
 def judge(networks: Mapping[str, SpikingNetwork], loader: Iterable[tuple[Tensor, Tensor]]) -> list[Judged]:
-    """Every network by name over one pass of the loader, in eval mode; the mode they were in comes back."""
-    modes = {name: net.training for name, net in networks.items()}
+    """Every network by name over one pass of the loader, in eval and multi-step mode; afterwards all is as it was."""
     counters = {name: _Counter(net) for name, net in networks.items()}
-    try:
-        with ExitStack() as stack:
-            for name, net in networks.items():
-                net.eval()
-                counters[name].watch(stack)
-            for images, labels in loader:
-                ranked = {name: _ranked(net(images)) for name, net in networks.items()}
-                first = next(iter(ranked.values()))
-                for name, classes in ranked.items():
-                    counters[name].add(classes, first, labels)
-    finally:
+    with ExitStack() as stack:
         for name, net in networks.items():
-            net.train(modes[name])
+            stack.enter_context(visiting(net, "m"))
+            counters[name].watch(stack)
+        for images, labels in loader:
+            ranked = {name: _ranked(net(images)) for name, net in networks.items()}
+            first = next(iter(ranked.values()))
+            for name, classes in ranked.items():
+                counters[name].add(classes, first, labels)
     return [counter.judged(name) for name, counter in counters.items()]
 
 

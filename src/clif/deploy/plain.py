@@ -4,8 +4,8 @@ import copy
 
 from clif.errors import InputError
 from clif.models import SpikingNetwork
-from clif.neurons import CLIFNode, LIFNode, PLIFNode, reset_net
-from clif.neurons.exchange import forget_layer_options, node_like
+from clif.neurons import LIFNode, PLIFNode, reset_net
+from clif.neurons.exchange import forget_layer_options, node_like, replace_nodes
 
 
 def plain_lif(net: SpikingNetwork, v_reset: float | None = None) -> SpikingNetwork:
@@ -17,17 +17,9 @@ def plain_lif(net: SpikingNetwork, v_reset: float | None = None) -> SpikingNetwo
     `InputError` for PLIF, whose learnt τ differ from layer to layer, and for networks without neurons to convert.
     """
     lif = copy.deepcopy(net)
-    converted = 0
-    for parent in lif.modules():
-        for name, child in parent.named_children():
-            if isinstance(child, PLIFNode):
-                raise InputError(
-                    "a PLIF network is a LIF network with learnt time constants; there is nothing to convert"
-                )
-            if isinstance(child, CLIFNode | LIFNode):
-                setattr(parent, name, node_like(child, LIFNode, v_reset=v_reset))
-                converted += 1
-    if not converted:
+    if any(isinstance(module, PLIFNode) for module in lif.modules()):
+        raise InputError("a PLIF network is a LIF network with learnt time constants; there is nothing to convert")
+    if not replace_nodes(lif, lambda node: node_like(node, LIFNode, v_reset=v_reset)):
         raise InputError(f"{type(net).__name__} has no CLIF or LIF neuron to convert")
     lif.config = {**net.config, "neuron": "LIF", "v_reset": v_reset}
     forget_layer_options(lif.config, ("v_reset", "v_subtract"))

@@ -13,6 +13,8 @@ from torch import Tensor
 from clif.data.events import integrate
 from clif.errors import InputError, MissingFileError
 from clif.models import SpikingNetwork
+from clif.models.gate import gate
+from clif.neurons.net import evaluating
 from clif.train.checkpoint import save_checkpoint
 
 Events = dict[str, np.ndarray]
@@ -47,14 +49,8 @@ class Stream:
 
     @torch.no_grad()
     def __call__(self, x: Tensor) -> Tensor:
-        was_training = self.net.training
-        if was_training:
-            self.net.eval()
-        try:
+        with gate(self.net).alone(), evaluating(self.net):
             self.logits = self._stream(x)
-        finally:
-            if was_training:
-                self.net.train()
         keep = 1.0 if self.memory is None else math.exp(-1 / self.memory)
         logits = self.logits.double()
         self._sum = logits if self._sum is None else self._sum * keep + logits

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from clif.deploy.plain import plain_lif
 from clif.models import SpikingNetwork
+from clif.neurons import set_step_mode
 from clif.train.evaluation import evaluate
 
 PAPER_RESETS: tuple[float | None, ...] = (None, 0.0, -0.02, -0.04, -0.06, -0.08, -0.1)
@@ -31,7 +32,9 @@ def sweep(
     """Evaluate `net` as LIF with each of the reset values on the loader's batches; `net` itself is left alone."""
     rows = []
     for v_reset in v_resets:
-        scores = evaluate(plain_lif(net, v_reset), loader, quiet=quiet)
+        lif = plain_lif(net, v_reset)
+        set_step_mode(lif, "m")
+        scores = evaluate(lif, loader, quiet=quiet)
         rows.append(SweepRow(v_reset, scores.top1, scores.top5, scores.samples))
     return rows
 

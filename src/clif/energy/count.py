@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from clif.analysis import firing_rates
+from clif.analysis.record import measure_rates, spiking_layers
 from clif.energy.layers import Weights, neuron_sizes, weight_layers
 from clif.energy.published import ADD_PJ, COST_POINTS, MULTIPLY_PJ, PublishedCount, published
 from clif.errors import InputError
@@ -72,14 +72,13 @@ def estimate(net: SpikingNetwork, loader: Iterable[tuple[Tensor, Tensor]]) -> En
     20 in one of 32 kB, 100 in one of 1 MB, and linearly between; each layer has a memory for its weights, one for its
     states and one for its spikes.
 
-    Raises `InputError` for an empty loader and for a network whose `config` names none of `NEURON_MACS`.
+    Raises `InputError` for an empty loader, for a network whose `config` names none of `NEURON_MACS`, and for one with
+    other neurons than its `config` says, or that compute in their own way.
     """
-    neuron = net.config.get("neuron", "")
-    if neuron not in NEURON_MACS:
-        raise InputError(f"energy is known for networks of {', '.join(NEURON_MACS)}, not of {neuron!r}")
+    neuron = _neuron(net)
     counted = _Counted(loader)
-    rates = firing_rates(net, counted)
-    if counted.images == 0:
+    rates = measure_rates(net, counted, spiking_layers(net))
+    if rates is None:
         raise InputError("the loader is empty; the energy is measured on its images")
     repeats = counted.steps or 1  # a static image meets the first layer once
     T = counted.steps or net.T
@@ -98,6 +97,22 @@ def estimate(net: SpikingNetwork, loader: Iterable[tuple[Tensor, Tensor]]) -> En
         sum(layer.memory for layer in layers) / 1e9,
         published(net, [rates[name] for name in sizes], counted.size),
     )
+
+
+def _neuron(net: SpikingNetwork) -> str:
+    """The kind of all neurons of a network."""
+    if not isinstance(net, SpikingNetwork):
+        raise InputError(f"energy is estimated for networks of clif.models, not for a {type(net).__name__}")
+    neuron: str = net.config.get("neuron", "")
+    if neuron not in NEURON_MACS:
+        raise InputError(f"energy is known for networks of {', '.join(NEURON_MACS)}, not of {neuron!r}")
+    for name, node in spiking_layers(net).items():
+        if node.neuron != neuron or node.redefined:
+            raise InputError(
+                f"this is a network of {neuron} neurons, but {name} is a {type(node).__name__}; its operations are "
+                "not known"
+            )
+    return neuron
 
 
 class _Counted:

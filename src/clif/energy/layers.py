@@ -8,7 +8,8 @@ from torch import fx, nn
 from clif.deploy.graph import layer_graph, layer_of, spiking_nodes
 from clif.layers import Conv2d
 from clif.models import SpikingNetwork
-from clif.neurons import SpikingNeuron, reset_net, set_step_mode
+from clif.neurons import SpikingNeuron
+from clif.neurons.net import visiting
 
 
 @dataclass(frozen=True)
@@ -90,16 +91,7 @@ def _shapes(graph: fx.GraphModule, net: SpikingNetwork, size: int) -> dict[fx.No
             shapes[n] = result.shape[1:]
             return result
 
-    was_training, step_mode = net.training, net.step_mode
     parameter = next(net.parameters())
-    net.eval()
-    set_step_mode(net, "s")
-    reset_net(net)
-    try:
-        with torch.no_grad():
-            Recorder(graph).run(parameter.new_zeros(1, net.in_channels, size, size))
-    finally:
-        reset_net(net)
-        set_step_mode(net, step_mode)
-        net.train(was_training)
+    with visiting(net, "s"):
+        Recorder(graph).run(parameter.new_zeros(1, net.in_channels, size, size))
     return shapes

@@ -21,10 +21,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
+from clif import functional
 from clif.deploy import ChannelAffine, fold_batch_norm
 from clif.deploy.graph import is_addition, layer_graph, layer_of
 from clif.errors import InputError
 from clif.export.extras import require
+from clif.export.program import check_network
 from clif.layers import AdaptiveAvgPool2d, AvgPool2d, Conv2d, Dropout, Flatten
 from clif.models import SpikingNetwork
 from clif.neurons import CLIFNode, LIFNode, PLIFNode, SpikingNeuron, reset_net, set_step_mode
@@ -48,6 +50,7 @@ def to_nir(
 
     Raises `InputError` for what NIR cannot express: CLIF neurons, soft resets, layers that have no NIR node.
     """
+    check_network(net, "export.to_nir")
     nir = require("nir")
     if not (np.isfinite(dt) and dt > 0):
         raise InputError(f"dt must be a number of seconds above 0, got {dt}")
@@ -69,6 +72,10 @@ def _check_neurons(net: SpikingNetwork) -> None:
     if not neurons:
         raise InputError(f"{type(net).__name__} has no spiking neuron; NIR is for spiking networks")
     for name, node in neurons.items():
+        if node.redefined:
+            raise InputError(
+                f"NIR has no such neuron: {name} is a {type(node).__name__}, which computes in its own way"
+            )
         if isinstance(node, CLIFNode):
             raise InputError(
                 f"NIR has no CLIF neuron ({name}); convert the network first: "
@@ -214,9 +221,10 @@ class _Writer:
         bias = torch.zeros(layer.out_features) if layer.bias is None else layer.bias
         return self.nir.Affine(weight=_numpy(weight), bias=_numpy(bias))
 
+    @torch.no_grad()
     def _neuron(self, name: str, node: LIFNode | PLIFNode, shape: tuple[int, ...]) -> Any:
-        assert node.v_reset is not None
-        threshold = np.nextafter(np.float32(node.v_threshold - node.v_reset), np.float32(-np.inf))
+        dynamics = functional.prepare_dynamics(**node.dynamics())
+        threshold = np.nextafter(np.float32(dynamics["v_threshold"] - dynamics["v_reset"]), np.float32(-np.inf))
         constants = {
             "tau": time_constant(node) * self.dt,
             "r": self.in_r.get(name, 1.0),
@@ -227,12 +235,13 @@ class _Writer:
         return self.nir.LIF(**{key: np.full(shape, value, np.float32) for key, value in constants.items()})
 
 
+@torch.no_grad()
 def time_constant(node: SpikingNeuron) -> float:
     """τ in steps; that of PLIF is 1/σ(w)."""
     return (
         1 / torch.sigmoid(node.w.detach().double()).item()
         if isinstance(node, PLIFNode)
-        else float(node.dynamics()["tau"])
+        else float(functional.prepare_dynamics(**node.dynamics())["tau"])
     )
 
 

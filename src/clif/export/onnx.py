@@ -10,7 +10,7 @@ import torch
 
 from clif.errors import InputError
 from clif.export.extras import require
-from clif.export.program import quiet, signature, to_program
+from clif.export.program import check_network, quiet, signature, to_program
 from clif.models import SpikingNetwork
 from clif.train.checkpoint import write_atomically
 
@@ -26,6 +26,7 @@ def to_onnx(net: SpikingNetwork, path: str | os.PathLike[str], form: str = "imag
 
     Raises `InputError` for an unknown form, a missing package, and a path that cannot be written.
     """
+    check_network(net, "export.to_onnx")
     for package in ("onnx", "onnxscript"):
         require(package)
     names = signature(net, form)

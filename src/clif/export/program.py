@@ -58,6 +58,16 @@ class _Step(nn.Module):
         return (logits, *after)
 
 
+def check_network(net: nn.Module, door: str) -> None:
+    """Raise `InputError` for what is no network of `clif.models`."""
+    if not isinstance(net, SpikingNetwork):
+        raise InputError(
+            f"{door} takes the networks of clif.models, which know their input and steps, got a {type(net).__name__}; "
+            "make yours a subclass of clif.models.SpikingNetwork that defines logits(x), of layers of clif.layers, "
+            'or call torch.onnx.export(net, (x_seq,), dynamo=True) on it, in step mode "m"'
+        )
+
+
 def spiking_neurons(net: nn.Module) -> dict[str, SpikingNeuron]:
     return {name: module for name, module in net.named_modules() if isinstance(module, SpikingNeuron)}
 
@@ -73,6 +83,7 @@ def to_program(net: SpikingNetwork, form: str = "image") -> ExportedProgram:
 
     The image size is `net.image_size`. Raises `InputError` for an unknown form.
     """
+    check_network(net, "export.to_program")
     if form not in FORMS:
         raise InputError(f"form must be one of {', '.join(FORMS)}, got {form!r}")
     prepared = copy.deepcopy(net).eval().requires_grad_(False)
@@ -116,6 +127,7 @@ def signature(net: SpikingNetwork, form: str) -> Signature:
 @torch.no_grad()
 def initial_state(net: SpikingNetwork, batch_size: int) -> dict[str, Tensor]:
     """The states at rest by the names of `signature`, for a batch of images of `net.image_size`."""
+    check_network(net, "export.initial_state")
     probe = copy.deepcopy(net).eval()
     reset_net(probe)
     set_step_mode(probe, "s")

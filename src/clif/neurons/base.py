@@ -256,6 +256,11 @@ class SpikingNeuron(StepModule):
             self.v_seq = v_seq
 
     def single_step_forward(self, x: Tensor) -> Tensor:
+        if torch.onnx.is_in_onnx_export() and self._is_at_rest():
+            raise InputError(
+                "an ONNX graph of a single step would begin at rest at every call; export whole sequences "
+                '(clif.set_step_mode(net, "m")), or a network of clif.models by clif.export.to_onnx(net, path, "step")'
+            )
         if "many_steps" in self.redefined and "one_step" not in self.redefined:
             spike_seq, self.state = self.many_steps(
                 x[None], self._start(x), backend=self.backend, keep_state=True, **self.dynamics()

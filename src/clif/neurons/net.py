@@ -37,19 +37,34 @@ def is_foreign(module: nn.Module) -> bool:
 
 
 @contextmanager
-def visiting(net: nn.Module) -> Iterator[None]:
-    """`net` in eval mode and at rest, without gradients; afterwards its modes and states are as they were."""
-    modules = list(net.modules())
-    training = [module.training for module in modules]
-    memories = [_memory(module) for module in modules]
-    net.eval()
-    reset_net(net)
+def evaluating(net: nn.Module) -> Iterator[None]:
+    """`net` in eval mode; afterwards each of its modules is in the mode in which it was."""
+    in_training = [module for module in net.modules() if module.training]
+    if in_training:
+        net.eval()
     try:
-        with torch.no_grad():
+        yield
+    finally:
+        for module in in_training:
+            module.training = True
+
+
+@contextmanager
+def visiting(net: nn.Module, step_mode: str | None = None) -> Iterator[None]:
+    """`net` in eval mode, at rest and without gradients, for sequences or steps where `step_mode` says so.
+
+    Afterwards its modes and states are as they were.
+    """
+    memories = [(module, _memory(module)) for module in net.modules()]
+    try:
+        with evaluating(net), torch.no_grad():
+            reset_net(net)
+            if step_mode is not None:
+                set_step_mode(net, step_mode)
             yield
     finally:
-        for module, was_training, memory in zip(modules, training, memories, strict=True):
-            vars(module).update(memory, training=was_training)
+        for module, memory in memories:
+            vars(module).update(memory)
 
 
 def _memory(module: nn.Module) -> dict[str, Any]:

@@ -133,6 +133,8 @@ def _refusal(name: str, x_seq: Tensor, surrogate_function: SurrogateFunction, le
     if learnt is not None and name != "torch":
         plif = " (PLIFNode learns its own there)" if learnt == "tau" else ""
         return f"{learnt} is learnt, and the kernels have no gradient for it{plif}"
+    if name != "torch" and torch.onnx.is_in_onnx_export():
+        return "ONNX does not know the kernels"
     return BACKENDS[name].refuses(x_seq, surrogate_function)
 
 
