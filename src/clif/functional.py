@@ -36,6 +36,8 @@ STATE_NAMES = {"CLIF": ("v", "m"), "LIF": ("v",), "PLIF": ("v",)}
 
 AnySurrogate = SurrogateFunction | type[Surrogate] | str
 
+REQUIRED = ("tau", "v_threshold")
+
 _RECTANGLE = Rectangle()
 
 
@@ -203,19 +205,23 @@ def prepare_dynamics(**dynamics: Any) -> dict[str, Any]:
     Constants become numbers, or tensors of shape [] if they are learnt; a surrogate's name or class becomes an object.
     """
     for name in CONSTANTS:
-        value = dynamics.get(name)
-        if value is not None and type(value) is not float:
+        value = dynamics.get(name, 0.0)
+        if type(value) is not float and (value is not None or name in REQUIRED):
             dynamics[name] = as_constant(name, value)
     dynamics["surrogate_function"] = surrogate.resolve(dynamics["surrogate_function"])
-    if (w := dynamics.get("w")) is not None and not (isinstance(w, Tensor) and w.dim() == 0):
-        shown = f"a tensor of shape {list(w.shape)}" if isinstance(w, Tensor) else repr(w)
-        raise InputError(f"w of PLIF must be a tensor of shape [], one for all neurons of a layer, got {shown}")
+    if "w" in dynamics:
+        w = dynamics["w"]
+        if not (isinstance(w, Tensor) and w.numel() == 1):
+            shown = f"a tensor of shape {list(w.shape)}" if isinstance(w, Tensor) else repr(w)
+            raise InputError(f"w of PLIF must be a tensor of one element for all neurons of a layer, got {shown}")
+        dynamics["w"] = w.reshape(())
     _check_values(*(dynamics.get(name) for name in CONSTANTS))
     return dynamics
 
 
 def check_dynamics(tau: Any, v_threshold: Any, v_reset: Any, v_subtract: Any = None) -> None:
     """Raise `InputError` for constants with which a neuron makes no sense; `tau=None` where it is learnt (PLIF)."""
+    v_threshold = as_constant("v_threshold", v_threshold)
     given = zip(CONSTANTS, (tau, v_threshold, v_reset, v_subtract), strict=True)
     _check_values(*(None if value is None else as_constant(name, value) for name, value in given))
 

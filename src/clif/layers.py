@@ -167,6 +167,7 @@ class BatchNorm2d(nn.BatchNorm2d):
     def affine(self, affine: bool) -> None:
         if not affine:
             raise InputError("clif.layers.BatchNorm2d always has weight and bias")
+        vars(self)["affine"] = affine
 
     def rate(self, repeats: int) -> float:
         """How far the running statistics move towards those of a step that was just counted `repeats` times."""

@@ -51,6 +51,8 @@ class Surrogate:
                     "give a number, such as alpha.item()"
                 )
             object.__setattr__(self, "alpha", float(alpha.item()))
+        elif not isinstance(alpha, int | float):
+            raise InputError(f"{type(self).__name__}: alpha must be a positive number, got {alpha!r}")
         if not (math.isfinite(self.alpha) and self.alpha > 0):
             raise InputError(f"{type(self).__name__}: alpha must be a positive number, got {self.alpha}")
 

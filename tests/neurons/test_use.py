@@ -1,0 +1,93 @@
+"""Neurons as their users treat them: outputs changed in place, inference before training, metrics beside them."""
+
+import pytest
+import torch
+from torch import nn
+
+import clif
+from clif.errors import InputError
+from clif.layers import Dropout
+
+CHANGES = {
+    "relu_": (lambda y: y.relu_(), lambda y: y.relu()),
+    "mul_": (lambda y: y.mul_(2), lambda y: y * 2),
+    "add_": (lambda y: y.add_(1), lambda y: y + 1),
+    "mul_ by 0": (lambda y: y.mul_(0), lambda y: y * 0),
+}
+
+
+@pytest.mark.parametrize("options", [{}, {"v_reset": 0.0}, {"detach_reset": True}, {"backend": "torch"}])
+@pytest.mark.parametrize("step_mode", ["s", "m"])
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_spikes_may_be_changed_in_place(Node, change, step_mode, options):
+    x_seq = torch.rand(4, 3, 8) * 3
+    gradients = []
+    for way in change:
+        node = Node(step_mode=step_mode, **options)
+        x = x_seq.clone().requires_grad_()
+        outputs = [way(node(part)) for part in ([x, x] if step_mode == "m" else x)]
+        torch.stack(outputs).square().sum().backward()
+        gradients.append(x.grad)
+    assert torch.equal(*gradients)
+
+
+@pytest.mark.parametrize("step_mode", ["s", "m"])
+def test_training_goes_on_from_a_state_of_inference_mode(Node, step_mode):
+    net = nn.Sequential(nn.Linear(8, 8), Node(step_mode=step_mode), Dropout(0.5, step_mode), nn.Linear(8, 2))
+    x = torch.rand(4, 3, 8)[0 if step_mode == "s" else slice(None)]
+    with torch.inference_mode():
+        net(x)
+    state = net[1].state
+    net(x).sum().backward()
+    assert net[0].weight.grad.isfinite().all()
+    assert state[0].is_inference()
+
+
+def test_one_object_in_two_layers_is_named_as_the_cause(Node):
+    node = Node()
+    net = nn.Sequential(nn.Linear(8, 16), node, nn.Linear(16, 4), node)
+    with pytest.raises(InputError, match=r"v is \[3, 16\] .* the input \[3, 4\].*one object used in two layers.*reset"):
+        net(torch.rand(3, 8))
+
+
+def test_one_dropout_in_two_layers_is_named_as_the_cause():
+    dropout = Dropout(0.5)
+    dropout(torch.rand(3, 8))
+    with pytest.raises(InputError, match="used in two layers"):
+        dropout(torch.rand(3, 4))
+    with pytest.raises(InputError, match=r"\[2, 8\]; reset before a new batch"):
+        dropout(torch.rand(2, 8))
+
+
+class Metric(nn.Module):
+    """A module that has `reset` and `detach` and does not spike, as torchmetrics' do."""
+
+    total = 0
+
+    def reset(self):
+        self.total = 0
+
+    def detach(self):
+        self.total = 0
+
+
+def test_reset_and_detach_leave_other_modules_alone(Node):
+    net = nn.ModuleDict({"node": Node(), "metric": Metric(), "dropout": Dropout(0.5)})
+    net["metric"].total = 7
+    net["dropout"](net["node"](torch.rand(3, 8)))
+    clif.detach_net(net)
+    clif.reset_net(net)
+    assert net["metric"].total == 7
+    assert net["node"].state is None
+    assert net["dropout"].mask is None
+
+
+def test_a_network_whose_reset_calls_reset_net_does_not_call_itself(Node):
+    class Net(nn.Sequential):
+        def reset(self):
+            clif.reset_net(self)
+
+    net = Net(nn.Linear(8, 4), Node())
+    net(torch.rand(3, 8))
+    net.reset()
+    assert net[1].state is None
