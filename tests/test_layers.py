@@ -1,3 +1,5 @@
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -188,3 +190,24 @@ def test_the_dropout_mask_follows_the_module():
     dropout = layers.Dropout(0.5)
     dropout(torch.ones(2, 3))
     assert dropout.double().mask.dtype == torch.float64
+
+
+def test_batch_norms_are_not_made_torchs_that_mix_up_the_axes():
+    net = torch.nn.Sequential(layers.Conv2d(3, 4, 3), layers.BatchNorm2d(4))
+    with pytest.raises(InputError, match=r"axis 1 of \[T, N, C, H, W\].*-sync_bn.*synchronise_batch_norms"):
+        torch.nn.SyncBatchNorm.convert_sync_batchnorm(net)
+    assert net[1].affine
+    assert "affine=True" in repr(net[1])
+    copy.deepcopy(net)
+
+
+@pytest.mark.parametrize("repeated", [False, True])
+def test_without_momentum_the_running_statistics_are_the_mean_over_all_steps(repeated):
+    norm = layers.BatchNorm2d(2, momentum=None).double()
+    x_seq = [torch.randn(1 if repeated else 3, 5, 2, 4, 4, dtype=torch.float64) for _ in range(2)]
+    for x in x_seq:
+        norm(x.expand(3, -1, -1, -1, -1))
+    var, mean = torch.var_mean(torch.cat([x.expand(3, -1, -1, -1, -1) for x in x_seq]), dim=(1, 3, 4))
+    torch.testing.assert_close(norm.running_mean, mean.mean(0))
+    torch.testing.assert_close(norm.running_var, var.mean(0))
+    assert norm.num_batches_tracked == 6

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
-from clif import surrogate
+import clif
+from clif import functional, surrogate
 from clif.errors import InputError
 from clif.surrogate import ATan, Rectangle, Sigmoid, Surrogate, Triangle
 
@@ -105,3 +106,78 @@ def test_an_unknown_name_is_refused_with_the_nearest():
 def test_a_surrogate_must_define_its_derivative():
     with pytest.raises(NotImplementedError, match=r"must define derivative\(x\)"):
         gradient(Surrogate(), torch.zeros(1))
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("sigmoid", Sigmoid()),
+        ("ATan", ATan()),
+        (Triangle, Triangle()),
+        (None, Rectangle()),
+        (Sigmoid(2.0), Sigmoid(2.0)),
+    ],
+)
+def test_a_neuron_takes_names_classes_and_objects(given, expected):
+    assert surrogate.resolve(given) == expected
+    assert clif.CLIFNode(surrogate_function=given).surrogate_function == expected
+    node = clif.LIFNode(step_mode="m")
+    node.surrogate_function = given
+    x_seq = torch.rand(4, 3, 8, requires_grad=True) * 3
+    node(x_seq).sum().backward()
+    functional.lif_multi_step(x_seq, surrogate_function=given)
+    functional.lif_step(x_seq[0], None, surrogate_function=given)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("sigmoyd", "unknown surrogate 'sigmoyd'; did you mean sigmoid"),
+        (Surrogate, r"got the class Surrogate; write surrogate_function=Surrogate\(\)"),
+        (torch.nn.Sigmoid, "got the class Sigmoid"),
+        (3, "must be a surrogate or its name"),
+    ],
+)
+def test_other_surrogates_are_refused(given, message):
+    with pytest.raises(InputError, match=message):
+        clif.CLIFNode(surrogate_function=given)
+    with pytest.raises(InputError, match=message):
+        functional.clif_multi_step(torch.zeros(3, 2), surrogate_function=given)
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (torch.sigmoid, "surrogate_function=sigmoid gives other values than 0 and 1"),
+        (torch.relu, "other values than 0 and 1"),
+        (torch.nn.Sigmoid(), "other values than 0 and 1"),
+        (torch.sign, "other values than 0 and 1"),
+        (lambda x: (x >= 0).to(x.dtype), "gives no gradient; derive a class"),
+    ],
+)
+@pytest.mark.parametrize("step_mode", ["s", "m"])
+@pytest.mark.parametrize("store_v_seq", [False, True])
+def test_a_function_that_gives_no_spikes_or_no_gradient_is_refused_when_it_is_used(
+    function, message, step_mode, store_v_seq
+):
+    node = clif.CLIFNode(surrogate_function=function, step_mode=step_mode, store_v_seq=store_v_seq)
+    x_seq = torch.rand(4, 3, 8, requires_grad=True) * 3
+    with pytest.raises(InputError, match=message):
+        node(x_seq if step_mode == "m" else x_seq[0])
+
+
+def test_a_heaviside_function_may_be_used_without_gradients():
+    node = clif.CLIFNode(surrogate_function=lambda x: (x >= 0).to(x.dtype), step_mode="m")
+    x_seq = torch.rand(4, 3, 8) * 3
+    with torch.no_grad():
+        assert torch.equal(node(x_seq), clif.CLIFNode(step_mode="m")(x_seq))
+
+
+@pytest.mark.parametrize("alpha", [torch.nn.Parameter(torch.tensor(2.0)), torch.tensor([1.0, 2.0]), "2"])
+def test_a_sharpness_is_a_number(alpha):
+    with pytest.raises(InputError, match=r"Sigmoid: alpha (is a constant|must be a positive number)"):
+        Sigmoid(alpha)
+
+
+def test_a_sharpness_may_be_a_tensor_of_one_element():
+    assert Sigmoid(torch.tensor(2.0)) == Sigmoid(2.0)

@@ -127,3 +127,28 @@ def test_other_neurons_are_not_exchanged(neuron):
         exchange_neurons(torch.nn.Sequential(clif.LIFNode()), neuron)
     with pytest.raises(InputError, match="no CLIF or LIF neuron"):
         exchange_neurons(torch.nn.Sequential(clif.PLIFNode()), "CLIF")
+
+
+@pytest.mark.parametrize("kind", ["CLIF", "LIF", "PLIF"])
+def test_storing_v_seq_leaves_the_gradient_truncated(kind):
+    x_seq = torch.randn(T, 3, 4, dtype=torch.float64).add(0.4)
+    gradients, voltages = [], []
+    for store_v_seq, window in ((False, 2), (True, 2), (True, None)):
+        node = make(kind, store_v_seq=store_v_seq)
+        set_tbptt(node, window)
+        x = x_seq.clone().requires_grad_()
+        gradients.append(torch.autograd.grad(node(x).square().sum(), x)[0])
+        voltages.append(node.v_seq)
+    assert_close(gradients[1], gradients[0], rtol=0, atol=0)
+    assert not torch.equal(gradients[1], gradients[2])
+    assert torch.equal(voltages[1], voltages[2])
+
+
+@pytest.mark.parametrize("window", [0, -1, 1.5, "2"])
+def test_a_window_of_no_step_is_refused(window):
+    node = make("CLIF")
+    with pytest.raises(InputError, match="a whole number of at least 1 time step, got"):
+        set_tbptt(node, window)
+    node.tbptt = window
+    with pytest.raises(InputError, match="a whole number of at least 1 time step, got"):
+        node(torch.randn(T, 3, dtype=torch.float64, requires_grad=True))

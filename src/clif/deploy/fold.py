@@ -77,8 +77,8 @@ def _fold_into(conv: Conv2d, norm: BatchNorm2d) -> None:
     scale, shift = scale_and_shift(norm)
     weight = conv.weight.detach().double() * scale[:, None, None, None]
     bias = shift if conv.bias is None else shift + conv.bias.detach().double() * scale
-    layout = {"memory_format": torch.channels_last}
-    conv.weight = nn.Parameter(weight.to(conv.weight).contiguous(**layout), conv.weight.requires_grad)
+    weight = weight.to(conv.weight).to(memory_format=torch.channels_last)
+    conv.weight = nn.Parameter(weight, conv.weight.requires_grad)
     conv.bias = nn.Parameter(bias.to(conv.weight), conv.weight.requires_grad)
 
 

@@ -209,15 +209,22 @@ class Stream:
 def channels_last(x: Tensor) -> Tensor:
     """Images [N, C, H, W] or [T, N, C, H, W] with the channels closest in memory, which convolutions pass on.
 
-    That is the faster layout, and does not depend on that of the weights.
+    That is the faster layout. A single channel is in both layouts; there the weights decide, see `lay_out`.
     """
     if x.dim() == 5:
         if is_repeated(x):
             return repeat_image(channels_last(x[0]), len(x))
         return channels_last(x.flatten(0, 1)).unflatten(0, x.shape[:2])
-    if is_transformed() or x.shape[1] == 1:  # one channel is in both layouts by PyTorch's own question
+    if is_transformed():  # which cannot ask for a layout
         return x.permute(0, 2, 3, 1).clone(memory_format=torch.contiguous_format).permute(0, 3, 1, 2)
     return x.contiguous(memory_format=torch.channels_last)
+
+
+def lay_out(net: nn.Module) -> None:
+    """Let the convolutions of `net` that see one channel give channels_last; their weights are contiguous as well."""
+    for module in net.modules():
+        if isinstance(module, nn.Conv2d) and module.in_channels == 1:
+            module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def predict(logits: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from typing import Any
 from clif.errors import unknown_name
 from clif.models.network import (
     SpikingNetwork,
+    lay_out,
     neuron_factory,
     neuron_name,
     plain_constant,
@@ -82,6 +83,7 @@ def create_model(
     )
     if layer_options:
         set_layer_options(net, layer_options)
+    lay_out(net)
     net.config = {
         "name": name,
         "neuron": neuron,
