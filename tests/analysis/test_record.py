@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+import clif
 from clif.analysis import count_spikes, firing_rates, spike_raster, spiking_layers, trace
 from clif.errors import InputError
 from clif.models import create_model
@@ -75,3 +76,110 @@ def test_recording_leaves_mode_hooks_and_state_alone(net, image):
 def test_an_unknown_layer_is_refused_with_the_nearest_name(net, image):
     with pytest.raises(InputError, match=r"features\.0\.act"):
         trace(net, image, "features.0.acts", 0)
+
+
+@pytest.fixture
+def frames():
+    return torch.rand(5, 2, 32, 32)
+
+
+@pytest.fixture
+def event_net():
+    net = create_model("snn5_noAP", in_channels=2, T=3)
+    for module in net.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.constant_(module.bias, 0.5)
+    return net.eval()
+
+
+def test_frames_are_one_sample_over_time(event_net, frames):
+    fired = {}
+    for name, node in spiking_layers(event_net).items():
+        node.register_forward_hook(lambda _m, _i, spikes, name=name: fired.update({name: spikes.flatten(1).bool()}))
+    with torch.no_grad():
+        event_net(frames[:, None])
+    expected = dict(fired)
+    for x in (frames, frames[:, None]):
+        raster = spike_raster(event_net, x)
+        assert raster.keys() == expected.keys()
+        assert all(torch.equal(raster[name], expected[name]) for name in raster)
+    neuron = int(raster["features.1.act"].sum(0).argmax())
+    recorded = trace(event_net, frames, "features.1.act", neuron)
+    assert torch.equal(recorded.spikes, raster["features.1.act"][:, neuron])
+    assert len(trace(event_net, frames, "features.1.act", neuron, steps=2).v) == 2
+
+
+@pytest.mark.parametrize("shape", [(1, 2, 32, 32), (5, 3, 2, 32, 32), (32, 32)])
+def test_what_is_no_single_sample_is_refused(event_net, shape):
+    for look in (spike_raster, lambda net, x: trace(net, x, "features.0.act", 0)):
+        with pytest.raises(InputError, match=r"give one sample, an image \[C, H, W\] or frames \[T, C, H, W\]"):
+            look(event_net, torch.rand(shape))
+
+
+def test_a_trace_refuses_what_is_not_there(event_net, frames):
+    with pytest.raises(InputError, match=r"features\.0\.act has the neurons 0 to 16383, not 16384"):
+        trace(event_net, frames, "features.0.act", 16 * 32 * 32)
+    with pytest.raises(InputError, match="these are 5 frames; steps=9 are more"):
+        trace(event_net, frames, "features.0.act", 0, steps=9)
+    with pytest.raises(InputError, match=r"networks of clif\.models, got a Sequential"):
+        spike_raster(torch.nn.Sequential(clif.CLIFNode()), frames)
+
+
+def own(node):
+    return torch.nn.Sequential(torch.nn.Linear(8, 8), node, torch.nn.Linear(8, 4), clif.LIFNode(step_mode="m"))
+
+
+def batches():
+    return [(torch.rand(4, n, 8) * 3, torch.zeros(n)) for n in (3, 2)]
+
+
+def test_every_batch_and_call_begins_at_rest():
+    net, loader = own(clif.CLIFNode(step_mode="m")), batches()
+    rates = firing_rates(net, loader)
+    assert rates["1"] > 0
+    assert firing_rates(net, loader) == rates
+    one_by_one = [firing_rates(net, [batch])["1"] for batch in loader]
+    assert rates["1"] == pytest.approx((3 * one_by_one[0] + 2 * one_by_one[1]) / 5)
+
+
+def test_recording_gives_back_state_and_modes(event_net, frames):
+    event_net.train()
+    event_net.features[0].fwd[1].eval()
+    clif.set_step_mode(event_net, "s")
+    event_net(frames[:1])
+    states = {name: node.state for name, node in spiking_layers(event_net).items()}
+    rates = firing_rates(event_net, [(frames[:, None], torch.zeros(1))])
+    spike_raster(event_net, frames)
+    trace(event_net, frames, "features.0.act", 0)
+    assert event_net.step_mode == "s"
+    assert (event_net.training, event_net.features[0].fwd[1].training) == (True, False)
+    for name, node in spiking_layers(event_net).items():
+        assert all(a is b for a, b in zip(node.state, states[name], strict=True))
+    clif.set_step_mode(event_net, "m")
+    assert firing_rates(event_net, [(frames[:, None], torch.zeros(1))]) == rates
+
+
+class Renamed(clif.CLIFNode):
+    pass
+
+
+def test_subclasses_are_counted():
+    assert firing_rates(own(Renamed(step_mode="m")), batches()).keys() == {"1", "3"}
+
+
+def test_spikingjellys_neurons_are_counted():
+    reason = "SpikingJelly cannot be imported"
+    neuron = pytest.importorskip("spikingjelly.activation_based.neuron", reason=reason, exc_type=ImportError)
+    net, loader = own(neuron.LIFNode(step_mode="m")), batches()
+    rates = firing_rates(net, loader)
+    assert rates.keys() == {"1", "3"}
+    assert rates["1"] > 0
+    assert firing_rates(net, loader) == rates
+    assert net[1].v == 0.0
+
+
+def test_a_network_without_spikes_and_an_empty_loader_are_refused():
+    with pytest.raises(InputError, match="Linear has no spiking neuron"):
+        firing_rates(torch.nn.Linear(8, 8), batches())
+    with pytest.raises(InputError, match="the loader is empty"):
+        firing_rates(own(clif.CLIFNode(step_mode="m")), [])

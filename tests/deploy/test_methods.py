@@ -263,3 +263,16 @@ def test_the_command_line_converts(checkpoint, capsys):
 def test_an_option_of_another_method_is_refused(checkpoint, capsys):
     assert main(["deploy", str(checkpoint()), "--method", "sweep", "-images", "10"]) == 2
     assert "-images belongs to -method calibrate or subtract or finetune, not to sweep" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_network_in_single_step_mode_is_fitted_as_any_other(firing_network, method):
+    loader = [(torch.randn(8, 3, 32, 32), torch.arange(8))]
+    found = []
+    for step_mode in ("m", "s"):
+        net = firing_network()
+        clif.set_step_mode(net, step_mode)
+        found.append(clif_to_lif(net, method=method, loader=loader))
+        assert (net.step_mode, found[-1].step_mode) == (step_mode, step_mode)
+    assert_close(found[1].state_dict(), found[0].state_dict())
+    assert found[0].config == found[1].config

@@ -14,6 +14,7 @@ from clif.neurons.truncated import check_window, truncated_multi_step
 from clif.ops import dispatch
 from clif.ops.constants import Constant, as_constant, value_of
 from clif.ops.reference import State, compute_dtype, stack_steps
+from clif.ops.registration import is_exported
 from clif.surrogate import resolve
 
 COMPUTATION = frozenset(
@@ -256,9 +257,9 @@ class SpikingNeuron(StepModule):
             self.v_seq = v_seq
 
     def single_step_forward(self, x: Tensor) -> Tensor:
-        if torch.onnx.is_in_onnx_export() and self._is_at_rest():
+        if is_exported() and self._is_at_rest():
             raise InputError(
-                "an ONNX graph of a single step would begin at rest at every call; export whole sequences "
+                "a graph of a single step would begin at rest at every call; export whole sequences "
                 '(clif.set_step_mode(net, "m")), or a network of clif.models by clif.export.to_onnx(net, path, "step")'
             )
         if "many_steps" in self.redefined and "one_step" not in self.redefined:

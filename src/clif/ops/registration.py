@@ -84,6 +84,12 @@ def is_transformed() -> bool:
     return not torch.compiler.is_compiling() and torch._C._are_functorch_transforms_active()
 
 
+def is_exported() -> bool:
+    """Whether `torch.export` or `torch.onnx.export` makes a graph of this."""
+    exporting = getattr(torch.compiler, "is_exporting", None)  # from PyTorch 2.7 on
+    return torch.onnx.is_in_onnx_export() or (exporting is not None and exporting())
+
+
 def is_observed() -> bool:
     """Whether someone compiles, traces, transforms or counts PyTorch's operations, which the kernels are not."""
     return (

@@ -1,0 +1,86 @@
+"""Networks that are not of `clif.models`, and single neurons, on their way to other tools."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import clif
+from clif import export
+from clif.errors import InputError
+
+quietly = pytest.mark.filterwarnings("ignore")
+
+
+def own(*, backend="auto", step_mode="m"):
+    torch.manual_seed(0)
+    node = clif.CLIFNode(step_mode=step_mode, backend=backend)
+    return nn.Sequential(nn.Linear(4, 8), node, nn.Linear(8, 2)).eval()
+
+
+@pytest.mark.parametrize(
+    "door",
+    [
+        export.to_nir,
+        lambda net: export.to_onnx(net, "net.onnx"),
+        export.to_program,
+        lambda net: export.save_program(net, "net.pt2"),
+        lambda net: export.initial_state(net, 1),
+    ],
+)
+def test_own_networks_are_refused_with_what_is_possible(door, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    message = r"takes the networks of clif\.models.*got a Sequential.*SpikingNetwork.*torch\.onnx\.export"
+    with pytest.raises(InputError, match=message):
+        door(own())
+    assert not list(tmp_path.iterdir())
+
+
+class Small(clif.models.SpikingNetwork):
+    def __init__(self):
+        super().__init__(T=2, in_channels=1, image_size=8, any_size=False)
+        self.conv = clif.layers.Conv2d(1, 4, 3, padding=1)
+        self.node = clif.LIFNode(step_mode="m", v_reset=0.0)
+        self.flatten = clif.layers.Flatten()
+        self.linear = nn.Linear(4 * 64, 3)
+
+    def logits(self, x):
+        return self.linear(self.flatten(self.node(self.conv(x))))
+
+
+@quietly
+def test_what_the_message_names_works():
+    x = torch.rand(2, 1, 8, 8)
+    net = Small().eval()
+    assert torch.allclose(export.to_program(net).module()(x), net(x), atol=1e-6)
+    pytest.importorskip("nir")
+    assert "node" in export.to_nir(net).nodes
+
+
+@quietly
+@pytest.mark.parametrize("dynamo", [True, False])
+def test_torchs_exporter_takes_own_networks(dynamo, tmp_path):
+    runtime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    net, x_seq, path = own(), torch.rand(3, 2, 4) * 3, str(tmp_path / "net.onnx")
+    torch.onnx.export(net, (x_seq,), path, dynamo=dynamo, verbose=False)
+    clif.reset_net(net)
+    session = runtime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    (got,) = session.run(None, {session.get_inputs()[0].name: x_seq.numpy()})
+    with torch.no_grad():
+        np.testing.assert_allclose(got, net(x_seq).numpy(), atol=1e-5)
+
+
+@quietly
+@pytest.mark.parametrize("dynamo", [True, False])
+def test_torchs_exporter_refuses_a_single_step_without_its_state(dynamo, tmp_path):
+    pytest.importorskip("onnxscript")
+    with pytest.raises(Exception, match="would begin at rest at every call"):
+        torch.onnx.export(own(step_mode="s"), (torch.rand(2, 4),), tmp_path / "net.onnx", dynamo=dynamo, verbose=False)
+
+
+@quietly
+def test_kernels_by_name_are_no_part_of_onnx(tmp_path):
+    pytest.importorskip("onnxscript")
+    with pytest.raises(InputError, match=r'ONNX does not know the kernels; backend="auto" or "torch" can'):
+        torch.onnx.export(own(backend="cpu"), (torch.rand(3, 2, 4),), tmp_path / "net.onnx", dynamo=False)
