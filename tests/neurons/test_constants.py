@@ -14,6 +14,9 @@ from clif import functional, models
 from clif.errors import InputError
 from clif.layers import BatchNorm2d
 from clif.neurons.blocks import ConvBlock
+from clif.ops import cpu
+
+compiled = pytest.mark.skipif(cpu.unavailable() is not None, reason=cpu.DESCRIPTION)
 
 LEARNT = {"tau": 2.0, "v_threshold": 1.0, "v_reset": -0.1, "v_subtract": 0.8}
 CASES = [
@@ -92,6 +95,7 @@ def test_it_is_learnt_behind_a_batch_norm(name):
     assert getattr(node, name).grad.abs() > 0
 
 
+@compiled
 @pytest.mark.parametrize("name", ["tau", "v_threshold", "v_reset"])
 def test_a_kernel_by_name_refuses_it(name, x_seq):
     node = clif.LIFNode(step_mode="m", **{name: parameter(LEARNT[name])})

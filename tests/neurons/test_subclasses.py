@@ -10,6 +10,9 @@ from clif.errors import InputError
 from clif.layers import BatchNorm2d
 from clif.neurons import exchange_neurons, set_keep_state, set_tbptt
 from clif.neurons.blocks import ConvBlock
+from clif.ops import cpu
+
+compiled = pytest.mark.skipif(cpu.unavailable() is not None, reason=cpu.DESCRIPTION)
 
 
 class OwnStep(clif.LIFNode):
@@ -120,6 +123,7 @@ def test_a_sequence_follows_from_its_steps(Own, store_v_seq, keep_state):
         assert torch.equal(nodes[0].v_seq, nodes[1].v_seq)
 
 
+@compiled
 @pytest.mark.parametrize(
     ("Own", "options", "window", "message"),
     [
