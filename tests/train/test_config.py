@@ -5,8 +5,11 @@ import dataclasses
 import pytest
 import yaml
 
+from clif import names
+from clif.data import DATASETS
 from clif.errors import InputError, MissingFileError
-from clif.models import list_models
+from clif.models import NEURONS, list_models, registry
+from clif.surrogate import SURROGATES
 from clif.train.config import TrainConfig, field_types, list_recipes, parse_bool, read_recipe, resolve
 
 ORIGINAL = {
@@ -46,7 +49,6 @@ CHANGES = {
     "tau": 1.5,
     "surrogate": "sigmoid",
     "drop_rate": 0.1,
-    "epochs": 10,
     "b": 64,
     "opt": "AdamW",
     "lr": 0.01,
@@ -69,8 +71,6 @@ CHANGES = {
     "no_decay_norm_bias": True,
     "ema": 0.99,
     "tbptt": 2,
-    "early_stop": 10,
-    "max_steps": 100,
     "dtype": "float64",
     "sync_bn": True,
     "devices": 2,
@@ -238,9 +238,27 @@ def test_a_folder_says_what_was_trained():
         assert word in folder.name
 
 
-@pytest.mark.parametrize("name", ["resume", "data_dir"])
-def test_where_the_data_and_the_checkpoint_lie_does_not_change_the_folder(name):
-    assert resolve(**{name: "elsewhere"}).run_folder() == resolve().run_folder()
+def test_where_the_checkpoint_lies_does_not_change_the_folder():
+    assert resolve(resume="elsewhere").run_folder() == resolve().run_folder()
+
+
+@pytest.mark.parametrize("limit", [{"epochs": 2}, {"max_steps": 100}, {"max_time": 1.5}, {"early_stop": 10}])
+def test_where_a_run_ends_does_not_change_the_folder(limit):
+    assert resolve(**limit).run_folder() == resolve().run_folder()
+
+
+def test_runs_on_different_data_have_different_folders(tmp_path, monkeypatch):
+    out = str(tmp_path / "logs")
+    here, there = (tmp_path / name for name in ("here", "there"))
+    folders = []
+    for folder in (here, there):
+        folder.mkdir()
+        monkeypatch.chdir(folder)
+        folders += [resolve(out_dir=out, data_dir=name).run_folder() for name in ("./data", "other")]
+    assert len(set(folders)) == 4
+    assert resolve(out_dir=out, data_dir=str(here / "data")).run_folder() == folders[0]
+    assert resolve(out_dir=out, data_dir=f"{there}/../here/data/").run_folder() == folders[0]
+    assert len({resolve(dataset="digits", data_dir=name).run_folder() for name in ("./data", "other")}) == 1
 
 
 def test_threads_and_checkpoint_interval_do_not_change_the_folder():
@@ -295,3 +313,86 @@ def test_options_of_the_same_values_give_the_folder_of_the_defaults():
 
 def test_every_option_belongs_to_a_group():
     assert all(field.metadata["group"] for field in dataclasses.fields(TrainConfig))
+
+
+@pytest.mark.parametrize(
+    ("option", "wrong", "nearest"),
+    [
+        ("dataset", "cifar11", "cifar1"),
+        ("dataset", "DVSCIFAR", "dvscifar10"),
+        ("model", "resnet18", "spiking_resnet18"),
+        ("neuron", "CLIFF", "CLIF"),
+        ("surrogate", "rectangel", "rectangle"),
+    ],
+)
+def test_a_misspelt_name_is_refused_before_anything_is_loaded(option, wrong, nearest):
+    with pytest.raises(InputError, match=rf"^unknown {option} '(?i:{wrong})'; did you mean .*{nearest}"):
+        resolve(**{option: wrong})
+
+
+def test_names_known_without_torch_are_those_that_are_registered():
+    assert set(names.DATASET_NAMES) == set(DATASETS)
+    assert {n for n, d in DATASETS.items() if not d.needs_root} == set(names.DATASETS_WITHOUT_FILES)
+    assert set(names.NEURON_NAMES) == set(NEURONS)
+    assert set(names.SURROGATE_NAMES) == set(SURROGATES)
+    assert list(names.model_descriptions()) == list_models()
+    assert all(names.model_descriptions().values())
+
+
+def test_a_name_that_a_user_registered_is_known(monkeypatch):
+    monkeypatch.setitem(registry._MODELS, "mine", registry._MODELS["snn5"])
+    assert resolve(model="mine").model == "mine"
+    assert resolve(surrogate="ATan").surrogate == "atan"
+
+
+def test_with_a_recipe_the_cosine_follows_the_epochs(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("config: {dataset: digits, epochs: 9}")
+    assert resolve("digits", epochs=2).T_max == 2
+    assert resolve("digits", epochs=2, T_max=5).T_max == 5
+    assert resolve("digits", T_max=5).epochs == 6
+    assert resolve("cifar10_resnet18").T_max == 200
+    assert resolve(str(path)).T_max == 9
+    assert resolve(str(path), epochs="3").T_max == 3
+    path.write_text("config: {dataset: digits, epochs: 9, T_max: 12}")
+    assert resolve(str(path)).T_max == 12
+
+
+def test_without_a_recipe_the_cosine_keeps_the_original_s_length():
+    assert resolve(epochs=2).T_max == 300
+
+
+@pytest.mark.parametrize("option", ["data_dir", "out_dir", "resume", "pre_train"])
+def test_the_home_folder_is_meant_by_a_tilde(option, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "mine.yaml").write_text(f"config: {{dataset: digits, {option}: ~/x}}")
+    for config in (resolve(**{option: "~/x"}), resolve("~/mine.yaml"), TrainConfig(**{option: "~/x"})):
+        assert getattr(config, option) == str(tmp_path / "x")
+    assert getattr(resolve(**{option: "x~/~"}), option) == "x~/~"
+
+
+@pytest.mark.parametrize("path", ["~/x", "~", "~nobody-of-that-name/x"])
+def test_a_tilde_without_a_home_folder_is_an_input_error(path, monkeypatch):
+    monkeypatch.setenv("HOME", "")
+    with pytest.raises(InputError, match="no home folder is known for ~"):
+        resolve(out_dir=path)
+
+
+def test_a_printed_configuration_is_a_recipe(tmp_path):
+    config = resolve("digits", T=3, lr=0.2)
+    path = tmp_path / "mine.yaml"
+    path.write_text("\ufeff" + yaml.safe_dump(dataclasses.asdict(config)) + "# run folder: x\n", encoding="utf-8")
+    assert resolve(str(path)) == config
+    assert resolve(str(path), T=2) == dataclasses.replace(config, T=2)
+
+
+def test_a_misspelt_key_of_a_printed_configuration_is_named(tmp_path):
+    (tmp_path / "mine.yaml").write_text("dataset: digits\nepoch: 3\n")
+    with pytest.raises(InputError, match="unknown configuration key 'epoch'; did you mean epochs"):
+        resolve(str(tmp_path / "mine.yaml"))
+
+
+def test_a_recipe_that_cannot_be_read_is_an_input_error(tmp_path):
+    (tmp_path / "folder.yaml").mkdir()
+    with pytest.raises(InputError, match=r"folder\.yaml cannot be read: Is a directory"):
+        resolve(str(tmp_path / "folder.yaml"))

@@ -133,6 +133,7 @@ def test_a_run_ended_before_its_first_checkpoint_begins_anew(train, config):
     folder = config(epochs=1).run_folder()
     opened = RunFolder(folder, 2)
     opened.open(config(epochs=1), None)
+    opened.release()
     (folder / "notes.txt").write_text("mine")
     assert last_checkpoint(str(folder)) is last_checkpoint(str(folder / LAST)) is None
     result = train(epochs=1, resume=str(folder))

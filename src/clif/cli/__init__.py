@@ -1,13 +1,13 @@
 """The program `clif`: one thin module a command. Mistakes of the user are one line on stderr and exit code 2."""
 
 import importlib
-import os
 import sys
 
 import clif
 from clif.cli.common import Parser
 from clif.errors import InputError, unknown_name
 from clif.train.interrupt import Interrupted
+from clif.train.output import silence_broken
 
 COMMANDS = {
     "demo": "train CLIF and LIF on real digits, deploy, and write a page about it (2 minutes)",
@@ -55,7 +55,9 @@ def run(arguments: list[str]) -> int:
 def main(arguments: list[str] | None = None) -> int:
     """The entry point: exit code 0, 2 for a mistake of the user, 128 + signal after an interruption."""
     try:
-        return run(sys.argv[1:] if arguments is None else arguments)
+        code = run(sys.argv[1:] if arguments is None else arguments)
+        sys.stdout.flush()
+        return code
     except InputError as error:
         print(f"clif: error: {error}", file=sys.stderr)
         return 2
@@ -66,5 +68,5 @@ def main(arguments: list[str] | None = None) -> int:
         print("clif: interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        silence_broken()
         return 0

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from clif.errors import InputError, unknown_name
-from clif.names import AMP_DTYPES, NEURON_NAMES, dataset_name
+from clif.names import AMP_DTYPES, DATASET_ALIASES, DATASETS_WITHOUT_FILES, NEURON_NAMES, dataset_name, known_names
+from clif.paths import expand_home
 from clif.train.options import convert, option, parse_bool, types_of
 from clif.train.recipe import list_recipes, read_recipe
 
@@ -26,6 +27,11 @@ _loss = partial(option, group="loss")
 _machine = partial(option, group="machine and precision")
 _length = partial(option, group="length of the run")
 _run = partial(option, group="run folder, checkpoints and logs")
+
+LIMITS = ("epochs", "max_steps", "max_time", "early_stop")
+"""The options that say where a run ends and change no step before that."""
+
+PATHS = ("data_dir", "out_dir", "resume", "pre_train")
 
 
 @dataclass
@@ -106,8 +112,16 @@ class TrainConfig:
     log_grad_norm: bool = _run(False, "log the mean and largest gradient norm of each epoch")
     log_firing_rates: bool = _run(False, "log the firing rate of each layer of neurons, over all training steps")
 
+    def __post_init__(self) -> None:
+        for name in PATHS:
+            if value := getattr(self, name):
+                setattr(self, name, expand_home(value))
+
     def check(self) -> None:
-        """Raise `InputError` for a value outside its range, or one that does not go with another."""
+        """Raise `InputError` for an unknown name, a value outside its range, or one that does not go with another."""
+        for kind in ("dataset", "model", "neuron", "surrogate"):
+            if getattr(self, kind) not in (known := known_names(kind)):
+                raise unknown_name(kind, getattr(self, kind), [*known, *(DATASET_ALIASES if kind == "dataset" else ())])
         for name in ("b", "epochs", "T", "T_max", "accumulate", "devices", "nodes", "keep_last"):
             _require(self, name, getattr(self, name) >= 1, "at least 1")
         for name in ("j", "checkpoint_every", "seed", "max_steps", "early_stop", "exchange_epoch", "tbptt"):
@@ -152,8 +166,11 @@ class TrainConfig:
         return {"allow_incomplete": self.allow_incomplete, "sort_events": self.sort_events}
 
     def run_folder(self) -> Path:
-        """Where this run writes: the same for the same flags, another for any flag that changes the numbers."""
-        elsewhere = {"data_dir", "out_dir", "resume", "name", "j", "checkpoint_every", "keep_last", "max_time"}
+        """Where this run writes: the same for the same flags, another for any flag or data that change the numbers.
+
+        Flags that only say where the run ends (`LIMITS`) do not change it, so that a run can go on with others.
+        """
+        elsewhere = {"data_dir", "out_dir", "resume", "name", "j", "checkpoint_every", "keep_last", *LIMITS}
         elsewhere |= {"loggers", "log_grad_norm", "log_firing_rates"}
         defaults = {field.name: field.default for field in dataclasses.fields(self)}
         values = {
@@ -161,6 +178,8 @@ class TrainConfig:
             for key, value in dataclasses.asdict(self).items()
             if key not in elsewhere and value != defaults[key]
         }
+        if self.dataset not in DATASETS_WITHOUT_FILES:
+            values["data_dir"] = str(Path(self.data_dir).resolve())
         digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:8]
         words = [self.name, self.dataset, self.model, self.neuron, f"T{self.T}", f"seed{self.seed}", digest]
         return Path(self.out_dir) / "_".join(word for word in words if word)
@@ -179,22 +198,29 @@ def field_types() -> dict[str, type]:
 def resolve(recipe: str | None = None, **overrides: Any) -> TrainConfig:
     """The defaults, then the recipe (a name or a YAML file), then the overrides; checked.
 
-    Raises `InputError` for an unknown recipe or key, with the nearest known ones, and for values of the wrong type.
+    With a recipe, `T_max` follows `epochs` unless it is given: a cosine then ends with the run. Raises `InputError` for
+    an unknown recipe, key, data set, model, neuron or surrogate, with the nearest known ones, and for values of the
+    wrong type.
     """
-    values = {**(read_recipe(recipe)["config"] if recipe else {}), **overrides}
+    said = read_recipe(recipe)["config"] if recipe else {}
     known = field_types()
+    values = {**said, **overrides}
     for key in values:
         if key not in known:
             raise unknown_name("configuration key", key, known)
     optional = ("resume", "pre_train")
     config = TrainConfig(**{key: convert(key, value, known[key], key in optional) for key, value in values.items()})
+    if recipe and "T_max" not in (overrides if "epochs" in overrides else values):
+        config.T_max = config.epochs
     config.dataset = dataset_name(config.dataset)
-    config.neuron, config.exchange_neuron = (_neuron(name) for name in (config.neuron, config.exchange_neuron))
+    for name, kind in (("neuron", "neuron"), ("exchange_neuron", "neuron"), ("surrogate", "surrogate")):
+        setattr(config, name, _spelling(getattr(config, name), known_names(kind)))
     if config.neuron == "ReLU":
         config.T = 1
     config.check()
     return config
 
 
-def _neuron(name: str) -> str:
-    return next((known for known in NEURON_NAMES if known.lower() == name.lower()), name)
+def _spelling(name: str, known: list[str]) -> str:
+    """The known name that differs from `name` in case at most, or `name`."""
+    return next((one for one in known if one.lower() == name.lower()), name)

@@ -20,6 +20,7 @@ from clif.train.config import TrainConfig, resolve
 from clif.train.engine import Engine, with_processes
 from clif.train.late import Late
 from clif.train.loss import SpikingLoss
+from clif.train.output import ProgressStream
 from clif.train.setup import Computation, choose_device
 
 
@@ -79,6 +80,7 @@ def progress_bar(total: int, description: str, quiet: bool, initial: int = 0) ->
         desc=description,
         unit="img",
         disable=quiet,
+        file=ProgressStream(sys.stderr),
         leave=False,
         dynamic_ncols=True,
         mininterval=0.1 if sys.stderr.isatty() else 10,

@@ -15,6 +15,7 @@ from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+from weakref import finalize
 
 import torch
 import yaml
@@ -24,6 +25,7 @@ from clif.errors import InputError, MissingFileError
 from clif.precision import Precision
 from clif.train.checkpoint import BEST, LAST, read_checkpoint, save_checkpoint, write_atomically
 from clif.train.config import TrainConfig
+from clif.train.lock import LOCK, lock_folder
 from clif.train.run_config import CONFIG
 
 ENVIRONMENT = "environment.json"
@@ -37,27 +39,51 @@ class RunFolder:
         self.path = path
         self.keep_last = keep_last
         self._last_place: tuple[int, int] | None = None
+        self._unlock: finalize[[], RunFolder] | None = None
+
+    def lock(self) -> None:
+        """Keep other processes out of the folder, if it is there, until `release` or the end of this process.
+
+        Raises `InputError` if another one trains in it.
+        """
+        if self._unlock is None and self.path.is_dir():
+            with writing(self.path):
+                self._unlock = finalize(self, lock_folder(self.path).close)
+
+    def release(self) -> None:
+        """Let other processes into the folder."""
+        if self._unlock is not None:
+            self._unlock()
+            self._unlock = None
 
     def is_begun(self) -> bool:
         """Whether a run was begun in it, that can go on."""
         return (self.path / CONFIG).is_file()
 
     def open(self, config: TrainConfig, resumed_from: Path | None, precision: Precision | None = None) -> None:
-        """Make the folder; an earlier run there is renamed unless it is the one that goes on (`resumed_from` in it).
+        """Make and lock the folder; an earlier run there is renamed unless it goes on (`resumed_from` in it).
 
         It gets the configuration and, for every start, `describe_start`. Raises `InputError` where it cannot be
-        written.
+        written, or another process trains in it.
         """
         before = None if resumed_from is None else resumed_from.resolve().parent
+        self.lock()
         with writing(self.path):
             if before != self.path.resolve():
+                if os.name == "nt":  # which renames no folder with an open file
+                    self.release()
                 set_aside(self.path)
+                self.release()
             self.path.mkdir(parents=True, exist_ok=True)
+            self.lock()
             for left in self.path.glob(".writing-*"):
                 left.unlink()
             if before not in (None, self.path.resolve()) and (before / BEST).is_file():
                 copy_atomically(before / BEST, self.path / BEST)
-            self.write_text(CONFIG, yaml.safe_dump(dataclasses.asdict(config), sort_keys=False))
+            values = dataclasses.asdict(config)
+            if before == self.path.resolve():
+                values["resume"] = None
+            self.write_text(CONFIG, yaml.safe_dump(values, sort_keys=False))
             self._note_start(precision)
 
     def write_text(self, name: str, text: str) -> None:
@@ -128,7 +154,7 @@ def copy_atomically(source: Path, target: Path) -> None:
 
 def set_aside(folder: Path) -> None:
     """Make room for a new run: an earlier one in `folder` is renamed to folder.1, folder.2, …"""
-    if folder.is_dir() and any(folder.iterdir()):
+    if folder.is_dir() and any(path.name != LOCK for path in folder.iterdir()):
         free = next(k for k in itertools.count(1) if not folder.with_name(f"{folder.name}.{k}").exists())
         folder.rename(folder.with_name(f"{folder.name}.{free}"))
 

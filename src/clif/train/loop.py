@@ -4,15 +4,17 @@ import dataclasses
 import json
 import logging
 import math
+import shlex
 import time
-import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from clif.data import Loader
 from clif.errors import InputError
+from clif.paths import expand_home
 from clif.precision import first_time, slow_warning
 from clif.train.callbacks import Callback, make_loggers
 from clif.train.checkpoint import BEST, LAST
@@ -24,7 +26,9 @@ from clif.train.interrupt import Interrupted, StopRequest
 from clif.train.learner import Learner
 from clif.train.metrics import MetricsLog, Row, columns, describe, summarise
 from clif.train.monitor import GradientNorms, unhealthy
-from clif.train.state import capture, precision_of, restore
+from clif.train.output import GONE, SIGPIPE, reader_is_gone, silence_broken
+from clif.train.resume import check_options, other_run
+from clif.train.state import advance, capture, precision_of, restore
 
 logger = logging.getLogger("clif.train")
 
@@ -69,10 +73,28 @@ class Trainer(Learner):
         self.quiet = quiet or not engine.is_first
         loggers = engine.only_first(lambda: make_loggers(config.logger_names()))
         self.callbacks = [*callbacks, *(loggers or [])]
-        run_folder = RunFolder(config.run_folder() if folder is None else Path(folder), config.keep_last)
+        run_folder = RunFolder(config.run_folder() if folder is None else Path(expand_home(folder)), config.keep_last)
+        engine.only_first(run_folder.lock)
+        try:
+            self._make_or_load(config, engine, run_folder)
+        except BaseException:
+            run_folder.release()
+            raise
+
+    def _make_or_load(self, config: TrainConfig, engine: Engine, run_folder: RunFolder) -> None:
+        begins_anew = ""
         if config.resume == "auto":
             config.resume = str(run_folder.path) if run_folder.is_begun() else None
+            if config.resume is None:
+                begins_anew = f"no run to go on with in {run_folder.path}: it begins anew"
+                begins_anew += other_run(run_folder.path, config)
         start = None if config.resume is None else last_checkpoint(config.resume)
+        content, changes = None, ""
+        if start is not None:
+            content = engine.first(lambda: read_last(start))
+            changes = engine.first(lambda: check_options(config, content, str(start)))
+        elif config.resume is not None:
+            begins_anew = f"{config.resume} has no checkpoint yet: the run begins anew"
         super().__init__(config if start is None else dataclasses.replace(config, pre_train=None), engine, run_folder)
         self.config = config
         self.chosen_on = "val" if config.val_split > 0 else "test"
@@ -81,11 +103,15 @@ class Trainer(Learner):
         self.history: list[Row] = []
         self.ended: str | None = None
         self._signum: int | None = None
+        self._reader_is_gone = False
         self._warned: set[str] = set()
         self.resumed_from = None if config.resume is None else run_of(config.resume) / LAST
         self._precision_before: str | None = None
-        if start is not None:
-            self._resume(start)
+        if start is not None and content is not None:
+            engine.first(lambda: self._resume(start, content))
+        for note in (begins_anew, changes and f"the run goes on with {changes}"):
+            if note and engine.is_first:
+                logger.warning(note)
 
     def end(self, reason: str) -> None:
         """End the run after the present step, or after the present epoch's evaluation; `reason` is told."""
@@ -93,6 +119,15 @@ class Trainer(Learner):
 
     def fit(self) -> Result:
         """Run what is left of the training."""
+        try:
+            result = self._fit()
+        finally:
+            self.folder.release()
+        if self._asked_to_stop() == SIGPIPE:
+            raise Interrupted(SIGPIPE, f"{GONE}; the run is complete: {result.folder}")
+        return result
+
+    def _fit(self) -> Result:
         log = self._open()
         self._first_step = self.global_step
         self._deadline = time.monotonic() + (self.config.max_time or math.inf)
@@ -110,7 +145,7 @@ class Trainer(Learner):
             if log is not None:
                 log.close()
         if not history:
-            raise InputError(f"nothing to train: {self.config.resume} has all {self.config.epochs} epochs already")
+            raise self._nothing_to_train()
         summary = summarise(history[-1], self.history or history, self.chosen_on)
         summary["precision"] = self.precision.name
         result = Result(self.folder.path, history, summary)
@@ -118,9 +153,13 @@ class Trainer(Learner):
         self._call("on_end", result)
         return result
 
-    def _resume(self, path: Path) -> None:
-        content = read_last(path)
+    def _nothing_to_train(self) -> InputError:
+        return InputError(f"nothing to train: {self.config.resume} has all {self.config.epochs} epochs already")
+
+    def _resume(self, path: Path, content: dict[str, Any]) -> None:
         restore(self, content, str(path))
+        if self.epoch + (self.step > 0) > self.config.epochs:
+            raise self._nothing_to_train()
         self._precision_before = precision_of(content)
         self.resumed_from = path
         if path.resolve() == (self.folder.path / LAST).resolve() and "progress" in content:
@@ -158,7 +197,7 @@ class Trainer(Learner):
             self.end(f"no better epoch for {config.early_stop} epochs")
         elif self.global_step > self._first_step and time.monotonic() > self._deadline:
             self.end(f"{config.max_time:g} seconds are over")
-        signum = self._stop.signum or 0
+        signum = self._asked_to_stop() or 0
         over, self._signum = (int(flag) for flag in self.engine.largest([self.ended is not None, signum]))
         return over > 0
 
@@ -199,9 +238,7 @@ class Trainer(Learner):
     def _finish_epoch(self, log: MetricsLog | None) -> None:
         self.require_sound()
         row = self._row()
-        with warnings.catch_warnings():  # torch does not see that the optimiser stepped before a resume
-            warnings.filterwarnings("ignore", message="Detected call of `lr_scheduler.step")
-            self.scheduler.step()
+        advance(self.scheduler)
         self.epoch, self.step, self.running = self.epoch + 1, 0, RunningScores(self.device)
         self.monitor.reset()
         self.norms = GradientNorms(self.device)
@@ -259,8 +296,12 @@ class Trainer(Learner):
         arguments: dict[str, Any] = {} if self.engine.world_size == 1 else {"reduce": self.engine.sum}
         return evaluate(self.evaluated_net, loader, self.loss, self.quiet, check_stop, **arguments)
 
+    def _asked_to_stop(self) -> int | None:
+        """The signal that came to this process; the lost reader of its output counts as one."""
+        return self._stop.signum or (SIGPIPE if self._reader_is_gone or reader_is_gone() else None)
+
     def _stop_if_asked_here(self) -> None:
-        self._signum = self._stop.signum
+        self._signum = self._asked_to_stop()
         self._stop_if_asked()
 
     def _stop_if_asked(self) -> None:
@@ -270,8 +311,9 @@ class Trainer(Learner):
         self.require_sound()
         self._save(LAST)
         where = f"epoch {self.epoch + 1}, step {self.step} of {self.steps_per_epoch}"
-        path = self.folder.path / LAST
-        message = f"stopped in {where}; to continue, add to the same command: -resume {path}"
+        why = f"{GONE}; " if self._signum == SIGPIPE else ""
+        path = shlex.quote(str(self.folder.path / LAST))
+        message = f"{why}stopped in {where}; to continue, add to the same command: -resume {path}"
         if not self.engine.is_first:
             raise Follower(128 + self._signum)
         raise Interrupted(self._signum, message)
@@ -284,7 +326,8 @@ class Trainer(Learner):
     def _call(self, hook: str, *arguments: Any) -> None:
         if self.engine.is_first:
             for callback in self.callbacks:
-                getattr(callback, hook)(self, *arguments)
+                with self._noticing_a_lost_reader():
+                    getattr(callback, hook)(self, *arguments)
 
     def _warn(self, key: str, message: str) -> None:
         """Say once in a run what is wrong."""
@@ -295,4 +338,14 @@ class Trainer(Learner):
 
     def _say(self, text: str) -> None:
         if not self.quiet:
-            print(text, flush=True)
+            with self._noticing_a_lost_reader():
+                print(text, flush=True)
+
+    @contextmanager
+    def _noticing_a_lost_reader(self) -> Iterator[None]:
+        """The run is to end, after its checkpoint is written, if nobody reads what is written within."""
+        try:
+            yield
+        except BrokenPipeError:
+            silence_broken()
+            self._reader_is_gone = True

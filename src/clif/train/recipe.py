@@ -6,6 +6,7 @@ from typing import Any
 import yaml
 
 from clif.errors import InputError, MissingFileError, unknown_name
+from clif.paths import expand_home
 
 RECIPES = Path(__file__).parent / "recipes"
 
@@ -16,20 +17,36 @@ def list_recipes() -> list[str]:
 
 
 def read_recipe(recipe: str) -> dict[str, Any]:
-    """A recipe by name or YAML file, with at least {"description": str, "config": {key: value}}.
+    """A recipe by name or YAML file, with at least {"config": {key: value}}.
 
-    Those of the package also have "published", the paper's accuracy in % by neuron, and "cost", the floating-point
-    operations of the whole training in EFLOP.
+    A file may also be a configuration alone with its "dataset", as `clif train --print-config` prints it and a run's
+    folder holds it.
+    Those of the package have a "description", "published", the paper's accuracy in % by neuron, and "cost", the
+    floating-point operations of the whole training in EFLOP. Raises `InputError` for a file that cannot be read.
     """
-    path = Path(recipe) if recipe.endswith((".yaml", ".yml")) else RECIPES / f"{recipe}.yaml"
-    if not path.is_file():
-        if path.parent == RECIPES:
-            raise unknown_name("recipe", recipe, list_recipes())
-        raise MissingFileError(f"no recipe at {path}")
+    path = Path(expand_home(recipe)) if recipe.endswith((".yaml", ".yml")) else RECIPES / f"{recipe}.yaml"
+    if path.parent == RECIPES and not path.is_file():
+        raise unknown_name("recipe", recipe, list_recipes())
+    content = read_yaml(path)
+    if "dataset" in content and "config" not in content:
+        return {"config": content}
+    if not isinstance(content.get("config"), dict):
+        raise InputError(
+            f'{path}: a recipe has "description" and a mapping "config", or is a configuration with at least "dataset"'
+        )
+    return content
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping that a YAML file holds. Raises `InputError` for a file that is missing, unreadable or no mapping."""
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not a YAML file: {error}") from error
-    if not isinstance(content, dict) or not isinstance(content.get("config"), dict):
-        raise InputError(f'{path}: a recipe is a mapping with "description" and a mapping "config"')
+        content = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        raise MissingFileError(f"no recipe at {path}") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        raise InputError(f"{path}: not a YAML file: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: not a configuration: a mapping of options is expected")
     return content

@@ -3,25 +3,26 @@
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from clif.errors import InputError, MissingFileError
+from clif.errors import MissingFileError
+from clif.paths import expand_home
 from clif.train.config import TrainConfig, resolve
 from clif.train.launched import launched_processes
+from clif.train.recipe import read_yaml
 
 CONFIG = "config.yaml"
 
 
 def read_run(folder: str, overrides: dict[str, Any]) -> TrainConfig:
-    """The configuration with which the run in `folder` goes on, some options replaced. Raises `InputError`."""
-    path = Path(folder) / CONFIG
-    if not path.is_file():
-        raise MissingFileError(f"no run at {folder}: it has no {CONFIG}")
+    """The configuration with which the run in `folder` goes on, some options replaced. Raises `InputError`.
+
+    Where the run's cosine ends with its last epoch, `T_max` follows an `epochs` that is given without it.
+    """
+    path = Path(expand_home(folder)) / CONFIG
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-        raise InputError(f"{path}: not a configuration: {error}") from error
-    if not isinstance(values, dict):
-        raise InputError(f"{path}: not a configuration: a mapping of options is expected")
-    processes = {} if launched_processes() is None else {"devices": 1, "nodes": 1}
-    return resolve(**{**values, **processes, "resume": folder, **overrides})
+        values = read_yaml(path)
+    except MissingFileError:
+        raise MissingFileError(f"no run at {folder}: it has no {CONFIG}") from None
+    values_here: dict[str, Any] = {} if launched_processes() is None else {"devices": 1, "nodes": 1}
+    if "epochs" in overrides and values.get("T_max") == values.get("epochs"):
+        values_here["T_max"] = overrides["epochs"]
+    return resolve(**{**values, **values_here, "resume": folder, **overrides})

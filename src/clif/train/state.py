@@ -2,11 +2,13 @@
 
 import dataclasses
 import math
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
 from clif.errors import InputError
 from clif.train.checkpoint import load_weights
@@ -63,8 +65,11 @@ def restore(trainer: "Trainer", content: dict[str, Any], where: str) -> None:
     if trainer.average is not None:
         load_weights(trainer.average.net, content["net"], where)
     load_optimizer(trainer.optimizer, content["optimizer"], trainer.config.opt, where)
-    trainer.scheduler.load_state_dict(content["lr_scheduler"])
     trainer.epoch = int(content["epoch"]) + 1
+    if is_same_schedule(trainer.scheduler.state_dict(), content["lr_scheduler"]):
+        trainer.scheduler.load_state_dict(content["lr_scheduler"])
+    else:
+        begin_schedule(trainer.optimizer, trainer.scheduler, trainer.epoch)
     trainer.global_step = trainer.epoch * trainer.steps_per_epoch
     trainer.inherited_best = float(content.get("max_test_acc", 0.0))
     trainer.history = list(content.get("history", []))
@@ -123,12 +128,39 @@ def _own(trainer: "Trainer", parts: Tensor) -> Tensor:
 
 
 def load_optimizer(optimizer: Optimizer, state: dict[str, Any], opt: str, where: str) -> None:
-    """Load an optimiser's state. Raises `InputError` where it is another optimiser's or another network's."""
+    """Load what an optimiser remembers and its rates; its other options, such as weight decay, stay as they are here.
+
+    Raises `InputError` where the state is another optimiser's or another network's.
+    """
     groups = state.get("param_groups") or [{}]
     found = "AdamW" if "betas" in groups[0] else "SGD"
     if found != opt:
         raise InputError(f"{where}: was trained with {found}; resume with -opt {found}, or use -pre_train")
+    stored = {"params", "lr", "initial_lr"}
+    own = [{key: value for key, value in group.items() if key not in stored} for group in optimizer.param_groups]
+    if len(own) == len(groups):
+        groups = [{**group, **options} for group, options in zip(groups, own, strict=True)]
     try:
-        optimizer.load_state_dict(state)
+        optimizer.load_state_dict({**state, "param_groups": groups})
     except (ValueError, KeyError) as error:
         raise InputError(f"{where}: the optimiser's state does not fit this network: {error}") from error
+
+
+def is_same_schedule(state: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether two states of schedulers differ in nothing but the position."""
+    return all(other.get(key) == value for key, value in state.items() if key != "last_epoch" and key[0] != "_")
+
+
+def begin_schedule(optimizer: Optimizer, scheduler: LRScheduler, epoch: int) -> None:
+    """Bring a new scheduler to where it would be at the start of `epoch`, and the optimiser's rates with it."""
+    for group, rate in zip(optimizer.param_groups, scheduler.base_lrs, strict=True):
+        group["lr"] = group["initial_lr"] = rate
+    for _ in range(epoch):
+        advance(scheduler)
+
+
+def advance(scheduler: LRScheduler) -> None:
+    """One epoch further; torch does not see that the optimiser stepped before a resume, and would warn."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Detected call of `lr_scheduler.step")
+        scheduler.step()

@@ -1,0 +1,19 @@
+"""Paths as people write them."""
+
+import os
+
+from clif.errors import InputError
+
+
+def expand_home(path: str | os.PathLike[str]) -> str:
+    """The path with a leading `~` or `~user` replaced by the home folder.
+
+    Raises `InputError` if there is none, so that no folder called `~` is made.
+    """
+    text = os.fspath(path)
+    if not text.startswith("~"):
+        return text
+    expanded = os.path.expanduser(text)
+    if expanded == text or (os.environ.get("HOME") == "" and text.split(os.sep)[0] == "~"):
+        raise InputError(f"{text}: no home folder is known for {text.split(os.sep)[0]}; write the whole path")
+    return expanded

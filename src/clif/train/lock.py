@@ -1,0 +1,62 @@
+"""A lock on a run's folder: one process trains in it at a time."""
+
+import os
+import platform
+import sys
+from pathlib import Path
+from typing import BinaryIO
+
+from clif.errors import InputError
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
+LOCK = ".lock"
+BEYOND = 2**30
+"""The byte that is locked on Windows, where a locked one cannot be read."""
+
+
+def lock_folder(folder: Path) -> BinaryIO:
+    """Lock an existing folder until the file that is returned is closed, or the process ends in any way.
+
+    Raises `InputError` if another process has the lock. A file system that knows no locks is taken as it is.
+    """
+    path = folder / LOCK
+    while True:
+        file = path.open("a+b")
+        try:
+            _lock(file)
+        except (BlockingIOError, PermissionError):
+            file.seek(0)
+            holder = file.read(200).decode(errors="replace")
+            file.close()
+            raise InputError(
+                f"{folder}: another process is training in this folder ({holder}); wait until it ends, or choose "
+                "another -name or -out_dir"
+            ) from None
+        except OSError:
+            pass
+        if _is_at(file, path):
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {platform.node()}".encode())
+            file.flush()
+            return file
+        file.close()  # the folder was renamed meanwhile
+
+
+def _lock(file: BinaryIO) -> None:
+    if sys.platform == "win32":
+        file.seek(BEYOND)
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        file.seek(0)
+    else:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _is_at(file: BinaryIO, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False

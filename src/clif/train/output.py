@@ -1,0 +1,59 @@
+"""Output whose reader may go away, as in `clif train … | head -1`; without torch."""
+
+import os
+import sys
+from contextlib import suppress
+from typing import Any, TextIO
+from weakref import WeakSet
+
+SIGPIPE = 13
+"""The signal that stands for it in exit codes, on any system."""
+
+GONE = "the reader of the output is gone"
+
+_without_reader: "WeakSet[Any]" = WeakSet()
+
+
+def reader_is_gone() -> bool:
+    """Whether the program's stdout or stderr was found to have no reader."""
+    return sys.stdout in _without_reader or sys.stderr in _without_reader
+
+
+def silence(stream: TextIO) -> None:
+    """Send what a stream without a reader still gets to nowhere."""
+    _without_reader.add(stream)
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+
+
+def silence_broken() -> None:
+    """Silence stdout and stderr if they have no reader."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            silence(stream)
+
+
+class ProgressStream:
+    """A text stream for progress bars: without a reader it is silent, and `reader_is_gone`."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        try:
+            self._stream.write(text)
+        except BrokenPipeError:
+            silence(self._stream)
+
+    def flush(self) -> None:
+        try:
+            self._stream.flush()
+        except BrokenPipeError:
+            silence(self._stream)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)

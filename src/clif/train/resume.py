@@ -1,0 +1,74 @@
+"""What a run that goes on keeps, and what options given then replace; without torch."""
+
+import dataclasses
+import shlex
+from pathlib import Path
+from typing import Any
+
+from clif.errors import InputError
+from clif.train.config import LIMITS, TrainConfig
+from clif.train.recipe import read_yaml
+from clif.train.run_config import CONFIG
+
+KEPT = ("dataset", "val_split", "model", "neuron", "T", "tau", "surrogate", "seed", "opt", "no_decay_norm_bias")
+"""What makes a run this run: its data, network and seed, and what its optimiser's memory belongs to."""
+
+SILENT = {*LIMITS, "data_dir", "j"}
+
+
+def stored_options(content: dict[str, Any]) -> dict[str, Any]:
+    """The options with which a checkpoint was trained, as far as it says; the original's says the optimiser's."""
+    groups, schedule = content.get("optimizer", {}).get("param_groups"), content.get("lr_scheduler", {})
+    group = groups[0] if isinstance(groups, list) and groups and isinstance(groups[0], dict) else {}
+    said = {"lr": group.get("initial_lr"), "weight_decay": group.get("weight_decay"), "momentum": group.get("momentum")}
+    said |= {name: schedule.get(name) for name in ("T_max", "step_size", "gamma")}
+    if schedule:
+        said["lr_scheduler"] = "StepLR" if "step_size" in schedule else "CosALR"
+    return {**content.get("config", {}), **{name: value for name, value in said.items() if value is not None}}
+
+
+def check_options(config: TrainConfig, content: dict[str, Any], where: str) -> str:
+    """What `config` changes in the run of a checkpoint, in words, "" if nothing.
+
+    Raises `InputError` if it changes what a run keeps.
+    """
+    before = stored_options(content)
+    exchanged = content.get("model", {}).get("neuron") not in (None, before.get("neuron"))
+    kept = (*KEPT, "exchange_neuron", "exchange_epoch") if exchanged else KEPT
+    changed = []
+    for field in dataclasses.fields(TrainConfig):
+        name = field.name
+        if name not in before or before[name] == getattr(config, name):
+            continue
+        new, old = getattr(config, name), before[name]
+        if name in kept:
+            raise InputError(
+                f"{where}: its run has {name} {_word(old)}, which cannot become {_word(new)} as it goes on; "
+                f"a new run can begin from its weights: -pre_train {shlex.quote(where)} in place of -resume"
+            )
+        if field.metadata["group"] in ("data", "network", "optimisation", "loss") and name not in SILENT:
+            changed.append(f"{name} {_word(new)} ({_word(old)} before)")
+    return ", ".join(changed)
+
+
+def _word(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else repr(str(value)) if value == "" else str(value)
+
+
+def other_run(folder: Path, config: TrainConfig) -> str:
+    """A hint at the newest run beside `folder` of the same network on a set of the same name; "" if there is none."""
+    stem = folder.name.rpartition("_")[0]
+    others = [path for path in folder.parent.glob(f"*/{CONFIG}") if path.parent.name.rpartition("_")[0] == stem]
+    for path in sorted(others, key=lambda path: path.stat().st_mtime, reverse=True):
+        try:
+            values = read_yaml(path)
+        except InputError:
+            continue
+        ignored = {"out_dir", "resume", "name", *LIMITS}
+        differing = [k for k, v in dataclasses.asdict(config).items() if k not in ignored and values.get(k) != v]
+        if differing:
+            return (
+                f"; the run in {path.parent} differs in {', '.join(differing)}: "
+                f"clif train --resume-run {shlex.quote(str(path.parent))} goes on with that one"
+            )
+    return ""

@@ -1,0 +1,175 @@
+"""Options given when a run goes on: they are what trains from there, or are refused."""
+
+import logging
+import math
+
+import pytest
+import torch
+import yaml
+from runs import LAST, assert_same_run, original_checkpoint
+from torch.testing import assert_close
+
+from clif.errors import InputError
+from clif.train.checkpoint import read_checkpoint
+from clif.train.loop import Trainer, fit
+from clif.train.run_config import read_run
+
+
+def go_on(folder, **options):
+    return fit(read_run(str(folder), options), quiet=True, folder=folder)
+
+
+def group_of(folder):
+    return read_checkpoint(folder / LAST)["optimizer"]["param_groups"][0]
+
+
+def rates(result):
+    return [row["lr"] for row in result.history]
+
+
+def cosine(lr, epochs, T_max):
+    return [lr * (1 + math.cos(math.pi * epoch / T_max)) / 2 for epoch in epochs]
+
+
+def test_a_rate_a_schedule_a_decay_and_a_momentum_given_are_what_trains(train, caplog):
+    folder = train().folder
+    result = go_on(folder, epochs=4, T_max=4, lr=0.01, weight_decay=0.1, momentum=0.5)
+    assert rates(result) == pytest.approx([*cosine(0.05, (0, 1), 2), *cosine(0.01, (2, 3), 4)])
+    group = group_of(folder)
+    assert (group["initial_lr"], group["weight_decay"], group["momentum"]) == (0.01, 0.1, 0.5)
+    schedule = read_checkpoint(folder / LAST)["lr_scheduler"]
+    assert (schedule["base_lrs"], schedule["T_max"], schedule["last_epoch"]) == ([0.01], 4, 4)
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    assert [config[k] for k in ("lr", "T_max", "weight_decay", "momentum", "epochs")] == [0.01, 4, 0.1, 0.5, 4]
+    said = [r.getMessage() for r in caplog.records if "goes on with" in r.getMessage()]
+    assert said == [
+        "the run goes on with lr 0.01 (0.05 before), momentum 0.5 (0.9 before), weight_decay 0.1 (0.0005 before), "
+        "T_max 4 (2 before)"
+    ]
+
+
+def test_going_on_again_without_options_keeps_those_given_before(train):
+    folder = train().folder
+    go_on(folder, epochs=3, T_max=4, lr=0.01)
+    assert rates(go_on(folder, epochs=4)) == pytest.approx([*cosine(0.05, (0, 1), 2), *cosine(0.01, (2, 3), 4)])
+
+
+def test_a_weight_decay_given_within_an_epoch_changes_its_next_step(config):
+    folder = fit(config(max_steps=1), quiet=True).folder
+    changed, same = (Trainer(read_run(str(folder), given), quiet=True) for given in ({"weight_decay": 0.5}, {}))
+    before = {name: p.detach().clone() for name, p in same.net.named_parameters()}
+    for trainer in (changed, same):
+        trainer.train_step(trainer.loaders["train"].shares(0, 1))
+        trainer.folder.release()
+    for (name, one), other in zip(changed.net.named_parameters(), same.net.parameters(), strict=True):
+        assert_close(one - other, -0.05 * (0.5 - 5e-4) * before[name], rtol=1e-3, atol=1e-7)
+
+
+def test_another_schedule_is_that_of_a_run_that_always_had_it(train):
+    folder = train().folder
+    options = {"lr_scheduler": "StepLR", "step_size": 1, "gamma": 0.5}
+    assert rates(go_on(folder, epochs=4, **options)) == pytest.approx([*cosine(0.05, (0, 1), 2), 0.0125, 0.00625])
+    assert rates(go_on(folder, epochs=5, lr_scheduler="CosALR", T_max=8))[4] == pytest.approx(cosine(0.05, [4], 8)[0])
+
+
+@pytest.mark.parametrize("opt", ["SGD", "AdamW"])
+def test_a_checkpoint_named_with_other_options_goes_on_with_them(train, opt):
+    options = {"opt": opt, "no_decay_norm_bias": True}
+    first = train(**options)
+    second = train(resume=str(first.folder / LAST), epochs=3, T_max=3, lr=0.02, weight_decay=0.3, **options)
+    assert second.folder != first.folder
+    assert rates(second)[2] == pytest.approx(cosine(0.02, [2], 3)[0])
+    decays = [g["weight_decay"] for g in read_checkpoint(second.folder / LAST)["optimizer"]["param_groups"]]
+    assert decays == [0.3, 0.0]
+
+
+def test_an_original_checkpoint_goes_on_with_other_options(train, config, tmp_path, caplog):
+    path = tmp_path / "checkpoint_latest.pth"
+    original_checkpoint(config(epochs=7, T_max=10), path)
+    result = train(epochs=7, T_max=20, lr=0.01, resume=str(path))
+    assert rates(result) == pytest.approx(cosine(0.01, (5, 6), 20))
+    assert "lr 0.01 (0.05 before), T_max 20 (10 before)" in caplog.text
+
+
+def test_a_run_whose_cosine_ends_with_it_takes_the_cosine_along_to_more_epochs(train):
+    folder = train(epochs=2, T_max=2).folder
+    assert rates(go_on(folder, epochs=4))[2:] == pytest.approx(cosine(0.05, (2, 3), 4))
+
+
+def test_a_run_that_goes_on_with_an_average_begins_it_there(train):
+    folder = train().folder
+    go_on(folder, epochs=3, ema=0.9)
+    content = read_checkpoint(folder / LAST)
+    assert not torch.equal(content["net"]["classifier.weight"], content["net_raw"]["classifier.weight"])
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("model", "snn5"),
+        ("neuron", "LIF"),
+        ("T", 3),
+        ("tau", 1.5),
+        ("surrogate", "atan"),
+        ("seed", 1),
+        ("dataset", "digits"),
+        ("val_split", 0.1),
+        ("opt", "AdamW"),
+        ("no_decay_norm_bias", True),
+    ],
+)
+def test_what_makes_the_run_this_run_is_refused_and_nothing_is_changed(train, option, value):
+    folder = train(epochs=1).folder
+    before = {p.name: p.read_bytes() for p in folder.iterdir() if p.is_file()}
+    with pytest.raises(InputError, match=rf"its run has {option} .*, which cannot become {value} .* -pre_train"):
+        go_on(folder, epochs=2, **{option: value})
+    with pytest.raises(InputError, match=rf"its run has {option} "):
+        train(resume=str(folder / LAST), epochs=2, **{option: value})
+    assert {p.name: p.read_bytes() for p in folder.iterdir() if p.is_file()} == before
+
+
+def test_an_exchange_that_took_place_cannot_be_taken_back(train):
+    folder = train(neuron="LIF", exchange_neuron="CLIF", exchange_epoch=1).folder
+    with pytest.raises(InputError, match="its run has exchange_epoch 1, which cannot become 5"):
+        go_on(folder, epochs=6, exchange_epoch=5)
+
+
+@pytest.mark.parametrize("options", [{"max_steps": 6}, {"epochs": 2}])
+def test_fewer_epochs_than_there_are_is_an_input_error(train, options):
+    folder = train(**options).folder
+    before = (folder / "config.yaml").read_bytes()
+    with pytest.raises(InputError, match="has all 1 epochs already"):
+        go_on(folder, epochs=1)
+    assert (folder / "config.yaml").read_bytes() == before
+
+
+@pytest.mark.parametrize("limit", [{"max_steps": 3}, {"max_time": 1e-6}, {"epochs": 1}, {"early_stop": 1, "epochs": 1}])
+def test_resume_auto_goes_on_with_a_run_that_had_a_limit(train, tmp_path, limit, caplog):
+    part = train(resume="auto", **limit)
+    assert "it begins anew" in caplog.text
+    caplog.clear()
+    longer = train(resume="auto")
+    assert longer.folder == part.folder
+    assert caplog.records == []
+    assert_same_run(longer.folder, train(out_dir=str(tmp_path / "whole")).folder)
+
+
+def test_resume_auto_that_begins_anew_says_so_once_and_names_the_run_that_is_near(train, caplog):
+    first = train(epochs=1, resume="auto")
+    assert [r.getMessage() for r in caplog.records] == [f"no run to go on with in {first.folder}: it begins anew"]
+    caplog.clear()
+    second = train(epochs=1, resume="auto", lr=0.01)
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    assert f"no run to go on with in {second.folder}: it begins anew; the run in {first.folder} differs in lr: " in (
+        record.getMessage()
+    )
+    go_on(first.folder, epochs=2, lr=0.01)
+
+
+def test_a_run_s_own_configuration_is_a_recipe_that_begins_it_again(train, config):
+    from clif.train.config import resolve
+
+    folder = train(epochs=1).folder
+    go_on(folder, epochs=2)
+    assert resolve(str(folder / "config.yaml")) == config(epochs=2)
