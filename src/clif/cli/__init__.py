@@ -7,7 +7,7 @@ import clif
 from clif.cli.common import Parser
 from clif.errors import InputError, unknown_name
 from clif.train.interrupt import Interrupted
-from clif.train.output import silence_broken
+from clif.train.output import silence, silence_broken
 
 COMMANDS = {
     "demo": "train CLIF and LIF on real digits, deploy, and write a page about it (2 minutes)",
@@ -55,18 +55,29 @@ def run(arguments: list[str]) -> int:
 def main(arguments: list[str] | None = None) -> int:
     """The entry point: exit code 0, 2 for a mistake of the user, 128 + signal after an interruption."""
     try:
-        code = run(sys.argv[1:] if arguments is None else arguments)
-        sys.stdout.flush()
-        return code
+        return _run_and_flush(sys.argv[1:] if arguments is None else arguments)
     except InputError as error:
-        print(f"clif: error: {error}", file=sys.stderr)
-        return 2
+        return _say(f"error: {error}", 2)
     except Interrupted as stop:
-        print(f"clif: {stop}", file=sys.stderr)
-        return 128 + stop.signum
+        return _say(str(stop), 128 + stop.signum)
     except KeyboardInterrupt:
-        print("clif: interrupted", file=sys.stderr)
-        return 130
+        return _say("interrupted", 130)
     except BrokenPipeError:
         silence_broken()
         return 0
+
+
+def _run_and_flush(arguments: list[str]) -> int:
+    """Run a command; what it printed is on its way when it ends, in any way."""
+    try:
+        return run(arguments)
+    finally:
+        sys.stdout.flush()
+
+
+def _say(text: str, code: int) -> int:
+    try:
+        print(f"clif: {text}", file=sys.stderr, flush=True)
+    except BrokenPipeError:
+        silence(sys.stderr)
+    return code

@@ -1,30 +1,50 @@
 """Train CLIF and LIF on scikit-learn's digits, deploy both as LIF, and write a page about it. Needs no files."""
 
 import argparse
+import shlex
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from clif.cli.common import Parser, add_config_options, config_values
+from clif.cli.common import Parser, add_config_options
+from clif.paths import expand_home
+from clif.train.interrupt import Interrupted
+from clif.train.output import last_words
+
+if TYPE_CHECKING:
+    from clif.report.demo import Demo
+
+OVERRIDES = ("epochs", "seed", "amp", "amp_dtype")
 
 
 def add_arguments(parser: Parser) -> None:
     parser.add_argument("-out", "--out", metavar="FOLDER", default="clif-demo", help="where to write (./clif-demo)")
     parser.add_argument("-epochs", "--epochs", metavar="N", type=int, help="epochs of each run (default: the recipe's)")
     parser.add_argument("-seed", "--seed", metavar="N", type=int, help="seed of both runs (default: 2022)")
+    parser.add_argument("-resume", "--resume", action="store_true", help="go on with the demo that was begun in OUT")
     parser.add_argument("-quiet", "--quiet", action="store_true", help="print the result only")
     add_config_options(parser, only=("amp", "amp_dtype"))
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from clif.cli.deploy import print_table
     from clif.report import run_demo
 
-    overrides: dict[str, Any] = {key: value for key, value in config_values(arguments).items() if key.startswith("amp")}
-    if arguments.epochs is not None:
-        overrides |= {"epochs": arguments.epochs, "T_max": arguments.epochs}
-    if arguments.seed is not None:
-        overrides["seed"] = arguments.seed
-    demo = run_demo(Path(arguments.out), quiet=arguments.quiet, **overrides)
+    overrides = {name: value for name, value in vars(arguments).items() if name in OVERRIDES and value is not None}
+    out = Path(expand_home(arguments.out))
+    try:
+        demo = run_demo(out, quiet=arguments.quiet, go_on=arguments.resume, **overrides)
+    except (Interrupted, KeyboardInterrupt, BrokenPipeError) as stopped:
+        words = ["clif", "demo", f"--out={out}", *(f"--{name}={value}" for name, value in overrides.items())]
+        words += ["--quiet"] if arguments.quiet else []
+        raise Interrupted.by(stopped, f": {shlex.join([*words, '--resume'])}") from stopped
+    with last_words(f"the page {demo.page.resolve()}"):
+        print_demo(demo)
+    return 0
+
+
+def print_demo(demo: "Demo") -> None:
+    """The deployments, the accuracies, where the page is, and what to try next."""
+    from clif.cli.deploy import print_table
+
     print()
     for deployment in demo.deployments.values():
         print_table(deployment)
@@ -37,8 +57,8 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"  {fitted.top1:.2%} on the test set; {fitted.agreement:.2%} of its predictions are the CLIF network's")
     print()
     print(f"The page: {demo.page.resolve()}")
+    folder = shlex.quote(str(demo.runs["CLIF"].folder))
     print("Try next:")
-    print(f"  clif eval {demo.runs['CLIF'].folder}")
-    print(f"  clif deploy {demo.runs['CLIF'].folder} --method calibrate")
+    print(f"  clif eval {folder}")
+    print(f"  clif deploy {folder} --method calibrate")
     print("  clif train cifar10_snn5 -neuron CLIF -data_dir FOLDER_WITH_CIFAR10")
-    return 0

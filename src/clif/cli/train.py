@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from clif import memory
 from clif.cli.common import Parser, add_config_options, config_values
 from clif.errors import InputError
+from clif.train.interrupt import Interrupted
+from clif.train.output import last_words, silence_broken
 
 if TYPE_CHECKING:
     from clif.train.config import TrainConfig
@@ -38,6 +40,14 @@ def run(arguments: argparse.Namespace) -> int:
         print(yaml.safe_dump(dataclasses.asdict(config), sort_keys=False, allow_unicode=True), end="")
         print(f"# run folder: {arguments.resume_run or config.run_folder()}")
         return 0
+    try:
+        return _train(config, arguments)
+    except BrokenPipeError as error:
+        silence_broken()
+        raise Interrupted.by(error, "") from error
+
+
+def _train(config: "TrainConfig", arguments: argparse.Namespace) -> int:
     from clif.train.callbacks import JsonLines
     from clif.train.engine import is_first_process
 
@@ -48,19 +58,18 @@ def run(arguments: argparse.Namespace) -> int:
         from clif.train.seeds import fit_seeds
 
         seeds = fit_seeds(config, _seeds(arguments.seeds), quiet, callbacks)
-        summary, lines = seeds.summary, _describe_seeds(seeds.summary)
-        lines.append(f"summary: {seeds.path}")
+        summary, lines, where = seeds.summary, _describe_seeds(seeds.summary), f"summary: {seeds.path}"
     else:
         from clif.train import loop
 
         result = loop.fit(config, quiet, callbacks, arguments.resume_run)
-        summary, lines = result.summary, _describe(result.summary)
-        lines.append(f"run folder: {result.folder}")
+        summary, lines, where = result.summary, _describe(result.summary), f"run folder: {result.folder}"
     if is_first_process():
-        if not arguments.json_lines:
-            print("\n".join(lines))
-        elif arguments.seeds is not None:
-            JsonLines().write("seeds", **summary)
+        with last_words(where):
+            if not arguments.json_lines:
+                print("\n".join([*lines, where]))
+            elif arguments.seeds is not None:
+                JsonLines().write("seeds", **summary)
     return 0
 
 

@@ -22,6 +22,7 @@ from clif.models import SpikingNetwork, predict
 from clif.report import figures
 from clif.train.checkpoint import LAST, load, write_atomically
 from clif.train.config import TrainConfig, resolve
+from clif.train.folder import RunFolder
 from clif.train.loop import Result, fit
 
 NEURONS = ("CLIF", "LIF")
@@ -42,11 +43,11 @@ class Demo:
     fitted: Deployment
 
 
-def run_demo(out: Path, recipe: str = "digits", quiet: bool = False, **overrides: Any) -> Demo:
+def run_demo(out: Path, recipe: str = "digits", quiet: bool = False, go_on: bool = False, **overrides: Any) -> Demo:
     """Train CLIF and LIF by the recipe, deploy both, and write `out`/index.html with its pictures beside it.
 
-    The page holds its pictures and needs nothing else. Training goes to `out`/runs. Raises `InputError` where `out`
-    cannot be written.
+    The page holds its pictures and needs nothing else. Training goes to `out`/runs, where runs that were begun `go_on`.
+    Raises `InputError` where `out` cannot be written.
     """
     start = time.perf_counter()
     runs: dict[str, Result] = {}
@@ -54,6 +55,8 @@ def run_demo(out: Path, recipe: str = "digits", quiet: bool = False, **overrides
         if not quiet:
             print(f"\n{neuron}")
         config = resolve(recipe, **{**overrides, "neuron": neuron, "out_dir": str(out / "runs")})
+        if go_on and RunFolder(config.run_folder(), config.keep_last).is_begun():
+            config.resume = "auto"
         runs[neuron] = fit(config, quiet)
     paths = {neuron: result.folder / LAST for neuron, result in runs.items()}
     deployments = {neuron: deploy_checkpoint(path, quiet=quiet) for neuron, path in paths.items()}

@@ -5,13 +5,31 @@ import threading
 from types import FrameType
 from typing import Any
 
+SIGPIPE = 13
+"""The signal that stands in exit codes for output without a reader, on any system."""
+
+GONE = "the reader of the output is gone"
+
 
 class Interrupted(Exception):
-    """The run was asked to stop; its state is saved. `signum` is the signal, the message says how to go on."""
+    """The run was asked to stop; its state is saved. `signum` is the signal, the message says how to go on.
 
-    def __init__(self, signum: int, message: str) -> None:
-        super().__init__(message)
+    `what` is the message without that.
+    """
+
+    def __init__(self, signum: int, what: str, to_continue: str = "") -> None:
+        super().__init__(f"{what}; to continue{to_continue}" if to_continue else what)
         self.signum = signum
+        self.what = what
+
+    @classmethod
+    def by(cls, reason: BaseException, to_continue: str) -> "Interrupted":
+        """What stopped a command of several parts (this, Ctrl-C, a lost reader), with how the command goes on."""
+        if isinstance(reason, Interrupted):
+            return cls(reason.signum, reason.what, to_continue)
+        if isinstance(reason, BrokenPipeError):
+            return cls(SIGPIPE, GONE, to_continue)
+        return cls(signal.SIGINT, "interrupted", to_continue)
 
 
 class StopRequest:

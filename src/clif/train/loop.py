@@ -22,11 +22,11 @@ from clif.train.config import TrainConfig
 from clif.train.engine import Engine, Follower, with_processes
 from clif.train.evaluation import RunningScores, Scores, evaluate, progress_bar
 from clif.train.folder import RunFolder, last_checkpoint, read_last, run_of
-from clif.train.interrupt import Interrupted, StopRequest
+from clif.train.interrupt import GONE, SIGPIPE, Interrupted, StopRequest
 from clif.train.learner import Learner
 from clif.train.metrics import MetricsLog, Row, columns, describe, summarise
 from clif.train.monitor import GradientNorms, unhealthy
-from clif.train.output import GONE, SIGPIPE, reader_is_gone, silence_broken
+from clif.train.output import reader_is_gone, silence_broken
 from clif.train.resume import check_options, other_run
 from clif.train.state import advance, capture, precision_of, restore
 
@@ -124,7 +124,7 @@ class Trainer(Learner):
         finally:
             self.folder.release()
         if self._asked_to_stop() == SIGPIPE:
-            raise Interrupted(SIGPIPE, f"{GONE}; the run is complete: {result.folder}")
+            raise Interrupted(SIGPIPE, f"{GONE}; complete: run folder {result.folder}")
         return result
 
     def _fit(self) -> Result:
@@ -313,10 +313,9 @@ class Trainer(Learner):
         where = f"epoch {self.epoch + 1}, step {self.step} of {self.steps_per_epoch}"
         why = f"{GONE}; " if self._signum == SIGPIPE else ""
         path = shlex.quote(str(self.folder.path / LAST))
-        message = f"{why}stopped in {where}; to continue, add to the same command: -resume {path}"
         if not self.engine.is_first:
             raise Follower(128 + self._signum)
-        raise Interrupted(self._signum, message)
+        raise Interrupted(self._signum, f"{why}stopped in {where}", f", add to the same command: -resume {path}")
 
     def _save(self, name: str) -> None:
         """Write a checkpoint of this moment; all processes take part, the first one writes."""

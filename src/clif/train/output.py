@@ -2,14 +2,12 @@
 
 import os
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, TextIO
 from weakref import WeakSet
 
-SIGPIPE = 13
-"""The signal that stands for it in exit codes, on any system."""
-
-GONE = "the reader of the output is gone"
+from clif.train.interrupt import GONE, SIGPIPE, Interrupted
 
 _without_reader: "WeakSet[Any]" = WeakSet()
 
@@ -35,6 +33,17 @@ def silence_broken() -> None:
             stream.flush()
         except BrokenPipeError:
             silence(stream)
+
+
+@contextmanager
+def last_words(complete: str) -> Iterator[None]:
+    """Within it the result of a long command is printed. Without a reader, `Interrupted` names what is `complete`."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError as error:
+        silence_broken()
+        raise Interrupted(SIGPIPE, f"{GONE}; complete: {complete}") from error
 
 
 class ProgressStream:

@@ -15,7 +15,7 @@ from clif.train.checkpoint import write_atomically
 from clif.train.config import TrainConfig
 from clif.train.engine import is_first_process
 from clif.train.folder import writing
-from clif.train.interrupt import Interrupted
+from clif.train.interrupt import GONE, SIGPIPE, Interrupted
 from clif.train.loop import Result, fit
 
 FIGURES = ("test_top1", "test_top5", "test_loss")
@@ -47,13 +47,14 @@ def fit_seeds(
         one.check()
     runs = {}
     for one in configs:
-        if not quiet and is_first_process():
-            print(f"\nseed {one.seed}", flush=True)
         try:
+            if not quiet and is_first_process():
+                print(f"\nseed {one.seed}", flush=True)
             runs[one.seed] = fit(one, quiet, callbacks)
-        except Interrupted as stopped:
-            message = f"seed {one.seed} stopped; to continue, add to the same command: -resume auto"
-            raise Interrupted(stopped.signum, message) from stopped
+        except (Interrupted, BrokenPipeError) as error:
+            signum = error.signum if isinstance(error, Interrupted) else SIGPIPE
+            what = f"{GONE}; " * (signum == SIGPIPE) + f"seed {one.seed} stopped"
+            raise Interrupted(signum, what, ", add to the same command: -resume auto") from error
     summary = summarise_seeds(runs)
     digest = hashlib.sha256(" ".join(str(run.folder) for run in runs.values()).encode()).hexdigest()[:8]
     words = [config.name, config.dataset, config.model, config.neuron, f"T{config.T}", f"seeds{len(seeds)}", digest]
