@@ -5,6 +5,8 @@ A checkpoint is a superset of the original's {'net', 'optimizer', 'lr_scheduler'
 evaluated; where those are a moving average, 'net_raw' holds the ones in training.
 """
 
+import argparse
+import logging
 import os
 import pickle
 import tempfile
@@ -20,6 +22,10 @@ from torch import Tensor
 from clif.errors import InputError, MissingFileError
 from clif.models import SpikingNetwork, create_model
 from clif.models.network import neuron_name
+from clif.paths import expand_home
+from clif.train.weights import AVERAGES, find_weights, fit_names, read_safetensors
+
+logger = logging.getLogger("clif.train")
 
 CONTENT_TYPES: dict[str, type] = {
     "model": dict,
@@ -39,7 +45,12 @@ LAST = "checkpoint_last.pth"
 BEST = "checkpoint_best.pth"
 
 _scalar = np.float64(0).__reduce__()[0]
-NUMPY_SCALARS: list[Any] = [
+_array = np.zeros(1).__reduce__()[0]
+PLAIN: list[Any] = [
+    argparse.Namespace,
+    np.ndarray,
+    (_array, "numpy.core.multiarray._reconstruct"),
+    (_array, "numpy._core.multiarray._reconstruct"),
     (_scalar, "numpy.core.multiarray.scalar"),
     (_scalar, "numpy._core.multiarray.scalar"),
     np.dtype,
@@ -92,32 +103,70 @@ def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
 def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
     """The content of a checkpoint, ours or the original's, on the CPU. Nothing in it is executed.
 
-    A run folder stands for its best checkpoint. Raises `InputError` for a file that is missing, damaged, no checkpoint,
-    or that holds more than tensors and plain values.
+    A run folder stands for its best checkpoint. Of other programs' files, safetensors among them, the weights come
+    under 'net', and what else has the original's keys. Raises `InputError` for a file that is missing, damaged, no
+    checkpoint, or that holds more than tensors and plain values.
     """
-    path = Path(path)
-    if path.is_dir():
-        path = path / BEST if (path / BEST).is_file() else path / LAST
-    if not path.is_file():
-        raise MissingFileError(f"no checkpoint at {path}")
+    path = Path(expand_home(path))
     try:
-        _check_archive(path)
-        with torch.serialization.safe_globals(NUMPY_SCALARS):
-            content = torch.load(path, map_location="cpu", weights_only=True)
+        if path.is_dir():
+            path = path / BEST if (path / BEST).is_file() else path / LAST
+        if not path.is_file():
+            raise MissingFileError(f"no checkpoint at {path}")
+        path.open("rb").close()
     except InputError:
         raise
-    except pickle.UnpicklingError as error:
-        raise InputError(
-            f"{path}: refused, it is damaged or holds more than tensors and plain values: {_first_line(error)}"
-        ) from error
-    except Exception as error:  # a damaged archive can raise anything
-        raise InputError(f"{path}: not a checkpoint, truncated or foreign: {_first_line(error)}") from error
+    except OSError as error:
+        raise InputError(f"{path}: the checkpoint cannot be read: {error.strerror}") from error
+    content = read_safetensors(path) if path.suffix == ".safetensors" else _read_archive(path)
     if not isinstance(content, dict) or not isinstance(content.get("net"), dict):
-        raise InputError(f"{path}: not a checkpoint of clif or of the original: it has no state dict under 'net'")
+        content = _foreign(content, path)
+    else:
+        _note_average(content, "net", path)
     for key, kind in CONTENT_TYPES.items():
         if key in content and not isinstance(content[key], kind):
             raise InputError(f"{path}: damaged: {key!r} holds a {type(content[key]).__name__}, not a {kind.__name__}")
     return content
+
+
+def _read_archive(path: Path) -> Any:
+    try:
+        _check_archive(path)
+        with torch.serialization.safe_globals(PLAIN):
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except InputError:
+        raise
+    except pickle.UnpicklingError as error:
+        raise InputError(
+            f"{path}: refused, it is damaged or holds more than tensors and plain values: {_first_line(error)}; if you "
+            "trust it, save its weights alone where it was made: torch.save(net.state_dict(), path)"
+        ) from error
+    except Exception as error:  # a damaged archive can raise anything
+        raise InputError(f"{path}: not a checkpoint, truncated or foreign: {_first_line(error)}") from error
+
+
+def _foreign(content: Any, path: Path) -> dict[str, Any]:
+    """The content of another program's file in the original's form."""
+    found = find_weights(content)
+    if found is None:
+        keys = f" but {', '.join(map(str, list(content)[:8]))}" if isinstance(content, dict) and content else ""
+        raise InputError(
+            f"{path}: not a checkpoint of clif or of the original: it has no state dict under 'net' (or another usual "
+            f"key){keys}; save one with torch.save(net.state_dict(), path), which clif.load takes with model= and "
+            "neuron=, or load the weights yourself: net.load_state_dict(...)"
+        )
+    key, weights = found
+    if key:
+        _note_average(content, key, path)
+    others = {name: content[name] for name in ("optimizer", "lr_scheduler", "epoch") if key and name in content}
+    kept = {name: value for name, value in others.items() if isinstance(value, CONTENT_TYPES[name])}
+    return {**kept, "net": weights}
+
+
+def _note_average(content: dict[str, Any], key: str, path: Path) -> None:
+    averages = [name for name in AVERAGES if name in content]
+    if averages and key.split(".")[0] not in AVERAGES:
+        logger.warning(f"{path}: an average of the weights lies beside them under {averages[0]!r}; {key!r} is taken")
 
 
 def _check_archive(path: Path) -> None:
@@ -173,15 +222,20 @@ def build_network(
         raise
     except (TypeError, ValueError, AttributeError) as error:
         raise InputError(f"{where}: its description of the network, {stored}, is damaged: {error}") from error
-    if any(getattr(weight, "dtype", None) == torch.float64 for weight in content["net"].values()):
+    weights = fit_names(content["net"], net.state_dict())
+    if any(getattr(weight, "dtype", None) == torch.float64 for weight in weights.values()):
         net.double()
-    load_weights(net, content["net"], where)
+    load_weights(net, weights, where)
     return net
 
 
 def load_weights(net: SpikingNetwork, state_dict: dict[str, Tensor], where: str) -> None:
-    """Load a state dict that must fit exactly. Raises `InputError` with the first key or shape that does not."""
+    """Load a state dict that must fit exactly, but for wrappers and counters in its names (`fit_names`).
+
+    Raises `InputError` with the first key or shape that does not fit.
+    """
     own = net.state_dict()
+    state_dict = fit_names(state_dict, own)
     name = f"{net.config['name']} with {net.config['neuron']} neurons"
     if differing := sorted(own.keys() ^ state_dict.keys(), key=str):
         verb = "lacks" if differing[0] in own else "has the unknown key"
