@@ -14,8 +14,8 @@ from clif.bench.measure import Run, bytes_kept, measure, threads
 from clif.bench.neuron_contestants import Contestant, factories
 from clif.bench.report import Report, Row
 from clif.bench.settings import NeuronSettings, select
+from clif.devices import choose_device
 from clif.ops.dispatch import BACKENDS
-from clif.train.setup import choose_device
 
 COPY = "copy of the same bytes"
 TRAFFIC = "its reads and writes only"

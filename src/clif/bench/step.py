@@ -13,7 +13,7 @@ from clif.bench.measure import measure, threads
 from clif.bench.report import Report, Row
 from clif.bench.settings import StepSettings, select
 from clif.bench.step_contestants import DEFAULT_WAYS, WAYS, Trainer, Way
-from clif.train.setup import choose_device
+from clif.devices import choose_device
 
 COLUMNS = ("of plain", "images/s", "peak MiB", "of it before")
 

@@ -25,8 +25,10 @@ from clif.data.dvs_gesture import DVS_GESTURE
 from clif.data.mix import one_hot
 from clif.data.nmnist import NMNIST
 from clif.data.tiny_imagenet import TINY_IMAGENET
+from clif.devices import find_device
 from clif.errors import InputError, unknown_name
 from clif.names import DATASET_ALIASES, dataset_name
+from clif.paths import expand_home
 from clif.random import epoch_seed, sample_keys
 
 DATASETS: dict[str, Dataset] = {
@@ -322,9 +324,10 @@ def create_loader(
         workers: threads that prepare batches ahead; 0 prepares them when asked.
         rank, world_size: this process and how many there are; each gets its part of every batch of `batch_size`.
 
-    Raises `InputError` for an unknown name, and for files that are missing, truncated or foreign.
+    Raises `InputError` for an unknown name, a device that is not here, and files missing, truncated or foreign.
     """
     dataset = get_dataset(name)
+    device = find_device(device)
     if dataset.needs_root and root is None:
         raise InputError(f"{dataset.name} needs the folder it lies in: root=... (-data_dir on the command line)")
     if validation and not (train and val_split > 0):
@@ -336,7 +339,7 @@ def create_loader(
         if dataset.strong is None:
             raise InputError(f"{dataset.name} has no -cutupmix_auto augmentation")
         augmentation = dataset.strong
-    arrays = read_split(dataset, Path(root or ""), train, T, allow_incomplete, sort_events, rank > 0)
+    arrays = read_split(dataset, Path(expand_home(root or "")), train, T, allow_incomplete, sort_events, rank > 0)
     chosen = None
     if train and val_split > 0:
         kept, held_out = validation_split(arrays.labels, val_split, split_seed)
@@ -349,7 +352,7 @@ def create_loader(
         dataset,
         arrays,
         batch_size,
-        torch.device(device),
+        device,
         shuffle=changing if shuffle is None else shuffle,
         augmentation=augmentation if (changing if augment is None else augment) else None,
         seed=seed,

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from clif.devices import find_device
 from clif.errors import InputError, MissingFileError
 from clif.models import SpikingNetwork, create_model
 from clif.models.network import neuron_name
@@ -196,10 +197,11 @@ def load(
     differ from `create_model`'s defaults T, tau, surrogate and image_size; classes and channels are read off its
     weights. Any argument given replaces what the checkpoint says: `load(path, T=4)`, `load(path, neuron="LIF")`.
 
-    Raises `InputError` for a file that cannot be read and for weights that do not fit the network.
+    Raises `InputError` for a device that is not here, a file that cannot be read, and weights that do not fit.
     """
+    device = find_device(map_location)
     net = build_network(read_checkpoint(path), str(path), model=model, neuron=neuron, **options)
-    return net.to(map_location).eval()
+    return net.to(device).eval()
 
 
 def build_network(

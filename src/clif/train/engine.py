@@ -18,10 +18,10 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from clif.devices import choose_device
 from clif.errors import InputError
 from clif.train.config import TrainConfig
 from clif.train.launched import launched_processes
-from clif.train.setup import choose_device
 
 Value = TypeVar("Value")
 

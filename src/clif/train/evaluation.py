@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from clif.data import create_loader, get_dataset
+from clif.devices import choose_device
 from clif.models import SpikingNetwork
 from clif.precision import Precision, asked_for, common, warn_if_slow
 from clif.train.checkpoint import build_network, read_checkpoint
@@ -21,7 +22,7 @@ from clif.train.engine import Engine, with_processes
 from clif.train.late import Late
 from clif.train.loss import SpikingLoss
 from clif.train.output import ProgressStream
-from clif.train.setup import Computation, choose_device
+from clif.train.setup import Computation
 
 
 @dataclass(frozen=True)

@@ -10,24 +10,10 @@ from torch.optim import SGD, AdamW, Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, StepLR
 
 from clif.data import get_dataset
-from clif.errors import InputError
 from clif.models import SpikingNetwork, create_model
 from clif.models.network import step_by_step
 from clif.neurons.truncated import set_tbptt
 from clif.train.config import TrainConfig
-
-
-def choose_device(name: str) -> torch.device:
-    """ "auto" is the GPU where there is one. Raises `InputError` for a device that is unknown or not there."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise InputError(f"unknown device {name!r}; use auto, cpu, cuda or cuda:N") from None
-    if device.type == "cuda" and (not torch.cuda.is_available() or (device.index or 0) >= torch.cuda.device_count()):
-        raise InputError(f"no device {name!r} here ({torch.cuda.device_count()} GPUs are visible); use -device cpu")
-    return device
 
 
 def make_net(config: TrainConfig) -> SpikingNetwork:

@@ -1,0 +1,43 @@
+"""Devices by name, found or refused in one line."""
+
+import warnings
+
+import torch
+
+from clif.errors import InputError
+
+
+def find_device(name: str | torch.device) -> torch.device:
+    """The device of that name. Raises `InputError` for one that torch does not know or that is not here."""
+    device = _parse(name)
+    if device.type == "cuda":
+        if not torch.cuda.is_available() or (device.index or 0) >= torch.cuda.device_count():
+            raise InputError(f"no device {str(name)!r} here ({torch.cuda.device_count()} GPUs are visible); use cpu")
+        return device
+    try:
+        torch.empty(0, device=device)
+    except (AssertionError, ImportError, NotImplementedError, RuntimeError) as error:
+        raise InputError(f"no device {str(name)!r} here; use cpu or cuda") from error
+    return device
+
+
+def choose_device(name: str) -> torch.device:
+    """The device to train and evaluate on, a CPU or a CUDA GPU; "auto" is the GPU where there is one.
+
+    Raises `InputError` for any other, and for one that is not here.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if _parse(name).type not in ("cpu", "cuda"):
+        raise InputError(f"clif computes on CPUs and CUDA GPUs, not on {name!r}; use -device cpu, cuda or cuda:N")
+    return find_device(name)
+
+
+def _parse(name: str | torch.device) -> torch.device:
+    try:
+        with warnings.catch_warnings():  # of names that torch is about to drop
+            warnings.simplefilter("ignore")
+            device = torch.device(name)
+    except (RuntimeError, TypeError, ValueError):
+        raise InputError(f"unknown device {name!r}; use auto, cpu, cuda or cuda:N") from None
+    return torch.device("cpu") if device.type == "cpu" else device
