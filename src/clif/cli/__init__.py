@@ -6,8 +6,8 @@ import sys
 import clif
 from clif.cli.common import Parser
 from clif.errors import InputError, unknown_name
+from clif.output import silence, silence_broken
 from clif.train.interrupt import Interrupted
-from clif.train.output import silence, silence_broken
 
 COMMANDS = {
     "demo": "train CLIF and LIF on real digits, deploy, and write a page about it (2 minutes)",

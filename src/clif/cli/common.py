@@ -9,9 +9,11 @@ import re
 from typing import Any, NoReturn
 
 from clif.errors import InputError, unknown_name
+from clif.paths import expand_home
 from clif.train.config import TrainConfig, field_types, parse_bool
 
 NUMBER = re.compile(r"-\.?\d")
+PATH_ARGUMENTS = {"checkpoint", "data_dir", "json", "lif", "out", "resume_run"}
 SHORT_WITH_VALUE = re.compile(r"-[a-zA-Z]\d")
 
 
@@ -34,6 +36,14 @@ class Parser(argparse.ArgumentParser):
             else:
                 joined.append(word)
         return self.parse_args(joined)
+
+    def parse_args(self, *arguments: Any, **options: Any) -> argparse.Namespace:
+        """As usual; no shell expands the ~ of --out=~/x, so it is done here."""
+        parsed = super().parse_args(*arguments, **options)
+        for name in PATH_ARGUMENTS & vars(parsed).keys():
+            if isinstance(value := getattr(parsed, name), str):
+                setattr(parsed, name, expand_home(value))
+        return parsed
 
     def check_options(self, arguments: list[str]) -> None:
         """Raise `InputError` for the first word that looks like an option and is none."""

@@ -1,14 +1,13 @@
 """Train CLIF and LIF on scikit-learn's digits, deploy both as LIF, and write a page about it. Needs no files."""
 
 import argparse
+import logging
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clif.cli.common import Parser, add_config_options
-from clif.paths import expand_home
-from clif.train.interrupt import Interrupted
-from clif.train.output import last_words
+from clif.train.interrupt import Interrupted, last_words
 
 if TYPE_CHECKING:
     from clif.report.demo import Demo
@@ -26,10 +25,11 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it would speak of its caches where there is no home
     from clif.report import run_demo
 
     overrides = {name: value for name, value in vars(arguments).items() if name in OVERRIDES and value is not None}
-    out = Path(expand_home(arguments.out))
+    out = Path(arguments.out)
     try:
         demo = run_demo(out, quiet=arguments.quiet, go_on=arguments.resume, **overrides)
     except (Interrupted, KeyboardInterrupt, BrokenPipeError) as stopped:

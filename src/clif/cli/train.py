@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from clif import memory
 from clif.cli.common import Parser, add_config_options, config_values
 from clif.errors import InputError
-from clif.train.interrupt import Interrupted
-from clif.train.output import last_words, silence_broken
+from clif.output import silence_broken
+from clif.train.interrupt import Interrupted, last_words
 
 if TYPE_CHECKING:
     from clif.train.config import TrainConfig

@@ -19,6 +19,7 @@ from clif.deploy.sweep import PAPER_RESETS, SweepRow, best_row, sweep
 from clif.devices import choose_device
 from clif.errors import InputError, unknown_name
 from clif.models import SpikingNetwork
+from clif.paths import expand_home
 from clif.precision import Precision, asked_for, warn_if_slow
 from clif.train.checkpoint import read_checkpoint
 from clif.train.config import TrainConfig
@@ -85,6 +86,7 @@ def deploy_checkpoint(
     v_resets = PAPER_RESETS if v_resets is None else v_resets
     if not v_resets:
         raise InputError("give at least one reset value, for example: None,0,-0.02,-0.04,-0.06")
+    path, out = expand_home(path), None if out is None else expand_home(out)
     opened = open_checkpoint(path, given or {})
     net, config = opened.net, opened.config
     precision = asked_for(given or {}, opened.device)

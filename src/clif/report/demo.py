@@ -19,6 +19,7 @@ from clif.data import Loader, create_loader
 from clif.deploy import Deployment, deploy_checkpoint
 from clif.errors import InputError
 from clif.models import SpikingNetwork, predict
+from clif.paths import expand_home
 from clif.report import figures
 from clif.train.checkpoint import LAST, load, write_atomically
 from clif.train.config import TrainConfig, resolve
@@ -50,6 +51,7 @@ def run_demo(out: Path, recipe: str = "digits", quiet: bool = False, go_on: bool
     Raises `InputError` where `out` cannot be written.
     """
     start = time.perf_counter()
+    out = Path(expand_home(out))
     runs: dict[str, Result] = {}
     for neuron in NEURONS:
         if not quiet:

@@ -15,13 +15,13 @@ from tqdm import tqdm
 from clif.data import create_loader, get_dataset
 from clif.devices import choose_device
 from clif.models import SpikingNetwork
+from clif.output import ProgressStream
 from clif.precision import Precision, asked_for, common, warn_if_slow
 from clif.train.checkpoint import build_network, read_checkpoint
 from clif.train.config import TrainConfig, resolve
 from clif.train.engine import Engine, with_processes
 from clif.train.late import Late
 from clif.train.loss import SpikingLoss
-from clif.train.output import ProgressStream
 from clif.train.setup import Computation
 
 

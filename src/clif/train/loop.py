@@ -14,6 +14,7 @@ from typing import Any
 
 from clif.data import Loader
 from clif.errors import InputError
+from clif.output import reader_is_gone, silence_broken
 from clif.paths import expand_home
 from clif.precision import first_time, slow_warning
 from clif.train.callbacks import Callback, make_loggers
@@ -26,7 +27,6 @@ from clif.train.interrupt import GONE, SIGPIPE, Interrupted, StopRequest
 from clif.train.learner import Learner
 from clif.train.metrics import MetricsLog, Row, columns, describe, summarise
 from clif.train.monitor import GradientNorms, unhealthy
-from clif.train.output import reader_is_gone, silence_broken
 from clif.train.resume import check_options, other_run
 from clif.train.state import advance, capture, precision_of, restore
 

@@ -2,12 +2,9 @@
 
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Any, TextIO
 from weakref import WeakSet
-
-from clif.train.interrupt import GONE, SIGPIPE, Interrupted
 
 _without_reader: "WeakSet[Any]" = WeakSet()
 
@@ -33,17 +30,6 @@ def silence_broken() -> None:
             stream.flush()
         except BrokenPipeError:
             silence(stream)
-
-
-@contextmanager
-def last_words(complete: str) -> Iterator[None]:
-    """Within it the result of a long command is printed. Without a reader, `Interrupted` names what is `complete`."""
-    try:
-        yield
-        sys.stdout.flush()
-    except BrokenPipeError as error:
-        silence_broken()
-        raise Interrupted(SIGPIPE, f"{GONE}; complete: {complete}") from error
 
 
 class ProgressStream:

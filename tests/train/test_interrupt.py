@@ -21,6 +21,9 @@ class Pipe(io.StringIO):
         super().__init__()
         self.left = lines
 
+    def isatty(self):
+        return True
+
     def write(self, text):
         if self.left <= 0:
             raise BrokenPipeError(32, "Broken pipe")
