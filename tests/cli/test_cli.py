@@ -288,3 +288,54 @@ def test_a_mistake_with_the_trainer_s_options_is_one_line(line, message, tmp_pat
     monkeypatch.chdir(tmp_path)
     assert message in fails(capsys, *line.split())
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_the_system_refuses_is_one_line(monkeypatch, capsys):
+    def refuse(_arguments):
+        raise PermissionError(13, "Permission denied", "/root/x")
+
+    monkeypatch.setattr(clif.cli, "run", refuse)
+    assert "Permission denied: '/root/x'" in fails(capsys, "recipes")
+
+
+@pytest.fixture
+def nobody(monkeypatch):
+    """A user without a home folder and without an entry among the system's users."""
+
+    def unknown(_uid):
+        raise KeyError
+
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+
+
+@pytest.mark.usefixtures("nobody")
+def test_a_user_without_a_home_trains_and_evaluates(tmp_path, capsys):
+    line = "digits -T 1 -amp False -max_steps 1 --quiet"
+    assert main(["train", *line.split(), "-out_dir", str(tmp_path)]) == 0
+    folder = capsys.readouterr().out.splitlines()[-1].removeprefix("run folder: ")
+    assert main(["eval", folder]) == 0
+    capsys.readouterr()
+    assert "no home folder is known for ~" in fails(capsys, "train", *line.split(), "-out_dir", "~/x")
+    assert "no home folder is known for ~" in fails(capsys, "eval", "~/x.pth")
+
+
+def test_the_home_folder_is_meant_by_a_tilde_in_every_command(tmp_path, monkeypatch, capsys):
+    home, here = tmp_path / "home", tmp_path / "here"
+    home.mkdir()
+    here.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.chdir(here)
+    assert (
+        main(["train", *["digits", "-T", "1", "-amp", "False", "-max_steps", "1", "--quiet", "-out_dir=~/runs"]]) == 0
+    )
+    run = f"~/runs/{next((home / 'runs').iterdir()).name}"
+    assert main(["train", "--resume-run", run, "--quiet", "-max_steps", "2"]) == 0
+    assert main(["eval", run]) == 0
+    assert main(["eval", "-resume", f"{run}/checkpoint_last.pth"]) == 0
+    assert main(["energy", run, "-images", "8", "--out=~/energy.json"]) == 0
+    assert main(["export", run, "-format", "torch", "--out=~/net.pt2"]) == 0
+    assert main(["deploy", run, "-v_resets", "0", "--out=~/deployed"]) == 0
+    assert {p.name for p in home.iterdir()} == {"runs", "energy.json", "net.pt2", "deployed"}
+    assert list(here.iterdir()) == []
+    capsys.readouterr()

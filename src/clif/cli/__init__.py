@@ -65,6 +65,8 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:
         silence_broken()
         return 0
+    except OSError as error:
+        return _say(f"error: {error}", 2)
 
 
 def _run_and_flush(arguments: list[str]) -> int:
