@@ -23,9 +23,19 @@ def silence(stream: TextIO) -> None:
         os.close(nowhere)
 
 
+def flush() -> None:
+    """Send what was printed on its way. Raises `BrokenPipeError`, and silences stdout, if it has no reader."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        silence(sys.stdout)
+        raise
+
+
 def silence_broken() -> None:
     """Silence stdout and stderr if they have no reader."""
-    for stream in (sys.stdout, sys.stderr):
+    for stream in filter(None, (sys.stdout, sys.stderr)):
         try:
             stream.flush()
         except BrokenPipeError:

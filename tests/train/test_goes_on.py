@@ -11,6 +11,7 @@ from torch.testing import assert_close
 
 from clif.errors import InputError
 from clif.train.checkpoint import read_checkpoint
+from clif.train.folder import last_checkpoint
 from clif.train.loop import Trainer, fit
 from clif.train.run_config import read_run
 
@@ -173,3 +174,23 @@ def test_a_run_s_own_configuration_is_a_recipe_that_begins_it_again(train, confi
     folder = train(epochs=1).folder
     go_on(folder, epochs=2)
     assert resolve(str(folder / "config.yaml")) == config(epochs=2)
+
+
+@pytest.mark.parametrize("option", ["out_dir", "name", "pre_train"])
+def test_a_run_that_goes_on_stays_in_its_folder_with_its_weights(train, option):
+    folder = train(epochs=1).folder
+    with pytest.raises(InputError, match=f"leave out -{option}"):
+        read_run(str(folder), {option: "elsewhere"})
+
+
+def test_a_checkpoint_whose_folder_is_closed_is_an_input_error(train, monkeypatch, tmp_path):
+    from pathlib import Path
+
+    def closed(_path):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "is_dir", closed)
+    with pytest.raises(InputError, match=r"c\.pth: the checkpoint cannot be read: Permission denied"):
+        last_checkpoint(str(tmp_path / "c.pth"))
+    with pytest.raises(InputError, match="cannot be written"):
+        train(epochs=1)

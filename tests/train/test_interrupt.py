@@ -7,7 +7,9 @@ import sys
 import pytest
 from runs import LAST, assert_same_run
 
+import clif.cli
 from clif.cli import main
+from clif.errors import InputError
 from clif.train.callbacks import Callback, JsonLines
 from clif.train.interrupt import SIGPIPE, Interrupted
 from clif.train.loop import fit
@@ -115,6 +117,17 @@ def test_other_commands_end_quietly(words, monkeypatch, capsys):
     assert capsys.readouterr().err == ""
 
 
+def test_a_mistake_is_a_mistake_without_a_reader_too(monkeypatch, capsys):
+    def fail(_arguments):
+        sys.stdout.flush = lambda: sys.stdout.write("rest")
+        raise InputError("wrong")
+
+    monkeypatch.setattr(clif.cli, "run", fail)
+    monkeypatch.setattr(sys, "stdout", Pipe(0))
+    assert main(["recipes"]) == 2
+    assert capsys.readouterr().err == "clif: error: wrong\n"
+
+
 @pytest.mark.multiprocess
 @pytest.mark.parametrize("words", [["recipes"], ["train", "--help"], ["eval"]])
 def test_no_traceback_of_a_real_pipe_without_a_reader(words):
@@ -124,3 +137,9 @@ def test_no_traceback_of_a_real_pipe_without_a_reader(words):
         error = process.stderr.read()
     assert process.returncode == (2 if words == ["eval"] else 0)
     assert error.count("\n") == (words == ["eval"])
+
+
+def test_a_program_without_stdout_trains(config, monkeypatch):
+    arguments = [f"--{key}={getattr(config(), key)}" for key in ("dataset", "data_dir", "model", "T", "b", "out_dir")]
+    monkeypatch.setattr(sys, "stdout", None)
+    assert main(["train", *arguments, "-epochs", "1", "--quiet"]) == 0

@@ -6,7 +6,7 @@ import sys
 import clif
 from clif.cli.common import Parser
 from clif.errors import InputError, unknown_name
-from clif.output import silence, silence_broken
+from clif.output import flush, silence, silence_broken
 from clif.train.interrupt import Interrupted
 
 COMMANDS = {
@@ -63,7 +63,6 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _say("interrupted", 130)
     except BrokenPipeError:
-        silence_broken()
         return 0
     except OSError as error:
         return _say(f"error: {error}", 2)
@@ -72,9 +71,12 @@ def main(arguments: list[str] | None = None) -> int:
 def _run_and_flush(arguments: list[str]) -> int:
     """Run a command; what it printed is on its way when it ends, in any way."""
     try:
-        return run(arguments)
-    finally:
-        sys.stdout.flush()
+        code = run(arguments)
+    except BaseException:
+        silence_broken()
+        raise
+    flush()
+    return code
 
 
 def _say(text: str, code: int) -> int:

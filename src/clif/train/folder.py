@@ -46,8 +46,8 @@ class RunFolder:
 
         Raises `InputError` if another one trains in it.
         """
-        if self._unlock is None and self.path.is_dir():
-            with writing(self.path):
+        with writing(self.path):
+            if self._unlock is None and self.path.is_dir():
                 self._unlock = finalize(self, lock_folder(self.path).close)
 
     def release(self) -> None:
@@ -168,15 +168,19 @@ def run_of(resume: str) -> Path:
 def last_checkpoint(resume: str) -> Path | None:
     """The checkpoint from which to go on: the file itself, or a run folder's last one.
 
-    None stands for a run that was ended before its first checkpoint and so begins anew. Raises `MissingFileError`.
+    None stands for a run that was ended before its first checkpoint and so begins anew. Raises `InputError` for one
+    that is missing or cannot be read.
     """
     path = Path(resume)
-    if path.is_dir():
-        path = path / LAST
-    if path.is_file():
-        return path
-    if path.name == LAST and (path.parent / CONFIG).is_file():
-        return None
+    try:
+        if path.is_dir():
+            path = path / LAST
+        if path.is_file():
+            return path
+        if path.name == LAST and (path.parent / CONFIG).is_file():
+            return None
+    except OSError as error:
+        raise InputError(f"{path}: the checkpoint cannot be read: {error.strerror}") from error
     raise MissingFileError(f"no checkpoint at {path}")
 
 

@@ -1,14 +1,13 @@
 """Ctrl-C and SIGTERM end a run between two steps, after its checkpoint is written."""
 
 import signal
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-from clif.output import silence_broken
+from clif.output import flush, silence_broken
 
 SIGPIPE = 13
 """The signal that stands in exit codes for output without a reader, on any system."""
@@ -65,7 +64,7 @@ def last_words(complete: str) -> Iterator[None]:
     """Within it the result of a long command is printed. Without a reader, `Interrupted` names what is `complete`."""
     try:
         yield
-        sys.stdout.flush()
+        flush()
     except BrokenPipeError as error:
         silence_broken()
         raise Interrupted(SIGPIPE, f"{GONE}; complete: {complete}") from error

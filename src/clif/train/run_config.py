@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from clif.errors import MissingFileError
+from clif.errors import InputError, MissingFileError
 from clif.paths import expand_home
 from clif.train.config import TrainConfig, resolve
 from clif.train.launched import launched_processes
@@ -17,6 +17,9 @@ def read_run(folder: str, overrides: dict[str, Any]) -> TrainConfig:
 
     Where the run's cosine ends with its last epoch, `T_max` follows an `epochs` that is given without it.
     """
+    for name in ("out_dir", "name", "pre_train"):
+        if overrides.get(name) is not None:
+            raise InputError(f"a run that goes on stays in its folder, with its weights; leave out -{name}")
     path = Path(expand_home(folder)) / CONFIG
     try:
         values = read_yaml(path)
