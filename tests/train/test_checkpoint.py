@@ -1,5 +1,6 @@
 """Checkpoints: whole or not at all, ours and the original's, and nothing in them is executed."""
 
+import io
 import os
 import pickle
 import shutil
@@ -85,6 +86,24 @@ def test_a_keyboard_interrupt_while_writing_leaves_the_old_file_and_nothing_else
         write_atomically(path, interrupt)
     assert path.read_bytes() == b"old"
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("writes", [0, 1, 5])
+def test_a_keyboard_interrupt_in_the_middle_of_a_checkpoint_is_one(ours, net, monkeypatch, writes):
+    class Interrupted(io.BytesIO):
+        left = writes
+
+        def write(self, data):
+            self.left -= 1
+            if self.left == -1:
+                raise KeyboardInterrupt
+            return super().write(data)
+
+    before = ours.read_bytes()
+    monkeypatch.setattr("clif.train.checkpoint.write_atomically", lambda _path, write: write(Interrupted()))
+    with pytest.raises(KeyboardInterrupt):
+        save_checkpoint(ours, {"net": net.state_dict()})
+    assert ours.read_bytes() == before
 
 
 @pytest.mark.parametrize("name", ["checkpoint_last.pth", "checkpoint_best.pth"])

@@ -98,6 +98,8 @@ def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
     try:
         write_atomically(path, lambda file: torch.save(content, file))
     except (OSError, RuntimeError) as error:
+        if isinstance(error.__context__, KeyboardInterrupt):  # torch then fails to end its file
+            raise error.__context__ from None
         raise InputError(f"{path}: the checkpoint could not be written ({error}); what was there is kept") from error
 
 
