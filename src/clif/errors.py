@@ -3,37 +3,20 @@
 import difflib
 from collections.abc import Iterable
 
+from clif.names import SYNONYMS
+
 
 class InputError(ValueError):
     """Says what is wrong, where, and how to mend it. The command line prints it as one line and exits with code 2."""
-
-
-SYNONYMS = {
-    "learning_rate": "lr",
-    "batch_size": "b",
-    "workers": "j",
-    "num_workers": "j",
-    "optimizer": "opt",
-    "optimiser": "opt",
-    "dropout": "drop_rate",
-    "wd": "weight_decay",
-    "gpus": "devices",
-    "num_nodes": "nodes",
-    "timesteps": "T",
-    "time_steps": "T",
-    "precision": "amp_dtype",
-    "grad_clip": "clip_grad_norm",
-    "patience": "early_stop",
-    "network": "model",
-}
-"""What other programs call our options."""
 
 
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> InputError:
     """An `InputError` for a `name` that is none of the `known`, with the nearest of them first."""
     names = sorted(known)
     by_plain = {_plain(n): n for n in names}
-    by_plain |= {word: by_plain[_plain(n)] for word, n in SYNONYMS.items() if _plain(n) in by_plain}
+    for same in SYNONYMS:
+        for ours in by_plain.keys() & set(map(_plain, same)):
+            by_plain = dict.fromkeys(map(_plain, same), by_plain[ours]) | by_plain
     close = difflib.get_close_matches(_plain(str(name)), by_plain, n=3, cutoff=0.5)
     near = list(dict.fromkeys(by_plain[n] for n in close))
     hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names)}"

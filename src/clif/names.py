@@ -20,8 +20,45 @@ AMP_DTYPES = ("auto", "bfloat16", "float16")
 
 SURROGATE_NAMES = ("rectangle", "sigmoid", "triangle", "atan")
 
+FORMS = ("image", "sequence", "step")
+"""What an exported network computes (`clif.export.to_program`)."""
+
 CONVERSIONS = ("sweep", "calibrate", "subtract", "finetune")
 """The methods of `clif.deploy.convert`."""
+
+SYNONYMS = (
+    ("T", "time_steps", "timesteps", "time_step", "num_steps"),
+    ("T_max", "t_max"),
+    ("accumulate", "accumulation_steps", "gradient_accumulation_steps", "grad_accum_steps"),
+    ("amp_dtype", "precision"),
+    ("b", "batch", "batch_size", "bs"),
+    ("clip_grad_norm", "clip_grad", "grad_clip", "gradient_clip_val", "max_grad_norm"),
+    ("data_dir", "data_root", "data_path", "data", "root"),
+    ("dataset", "data_set"),
+    ("devices", "gpus", "num_gpus", "num_devices"),
+    ("drop_rate", "dropout"),
+    ("early_stop", "patience", "early_stopping"),
+    ("ema", "ema_decay"),
+    ("epochs", "num_epochs", "max_epochs", "n_epochs"),
+    ("help", "h"),
+    ("images", "num_images"),
+    ("j", "workers", "num_workers"),
+    ("label_smoothing", "smoothing"),
+    ("lr", "learning_rate"),
+    ("lr_scheduler", "scheduler", "sched"),
+    ("model", "arch", "network"),
+    ("neuron", "neuron_model"),
+    ("nodes", "num_nodes", "nnodes"),
+    ("opt", "optimizer", "optimiser", "optim"),
+    ("out", "output"),
+    ("out_dir", "output_dir", "save_dir", "log_dir"),
+    ("surrogate", "surrogate_function"),
+    ("sync_bn", "sync_batchnorm"),
+    ("val_split", "validation_split", "val_fraction"),
+    ("warmup_epochs", "warmup"),
+    ("weight_decay", "wd"),
+)
+"""Names of one option each: ours, then what other programs call it."""
 
 
 def dataset_name(name: str) -> str:

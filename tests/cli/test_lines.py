@@ -1,12 +1,19 @@
 """What command lines mean: the original's, their spellings, and lists of reset values."""
 
-import pytest
-from parsing import parser_of
+import dataclasses
 
+import pytest
+
+from clif.cli import command_parser
 from clif.cli.common import config_values
 from clif.cli.deploy import parse_resets
 from clif.errors import InputError
-from clif.train.config import resolve
+from clif.names import SYNONYMS
+from clif.train.config import TrainConfig, field_types, resolve
+
+CHOICES = {
+    field.name: field.metadata["choices"] for field in dataclasses.fields(TrainConfig) if field.metadata["choices"]
+}
 
 CIFAR = "-data_dir D -model spiking_resnet18 -amp -T_max 200 -epochs 200 -neuron CLIF"
 TRAIN_LINES = {
@@ -40,7 +47,7 @@ EVAL_LINES = [
 
 
 def parse(command, line):
-    return parser_of(command).parse(line.split())
+    return command_parser(command).parse(line.split())
 
 
 @pytest.mark.parametrize(("line", "expected"), TRAIN_LINES.items())
@@ -126,3 +133,70 @@ def test_a_list_of_reset_values_parses(spelling):
 
 def test_a_list_of_reset_values_may_begin_with_a_minus():
     assert parse("deploy", "x.pth -v_resets -0.02,-0.04").v_resets == "-0.02,-0.04"
+
+
+@pytest.mark.parametrize(
+    ("line", "key", "value"),
+    [
+        ("--batch-size 64", "b", 64),
+        ("--batch_size=64", "b", 64),
+        ("-batch_size 64", "b", 64),
+        ("-b64", "b", 64),
+        ("--learning-rate 0.05", "lr", 0.05),
+        ("--epochs 3", "epochs", 3),
+        ("--num-epochs 3", "epochs", 3),
+        ("--workers 2", "j", 2),
+        ("--num_workers=2", "j", 2),
+        ("--wd 1e-4", "weight_decay", 1e-4),
+        ("--time-steps 4", "T", 4),
+        ("--timesteps 4", "T", 4),
+        ("-T4", "T", 4),
+        ("--T 4", "T", 4),
+        ("--t-max 7", "T_max", 7),
+        ("--optimizer AdamW", "opt", "AdamW"),
+        ("--scheduler StepLR", "lr_scheduler", "StepLR"),
+        ("--arch snn5", "model", "snn5"),
+        ("--dropout 0.5", "drop_rate", 0.5),
+        ("--data D", "data_dir", "D"),
+        ("--output-dir D", "out_dir", "D"),
+        ("--no-amp", "amp", False),
+        ("-no_amp", "amp", False),
+        ("--no-decay-norm-bias", "no_decay_norm_bias", True),
+    ],
+)
+def test_options_are_known_by_their_usual_names_too(line, key, value):
+    assert config_values(parse("train", line)) == {key: value}
+
+
+def test_every_synonym_of_an_option_of_train_is_accepted():
+    fields = field_types()
+    groups = [group for group in SYNONYMS if group[0] in fields]
+    assert len(groups) > 20
+    for ours, *others in groups:
+        value = {bool: "True", str: "x"}.get(fields[ours], "1")
+        if ours in CHOICES:
+            value = CHOICES[ours][0]
+        for name in others:
+            assert list(config_values(parse("train", f"--{name.replace('_', '-')}={value}"))) == [ours]
+
+
+def test_no_name_stands_for_two_options():
+    names = [name for group in SYNONYMS for name in group]
+    assert len(names) == len(set(names))
+    assert not {name for _, *others in SYNONYMS for name in others} & set(field_types())
+
+
+@pytest.mark.parametrize(("command", "line"), [("bench", "step --batch-size 4"), ("bench", "step -b 4")])
+def test_a_synonym_is_the_option_that_the_command_has(command, line):
+    assert parse(command, line).batch == [4]
+
+
+@pytest.mark.parametrize("line", ["train --no-epochs", "train --no-amp=True", "train --batchsize", "eval --no-device"])
+def test_what_only_looks_like_an_option_is_refused(line):
+    command, *words = line.split()
+    with pytest.raises(InputError, match="unknown option of clif"):
+        command_parser(command).parse(words)
+
+
+def test_words_after_two_dashes_are_no_options():
+    assert parse("eval", "-b 4 -- -odd.pth").checkpoint == "-odd.pth"

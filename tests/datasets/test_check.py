@@ -71,7 +71,10 @@ def test_sets_that_are_read_as_they_are(capsys):
         (["check", "nmnist", "-T", "0"], "-T must be at least 1"),
         (["check", "digits", "--skip-damaged"], "belongs to clif data prepare"),
         (["check", "digits", "--out", "x.png"], "belongs to clif data show"),
-        (["chekc", "digits"], "invalid choice"),
+        (["chekc", "digits"], "unknown action 'chekc'; did you mean check"),
+        (["check", "digits", "-T", "4"], "-T is for event data; digits has images"),
+        (["download", "cifar10dvs", "-T", "4"], "-T belongs to clif data check"),
+        (["show", "digits", "--quiet"], "--quiet belongs to clif data check"),
     ],
 )
 def test_mistakes_are_one_line(arguments, message, capsys):

@@ -98,9 +98,9 @@ def test_the_command_writes_a_file(tmp_path, capsys, kind, name):
     ("given", "message"),
     [
         (["-format", "tflite"], "unknown format 'tflite'"),
-        (["-format", "nir", "-form", "step"], "-form belongs to"),
-        (["-format", "onnx", "-dt", "1e-3"], "-dt belongs to -format nir"),
-        (["-format", "nir", "-exact"], "-exact belongs to -format onnx and torch"),
+        (["-format", "nir", "-form", "step"], "--form belongs to"),
+        (["-format", "onnx", "-dt", "1e-3"], "--dt belongs to --format nir"),
+        (["-format", "nir", "-exact"], "--exact belongs to --format onnx and torch"),
     ],
 )
 def test_mistakes_on_the_command_line(tmp_path, capsys, given, message):

@@ -5,6 +5,7 @@ import sys
 
 import clif
 from clif.cli.common import Parser
+from clif.cli.terminal import every_character_printable
 from clif.errors import InputError, unknown_name
 from clif.output import flush, silence, silence_broken
 from clif.train.interrupt import Interrupted
@@ -20,19 +21,30 @@ COMMANDS = {
     "bench": "speed and memory of neurons and training steps, speed of inference on this machine",
     "models": "list the networks",
     "recipes": "list the training recipes",
+    "completion": "print a script that completes clif's command lines in your shell",
 }
 
 
-def make_parser(prog: str = "clif") -> Parser:
-    width = max(map(len, COMMANDS))
-    commands = "\n".join(f"  {name:<{width}}  {text}" for name, text in COMMANDS.items())
+def make_parser() -> Parser:
+    """The parser of the program, which lists the commands but not their options."""
     parser = Parser(
-        prog=prog,
-        usage=f"{prog} COMMAND [options]",
+        prog="clif",
+        usage="clif COMMAND [options]",
         description="Train, measure and deploy spiking neural networks with the CLIF neuron.",
-        epilog=f"commands:\n{commands}\n\n{prog} COMMAND --help describes a command's options.",
+        epilog="clif COMMAND --help describes a command's options.",
     )
     parser.add_argument("--version", action="version", version=f"clif {clif.__version__}")
+    commands = parser.add_subparsers(title="commands")
+    for name, text in COMMANDS.items():
+        commands.add_parser(name, help=text)
+    return parser
+
+
+def command_parser(name: str) -> Parser:
+    """The parser of one command."""
+    command = importlib.import_module(f"clif.cli.{name}")
+    parser = Parser(prog=f"clif {name}", description=command.__doc__)
+    command.add_arguments(parser)
     return parser
 
 
@@ -46,16 +58,19 @@ def run(arguments: list[str]) -> int:
     name, *rest = arguments
     if name not in COMMANDS:
         raise unknown_name("command", name, COMMANDS)
-    command = importlib.import_module(f"clif.cli.{name}")
-    parser = Parser(prog=f"clif {name}", description=command.__doc__)
-    command.add_arguments(parser)
-    return command.run(parser.parse(rest))
+    parsed = command_parser(name).parse(rest)
+    return importlib.import_module(f"clif.cli.{name}").run(parsed)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """The entry point: exit code 0, 2 for a mistake of the user, 128 + signal after an interruption."""
+    with every_character_printable():
+        return _main(sys.argv[1:] if arguments is None else arguments)
+
+
+def _main(arguments: list[str]) -> int:
     try:
-        return _run_and_flush(sys.argv[1:] if arguments is None else arguments)
+        return _run_and_flush(arguments)
     except InputError as error:
         return _say(f"error: {error}", 2)
     except Interrupted as stop:

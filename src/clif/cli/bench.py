@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from clif import memory
 from clif.bench.settings import InferSettings, NeuronSettings, Settings, StepSettings
-from clif.cli.common import Parser
+from clif.cli.common import Parser, flag
 from clif.errors import InputError
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def add_arguments(parser: Parser) -> None:
         "--batch", type=int, nargs="+", metavar="N", help=f"step: images ({STEP.batch}); infer: one or more (1 64)"
     )
     parser.add_argument("--checkpoint", metavar="FILE", help="infer: a trained network, to know the accuracy too")
-    parser.add_argument("--data-dir", "--data_dir", metavar="FOLDER", help="infer: where the checkpoint's data are")
+    parser.add_argument("--data-dir", metavar="FOLDER", help="infer: where the checkpoint's data are")
     parser.add_argument("--images", type=int, metavar="N", help=f"infer: images to judge on ({INFER.images})")
 
 
@@ -69,8 +69,7 @@ def settings(arguments: argparse.Namespace) -> Settings:
     given.pop("json", None)
     for name, benchmarks in OPTIONS.items():
         if name in given and benchmark not in benchmarks:
-            flag = "-T" if name == "T" else f"--{name}"
-            raise InputError(f"{flag} belongs to clif bench {' and '.join(benchmarks)}")
+            raise InputError(f"{flag(name)} belongs to clif bench {' and '.join(benchmarks)}")
     if benchmark == "infer":
         _check_network(given)
     for name in ("contestants", "dtype", "sweep"):
@@ -95,7 +94,7 @@ def _check_network(given: dict[str, Any]) -> None:
     """The network of an inference is a checkpoint's or is described, not both."""
     if "checkpoint" not in given and "data_dir" in given:
         raise InputError("--data-dir is where a checkpoint's data are; name it with --checkpoint")
-    described = [("-" if name == "T" else "--") + name for name in ("model", "neuron", "T") if name in given]
+    described = [flag(name) for name in ("model", "neuron", "T") if name in given]
     if "checkpoint" in given and described:
         raise InputError(f"{', '.join(described)}: the checkpoint says which network it holds; leave that out")
 

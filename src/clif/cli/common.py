@@ -6,36 +6,66 @@ Nothing here imports torch, so that every `--help` answers at once.
 import argparse
 import dataclasses
 import re
+import shutil
+import textwrap
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from clif.errors import InputError, unknown_name
+from clif.names import SYNONYMS
 from clif.paths import expand_home
 from clif.train.config import TrainConfig, field_types, parse_bool
 
 NUMBER = re.compile(r"-\.?\d")
 PATH_ARGUMENTS = {"checkpoint", "data_dir", "json", "lif", "out", "resume_run"}
 SHORT_WITH_VALUE = re.compile(r"-[a-zA-Z]\d")
+WIDEST = 100
+
+
+def text_width() -> int:
+    """The columns for text: those of the terminal (or of the variable COLUMNS), but no more than 100."""
+    return min(shutil.get_terminal_size().columns, WIDEST)
+
+
+class Formatter(argparse.HelpFormatter):
+    """Help within the terminal's width; paragraphs stay paragraphs, and subcommands are a plain list."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=28, width=text_width())
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        wrapped = (textwrap.fill(paragraph, width) for paragraph in text.strip().split("\n\n"))
+        return textwrap.indent("\n\n".join(wrapped), indent)
+
+    def _format_action(self, action: argparse.Action) -> str:
+        if isinstance(action, argparse._SubParsersAction):
+            return self._join_parts([self._format_action(sub) for sub in action._get_subactions()])
+        return super()._format_action(action)
 
 
 class Parser(argparse.ArgumentParser):
-    """An `ArgumentParser` that raises `InputError` instead of printing its usage, and names the nearest option."""
+    """An `ArgumentParser` that raises `InputError` instead of printing its usage, and names the nearest option.
+
+    An option has one spelling in the help, --data-dir, or -T for a single letter. It is also accepted with one dash,
+    with underscores, and under its `SYNONYMS`; a switch with a value, such as --amp, also as --no-amp.
+    """
 
     def __init__(self, prog: str, **kwargs: Any) -> None:
-        super().__init__(prog, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **kwargs)
+        super().__init__(prog, formatter_class=Formatter, allow_abbrev=False, **kwargs)
+
+    def add_argument(self, *names: str, **kwargs: Any) -> argparse.Action:
+        """As usual; of several spellings of an option the one for the help stays."""
+        if names and names[0].startswith("-"):
+            names = (flag("help" if "--help" in names else names[0]),)
+        return super().add_argument(*names, **kwargs)
 
     def error(self, message: str) -> NoReturn:
         raise InputError(f"{message}; see {self.prog} --help")
 
-    def parse(self, arguments: list[str]) -> argparse.Namespace:
-        """Check the options, then parse; a value may begin with a minus: -v_resets -0.02,-0.04."""
-        self.check_options(arguments)
-        joined: list[str] = []
-        for word in arguments:
-            if joined and NUMBER.match(word) and joined[-1] in self._option_string_actions:
-                joined[-1] += f"={word}"
-            else:
-                joined.append(word)
-        return self.parse_args(joined)
+    def format_help(self) -> str:
+        if self.usage is None:
+            self.usage = " ".join([self.prog, *map(_placeholder, self._get_positional_actions()), "[options]"])
+        return super().format_help()
 
     def parse_args(self, *arguments: Any, **options: Any) -> argparse.Namespace:
         """As usual; no shell expands the ~ of --out=~/x, so it is done here."""
@@ -45,19 +75,61 @@ class Parser(argparse.ArgumentParser):
                 setattr(parsed, name, expand_home(value))
         return parsed
 
-    def check_options(self, arguments: list[str]) -> None:
-        """Raise `InputError` for the first word that looks like an option and is none."""
-        for word in arguments:
-            flag = word.split("=")[0]
-            if not flag.startswith("-") or flag in self._option_string_actions or NUMBER.match(flag):
-                continue
-            if SHORT_WITH_VALUE.match(flag) and flag[:2] in self._option_string_actions:
-                continue
-            raise unknown_name(
-                f"option of {self.prog}",
-                flag,
-                [action.option_strings[0] for action in self._actions if action.option_strings],
-            )
+    def parse(self, arguments: list[str]) -> argparse.Namespace:
+        """Parse; a value may begin with a minus: --v-resets -0.02,-0.04. Raises `InputError` for an unknown option."""
+        words: list[str] = []
+        for index, word in enumerate(arguments):
+            if word == "--":
+                return self.parse_args([*words, *arguments[index:]])
+            if NUMBER.match(word) and words and words[-1] in self._option_string_actions:
+                words[-1] += f"={word}"
+            elif not word.startswith("-") or word == "-" or NUMBER.match(word):
+                words.append(word)
+            else:
+                words.append(self._known(word))
+        return self.parse_args(words)
+
+    def _known(self, word: str) -> str:
+        """An option, or option=value, in the spelling of the help. Raises `InputError` for an unknown one."""
+        given, equals, value = word.partition("=")
+        if known := self._find(given):
+            return known + equals + value
+        if SHORT_WITH_VALUE.match(given) and (known := self._find(given[:2])):
+            return f"{known}={word[2:]}"
+        if given.lstrip("-").startswith(("no-", "no_")) and (known := self._find(given.lstrip("-")[3:])):
+            action = self._option_string_actions[known]
+            if action.type is bool_argument and not equals:
+                return f"{known}=False"
+        if _name(given) in field_types():
+            raise InputError(f"unknown option of {self.prog} {given!r}: it is one of clif train, without effect here")
+        raise unknown_name(f"option of {self.prog}", given, self._option_string_actions)
+
+    def _find(self, given: str) -> str | None:
+        name = _name(given)
+        known = {_name(spelling): spelling for spelling in self._option_string_actions}
+        same = next((group for group in SYNONYMS if name in group), ())
+        return next((known[word] for word in (name, *same) if word in known), None)
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            raise unknown_name(action.dest, value, map(str, action.choices))
+
+
+def _name(spelling: str) -> str:
+    """data_dir of -data_dir, --data_dir and --data-dir."""
+    return spelling.lstrip("-").replace("-", "_")
+
+
+def flag(name: str) -> str:
+    """The spelling of an option in the help: --data-dir of data_dir, -T of T."""
+    name = _name(name)
+    return f"-{name}" if len(name) == 1 else f"--{name.replace('_', '-')}"
+
+
+def _placeholder(action: argparse.Action) -> str:
+    name = action.metavar if isinstance(action.metavar, str) else action.dest.upper()
+    name = f"{name}..." if action.nargs in ("+", "*") else name
+    return f"[{name}]" if action.nargs in ("?", "*") else name
 
 
 def bool_argument(text: str) -> bool:
@@ -67,29 +139,25 @@ def bool_argument(text: str) -> bool:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
-def spellings(name: str) -> list[str]:
-    """-data_dir, --data_dir and --data-dir."""
-    return list(dict.fromkeys([f"-{name}", f"--{name}", f"--{name.replace('_', '-')}"]))
-
-
 def add_config_options(
-    parser: argparse.ArgumentParser, only: tuple[str, ...] | None = None, default: str | None = None
+    parser: argparse.ArgumentParser,
+    only: Sequence[str] | None = None,
+    default: str | None = None,
+    hidden: Sequence[str] = (),
 ) -> None:
     """One option for each field of `TrainConfig` under its group's title, or `only` for some of them.
 
     Those not given are left out when parsed; the help says that `default` is taken then, or the field's own default.
+    Those `hidden` are accepted and not in the help.
     """
     kinds = field_types()
     groups: dict[str, Any] = {}
     for field in dataclasses.fields(TrainConfig):
-        if only is not None and field.name not in only:
+        if only is not None and field.name not in (*only, *hidden):
             continue
         title = field.metadata["group"]
         if title not in groups:
             groups[title] = parser.add_argument_group(title)
-        flags = spellings(field.name)
-        if field.name == "neuron":
-            flags += spellings("neuron_model")
         usual = field.default if default is None else default
         noted = "" if usual in (None, "") else f" (default: {usual})"
         arguments: dict[str, Any] = {
@@ -102,8 +170,10 @@ def add_config_options(
         if kinds[field.name] is bool:
             arguments |= {"type": bool_argument, "nargs": "?", "const": True}
         if field.metadata["choices"]:
-            arguments["metavar"] = "|".join(field.metadata["choices"])
-        groups[title].add_argument(*flags, **arguments)
+            arguments |= {"choices": field.metadata["choices"], "metavar": "|".join(field.metadata["choices"])}
+        if field.name in hidden:
+            arguments["help"] = argparse.SUPPRESS
+        groups[title].add_argument(flag(field.name), **arguments)
 
 
 def config_values(arguments: argparse.Namespace) -> dict[str, Any]:

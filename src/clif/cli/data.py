@@ -9,38 +9,44 @@ has a public address into the folder, resumes what broke off, and checks it; not
 import argparse
 from pathlib import Path
 
-from clif.cli.common import Parser, spellings
+from clif.cli.common import Parser, flag
 
 SHOWN = 20
-OPTIONS = {"skip_damaged": "prepare", "out": "show", "cutupmix_auto": "show"}
-"""Options that one action only takes."""
+OPTIONS = {
+    "T": ("check", "prepare", "show"),
+    "allow_incomplete": ("check", "prepare", "show"),
+    "sort_events": ("check", "prepare", "show"),
+    "skip_damaged": ("prepare",),
+    "out": ("show",),
+    "cutupmix_auto": ("show",),
+    "quiet": ("check", "prepare", "download"),
+}
+"""Options that not every action takes."""
 
 
 def add_arguments(parser: Parser) -> None:
     parser.add_argument("action", choices=("check", "prepare", "show", "download"), help="what to do")
     parser.add_argument("dataset", help="the data set, such as cifar10 or DVSCIFAR10")
     parser.add_argument(
-        *spellings("data_dir"), dest="data_dir", default="./data", help="its folder, or the parent (default: ./data)"
-    )
-    parser.add_argument("-T", type=int, default=6, help="frames of a sample, for event data (default: 6)")
-    parser.add_argument(
-        *spellings("allow_incomplete"),
-        dest="allow_incomplete",
-        action="store_true",
-        help="accept a set that lacks classes, or files that its own lists name",
+        "--data-dir", metavar="FOLDER", default="./data", help="its folder, or the parent (default: ./data)"
     )
     parser.add_argument(
-        *spellings("sort_events"),
-        dest="sort_events",
+        "--allow-incomplete",
         action="store_true",
-        help="sort recordings whose times run backwards",
+        help="all but download: accept a set that lacks classes, or files that its own lists name",
+    )
+    parser.add_argument(
+        "--sort-events",
+        action="store_true",
+        help="event data, all but download: sort recordings whose times run backwards",
+    )
+    parser.add_argument(
+        "-T", type=int, metavar="N", help="event data, all but download: frames of a sample (default: 6)"
     )
     parser.add_argument("--skip-damaged", action="store_true", help="prepare: leave damaged files out")
-    parser.add_argument("--out", help="show: the PNG file to write (default: DATASET.png)")
-    parser.add_argument(
-        *spellings("cutupmix_auto"), dest="cutupmix_auto", action="store_true", help="show: the strong augmentation"
-    )
-    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    parser.add_argument("--out", metavar="FILE", help="show: the PNG file to write (default: DATASET.png)")
+    parser.add_argument("--cutupmix-auto", action="store_true", help="show: the strong augmentation")
+    parser.add_argument("--quiet", action="store_true", help="all but show: no progress bar")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -49,20 +55,21 @@ def run(arguments: argparse.Namespace) -> int:
     from clif.errors import InputError
 
     dataset, root = get_dataset(arguments.dataset), Path(arguments.data_dir)
-    if arguments.T < 1:
-        raise InputError(f"-T must be at least 1 frame, got {arguments.T}")
-    for option, action in OPTIONS.items():
-        if getattr(arguments, option) and arguments.action != action:
-            raise InputError(f"--{option.replace('_', '-')} belongs to clif data {action}")
+    for option, actions in OPTIONS.items():
+        if getattr(arguments, option) not in (None, False) and arguments.action not in actions:
+            raise InputError(f"{flag(option)} belongs to clif data {' and '.join(actions)}")
+    T = 6 if arguments.T is None else arguments.T
+    if T < 1:
+        raise InputError(f"-T must be at least 1 frame, got {T}")
+    if arguments.T is not None and dataset.mean:
+        raise InputError(f"-T is for event data; {dataset.name} has images")
     reading = {"allow_incomplete": arguments.allow_incomplete, "sort_events": arguments.sort_events}
-    if arguments.action == "download" and any(reading.values()):
-        raise InputError("--allow-incomplete and --sort-events belong to check, prepare and show")
     if arguments.action == "show":
         from clif.data.gallery import draw_gallery
 
         out = Path(arguments.out or f"{dataset.name}.png")
         reading["cutupmix_auto"] = arguments.cutupmix_auto
-        for path in draw_gallery(dataset.name, root, out, arguments.T, **reading):
+        for path in draw_gallery(dataset.name, root, out, T, **reading):
             print(path)
         return 0
     if arguments.action == "download":
@@ -72,14 +79,14 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"{dataset.name} is in {root}")
         return 0
     if arguments.action == "prepare":
-        for done in prepare_files(dataset, root, arguments.T, arguments.skip_damaged, arguments.quiet, **reading):
+        for done in prepare_files(dataset, root, T, arguments.skip_damaged, arguments.quiet, **reading):
             size = done.arrays.images.nbytes / 2**20
             shape = "×".join(map(str, done.arrays.images.shape))
             print(f"{dataset.name} {done.part}: {shape} {done.arrays.images.dtype}, {size:.1f} MiB")
             list_up_to("left out", done.skipped)
         return 0
     whole = True
-    for report in check_files(dataset, root, arguments.T, arguments.quiet, **reading):
+    for report in check_files(dataset, root, T, arguments.quiet, **reading):
         filled = {name: count for name, count in report.counts.items() if count}
         print(f"{dataset.name} {report.part} in {report.folder}: {report.samples} samples of {len(filled)} classes")
         if report.samples != report.published:

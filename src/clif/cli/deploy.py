@@ -1,19 +1,19 @@
 """Run a trained CLIF network with plain LIF neurons.
 
--method names how: sweep tries one reset value for all layers; calibrate fits a hard reset for each channel, which
+--method names how: sweep tries one reset value for all layers; calibrate fits a hard reset for each channel, which
 becomes part of the batch norm before; subtract fits a larger soft reset for each layer; finetune trains the LIF network
 for a while with the CLIF network as its teacher. Everything is fitted on training images (a sweep chooses by accuracy
 on those that the run held out, where it held some out) and shown on the test set. Writes deploy.json, networks.csv, for
 a sweep deploy.csv, and the LIF network checkpoint_lif.pth to deploy/ or deploy_METHOD/ beside the checkpoint. A
 LIF-trained checkpoint may be given as well, to see what the reset does to it. Everything is computed in float32, unless
--amp_dtype asks for mixed precision.
+--amp-dtype asks for mixed precision.
 """
 
 import argparse
 import math
 from typing import TYPE_CHECKING, Any
 
-from clif.cli.common import Parser, add_config_options, config_values
+from clif.cli.common import Parser, add_config_options, config_values, flag
 from clif.errors import InputError
 from clif.names import CONVERSIONS
 
@@ -41,36 +41,23 @@ METHOD_OPTIONS = {
 def add_arguments(parser: Parser) -> None:
     parser.add_argument("checkpoint", help="a checkpoint, or a run folder (its best checkpoint)")
     parser.add_argument(
-        "-method", "--method", default="sweep", metavar="|".join(CONVERSIONS), help="how to convert (default: sweep)"
+        "--method",
+        choices=CONVERSIONS,
+        default="sweep",
+        metavar="METHOD",
+        help="sweep, calibrate, subtract or finetune (default: sweep)",
     )
+    parser.add_argument("--v-resets", metavar="LIST", help="sweep: comma-separated; None or soft is soft")
+    parser.add_argument("--per", metavar="UNIT", help="calibrate: channel or layer; subtract: layer or network")
+    parser.add_argument("--images", type=int, metavar="N", help="training images to fit on (default: 512)")
+    parser.add_argument("--start", metavar="METHOD", help="finetune: begin with subtract (default) or calibrate")
+    parser.add_argument("--epochs", dest="passes", type=int, metavar="N", help="finetune: passes (1)")
     parser.add_argument(
-        "-v_resets", "--v_resets", "--v-resets", metavar="LIST", help="sweep: comma-separated; None or soft is soft"
+        "--lr", dest="rate", type=float, metavar="X", help="finetune: rate (3e-4; from subtract, no labels: 3e-5)"
     )
-    parser.add_argument("-per", "--per", metavar="UNIT", help="calibrate: channel or layer; subtract: layer or network")
-    parser.add_argument("-images", "--images", type=int, metavar="N", help="training images to fit on (default: 512)")
-    parser.add_argument(
-        "-start", "--start", metavar="METHOD", help="finetune: begin with subtract (default) or calibrate"
-    )
-    parser.add_argument("-epochs", "--epochs", dest="passes", type=int, metavar="N", help="finetune: passes (1)")
-    parser.add_argument(
-        "-lr",
-        "--lr",
-        dest="rate",
-        type=float,
-        metavar="X",
-        help="finetune: rate (3e-4; from subtract, no labels: 3e-5)",
-    )
-    parser.add_argument(
-        "-labels",
-        "--labels",
-        type=float,
-        metavar="X",
-        help="finetune: weight of the labels' loss (1; 0: none)",
-    )
-    parser.add_argument(
-        "-lif", "--lif", metavar="CHECKPOINT", help="a LIF network trained from scratch, to compare with"
-    )
-    parser.add_argument("-out", "--out", metavar="FOLDER", help="where to write (default: deploy…/ by the checkpoint)")
+    parser.add_argument("--labels", type=float, metavar="X", help="finetune: weight of the labels' loss (1; 0: none)")
+    parser.add_argument("--lif", metavar="CHECKPOINT", help="a LIF network trained from scratch, to compare with")
+    parser.add_argument("--out", metavar="FOLDER", help="where to write (default: deploy…/ by the checkpoint)")
     add_config_options(parser, only=OPTIONS, default="the checkpoint's")
     add_config_options(parser, only=("amp_dtype",), default="float32 throughout")
 
@@ -82,8 +69,8 @@ def method_options(arguments: argparse.Namespace) -> dict[str, Any]:
         value = getattr(arguments, destination)
         if value is None:
             continue
-        if arguments.method in CONVERSIONS and arguments.method not in methods:
-            raise InputError(f"-{name} belongs to -method {' or '.join(methods)}, not to {arguments.method}")
+        if arguments.method not in methods:
+            raise InputError(f"{flag(name)} belongs to --method {' or '.join(methods)}, not to {arguments.method}")
         given[name] = value
     if "v_resets" in given:
         given["v_resets"] = parse_resets(given["v_resets"])
@@ -100,7 +87,7 @@ def parse_resets(text: str) -> list[float | None]:
                 raise ValueError
             values.append(value)
         except ValueError:
-            raise InputError(f"-v_resets: {word!r} is no reset value; example: -v_resets None,0,-0.02") from None
+            raise InputError(f"--v-resets: {word!r} is no reset value; example: --v-resets None,0,-0.02") from None
     return values
 
 

@@ -9,14 +9,18 @@ import json
 from pathlib import Path
 
 from clif.cli.common import Parser, add_config_options, config_values
-from clif.cli.deploy import OPTIONS
+
+OPTIONS = (
+    *("dataset", "data_dir", "allow_incomplete", "sort_events", "j"),
+    *("model", "neuron", "T", "tau", "b", "device"),
+)
 
 
 def add_arguments(parser: Parser) -> None:
     parser.add_argument("checkpoint", help="a checkpoint, or a run folder (its best checkpoint)")
-    parser.add_argument("-images", "--images", type=int, default=1000, metavar="N", help="test images (default: 1000)")
-    parser.add_argument("-out", "--out", metavar="FILE", help="also write everything as JSON")
-    add_config_options(parser, only=tuple(name for name in OPTIONS if name != "val_split"), default="the checkpoint's")
+    parser.add_argument("--images", type=int, default=1000, metavar="N", help="test images (default: 1000)")
+    parser.add_argument("--out", metavar="FILE", help="also write everything as JSON")
+    add_config_options(parser, only=OPTIONS, default="the checkpoint's")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -27,7 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
     from clif.train.evaluation import open_checkpoint
 
     if arguments.images < 1:
-        raise InputError(f"-images must be at least 1, got {arguments.images}")
+        raise InputError(f"--images must be at least 1, got {arguments.images}")
     opened = open_checkpoint(arguments.checkpoint, config_values(arguments))
     config = opened.config
     loader = create_loader(

@@ -1,9 +1,9 @@
 """Accuracy and throughput of a checkpoint on the test set.
 
-The checkpoint is given as the argument or, as in the original's inference script, by -resume. One of ours knows its
-network and data set; options given replace what it says. One in the original's format needs -model and -neuron. Options
-that concern training only are accepted, so that the original's lines work, and change nothing here. It computes in
-the dtype of the weights, unless -amp_dtype asks for mixed precision.
+The checkpoint is given as the argument or, as in the original's inference script, by --resume. One of ours knows its
+network and data set; options given replace what it says. One in the original's format needs --model and --neuron. The
+original's options that concern training only are accepted, so that its lines work, and change nothing here. It
+computes in the dtype of the weights, unless --amp-dtype asks for mixed precision.
 """
 
 import argparse
@@ -11,10 +11,21 @@ import argparse
 from clif.cli.common import Parser, add_config_options, config_values
 from clif.errors import InputError
 
+NETWORK = ("model", "neuron", "T", "tau")
+DATA = ("dataset", "data_dir", "allow_incomplete", "sort_events", "b", "j")
+LOSS = ("loss_lambda", "loss_means", "mse_n_reg", "label_smoothing")
+MACHINE = ("device", "devices", "nodes", "dtype", "amp_dtype", "multiple_step")
+OPTIONS = (*DATA, *NETWORK, *LOSS, *MACHINE, "resume")
+
+OPTIMISER = ("opt", "lr", "momentum", "weight_decay", "lr_scheduler", "T_max", "step_size", "gamma", "epochs", "amp")
+OTHERS = ("cutupmix_auto", "surrogate", "drop_rate", "seed", "name", "out_dir", "pre_train", "save_init")
+ORIGINAL = (*OPTIMISER, *OTHERS)
+"""Options of the original's lines that an evaluation has no use for."""
+
 
 def add_arguments(parser: Parser) -> None:
     parser.add_argument("checkpoint", nargs="?", help="a checkpoint, or a run folder (its best checkpoint)")
-    add_config_options(parser, default="the checkpoint's")
+    add_config_options(parser, OPTIONS, "the checkpoint's", hidden=ORIGINAL)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -24,10 +35,10 @@ def run(arguments: argparse.Namespace) -> int:
     given = config_values(arguments)
     resume = given.pop("resume", None)
     if arguments.checkpoint is not None and resume is not None:
-        raise InputError(f"two checkpoints are named, {arguments.checkpoint} and -resume {resume}; give one")
+        raise InputError(f"two checkpoints are named, {arguments.checkpoint} and --resume {resume}; give one")
     path = arguments.checkpoint or resume
     if path is None:
-        raise InputError("name a checkpoint: clif eval CHECKPOINT, or -resume CHECKPOINT")
+        raise InputError("name a checkpoint: clif eval CHECKPOINT, or --resume CHECKPOINT")
     report = evaluate_checkpoint(path, given, quiet=False)
     scores = report.scores
     if not is_first_process():

@@ -1,8 +1,8 @@
 """Write a trained network for other tools.
 
 nir: a graph for neuromorphic hardware and other simulators (LIF with a hard reset; convert a CLIF network first).
-onnx: for ONNX runtimes. torch: a torch.export program (.pt2). For the last two, -form says what the file computes:
-image and sequence are all T steps at once; step is one step, with the states as inputs and outputs. With -exact the
+onnx: for ONNX runtimes. torch: a torch.export program (.pt2). For the last two, --form says what the file computes:
+image and sequence are all T steps at once; step is one step, with the states as inputs and outputs. With --exact the
 convolutions have sums that do not depend on the order of their parts, which runtimes choose differently.
 """
 
@@ -10,44 +10,44 @@ import argparse
 from pathlib import Path
 
 from clif.cli.common import Parser, add_config_options, config_values
-from clif.errors import InputError, unknown_name
+from clif.errors import InputError
+from clif.names import FORMS
 
 FORMATS = {"nir": ".nir", "onnx": ".onnx", "torch": ".pt2"}
-OPTIONS = ("dataset", "model", "neuron", "T", "tau", "surrogate")
+OPTIONS = ("dataset", "model", "neuron", "T", "tau")
 
 
 def add_arguments(parser: Parser) -> None:
     parser.add_argument("checkpoint", help="a checkpoint, or a run folder (its best checkpoint)")
-    parser.add_argument("-format", "--format", required=True, metavar="|".join(FORMATS), help="what to write")
-    parser.add_argument("-form", "--form", metavar="image|sequence|step", help="onnx, torch: default image")
+    parser.add_argument("--format", required=True, choices=tuple(FORMATS), metavar="FORMAT", help="nir, onnx or torch")
+    parser.add_argument("--form", choices=FORMS, metavar="FORM", help="onnx, torch: image (default), sequence or step")
     parser.add_argument(
-        "-exact",
         "--exact",
         action="store_true",
         help="onnx, torch: weights on a grid; LIF then fires the same everywhere, CLIF but for a sigmoid's last digit",
     )
-    parser.add_argument("-dt", "--dt", type=float, metavar="SECONDS", help="nir: length of a time step (default: 1e-4)")
-    parser.add_argument("-out", "--out", metavar="FILE", help="default: network.nir, .onnx or .pt2 by the checkpoint")
+    parser.add_argument("--dt", type=float, metavar="SECONDS", help="nir: length of a time step (default: 1e-4)")
+    parser.add_argument("--out", metavar="FILE", help="default: network.nir, .onnx or .pt2 by the checkpoint")
     add_config_options(parser, only=OPTIONS, default="the checkpoint's")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    if arguments.format not in FORMATS:
-        raise unknown_name("format", arguments.format, FORMATS)
+    given = config_values(arguments)
     if arguments.format == "nir" and arguments.form is not None:
-        raise InputError("-form belongs to -format onnx and torch; a NIR graph is always that of one step")
+        raise InputError("--form belongs to --format onnx and torch; a NIR graph is always that of one step")
     if arguments.format != "nir" and arguments.dt is not None:
-        raise InputError("-dt belongs to -format nir")
-
+        raise InputError("--dt belongs to --format nir")
     if arguments.format == "nir" and arguments.exact:
-        raise InputError("-exact belongs to -format onnx and torch; NIR's weights have τ and the threshold in them")
+        raise InputError("--exact belongs to --format onnx and torch; NIR's weights have τ and the threshold in them")
+    if "T" in given and (arguments.format == "nir" or arguments.form == "step"):
+        raise InputError("-T is for all steps at once, --form image or sequence; this writes a single step")
 
     from clif import export
     from clif.data import get_dataset
     from clif.deploy import EVENT_GRID, exact_sums
     from clif.train.evaluation import open_checkpoint
 
-    opened = open_checkpoint(arguments.checkpoint, config_values(arguments))
+    opened = open_checkpoint(arguments.checkpoint, given)
     net = opened.net.cpu().eval()
     if arguments.exact:
         of_events = not get_dataset(opened.config.dataset).mean

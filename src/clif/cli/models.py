@@ -1,8 +1,16 @@
-"""List the networks, with the parameters they have for 10 classes of 32×32 colour images."""
+"""List the networks: what they are, and their parameters for 10 classes of 32×32 colour images."""
 
 import argparse
+import fnmatch
+import re
+import sys
+import textwrap
 
-from clif.cli.common import Parser
+from clif.cli.common import Parser, text_width
+from clif.errors import unknown_name
+from clif.names import model_descriptions
+
+PARAMETERS = re.compile(r"([\d.]+ M) parameters")
 
 
 def add_arguments(parser: Parser) -> None:
@@ -10,16 +18,15 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    import torch
-
-    from clif.errors import unknown_name
-    from clif.models import create_model, list_models
-
-    names = list_models(arguments.pattern)
+    descriptions = model_descriptions()
+    names = fnmatch.filter(descriptions, arguments.pattern)
     if not names:
-        raise unknown_name("model", arguments.pattern, list_models())
+        raise unknown_name("model", arguments.pattern, descriptions)
+    width = max(map(len, names))
     for name in names:
-        with torch.device("meta"):
-            parameters = sum(p.numel() for p in create_model(name).parameters())
-        print(f"{name:<20} {parameters / 1e6:6.2f} M parameters")
+        size = PARAMETERS.search(descriptions[name])
+        label = f"{name:<{width}}  {size.group(1) if size else '':>7}  "
+        text = descriptions[name].splitlines()[0]
+        columns = text_width() if sys.stdout.isatty() else len(label + text)
+        print(textwrap.fill(text, columns, initial_indent=label, subsequent_indent=" " * len(label)))
     return 0

@@ -15,19 +15,12 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: Parser) -> None:
-    parser.usage = "clif train [RECIPE] [options]"
     parser.add_argument("recipe", nargs="?", help="a recipe's name (see: clif recipes) or a YAML file")
-    parser.add_argument("-seeds", "--seeds", metavar="N,N,…", help="train once with each seed; mean ± std of them all")
-    parser.add_argument(
-        "-resume_run", "--resume_run", "--resume-run", metavar="RUN", help="go on with the run in this folder, in it"
-    )
-    parser.add_argument(
-        "-print_config", "--print_config", "--print-config", action="store_true", help="show what would run, as YAML"
-    )
-    parser.add_argument("-quiet", "--quiet", action="store_true", help="print the result only")
-    parser.add_argument(
-        "-json_lines", "--json_lines", "--json-lines", action="store_true", help="print one JSON object a line only"
-    )
+    parser.add_argument("--seeds", metavar="N,N,…", help="train once with each seed; mean ± std of them all")
+    parser.add_argument("--resume-run", metavar="RUN", help="go on with the run in this folder, in it")
+    parser.add_argument("--print-config", action="store_true", help="show what would run, as YAML")
+    parser.add_argument("--quiet", action="store_true", help="print the result only")
+    parser.add_argument("--json-lines", action="store_true", help="print one JSON object a line only")
     add_config_options(parser)
 
 

@@ -2,8 +2,9 @@
 
 from clif.export.nir import to_nir
 from clif.export.onnx import to_onnx
-from clif.export.program import FORMS, Signature, initial_state, save_program, signature, to_program
+from clif.export.program import Signature, initial_state, save_program, signature, to_program
 from clif.export.read_nir import NIRNetwork, from_nir
+from clif.names import FORMS
 
 __all__ = [
     "FORMS",

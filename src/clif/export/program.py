@@ -15,10 +15,9 @@ from torch.export import Dim, ExportedProgram
 
 from clif.errors import InputError
 from clif.models import SpikingNetwork
+from clif.names import FORMS
 from clif.neurons import SpikingNeuron, reset_net, set_backend, set_step_mode
 from clif.train.checkpoint import write_atomically
-
-FORMS = ("image", "sequence", "step")
 
 
 @dataclass(frozen=True)
@@ -91,17 +90,17 @@ def to_program(net: SpikingNetwork, form: str = "image") -> ExportedProgram:
     set_backend(prepared, "torch")
     set_step_mode(prepared, "s" if form == "step" else "m")
     parameter = next(prepared.parameters())
-    N = Dim("N", min=1)
+    batch = Dim("batch", min=1)
     # An example of 2: torch.export takes a size of 1 for a constant.
     x = parameter.new_zeros(2, net.in_channels, net.image_size, net.image_size)
     with torch.no_grad(), quiet():
         if form == "step":
             states = list(initial_state(net, 2).values())
-            batch = [{0: N} for _ in states]
-            return torch.export.export(_Step(prepared), (x, states), dynamic_shapes=({0: N}, batch), strict=False)
+            shapes = ({0: batch}, [{0: batch} for _ in states])
+            return torch.export.export(_Step(prepared), (x, states), dynamic_shapes=shapes, strict=False)
         axis = 0 if form == "image" else 1
         example = x if form == "image" else x.expand(net.T, *x.shape).contiguous()
-        return torch.export.export(_Whole(prepared), (example,), dynamic_shapes=({axis: N},), strict=False)
+        return torch.export.export(_Whole(prepared), (example,), dynamic_shapes=({axis: batch},), strict=False)
 
 
 def save_program(net: SpikingNetwork, path: str | os.PathLike[str], form: str = "image") -> Path:

@@ -63,6 +63,7 @@ def vggsnn(**kwargs: Any) -> PlainSNN:
     """VGGSNN (Deng et al., "Temporal Efficient Training", 2022): eight 3×3 convolutions, four average pools.
 
     Made for CIFAR10-DVS: frames [T, N, 2, 48, 48] (in_channels=2, image_size=48); at least 16 pixels a side.
+    9.25 M parameters for 10 classes of 32×32 colour images.
     """
     head: list[Entry] = [(64, 3, 1), (128, 3, 1), "pool", (256, 3, 1), (256, 3, 1), "pool"]
     tail: list[Entry] = [(512, 3, 1), (512, 3, 1), "pool"] * 2
@@ -71,12 +72,18 @@ def vggsnn(**kwargs: Any) -> PlainSNN:
 
 @register_model
 def snn5(**kwargs: Any) -> PlainSNN:
-    """Five convolutions (Huang et al., 2024, Figure 2) with average pools; 32×32, at least 30 pixels a side."""
+    """Five convolutions (Huang et al., 2024, Figure 2) with average pools; 32×32, at least 30 pixels a side.
+
+    2.24 M parameters for 10 classes of 32×32 colour images.
+    """
     tail: list[Entry] = [(128, 5, 1), "pool", (256, 5, 1), "pool", (512, 3, 1), "pool"]
     return PlainSNN([(16, 3, 1), (64, 5, 1), "pool", *tail], **kwargs)
 
 
 @register_model
 def snn5_noAP(**kwargs: Any) -> PlainSNN:
-    """Five convolutions (Huang et al., 2024, Figure 2) with strides for pools; 32×32, at least 15 pixels a side."""
+    """Five convolutions (Huang et al., 2024, Figure 2) with strides for pools; 32×32, at least 15 pixels a side.
+
+    1.64 M parameters for 10 classes of 32×32 colour images.
+    """
     return PlainSNN([(16, 3, 1), (64, 5, 2), (128, 5, 2), (256, 5, 4), (256, 3, 2)], **kwargs)

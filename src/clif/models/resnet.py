@@ -113,29 +113,44 @@ class SpikingResNet(SpikingNetwork):
 
 @register_model
 def spiking_resnet18(**kwargs: Any) -> SpikingResNet:
-    """ResNet-18 (He et al., 2016): two basic blocks a stage; images of any size, made for 32×32 (CIFAR)."""
+    """ResNet-18 (He et al., 2016): two basic blocks a stage; images of any size, made for 32×32 (CIFAR).
+
+    11.18 M parameters for 10 classes of 32×32 colour images.
+    """
     return SpikingResNet(BasicBlock, (2, 2, 2, 2), **kwargs)
 
 
 @register_model
 def spiking_resnet34(**kwargs: Any) -> SpikingResNet:
-    """ResNet-34 (He et al., 2016): 3, 4, 6 and 3 basic blocks; images of any size, made for 32×32."""
+    """ResNet-34 (He et al., 2016): 3, 4, 6 and 3 basic blocks; images of any size, made for 32×32.
+
+    21.29 M parameters for 10 classes of 32×32 colour images.
+    """
     return SpikingResNet(BasicBlock, (3, 4, 6, 3), **kwargs)
 
 
 @register_model
 def spiking_resnet50(**kwargs: Any) -> SpikingResNet:
-    """ResNet-50 (He et al., 2016): 3, 4, 6 and 3 bottlenecks; images of any size, made for 32×32."""
+    """ResNet-50 (He et al., 2016): 3, 4, 6 and 3 bottlenecks; images of any size, made for 32×32.
+
+    23.54 M parameters for 10 classes of 32×32 colour images.
+    """
     return SpikingResNet(Bottleneck, (3, 4, 6, 3), **kwargs)
 
 
 @register_model
 def spiking_resnet101(**kwargs: Any) -> SpikingResNet:
-    """ResNet-101 (He et al., 2016): 3, 4, 23 and 3 bottlenecks; images of any size, made for 32×32."""
+    """ResNet-101 (He et al., 2016): 3, 4, 23 and 3 bottlenecks; images of any size, made for 32×32.
+
+    42.56 M parameters for 10 classes of 32×32 colour images.
+    """
     return SpikingResNet(Bottleneck, (3, 4, 23, 3), **kwargs)
 
 
 @register_model
 def spiking_resnet152(**kwargs: Any) -> SpikingResNet:
-    """ResNet-152 (He et al., 2016): 3, 8, 36 and 3 bottlenecks; images of any size, made for 32×32."""
+    """ResNet-152 (He et al., 2016): 3, 8, 36 and 3 bottlenecks; images of any size, made for 32×32.
+
+    58.22 M parameters for 10 classes of 32×32 colour images.
+    """
     return SpikingResNet(Bottleneck, (3, 8, 36, 3), **kwargs)

@@ -54,6 +54,7 @@ def spiking_vgg11_bn(**kwargs: Any) -> SpikingVGG:
     """VGG-11 (Simonyan & Zisserman, 2015): 8 convolutions, one linear layer; images from 32×32.
 
     The CLIF paper's for event frames [T, N, 2, H, W]: 48×48 of CIFAR10-DVS, 128×128 of DVS128 Gesture.
+    9.48 M parameters for 10 classes of 32×32 colour images.
     """
     return SpikingVGG([[64], [128], [256] * 2, [512] * 2, [512] * 2], **kwargs)
 
@@ -63,17 +64,24 @@ def spiking_vgg13_bn(**kwargs: Any) -> SpikingVGG:
     """VGG-13 (Simonyan & Zisserman, 2015): 10 convolutions, one linear layer; images from 32×32.
 
     The CLIF paper's for the 64×64 images of Tiny-ImageNet.
+    9.66 M parameters for 10 classes of 32×32 colour images.
     """
     return SpikingVGG([[64] * 2, [128] * 2, [256] * 2, [512] * 2, [512] * 2], **kwargs)
 
 
 @register_model
 def spiking_vgg16_bn(**kwargs: Any) -> SpikingVGG:
-    """VGG-16 (Simonyan & Zisserman, 2015): 13 convolutions, one linear layer; images from 32×32."""
+    """VGG-16 (Simonyan & Zisserman, 2015): 13 convolutions, one linear layer; images from 32×32.
+
+    14.97 M parameters for 10 classes of 32×32 colour images.
+    """
     return SpikingVGG([[64] * 2, [128] * 2, [256] * 3, [512] * 3, [512] * 3], **kwargs)
 
 
 @register_model
 def spiking_vgg19_bn(**kwargs: Any) -> SpikingVGG:
-    """VGG-19 (Simonyan & Zisserman, 2015): 16 convolutions, one linear layer; images from 32×32."""
+    """VGG-19 (Simonyan & Zisserman, 2015): 16 convolutions, one linear layer; images from 32×32.
+
+    20.29 M parameters for 10 classes of 32×32 colour images.
+    """
     return SpikingVGG([[64] * 2, [128] * 2, [256] * 4, [512] * 4, [512] * 4], **kwargs)

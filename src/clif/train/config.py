@@ -51,13 +51,13 @@ class TrainConfig:
     j: int = _data(0, "threads that prepare batches ahead; 0: none")
 
     model: str = _network("spiking_vgg11_bn", "network, see: clif models")
-    neuron: str = _network("LIF", "CLIF, LIF, PLIF or ReLU (the baseline; forces T = 1); also -neuron_model")
+    neuron: str = _network("LIF", "CLIF, LIF, PLIF or ReLU (the baseline; forces T = 1)")
     T: int = _network(6, "time steps")
     tau: float = _network(2.0, "membrane time constant in steps, > 1")
     surrogate: str = _network("rectangle", "surrogate gradient: rectangle, sigmoid, triangle or atan")
     drop_rate: float = _network(0.0, "dropout rate, one mask for all time steps")
     exchange_neuron: str = _network("", "replace the neurons by these (CLIF or LIF) at the start of exchange_epoch")
-    exchange_epoch: int = _network(0, "epochs with -neuron before the neurons are exchanged")
+    exchange_epoch: int = _network(0, "epochs with --neuron before the neurons are exchanged")
     tbptt: int = _network(0, "truncate back-propagation through each neuron to this many time steps; 0: all of them")
 
     b: int = _optimisation(128, "batch size, of all processes together")
@@ -91,7 +91,7 @@ class TrainConfig:
     devices: int = _machine(1, "processes on each machine, one a GPU; under torchrun and SLURM theirs")
     nodes: int = _machine(1, "machines")
     sync_bn: bool = _machine(False, "batch norm over the samples of all processes, not of each one's own")
-    amp: bool = _machine(True, "mixed precision; a true switch: -amp, -amp True, -amp False")
+    amp: bool = _machine(True, "mixed precision; off: --amp False or --no-amp")
     amp_dtype: str = _machine(
         "auto", "auto: what is fast here; on a GPU float16 with loss scaling, on a CPU bfloat16 or float32", AMP_DTYPES
     )

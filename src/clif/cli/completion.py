@@ -1,0 +1,70 @@
+"""Print a script that completes clif's command lines: commands, options, recipes, networks and other names.
+
+bash: clif completion bash > ~/.local/share/bash-completion/completions/clif
+
+zsh: clif completion zsh > FOLDER/_clif, in a FOLDER of $fpath, before compinit is called
+
+tcsh: clif completion tcsh > ~/.clif.csh, and "source ~/.clif.csh" in ~/.tcshrc
+
+Write it anew after an update of clif. Needs the package shtab.
+"""
+
+import argparse
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from clif.cli.common import Parser, bool_argument
+from clif.errors import InputError
+from clif.names import DATASET_NAMES, NEURON_NAMES, SURROGATE_NAMES, model_descriptions
+from clif.train.config import list_recipes
+
+SHELLS = ("bash", "zsh", "tcsh")
+WORDS: dict[str, Callable[[], Iterable[str]]] = {
+    "recipe": list_recipes,
+    "dataset": lambda: DATASET_NAMES,
+    "model": model_descriptions,
+    "pattern": model_descriptions,
+    "neuron": lambda: NEURON_NAMES,
+    "exchange_neuron": lambda: ("CLIF", "LIF"),
+    "surrogate": lambda: SURROGATE_NAMES,
+    "device": lambda: ("auto", "cpu", "cuda"),
+    "per": lambda: ("channel", "layer", "network"),
+    "start": lambda: ("subtract", "calibrate"),
+}
+"""The names that an option or argument takes, by its destination, where the parser does not know them as choices."""
+
+FOLDERS = ("data_dir", "out_dir", "resume_run")
+FILES = ("checkpoint", "resume", "pre_train", "lif", "out", "json")
+
+
+def add_arguments(parser: Parser) -> None:
+    parser.add_argument("shell", choices=SHELLS, help=", ".join(SHELLS))
+
+
+def run(arguments: argparse.Namespace) -> int:
+    try:
+        import shtab
+    except ImportError as error:
+        raise InputError(f'completion needs shtab ({error}): pip install "clif-snn[completion]"') from error
+    from clif.cli import COMMANDS, command_parser, make_parser
+
+    parser = make_parser()
+    commands = next(action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
+    for name in COMMANDS:
+        commands.choices[name] = command_parser(name)
+        for action in commands.choices[name]._actions:
+            _describe(action, shtab)
+    print(shtab.complete(parser, arguments.shell))
+    return 0
+
+
+def _describe(action: Any, shtab: Any) -> None:
+    """Tell shtab what an option or argument takes."""
+    if action.dest in FOLDERS:
+        action.complete = shtab.DIRECTORY
+    elif action.dest in FILES:
+        action.complete = shtab.FILE
+    elif action.type is bool_argument:
+        action.choices = ("True", "False")
+    elif action.dest in WORDS:
+        action.choices = tuple(WORDS[action.dest]())

@@ -1,0 +1,84 @@
+"""Output on every terminal: what its encoding lacks is written in characters that every encoding has."""
+
+import codecs
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from io import TextIOWrapper
+
+HANDLER = "clif.readable"
+
+SUBSTITUTES = {
+    "±": "+-",
+    "×": "x",
+    "·": "*",
+    "−": "-",
+    "–": "-",
+    "—": "-",
+    "…": "...",
+    "→": "->",
+    "←": "<-",
+    "≤": "<=",
+    "≥": ">=",
+    "≠": "!=",
+    "≈": "~",
+    "∞": "inf",
+    "√": "sqrt",
+    "°": " degrees",
+    "²": "^2",
+    "³": "^3",
+    "¹": "^1",
+    "⁸": "^8",
+    "½": "1/2",
+    "µ": "u",  # the micro sign and the Greek letter
+    "μ": "u",
+    "α": "alpha",
+    "β": "beta",
+    "γ": "gamma",
+    "λ": "lambda",
+    "π": "pi",
+    "σ": "sigma",
+    "τ": "tau",
+    "Δ": "Delta",
+    "Θ": "Theta",
+    "Σ": "Sigma",
+    "′": "'",
+    "‘": "'",
+    "’": "'",
+    "“": '"',
+    "”": '"',
+    "„": '"',
+}
+
+
+def readable(error: UnicodeError) -> tuple[str, int]:
+    """An error handler of codecs: a readable substitute, else an escape such as \\xe9; \\xff is an undecodable byte."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    words = []
+    for character in error.object[error.start : error.end]:
+        code = ord(character)
+        if 0xDC80 <= code <= 0xDCFF:
+            words.append(f"\\x{code - 0xDC00:02x}")
+        else:
+            words.append(SUBSTITUTES.get(character) or character.encode("ascii", "backslashreplace").decode("ascii"))
+    return "".join(words), error.end
+
+
+codecs.register_error(HANDLER, readable)
+
+
+@contextmanager
+def every_character_printable() -> Iterator[None]:
+    """Within it, stdout and stderr take every character, whatever their encoding; afterwards they are as before."""
+    with ExitStack() as stack:
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, TextIOWrapper):
+                stack.callback(_set_errors, stream, stream.errors)
+                _set_errors(stream, HANDLER)
+        yield
+
+
+def _set_errors(stream: TextIOWrapper, errors: str | None) -> None:
+    if not stream.closed:
+        stream.reconfigure(errors=errors)

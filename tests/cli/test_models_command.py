@@ -1,0 +1,43 @@
+"""`clif models` says of each network what the registered function says, without loading it."""
+
+import inspect
+import re
+
+import pytest
+import torch
+
+from clif.cli import main
+from clif.data import DATASETS
+from clif.models import create_model, list_models
+from clif.models.network import NEURONS
+from clif.names import DATASET_NAMES, NEURON_NAMES, SURROGATE_NAMES, model_descriptions
+from clif.surrogate import SURROGATES
+
+
+def test_models_describes_every_network_on_a_line(capsys):
+    assert main(["models"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == list_models()
+    assert all(re.fullmatch(r"\w+ +[\d.]+ M  \S.{20,}\.", line) for line in lines)
+    assert main(["models", "snn5*"]) == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["snn5", "snn5_noAP"]
+
+
+def test_the_descriptions_are_the_docstrings_of_the_registered_networks():
+    from clif.models import plain, resnet, vgg
+
+    functions = {name: function for module in (plain, resnet, vgg) for name, function in vars(module).items()}
+    assert model_descriptions() == {name: inspect.getdoc(functions[name]) for name in list_models()}
+
+
+@pytest.mark.parametrize("name", list_models())
+def test_the_parameters_are_those_of_the_network(name):
+    with torch.device("meta"):
+        parameters = sum(p.numel() for p in create_model(name).parameters())
+    assert f"{parameters / 1e6:.2f} M parameters for 10 classes of 32×32 colour images." in model_descriptions()[name]
+
+
+def test_the_names_that_are_known_without_torch_are_those_that_are_registered():
+    assert tuple(DATASETS) == DATASET_NAMES
+    assert tuple(NEURONS) == NEURON_NAMES
+    assert tuple(SURROGATES) == SURROGATE_NAMES
