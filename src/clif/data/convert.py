@@ -10,7 +10,6 @@ import hashlib
 import json
 import os
 import shutil
-import sys
 import tempfile
 import time
 import uuid
@@ -20,10 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from clif.data.base import Arrays, Source, Split
 from clif.errors import InputError, MissingFileError
+from clif.progress import progress_bar
 
 VERSION = 2
 FOLDER = ".clif-cache"
@@ -186,14 +185,7 @@ def convert_all(sources: list[Source], title: str, quiet: bool) -> Iterator[tupl
 
     workers = os.cpu_count() or 1
     pending = iter(range(len(sources)))
-    bar = tqdm(
-        total=len(sources),
-        desc=title,
-        unit="file",
-        disable=quiet,
-        leave=False,
-        mininterval=0.1 if sys.stderr.isatty() else 10,
-    )
+    bar = progress_bar(len(sources), title, quiet, unit="file")
     with bar, ThreadPoolExecutor(workers) as pool:
         running = {pool.submit(load, index) for _, index in zip(range(4 * workers), pending, strict=False)}
         try:

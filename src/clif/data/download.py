@@ -11,11 +11,10 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from tqdm import tqdm
-
 from clif.data.cifar import CIFAR10
 from clif.data.untrusted import foreign
 from clif.errors import InputError
+from clif.progress import progress_bar
 
 CHUNK = 1 << 20
 TIMEOUT_SECONDS = 60
@@ -115,7 +114,7 @@ def receive(url: str, part: Path, title: str, quiet: bool) -> None:
         done = have if resumed else 0
         with (
             part.open("ab" if resumed else "wb") as file,
-            tqdm(total=done + rest, initial=done, desc=title, unit="B", unit_scale=True, disable=quiet) as bar,
+            progress_bar(done + rest, title, quiet, initial=done, unit="B", unit_scale=True) as bar,
         ):
             while chunk := response.read(CHUNK):
                 file.write(chunk)

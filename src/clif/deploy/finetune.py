@@ -13,7 +13,7 @@ from clif.deploy.fit import count_images, distance, divergence, respond
 from clif.errors import InputError
 from clif.models import SpikingNetwork
 from clif.neurons import set_step_mode
-from clif.train.evaluation import progress_bar
+from clif.progress import progress_bar
 
 QUARTERS = 4
 

@@ -2,7 +2,6 @@
 
 import math
 import os
-import sys
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -10,13 +9,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from clif.data import create_loader, get_dataset
 from clif.devices import choose_device
 from clif.models import SpikingNetwork
-from clif.output import ProgressStream
 from clif.precision import Precision, asked_for, common, warn_if_slow
+from clif.progress import progress_bar
 from clif.train.checkpoint import build_network, read_checkpoint
 from clif.train.config import TrainConfig, resolve
 from clif.train.engine import Engine, with_processes
@@ -71,21 +69,6 @@ class RunningScores:
         """Loss and top-1 of this process so far, or a little before: a GPU does not wait."""
         sums = self._late.read(self.sums / max(self.samples, 1))
         return (math.nan, math.nan) if sums is None else (sums[0].item(), sums[1].item())
-
-
-def progress_bar(total: int, description: str, quiet: bool, initial: int = 0) -> tqdm:
-    """A bar that counts images: it shows their rate and the time left; a line every 10 s where it is no terminal."""
-    return tqdm(
-        total=total,
-        initial=initial,
-        desc=description,
-        unit="img",
-        disable=quiet,
-        file=ProgressStream(sys.stderr),
-        leave=False,
-        dynamic_ncols=True,
-        mininterval=0.1 if sys.stderr.isatty() else 10,
-    )
 
 
 @torch.no_grad()
