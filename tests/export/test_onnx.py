@@ -1,6 +1,7 @@
 """ONNX files and torch.export programs compute what the network computes, for any batch size."""
 
 import io
+import logging
 
 import numpy as np
 import pytest
@@ -23,6 +24,11 @@ def session(path):
     return ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
 
 
+def axes(values):
+    """The names and sizes of the axes of each value of a model's graph."""
+    return [[dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim] for value in values]
+
+
 @pytest.mark.parametrize("neuron", ["CLIF", "LIF"])
 @torch.no_grad()
 def test_onnx_runtime_gives_the_same_logits_for_any_batch(exact_network, exact_input, tmp_path, neuron):
@@ -34,12 +40,16 @@ def test_onnx_runtime_gives_the_same_logits_for_any_batch(exact_network, exact_i
     model = onnx.load(tmp_path / "net.onnx")
     assert {node.domain for node in model.graph.node} == {""}
     onnx.checker.check_model(model)
+    assert axes(model.graph.input) == [["batch", *exact_input.shape[2:]]]
+    assert axes(model.graph.output) == [[net.T, "batch", logits.shape[-1]]]
 
 
 @torch.no_grad()
 def test_a_sequence_is_taken_whole(exact_network, exact_input, tmp_path):
     net = exact_network("CLIF")
-    (logits,) = session(to_onnx(net, tmp_path / "net.onnx", "sequence")).run(None, {"x": exact_input.numpy()})
+    run = session(to_onnx(net, tmp_path / "net.onnx", "sequence"))
+    (logits,) = run.run(None, {"x": exact_input.numpy()})
+    assert [value.shape[:2] for value in (*run.get_inputs(), *run.get_outputs())] == [[net.T, "batch"]] * 2
     np.testing.assert_allclose(logits, net(exact_input).numpy(), atol=1e-6)
 
 
@@ -51,6 +61,7 @@ def test_a_step_takes_and_gives_its_states(exact_network, exact_input, tmp_path,
     names = signature(net, "step")
     assert [i.name for i in run.get_inputs()] == names.inputs
     assert [o.name for o in run.get_outputs()] == names.outputs
+    assert {value.shape[0] for value in (*run.get_inputs(), *run.get_outputs())} == {"batch"}
     states = {name: value.numpy() for name, value in initial_state(net, 3).items()}
     assert {float(value.flat[0]) for name, value in states.items() if name.endswith(".v")} == {
         options.get("v_reset", 0)
@@ -60,6 +71,25 @@ def test_a_step_takes_and_gives_its_states(exact_network, exact_input, tmp_path,
         found = dict(zip(names.outputs, run.run(None, {"x": x.numpy(), **states}), strict=True))
         np.testing.assert_allclose(found["logits"], step(x).numpy(), atol=1e-6)
         states = {name: found[f"{name}.next"] for name in states}
+
+
+@pytest.mark.parametrize("write", [to_onnx, save_program])
+def test_an_export_is_silent(exact_network, tmp_path, capfd, write):
+    records = []
+    handler = logging.Handler()
+    handler.emit = records.append
+    loggers = [logging.getLogger(name) for name in ("torch", "torch.onnx", "torch.export", "onnx_ir", "onnxscript")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.addHandler(handler)
+    try:
+        write(exact_network("CLIF"), tmp_path / "net")
+    finally:
+        for logger in loggers:
+            logger.removeHandler(handler)
+    assert [record.getMessage() for record in records] == []
+    assert capfd.readouterr() == ("", "")
+    assert [logger.level for logger in loggers] == levels
 
 
 @torch.no_grad()

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import torch
 
 from clif.errors import InputError
 from clif.export.extras import require
-from clif.export.program import check_network, quiet, signature, to_program
+from clif.export.program import BATCH, check_network, quiet, signature, to_program
 from clif.models import SpikingNetwork
 from clif.train.checkpoint import write_atomically
 
@@ -18,7 +19,7 @@ OPSET = 20
 
 
 def to_onnx(net: SpikingNetwork, path: str | os.PathLike[str], form: str = "image") -> Path:
-    """Write the network as an ONNX file of plain operations, with a dynamic batch axis; returns its path.
+    """Write the network as an ONNX file of plain operations, with a dynamic axis named "batch"; returns its path.
 
     Forms are those of `to_program`: "image" and "sequence" unroll the T steps; "step" is one step, its states inputs
     and outputs, as runtimes want that follow a stream. Start it with zeros (with a hard reset, v_reset), or with
@@ -40,9 +41,21 @@ def to_onnx(net: SpikingNetwork, path: str | os.PathLike[str], form: str = "imag
             opset_version=OPSET,
             verbose=False,
         )
-    content = exported.model_proto.SerializeToString()
+    model = exported.model_proto
+    _name_batch_axis(model, axis=1 if form == "sequence" else 0)
+    content = model.SerializeToString()
     try:
         write_atomically(Path(path), lambda file: file.write(content))
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error}") from error
     return Path(path)
+
+
+def _name_batch_axis(model: Any, axis: int) -> None:
+    """Give the symbol of the batch, which PyTorch numbers, its name, also in what is computed from it."""
+    graph = model.graph
+    symbol = graph.input[0].type.tensor_type.shape.dim[axis].dim_param
+    for value in (*graph.input, *graph.output, *graph.value_info):
+        for dim in value.type.tensor_type.shape.dim:
+            if dim.dim_param:
+                dim.dim_param = re.sub(rf"\b{re.escape(symbol)}\b", BATCH, dim.dim_param)

@@ -2,6 +2,7 @@
 
 import copy
 import io
+import logging
 import os
 import warnings
 from collections.abc import Iterator
@@ -18,6 +19,12 @@ from clif.models import SpikingNetwork
 from clif.names import FORMS
 from clif.neurons import SpikingNeuron, reset_net, set_backend, set_step_mode
 from clif.train.checkpoint import write_atomically
+
+BATCH = "batch"
+"""The name of the axis of the images."""
+
+EXPORTERS = ("torch", "onnx_ir", "onnxscript")
+"""The loggers that speak during an export."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +79,7 @@ def spiking_neurons(net: nn.Module) -> dict[str, SpikingNeuron]:
 
 
 def to_program(net: SpikingNetwork, form: str = "image") -> ExportedProgram:
-    """The network in eval mode as a `torch.export` program of plain PyTorch operations, with a dynamic batch axis N.
+    """The network in eval mode as a `torch.export` program of plain PyTorch operations, for any batch size N.
 
     Forms, none of which needs a sample input:
     - "image": x [N, C, H, W], shown at each of the T steps -> logits [T, N, classes], from rest.
@@ -90,7 +97,7 @@ def to_program(net: SpikingNetwork, form: str = "image") -> ExportedProgram:
     set_backend(prepared, "torch")
     set_step_mode(prepared, "s" if form == "step" else "m")
     parameter = next(prepared.parameters())
-    batch = Dim("batch", min=1)
+    batch = Dim(BATCH, min=1)
     # An example of 2: torch.export takes a size of 1 for a constant.
     x = parameter.new_zeros(2, net.in_channels, net.image_size, net.image_size)
     with torch.no_grad(), quiet():
@@ -143,7 +150,15 @@ def initial_state(net: SpikingNetwork, batch_size: int) -> dict[str, Tensor]:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """PyTorch's own exporters warn of what the caller cannot change."""
+    """The exporters of PyTorch and ONNX warn and log what the caller cannot change; errors are logged as usual."""
+    loggers = [logging.getLogger(name) for name in EXPORTERS]
+    levels = [logger.level for logger in loggers]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        yield
+        try:
+            for logger in loggers:
+                logger.setLevel(logging.ERROR)
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
