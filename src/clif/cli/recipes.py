@@ -3,6 +3,7 @@
 import argparse
 
 from clif.cli.common import Parser
+from clif.cli.terminal import print_yaml
 
 COLUMNS = ("CLIF", "LIF", "ReLU")
 LEGEND = (
@@ -17,12 +18,10 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    import yaml
-
     from clif.train.config import list_recipes, read_recipe
 
     if arguments.recipe:
-        print(yaml.safe_dump(read_recipe(arguments.recipe), sort_keys=False, allow_unicode=True), end="")
+        print_yaml(read_recipe(arguments.recipe))
         return 0
     recipes = {name: read_recipe(name) for name in list_recipes()}
     names = max(map(len, recipes))

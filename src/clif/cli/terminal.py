@@ -3,8 +3,9 @@
 import codecs
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from io import TextIOWrapper
+from typing import Any
 
 HANDLER = "clif.readable"
 
@@ -68,6 +69,14 @@ def readable(error: UnicodeError) -> tuple[str, int]:
 codecs.register_error(HANDLER, readable)
 
 
+def print_yaml(values: dict[str, Any]) -> None:
+    """Print YAML that means the same on every terminal: what its encoding may lack is written as an escape of YAML."""
+    import yaml
+
+    unicode = (sys.stdout.encoding or "").lower().startswith("utf")
+    print(yaml.safe_dump(values, sort_keys=False, allow_unicode=unicode), end="")
+
+
 @contextmanager
 def every_character_printable() -> Iterator[None]:
     """Within it, stdout and stderr take every character, whatever their encoding; afterwards they are as before."""
@@ -81,4 +90,5 @@ def every_character_printable() -> Iterator[None]:
 
 def _set_errors(stream: TextIOWrapper, errors: str | None) -> None:
     if not stream.closed:
-        stream.reconfigure(errors=errors)
+        with suppress(BrokenPipeError):  # it flushes
+            stream.reconfigure(errors=errors)

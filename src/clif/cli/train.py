@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from clif import memory
 from clif.cli.common import Parser, add_config_options, config_values
+from clif.cli.terminal import print_yaml
 from clif.errors import InputError
 from clif.output import silence_broken
 from clif.train.interrupt import Interrupted, last_words
@@ -28,9 +29,7 @@ def run(arguments: argparse.Namespace) -> int:
     memory.lean()
     config = _config(arguments)
     if arguments.print_config:
-        import yaml
-
-        print(yaml.safe_dump(dataclasses.asdict(config), sort_keys=False, allow_unicode=True), end="")
+        print_yaml(dataclasses.asdict(config))
         print(f"# run folder: {arguments.resume_run or config.run_folder()}")
         return 0
     try:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ from torch.utils.tensorboard import SummaryWriter
 from clif.train.checkpoint import write_atomically
 from clif.train.evaluation import Scores
 from clif.train.folder import writing
+
+logger = logging.getLogger("clif.train")
 
 Row = dict[str, float | int]
 
@@ -24,8 +27,7 @@ class MetricsLog:
     def __init__(self, folder: Path, history: list[Row], resumed: bool) -> None:
         self.folder = folder
         with writing(folder):
-            purged = len(history) if resumed else None
-            self._writer = SummaryWriter(str(folder / "tensorboard"), purge_step=purged)
+            self._writer = _tensorboard(folder, len(history) if resumed else None)
         if resumed:
             self.write(history)
 
@@ -33,6 +35,8 @@ class MetricsLog:
         """Write the rows of a run, the last of which is new; its "epoch" is the step in TensorBoard."""
         self.write(history)
         row = history[-1]
+        if self._writer is None:
+            return
         with writing(self.folder):
             for key, value in row.items():
                 if key != "epoch":
@@ -50,8 +54,20 @@ class MetricsLog:
             write_atomically(self.folder / "metrics.csv", lambda file: file.write(text.getvalue().encode()))
 
     def close(self) -> None:
-        with writing(self.folder):
-            self._writer.close()
+        if self._writer is not None:
+            with writing(self.folder):
+                self._writer.close()
+
+
+def _tensorboard(folder: Path, purged: int | None) -> SummaryWriter | None:
+    """A writer of events from step `purged` on; None, with a warning, if TensorBoard cannot name the folder."""
+    try:
+        return SummaryWriter(str(folder / "tensorboard"), purge_step=purged)
+    except UnicodeEncodeError:
+        logger.warning(
+            f"{folder}: TensorBoard needs a path in UTF-8 and writes nothing; metrics.csv has the same figures"
+        )
+        return None
 
 
 def summarise(last: Row, epochs: list[Row], chosen_on: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import os
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -56,7 +57,7 @@ def fit_seeds(
             what = f"{GONE}; " * (signum == SIGPIPE) + f"seed {one.seed} stopped"
             raise Interrupted(signum, what, ", add to the same command: -resume auto") from error
     summary = summarise_seeds(runs)
-    digest = hashlib.sha256(" ".join(str(run.folder) for run in runs.values()).encode()).hexdigest()[:8]
+    digest = hashlib.sha256(os.fsencode(" ".join(str(run.folder) for run in runs.values()))).hexdigest()[:8]
     words = [config.name, config.dataset, config.model, config.neuron, f"T{config.T}", f"seeds{len(seeds)}", digest]
     path = Path(config.out_dir) / ("_".join(word for word in words if word) + ".json")
     if is_first_process():
