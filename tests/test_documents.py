@@ -1,0 +1,103 @@
+"""The examples of README.md and docs/ run as they stand."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import torch
+
+import clif
+from clif.cli import command_parser
+from clif.models import create_model
+from clif.train.checkpoint import save_checkpoint
+
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = ["README.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))]
+
+
+def examples(path):
+    """The Python examples of a document, in their order."""
+    return re.findall(r"^```python\n(.*?)^```$", (ROOT / path).read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture
+def run_folder(tmp_path, monkeypatch):
+    """A folder with the run `logs/RUN`, in which the test works."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "logs" / "RUN").mkdir(parents=True)
+    net = create_model("snn5_noAP", "CLIF", T=1, image_size=16)
+    save_checkpoint(tmp_path / "logs/RUN/checkpoint_best.pth", {"net": net.state_dict(), "model": net.config})
+    return tmp_path
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_first_example_fires_and_learns(seed):
+    torch.manual_seed(seed)
+    there = {}
+    exec(examples("README.md")[0], there)
+    net, x, labels = there["net"], there["x"], there["labels"]
+    hidden = net[1](net[0](x))
+    clif.reset_net(net)
+    for spikes in (hidden, there["spikes"]):
+        assert set(spikes.unique().tolist()) == {0.0, 1.0}
+        assert 0.01 < spikes.mean() < 0.5
+    assert all(parameter.grad.norm() > 0.01 for parameter in net.parameters())
+
+    optimizer = torch.optim.Adam(net.parameters(), 1e-3)
+    for _ in range(20):
+        loss = torch.nn.functional.cross_entropy(net(x).mean(0), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        clif.reset_net(net)
+    assert loss < 0.95 * there["loss"]
+
+
+def test_the_examples_of_the_readme_run(run_folder):
+    pytest.importorskip("nir")
+    pytest.importorskip("onnxscript")
+    there = {}
+    for example in examples("README.md"):
+        exec(example, there)
+    assert there["logits"].shape == (6, 8, 10)
+    assert (run_folder / "network.nir").is_file()
+    assert (run_folder / "network.onnx").is_file()
+
+
+def test_the_example_of_a_stream_runs(run_folder):
+    (example,) = examples("docs/deployment.md")
+    there = {"clif": clif, "frames": torch.rand(3, 1, 3, 16, 16)}
+    exec(example, there)
+    assert there["stream"].steps == 3
+    assert (run_folder / "stream.pt").is_file()
+
+
+@pytest.mark.slow
+def test_the_example_of_a_training_runs(run_folder):
+    (example,) = examples("docs/training.md")
+    there = {}
+    exec(example, there)
+    assert there["result"].history[-1]["test_top1"] > 0.9
+    assert there["result"].folder.resolve().is_relative_to(run_folder)
+
+
+@pytest.mark.parametrize("path", DOCUMENTS)
+def test_every_example_compiles(path):
+    for example in examples(path):
+        compile(example, path, "exec")
+
+
+def command_lines():
+    """The command lines of the program in README.md and docs/, without their comments."""
+    for path in DOCUMENTS:
+        text = (ROOT / path).read_text(encoding="utf-8")
+        for block in re.findall(r"^```\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+            yield from (shlex.split(line, comments=True) for line in block.splitlines() if line.startswith("clif "))
+
+
+@pytest.mark.parametrize("words", list(command_lines()), ids=" ".join)
+def test_every_command_line_is_understood(words):
+    _, command, *rest = words
+    if "--help" not in rest:
+        command_parser(command).parse(rest)
