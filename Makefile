@@ -9,6 +9,9 @@ INSTALLED := $(VENV)/.installed
 # OpenMP's threads sleep while they wait: on a shared machine active waiting makes small tensors many times slower.
 export OMP_WAIT_POLICY ?= PASSIVE
 
+# Two workers of one thread each: most tests are too small for a second thread.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist worksteal
+
 .PHONY: install demo test test-all test-gpu benchmarks lint clean
 
 demo: $(INSTALLED)
@@ -17,10 +20,10 @@ demo: $(INSTALLED)
 install: $(INSTALLED)
 
 test: lint
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 test-all: lint
-	$(BIN)/python -m pytest -m "not gpu"
+	$(PYTEST) -m "not gpu"
 
 # On a machine with a GPU: the kernels there, and how near they come to the memory's speed.
 test-gpu: $(INSTALLED)
