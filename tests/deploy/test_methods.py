@@ -262,7 +262,7 @@ def test_the_command_line_converts(checkpoint, capsys):
 
 def test_an_option_of_another_method_is_refused(checkpoint, capsys):
     assert main(["deploy", str(checkpoint()), "--method", "sweep", "-images", "10"]) == 2
-    assert "-images belongs to -method calibrate or subtract or finetune, not to sweep" in capsys.readouterr().err
+    assert "--images belongs to --method calibrate or subtract or finetune, not to sweep" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -8,6 +8,7 @@ import torch
 
 import clif
 import clif.deploy.run as deploy_run
+from clif import progress
 from clif.deploy import SweepRow, deploy_checkpoint
 from clif.deploy.judge import judge
 from clif.errors import InputError, MissingFileError
@@ -151,7 +152,8 @@ def test_options_of_another_method_are_refused(checkpoint):
 
 
 @pytest.mark.parametrize("quiet", [True, False])
-def test_fine_tuning_shows_how_far_it_is(checkpoint, capsys, quiet):
+def test_fine_tuning_shows_how_far_it_is(checkpoint, capsys, quiet, monkeypatch):
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN_LINES", 0)
     deploy_checkpoint(checkpoint(), method="finetune", images=4, quiet=quiet)
     assert ("finetune" in capsys.readouterr().err) is not quiet
 

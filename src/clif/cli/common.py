@@ -151,7 +151,7 @@ def add_config_options(
     Those `hidden` are accepted and not in the help.
     """
     kinds = field_types()
-    groups: dict[str, Any] = {}
+    groups: dict[str | None, Any] = {group.title: group for group in parser._action_groups}
     for field in dataclasses.fields(TrainConfig):
         if only is not None and field.name not in (*only, *hidden):
             continue

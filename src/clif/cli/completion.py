@@ -60,6 +60,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _describe(action: Any, shtab: Any) -> None:
     """Tell shtab what an option or argument takes."""
+    if action.nargs == 0:
+        return
     if action.dest in FOLDERS:
         action.complete = shtab.DIRECTORY
     elif action.dest in FILES:
