@@ -219,6 +219,7 @@ def test_print_config_shows_the_resolved_values_and_loads_no_torch(tmp_path):
         ("train --resume-run nowhere -seeds 1,2", "leave out --seeds"),
         ("train --resume-run nowhere -resume x", "no run at nowhere"),
         ("train digits -seeds 1;2", "whole numbers with commas"),
+        ("train digits -seeds 1,2 -seed 3", "leave out one of them"),
         ("train digits -seeds 1", "at least two different seeds"),
         ("train digits -loggers tensorbord", "unknown logger 'tensorbord'"),
         ("train digits -exchange_epoch 3", "exchange_neuron"),

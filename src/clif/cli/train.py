@@ -69,6 +69,8 @@ def _config(arguments: argparse.Namespace) -> "TrainConfig":
     from clif.train.config import resolve
 
     values = config_values(arguments)
+    if arguments.seeds and "seed" in values:
+        raise InputError("--seed is the seed of one run, --seeds are those of several; leave out one of them")
     if arguments.resume_run is None:
         return resolve(arguments.recipe, **values)
     for option, given in (("a recipe", arguments.recipe), ("--seeds", arguments.seeds)):
