@@ -348,3 +348,15 @@ def test_an_integer_input_is_refused():
 def test_the_prediction_is_the_argmax_of_the_mean_logits():
     logits = torch.tensor([[[3.0, 0, 0], [0, 1, 0]], [[0, 2, 0], [0, 0, 4]], [[0, 2, 0], [0, 0, 0]]])
     assert models.predict(logits).tolist() == [1, 2]
+
+
+def test_a_network_keeps_the_layout_of_its_input_if_told_to():
+    net = clif.models.create_model("snn5_noAP", T=2)
+    seen = []
+    net.features[0].register_forward_hook(lambda *call: seen.append(call[1][0][0]))
+    x = torch.rand(2, 3, 32, 32)
+    net(x)
+    net.memory_format = torch.preserve_format
+    net(x)
+    assert [step.is_contiguous() for step in seen] == [False, True]
+    assert seen[0].is_contiguous(memory_format=torch.channels_last)

@@ -30,17 +30,18 @@ class Way:
 
 
 def _plain(net: SpikingNetwork) -> Predict:
-    plain = copy.deepcopy(net).to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    plain = copy.deepcopy(net)
+    plain.memory_format = torch.preserve_format
     clif.set_backend(plain, "torch")
     return lambda x: step_by_step(plain, x)
 
 
 def _ours(net: SpikingNetwork) -> Predict:
-    return copy.deepcopy(net)
+    return copy.deepcopy(net).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def _folded(net: SpikingNetwork) -> Predict:
-    return fold_batch_norm(net, rest="keep")
+    return fold_batch_norm(net, rest="keep").to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def _bfloat16(net: SpikingNetwork) -> Predict:

@@ -31,13 +31,13 @@ class Way:
 
 
 def _plain(net: SpikingNetwork) -> Forward:
-    net.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    net.memory_format = torch.preserve_format
     clif.set_backend(net, "torch")
     return step_by_step
 
 
 def _ours(net: SpikingNetwork) -> Forward:
-    del net
+    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # as the trainer does
     return lambda net, x: net(x)
 
 

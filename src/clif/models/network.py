@@ -106,9 +106,14 @@ class SpikingNetwork(StepModule):
     mode (`clif.set_step_mode(net, "s")`) `net(x)` is one step: [N, C, H, W] -> [N, classes], and the state stays until
     `clif.reset_net(net)`. The prediction is the argmax of the mean logits over T.
 
+    It computes in the layout `memory_format`, whatever that of its input: channels_last, the faster one, or
+    `torch.preserve_format` for that of the input.
+
     Raises `InputError` for an input of another shape or of an integer dtype. `any_size` says whether the network takes
     other image sizes than the one it was made for.
     """
+
+    memory_format = torch.channels_last
 
     def __init__(self, T: int, in_channels: int, image_size: int, any_size: bool) -> None:
         super().__init__("m")
@@ -132,7 +137,8 @@ class SpikingNetwork(StepModule):
 
     def _compute(self, x: Tensor) -> Tensor:
         self._check_input(x)
-        x = channels_last(x)
+        if self.memory_format == torch.channels_last:
+            x = channels_last(x)
         if self.step_mode == "s":
             return self.logits(x)
         reset_net(self)

@@ -31,6 +31,7 @@ def make_net(config: TrainConfig) -> SpikingNetwork:
         drop_rate=config.drop_rate,
         image_size=dataset.image_size,
     ).to(getattr(torch, config.dtype))
+    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # as its layers compute
     set_tbptt(net, config.tbptt or None)
     return net
 
