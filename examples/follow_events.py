@@ -1,6 +1,6 @@
 """Follow an event-camera recording slice by slice and show how a network's decision forms.
 
-    clif train -dataset nmnist -data_dir FOLDER -model snn5_noAP -neuron CLIF -T 10 -epochs 15 -T_max 15 -b 32 -lr 0.05
+    clif train nmnist_snn5 --data-dir FOLDER --epochs 15 -b 32
     python examples/follow_events.py logs/RUN FOLDER/NMNIST/Test/3/00001.bin --events 400 --plot decision.png
 
 The recording is one of N-MNIST's .bin files. Every slice of events is counted into a frame and is one step of the
