@@ -26,6 +26,9 @@ FORMS = ("image", "sequence", "step")
 CONVERSIONS = ("sweep", "calibrate", "subtract", "finetune")
 """The methods of `clif.deploy.convert`."""
 
+RENAMED = {"tbptt": "gradient_window"}
+"""Options by their former names, which are accepted with a warning."""
+
 SYNONYMS = (
     ("T", "time_steps", "timesteps", "time_step", "num_steps"),
     ("T_max", "t_max"),
@@ -40,6 +43,7 @@ SYNONYMS = (
     ("early_stop", "patience", "early_stopping"),
     ("ema", "ema_decay"),
     ("epochs", "num_epochs", "max_epochs", "n_epochs"),
+    ("gradient_window", "tbptt"),
     ("help", "h"),
     ("images", "num_images"),
     ("j", "workers", "num_workers"),

@@ -113,7 +113,7 @@ def test_set_backend_refuses_an_unknown_name_with_the_nearest_and_changes_nothin
     assert {node.backend for node in nodes(net)} == {"auto"}
 
 
-@pytest.mark.parametrize("way", [{}, {"tbptt": 2}, {"store_v_seq": True}, {"backend": "torch"}])
+@pytest.mark.parametrize("way", [{}, {"gradient_window": 2}, {"store_v_seq": True}, {"backend": "torch"}])
 @pytest.mark.parametrize("T", [1, 4])
 def test_without_keep_state_every_sequence_begins_at_rest(net, T, way):
     clif.set_step_mode(net, "m")

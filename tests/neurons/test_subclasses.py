@@ -8,7 +8,7 @@ import clif
 from clif import functional, models
 from clif.errors import InputError
 from clif.layers import BatchNorm2d
-from clif.neurons import exchange_neurons, set_keep_state, set_tbptt
+from clif.neurons import exchange_neurons, set_gradient_window, set_keep_state
 from clif.neurons.blocks import ConvBlock
 from clif.ops import cpu
 
@@ -131,12 +131,12 @@ def test_a_sequence_follows_from_its_steps(Own, store_v_seq, keep_state):
         (SingleOf, {}, 2, "define one_step"),
         (OwnSteps, {"store_v_seq": True}, None, "defines many_steps alone"),
         (OwnSteps, {}, 2, "defines many_steps alone"),
-        (clif.CLIFNode, {"backend": "cpu"}, 2, 'set_tbptt needs backend "auto" or "torch"'),
+        (clif.CLIFNode, {"backend": "cpu"}, 2, 'a gradient window needs backend "auto" or "torch"'),
     ],
 )
 def test_what_cannot_be_is_refused(Own, options, window, message):
     node = Own(step_mode="m", **options)
-    set_tbptt(node, window)
+    set_gradient_window(node, window)
     with pytest.raises(InputError, match=message):
         node(torch.rand(4, 3, 8, requires_grad=True))
 

@@ -70,7 +70,7 @@ CHANGES = {
     "warmup_epochs": 5,
     "no_decay_norm_bias": True,
     "ema": 0.99,
-    "tbptt": 2,
+    "gradient_window": 2,
     "dtype": "float64",
     "sync_bn": True,
     "devices": 2,
@@ -157,7 +157,7 @@ def test_a_value_of_the_wrong_type_is_refused_by_name(name, value, named):
         ("max_steps", [-1]),
         ("max_time", [-1.0]),
         ("early_stop", [-1]),
-        ("tbptt", [-1]),
+        ("gradient_window", [-1]),
     ],
 )
 def test_a_value_outside_its_range_is_refused_by_name(name, values):
@@ -396,3 +396,10 @@ def test_a_recipe_that_cannot_be_read_is_an_input_error(tmp_path):
     (tmp_path / "folder.yaml").mkdir()
     with pytest.raises(InputError, match=r"folder\.yaml cannot be read: Is a directory"):
         resolve(str(tmp_path / "folder.yaml"))
+
+
+def test_an_option_by_its_former_name_is_taken_with_a_warning(caplog):
+    assert resolve(tbptt=3).gradient_window == 3
+    assert "tbptt is now called gradient_window" in caplog.text
+    with pytest.raises(InputError, match="former name of gradient_window"):
+        resolve(tbptt=3, gradient_window=2)

@@ -193,7 +193,7 @@ COMBINATIONS = {
     "average": {"ema": 0.9, "warmup_epochs": 1.5, "clip_grad_norm": 0.5, "drop_rate": 0.2},
     "accumulation": {"accumulate": 2, "b": 8, "no_decay_norm_bias": True, "log_grad_norm": True},
     "exchange": {"neuron": "LIF", "exchange_neuron": "CLIF", "exchange_epoch": 1, "ema": 0.5},
-    "window": {"tbptt": 1, "neuron": "PLIF", "opt": "AdamW", "lr": 1e-3, "log_firing_rates": True},
+    "window": {"gradient_window": 1, "neuron": "PLIF", "opt": "AdamW", "lr": 1e-3, "log_firing_rates": True},
     "limits": {"early_stop": 5, "max_steps": 7, "label_smoothing": 0.1, "cutupmix_auto": True},
 }
 
@@ -238,7 +238,7 @@ def test_neurons_are_exchanged_at_the_start_of_the_epoch(config, train, tmp_path
         ({"exchange_neuron": "CLIF"}, "exchange_epoch must be at least 1"),
         ({"exchange_neuron": "PLIF", "exchange_epoch": 1}, "unknown exchange_neuron 'PLIF'"),
         ({"neuron": "PLIF", "exchange_neuron": "CLIF", "exchange_epoch": 1}, "only CLIF and LIF"),
-        ({"tbptt": 2, "multiple_step": False}, "tbptt"),
+        ({"gradient_window": 2, "multiple_step": False}, "gradient_window"),
         ({"loggers": "wandbb"}, "did you mean wandb"),
     ],
 )
@@ -248,7 +248,9 @@ def test_options_that_do_not_go_together_are_refused(config, options, message):
 
 
 def test_the_truncated_gradient_trains_another_network_with_the_same_spikes(config):
-    trainers = [loop.Trainer(config(tbptt=k, T=4, dtype="float64", name=str(k)), quiet=True) for k in (0, 1, 4)]
+    trainers = [
+        loop.Trainer(config(gradient_window=k, T=4, dtype="float64", name=str(k)), quiet=True) for k in (0, 1, 4)
+    ]
     shares = [next(trainer.loaders["train"].shares(0)) for trainer in trainers]
     losses = [trainer._add_gradient(share, 16) for trainer, share in zip(trainers, shares, strict=True)]
     assert [loss.item() for loss in losses] == pytest.approx([losses[0].item()] * 3, rel=1e-12)

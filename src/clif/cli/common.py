@@ -5,6 +5,7 @@ Nothing here imports torch, so that every `--help` answers at once.
 
 import argparse
 import dataclasses
+import logging
 import re
 import shutil
 import textwrap
@@ -12,9 +13,11 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from clif.errors import InputError, unknown_name
-from clif.names import SYNONYMS
+from clif.names import RENAMED, SYNONYMS
 from clif.paths import expand_home
 from clif.train.config import TrainConfig, field_types, parse_bool
+
+logger = logging.getLogger("clif")
 
 NUMBER = re.compile(r"-\.?\d")
 PATH_ARGUMENTS = {"checkpoint", "data_dir", "json", "lif", "out", "resume_run"}
@@ -93,6 +96,8 @@ class Parser(argparse.ArgumentParser):
         """An option, or option=value, in the spelling of the help. Raises `InputError` for an unknown one."""
         given, equals, value = word.partition("=")
         if known := self._find(given):
+            if (name := _name(given)) in RENAMED:
+                logger.warning("%s is now called %s", given, flag(RENAMED[name]))
             return known + equals + value
         if SHORT_WITH_VALUE.match(given) and (known := self._find(given[:2])):
             return f"{known}={word[2:]}"

@@ -3,6 +3,7 @@
 from clif.neurons.base import SpikingNeuron
 from clif.neurons.clif import CLIFNode
 from clif.neurons.exchange import exchange_neurons
+from clif.neurons.gradient_window import set_gradient_window, set_tbptt
 from clif.neurons.lif import LIFNode
 from clif.neurons.net import (
     detach_net,
@@ -14,7 +15,6 @@ from clif.neurons.net import (
     set_step_mode,
 )
 from clif.neurons.plif import PLIFNode
-from clif.neurons.truncated import set_tbptt
 
 __all__ = [
     "CLIFNode",
@@ -26,6 +26,7 @@ __all__ = [
     "reset_net",
     "set_backend",
     "set_fuse_norm",
+    "set_gradient_window",
     "set_keep_state",
     "set_pack_spikes",
     "set_step_mode",

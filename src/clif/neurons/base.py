@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from clif import functional
 from clif.errors import InputError
 from clif.layers import BatchNorm2d, StepModule, has_hooks, is_repeated
-from clif.neurons.truncated import check_window, truncated_multi_step
+from clif.neurons.gradient_window import check_window, truncated_multi_step
 from clif.ops import dispatch
 from clif.ops.constants import Constant, as_constant, value_of
 from clif.ops.reference import State, compute_dtype, stack_steps
@@ -42,7 +42,7 @@ class SpikingNeuron(StepModule):
         backend: "auto", or a backend by name; see `clif.set_backend`.
         store_v_seq: in multi-step mode keep the membrane potential after each step in `v_seq` [T, N, *].
 
-    `clif.neurons.set_tbptt(net, k)` truncates the gradient through time in multi-step mode, and after
+    `clif.neurons.set_gradient_window(net, k)` truncates the gradient through time in multi-step mode, and after
     `clif.set_keep_state(net, False)` every sequence begins at rest.
 
     `tau`, `v_threshold`, `v_reset` and `v_subtract` may be `nn.Parameter`s of one element, also when they are assigned
@@ -86,7 +86,7 @@ class SpikingNeuron(StepModule):
         self.detach_reset = detach_reset
         self.backend = dispatch.check_backend(backend)
         self.store_v_seq = store_v_seq
-        self.tbptt: int | None = None
+        self.gradient_window: int | None = None
         self.fuse_norm = True
         self.keep_state = True
         self._calls = 0
@@ -212,9 +212,9 @@ class SpikingNeuron(StepModule):
 
     def _window(self, T: int) -> int | None:
         """To how many steps the gradient over T steps is truncated, or None."""
-        if self.tbptt is None or not torch.is_grad_enabled():
+        if self.gradient_window is None or not torch.is_grad_enabled():
             return None
-        return self.tbptt if check_window(self.tbptt) < T else None
+        return self.gradient_window if check_window(self.gradient_window) < T else None
 
     def _needs_last_state(self) -> bool:
         """Whether the state after a sequence is computed: for the next one, or to be looked at outside training."""
@@ -293,11 +293,13 @@ class SpikingNeuron(StepModule):
         redefined = self.redefined
         name = type(self).__name__
         if window is not None and "single_step_forward" in redefined:
-            raise InputError(f"set_tbptt needs the steps of {name} as a function: define one_step, a staticmethod")
+            raise InputError(
+                f"a gradient window needs the step of {name} as a function: define one_step, a staticmethod"
+            )
         if "many_steps" in redefined and not {"one_step", "single_step_forward"} & redefined:
-            raise InputError(f"{name} defines many_steps alone; store_v_seq and set_tbptt need its one_step too")
+            raise InputError(f"{name} defines many_steps alone; store_v_seq and gradient windows need its one_step too")
         if self.backend not in ("auto", "torch"):
-            why = name if redefines else "store_v_seq=True" if self.store_v_seq else "set_tbptt"
+            why = name if redefines else "store_v_seq=True" if self.store_v_seq else "a gradient window"
             raise InputError(f'{why} needs backend "auto" or "torch", not {self.backend!r}')
 
     def _forward_truncated(self, x_seq: Tensor, start: State | None, window: int) -> Tensor:

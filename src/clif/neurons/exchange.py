@@ -67,5 +67,5 @@ def node_like(node: CLIFNode | LIFNode, kind: type[CLIFNode] | type[LIFNode], **
     if kind is LIFNode and isinstance(node, LIFNode) and "v_reset" not in changed:
         constants["v_subtract"] = node.v_subtract
     new = kind(**constants)
-    new.tbptt, new.fuse_norm, new.keep_state = node.tbptt, node.fuse_norm, node.keep_state
+    new.gradient_window, new.fuse_norm, new.keep_state = node.gradient_window, node.fuse_norm, node.keep_state
     return new.train(node.training)

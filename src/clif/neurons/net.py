@@ -103,7 +103,7 @@ def set_fuse_norm(net: nn.Module, fuse_norm: bool) -> None:
     `torch.nn.Sequential(norm, neuron)` does not.
 
     Even that call computes them apart where x [T, N, C, H, W] is one image repeated (before the first neuron of static
-    images) or not channels_last; in single-step mode, with `set_tbptt` below T, with `store_v_seq`, with the backend
+    images) or not channels_last; in single-step mode, with a gradient window below T, with `store_v_seq`, with backend
     "torch" and under torch.func; and where the norm is not `clif.layers.BatchNorm2d` itself (sync-bn), has hooks, has
     another dtype than the neuron computes in, has one value a channel or, on a CPU, more than 2,048 channels.
     """

@@ -6,6 +6,7 @@ This module imports no torch, so that the command line can print its help at onc
 import dataclasses
 import hashlib
 import json
+import logging
 import math
 from dataclasses import dataclass
 from functools import partial
@@ -13,7 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from clif.errors import InputError, unknown_name
-from clif.names import AMP_DTYPES, DATASET_ALIASES, DATASETS_WITHOUT_FILES, NEURON_NAMES, dataset_name, known_names
+from clif.names import (
+    AMP_DTYPES,
+    DATASET_ALIASES,
+    DATASETS_WITHOUT_FILES,
+    NEURON_NAMES,
+    RENAMED,
+    dataset_name,
+    known_names,
+)
 from clif.paths import expand_home
 from clif.train.options import convert, option, parse_bool, types_of
 from clif.train.recipe import list_recipes, read_recipe
@@ -27,6 +36,8 @@ _loss = partial(option, group="loss")
 _machine = partial(option, group="machine and precision")
 _length = partial(option, group="length of the run")
 _run = partial(option, group="run folder, checkpoints and logs")
+
+logger = logging.getLogger("clif.train")
 
 LIMITS = ("epochs", "max_steps", "max_time", "early_stop")
 """The options that say where a run ends and change no step before that."""
@@ -58,7 +69,9 @@ class TrainConfig:
     drop_rate: float = _network(0.0, "dropout rate, one mask for all time steps")
     exchange_neuron: str = _network("", "replace the neurons by these (CLIF or LIF) at the start of exchange_epoch")
     exchange_epoch: int = _network(0, "epochs with --neuron before the neurons are exchanged")
-    tbptt: int = _network(0, "truncate back-propagation through each neuron to this many time steps; 0: all of them")
+    gradient_window: int = _network(
+        0, "truncate the gradient through each neuron to this many time steps, a window that slides; 0: all of them"
+    )
 
     b: int = _optimisation(128, "batch size, of all processes together")
     opt: str = _optimisation("SGD", "optimiser", ("SGD", "AdamW"))
@@ -124,7 +137,7 @@ class TrainConfig:
                 raise unknown_name(kind, getattr(self, kind), [*known, *(DATASET_ALIASES if kind == "dataset" else ())])
         for name in ("b", "epochs", "T", "T_max", "accumulate", "devices", "nodes", "keep_last"):
             _require(self, name, getattr(self, name) >= 1, "at least 1")
-        for name in ("j", "checkpoint_every", "seed", "max_steps", "early_stop", "exchange_epoch", "tbptt"):
+        for name in ("j", "checkpoint_every", "seed", "max_steps", "early_stop", "exchange_epoch", "gradient_window"):
             _require(self, name, getattr(self, name) >= 0, "at least 0")
         for name in ("drop_rate", "val_split", "label_smoothing", "ema"):
             _require(self, name, 0 <= getattr(self, name) < 1, "in [0, 1)")
@@ -141,8 +154,8 @@ class TrainConfig:
             if choices and getattr(self, field.name) not in choices:
                 raise unknown_name(field.name, getattr(self, field.name), choices)
         self._check_exchange()
-        if self.tbptt and not self.multiple_step:
-            raise InputError("tbptt computes the sequence at once; leave -multiple_step True")
+        if self.gradient_window and not self.multiple_step:
+            raise InputError("gradient_window computes the sequence at once; leave -multiple_step True")
         if unknown := [word for word in self.logger_names() if word not in ("wandb", "mlflow")]:
             raise unknown_name("logger", unknown[0], ["wandb", "mlflow"])
 
@@ -204,7 +217,7 @@ def resolve(recipe: str | None = None, **overrides: Any) -> TrainConfig:
     """
     said = read_recipe(recipe)["config"] if recipe else {}
     known = field_types()
-    values = {**said, **overrides}
+    values = {**_renamed(said), **_renamed(overrides)}
     for key in values:
         if key not in known:
             raise unknown_name("configuration key", key, known)
@@ -219,6 +232,16 @@ def resolve(recipe: str | None = None, **overrides: Any) -> TrainConfig:
         config.T = 1
     config.check()
     return config
+
+
+def _renamed(values: dict[str, Any]) -> dict[str, Any]:
+    """The options under their present names. Raises `InputError` for one that is given under both."""
+    for former, name in RENAMED.items():
+        if former in values:
+            if name in values:
+                raise InputError(f"{former} is the former name of {name}; give {name} alone")
+            logger.warning("%s is now called %s", former, name)
+    return {RENAMED.get(key, key): value for key, value in values.items()}
 
 
 def _spelling(name: str, known: list[str]) -> str:

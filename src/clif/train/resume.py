@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from clif.errors import InputError
+from clif.names import RENAMED
 from clif.train.config import LIMITS, TrainConfig
 from clif.train.recipe import read_yaml
 from clif.train.run_config import CONFIG
@@ -24,7 +25,8 @@ def stored_options(content: dict[str, Any]) -> dict[str, Any]:
     said |= {name: schedule.get(name) for name in ("T_max", "step_size", "gamma")}
     if schedule:
         said["lr_scheduler"] = "StepLR" if "step_size" in schedule else "CosALR"
-    return {**content.get("config", {}), **{name: value for name, value in said.items() if value is not None}}
+    options = {RENAMED.get(name, name): value for name, value in content.get("config", {}).items()}
+    return {**options, **{name: value for name, value in said.items() if value is not None}}
 
 
 def check_options(config: TrainConfig, content: dict[str, Any], where: str) -> str:

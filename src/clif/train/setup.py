@@ -12,7 +12,7 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, StepLR
 from clif.data import get_dataset
 from clif.models import SpikingNetwork, create_model
 from clif.models.network import step_by_step
-from clif.neurons.truncated import set_tbptt
+from clif.neurons.gradient_window import set_gradient_window
 from clif.train.config import TrainConfig
 
 
@@ -32,7 +32,7 @@ def make_net(config: TrainConfig) -> SpikingNetwork:
         image_size=dataset.image_size,
     ).to(getattr(torch, config.dtype))
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # as its layers compute
-    set_tbptt(net, config.tbptt or None)
+    set_gradient_window(net, config.gradient_window or None)
     return net
 
 

@@ -1,0 +1,69 @@
+"""Back-propagation through time truncated to k steps, as in Table 3 of the CLIF paper.
+
+A neuron's spike at step t depends on its inputs at t, t − 1, … through the membrane (and complementary) potential. Here
+the gradient of the spike at t reaches the inputs t − k + 1 … t of the same neuron and no earlier one: a window that
+slides with t. k = 1 leaves the gradient through space only, k ≥ T is the whole back-propagation. Spikes are unchanged.
+"""
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from clif.errors import InputError
+from clif.layers import StepModule
+from clif.ops.reference import State
+
+Step = Callable[..., tuple[Tensor, State]]
+
+
+def truncated_multi_step(step: Step, x_seq: Tensor, state: State, window: int, **dynamics: Any) -> tuple[Tensor, State]:
+    """A sequence x_seq [T, N, *] from `state` [N, *]: spikes and the states after each step, both [T, N, *].
+
+    Their gradients reach over `window` steps.
+
+    The spike of every t is computed from the state before its window, without gradient, by the window's own steps; the
+    windows of all t run side by side.
+    """
+    T = len(x_seq)
+    window = min(window, T)
+    before = [state]
+    with torch.no_grad():
+        for x in x_seq[: T - window]:
+            before.append(step(x, before[-1], **dynamics)[1])
+    starts = [before[max(t - window + 1, 0)] for t in range(T)]
+    carried: State = tuple(torch.stack(parts) for parts in zip(*starts, strict=True))
+    spike_seq = x_seq
+    for waiting in reversed(range(window)):
+        states = tuple(part[waiting:] for part in carried)
+        spike_seq, states = step(x_seq[: T - waiting], states, **dynamics)
+        carried = tuple(torch.cat([part[:waiting], new]) for part, new in zip(carried, states, strict=True))
+    return spike_seq, carried
+
+
+def check_window(window: int) -> int:
+    """`window` itself; raises `InputError` unless it is a whole number of at least 1 step."""
+    if not isinstance(window, int) or window < 1:
+        raise InputError(f"the gradient can be truncated to a whole number of at least 1 time step, got {window!r}")
+    return window
+
+
+def set_gradient_window(net: nn.Module, window: int | None) -> None:
+    """Truncate the gradient through each neuron of `net` to `window` ≥ 1 steps in multi-step mode; None: do not."""
+    if window is not None:
+        check_window(window)
+    for module in net.modules():
+        if isinstance(module, StepModule) and hasattr(module, "gradient_window"):
+            module.gradient_window = window  # type: ignore[assignment]
+
+
+def set_tbptt(net: nn.Module, window: int | None) -> None:
+    """The former name of `set_gradient_window`, which warns."""
+    warnings.warn(
+        "set_tbptt is now set_gradient_window (what is usually called truncated BPTT is clif.detach_net every k steps)",
+        FutureWarning,
+        stacklevel=2,
+    )
+    set_gradient_window(net, window)

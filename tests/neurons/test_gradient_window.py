@@ -1,0 +1,161 @@
+"""Truncated back-propagation through time against its definition, spelt out with autograd."""
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+import clif
+from clif import surrogate
+from clif.errors import InputError
+from clif.neurons import exchange_neurons, set_gradient_window, set_tbptt
+
+T = 5
+OPTIONS = [
+    {},
+    {"v_reset": -0.1, "decay_input": True},
+    {"detach_reset": True, "v_threshold": 0.7},
+]
+
+
+def make(kind, **options):
+    node = getattr(clif, f"{kind}Node")(surrogate_function=surrogate.Sigmoid(), step_mode="m", **options)
+    return node.double()
+
+
+def by_definition(node, x_seq, grad, window):
+    """d/dx of Σ_t grad[t]·s[t], where s[t] sees the state before step t − window + 1 as a constant; and the spikes."""
+    parameters = [x_seq, *node.parameters()]
+    totals = [torch.zeros_like(p) for p in parameters]
+    spikes = []
+    for t in range(len(x_seq)):
+        node.reset()
+        node.step_mode = "s"
+        for step in range(t + 1):
+            if step == t - window + 1:
+                node.detach()
+            spike = node(x_seq[step])
+        found = torch.autograd.grad((spike * grad[t]).sum(), parameters, allow_unused=True)
+        totals = [total + (0 if g is None else g) for total, g in zip(totals, found, strict=True)]
+        spikes.append(spike)
+    node.step_mode = "m"
+    node.reset()
+    return totals, torch.stack(spikes)
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+@pytest.mark.parametrize("window", [1, 2, 3, 4])
+@pytest.mark.parametrize("kind", ["CLIF", "LIF", "PLIF"])
+def test_the_gradient_is_that_of_a_window_that_slides(kind, window, options):
+    node = make(kind, **options)
+    x_seq = torch.randn(T, 3, 4, dtype=torch.float64).add(0.4).requires_grad_()
+    grad = torch.randn(T, 3, 4, dtype=torch.float64)
+    expected, spikes = by_definition(node, x_seq, grad, window)
+    set_gradient_window(node, window)
+    got = node(x_seq)
+    assert torch.equal(got, spikes)
+    assert 0 < got.mean() < 1
+    for value, wanted in zip(
+        torch.autograd.grad((got * grad).sum(), [x_seq, *node.parameters()]), expected, strict=True
+    ):
+        assert_close(value, wanted, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["CLIF", "LIF", "PLIF"])
+def test_a_window_of_all_steps_is_the_whole_back_propagation(kind):
+    node = make(kind)
+    x_seq = torch.randn(T, 3, 4, dtype=torch.float64).add(0.4).requires_grad_()
+    (expected,) = torch.autograd.grad(node(x_seq).pow(2).sum(), x_seq)
+    last = node.state
+    for window in (T, T + 3):
+        node.reset()
+        set_gradient_window(node, window)
+        assert_close(torch.autograd.grad(node(x_seq).pow(2).sum(), x_seq)[0], expected)
+        assert_close(node.state, last)
+
+
+@pytest.mark.parametrize("kind", ["CLIF", "LIF"])
+def test_a_shorter_window_loses_gradient_and_a_window_of_one_all_of_it_in_time(kind):
+    node = make(kind)
+    x_seq = torch.randn(T, 50, dtype=torch.float64).add(0.4).requires_grad_()
+    reached = []
+    for window in range(1, T + 1):
+        node.reset()
+        set_gradient_window(node, window)
+        grad = torch.autograd.grad(node(x_seq)[-1].sum(), x_seq)[0]
+        reached.append((grad.abs().sum(1) > 0).nonzero()[0].item())
+    assert reached == [T - window for window in range(1, T + 1)]
+
+
+def test_the_state_goes_on_as_without_truncation():
+    first, second = make("CLIF"), make("CLIF")
+    set_gradient_window(second, 2)
+    x_seq = torch.randn(T, 3, 4, dtype=torch.float64).add(0.4).requires_grad_()
+    for _ in range(2):
+        assert torch.equal(first(x_seq), second(x_seq))
+        assert_close(first.state, second.state)
+
+
+def test_evaluation_and_none_leave_the_kernels_at_work(monkeypatch):
+    from clif.neurons import base
+
+    monkeypatch.setattr(base, "truncated_multi_step", None)
+    node = make("CLIF")
+    set_gradient_window(node, 2)
+    with torch.no_grad():
+        node(torch.randn(T, 3, dtype=torch.float64))
+    set_gradient_window(node, None)
+    node(torch.randn(T, 3, dtype=torch.float64, requires_grad=True))
+
+
+def test_neurons_are_exchanged_with_their_constants():
+    options = {"tau": 1.7, "v_threshold": 0.8, "v_reset": -0.2, "decay_input": True, "detach_reset": True}
+    net = torch.nn.Sequential(torch.nn.Linear(4, 4), clif.LIFNode(**options, step_mode="m"), clif.LIFNode())
+    set_gradient_window(net, 3)
+    before = net.state_dict()
+    exchange_neurons(net.eval(), "CLIF")
+    assert [type(module) for module in net[1:]] == [clif.CLIFNode, clif.CLIFNode]
+    assert {name: getattr(net[1], name) for name in options} == options
+    assert (net[1].step_mode, net[1].gradient_window, net[1].training, net[2].step_mode) == ("m", 3, False, "s")
+    assert net.state_dict().keys() == before.keys()
+    exchange_neurons(net, "LIF")
+    assert type(net[2]) is clif.LIFNode
+
+
+@pytest.mark.parametrize("neuron", ["PLIF", "ReLU", "lif"])
+def test_other_neurons_are_not_exchanged(neuron):
+    with pytest.raises(InputError, match="CLIF or LIF"):
+        exchange_neurons(torch.nn.Sequential(clif.LIFNode()), neuron)
+    with pytest.raises(InputError, match="no CLIF or LIF neuron"):
+        exchange_neurons(torch.nn.Sequential(clif.PLIFNode()), "CLIF")
+
+
+@pytest.mark.parametrize("kind", ["CLIF", "LIF", "PLIF"])
+def test_storing_v_seq_leaves_the_gradient_truncated(kind):
+    x_seq = torch.randn(T, 3, 4, dtype=torch.float64).add(0.4)
+    gradients, voltages = [], []
+    for store_v_seq, window in ((False, 2), (True, 2), (True, None)):
+        node = make(kind, store_v_seq=store_v_seq)
+        set_gradient_window(node, window)
+        x = x_seq.clone().requires_grad_()
+        gradients.append(torch.autograd.grad(node(x).square().sum(), x)[0])
+        voltages.append(node.v_seq)
+    assert_close(gradients[1], gradients[0], rtol=0, atol=0)
+    assert not torch.equal(gradients[1], gradients[2])
+    assert torch.equal(voltages[1], voltages[2])
+
+
+@pytest.mark.parametrize("window", [0, -1, 1.5, "2"])
+def test_a_window_of_no_step_is_refused(window):
+    node = make("CLIF")
+    with pytest.raises(InputError, match="a whole number of at least 1 time step, got"):
+        set_gradient_window(node, window)
+    node.gradient_window = window
+    with pytest.raises(InputError, match="a whole number of at least 1 time step, got"):
+        node(torch.randn(T, 3, dtype=torch.float64, requires_grad=True))
+
+
+def test_the_former_name_warns():
+    node = clif.CLIFNode(step_mode="m")
+    with pytest.warns(FutureWarning, match="set_tbptt is now set_gradient_window"):
+        set_tbptt(node, 2)
+    assert node.gradient_window == 2
