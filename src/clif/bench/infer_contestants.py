@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 import clif
+from clif.bench.compiled import compiled
 from clif.deploy.fold import fold_batch_norm
 from clif.deploy.int8 import quantize_weights
 from clif.export import to_onnx
@@ -50,9 +51,7 @@ def _bfloat16(net: SpikingNetwork) -> Predict:
 
 
 def _compiled(net: SpikingNetwork) -> Predict:
-    torch.compiler.reset()
-    compiled = torch.compile(fold_batch_norm(net, rest="keep"), dynamic=False)
-    return lambda x: compiled(x)
+    return compiled(fold_batch_norm(net, rest="keep"))
 
 
 def _onnx(net: SpikingNetwork) -> Predict:

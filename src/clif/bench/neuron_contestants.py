@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 import clif
 from clif import functional, surrogate
+from clif.bench.compiled import compiled
 from clif.ops.reference import compute_dtype
 
 TAU = 2.0
@@ -72,9 +73,8 @@ def _ours(backend: str, neuron: str, dtype: torch.dtype, device: torch.device) -
 
 
 def _compiled(neuron: str, dtype: torch.dtype, device: torch.device) -> Contestant:
-    torch.compiler.reset()
     plain = _ours("torch", neuron, dtype, device)
-    return Contestant(torch.compile(plain.run, dynamic=False), plain.definition, plain.parameters)
+    return Contestant(compiled(plain.run), plain.definition, plain.parameters)
 
 
 def _import(name: str) -> Any:

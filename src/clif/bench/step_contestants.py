@@ -8,6 +8,7 @@ from torch import Tensor
 
 import clif
 from clif import memory
+from clif.bench.compiled import compiled
 from clif.bench.settings import StepSettings
 from clif.layers import Conv2d
 from clif.models import SpikingNetwork, create_model
@@ -59,9 +60,8 @@ def _dense_packed(net: SpikingNetwork) -> Forward:
 
 
 def _compiled(net: SpikingNetwork) -> Forward:
-    torch.compiler.reset()
-    compiled = torch.compile(net, dynamic=False)
-    return lambda _, x: compiled(x)
+    run = compiled(net)
+    return lambda _, x: run(x)
 
 
 WAYS = {

@@ -1,0 +1,28 @@
+"""The cache of torch.compile in a benchmark."""
+
+import os
+
+import pytest
+import torch
+
+from clif.bench import compiled as module
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # PyTorch's own, as it loads its compiler
+
+
+@pytest.mark.parametrize("lowered", [True, False])
+def test_a_lowered_process_has_a_cache_of_its_own(lowered, monkeypatch):
+    for name in (*module.LOWERING, module.CACHE):
+        monkeypatch.setenv(name, "")  # so that it is as before after the test
+        monkeypatch.delenv(name)
+    if lowered:
+        monkeypatch.setenv("ATEN_CPU_CAPABILITY", "default")
+    module.compiled(torch.sin)
+    assert (module.CACHE in os.environ) == lowered
+
+
+def test_a_cache_that_is_named_stays(monkeypatch, tmp_path):
+    monkeypatch.setenv("ATEN_CPU_CAPABILITY", "default")
+    monkeypatch.setenv(module.CACHE, str(tmp_path))
+    module.compiled(torch.sin)
+    assert os.environ[module.CACHE] == str(tmp_path)
