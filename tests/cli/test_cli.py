@@ -125,7 +125,7 @@ def test_recipes_lists_every_recipe_and_prints_one(capsys, tmp_path):
     assert header.split() == ["recipe", "CLIF", "LIF", "ReLU", "EFLOP"]
     assert [line.split()[0] for line in lines] == list_recipes()
     row = next(line for line in lines if line.startswith("cifar10_resnet18 "))
-    assert row.split()[-4:] == ["95.41", "94.51", "95.62", "0.2"]
+    assert row.split()[1:5] == ["95.41", "94.51", "95.62", "0.2"]
     assert main(["recipes", "digits"]) == 0
     (tmp_path / "copy.yaml").write_text(capsys.readouterr().out)
     assert resolve(str(tmp_path / "copy.yaml")) == resolve("digits")

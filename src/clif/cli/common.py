@@ -8,6 +8,7 @@ import dataclasses
 import logging
 import re
 import shutil
+import sys
 import textwrap
 from collections.abc import Sequence
 from typing import Any, NoReturn
@@ -28,6 +29,12 @@ WIDEST = 100
 def text_width() -> int:
     """The columns for text: those of the terminal (or of the variable COLUMNS), but no more than 100."""
     return min(shutil.get_terminal_size().columns, WIDEST)
+
+
+def print_entry(label: str, text: str) -> None:
+    """Print a line of a list; on a terminal the text is wrapped beside its label, elsewhere an entry is one line."""
+    columns = text_width() if sys.stdout.isatty() else len(label + text)
+    print(textwrap.fill(text, columns, initial_indent=label, subsequent_indent=" " * len(label)))
 
 
 class Formatter(argparse.HelpFormatter):

@@ -3,10 +3,8 @@
 import argparse
 import fnmatch
 import re
-import sys
-import textwrap
 
-from clif.cli.common import Parser, text_width
+from clif.cli.common import Parser, print_entry
 from clif.errors import unknown_name
 from clif.names import model_descriptions
 
@@ -26,7 +24,5 @@ def run(arguments: argparse.Namespace) -> int:
     for name in names:
         size = PARAMETERS.search(descriptions[name])
         label = f"{name:<{width}}  {size.group(1) if size else '':>7}  "
-        text = descriptions[name].splitlines()[0]
-        columns = text_width() if sys.stdout.isatty() else len(label + text)
-        print(textwrap.fill(text, columns, initial_indent=label, subsequent_indent=" " * len(label)))
+        print_entry(label, descriptions[name].splitlines()[0])
     return 0
