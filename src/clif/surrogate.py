@@ -57,7 +57,7 @@ class Surrogate:
             raise InputError(f"{type(self).__name__}: alpha must be a positive number, got {self.alpha}")
 
     def __call__(self, x: Tensor) -> Tensor:
-        return _Spike.apply(x, self)
+        return _Spike.apply(x, self) if isinstance(x, Tensor) else x.fire(self.derivative)
 
     def derivative(self, x: Tensor) -> Tensor:
         """What replaces dΘ/dx, element by element; same shape and dtype as `x`."""

@@ -1,0 +1,4 @@
+"""From the `step` of a neuron to its kernels: traced (`trace`), differentiated (`gradient`), written as code.
+
+A step is a `Program`: a graph of element-wise operations, whose canonical text is the key of its kernels.
+"""

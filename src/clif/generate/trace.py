@@ -1,0 +1,146 @@
+"""The `step` of a neuron as a program.
+
+A step sees a view of its module: plain attributes (numbers, bools, strings, None), the surrogate and its methods, but
+no parameters, buffers or states, which are its arguments. What cannot be traced raises `TraceError`, with the line.
+"""
+
+import inspect
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import _disable_current_modes
+
+from clif.generate.evaluate import evaluate
+from clif.generate.program import Program
+from clif.generate.traced import Traced, TraceError, Tracer, refuse
+from clif.surrogate import Surrogate
+
+PLAIN = (bool, int, float, str, type(None), Surrogate)
+SAMPLES = 16
+
+
+class Trace(NamedTuple):
+    """A program and the values of its constants."""
+
+    program: Program
+    constants: tuple[float, ...]
+
+
+class Signature(NamedTuple):
+    """What a step takes after the input: states with their values at rest, and learnables ("layer" or "channel")."""
+
+    states: Mapping[str, float]
+    learnable: Mapping[str, str]
+
+
+def check_step(step: Callable[..., Any], signature: Signature, owner: str) -> None:
+    """Raise `TraceError` unless `step` takes self, the input, the states and the learnables, by name and in order."""
+    names = list(inspect.signature(step).parameters)[2:]
+    wanted = [*signature.states, *signature.learnable]
+    if names != wanted:
+        raise TraceError(
+            f"{owner}.step takes {', '.join(names) or 'nothing'} after the input; `states` and `learnable` say "
+            f"{', '.join(wanted) or 'nothing'}: use these names in this order"
+        )
+
+
+def trace(node: nn.Module, signature: Signature) -> Trace:
+    """The program of `node.step(x, *states, *learnables)`, which returns the spike and the new states.
+
+    Raises `TraceError` for a step that is not element-wise, branches on tensors, draws random numbers, writes to its
+    module, or differs from its trace.
+    """
+    view = _view(node)
+    first, second = _traced(view, signature), _traced(view, signature)
+    if first != second:
+        raise TraceError(
+            f"{type(node).__name__}.step gives other operations or numbers at every call; a kernel would repeat one"
+        )
+    with _disable_current_modes():
+        _check(view, signature, first, type(node).__name__)
+    return first
+
+
+class _View:
+    """Stands for a module in its step."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        refuse(
+            f"self.{name} is not a number, bool, string or None",
+            f"if {name} is a parameter or a state, take it as an argument: declare it in `learnable` or `states`",
+        )
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        refuse(f"self.{name} is written", "a step keeps nothing but the states that it returns")
+
+
+@cache
+def _view_class(kind: type) -> type:
+    return type(kind.__name__, (_View, kind), {"__module__": kind.__module__})
+
+
+def _view(node: nn.Module) -> Any:
+    kind: Any = type(node)
+    view: Any = object.__new__(_view_class(kind))
+    view.__dict__.update({name: value for name, value in vars(node).items() if isinstance(value, PLAIN)})
+    return view
+
+
+def _traced(view: Any, signature: Signature) -> Trace:
+    tracer = Tracer()
+    x = tracer.leaf("x")
+    states = [tracer.leaf("state", i) for i in range(len(signature.states))]
+    learnables = [tracer.leaf("coefficient", i) for i in range(len(signature.learnable))]
+    outputs = view.step(x, *states, *learnables)
+    _check_outputs(outputs, signature, Traced)
+    places = tuple(tracer.as_number(output) for output in outputs)
+    program = Program(
+        tuple(value == 0 for value in signature.states.values()),
+        tuple(kind == "channel" for kind in signature.learnable.values()),
+        len(tracer.constants),
+        tuple(tracer.graph.nodes),
+        places,
+    )
+    return Trace(program, tuple(tracer.constants))
+
+
+def _check_outputs(outputs: Any, signature: Signature, kind: type) -> None:
+    names = ["the spike", *signature.states]
+    if not isinstance(outputs, tuple) or len(outputs) != len(names) or not all(isinstance(o, kind) for o in outputs):
+        raise TraceError(f"step must return a tuple of tensors: {', '.join(names)}")
+
+
+def _check(view: Any, signature: Signature, traced: Trace, owner: str) -> None:
+    """Raise `TraceError` if the program and the step disagree on numbers that were drawn at random."""
+    count = 1 + len(signature.states) + len(signature.learnable)
+    generator = torch.Generator().manual_seed(0)
+    values = torch.randn(count, SAMPLES, generator=generator, dtype=torch.float64) * 2
+    results = []
+    for compute in (view.step, lambda *leaves: run(traced, leaves)):
+        leaves = [value.clone().requires_grad_() for value in values]
+        with torch.enable_grad():
+            outputs = compute(*leaves)
+            _check_outputs(tuple(outputs), signature, Tensor)
+            total = sum((output * (i + 1)).sum() for i, output in enumerate(outputs))
+        gradients = torch.autograd.grad(total, leaves, allow_unused=True) if total.requires_grad else ()
+        zeros = torch.zeros(SAMPLES, dtype=torch.float64)
+        results.append([*(o.detach() for o in outputs), *(zeros if g is None else g for g in gradients)])
+    same = len(results[0]) == len(results[1]) and all(
+        torch.allclose(a, b, rtol=1e-9, atol=1e-12, equal_nan=True) for a, b in zip(*results, strict=True)
+    )
+    if not same:
+        raise TraceError(f"the trace of {owner}.step computes other numbers than the step itself")
+
+
+def run(traced: Trace, leaves: Any) -> list[Tensor]:
+    """The outputs of a program for the tensors (x, *states, *coefficients), computed by PyTorch."""
+    program, constants = traced
+    states = len(program.rests_at_zero)
+    x, rest = leaves[0], leaves[1:]
+    named = {"x": [x], "state": rest[:states], "coefficient": rest[states:], "constant": constants}
+    return evaluate(program.nodes, program.outputs, named)

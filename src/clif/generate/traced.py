@@ -1,0 +1,385 @@
+"""Stand-ins for the tensors of a neuron's `step`, which write down the operations that are done with them."""
+
+import linecache
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from clif.errors import InputError
+from clif.generate.operations import Kind
+from clif.generate.program import Graph
+
+
+class TraceError(InputError):
+    """Why no kernel can be generated for a `step`, with the line of it."""
+
+
+def refuse(what: str, advice: str) -> NoReturn:
+    """Raise `TraceError` for the line of `step` that runs now."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_code.co_name != "step":
+        frame = frame.f_back
+    where = ""
+    if frame is not None:
+        file, line = frame.f_code.co_filename, frame.f_lineno
+        source = linecache.getline(file, line).strip()
+        where = f"{Path(file).name}, line {line}{f' ({source})' if source else ''}: "
+    raise TraceError(f"{where}{what}; {advice}")
+
+
+class Traced:
+    """A number or mask of a step. Arithmetic and PyTorch's element-wise functions give further ones."""
+
+    __array_priority__ = 1000
+
+    def __init__(self, tracer: "Tracer", place: int) -> None:
+        self._tracer = tracer
+        self._place = place
+
+    @classmethod
+    def __torch_function__(cls, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        del types
+        return call(function, args, kwargs or {})
+
+    def __getattr__(self, name: str) -> Any:
+        if name in METHODS:
+            return lambda *args, **kwargs: METHODS[name](self, *args, **kwargs)
+        if name.endswith("_") and not name.endswith("__") and name[:-1] in METHODS:
+            refuse(f"{name} changes a tensor in place", f"write v = v.{name[:-1]}(...) with a new value")
+        if name.startswith("__"):
+            raise AttributeError(name)
+        refuse(f"a kernel has no tensor.{name}", ADVICE)
+
+    @property
+    def dtype(self) -> "_DtypeOf":
+        return _DtypeOf()
+
+    def __bool__(self) -> bool:
+        refuse("a branch on a tensor", "use torch.where(condition, a, b), which chooses element by element")
+
+    def _no_number(self, *_: Any) -> NoReturn:
+        refuse("a tensor used as a Python number, index or sequence", ADVICE)
+
+    __float__ = __int__ = __index__ = __len__ = __iter__ = __getitem__ = __setitem__ = __contains__ = _no_number
+
+    def _in_place(self, _: Any) -> NoReturn:
+        refuse("an operation in place", "write v = v + x, as += would change the tensor that the caller holds")
+
+    __iadd__ = __isub__ = __imul__ = __itruediv__ = __ipow__ = __ifloordiv__ = __imod__ = _in_place
+
+    def __add__(self, other: Any) -> "Traced":
+        return record("add", self, other)
+
+    def __radd__(self, other: Any) -> "Traced":
+        return record("add", other, self)
+
+    def __sub__(self, other: Any) -> "Traced":
+        return record("sub", self, other)
+
+    def __rsub__(self, other: Any) -> "Traced":
+        return record("sub", other, self)
+
+    def __mul__(self, other: Any) -> "Traced":
+        return record("mul", self, other)
+
+    def __rmul__(self, other: Any) -> "Traced":
+        return record("mul", other, self)
+
+    def __truediv__(self, other: Any) -> "Traced":
+        return record("div", self, other)
+
+    def __rtruediv__(self, other: Any) -> "Traced":
+        return record("div", other, self)
+
+    def __pow__(self, other: Any) -> "Traced":
+        return power(self, other)
+
+    def __rpow__(self, other: Any) -> "Traced":
+        return power(other, self)
+
+    def __neg__(self) -> "Traced":
+        return record("neg", self)
+
+    def __pos__(self) -> "Traced":
+        return self
+
+    def __abs__(self) -> "Traced":
+        return record("abs", self)
+
+    def __lt__(self, other: Any) -> "Traced":
+        return record("lt", self, other)
+
+    def __le__(self, other: Any) -> "Traced":
+        return record("le", self, other)
+
+    def __gt__(self, other: Any) -> "Traced":
+        return record("lt", other, self)
+
+    def __ge__(self, other: Any) -> "Traced":
+        return record("le", other, self)
+
+    def __eq__(self, other: Any) -> "Traced":
+        return record("eq", self, other)
+
+    def __ne__(self, other: Any) -> "Traced":
+        return record("not", record("eq", self, other))
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __and__(self, other: Any) -> "Traced":
+        return masks("and", self, other)
+
+    def __or__(self, other: Any) -> "Traced":
+        return masks("or", self, other)
+
+    def __invert__(self) -> "Traced":
+        return masks("not", self)
+
+    def fire(self, derivative: Callable[[Any], Any]) -> "Traced":
+        """Θ(self), with the derivative that `derivative` (of a `Surrogate`) states."""
+        slope = derivative(self)
+        return record("fire", self, slope)
+
+
+class Tracer:
+    """Where traced values write their operations: a graph, and the Python numbers in it in order."""
+
+    def __init__(self) -> None:
+        self.graph = Graph()
+        self.constants: list[float] = []
+
+    def leaf(self, operation: str, index: int = 0) -> Traced:
+        return Traced(self, self.graph.leaf(operation, index))
+
+    def literal(self, value: float) -> Traced:
+        """A number that belongs to an operation itself, the same in all programs; see `number` for the user's."""
+        return Traced(self, self.graph.literal(value))
+
+    def number(self, value: float) -> Traced:
+        """A Python number of the step: a constant, so that neurons that differ in numbers share a program.
+
+        Small whole numbers are literals, as in `1 - spike`.
+        """
+        if isinstance(value, int) and value in (-1, 0, 1, 2):
+            return self.literal(value)
+        self.constants.append(float(value))
+        return self.leaf("constant", len(self.constants) - 1)
+
+    def as_number(self, value: Traced) -> int:
+        """The place of a value in the graph, of a mask as 0 and 1."""
+        return _operand(self, value)._place
+
+    def kind(self, value: Traced) -> Kind:
+        return self.graph.nodes[value._place].kind
+
+
+def record(operation: str, *operands: Any) -> Traced:
+    """One operation on numbers (or on one mask for "not"); masks among them count as 0 and 1."""
+    tracer = _tracer(operands)
+    places = [_operand(tracer, value, mask=operation == "not") for value in operands]
+    return Traced(tracer, tracer.graph.add(operation, *(place._place for place in places)))
+
+
+def masks(operation: str, *operands: Any) -> Traced:
+    """A logical operation on masks."""
+    tracer = _tracer(operands)
+    for value in operands:
+        if not isinstance(value, Traced) or tracer.kind(value) != "mask":
+            refuse("a logical operation on numbers", "compare first: (v > 0) & (x > 0)")
+    return Traced(tracer, tracer.graph.add(operation, *(value._place for value in operands)))
+
+
+def choose(condition: Any, yes: Any, no: Any) -> Traced:
+    """torch.where."""
+    tracer = _tracer((condition, yes, no))
+    if not isinstance(condition, Traced) or tracer.kind(condition) != "mask":
+        refuse("torch.where without a comparison of tensors as its condition", "use a Python if on constants")
+    places = [_operand(tracer, value)._place for value in (yes, no)]
+    return Traced(tracer, tracer.graph.add("where", condition._place, *places))
+
+
+def _tracer(operands: Any) -> Tracer:
+    return next(value._tracer for value in operands if isinstance(value, Traced))
+
+
+def _operand(tracer: Tracer, value: Any, mask: bool = False) -> Traced:
+    if isinstance(value, Traced):
+        if mask or tracer.kind(value) == "number":
+            return value
+        one, zero = tracer.literal(1), tracer.literal(0)
+        return Traced(tracer, tracer.graph.add("where", value._place, one._place, zero._place))
+    if isinstance(value, bool | int | float):
+        return tracer.number(value)
+    if isinstance(value, Tensor):
+        refuse(
+            "a tensor that is no argument of step",
+            "declare a parameter in `learnable` and take it as an argument, or keep a number in a plain attribute",
+        )
+    refuse(f"{type(value).__name__} {value!r} in the place of a tensor or number", ADVICE)
+
+
+ADVICE = (
+    "a step uses element-wise operations of its arguments only: arithmetic, comparisons, torch.where, minimum, "
+    "maximum, clamp, abs, sign, exp, log, sqrt, pow, tanh, sigmoid, relu, softplus, erf, floor, round"
+)
+
+
+def power(base: Any, exponent: Any) -> Traced:
+    """base ** exponent; small whole and half exponents without libm, as PyTorch computes them."""
+    if isinstance(exponent, int | float) and isinstance(base, Traced):
+        one = base._tracer.literal(1)
+        known: dict[float, Callable[[], Any]] = {
+            1.0: lambda: base * one,
+            2.0: lambda: base * base,
+            3.0: lambda: base * base * base,
+            0.5: lambda: record("sqrt", base),
+            -1.0: lambda: one / base,
+            -2.0: lambda: one / (base * base),
+            -0.5: lambda: one / record("sqrt", base),
+        }
+        if float(exponent) in known:
+            return known[float(exponent)]()
+    return record("pow", base, exponent)
+
+
+def _unary(operation: str) -> Callable[..., Traced]:
+    return lambda x: record(operation, x)
+
+
+def _binary(operation: str) -> Callable[..., Traced]:
+    def compute(a: Any, b: Any, *, alpha: Any = 1) -> Traced:
+        return record(operation, a, b if alpha == 1 else record("mul", b, alpha))
+
+    return compute
+
+
+def _relu(x: Traced, inplace: bool = False) -> Traced:
+    if inplace:
+        refuse("relu in place", "leave out inplace=True")
+    return choose(x <= x._tracer.literal(0), x._tracer.literal(0), x)
+
+
+def _sign(x: Traced) -> Traced:
+    zero = x._tracer.literal(0)
+    return record("sub", x > zero, x < zero)
+
+
+def _clamp(x: Traced, min: Any = None, max: Any = None) -> Traced:
+    """Derivative 1 at the bounds, as PyTorch's."""
+    if min is not None:
+        x = choose(x < min, min, x)
+    if max is not None:
+        x = choose(x > max, max, x)
+    return x
+
+
+def _softplus(x: Traced, beta: float = 1, threshold: float = 20) -> Traced:
+    if beta == 1 and threshold == 20:
+        return record("softplus", x)
+    scaled = x * beta
+    return choose(scaled > threshold, x, record("softplus", scaled) / beta)
+
+
+class _DtypeOf:
+    """The dtype of a traced value, which is known only when the program runs."""
+
+
+def _cast(x: Traced, *args: Any, **kwargs: Any) -> Traced:
+    """x.to(other.dtype): a mask becomes a number, and a number stays what it is."""
+    if len(args) == 1 and not kwargs and isinstance(args[0], Traced | _DtypeOf):
+        return _operand(x._tracer, x)
+    refuse("a cast", "a step computes in the dtype of its arguments; leave it out, or write mask.to(x.dtype)")
+
+
+def _full(value: float) -> Callable[..., Traced]:
+    return lambda x: x._tracer.literal(value)
+
+
+def _full_like(x: Traced, fill_value: float) -> Traced:
+    return x._tracer.number(fill_value)
+
+
+def _random(*_: Any, **__: Any) -> NoReturn:
+    refuse("a random draw", "kernels draw no random numbers; the neuron runs in the loop")
+
+
+METHODS: dict[str, Callable[..., Any]] = {
+    **{name: _unary(name) for name in ("neg", "abs", "floor", "round", "sqrt", "exp", "log", "tanh", "sigmoid", "erf")},
+    **{name: _binary(name) for name in ("add", "sub", "mul", "div", "maximum", "minimum")},
+    "multiply": _binary("mul"),
+    "subtract": _binary("sub"),
+    "divide": _binary("div"),
+    "true_divide": _binary("div"),
+    "negative": _unary("neg"),
+    "absolute": _unary("abs"),
+    "relu": _relu,
+    "sign": _sign,
+    "square": lambda x: x * x,
+    "reciprocal": lambda x: x._tracer.literal(1) / x,
+    "rsqrt": lambda x: x._tracer.literal(1) / record("sqrt", x),
+    "pow": power,
+    "clamp": _clamp,
+    "clip": _clamp,
+    "clamp_min": lambda x, min: _clamp(x, min),
+    "clamp_max": lambda x, max: _clamp(x, None, max),
+    "softplus": _softplus,
+    "where": lambda x, condition, other: choose(condition, x, other),
+    "detach": lambda x: record("detach", x),
+    **dict.fromkeys(("to", "float", "double", "half", "bfloat16", "int", "long", "bool"), _cast),
+    "type_as": _cast,
+    "lt": lambda a, b: a < b,
+    "le": lambda a, b: a <= b,
+    "gt": lambda a, b: a > b,
+    "ge": lambda a, b: a >= b,
+    "eq": lambda a, b: a == b,
+    "ne": lambda a, b: a != b,
+    "less": lambda a, b: a < b,
+    "less_equal": lambda a, b: a <= b,
+    "greater": lambda a, b: a > b,
+    "greater_equal": lambda a, b: a >= b,
+    "not_equal": lambda a, b: a != b,
+    "logical_and": lambda a, b: masks("and", a, b),
+    "logical_or": lambda a, b: masks("or", a, b),
+    "logical_not": lambda a: masks("not", a),
+}
+"""What a traced value can do, by the name of the tensor's method."""
+
+FUNCTIONS: dict[Any, Callable[..., Any]] = {
+    **{getattr(torch, name): do for name, do in METHODS.items() if hasattr(torch, name)},
+    **{getattr(Tensor, name): do for name, do in METHODS.items() if hasattr(Tensor, name)},
+    torch.where: choose,  # in another order than the method
+    torch.zeros_like: _full(0),
+    torch.ones_like: _full(1),
+    torch.full_like: _full_like,
+    torch.special.expit: _unary("sigmoid"),
+    functional.relu: _relu,
+    functional.sigmoid: _unary("sigmoid"),
+    functional.tanh: _unary("tanh"),
+    functional.softplus: _softplus,
+    **dict.fromkeys((torch.rand_like, torch.randn_like, torch.randint_like, torch.bernoulli, torch.dropout), _random),
+    functional.dropout: _random,
+}
+
+
+def call(function: Any, args: Any, kwargs: Any) -> Any:
+    """One of PyTorch's functions on traced values; raises `TraceError` for one that kernels have not."""
+    values = (*args, *kwargs.values())
+    if foreign := [value for value in values if isinstance(value, Tensor)]:
+        _operand(_tracer(values), foreign[0])
+    do = FUNCTIONS.get(function)
+    if do is None:
+        name = getattr(function, "__name__", str(function))
+        refuse(f"a kernel has no {name}", ADVICE)
+    if "out" in kwargs:
+        refuse("an operation with out=", "write v = ... with a new value")
+    kwargs = {"x" if name == "input" else "b" if name == "other" else name: value for name, value in kwargs.items()}
+    try:
+        return do(*args, **kwargs)
+    except TypeError:
+        refuse(f"{getattr(function, '__name__', function)} with these arguments", ADVICE)
