@@ -12,7 +12,10 @@ setup(
     ext_modules=[
         Extension(
             "clif._kernels",
-            sources=[f"src/clif/csrc/{name}.cpp" for name in ("kernels", "baseline", "avx2", "avx512", "avx512_bf16")],
+            sources=[
+                f"src/clif/csrc/{name}.cpp"
+                for name in ("kernels", "units", "baseline", "avx2", "avx512", "avx512_bf16")
+            ],
             depends=sorted(glob("src/clif/csrc/*.hpp")),
             language="c++",
             optional=True,

@@ -1,5 +1,6 @@
 """Fixtures for all tests; a test that needs random tensors finds torch's generator seeded."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import clif
 from clif import precision
 from clif.ops import isa
 
+os.environ.setdefault("CLIF_CACHE", str(Path(__file__).parents[1] / "build" / "test-units"))
 settings.register_profile("clif", deadline=None, derandomize=True, max_examples=50)
 settings.load_profile("clif")
 

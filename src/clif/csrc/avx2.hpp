@@ -25,6 +25,8 @@ struct Native<float> {
     static CLIF_INLINE Mask less(Lanes a, Lanes b) { return _mm256_cmp_ps(a, b, _CMP_LT_OQ); }
     static CLIF_INLINE Mask not_above(Lanes a, Lanes b) { return _mm256_cmp_ps(a, b, _CMP_LE_OQ); }
     static CLIF_INLINE Lanes select(Mask m, Lanes yes, Lanes no) { return _mm256_blendv_ps(no, yes, m); }
+    static CLIF_INLINE Mask equal(Lanes a, Lanes b) { return _mm256_cmp_ps(a, b, _CMP_EQ_OQ); }
+    static CLIF_INLINE Lanes root(Lanes x) { return _mm256_sqrt_ps(x); }
     static CLIF_INLINE Lanes absolute(Lanes x) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0F), x); }
     static CLIF_INLINE Lanes multiply_add(Lanes a, Lanes b, Lanes c) { return _mm256_fmadd_ps(a, b, c); }
 
@@ -68,6 +70,8 @@ struct Native<double> {
     static CLIF_INLINE Mask less(Lanes a, Lanes b) { return _mm256_cmp_pd(a, b, _CMP_LT_OQ); }
     static CLIF_INLINE Mask not_above(Lanes a, Lanes b) { return _mm256_cmp_pd(a, b, _CMP_LE_OQ); }
     static CLIF_INLINE Lanes select(Mask m, Lanes yes, Lanes no) { return _mm256_blendv_pd(no, yes, m); }
+    static CLIF_INLINE Mask equal(Lanes a, Lanes b) { return _mm256_cmp_pd(a, b, _CMP_EQ_OQ); }
+    static CLIF_INLINE Lanes root(Lanes x) { return _mm256_sqrt_pd(x); }
     static CLIF_INLINE Lanes absolute(Lanes x) { return _mm256_andnot_pd(_mm256_set1_pd(-0.0), x); }
     static CLIF_INLINE Lanes multiply_add(Lanes a, Lanes b, Lanes c) { return _mm256_fmadd_pd(a, b, c); }
 
@@ -86,6 +90,35 @@ struct Native<double> {
     }
     static CLIF_INLINE __m256i bits(Lanes x) { return _mm256_castpd_si256(x); }
 };
+
+CLIF_INLINE __m256 both(__m256 a, __m256 b) { return _mm256_and_ps(a, b); }
+CLIF_INLINE __m256 either(__m256 a, __m256 b) { return _mm256_or_ps(a, b); }
+CLIF_INLINE __m256d both(__m256d a, __m256d b) { return _mm256_and_pd(a, b); }
+CLIF_INLINE __m256d either(__m256d a, __m256d b) { return _mm256_or_pd(a, b); }
+
+template <class R>
+CLIF_INLINE typename Native<R>::Mask opposite(typename Native<R>::Mask a) {
+    const auto all = Native<R>::equal(Native<R>::repeat(R(0)), Native<R>::repeat(R(0)));
+    if constexpr (std::is_same_v<R, double>) return _mm256_xor_pd(a, all);
+    else return _mm256_xor_ps(a, all);
+}
+
+CLIF_INLINE Parts<float> parts_of(Vector<float> x) {
+    const __m256i bits = _mm256_castps_si256(x.lanes), one = _mm256_castps_si256(_mm256_set1_ps(1));
+    const __m256i mantissa = _mm256_or_si256(_mm256_and_si256(bits, _mm256_set1_epi32(0x7FFFFF)), one);
+    const __m256i exponent = _mm256_sub_epi32(_mm256_srli_epi32(bits, 23), _mm256_set1_epi32(127));
+    return {Vector<float>(_mm256_cvtepi32_ps(exponent)), Vector<float>(_mm256_castsi256_ps(mantissa))};
+}
+
+CLIF_INLINE Parts<double> parts_of(Vector<double> x) {
+    const __m256i bits = _mm256_castpd_si256(x.lanes), one = _mm256_castpd_si256(_mm256_set1_pd(1));
+    const __m256i fraction = _mm256_set1_epi64x((std::int64_t(1) << 52) - 1);
+    const __m256i mantissa = _mm256_or_si256(_mm256_and_si256(bits, fraction), one);
+    const __m256d whole = _mm256_set1_pd(Exp2<double>::whole);
+    const __m256i shifted = _mm256_or_si256(_mm256_srli_epi64(bits, 52), _mm256_castpd_si256(whole));
+    const __m256d exponent = _mm256_sub_pd(_mm256_castsi256_pd(shifted), _mm256_set1_pd(Exp2<double>::whole + 1023));
+    return {Vector<double>(exponent), Vector<double>(_mm256_castsi256_pd(mantissa))};
+}
 
 // The lower halves of eight numbers, whose upper halves are 0.
 CLIF_INLINE __m128i lower_halves(__m256i x) {

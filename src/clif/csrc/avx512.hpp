@@ -23,6 +23,8 @@ struct Native<float> {
     static CLIF_INLINE Mask less(Lanes a, Lanes b) { return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ); }
     static CLIF_INLINE Mask not_above(Lanes a, Lanes b) { return _mm512_cmp_ps_mask(a, b, _CMP_LE_OQ); }
     static CLIF_INLINE Lanes select(Mask m, Lanes yes, Lanes no) { return _mm512_mask_blend_ps(m, no, yes); }
+    static CLIF_INLINE Mask equal(Lanes a, Lanes b) { return _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ); }
+    static CLIF_INLINE Lanes root(Lanes x) { return _mm512_maskz_sqrt_ps(all_16, x); }
     static CLIF_INLINE Lanes absolute(Lanes x) { return _mm512_abs_ps(x); }
     static CLIF_INLINE Lanes multiply_add(Lanes a, Lanes b, Lanes c) { return _mm512_fmadd_ps(a, b, c); }
 
@@ -53,6 +55,8 @@ struct Native<double> {
     static CLIF_INLINE Mask less(Lanes a, Lanes b) { return _mm512_cmp_pd_mask(a, b, _CMP_LT_OQ); }
     static CLIF_INLINE Mask not_above(Lanes a, Lanes b) { return _mm512_cmp_pd_mask(a, b, _CMP_LE_OQ); }
     static CLIF_INLINE Lanes select(Mask m, Lanes yes, Lanes no) { return _mm512_mask_blend_pd(m, no, yes); }
+    static CLIF_INLINE Mask equal(Lanes a, Lanes b) { return _mm512_cmp_pd_mask(a, b, _CMP_EQ_OQ); }
+    static CLIF_INLINE Lanes root(Lanes x) { return _mm512_maskz_sqrt_pd(all_8, x); }
     static CLIF_INLINE Lanes absolute(Lanes x) { return _mm512_abs_pd(x); }
     static CLIF_INLINE Lanes multiply_add(Lanes a, Lanes b, Lanes c) { return _mm512_fmadd_pd(a, b, c); }
 
@@ -65,6 +69,24 @@ struct Native<double> {
         _mm512_mask_storeu_pd(to, static_cast<Mask>(first(n)), x);
     }
 };
+
+CLIF_INLINE __mmask16 both(__mmask16 a, __mmask16 b) { return static_cast<__mmask16>(a & b); }
+CLIF_INLINE __mmask16 either(__mmask16 a, __mmask16 b) { return static_cast<__mmask16>(a | b); }
+
+template <class R>
+CLIF_INLINE typename Native<R>::Mask opposite(typename Native<R>::Mask a) {
+    return static_cast<typename Native<R>::Mask>(~a);
+}
+
+CLIF_INLINE Parts<float> parts_of(Vector<float> x) {
+    return {Vector<float>(_mm512_maskz_getexp_ps(all_16, x.lanes)),
+            Vector<float>(_mm512_maskz_getmant_ps(all_16, x.lanes, _MM_MANT_NORM_1_2, _MM_MANT_SIGN_src))};
+}
+
+CLIF_INLINE Parts<double> parts_of(Vector<double> x) {
+    return {Vector<double>(_mm512_maskz_getexp_pd(all_8, x.lanes)),
+            Vector<double>(_mm512_maskz_getmant_pd(all_8, x.lanes, _MM_MANT_NORM_1_2, _MM_MANT_SIGN_src))};
+}
 
 CLIF_INLINE void store_bits(Bfloat16* to, __m256i x, All) {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), x);
@@ -118,6 +140,15 @@ struct Split {
 CLIF_INLINE Split<double> split(Vector<double> y) {
     const Vector<double> fraction = _mm512_maskz_reduce_pd(all_8, y.lanes, 0);
     return {fraction, y - fraction};
+}
+
+CLIF_INLINE Split<float> split(Vector<float> y) {
+    const Vector<float> fraction = _mm512_maskz_reduce_ps(all_16, y.lanes, 0);
+    return {fraction, y - fraction};
+}
+
+CLIF_INLINE Vector<float> scaled(Vector<float> power, Vector<float> integer) {
+    return _mm512_maskz_scalef_ps(all_16, power.lanes, integer.lanes);
 }
 
 CLIF_INLINE Vector<double> scaled(Vector<double> power, Vector<double> integer) {

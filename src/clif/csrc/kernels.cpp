@@ -1,7 +1,6 @@
 // The C interface of the kernels, called through ctypes by `clif.ops.cpu`.
 
-#include <new>
-
+#include "interface.hpp"
 #include "neuron.hpp"
 #include "norm.hpp"
 #include "spike_conv.hpp"
@@ -11,35 +10,7 @@
 #include <cpuid.h>
 #endif
 
-#if defined(__GNUC__)
-#define CLIF_EXPORT __attribute__((visibility("default")))
-#else
-#define CLIF_EXPORT
-#endif
-
 using namespace clif;
-
-namespace {
-
-// Calls work with a value of the storage type; returns a Status. A problem with an unknown number is not begun.
-template <class Work>
-int with_dtype(std::int32_t dtype, const Work& work) {
-    try {
-        switch (dtype) {
-            case 0: work(float()); break;
-            case 1: work(Bfloat16()); break;
-            case 2: work(double()); break;
-            default: throw Unknown{Status::dtype};
-        }
-    } catch (const std::bad_alloc&) {
-        return static_cast<int>(Status::no_memory);
-    } catch (const Unknown& unknown) {
-        return static_cast<int>(unknown.what);
-    }
-    return static_cast<int>(Status::done);
-}
-
-}  // namespace
 
 extern "C" {
 
@@ -85,7 +56,14 @@ CLIF_EXPORT int clif_spike_conv_backward(const SpikeConvProblem* p) {
 }
 
 // The version of this interface; it changes with every change of a function or struct.
-CLIF_EXPORT int clif_interface() { return 2; }
+CLIF_EXPORT int clif_interface() { return 3; }
+
+// The size of a struct of problem.hpp, numbered as in `clif.ops.isa`.
+CLIF_EXPORT std::int64_t clif_struct_bytes(std::int32_t which) {
+    constexpr std::int64_t bytes[] = {sizeof(Problem), sizeof(NormProblem), sizeof(PackProblem),
+                                      sizeof(SpikeConvProblem), sizeof(NeuronProblem)};
+    return which >= 0 && which < static_cast<std::int32_t>(sizeof(bytes) / sizeof(*bytes)) ? bytes[which] : 0;
+}
 
 // The longest row of channels that a batch norm may have.
 CLIF_EXPORT int clif_most_channels() { return static_cast<int>(longest_chunk); }

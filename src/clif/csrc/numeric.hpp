@@ -4,11 +4,7 @@
 // files that follow. The build forbids the compiler to fuse multiplications and additions by itself.
 #pragma once
 
-#include <cstddef>
-#include <cstdint>
-#include <cstring>
-#include <type_traits>
-#include <utility>
+#include "standard.hpp"
 
 #if defined(__GNUC__)
 #define CLIF_INLINE inline __attribute__((always_inline))
@@ -73,8 +69,8 @@ CLIF_INLINE int lowest_bit(std::uint64_t word) {
 }
 
 // What 2^y is computed with: the bound of y beyond which 1 + 2^y does not change or its inverse is as good as 0, the
-// magic number whose addition rounds to an integer (1.5 times 2 to the number of mantissa bits), and the minimax
-// polynomial of 2^f on |f| <= 1/2.
+// magic number whose addition rounds to an integer (1.5 times 2 to the number of mantissa bits), the number whose
+// mantissa bits are an integer that is added to it (that power of 2), and the minimax polynomial of 2^f on |f| <= 1/2.
 template <class R>
 struct Exp2;
 
@@ -82,7 +78,7 @@ template <>
 struct Exp2<float> {
     using Bits = std::uint32_t;
     static constexpr int mantissa_bits = 23;
-    static constexpr float bound = 125, rounder = 12582912;
+    static constexpr float bound = 125, rounder = 12582912, whole = 8388608;
     static constexpr float polynomial[] = {1.32647271933882547e-3F, 9.67151263992283017e-3F, 5.55073374326512242e-2F,
                                            2.40222420853691637e-1F, 6.93146977599154668e-1F,
                                            1.0F};  // relative error 9e-8, in a sigmoid at most 2.3e-8
@@ -92,7 +88,7 @@ template <>
 struct Exp2<double> {
     using Bits = std::uint64_t;
     static constexpr int mantissa_bits = 52;
-    static constexpr double bound = 1020, rounder = 6755399441055744;
+    static constexpr double bound = 1020, rounder = 6755399441055744, whole = 4503599627370496;
     static constexpr double polynomial[] = {
         4.45581790833606449e-10, 7.07419429728852101e-9, 1.01780570877339411e-7, 1.32154325359123762e-6,
         1.52527338415567726e-5,  1.54035304637243542e-4, 1.33335581464064707e-3, 9.61812910758725667e-3,

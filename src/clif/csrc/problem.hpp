@@ -1,7 +1,7 @@
 // What the C interface takes; `clif.ops.cpu` mirrors it field by field.
 #pragma once
 
-#include <cstdint>
+#include "standard.hpp"
 
 extern "C" {
 
@@ -25,6 +25,29 @@ struct Problem {
     std::int32_t neuron, dtype, surrogate;  // numbered as in neuron_loops.hpp, dtype as in kernels.cpp
     std::int32_t decay_input, hard_reset, detach_reset;
     std::int32_t threads, isa;
+};
+
+// One call of a neuron whose loops are a unit (unit.hpp), forward and backward.
+//
+// Sequences are [steps, size] in the storage dtype, each with its stride between steps (0 repeats one step); states
+// are [size] in the compute dtype, or a single value with stride 0. Coefficients are one number (period 0) or a row of
+// `period` numbers that repeats over the neurons.
+struct NeuronProblem {
+    const void* unit;
+    std::int64_t steps, size, x_stride, d_spike_stride;
+    std::int64_t state_stride[8], period[16];
+    const void *x, *state[8], *coefficient[16];  // in
+    const double* constants;                     // in
+    std::int64_t constant_count;
+    void *spike, *last[8];                     // forward, out: last may be null, all of them
+    const void *d_spike, *d_last[8];           // backward, in: null stands for zero
+    void *dx, *d_state[8], *d_coefficient[16];  // backward, out: d_state may be null
+    // The batch norm before the neuron, if there is one: x counts as x * scale + shift, channel by channel. Then the
+    // channel is what varies fastest in memory, and dx is the gradient of the normalised x.
+    const void *scale, *shift, *mean;  // [steps, channels] in the compute dtype
+    double* norm_sums;                 // backward, out: [steps, 2, channels], sums of dx and of dx * (x - mean)
+    std::int64_t channels;             // 0: no batch norm
+    std::int32_t dtype, threads;
 };
 
 // One call of the batch norm alone. Sequences are [steps, pixels, channels] in the storage dtype, statistics and

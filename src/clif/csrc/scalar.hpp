@@ -57,6 +57,58 @@ CLIF_INLINE R multiply_add(R a, R b, R c) {
 #endif
 }
 
+// Comparisons that have no operator with vectors, and what is done with their results.
+template <class R>
+CLIF_INLINE bool equal(R a, R b) {
+    return a == b;
+}
+
+CLIF_INLINE bool both(bool a, bool b) { return a & b; }
+CLIF_INLINE bool either(bool a, bool b) { return a | b; }
+
+template <class R>
+CLIF_INLINE bool opposite(bool a) {
+    return !a;
+}
+
+template <class R>
+CLIF_INLINE R root(R x) {
+    if constexpr (std::is_same_v<R, double>) return __builtin_sqrt(x);
+    else return __builtin_sqrtf(x);
+}
+
+// a * b - c without rounding the product, or 0 where that is not to be had.
+template <class R>
+CLIF_INLINE R fused_difference([[maybe_unused]] R a, [[maybe_unused]] R b, [[maybe_unused]] R c) {
+#ifdef __FP_FAST_FMAF
+    return multiply_add(a, b, -c);
+#else
+    return 0;
+#endif
+}
+
+// A function of plain numbers.
+template <class R, class Function>
+CLIF_INLINE R by_lane(R a, R b, const Function& function) {
+    return function(a, b);
+}
+
+// A positive normal number as mantissa * 2^exponent, 1 <= mantissa < 2.
+template <class R>
+struct Parts {
+    R exponent, mantissa;
+};
+
+template <class R>
+CLIF_INLINE Parts<R> parts_of(R x) {
+    using E = Exp2<R>;
+    using Bits = typename E::Bits;
+    const Bits bits = bit_cast<Bits>(x), one = bit_cast<Bits>(R(1));
+    const Bits mantissa = (bits & ((Bits(1) << E::mantissa_bits) - 1)) | one;
+    const R exponent = bit_cast<R>((bits >> E::mantissa_bits) | bit_cast<Bits>(E::whole)) - (E::whole + (one >> E::mantissa_bits));
+    return {exponent, bit_cast<R>(mantissa)};
+}
+
 // A condition that is the same for all elements, and what is done by it; 0 or 1, as the compiler does not vectorise a
 // loop with a bool.
 template <class R>

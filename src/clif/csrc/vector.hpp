@@ -39,6 +39,8 @@ struct Vector {
     friend CLIF_INLINE Vector select(Mask condition, Vector yes, Vector no) {
         return Native<R>::select(condition, yes.lanes, no.lanes);
     }
+    friend CLIF_INLINE Mask equal(Vector a, Vector b) { return Native<R>::equal(a.lanes, b.lanes); }
+    friend CLIF_INLINE Vector root(Vector x) { return Native<R>::root(x.lanes); }
     friend CLIF_INLINE Vector absolute(Vector x) { return Native<R>::absolute(x.lanes); }
     friend CLIF_INLINE Vector multiply_add(Vector a, Vector b, Vector c) {
         return Native<R>::multiply_add(a.lanes, b.lanes, c.lanes);
@@ -104,6 +106,29 @@ template <class R, class Mask>
 CLIF_INLINE void write_spike(R* to, Mask fires, bool past_cache) {
     write(to, select(fires, Vector<R>(1), Vector<R>(0)), past_cache);
 }
+
+// a * b - c without rounding the product.
+template <class R>
+CLIF_INLINE Vector<R> fused_difference(Vector<R> a, Vector<R> b, Vector<R> c) {
+    return multiply_add(a, b, -c);
+}
+
+// A function of plain numbers, lane by lane.
+template <class R, class Function>
+CLIF_INLINE Vector<R> by_lane(Vector<R> a, Vector<R> b, const Function& function) {
+    constexpr std::ptrdiff_t size = Vector<R>::size;
+    R first[size], second[size];
+    store(first, a, All{});
+    store(second, b, All{});
+    for (std::ptrdiff_t i = 0; i < size; ++i) first[i] = function(first[i], second[i]);
+    return load(first, All{});
+}
+
+// A positive normal number as mantissa * 2^exponent, 1 <= mantissa < 2.
+template <class R>
+struct Parts {
+    Vector<R> exponent, mantissa;
+};
 
 // 1 / (1 + 2^y), where `result` is that; here it has been computed for a y within bounds, or has the limits already.
 template <class R>

@@ -14,6 +14,7 @@ from torch import Tensor
 from clif.errors import InputError
 from clif.ops import isa, norm, operator
 from clif.ops.operator import Dynamics, Gradients, Inputs, OutputGradients, Outputs
+from clif.ops.problems import NormProblem, PackProblem, Problem, SpikeConvProblem
 from clif.ops.reference import SurrogateFunction, compute_dtype
 
 NEURONS = {"CLIF": 0, "LIF": 1, "PLIF": 2}
@@ -22,55 +23,6 @@ SURROGATES = {"rectangle": 0, "sigmoid": 1, "triangle": 2, "atan": 3}
 ROW_BYTES = 256  # row_block of csrc/work.hpp
 NO_MEMORY, UNKNOWN = 1, {2: "dtype", 3: "neuron", 4: "surrogate", 5: "instruction set"}
 """What the kernels return if they did nothing: `enum Status` of csrc/work.hpp."""
-
-
-class Problem(ctypes.Structure):
-    """`struct Problem` of csrc/problem.hpp, field by field."""
-
-    _fields_ = (
-        *((name, ctypes.c_int64) for name in ("steps", "size", "x_stride", "d_spike_stride", "v_stride", "m_stride")),
-        *((name, ctypes.c_void_p) for name in ("x", "v", "m", "spike", "v_last", "m_last")),
-        *((name, ctypes.c_void_p) for name in ("d_spike", "d_v_last", "d_m_last", "dx", "dv", "dm", "d_leak")),
-        *((name, ctypes.c_void_p) for name in ("scale", "shift", "mean", "norm_sums")),
-        ("channels", ctypes.c_int64),
-        *((name, ctypes.c_double) for name in ("leak", "keep", "threshold", "subtract", "reset", "alpha")),
-        *((name, ctypes.c_int32) for name in ("neuron", "dtype", "surrogate")),
-        *((name, ctypes.c_int32) for name in ("decay_input", "hard_reset", "detach_reset", "threads", "isa")),
-    )
-
-
-class NormProblem(ctypes.Structure):
-    """`struct NormProblem` of csrc/problem.hpp, field by field."""
-
-    _fields_ = (
-        *((name, ctypes.c_int64) for name in ("steps", "pixels", "channels", "x_stride")),
-        *((name, ctypes.c_void_p) for name in ("x", "mean", "var", "dx", "of_dx", "of_x", "constant")),
-        *((name, ctypes.c_int32) for name in ("dtype", "threads", "isa")),
-    )
-
-
-class SpikeConvProblem(ctypes.Structure):
-    """`struct SpikeConvProblem` of csrc/problem.hpp, field by field."""
-
-    _fields_ = (
-        *((name, ctypes.c_int64) for name in ("images", "height", "width", "channels")),
-        *((name, ctypes.c_int64) for name in ("out_height", "out_width", "out_channels")),
-        *((name, ctypes.c_int64) for name in ("kernel", "stride", "padding")),
-        *((name, ctypes.c_void_p) for name in ("words", "weight", "bias", "out", "d_out", "d_weight", "rows")),
-        ("spike", ctypes.c_double),
-        *((name, ctypes.c_int32) for name in ("dtype", "threads", "isa")),
-    )
-
-
-class PackProblem(ctypes.Structure):
-    """`struct PackProblem` of csrc/problem.hpp, field by field."""
-
-    _fields_ = (
-        *((name, ctypes.c_int64) for name in ("size", "count")),
-        *((name, ctypes.c_void_p) for name in ("elements", "words")),
-        ("height", ctypes.c_double),
-        *((name, ctypes.c_int32) for name in ("dtype", "threads", "isa")),
-    )
 
 
 class Geometry(NamedTuple):
@@ -125,7 +77,7 @@ def _problem(inputs: Inputs, dynamics: Dynamics) -> Problem:
         m_stride=0 if m is None or operator.is_one_value(m) else 1,
         x=x_seq.data_ptr(),
         v=v.data_ptr(),
-        m=_pointer(m),
+        m=pointer(m),
         leak=leak,
         keep=1 - leak,
         threshold=dynamics.v_threshold,
@@ -143,28 +95,28 @@ def _problem(inputs: Inputs, dynamics: Dynamics) -> Problem:
     )
 
 
-def _pointer(tensor: Tensor | None) -> int | None:
+def pointer(tensor: Tensor | None) -> int | None:
     """The address of a tensor's elements; None, the null pointer, where there are none."""
     return None if tensor is None or tensor.numel() == 0 else tensor.data_ptr()
 
 
 def _forward(inputs: Inputs, dynamics: Dynamics, outputs: Outputs) -> None:
     problem = _problem(inputs, dynamics)
-    problem.spike, problem.v_last, problem.m_last = map(_pointer, outputs)
-    _call("clif_forward", problem, _steps(problem))
+    problem.spike, problem.v_last, problem.m_last = map(pointer, outputs)
+    call("clif_forward", problem, _steps(problem))
 
 
 def _backward_problem(inputs: Inputs, dynamics: Dynamics, incoming: OutputGradients, gradients: Gradients) -> Problem:
     problem = _problem(inputs, dynamics)
-    problem.d_spike, problem.d_v_last, problem.d_m_last = map(_pointer, incoming)
+    problem.d_spike, problem.d_v_last, problem.d_m_last = map(pointer, incoming)
     problem.d_spike_stride = 0 if incoming.spike_seq is None else incoming.spike_seq.stride(0)
-    problem.dx, problem.dv, problem.dm, problem.d_leak = map(_pointer, gradients)
+    problem.dx, problem.dv, problem.dm, problem.d_leak = map(pointer, gradients)
     return problem
 
 
 def _backward(inputs: Inputs, dynamics: Dynamics, incoming: OutputGradients, gradients: Gradients) -> None:
     problem = _backward_problem(inputs, dynamics, incoming, gradients)
-    _call("clif_backward", problem, _steps(problem))
+    call("clif_backward", problem, _steps(problem))
 
 
 def refuses_norm(x_seq: Tensor, of: norm.Norm) -> str | None:
@@ -188,46 +140,46 @@ def _norm_problem(x_seq: Tensor) -> NormProblem:
     )
 
 
-def _statistics(x_seq: Tensor) -> tuple[Tensor, Tensor]:
+def statistics(x_seq: Tensor) -> tuple[Tensor, Tensor]:
     mean = x_seq.new_empty((len(x_seq), x_seq.shape[2]), dtype=compute_dtype(x_seq.dtype))
     var = torch.empty_like(mean)
     problem = _norm_problem(x_seq)
     problem.mean, problem.var = mean.data_ptr(), var.data_ptr()
-    _call("clif_norm_statistics", problem, _steps(problem))
+    call("clif_norm_statistics", problem, _steps(problem))
     return mean, var
 
 
 def _norm_forward(inputs: Inputs, dynamics: Dynamics, affine: norm.Affine, outputs: Outputs) -> None:
     problem = _problem(inputs, dynamics)
-    problem.spike, problem.v_last, problem.m_last = map(_pointer, outputs)
-    problem.scale, problem.shift, problem.mean = map(_pointer, affine)
+    problem.spike, problem.v_last, problem.m_last = map(pointer, outputs)
+    problem.scale, problem.shift, problem.mean = map(pointer, affine)
     problem.channels = affine.scale.shape[1]
-    _call("clif_forward", problem, _steps(problem))
+    call("clif_forward", problem, _steps(problem))
 
 
 def _norm_backward(
     inputs: Inputs, dynamics: Dynamics, affine: norm.Affine, incoming: OutputGradients, gradients: Gradients
 ) -> Tensor:
     problem = _backward_problem(inputs, dynamics, incoming, gradients)
-    problem.scale, problem.shift, problem.mean = map(_pointer, affine)
+    problem.scale, problem.shift, problem.mean = map(pointer, affine)
     T, problem.channels = affine.scale.shape
     sums = torch.empty((T, 2, problem.channels), dtype=torch.float64)
     problem.norm_sums = sums.data_ptr()
-    _call("clif_backward", problem, _steps(problem))
+    call("clif_backward", problem, _steps(problem))
     return sums
 
 
-def _scale(x_seq: Tensor, dx: Tensor, of_dx: Tensor, of_x: Tensor, constant: Tensor) -> None:
+def scale(x_seq: Tensor, dx: Tensor, of_dx: Tensor, of_x: Tensor, constant: Tensor) -> None:
     problem = _norm_problem(x_seq)
-    problem.dx, problem.of_dx, problem.of_x, problem.constant = map(_pointer, (dx, of_dx, of_x, constant))
-    _call("clif_norm_backward", problem, _steps(problem))
+    problem.dx, problem.of_dx, problem.of_x, problem.constant = map(pointer, (dx, of_dx, of_x, constant))
+    call("clif_norm_backward", problem, _steps(problem))
 
 
 def _steps(problem: Problem | NormProblem) -> str:
     return f"the states of {problem.steps} steps"
 
 
-def _call(function: str, problem: ctypes.Structure, what: str) -> None:
+def call(function: str, problem: ctypes.Structure, what: str) -> None:
     assert _LIBRARY is not None
     status = getattr(_LIBRARY, function)(ctypes.byref(problem))
     if status == NO_MEMORY:
@@ -244,7 +196,7 @@ def pack(x: Tensor) -> tuple[Tensor, float, int] | None:
     """
     words = torch.empty(-(-x.numel() // 64), dtype=torch.int64)
     problem = _pack_problem(words, x)
-    _call("clif_pack", problem, f"packing {list(x.shape)}")
+    call("clif_pack", problem, f"packing {list(x.shape)}")
     return None if problem.count < 0 else (words, problem.height, problem.count)
 
 
@@ -252,7 +204,7 @@ def unpack(words: Tensor, height: float, x: Tensor) -> None:
     """Fill the dense tensor `x` with what `pack` made of it."""
     problem = _pack_problem(words, x)
     problem.height = height
-    _call("clif_unpack", problem, f"unpacking {list(x.shape)}")
+    call("clif_unpack", problem, f"unpacking {list(x.shape)}")
 
 
 def _pack_problem(words: Tensor, x: Tensor) -> PackProblem:
@@ -271,8 +223,8 @@ def spike_conv(spikes: Tensor, spike: float, geometry: Geometry, weight: Tensor,
     out = torch.empty(geometry.out_shape, dtype=weight.dtype, memory_format=torch.channels_last)
     rows = _weight_rows(geometry, weight.dtype)
     problem = _spike_conv_problem(spikes, spike, geometry, rows, weight.dtype)
-    problem.weight, problem.bias, problem.out = map(_pointer, (weight, bias, out))
-    _call("clif_spike_conv_forward", problem, f"a convolution of {list(geometry.shape)}")
+    problem.weight, problem.bias, problem.out = map(pointer, (weight, bias, out))
+    call("clif_spike_conv_forward", problem, f"a convolution of {list(geometry.shape)}")
     return out
 
 
@@ -282,7 +234,7 @@ def spike_conv_weight_gradient(spikes: Tensor, spike: float, geometry: Geometry,
     rows = _weight_rows(geometry, d_out.dtype)
     problem = _spike_conv_problem(spikes, spike, geometry, rows, d_out.dtype)
     problem.d_out, problem.d_weight = d_out.data_ptr(), d_weight.data_ptr()
-    _call("clif_spike_conv_backward", problem, f"a convolution of {list(geometry.shape)}")
+    call("clif_spike_conv_backward", problem, f"a convolution of {list(geometry.shape)}")
     return d_weight
 
 
@@ -320,4 +272,4 @@ def _spike_conv_problem(
 
 
 multi_step = operator.create("cpu_neuron", _forward, _backward)
-norm_multi_step = norm.create("cpu_norm_neuron", norm.Kernels(_statistics, _norm_forward, _norm_backward, _scale))
+norm_multi_step = norm.create("cpu_norm_neuron", norm.Kernels(statistics, _norm_forward, _norm_backward, scale))

@@ -10,13 +10,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from clif.errors import InputError
+from clif.ops import problems
 
 VARIABLE = "CLIF_ISA"
 IN_WORDS = {"baseline": "baseline", "avx2": "AVX2", "avx512": "AVX-512", "avx512_bf16": "AVX-512 with BF16"}
 """The instruction sets by name, numbered as `enum class Isa` of csrc/work.hpp, each with all before it."""
 NAMES = tuple(IN_WORDS)
 BFLOAT16_UNITS = ("none", "vectors", "tiles")
-INTERFACE = 2
+INTERFACE = 3
 """The version of the C interface that `clif.ops.cpu` calls, as `clif_interface` of csrc/kernels.cpp gives it."""
 
 
@@ -44,7 +45,8 @@ def _load() -> tuple[ctypes.CDLL | None, str]:
         library = ctypes.CDLL(spec.origin)
     except OSError as error:
         return None, f"the compiled kernels do not load ({error}); install clif again"
-    if not hasattr(library, "clif_interface") or library.clif_interface() != INTERFACE:
+    same = hasattr(library, "clif_interface") and library.clif_interface() == INTERFACE
+    if not same or problems.differing(library) is not None:
         return None, "the compiled kernels are those of another version of clif; install clif again"
     return library, ""
 

@@ -79,7 +79,7 @@ def create(name: str, kernels: Kernels) -> Callable[..., Any]:
         found = _no_statistics(x_seq) if mean is not None else kernels.statistics(inputs.x_seq)
         used = (mean, var) if mean is not None else found
         outputs = operator.empty_outputs(x_seq, strides, m, keep_state)
-        kernels.forward(inputs, Dynamics(*dynamics), _affine(x_seq, weight, bias, eps, *used), outputs)
+        kernels.forward(inputs, Dynamics(*dynamics), affine_of(x_seq, weight, bias, eps, *used), outputs)
         return (*outputs, *found)
 
     def backward(
@@ -89,20 +89,18 @@ def create(name: str, kernels: Kernels) -> Callable[..., Any]:
         inputs = operator.align_inputs(x_seq, strides, v, m, leak)
         incoming = operator.align_gradients(strides, d_spike_seq, d_v, d_m)
         gradients = operator.empty_gradients(x_seq, strides, m, leak, for_state)
-        affine = _affine(x_seq, weight, bias, eps, mean, var)
+        affine = affine_of(x_seq, weight, bias, eps, mean, var)
         sums = kernels.backward(inputs, Dynamics(*dynamics), affine, incoming, gradients)
-        of_g, of_g_x = sums.unbind(1)
-        precision = 1 / (var.double() + eps)
-        if own_statistics:
-            scale, pixels = affine.scale.double(), x_seq[0].numel() // x_seq.shape[2]
-            of_x = -scale * precision * of_g_x / pixels
-            constant = -scale * of_g / pixels - of_x * mean.double()
-            factors = (factor.to(affine.scale.dtype) for factor in (of_x, constant))
-            kernels.scale(inputs.x_seq, gradients.x_seq, affine.scale, *factors)
-        else:
-            gradients.x_seq.mul_(affine.scale[:, None, :, None, None])
-        d_weight = (of_g_x * precision.sqrt()).sum(0).to(weight.dtype)
-        return gradients.x_seq, d_weight, of_g.sum(0).to(bias.dtype), *gradients[1:]
+        d_weight, d_bias = finish_backward(
+            kernels.scale,
+            inputs.x_seq,
+            gradients.x_seq,
+            sums,
+            affine,
+            Norm(weight, bias, eps, mean, var),
+            own_statistics,
+        )
+        return gradients.x_seq, d_weight, d_bias, *gradients[1:]
 
     def fake_forward(x_seq, weight, bias, eps, mean, var, v, m, leak, keep_state, *dynamics):
         found = _no_statistics(x_seq) if mean is not None else _empty_statistics(x_seq)
@@ -177,7 +175,32 @@ def refuses(x_seq: Tensor, norm: Norm) -> str | None:
     return None
 
 
-def _affine(x_seq: Tensor, weight: Tensor, bias: Tensor, eps: float, mean: Tensor, var: Tensor) -> Affine:
+def finish_backward(
+    scale_kernel: Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], None],
+    x_seq: Tensor,
+    dx: Tensor,
+    sums: Tensor,
+    affine: Affine,
+    norm: Norm,
+    own_statistics: bool,
+) -> tuple[Tensor, Tensor]:
+    """Make ∂L/∂x of g = ∂L/∂y in `dx`, from Σg and Σg·(x − mean) [T, 2, C]; returns those of weight and bias."""
+    assert norm.mean is not None
+    assert norm.var is not None
+    of_g, of_g_x = sums.unbind(1)
+    precision = 1 / (norm.var.double() + norm.eps)
+    if own_statistics:
+        scale, pixels = affine.scale.double(), x_seq[0].numel() // x_seq.shape[2]
+        of_x = -scale * precision * of_g_x / pixels
+        constant = -scale * of_g / pixels - of_x * norm.mean.double()
+        scale_kernel(x_seq, dx, affine.scale, *(factor.to(affine.scale.dtype) for factor in (of_x, constant)))
+    else:
+        dx.mul_(affine.scale[:, None, :, None, None])
+    d_weight = (of_g_x * precision.sqrt()).sum(0).to(norm.weight.dtype)
+    return d_weight, of_g.sum(0).to(norm.bias.dtype)
+
+
+def affine_of(x_seq: Tensor, weight: Tensor, bias: Tensor, eps: float, mean: Tensor, var: Tensor) -> Affine:
     mean = mean.double()
     scale = weight.double() * (var.double() + eps).rsqrt()
     parts = (scale, bias.double() - mean * scale, mean)

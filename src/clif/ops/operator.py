@@ -208,12 +208,12 @@ def step_strides(x_seq: Tensor) -> Strides:
     return torch.empty_like(x_seq[0], device="meta").stride()
 
 
-def _empty_sequence(x_seq: Tensor, strides: Strides) -> Tensor:
+def empty_sequence(x_seq: Tensor, strides: Strides) -> Tensor:
     strides = (x_seq[0].numel(), *strides)
     return torch.empty_strided(x_seq.shape, strides, dtype=x_seq.dtype, device=x_seq.device)
 
 
-def _empty_state(x_seq: Tensor, strides: Strides, wanted: bool) -> Tensor:
+def empty_state(x_seq: Tensor, strides: Strides, wanted: bool) -> Tensor:
     dtype = compute_dtype(x_seq.dtype)
     if not wanted:
         return torch.empty(0, dtype=dtype, device=x_seq.device)
@@ -223,9 +223,9 @@ def _empty_state(x_seq: Tensor, strides: Strides, wanted: bool) -> Tensor:
 def empty_outputs(x_seq: Tensor, strides: Strides, m: Tensor | None, keep_state: bool) -> Outputs:
     """Uninitialised outputs for an input, the state only if it is to be kept, `m` only where the neuron has it."""
     return Outputs(
-        _empty_sequence(x_seq, strides),
-        _empty_state(x_seq, strides, keep_state),
-        _empty_state(x_seq, strides, keep_state and m is not None),
+        empty_sequence(x_seq, strides),
+        empty_state(x_seq, strides, keep_state),
+        empty_state(x_seq, strides, keep_state and m is not None),
     )
 
 
@@ -234,10 +234,10 @@ def empty_gradients(
 ) -> Gradients:
     """Uninitialised gradients, those of the state only `for_state`."""
     return Gradients(
-        _empty_sequence(x_seq, strides),
-        _empty_state(x_seq, strides, for_state),
-        _empty_state(x_seq, strides, for_state and m is not None),
-        _empty_state(x_seq, strides, leak is not None),
+        empty_sequence(x_seq, strides),
+        empty_state(x_seq, strides, for_state),
+        empty_state(x_seq, strides, for_state and m is not None),
+        empty_state(x_seq, strides, leak is not None),
     )
 
 
@@ -245,23 +245,23 @@ def _has_strides(shape: Sequence[int], actual: Strides, wanted: Strides) -> bool
     return all(size <= 1 or a == w for size, a, w in zip(shape, actual, wanted, strict=True))
 
 
-def _align_step(step: Tensor, strides: Strides) -> Tensor:
+def align_step(step: Tensor, strides: Strides) -> Tensor:
     if _has_strides(step.shape, step.stride(), strides):
         return step
     return torch.empty_strided(step.shape, strides, dtype=step.dtype, device=step.device).copy_(step)
 
 
-def _align_sequence(seq: Tensor, strides: Strides) -> Tensor:
+def align_sequence(seq: Tensor, strides: Strides) -> Tensor:
     """`seq` with steps of these strides; its own stride along T stays, 0 included, unless it must be copied."""
     if _has_strides(seq.shape[1:], seq.stride()[1:], strides):
         return seq
     if seq.stride(0) == 0:
-        return _align_step(seq[0], strides).expand(seq.shape)
-    return _align_step(seq, (seq[0].numel(), *strides))
+        return align_step(seq[0], strides).expand(seq.shape)
+    return align_step(seq, (seq[0].numel(), *strides))
 
 
-def _align_state(state: Tensor, strides: Strides) -> Tensor:
-    return state if is_one_value(state) else _align_step(state, strides)
+def align_state(state: Tensor, strides: Strides) -> Tensor:
+    return state if is_one_value(state) else align_step(state, strides)
 
 
 def is_one_value(state: Tensor) -> bool:
@@ -272,9 +272,9 @@ def is_one_value(state: Tensor) -> bool:
 def align_inputs(x_seq: Tensor, strides: Strides, v: Tensor, m: Tensor | None, leak: Tensor | None) -> Inputs:
     """Inputs as the kernels take them, with steps of these strides; copied only where they lie otherwise."""
     return Inputs(
-        _align_sequence(x_seq, strides),
-        _align_state(v, strides),
-        None if m is None else _align_state(m, strides),
+        align_sequence(x_seq, strides),
+        align_state(v, strides),
+        None if m is None else align_state(m, strides),
         leak,
     )
 
@@ -284,9 +284,9 @@ def align_gradients(
 ) -> OutputGradients:
     """The gradients of the outputs, with steps of these strides."""
     return OutputGradients(
-        None if d_spike_seq is None else _align_sequence(d_spike_seq, strides),
-        None if d_v is None else _align_step(d_v, strides),
-        None if d_m is None else _align_step(d_m, strides),
+        None if d_spike_seq is None else align_sequence(d_spike_seq, strides),
+        None if d_v is None else align_step(d_v, strides),
+        None if d_m is None else align_step(d_m, strides),
     )
 
 

@@ -19,7 +19,8 @@ from clif.errors import InputError
 AnyFunction = Callable[..., Any]
 
 
-def _keep_nothing(ctx: Any, inputs: Any, output: Any) -> None:
+def keep_nothing(ctx: Any, inputs: Any, output: Any) -> None:
+    """The `setup_context` of what has no derivative."""
     del ctx, inputs, output
 
 
@@ -29,7 +30,7 @@ def register(
     compute: AnyFunction,
     fake: AnyFunction,
     backward: AnyFunction,
-    setup_context: AnyFunction = _keep_nothing,
+    setup_context: AnyFunction = keep_nothing,
 ) -> tuple[Any, AnyFunction]:
     """Register `clif::<name>`; returns the operator of `torch.library` and the function to call in its place.
 
@@ -57,7 +58,7 @@ def register(
     def call(*inputs):
         if is_transformed():
             return transformable(*inputs)
-        if is_observed() or not all(map(_is_plain, inputs)):
+        if is_observed() or not all(map(is_plain, inputs)):
             return library(*inputs)
         return direct(*inputs)
 
@@ -66,13 +67,14 @@ def register(
 
 def _function(name: str, **members: Any) -> AnyFunction:
     """`apply` of a `torch.autograd.Function` with these members; profilers show its name."""
-    members["jvp"] = _refuse_forward_mode
+    members["jvp"] = refuse_forward_mode
     fixed = {key: staticmethod(member) if callable(member) else member for key, member in members.items()}
     function: Any = type(name, (torch.autograd.Function,), fixed)
     return function.apply
 
 
-def _refuse_forward_mode(*_: Any) -> None:
+def refuse_forward_mode(*_: Any) -> None:
+    """The `jvp` of every function of kernels."""
     raise InputError(
         "the compiled kernels have no forward-mode derivative; "
         'use backward(), or backend="torch" (clif.set_backend(net, "torch"))'
@@ -101,7 +103,7 @@ def is_observed() -> bool:
     )
 
 
-def _is_plain(value: Any) -> bool:
+def is_plain(value: Any) -> bool:
     """Whether a value is no tensor or a mere one: no subclass, and no batch of gradients (`is_grads_batched`)."""
     return not isinstance(value, Tensor) or (
         type(value) in (Tensor, nn.Parameter) and not is_legacy_batchedtensor(value)

@@ -1,0 +1,72 @@
+"""Compiled units: the loops of one program for one storage type and instruction set, made when first needed."""
+
+import ctypes
+import hashlib
+import sys
+from functools import cache
+
+import torch
+
+from clif.generate import cache as store
+from clif.generate import compiler, cpp
+from clif.generate.program import MOST_COEFFICIENTS, MOST_STATES, parse
+
+STORAGE = {torch.float32: "float", torch.bfloat16: "clif::Bfloat16", torch.float64: "double"}
+
+
+class Unit(ctypes.Structure):
+    """`struct Unit` of csrc/unit.hpp, field by field."""
+
+    _fields_ = (
+        ("layout", ctypes.c_int64),
+        ("layer_bytes", ctypes.c_int64),
+        *((name, ctypes.c_int32) for name in ("states", "coefficients", "planes", "forward_strip", "backward_strip")),
+        ("forward", ctypes.c_void_p * 2),
+        ("backward", ctypes.c_void_p * 2),
+        ("rests_at_zero", ctypes.c_int32 * MOST_STATES),
+    )
+
+
+LAYOUT = 1
+"""`unit_layout` of csrc/unit.hpp."""
+assert MOST_COEFFICIENTS == 16
+
+
+def source(text: str, dtype: torch.dtype, isa: str) -> str:
+    """A unit in C++, whole, for the program of that canonical text."""
+    storage = STORAGE[dtype]
+    only_bfloat16 = "#define CLIF_BFLOAT16_ONLY\n" if isa == "avx512_bf16" else ""
+    return (
+        f'#define CLIF_ISA {isa}\n{only_bfloat16}#include "begin_unit.hpp"\n\n'
+        f"namespace clif::CLIF_ISA {{\nnamespace {{\n\n{cpp.source(parse(text))}\n}}  // namespace\n"
+        "}  // namespace clif::CLIF_ISA\n\n"
+        'extern "C" __attribute__((visibility("default"))) void clif_unit(clif::Unit* unit) {\n'
+        f"    *unit = clif::CLIF_ISA::unit_of<clif::CLIF_ISA::Program, {storage}>();\n}}\n"
+    )
+
+
+@cache
+def load(text: str, dtype: torch.dtype, isa: str) -> Unit:
+    """The unit of a program, compiled if the cache has none. Raises `CompilerError`.
+
+    AVX-512 with BF16 differs from AVX-512 in bfloat16 only.
+    """
+    if isa == "avx512_bf16" and dtype != torch.bfloat16:
+        isa = "avx512"
+    code = source(text, dtype, isa)
+    key = hashlib.sha256(f"{compiler.identity(isa)}\n{code}".encode()).hexdigest()[:32]
+
+    def make(path) -> None:
+        print(f"clif: compiling the kernels of a neuron for {dtype}, {isa}, once", file=sys.stderr)
+        compiler.compile_unit(code, isa, path)
+
+    path = store.get(key, make)
+    try:
+        library = ctypes.CDLL(str(path))
+        unit = Unit()
+        library.clif_unit(ctypes.byref(unit))
+    except (OSError, AttributeError) as error:
+        raise compiler.CompilerError(f"{path} does not load ({error}); clif cache --clear deletes it") from error
+    if unit.layout != LAYOUT:
+        raise compiler.CompilerError(f"{path} is of another version of clif; clif cache --clear deletes it")
+    return unit

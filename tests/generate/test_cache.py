@@ -1,0 +1,83 @@
+"""The folder of compiled units: whole files only, made once, in a private place."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from clif.generate import cache
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """An empty folder of units."""
+    monkeypatch.setenv("CLIF_CACHE", str(tmp_path / "units"))
+    cache.folder.cache_clear()
+    yield cache.folder()
+    cache.folder.cache_clear()
+
+
+def test_a_unit_is_made_once(folder):
+    made = []
+
+    def make(path):
+        made.append(path)
+        path.write_bytes(b"unit")
+
+    assert cache.get("one", make) == cache.get("one", make)
+    assert cache.get("one", make).read_bytes() == b"unit"
+    assert len(made) == 1
+    assert folder.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_damaged_unit_is_made_again():
+    path = cache.get("one", lambda path: path.write_bytes(b"unit"))
+    path.write_bytes(b"other")
+    assert cache.get("one", lambda path: path.write_bytes(b"unit")).read_bytes() == b"unit"
+
+
+def test_nothing_is_left_of_a_unit_that_could_not_be_made(folder):
+    def fail(path):
+        path.write_bytes(b"half")
+        raise RuntimeError("the compiler failed")
+
+    with pytest.raises(RuntimeError, match="the compiler failed"):
+        cache.get("one", fail)
+    assert cache.units() == []
+    assert not list(folder.glob("*.new"))
+
+
+def test_units_are_listed_and_cleared(folder):
+    paths = {cache.get(key, lambda path: path.write_bytes(b"unit")) for key in ("one", "two")}
+    assert set(cache.units()) == paths
+    assert cache.clear() == 2
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="permissions of POSIX")
+def test_a_folder_that_others_can_write_to_is_not_used(tmp_path, monkeypatch):
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o777)
+    monkeypatch.setenv("CLIF_CACHE", str(shared))
+    cache.folder.cache_clear()
+    try:
+        assert cache.folder() != shared
+    finally:
+        cache.folder.cache_clear()
+
+
+@pytest.mark.multiprocess
+@pytest.mark.usefixtures("folder")
+def test_processes_wait_for_one_that_makes_it(tmp_path):
+    script = (
+        "import time, sys; from pathlib import Path; from clif.generate import cache\n"
+        "def make(path):\n    time.sleep(0.3); path.write_bytes(b'unit')\n"
+        f"    Path({str(tmp_path / 'made')!r}).open('a').write('x')\n"
+        "cache.get('one', make)"
+    )
+    processes = [subprocess.Popen([sys.executable, "-c", script]) for _ in range(4)]
+    assert [process.wait(120) for process in processes] == [0] * 4
+    assert (tmp_path / "made").read_text() == "x"
