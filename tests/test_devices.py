@@ -1,4 +1,4 @@
-"""Devices that are not here, or that nobody has, are one line; on a machine without a GPU, "cuda" is."""
+"""A device that is unknown, or not on this machine, is refused in one line."""
 
 import pytest
 import torch

@@ -234,10 +234,10 @@ def test_a_mistake_with_the_trainer_s_options_is_one_line(line, message, tmp_pat
 
 def test_a_file_that_the_system_refuses_is_one_line(monkeypatch, capsys):
     def refuse(_arguments):
-        raise PermissionError(13, "Permission denied", "/root/x")
+        raise PermissionError(13, "Permission denied", "/no/x")
 
     monkeypatch.setattr(clif.cli, "run", refuse)
-    assert "Permission denied: '/root/x'" in fails(capsys, "recipes")
+    assert "Permission denied: '/no/x'" in fails(capsys, "recipes")
 
 
 @pytest.fixture

@@ -71,7 +71,7 @@ private:
 };
 
 // At most `size` neurons, and a whole number of strips; fewer where the threads would else have too little to share.
-// With a batch norm the number of threads does not count, lest its sums depend on it.
+// With a batch norm the number of threads does not count, so that its sums do not depend on it.
 template <class Problem>
 std::int64_t block_of(const Problem& p, std::int64_t size, std::int64_t strip) {
     const std::int64_t share = p.size / (p.channels ? norm_groups : 4 * std::max(p.threads, 1));

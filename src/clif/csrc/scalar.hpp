@@ -77,7 +77,7 @@ CLIF_INLINE R root(R x) {
     else return __builtin_sqrtf(x);
 }
 
-// a * b - c without rounding the product, or 0 where that is not to be had.
+// a * b - c without rounding the product, or 0 without an instruction for it.
 template <class R>
 CLIF_INLINE R fused_difference([[maybe_unused]] R a, [[maybe_unused]] R b, [[maybe_unused]] R c) {
 #ifdef __FP_FAST_FMAF

@@ -19,7 +19,7 @@ SUFFIX = ".unit"
 def folder() -> Path:
     """`$CLIF_CACHE`, or clif's folder among the user's caches; one of this process alone if that is not private.
 
-    Private means: a folder of this user that nobody else can write to. What is in it runs in this process.
+    Private means: a folder of this user, to which no other user can write. What is in it runs in this process.
     """
     chosen = os.environ.get("CLIF_CACHE")
     place = Path(chosen).expanduser() if chosen else _user_caches() / "clif"

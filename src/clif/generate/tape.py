@@ -52,7 +52,7 @@ class _Network:
         self.capacity[end][start] += 0.0
 
     def source_side(self) -> set[object]:
-        """The side of the source in a minimum cut, the smallest of them."""
+        """The nodes on the source's side of a minimum cut."""
         while True:
             before = self._search()
             if "sink" not in before:

@@ -53,7 +53,7 @@ class Inputs(NamedTuple):
 class Outputs(NamedTuple):
     """What a forward kernel fills: spikes [T, N, *] and the last state [N, *].
 
-    `v` and `m` are empty where nobody wants them, `m` but for CLIF.
+    `v` and `m` are empty if they are not wanted, `m` but for CLIF.
     """
 
     spike_seq: Tensor
@@ -64,7 +64,7 @@ class Outputs(NamedTuple):
 class Gradients(NamedTuple):
     """What a backward kernel fills: the gradient of each input; of a scalar `leak` neuron by neuron, [N, *].
 
-    `v` and `m` are empty where nobody asked for them, `m` but for CLIF, `leak` but for PLIF.
+    `v` and `m` are empty if they are not wanted, `m` but for CLIF, `leak` but for PLIF.
     """
 
     x_seq: Tensor

@@ -2,7 +2,7 @@
 
 `torch.library` makes it known to `torch.compile`, `torch.export` and whatever else looks into a network, `torch.func`
 wants another form of it. Both ways lead through much Python, which takes longer than a small kernel does; so a call
-that nobody observes goes straight to the kernels, as a `torch.autograd.Function`.
+that is not observed goes straight to the kernels, as a `torch.autograd.Function`.
 """
 
 from collections.abc import Callable

@@ -343,7 +343,7 @@ class Trainer(Learner):
 
     @contextmanager
     def _noticing_a_lost_reader(self) -> Iterator[None]:
-        """The run is to end, after its checkpoint is written, if nobody reads what is written within."""
+        """End the run, after its checkpoint is written, if the reader of its output is gone."""
         try:
             yield
         except BrokenPipeError:
