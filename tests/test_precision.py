@@ -9,7 +9,7 @@ import types
 import pytest
 import torch
 
-from clif import precision
+from clif import precision, private_torch
 from clif.errors import InputError
 from clif.ops import isa
 
@@ -145,17 +145,12 @@ def test_flags_that_pytorch_finds_count_too(monkeypatch, tmp_path):
     assert precision.bfloat16_instructions() == "ARM BF16"
 
 
-def test_pytorchs_private_name_is_still_there():
-    """If this fails, find what took its place; until then `pytorch_uses_bfloat16` goes by the instruction set."""
-    assert isinstance(getattr(torch.ops.mkldnn, precision.PYTORCHS_ANSWER)(), bool)
-
-
 @pytest.mark.parametrize(
     ("capability", "machine", "expected"),
     [("AVX512", "x86_64", True), ("AVX2", "x86_64", False), ("DEFAULT", "x86_64", False), ("DEFAULT", "aarch64", True)],
 )
 def test_without_that_name_the_instruction_set_decides(capability, machine, expected, monkeypatch):
-    monkeypatch.setattr(precision, "PYTORCHS_ANSWER", "_is_gone")
+    monkeypatch.setattr(private_torch, "MKLDNN_BFLOAT16", "_is_gone")
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
     monkeypatch.setattr(platform, "machine", lambda: machine)
     precision.pytorchs_answer.cache_clear()

@@ -21,9 +21,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
-from clif import surrogate
+from clif import private_torch, surrogate
 from clif.errors import InputError
 from clif.ops import dispatch, reference
 from clif.ops.constants import CONSTANTS, Constant, as_constant, value_of
@@ -258,7 +257,7 @@ def _check_spikes(spikes: Tensor, x: Tensor, surrogate_function: SurrogateFuncti
             f"{_shown(surrogate_function)} gives no gradient; derive a class from clif.surrogate.Surrogate, which "
             "defines derivative(x), or compute under torch.no_grad()"
         )
-    if torch.jit.is_tracing() or is_transformed() or is_in_torch_dispatch_mode() or spikes.is_meta:  # type: ignore[attr-defined]
+    if torch.jit.is_tracing() or is_transformed() or private_torch.has_dispatch_mode() or spikes.is_meta:  # type: ignore[attr-defined]
         return
     values = spikes.detach()
     if not bool(((values == 0) | (values == 1)).all()):

@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 
+from clif import private_torch
 from clif.errors import InputError, unknown_name
 from clif.names import AMP_DTYPES
 from clif.ops import isa
@@ -26,9 +27,6 @@ logger = logging.getLogger("clif.precision")
 CPUINFO = Path("/proc/cpuinfo")
 INSTRUCTIONS = {"amx_bf16": "AMX", "avx512_bf16": "AVX-512 BF16", "bf16": "ARM BF16"}
 """The processor's flags that stand for arithmetic in bfloat16, in words, the fastest first."""
-
-PYTORCHS_ANSWER = "_is_mkldnn_bf16_supported"
-"""A private operator of `torch.ops.mkldnn`; only `pytorchs_answer` calls it."""
 
 ONEDNN_WITHOUT_BFLOAT16 = {"sse41", "avx", "avx2", "avx2_vnni", "avx512_core", "avx512_core_vnni"}
 """Values of ONEDNN_MAX_CPU_ISA that keep oneDNN from the instructions for bfloat16."""
@@ -174,9 +172,9 @@ def pytorchs_answer() -> bool:
 
     It also says so of AVX-512 without BF16.
     """
-    answer = getattr(torch.ops.mkldnn, PYTORCHS_ANSWER, None)
+    answer = private_torch.mkldnn_uses_bfloat16()
     if answer is not None:
-        return bool(answer())
+        return answer
     return torch.backends.cpu.get_cpu_capability().startswith("AVX512") or platform.machine() in ("aarch64", "arm64")
 
 

@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import _disable_current_modes
 
 from clif.generate.evaluate import evaluate
 from clif.generate.program import Program
 from clif.generate.traced import Traced, TraceError, Tracer, refuse
+from clif.private_torch import without_modes
 from clif.surrogate import Surrogate
 
 PLAIN = (bool, int, float, str, type(None), Surrogate)
@@ -59,7 +59,7 @@ def trace(node: nn.Module, signature: Signature) -> Trace:
         raise TraceError(
             f"{type(node).__name__}.step gives other operations or numbers at every call; a kernel would repeat one"
         )
-    with _disable_current_modes():
+    with without_modes():
         _check(view, signature, first, type(node).__name__)
     return first
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from clif import functional
+from clif import functional, private_torch
 from clif.errors import InputError
 from clif.layers import BatchNorm2d, StepModule, has_hooks, is_repeated
 from clif.neurons.gradient_window import check_window, truncated_multi_step
@@ -355,4 +355,4 @@ class SpikingNeuron(StepModule):
 
 def _in_backward() -> bool:
     """Whether this runs inside a backward pass of autograd, where activation checkpointing computes modules again."""
-    return not torch.compiler.is_compiling() and torch._C._current_graph_task_id() != -1
+    return not torch.compiler.is_compiling() and private_torch.graph_task() != -1

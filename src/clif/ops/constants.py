@@ -5,8 +5,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch._C._functorch import is_functorch_wrapped_tensor
 
+from clif import private_torch
 from clif.errors import InputError
 
 Constant = float | Tensor
@@ -52,4 +52,4 @@ def _stays_tensor(value: Tensor) -> bool:
 
 def _is_unreadable(value: Tensor) -> bool:
     """Whether a tensor is traced, transformed or has no data."""
-    return torch.compiler.is_compiling() or is_functorch_wrapped_tensor(value) or value.is_meta
+    return torch.compiler.is_compiling() or private_torch.is_wrapped_by_functorch(value) or value.is_meta

@@ -10,10 +10,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch._C._functorch import is_legacy_batchedtensor
-from torch.overrides import _len_torch_function_stack  # type: ignore[attr-defined]
-from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
+from clif import private_torch
 from clif.errors import InputError
 
 AnyFunction = Callable[..., Any]
@@ -83,7 +81,7 @@ def refuse_forward_mode(*_: Any) -> None:
 
 def is_transformed() -> bool:
     """Whether this runs inside `torch.func.vmap`, `grad` and the like, but not while `torch.compile` traces it."""
-    return not torch.compiler.is_compiling() and torch._C._are_functorch_transforms_active()
+    return not torch.compiler.is_compiling() and private_torch.transforms_are_active()
 
 
 def is_exported() -> bool:
@@ -98,13 +96,13 @@ def is_observed() -> bool:
         torch.compiler.is_compiling()
         or torch.jit.is_tracing()  # type: ignore[attr-defined]
         or is_transformed()
-        or is_in_torch_dispatch_mode()
-        or _len_torch_function_stack() > 0
+        or private_torch.has_dispatch_mode()
+        or private_torch.torch_function_modes() > 0
     )
 
 
 def is_plain(value: Any) -> bool:
     """Whether a value is no tensor or a mere one: no subclass, and no batch of gradients (`is_grads_batched`)."""
     return not isinstance(value, Tensor) or (
-        type(value) in (Tensor, nn.Parameter) and not is_legacy_batchedtensor(value)
+        type(value) in (Tensor, nn.Parameter) and not private_torch.is_legacy_batched(value)
     )

@@ -8,11 +8,10 @@ only where a spike selects it. Of the input only bits are kept for the backward 
 
 import torch
 from torch import Tensor, nn
-from torch._C._functorch import is_legacy_batchedtensor
 from torch.autograd import Function, forward_ad
 from torch.nn.grad import conv2d_input
 
-from clif import precision
+from clif import precision, private_torch
 from clif.ops import cpu, isa, operator
 from clif.ops.cpu import Geometry
 from clif.ops.packing import Packed, pack
@@ -97,7 +96,7 @@ class _SpikeConv(Function):
     def backward(ctx, d_out):
         weight, words = ctx.saved_tensors
         needed = ctx.needs_input_grad[:3]
-        if is_transformed() or is_legacy_batchedtensor(d_out):  # several output gradients at once
+        if is_transformed() or private_torch.is_legacy_batched(d_out):  # several output gradients at once
             return *_dense_gradients(d_out, weight, words, ctx.height, ctx.geometry, needed), None, None, None
         return *_Gradients.apply(d_out, weight, words, ctx.height, ctx.geometry, needed), None, None, None
 

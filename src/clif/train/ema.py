@@ -4,6 +4,7 @@ import copy
 
 import torch
 
+from clif import private_torch
 from clif.models import SpikingNetwork
 
 
@@ -22,7 +23,7 @@ class Average:
         """Take the present weights of the trained `net` in."""
         pairs = list(zip(self.net.state_dict().values(), net.state_dict().values(), strict=True))
         averaged = [(old, new) for old, new in pairs if old.is_floating_point()]
-        torch._foreach_lerp_([old for old, _ in averaged], [new for _, new in averaged], 1 - self.decay)
+        private_torch.lerp_([old for old, _ in averaged], [new for _, new in averaged], 1 - self.decay)
         for old, new in pairs:
             if not old.is_floating_point():
                 old.copy_(new)

@@ -1,0 +1,80 @@
+"""The names of PyTorch that are private and that clif uses all the same, each with what stands in if it is gone.
+
+What stands in is slower or more careful, never wrong: a call counts as observed, a tensor as a special one. PyTorch 2.6
+is the oldest version that has what else clif needs; 2.13 is the one that is tested.
+"""
+
+import importlib
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor
+
+NAMES = (
+    ("torch._C", "_are_functorch_transforms_active"),
+    ("torch._C", "_current_graph_task_id"),
+    ("torch._C._functorch", "is_functorch_wrapped_tensor"),
+    ("torch._C._functorch", "is_legacy_batchedtensor"),
+    ("torch.overrides", "_len_torch_function_stack"),
+    ("torch.utils._python_dispatch", "_disable_current_modes"),
+    ("torch.utils._python_dispatch", "is_in_torch_dispatch_mode"),
+    ("torch", "_foreach_lerp_"),
+)
+"""Module and name of each."""
+
+
+def private(name: str, instead: Callable[..., Any]) -> Callable[..., Any]:
+    """The function of PyTorch with that name in `NAMES`, or `instead` if this version of PyTorch has none."""
+    module = next(module for module, known in NAMES if known == name)
+    try:
+        return getattr(importlib.import_module(module), name, instead)
+    except ImportError:
+        return instead
+
+
+def _lerp_one_by_one(tensors: Sequence[Tensor], ends: Sequence[Tensor], weight: float) -> None:
+    for tensor, end in zip(tensors, ends, strict=True):
+        tensor.lerp_(end, weight)
+
+
+def _modes_stay() -> AbstractContextManager[None]:
+    return nullcontext()
+
+
+def _not_in_backward() -> int:
+    return -1
+
+
+transforms_are_active: Callable[[], bool] = private("_are_functorch_transforms_active", lambda: True)
+"""Whether a function runs inside `torch.func.vmap`, `grad` and the like."""
+
+is_wrapped_by_functorch: Callable[[Tensor], bool] = private("is_functorch_wrapped_tensor", lambda _: True)
+"""Whether `torch.func` stands between a tensor and its values."""
+
+is_legacy_batched: Callable[[Tensor], bool] = private("is_legacy_batchedtensor", lambda _: True)
+"""Whether a tensor is a batch of gradients (`is_grads_batched` of `torch.autograd.grad`)."""
+
+torch_function_modes: Callable[[], int] = private("_len_torch_function_stack", lambda: 1)
+"""How many modes look at the functions of PyTorch that are called."""
+
+has_dispatch_mode: Callable[[], bool] = private("is_in_torch_dispatch_mode", lambda: True)
+"""Whether a mode looks at PyTorch's operations, as fake tensors and counters of operations do."""
+
+without_modes: Callable[[], AbstractContextManager[None]] = private("_disable_current_modes", _modes_stay)
+"""A context in which no such mode looks."""
+
+graph_task: Callable[[], int] = private("_current_graph_task_id", _not_in_backward)
+"""The number of the backward pass that runs in this thread, -1 outside of one."""
+
+lerp_: Callable[[Sequence[Tensor], Sequence[Tensor], float], None] = private("_foreach_lerp_", _lerp_one_by_one)
+"""Move each tensor towards its end by a weight, in place, all at once."""
+
+MKLDNN_BFLOAT16 = "_is_mkldnn_bf16_supported"
+
+
+def mkldnn_uses_bfloat16() -> bool | None:
+    """What `torch.ops.mkldnn` says of bfloat16 on this processor; None if it says nothing."""
+    answer = getattr(torch.ops.mkldnn, MKLDNN_BFLOAT16, None)
+    return None if answer is None else bool(answer())
