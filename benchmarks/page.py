@@ -29,8 +29,8 @@ from clif.bench.measure import summarise
 from clif.bench.report import Report, Row, as_markdown, notes, number, quartiles, read_report
 from clif.bench.settings import InferSettings, NeuronSettings, StepSettings, select
 from clif.devices import choose_device
+from clif.files import write_atomically
 from clif.ops import isa
-from clif.train.checkpoint import write_atomically
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"

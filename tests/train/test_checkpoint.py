@@ -14,7 +14,7 @@ from torch.testing import assert_close
 import clif
 from clif.errors import InputError, MissingFileError
 from clif.models import create_model
-from clif.train.checkpoint import read_checkpoint, save_checkpoint, write_atomically
+from clif.train.checkpoint import read_checkpoint, save_checkpoint
 
 
 @pytest.fixture(scope="module")
@@ -61,33 +61,6 @@ class Hostile:
         return Path.touch, (self.path,)
 
 
-def test_a_failing_writer_leaves_the_old_file_and_nothing_else(tmp_path):
-    path = tmp_path / "file"
-    path.write_bytes(b"old")
-
-    def fail(file):
-        file.write(b"half of the new")
-        raise RuntimeError("disk full")
-
-    with pytest.raises(RuntimeError, match="disk full"):
-        write_atomically(path, fail)
-    assert path.read_bytes() == b"old"
-    assert [p.name for p in tmp_path.iterdir()] == ["file"]
-
-
-def test_a_keyboard_interrupt_while_writing_leaves_the_old_file_and_nothing_else(tmp_path):
-    path = tmp_path / "file"
-    path.write_bytes(b"old")
-
-    def interrupt(_file):
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        write_atomically(path, interrupt)
-    assert path.read_bytes() == b"old"
-    assert [p.name for p in tmp_path.iterdir()] == ["file"]
-
-
 @pytest.mark.parametrize("writes", [0, 1, 5])
 def test_a_keyboard_interrupt_in_the_middle_of_a_checkpoint_is_one(ours, net, monkeypatch, writes):
     class Interrupted(io.BytesIO):
@@ -104,15 +77,6 @@ def test_a_keyboard_interrupt_in_the_middle_of_a_checkpoint_is_one(ours, net, mo
     with pytest.raises(KeyboardInterrupt):
         save_checkpoint(ours, {"net": net.state_dict()})
     assert ours.read_bytes() == before
-
-
-@pytest.mark.parametrize("name", ["checkpoint_last.pth", "checkpoint_best.pth"])
-def test_a_temporary_file_is_named_neither_last_nor_best_and_lies_beside_the_target(tmp_path, name):
-    seen = []
-    write_atomically(tmp_path / name, lambda _file: seen.extend(p.name for p in tmp_path.iterdir()))
-    assert len(seen) == 1
-    assert not any(word in seen[0] for word in ("last", "best"))
-    assert [p.name for p in tmp_path.iterdir()] == [name]
 
 
 def test_a_checkpoint_is_a_regular_file(ours):

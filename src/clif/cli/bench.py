@@ -125,7 +125,7 @@ def show(report: "Report", columns: tuple[str, ...], json_path: str | None) -> N
     from pathlib import Path
 
     from clif.bench.report import as_text
-    from clif.train.checkpoint import write_atomically
+    from clif.files import write_atomically
 
     if json_path == "-":
         print(report.to_json(), end="")

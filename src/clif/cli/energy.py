@@ -27,7 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
     from clif.data import create_loader
     from clif.energy import estimate
     from clif.errors import InputError
-    from clif.train.checkpoint import write_atomically
+    from clif.files import write_atomically
     from clif.train.evaluation import open_checkpoint
 
     if arguments.images < 1:

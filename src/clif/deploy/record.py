@@ -9,7 +9,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from clif.errors import InputError
-from clif.train.checkpoint import save_checkpoint, write_atomically
+from clif.files import write_atomically
+from clif.train.checkpoint import save_checkpoint
 
 if TYPE_CHECKING:
     from clif.deploy.run import Deployment

@@ -27,10 +27,10 @@ from clif.deploy.graph import is_addition, layer_graph, layer_of
 from clif.errors import InputError
 from clif.export.extras import require
 from clif.export.program import check_network
+from clif.files import write_atomically
 from clif.layers import AdaptiveAvgPool2d, AvgPool2d, Conv2d, Dropout, Flatten
 from clif.models import SpikingNetwork
 from clif.neurons import CLIFNode, LIFNode, PLIFNode, SpikingNeuron, reset_net, set_step_mode
-from clif.train.checkpoint import write_atomically
 
 UNCHANGING = (nn.Identity, nn.Dropout, Dropout)  # in eval mode
 

@@ -12,8 +12,8 @@ import torch
 from clif.errors import InputError
 from clif.export.extras import require
 from clif.export.program import BATCH, check_network, quiet, signature, to_program
+from clif.files import write_atomically
 from clif.models import SpikingNetwork
-from clif.train.checkpoint import write_atomically
 
 OPSET = 20
 

@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
 from clif.errors import InputError
+from clif.files import write_atomically
 from clif.models import SpikingNetwork
 from clif.names import FORMS
 from clif.neurons import SpikingNeuron, reset_net, set_backend, set_step_mode
-from clif.train.checkpoint import write_atomically
 
 BATCH = "batch"
 """The name of the axis of the images."""

@@ -18,10 +18,11 @@ from clif.analysis import Trace, firing_rates, spike_raster, spiking_layers, tra
 from clif.data import Loader, create_loader
 from clif.deploy import Deployment, deploy_checkpoint
 from clif.errors import InputError
+from clif.files import write_atomically
 from clif.models import SpikingNetwork, predict
 from clif.paths import expand_home
 from clif.report import figures
-from clif.train.checkpoint import LAST, load, write_atomically
+from clif.train.checkpoint import LAST, load
 from clif.train.config import TrainConfig, resolve
 from clif.train.folder import RunFolder
 from clif.train.loop import Result, fit

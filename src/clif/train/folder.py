@@ -22,8 +22,9 @@ import yaml
 
 import clif
 from clif.errors import InputError, MissingFileError
+from clif.files import write_atomically
 from clif.precision import Precision
-from clif.train.checkpoint import BEST, LAST, read_checkpoint, save_checkpoint, write_atomically
+from clif.train.checkpoint import BEST, LAST, read_checkpoint, save_checkpoint
 from clif.train.config import TrainConfig
 from clif.train.lock import LOCK, lock_folder
 from clif.train.run_config import CONFIG

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch.utils.tensorboard import SummaryWriter
 
-from clif.train.checkpoint import write_atomically
+from clif.files import write_atomically
 from clif.train.evaluation import Scores
 from clif.train.folder import writing
 

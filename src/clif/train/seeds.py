@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from clif.errors import InputError
+from clif.files import write_atomically
 from clif.train.callbacks import Callback
-from clif.train.checkpoint import write_atomically
 from clif.train.config import TrainConfig
 from clif.train.engine import is_first_process
 from clif.train.folder import writing

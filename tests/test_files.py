@@ -1,0 +1,41 @@
+"""Files that are written whole or not at all."""
+
+import pytest
+
+from clif.files import write_atomically
+
+
+def test_a_failing_writer_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+
+    def fail(file):
+        file.write(b"half of the new")
+        raise RuntimeError("disk full")
+
+    with pytest.raises(RuntimeError, match="disk full"):
+        write_atomically(path, fail)
+    assert path.read_bytes() == b"old"
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_keyboard_interrupt_while_writing_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+
+    def interrupt(_file):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_atomically(path, interrupt)
+    assert path.read_bytes() == b"old"
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("name", ["checkpoint_last.pth", "checkpoint_best.pth"])
+def test_a_temporary_file_is_named_neither_last_nor_best_and_lies_beside_the_target(tmp_path, name):
+    seen = []
+    write_atomically(tmp_path / name, lambda _file: seen.extend(p.name for p in tmp_path.iterdir()))
+    assert len(seen) == 1
+    assert not any(word in seen[0] for word in ("last", "best"))
+    assert [p.name for p in tmp_path.iterdir()] == [name]
