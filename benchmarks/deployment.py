@@ -21,7 +21,7 @@ from clif.data import create_loader
 from clif.deploy import convert
 from clif.deploy.judge import judge
 from clif.models import SpikingNetwork
-from clif.train.evaluation import open_checkpoint
+from clif.trained_network import open_checkpoint
 
 RESETS = (None, 0.0, -0.02, -0.04, -0.06, -0.08, -0.1, -0.12, -0.14, -0.16, -0.18, -0.2)
 PAPER = RESETS[:7]

@@ -21,7 +21,7 @@ from clif.data import create_loader
 from clif.deploy import convert, exact_sums
 from clif.export import to_onnx
 from clif.models import SpikingNetwork
-from clif.train.evaluation import open_checkpoint
+from clif.trained_network import open_checkpoint
 
 IMAGES = 1000
 

@@ -11,7 +11,7 @@ from clif.devices import choose_device, find_device
 from clif.errors import InputError
 from clif.models import create_model
 from clif.train import fit, resolve
-from clif.train.evaluation import evaluate_checkpoint
+from clif.trained_network import evaluate_checkpoint
 
 NAMES = "mps mps:0 xpu meta vulkan hpu xla ipu mtia privateuseone maia lazy opengl opencl ideep mkldnn fpga ve hip"
 UNKNOWN = ("npu", "nonsense", "", "CUDA", "gpu", "0", "cuda:x", "cuda:-1", "cpu:-1", "auto ", "cuda:99999999999")

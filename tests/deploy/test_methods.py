@@ -17,7 +17,7 @@ from clif.errors import InputError
 from clif.models import create_model
 from clif.neurons import exchange_neurons
 from clif.train.checkpoint import build_network
-from clif.train.evaluation import evaluate_checkpoint
+from clif.trained_network import evaluate_checkpoint
 
 IMAGES = torch.randn(24, 3, 32, 32, generator=torch.Generator().manual_seed(9))
 LOADER = [(IMAGES[:16], torch.zeros(16, dtype=torch.int64)), (IMAGES[16:], torch.zeros(8, dtype=torch.int64))]

@@ -12,7 +12,8 @@ from clif import progress
 from clif.deploy import SweepRow, deploy_checkpoint
 from clif.deploy.judge import judge
 from clif.errors import InputError, MissingFileError
-from clif.train.evaluation import evaluate, evaluate_checkpoint
+from clif.evaluation import evaluate
+from clif.trained_network import evaluate_checkpoint
 
 RESETS = [None, 0.0, -0.3]
 

@@ -10,7 +10,7 @@ from clif import precision
 from clif.train import loop
 from clif.train.callbacks import JsonLines
 from clif.train.checkpoint import LAST, read_checkpoint, save_checkpoint
-from clif.train.evaluation import evaluate_checkpoint
+from clif.trained_network import evaluate_checkpoint
 
 SLOW = "bfloat16 is slow here: the processor has no instructions for bfloat16"
 

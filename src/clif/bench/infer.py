@@ -15,7 +15,7 @@ from clif.bench.report import Report, Row
 from clif.bench.settings import InferSettings, select
 from clif.errors import InputError
 from clif.models import SpikingNetwork, create_model
-from clif.train.evaluation import open_checkpoint
+from clif.trained_network import open_checkpoint
 
 COLUMNS = ("batch", "of plain", "images/s", "accuracy %", "agreement %")
 LEAST_AGREEMENT = 0.5

@@ -11,9 +11,9 @@ from clif import memory
 from clif.bench.compiled import compiled
 from clif.bench.settings import StepSettings
 from clif.layers import Conv2d
+from clif.loss import SpikingLoss
 from clif.models import SpikingNetwork, create_model
 from clif.models.network import step_by_step
-from clif.train.loss import SpikingLoss
 
 Forward = Callable[[SpikingNetwork, Tensor], Tensor]
 

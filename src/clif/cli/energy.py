@@ -28,7 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
     from clif.energy import estimate
     from clif.errors import InputError
     from clif.files import write_atomically
-    from clif.train.evaluation import open_checkpoint
+    from clif.trained_network import open_checkpoint
 
     if arguments.images < 1:
         raise InputError(f"--images must be at least 1, got {arguments.images}")

@@ -30,7 +30,7 @@ def add_arguments(parser: Parser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     from clif.train.engine import is_first_process
-    from clif.train.evaluation import evaluate_checkpoint
+    from clif.trained_network import evaluate_checkpoint
 
     given = config_values(arguments)
     resume = given.pop("resume", None)

@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
     from clif import export
     from clif.data import get_dataset
     from clif.deploy import EVENT_GRID, exact_sums
-    from clif.train.evaluation import open_checkpoint
+    from clif.trained_network import open_checkpoint
 
     opened = open_checkpoint(arguments.checkpoint, given)
     net = opened.net.cpu().eval()

@@ -18,12 +18,13 @@ from clif.deploy.record import write_deployment
 from clif.deploy.sweep import PAPER_RESETS, SweepRow, best_row, sweep
 from clif.devices import choose_device
 from clif.errors import InputError, unknown_name
+from clif.evaluation import Scores, evaluate
 from clif.models import SpikingNetwork
 from clif.paths import expand_home
 from clif.precision import Precision, asked_for, warn_if_slow
 from clif.train.checkpoint import read_checkpoint
 from clif.train.config import TrainConfig
-from clif.train.evaluation import Scores, evaluate, open_checkpoint
+from clif.trained_network import open_checkpoint
 
 CHOICE_IMAGES = 5000
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from clif.deploy.plain import plain_lif
+from clif.evaluation import evaluate
 from clif.models import SpikingNetwork
 from clif.neurons import set_step_mode
-from clif.train.evaluation import evaluate
 
 PAPER_RESETS: tuple[float | None, ...] = (None, 0.0, -0.02, -0.04, -0.06, -0.08, -0.1)
 

@@ -13,26 +13,26 @@ from torch import Tensor, nn
 from clif.data import Loader, create_loader
 from clif.data.loader import Share
 from clif.errors import InputError
+from clif.evaluation import RunningScores
 from clif.layers import key_dropout
+from clif.loss import SpikingLoss
 from clif.models import SpikingNetwork
 from clif.neurons import exchange_neurons
 from clif.precision import choose, common
 from clif.train.checkpoint import LAST, load_weights, read_checkpoint
-from clif.train.config import TrainConfig
-from clif.train.ema import Average
-from clif.train.engine import Engine, Follower
-from clif.train.evaluation import RunningScores
-from clif.train.folder import RunFolder
-from clif.train.guard import FiniteGuard, first_bad_value, trace
-from clif.train.loss import SpikingLoss
-from clif.train.monitor import GradientNorms, LayerMonitor
-from clif.train.setup import (
+from clif.train.components import (
     Computation,
     make_net,
     make_optimizer,
     make_scheduler,
     scaled_rate,
 )
+from clif.train.config import TrainConfig
+from clif.train.ema import Average
+from clif.train.engine import Engine, Follower
+from clif.train.folder import RunFolder
+from clif.train.guard import FiniteGuard, first_bad_value, trace
+from clif.train.monitor import GradientNorms, LayerMonitor
 from clif.train.sync import set_idle, synchronise_batch_norms
 
 

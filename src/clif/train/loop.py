@@ -14,6 +14,7 @@ from typing import Any
 
 from clif.data import Loader
 from clif.errors import InputError
+from clif.evaluation import RunningScores, Scores, evaluate
 from clif.output import reader_is_gone, silence_broken
 from clif.paths import expand_home
 from clif.precision import first_time, slow_warning
@@ -22,7 +23,6 @@ from clif.train.callbacks import Callback, make_loggers
 from clif.train.checkpoint import BEST, LAST
 from clif.train.config import TrainConfig
 from clif.train.engine import Engine, Follower, with_processes
-from clif.train.evaluation import RunningScores, Scores, evaluate
 from clif.train.folder import RunFolder, last_checkpoint, read_last, run_of
 from clif.train.interrupt import GONE, SIGPIPE, Interrupted, StopRequest
 from clif.train.learner import Learner

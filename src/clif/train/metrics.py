@@ -8,8 +8,8 @@ from typing import Any
 
 from torch.utils.tensorboard import SummaryWriter
 
+from clif.evaluation import Scores
 from clif.files import write_atomically
-from clif.train.evaluation import Scores
 from clif.train.folder import writing
 
 logger = logging.getLogger("clif.train")

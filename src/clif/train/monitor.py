@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from clif.analysis import count_spikes
 from clif.neurons import SpikingNeuron
-from clif.train.late import Late
+from clif.nonblocking import NonblockingReader
 
 SATURATED = 0.95
 EVERY = 16
@@ -27,12 +27,12 @@ class LayerMonitor:
         self.counts = torch.zeros(2, len(self.names), dtype=torch.float64, device=device)
         """Spikes, and chances to spike, of each layer."""
         self._silent = set(self.names)
-        self._late = Late()
+        self._reader = NonblockingReader()
 
     def reset(self) -> None:
         """Begin an epoch."""
         self.counts.zero_()
-        self._silent, self._late = set(self.names), Late()
+        self._silent, self._reader = set(self.names), NonblockingReader()
 
     def load(self, counts: Tensor) -> None:
         """Go on within an epoch from the `counts` of a checkpoint."""
@@ -51,7 +51,7 @@ class LayerMonitor:
         finally:
             for handle in handles:
                 handle.remove()
-        if self._silent and (counts := self._late.read(self.counts)) is not None:
+        if self._silent and (counts := self._reader.read(self.counts)) is not None:
             self._learn(counts)
 
     def _learn(self, counts: Tensor) -> None:

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 
-class Late:
+class NonblockingReader:
     """`read(tensor)` gives the tensor's value on the CPU: at once where it is there, else that of an earlier call.
 
     On a GPU it is None until the first copy has arrived.

@@ -1,0 +1,97 @@
+"""Scores of a network on a data set, and their running sums over batches, which training keeps too."""
+
+import math
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from clif.loss import SpikingLoss
+from clif.nonblocking import NonblockingReader
+from clif.progress import progress_bar
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What a pass over a data set gave: mean loss, top-1 and top-5 accuracy in 0–1, and the time it took."""
+
+    loss: float
+    top1: float
+    top5: float
+    samples: int
+    seconds: float
+
+    @property
+    def images_per_second(self) -> float:
+        return self.samples / self.seconds if self.seconds > 0 else 0.0
+
+
+class RunningScores:
+    """Sums over batches that stay on the device; reading them costs a synchronisation, adding to them does not."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.sums = torch.zeros(3, dtype=torch.float64, device=device)
+        """Loss, hits and hits among the first five, summed over this process's samples."""
+        self.samples = 0
+        self.seconds = 0.0
+        self._reader = NonblockingReader()
+
+    @torch.no_grad()
+    def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
+        """Count a batch: its mean loss, logits [T, N, classes], labels [N] or soft [N, classes]."""
+        if labels.is_floating_point():
+            labels = labels.argmax(-1)
+        ranked = logits.float().mean(0).topk(min(5, logits.shape[-1])).indices
+        hits = ranked == labels[:, None]
+        N = len(labels)
+        self.sums += torch.stack([loss.detach() * N, hits[:, 0].sum(), hits.sum()]).to(self.sums)
+        self.samples += N
+
+    def scores(self, reduce: Callable[[Tensor], Tensor] = lambda tensor: tensor) -> Scores:
+        """What was counted; `reduce` sums a tensor over all processes."""
+        *sums, samples = reduce(torch.cat([self.sums, self.sums.new_tensor([self.samples])])).tolist()
+        loss, top1, top5 = (value / max(samples, 1) for value in sums)
+        return Scores(loss, top1, top5, int(samples), self.seconds)
+
+    def glance(self) -> tuple[float, float]:
+        """Loss and top-1 of this process so far, or a little before: a GPU does not wait."""
+        sums = self._reader.read(self.sums / max(self.samples, 1))
+        return (math.nan, math.nan) if sums is None else (sums[0].item(), sums[1].item())
+
+
+@torch.no_grad()
+def evaluate(
+    net: nn.Module,
+    loader: Iterable[tuple[Tensor, Tensor]],
+    loss: SpikingLoss | None = None,
+    quiet: bool = True,
+    check_stop: Callable[[], None] = lambda: None,
+    reduce: Callable[[Tensor], Tensor] = lambda tensor: tensor,
+) -> Scores:
+    """Scores of `net` in eval mode over the loader's batches; the mode it was in comes back.
+
+    The network must return logits [T, N, classes]. `check_stop` is called after every batch and may raise; `reduce`
+    sums a tensor over the processes, where each has its part of the loader's batches.
+    """
+    loss = SpikingLoss() if loss is None else loss
+    was_training = net.training
+    weight = next(net.parameters())
+    device = weight.device
+    running = RunningScores(device)
+    start = time.perf_counter()
+    net.eval()
+    try:
+        with progress_bar(getattr(loader, "num_samples", 0), "test", quiet) as bar:
+            for images, labels in loader:
+                logits = net(images.to(weight.dtype) if weight.dtype == torch.float64 else images)
+                running.add(loss(logits, labels), logits, labels)
+                bar.update(len(labels))
+                check_stop()
+    finally:
+        net.train(was_training)
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    running.seconds = time.perf_counter() - start
+    return running.scores(reduce)

@@ -1,0 +1,94 @@
+"""A trained network from its checkpoint: opened with its configuration, and evaluated on its test set."""
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from clif.data import create_loader, get_dataset
+from clif.devices import choose_device
+from clif.evaluation import Scores, evaluate
+from clif.loss import SpikingLoss
+from clif.models import SpikingNetwork
+from clif.precision import Precision, asked_for, common, warn_if_slow
+from clif.train.checkpoint import build_network, read_checkpoint
+from clif.train.components import Computation
+from clif.train.config import TrainConfig, resolve
+from clif.train.engine import Engine, with_processes
+
+NETWORK_OPTIONS = ("model", "neuron", "T", "tau", "surrogate", "drop_rate")
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A checkpoint at work: its network on the device, its configuration with what was given, and all its content."""
+
+    net: SpikingNetwork
+    config: TrainConfig
+    device: torch.device
+    content: dict[str, Any]
+
+
+def open_checkpoint(path: str | os.PathLike[str], given: dict[str, Any], exact: bool = False) -> Opened:
+    """Read a checkpoint, ours or the original's; `given` are options of `TrainConfig` that replace what it says.
+
+    The network is in float32 or, with `exact`, in the `dtype` given or else that of its weights.
+    """
+    content = read_checkpoint(path)
+    config = resolve(**{**content.get("config", {}), "devices": 1, "nodes": 1, **given})
+    device = choose_device(config.device)
+    network: dict[str, Any] = {key: value for key, value in given.items() if key in NETWORK_OPTIONS}
+    if "model" not in content:
+        network |= {"T": config.T, "tau": config.tau, "image_size": get_dataset(config.dataset).image_size}
+    net = build_network(content, str(path), **network)
+    dtype = torch.float32
+    if exact:
+        dtype = getattr(torch, given["dtype"]) if "dtype" in given else next(net.parameters()).dtype
+    return Opened(net.to(device, dtype), config, device, content)
+
+
+@dataclass(frozen=True)
+class Report:
+    """Scores of a checkpoint on a test set, with what was evaluated, how, where and in which precision."""
+
+    scores: Scores
+    net: SpikingNetwork
+    config: TrainConfig
+    device: torch.device
+    precision: Precision
+
+
+def evaluate_checkpoint(path: str | os.PathLike[str], given: dict[str, Any], quiet: bool = True) -> Report:
+    """Evaluate a checkpoint on its test set; `given` are options of `TrainConfig` that replace what it says.
+
+    It computes in the dtype of the weights, unless `given` has "amp_dtype" (`clif.precision`). Raises `InputError` as
+    `clif.load` and `create_loader` do.
+    """
+    opened = open_checkpoint(path, given, exact=True)
+    net, config = opened.net, opened.config
+    with_processes(config)
+    engine = Engine(config)
+    dtype = str(next(net.parameters()).dtype).removeprefix("torch.")
+    precision = common(asked_for(given, engine.device, dtype), engine.gather_object)
+    if engine.is_first:
+        warn_if_slow(precision)
+    loader = engine.first(
+        lambda: create_loader(
+            config.dataset,
+            config.data_dir,
+            train=False,
+            batch_size=config.b,
+            T=net.T,
+            device=engine.device,
+            workers=config.j,
+            rank=engine.rank,
+            world_size=engine.world_size,
+            **config.reading(),
+        )
+    )
+    loss = SpikingLoss(config.loss_lambda, config.loss_means, config.mse_n_reg, config.label_smoothing)
+    computation = Computation(net.to(engine.device), config.multiple_step)
+    with precision.autocast():
+        scores = evaluate(computation, loader, loss, quiet or not engine.is_first, reduce=engine.sum)
+    return Report(scores, net, config, engine.device, precision)

@@ -1,0 +1,111 @@
+"""Top-1, top-5 and loss over a loader."""
+
+import pytest
+import torch
+from torch import nn
+
+import clif
+from clif.evaluation import RunningScores, evaluate
+from clif.models import create_model
+from clif.train import SpikingLoss
+
+CLASSES = 7
+
+
+class Echo(nn.Module):
+    """Gives its input [N, T, classes] as the logits [T, N, classes] and notes the mode it is called in."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.unused = nn.Parameter(torch.zeros(1))
+        self.modes = []
+
+    def forward(self, x):
+        self.modes.append((self.training, torch.is_grad_enabled()))
+        return x.transpose(0, 1)
+
+
+def ranked(*orders):
+    """Logits [N, 2, classes] whose mean over the two steps ranks the classes in these orders, and neither step does."""
+    mean = torch.zeros(len(orders), CLASSES)
+    for n, order in enumerate(orders):
+        mean[n, list(order)] = torch.arange(CLASSES, 0, -1.0)
+    noise = torch.randn(len(orders), CLASSES) * 20
+    return torch.stack([mean + noise, mean - noise], 1)
+
+
+ORDERS = [
+    (0, 1, 2, 3, 4, 5, 6),
+    (1, 0, 2, 3, 4, 5, 6),
+    (6, 5, 4, 3, 2, 1, 0),
+    (3, 2, 1, 0, 6, 5, 4),
+    (5, 6, 0, 1, 2, 3, 4),
+]
+LABELS = [0, 0, 1, 6, 5]
+"""Ranks 0, 1, 5, 4, 0: two right, four among the first five."""
+
+
+def test_top_1_and_top_5_are_of_the_mean_over_the_steps():
+    scores = evaluate(Echo(), [(ranked(*ORDERS), torch.tensor(LABELS))])
+    assert (scores.top1, scores.top5, scores.samples) == (2 / 5, 4 / 5, 5)
+
+
+@pytest.mark.parametrize("sizes", [[5], [4, 1], [1, 1, 3], [2, 3]])
+def test_batches_count_by_their_size(sizes):
+    x, labels, loss = ranked(*ORDERS), torch.tensor(LABELS), SpikingLoss()
+    scores = evaluate(Echo(), list(zip(x.split(sizes), labels.split(sizes), strict=True)), loss)
+    assert (scores.top1, scores.top5) == (2 / 5, 4 / 5)
+    assert scores.loss == pytest.approx(loss(x.transpose(0, 1), labels).item(), rel=1e-5)
+
+
+def test_the_loss_is_the_one_that_is_given():
+    x, labels = ranked(*ORDERS), torch.tensor(LABELS)
+    scores = evaluate(Echo(), [(x, labels)], SpikingLoss(0, label_smoothing=0.1))
+    assert scores.loss == pytest.approx(SpikingLoss(0, label_smoothing=0.1)(x.transpose(0, 1), labels).item(), rel=1e-5)
+
+
+def test_fewer_than_five_classes_are_all_among_the_first_five():
+    scores = evaluate(Echo(), [(torch.randn(6, 2, 3), torch.tensor([0, 1, 2, 0, 1, 2]))])
+    assert scores.top5 == 1
+
+
+def test_soft_labels_count_by_their_largest_share():
+    running = RunningScores(torch.device("cpu"))
+    soft = torch.full((5, CLASSES), 0.1)
+    soft[range(5), LABELS] = 0.4
+    running.add(torch.tensor(1.0), ranked(*ORDERS).transpose(0, 1), soft)
+    assert (running.scores().top1, running.scores().top5) == (pytest.approx(2 / 5), pytest.approx(4 / 5))
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_it_runs_in_evaluation_mode_without_gradients_and_the_mode_comes_back(training):
+    net = Echo().train(training)
+    evaluate(net, [(ranked(*ORDERS), torch.tensor(LABELS))] * 2)
+    assert net.modes == [(False, False)] * 2
+    assert net.training is training
+
+
+def test_the_mode_comes_back_after_an_error():
+    def stop():
+        raise KeyboardInterrupt
+
+    net = Echo().train()
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(net, [(ranked(*ORDERS), torch.tensor(LABELS))], check_stop=stop)
+    assert net.training
+
+
+def test_running_statistics_do_not_move():
+    net = create_model("snn5_noAP", T=1).train()
+    before = {name: buffer.clone() for name, buffer in net.named_buffers()}
+    evaluate(net, [(torch.randn(2, 3, 32, 32), torch.tensor([0, 1]))])
+    assert all(torch.equal(buffer, before[name]) for name, buffer in net.named_buffers())
+
+
+def test_an_empty_loader_has_zero_scores():
+    scores = evaluate(Echo(), [])
+    assert (scores.top1, scores.samples, scores.images_per_second >= 0) == (0, 0, True)
+
+
+def test_the_package_gives_the_function_after_its_module_was_imported():
+    assert clif.train.evaluate is evaluate
