@@ -159,7 +159,7 @@ class BatchNorm2d(nn.BatchNorm2d):
         if "sync" in sys._getframe(1).f_code.co_name:
             raise InputError(
                 "torch.nn.SyncBatchNorm would take axis 1 of [T, N, C, H, W] for the channels; clif synchronises its "
-                "batch norms itself: -sync_bn True (clif train), or clif.train.sync.synchronise_batch_norms(net)"
+                "batch norms itself: -sync_bn True (clif train), or clif.train.synchronise_batch_norms(net)"
             )
         return True
 

@@ -101,7 +101,7 @@ def test_loggers_get_every_epoch_and_a_resumed_run_stays_one_run(config, monkeyp
     options = config(loggers="wandb, mlflow", max_steps=4)
     folder = fit(options, quiet=True).folder
     fit(config(loggers="wandb,mlflow", resume=str(folder), max_steps=4), quiet=True)
-    from clif.train.run_config import read_run
+    from clif.train.resume import read_run
 
     fit(read_run(str(folder), {"max_steps": 0}), quiet=True, folder=folder)
     assert [step for step, _ in wandb.rows] == [step for step, _ in mlflow.rows] == [0, 1]

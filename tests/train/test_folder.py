@@ -18,7 +18,7 @@ from clif.errors import InputError, MissingFileError
 from clif.train.checkpoint import read_checkpoint
 from clif.train.folder import RunFolder, git_revision, last_checkpoint
 from clif.train.loop import fit
-from clif.train.run_config import read_run
+from clif.train.resume import read_run
 
 
 def names(folder):

@@ -12,7 +12,7 @@ from clif.errors import InputError
 from clif.train.checkpoint import read_checkpoint
 from clif.train.folder import last_checkpoint
 from clif.train.loop import Trainer, fit
-from clif.train.run_config import read_run
+from clif.train.resume import read_run
 
 
 def said(caplog):

@@ -16,7 +16,7 @@ from clif.layers import BatchNorm2d
 from clif.train import Callback, evaluate, fit
 from clif.train.checkpoint import read_checkpoint
 from clif.train.interrupt import Interrupted
-from clif.train.run_config import read_run
+from clif.train.resume import read_run
 
 
 class Note(Callback):

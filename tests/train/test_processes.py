@@ -14,7 +14,7 @@ from clif.data import create_loader
 from clif.errors import InputError
 from clif.train.config import resolve
 from clif.train.engine import with_processes
-from clif.train.launched import launched_processes
+from clif.train.launcher_environment import launched_processes
 
 SCRIPT = Path(__file__).parent / "processes.py"
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}

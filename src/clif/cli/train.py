@@ -76,7 +76,7 @@ def _config(arguments: argparse.Namespace) -> "TrainConfig":
     for option, given in (("a recipe", arguments.recipe), ("--seeds", arguments.seeds)):
         if given:
             raise InputError(f"--resume-run takes everything from the run's folder; leave out {option}")
-    from clif.train.run_config import read_run
+    from clif.train.resume import read_run
 
     return read_run(arguments.resume_run, values)
 

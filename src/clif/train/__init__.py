@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from clif.train.config import resolve as resolve
     from clif.train.loop import fit as fit
     from clif.train.seeds import fit_seeds as fit_seeds
+    from clif.train.sync_batch_norm import synchronise_batch_norms as synchronise_batch_norms
 
 _NAMES = {
     "Callback": "clif.train.callbacks",
@@ -22,6 +23,7 @@ _NAMES = {
     "fit_seeds": "clif.train.seeds",
     "load": "clif.train.checkpoint",
     "resolve": "clif.train.config",
+    "synchronise_batch_norms": "clif.train.sync_batch_norm",
 }
 
 __all__ = sorted(_NAMES)

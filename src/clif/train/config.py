@@ -24,7 +24,7 @@ from clif.names import (
     known_names,
 )
 from clif.paths import expand_home
-from clif.train.options import convert, option, parse_bool, types_of
+from clif.train.option_fields import convert, option, parse_bool, types_of
 from clif.train.recipe import list_recipes, read_recipe
 
 __all__ = ["NEURON_NAMES", "TrainConfig", "field_types", "list_recipes", "parse_bool", "read_recipe", "resolve"]

@@ -21,7 +21,7 @@ from torch.nn.parallel import DistributedDataParallel
 from clif.devices import choose_device
 from clif.errors import InputError
 from clif.train.config import TrainConfig
-from clif.train.launched import launched_processes
+from clif.train.launcher_environment import launched_processes
 
 Value = TypeVar("Value")
 

@@ -27,7 +27,7 @@ from clif.precision import Precision
 from clif.train.checkpoint import BEST, LAST, read_checkpoint, save_checkpoint
 from clif.train.config import TrainConfig
 from clif.train.lock import LOCK, lock_folder
-from clif.train.run_config import CONFIG
+from clif.train.resume import CONFIG
 
 ENVIRONMENT = "environment.json"
 PACKAGES = ("torch", "numpy", "triton", "lightning-fabric", "scikit-learn", "tensorboard")

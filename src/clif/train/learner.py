@@ -31,9 +31,9 @@ from clif.train.config import TrainConfig
 from clif.train.ema import Average
 from clif.train.engine import Engine, Follower
 from clif.train.folder import RunFolder
-from clif.train.guard import FiniteGuard, first_bad_value, trace
 from clif.train.monitor import GradientNorms, LayerMonitor
-from clif.train.sync import set_idle, synchronise_batch_norms
+from clif.train.nonfinite import FiniteGuard, first_bad_value, trace
+from clif.train.sync_batch_norm import set_idle, synchronise_batch_norms
 
 
 class Learner:

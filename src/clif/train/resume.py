@@ -1,20 +1,46 @@
-"""What a run that goes on keeps, and what options given then replace; without torch."""
+"""How a run goes on: with the configuration in its folder, what it keeps of it, what options given then replace.
+
+This module imports no torch, so that the configuration can be shown at once.
+"""
 
 import dataclasses
 import shlex
 from pathlib import Path
 from typing import Any
 
-from clif.errors import InputError
+from clif.errors import InputError, MissingFileError
 from clif.names import RENAMED
-from clif.train.config import LIMITS, TrainConfig
+from clif.paths import expand_home
+from clif.train.config import LIMITS, TrainConfig, resolve
+from clif.train.launcher_environment import launched_processes
 from clif.train.recipe import read_yaml
-from clif.train.run_config import CONFIG
+
+CONFIG = "config.yaml"
+"""The configuration in a run's folder."""
 
 KEPT = ("dataset", "val_split", "model", "neuron", "T", "tau", "surrogate", "seed", "opt", "no_decay_norm_bias")
 """What makes a run this run: its data, network and seed, and what its optimiser's memory belongs to."""
 
 SILENT = {*LIMITS, "data_dir", "j"}
+
+
+def read_run(folder: str, overrides: dict[str, Any]) -> TrainConfig:
+    """The configuration with which the run in `folder` goes on, some options replaced. Raises `InputError`.
+
+    Where the run's cosine ends with its last epoch, `T_max` follows an `epochs` that is given without it.
+    """
+    for name in ("out_dir", "name", "pre_train"):
+        if overrides.get(name) is not None:
+            raise InputError(f"a run that goes on stays in its folder, with its weights; leave out -{name}")
+    path = Path(expand_home(folder)) / CONFIG
+    try:
+        values = read_yaml(path)
+    except MissingFileError:
+        raise MissingFileError(f"no run at {folder}: it has no {CONFIG}") from None
+    values_here: dict[str, Any] = {} if launched_processes() is None else {"devices": 1, "nodes": 1}
+    if "epochs" in overrides and values.get("T_max") == values.get("epochs"):
+        values_here["T_max"] = overrides["epochs"]
+    return resolve(**{**values, **values_here, "resume": folder, **overrides})
 
 
 def stored_options(content: dict[str, Any]) -> dict[str, Any]:

@@ -13,8 +13,8 @@ from clif.neurons import SpikingNeuron
 from clif.train import Callback
 from clif.train.checkpoint import read_checkpoint
 from clif.train.ema import Average
-from clif.train.guard import PATIENCE, FiniteGuard
 from clif.train.monitor import EVERY, LayerMonitor, unhealthy
+from clif.train.nonfinite import PATIENCE, FiniteGuard
 
 
 class Spoil(Callback):
