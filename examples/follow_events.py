@@ -14,7 +14,7 @@ import torch
 
 import clif
 from clif.data import events
-from clif.deploy import Stream
+from clif.deploy import StreamPredictor
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
@@ -29,7 +29,7 @@ def main() -> None:
     arguments = parser.parse_args()
 
     recording = events.read_nmnist(arguments.recording)
-    stream = Stream(clif.load(arguments.checkpoint))
+    stream = StreamPredictor(clif.load(arguments.checkpoint))
     times, curves = [], []
     for begin in range(0, len(recording["t"]), arguments.events):
         piece = {key: values[begin : begin + arguments.events] for key, values in recording.items()}

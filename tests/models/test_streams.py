@@ -49,11 +49,13 @@ def in_threads(*functions):
     return results
 
 
-@pytest.mark.parametrize("make", [lambda net: net.stream(), clif.deploy.Stream], ids=["stream", "deploy.Stream"])
+@pytest.mark.parametrize(
+    "make", [lambda net: net.stream(), clif.deploy.StreamPredictor], ids=["stream", "deploy.StreamPredictor"]
+)
 def test_streams_in_threads_keep_to_themselves(net, make):
     whole = torch.no_grad()(net)
     expected = [*(follow(make(net), frame) for frame in FRAMES), whole(FRAMES[0])]
-    net.train(make is clif.deploy.Stream)
+    net.train(make is clif.deploy.StreamPredictor)
     norm = net.features[0].fwd[1].eval()
     users = [lambda frame=frame: follow(make(net), frame) for frame in FRAMES]
     if not net.training:
@@ -61,7 +63,7 @@ def test_streams_in_threads_keep_to_themselves(net, make):
     for got, wanted in zip(in_threads(*users), expected, strict=False):
         assert all(torch.equal(one, wanted) for one in got)
     assert (net.step_mode, norm.training) == ("m", False)
-    assert net.training == (make is clif.deploy.Stream)
+    assert net.training == (make is clif.deploy.StreamPredictor)
 
 
 def test_a_step_waits_for_a_call_and_a_call_for_a_step(net):

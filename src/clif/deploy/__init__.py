@@ -2,14 +2,18 @@
 
 from clif.deploy.affine import ChannelAffine
 from clif.deploy.calibrate import calibrate, subtract
-from clif.deploy.convert import METHODS, Conversion, clif_to_lif, convert
+from clif.deploy.deployment import Deployment
 from clif.deploy.exact import EVENT_GRID, exact_sums
 from clif.deploy.finetune import finetune
 from clif.deploy.fold import fold_batch_norm
 from clif.deploy.int8 import Int8Conv2d, quantize_weights
-from clif.deploy.run import Deployment, deploy_checkpoint
-from clif.deploy.stream import Stream
+from clif.deploy.methods import METHODS, Conversion, clif_to_lif, convert
+from clif.deploy.run import deploy_checkpoint
+from clif.deploy.stream_predictor import StreamPredictor
 from clif.deploy.sweep import PAPER_RESETS, SweepRow, best_row, sweep
+
+Stream = StreamPredictor
+"""Its former name."""
 
 __all__ = [
     "EVENT_GRID",
@@ -20,6 +24,7 @@ __all__ = [
     "Deployment",
     "Int8Conv2d",
     "Stream",
+    "StreamPredictor",
     "SweepRow",
     "best_row",
     "calibrate",

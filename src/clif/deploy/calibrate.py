@@ -21,7 +21,7 @@ from clif import functional
 from clif.deploy.fit import count_errors, divergence
 from clif.deploy.graph import layer_graph, norms_before_neurons, spiking_nodes
 from clif.deploy.joint import fit_gains
-from clif.deploy.plain import plain_lif
+from clif.deploy.plain_lif import plain_lif
 from clif.errors import InputError
 from clif.layers import BatchNorm2d
 from clif.models import SpikingNetwork

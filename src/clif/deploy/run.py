@@ -3,59 +3,29 @@
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from clif.data import Loader, create_loader
-from clif.deploy.convert import IMAGES, METHODS, Conversion, convert
+from clif.deploy.deployment import Deployment, write_deployment
 from clif.deploy.graph import norms_before_neurons
-from clif.deploy.judge import Judged, judge
-from clif.deploy.plain import plain_lif
-from clif.deploy.record import write_deployment
+from clif.deploy.judge import judge
+from clif.deploy.methods import IMAGES, METHODS, Conversion, convert
+from clif.deploy.plain_lif import plain_lif
 from clif.deploy.sweep import PAPER_RESETS, SweepRow, best_row, sweep
 from clif.devices import choose_device
 from clif.errors import InputError, unknown_name
-from clif.evaluation import Scores, evaluate
+from clif.evaluation import evaluate
 from clif.models import SpikingNetwork
 from clif.paths import expand_home
-from clif.precision import Precision, asked_for, warn_if_slow
+from clif.precision import asked_for, warn_if_slow
 from clif.train.checkpoint import read_checkpoint
 from clif.train.config import TrainConfig
 from clif.trained_network import open_checkpoint
 
 CHOICE_IMAGES = 5000
-
-
-@dataclass(frozen=True)
-class Deployment:
-    """What deploying a checkpoint gave.
-
-    `judged` are the network as it was trained, a LIF network trained from scratch where one was given, and the
-    conversion, on the test set; `conversion` holds the network and its cost. A sweep also has a row for every reset
-    value: `choice` on training images (described by `choice_data`, on which `chosen` did best), `table` on the test
-    set; `source` is the network as it was trained.
-    """
-
-    neuron: str
-    dataset: str
-    source: Scores
-    choice_data: str
-    conversion: Conversion
-    judged: list[Judged]
-    checkpoint: Path
-    folder: Path
-    precision: Precision
-    choice: list[SweepRow] = field(default_factory=list)
-    table: list[SweepRow] = field(default_factory=list)
-    chosen: float | None = None
-
-    @property
-    def chosen_on_test(self) -> SweepRow:
-        """The test accuracy of the value that was chosen without looking at the test set."""
-        return next(row for row in self.table if row.v_reset == self.chosen)
 
 
 def deploy_checkpoint(

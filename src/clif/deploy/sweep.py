@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from clif.deploy.plain import plain_lif
+from clif.deploy.plain_lif import plain_lif
 from clif.evaluation import evaluate
 from clif.models import SpikingNetwork
 from clif.neurons import set_step_mode

@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+import clif
 from clif.data.events import integrate
-from clif.deploy import Stream, clif_to_lif
+from clif.deploy import StreamPredictor, clif_to_lif
 from clif.errors import InputError
 from clif.models import create_model
 
@@ -20,7 +21,7 @@ X = torch.randn(5, 2, 3, 32, 32, generator=torch.Generator().manual_seed(1))
 def test_after_T_steps_it_predicts_what_the_network_predicts(firing_network, lif):
     net = firing_network(T=5).eval()
     net = clif_to_lif(net, -0.06) if lif else net
-    stream = Stream(net)
+    stream = StreamPredictor(net)
     for x in X:
         scores = stream(x)
     assert_close(scores, net(X).mean(0))
@@ -31,7 +32,7 @@ def test_after_T_steps_it_predicts_what_the_network_predicts(firing_network, lif
 
 def test_no_graph_is_kept_and_the_mode_comes_back(firing_network):
     net = firing_network().train()
-    stream = Stream(net)
+    stream = StreamPredictor(net)
     assert not stream(X[0]).requires_grad
     assert net.training
     assert_close(stream.scores, net.eval()(X[:1])[0].detach())
@@ -39,7 +40,7 @@ def test_no_graph_is_kept_and_the_mode_comes_back(firing_network):
 
 def test_a_stream_is_taken_up_where_it_was_left(firing_network, tmp_path):
     net = firing_network().eval()
-    first, second = Stream(net), Stream(net)
+    first, second = StreamPredictor(net), StreamPredictor(net)
     for x in X[:3]:
         first(x)
     first.save(tmp_path / "stream.pt")
@@ -48,7 +49,7 @@ def test_a_stream_is_taken_up_where_it_was_left(firing_network, tmp_path):
     for x in X[3:]:
         assert_close(second(x), first(x), rtol=0, atol=0)
     assert second.steps == 5
-    fresh = Stream(net)
+    fresh = StreamPredictor(net)
     for x in X[:4]:
         fresh(x)
     second.load_state_dict(kept)
@@ -58,7 +59,7 @@ def test_a_stream_is_taken_up_where_it_was_left(firing_network, tmp_path):
 
 def test_reset_starts_anew(firing_network):
     net = firing_network().eval()
-    stream = Stream(net)
+    stream = StreamPredictor(net)
     fresh = stream(X[0])
     stream(X[1])
     stream.reset()
@@ -68,7 +69,7 @@ def test_reset_starts_anew(firing_network):
 
 def test_memory_weighs_the_past_exponentially(firing_network):
     net = firing_network().eval()
-    stream, plain = Stream(net, memory=2.0), net.stream()
+    stream, plain = StreamPredictor(net, memory=2.0), net.stream()
     with torch.no_grad():
         logits = torch.stack([plain(x) for x in X]).double()
     weights = torch.exp(-torch.arange(4, -1, -1) / 2.0).double()
@@ -87,17 +88,17 @@ def test_events_are_counted_into_a_frame():
         "p": rng.integers(0, 2, 50),
     }
     frame = torch.from_numpy(integrate(events, T=1, height=34, width=34)).float()
-    assert_close(Stream(net).feed_events(events), Stream(net)(frame))
+    assert_close(StreamPredictor(net).feed_events(events), StreamPredictor(net)(frame))
     none = {key: values[:0] for key, values in events.items()}
-    assert_close(Stream(net).feed_events(none), Stream(net)(torch.zeros(1, 2, 34, 34)))
+    assert_close(StreamPredictor(net).feed_events(none), StreamPredictor(net)(torch.zeros(1, 2, 34, 34)))
 
 
 def test_mistakes_are_input_errors(firing_network, tmp_path):
-    stream = Stream(firing_network().eval())
+    stream = StreamPredictor(firing_network().eval())
     with pytest.raises(InputError, match="has not seen anything"):
         _ = stream.prediction
     with pytest.raises(InputError, match="memory must be"):
-        Stream(stream.net, memory=0)
+        StreamPredictor(stream.net, memory=0)
     with pytest.raises(InputError, match="takes 3"):
         stream.feed_events({"t": np.arange(1)})
     with pytest.raises(InputError, match="no state of a stream at"):
@@ -107,7 +108,7 @@ def test_mistakes_are_input_errors(firing_network, tmp_path):
         stream.restore(tmp_path / "bad.pt")
     with pytest.raises(InputError, match="no state of a stream"):
         stream.load_state_dict({"layers": {}})
-    other = Stream(create_model("vggsnn", "CLIF").eval())
+    other = StreamPredictor(create_model("vggsnn", "CLIF").eval())
     with pytest.raises(InputError, match="another network"):
         stream.load_state_dict(other.state_dict())
 
@@ -120,7 +121,7 @@ def _tensors() -> int:
 @pytest.mark.parametrize("steps", [200, pytest.param(100_000, marks=pytest.mark.slow)])
 def test_memory_does_not_grow_with_the_steps(steps):
     net = create_model("snn5_noAP", "CLIF", T=1).eval()
-    stream, x = Stream(net), torch.randn(1, 3, 32, 32)
+    stream, x = StreamPredictor(net), torch.randn(1, 3, 32, 32)
     for _ in range(10):
         stream(x)
     before = _tensors()
@@ -128,3 +129,7 @@ def test_memory_does_not_grow_with_the_steps(steps):
         stream(x)
     assert _tensors() == before
     assert stream.steps == steps + 10
+
+
+def test_its_former_name_is_understood():
+    assert clif.deploy.Stream is StreamPredictor

@@ -20,7 +20,7 @@ from clif.train.checkpoint import save_checkpoint
 Events = dict[str, np.ndarray]
 
 
-class Stream:
+class StreamPredictor:
     """One step a call, without gradients, in eval mode, with a state of its own.
 
     `stream(x)`: [N, C, H, W] -> the running mean of the logits [N, classes]; after T steps it is the mean over T that

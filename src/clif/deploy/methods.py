@@ -1,4 +1,4 @@
-"""The conversions by name: `clif_to_lif` gives the network, `convert` also what it took."""
+"""The conversion methods by name: `clif_to_lif` gives the network, `convert` also what it took."""
 
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -10,7 +10,7 @@ from torch import Tensor
 from clif.deploy.calibrate import Fitted, calibrate, subtract
 from clif.deploy.finetune import finetune
 from clif.deploy.fit import count_images, take_images
-from clif.deploy.plain import plain_lif
+from clif.deploy.plain_lif import plain_lif
 from clif.deploy.sweep import PAPER_RESETS, best_row, sweep
 from clif.errors import InputError, unknown_name
 from clif.models import SpikingNetwork

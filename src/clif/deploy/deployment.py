@@ -1,22 +1,54 @@
-"""What a deployment leaves on disk: its report as JSON and CSV, and the LIF network."""
+"""What deploying a checkpoint gave, and what it leaves on disk: a report as JSON and CSV, and the LIF network."""
 
 import csv
 import io
 import json
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, BinaryIO
+from pathlib import Path
+from typing import Any, BinaryIO
 
+from clif.deploy.judge import Judged
+from clif.deploy.methods import Conversion
+from clif.deploy.sweep import SweepRow
 from clif.errors import InputError
+from clif.evaluation import Scores
 from clif.files import write_atomically
+from clif.precision import Precision
 from clif.train.checkpoint import save_checkpoint
 
-if TYPE_CHECKING:
-    from clif.deploy.run import Deployment
+
+@dataclass(frozen=True)
+class Deployment:
+    """What deploying a checkpoint gave.
+
+    `judged` are the network as it was trained, a LIF network trained from scratch where one was given, and the
+    conversion, on the test set; `conversion` holds the network and its cost. A sweep also has a row for every reset
+    value: `choice` on training images (described by `choice_data`, on which `chosen` did best), `table` on the test
+    set; `source` is the network as it was trained.
+    """
+
+    neuron: str
+    dataset: str
+    source: Scores
+    choice_data: str
+    conversion: Conversion
+    judged: list[Judged]
+    checkpoint: Path
+    folder: Path
+    precision: Precision
+    choice: list[SweepRow] = field(default_factory=list)
+    table: list[SweepRow] = field(default_factory=list)
+    chosen: float | None = None
+
+    @property
+    def chosen_on_test(self) -> SweepRow:
+        """The test accuracy of the value that was chosen without looking at the test set."""
+        return next(row for row in self.table if row.v_reset == self.chosen)
 
 
-def write_deployment(deployment: "Deployment", content: dict[str, Any]) -> None:
+def write_deployment(deployment: Deployment, content: dict[str, Any]) -> None:
     """Write networks.csv, deploy.json, checkpoint_lif.pth and, for a sweep, deploy.csv.
 
     `content` is that of the checkpoint that was deployed; its configuration and epoch go along.
@@ -35,7 +67,7 @@ def write_deployment(deployment: "Deployment", content: dict[str, Any]) -> None:
     save_checkpoint(deployment.checkpoint, {"net": lif.state_dict(), "model": lif.config, **kept, "deploy": report})
 
 
-def describe(deployment: "Deployment") -> dict[str, Any]:
+def describe(deployment: Deployment) -> dict[str, Any]:
     """The report as plain values."""
     conversion = deployment.conversion
     report = {
@@ -61,7 +93,7 @@ def describe(deployment: "Deployment") -> dict[str, Any]:
     return report
 
 
-def _networks(deployment: "Deployment") -> str:
+def _networks(deployment: Deployment) -> str:
     layers = list(deployment.judged[0].firing_rates)
     header = ["network", "top1", "top5", "agreement", "samples", *(f"rate {layer}" for layer in layers)]
     return _csv(
@@ -75,7 +107,7 @@ def _networks(deployment: "Deployment") -> str:
     )
 
 
-def _sweep(deployment: "Deployment") -> str:
+def _sweep(deployment: Deployment) -> str:
     lines: list[list[object]] = [["split", "reset", "v_reset", "top1", "top5", "samples"]]
     for part, rows in (("test", deployment.table), ("choice", deployment.choice)):
         for row in rows:
