@@ -1,5 +1,6 @@
 import gc
 import json
+import os
 import time
 import weakref
 from pathlib import Path
@@ -7,8 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from clif.bench import measure, memory, report
+from clif.bench import measure, report
 from clif.bench.machine import LOWERING, describe, in_words
+from clif.bench.peak_memory import in_fresh_process, print_peak
 from clif.bench.report import Report, Row, read_report
 from clif.bench.settings import select
 from clif.errors import InputError
@@ -67,21 +69,21 @@ def test_bytes_kept_lets_go_of_what_was_kept():
 
 
 def allocate(mib: str) -> None:
-    memory.show(lambda: torch.ones(int(mib) * 2**18), CPU)
+    print_peak(lambda: torch.ones(int(mib) * 2**18), CPU)
 
 
 @pytest.mark.multiprocess
 def test_peak_memory_is_that_of_the_other_process(monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
     ballast = torch.ones(500 * 2**18)
-    peak = memory.in_fresh_process("test_measure:allocate", "300")
+    peak = in_fresh_process("test_measure:allocate", "300")
     assert 295 <= peak.most - peak.before <= 330
     assert ballast.sum() > 0
 
 
 def test_a_failure_while_memory_is_measured_is_named():
     with pytest.raises(InputError, match=r"exit code 1.*invalid literal for int"):
-        memory.in_fresh_process("builtins:int", "x")
+        in_fresh_process("builtins:int", "x")
 
 
 def rows():

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 import clif
-from clif.bench import memory, step
+from clif.bench import step
+from clif.bench.peak_memory import Peak
 from clif.bench.settings import StepSettings
 from clif.bench.step_contestants import DEFAULT_WAYS, WAYS, Trainer, Way
 
@@ -88,7 +89,7 @@ def test_the_command_measures_time_and_memory():
 
 @pytest.mark.usefixtures("slow_bfloat16")
 def test_bfloat16_is_left_out_where_it_is_slow_unless_it_is_named(monkeypatch):
-    monkeypatch.setattr(step, "peak_memory", lambda *_: memory.Peak(1.0, 2.0))
+    monkeypatch.setattr(step, "peak_memory", lambda *_: Peak(1.0, 2.0))
     rows = {row.name: row for row in step.run(SMALL).rows}
     slow = {"ours-bfloat16", "ours-bfloat16-bits"}
     assert {name for name, row in rows.items() if row.timing is None} == slow

@@ -6,10 +6,11 @@ import json
 import torch
 from torch import Tensor
 
-import clif.memory
-from clif.bench import machine, memory
+from clif import memory
+from clif.bench import machine
 from clif.bench.gate import left_out
 from clif.bench.measure import measure, threads
+from clif.bench.peak_memory import Peak, in_fresh_process, print_peak
 from clif.bench.report import Report, Row
 from clif.bench.settings import StepSettings, select
 from clif.bench.step_contestants import DEFAULT_WAYS, WAYS, Trainer, Way
@@ -54,7 +55,7 @@ def run(settings: StepSettings) -> Report:
             peak = peak_memory(name, settings, count)
             figures |= {"peak MiB": peak.most, "of it before": peak.before}
             rows.append(Row(name, _dtype(WAYS[name]), timing, WAYS[name].describe, figures))
-    clif.memory.usual()
+    memory.usual()
     return Report("step", dataclasses.asdict(settings), described, rows)
 
 
@@ -62,19 +63,17 @@ def _dtype(way: Way) -> str:
     return "float32" if way.autocast is None else str(way.autocast).removeprefix("torch.")
 
 
-def peak_memory(name: str, settings: StepSettings, count: int) -> memory.Peak:
+def peak_memory(name: str, settings: StepSettings, count: int) -> Peak:
     """The memory of two steps of a way in a fresh process."""
     arguments = (name, json.dumps(dataclasses.asdict(settings)), str(count))
-    return memory.in_fresh_process(
-        f"{__name__}:show_peak", *arguments, without=() if WAYS[name].lean else clif.memory.ENVIRONMENT
-    )
+    return in_fresh_process(f"{__name__}:show_peak", *arguments, without=() if WAYS[name].lean else memory.ENVIRONMENT)
 
 
 def show_peak(name: str, settings_json: str, count: str) -> None:
     """What `peak_memory` runs there."""
     settings = StepSettings(**json.loads(settings_json))
     if WAYS[name].lean:
-        clif.memory.lean()
+        memory.lean()
     torch.set_num_threads(int(count))
 
     def work() -> None:
@@ -82,7 +81,7 @@ def show_peak(name: str, settings_json: str, count: str) -> None:
         for _ in range(MEASURED_STEPS):
             trainer.step()
 
-    memory.show(work, torch.device(settings.device))
+    print_peak(work, torch.device(settings.device))
 
 
 def refuses(name: str, settings: StepSettings) -> str | None:

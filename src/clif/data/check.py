@@ -7,8 +7,8 @@ import numpy as np
 
 from clif.data.base import Arrays, Dataset
 from clif.data.complete import absent_samples, part_name, require_complete
-from clif.data.convert import convert_all, load_split, skipped_files
 from clif.data.loader import check_sorting, find_split
+from clif.data.split_cache import convert_all, load_split, skipped_files
 from clif.errors import InputError, MissingFileError
 
 

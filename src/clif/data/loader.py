@@ -19,11 +19,11 @@ from clif.data.base import Arrays, Dataset, Split
 from clif.data.cifar import CIFAR10, CIFAR100
 from clif.data.cifar10dvs import CIFAR10_DVS
 from clif.data.complete import absent_samples, compare_size, part_name, require_complete
-from clif.data.convert import load_split
 from clif.data.digits import DIGITS
 from clif.data.dvs_gesture import DVS_GESTURE
 from clif.data.mix import one_hot
 from clif.data.nmnist import NMNIST
+from clif.data.split_cache import load_split
 from clif.data.tiny_imagenet import TINY_IMAGENET
 from clif.devices import find_device
 from clif.errors import InputError, unknown_name

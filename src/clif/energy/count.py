@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from clif.analysis.record import measure_rates, spiking_layers
+from clif.analysis.activity import measure_rates, spiking_layers
 from clif.energy.layers import Weights, neuron_sizes, weight_layers
 from clif.energy.published import ADD_PJ, COST_POINTS, MULTIPLY_PJ, PublishedCount, published
 from clif.errors import InputError

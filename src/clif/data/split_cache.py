@@ -1,4 +1,4 @@
-"""Conversion of a split into a cache of memory-mapped arrays, once.
+"""The cache of a split: its samples and labels as memory-mapped arrays, converted once.
 
 A cache is a folder with images.npy, labels.npy and meta.json. Its name holds a digest of the version, the parameters
 and every source file's path, size and time, so that a change of any makes another cache. It is written under a

@@ -1,4 +1,4 @@
-"""Recordings of a network at work, through forward hooks: nothing in the network changes."""
+"""Activity of a network: firing rates, spike rasters, traces of single neurons; by hooks, so that nothing changes."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from clif.data import convert
+from clif.data import split_cache
 from clif.data.base import Source, Split
-from clif.data.convert import FOLDER, load_split, skipped_files
+from clif.data.split_cache import FOLDER, load_split, skipped_files
 from clif.errors import InputError
 
 
@@ -85,7 +85,7 @@ def test_an_interruption_leaves_nothing(split, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         load_split(interrupted)
     assert caches(split.root) == []
-    monkeypatch.setattr(convert, "remove_stale", interrupt)
+    monkeypatch.setattr(split_cache, "remove_stale", interrupt)
     with pytest.raises(KeyboardInterrupt):
         load_split(split)
     assert len(caches(split.root)) == 1, "complete before its name appeared"
@@ -93,7 +93,7 @@ def test_an_interruption_leaves_nothing(split, monkeypatch):
 
 
 def test_a_killed_conversion_is_neither_used_nor_kept_for_good(split):
-    old, recent = (split.root / FOLDER / f"{convert.PARTIAL}{name}" for name in ("old", "recent"))
+    old, recent = (split.root / FOLDER / f"{split_cache.PARTIAL}{name}" for name in ("old", "recent"))
     for folder in (old, recent):
         folder.mkdir(parents=True)
     os.utime(old, (0, 0))
@@ -147,6 +147,6 @@ def test_a_folder_that_cannot_be_written_is_cached_elsewhere(split, monkeypatch,
 
 
 def test_a_full_disk_is_told_before_writing(split, monkeypatch):
-    monkeypatch.setattr(convert.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 100})())
+    monkeypatch.setattr(split_cache.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 100})())
     with pytest.raises(InputError, match="GiB free"):
         load_split(split)

@@ -38,7 +38,7 @@ def peak_resident() -> float:
 
 
 def in_fresh_process(function: str, *arguments: str, without: Iterable[str] = ()) -> Peak:
-    """The peak of `module:function` called with these strings in a new interpreter; it must print what `show` does.
+    """The peak of `module:function` called with these strings in a new interpreter, where it must `print_peak`.
 
     The environment is this process's but for the variables `without`.
     """
@@ -52,7 +52,7 @@ def in_fresh_process(function: str, *arguments: str, without: Iterable[str] = ()
     return Peak(**json.loads(done.stdout.splitlines()[-1]))
 
 
-def show(work: Callable[[], object], device: torch.device) -> None:
+def print_peak(work: Callable[[], object], device: torch.device) -> None:
     """Do the work and print its peak: of the GPU's memory where it runs on one, else of the process."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
