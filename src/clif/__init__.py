@@ -6,6 +6,8 @@ Names are imported on first use (PEP 562), so that the command line can answer `
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from clif.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from clif import data as data
     from clif import deploy as deploy
@@ -29,8 +31,6 @@ if TYPE_CHECKING:
     from clif.neurons import set_step_mode as set_step_mode
     from clif.ops.dispatch import backends as backends
     from clif.train.checkpoint import load as load
-
-__version__ = "0.1.0"
 
 _MODULES = (
     "data",

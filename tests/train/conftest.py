@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from clif.train.config import TrainConfig, resolve
-from clif.train.loop import Result, fit
+from clif.train.loop import fit
+from clif.train.metrics import Result
 
 
 @pytest.fixture(scope="session")

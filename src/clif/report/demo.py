@@ -25,7 +25,8 @@ from clif.report import figures
 from clif.train.checkpoint import LAST, load
 from clif.train.config import TrainConfig, resolve
 from clif.train.folder import RunFolder
-from clif.train.loop import Result, fit
+from clif.train.loop import fit
+from clif.train.metrics import Result
 
 NEURONS = ("CLIF", "LIF")
 TRACE_STEPS = 24

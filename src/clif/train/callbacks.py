@@ -2,15 +2,13 @@
 
 import json
 import sys
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
 from torch import Tensor
 
 from clif.errors import InputError
-from clif.train.metrics import Row
-
-if TYPE_CHECKING:
-    from clif.train.loop import Result, Trainer
+from clif.train.learner import Learner
+from clif.train.metrics import Result, Row
 
 
 class Callback:
@@ -20,19 +18,19 @@ class Callback:
     ends the run after the present step or epoch.
     """
 
-    def on_start(self, trainer: "Trainer") -> None:
+    def on_start(self, trainer: Learner) -> None:
         """The run's folder is open, training begins or goes on."""
 
-    def on_step(self, trainer: "Trainer", loss: Tensor) -> None:
+    def on_step(self, trainer: Learner, loss: Tensor) -> None:
         """A step of the optimiser is done; `loss` is its last batch's mean here, on the device: reading it waits."""
 
-    def on_epoch(self, trainer: "Trainer", row: Row) -> None:
+    def on_epoch(self, trainer: Learner, row: Row) -> None:
         """An epoch and its evaluations are done; `row` has its figures, those of `metrics.csv`."""
 
-    def on_warning(self, trainer: "Trainer", message: str) -> None:
+    def on_warning(self, trainer: Learner, message: str) -> None:
         """Something is wrong that does not end the run, such as a layer that never fires."""
 
-    def on_end(self, trainer: "Trainer", result: "Result") -> None:
+    def on_end(self, trainer: Learner, result: Result) -> None:
         """The run has ended as planned."""
 
 
@@ -46,17 +44,17 @@ class JsonLines(Callback):
         """Print one line."""
         print(json.dumps({"event": event, **values}), file=self.file, flush=True)
 
-    def on_start(self, trainer: "Trainer") -> None:
+    def on_start(self, trainer: Learner) -> None:
         place = {"epoch": trainer.epoch, "step": trainer.step}
         self.write("start", folder=str(trainer.folder.path), **place, precision=trainer.precision.name)
 
-    def on_epoch(self, trainer: "Trainer", row: Row) -> None:  # noqa: ARG002
+    def on_epoch(self, trainer: Learner, row: Row) -> None:  # noqa: ARG002
         self.write("epoch", **row)
 
-    def on_warning(self, trainer: "Trainer", message: str) -> None:  # noqa: ARG002
+    def on_warning(self, trainer: Learner, message: str) -> None:  # noqa: ARG002
         self.write("warning", message=message)
 
-    def on_end(self, trainer: "Trainer", result: "Result") -> None:
+    def on_end(self, trainer: Learner, result: Result) -> None:
         self.write("end", folder=str(result.folder), ended=trainer.ended, **result.summary)
 
 
@@ -66,16 +64,16 @@ class WandbLogger(Callback):
     def __init__(self) -> None:
         self._wandb = _import("wandb")
 
-    def on_start(self, trainer: "Trainer") -> None:
+    def on_start(self, trainer: Learner) -> None:
         folder = trainer.folder.path
         self._run = self._wandb.init(
             dir=str(folder), name=folder.name, id=folder.name[-64:], resume="allow", config=vars(trainer.config)
         )
 
-    def on_epoch(self, trainer: "Trainer", row: Row) -> None:  # noqa: ARG002
+    def on_epoch(self, trainer: Learner, row: Row) -> None:  # noqa: ARG002
         self._run.log(dict(row), step=row["epoch"])
 
-    def on_end(self, trainer: "Trainer", result: "Result") -> None:  # noqa: ARG002
+    def on_end(self, trainer: Learner, result: Result) -> None:  # noqa: ARG002
         self._run.finish()
 
 
@@ -85,7 +83,7 @@ class MlflowLogger(Callback):
     def __init__(self) -> None:
         self._mlflow = _import("mlflow")
 
-    def on_start(self, trainer: "Trainer") -> None:
+    def on_start(self, trainer: Learner) -> None:
         note = trainer.folder.path / "mlflow_run.txt"
         earlier = note.read_text().strip() if note.is_file() else None
         run = self._mlflow.start_run(run_id=earlier, run_name=None if earlier else trainer.folder.path.name)
@@ -93,10 +91,10 @@ class MlflowLogger(Callback):
             trainer.folder.write_text(note.name, run.info.run_id)
             self._mlflow.log_params({key: str(value)[:500] for key, value in vars(trainer.config).items()})
 
-    def on_epoch(self, trainer: "Trainer", row: Row) -> None:  # noqa: ARG002
+    def on_epoch(self, trainer: Learner, row: Row) -> None:  # noqa: ARG002
         self._mlflow.log_metrics({key: float(value) for key, value in row.items()}, step=int(row["epoch"]))
 
-    def on_end(self, trainer: "Trainer", result: "Result") -> None:  # noqa: ARG002
+    def on_end(self, trainer: Learner, result: Result) -> None:  # noqa: ARG002
         self._mlflow.end_run()
 
 

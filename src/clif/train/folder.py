@@ -20,7 +20,6 @@ from weakref import finalize
 import torch
 import yaml
 
-import clif
 from clif.errors import InputError, MissingFileError
 from clif.files import write_atomically
 from clif.precision import Precision
@@ -28,6 +27,7 @@ from clif.train.checkpoint import BEST, LAST, read_checkpoint, save_checkpoint
 from clif.train.config import TrainConfig
 from clif.train.lock import LOCK, lock_folder
 from clif.train.resume import CONFIG
+from clif.version import __version__
 
 ENVIRONMENT = "environment.json"
 PACKAGES = ("torch", "numpy", "triton", "lightning-fabric", "scikit-learn", "tensorboard")
@@ -201,7 +201,7 @@ def read_last(path: Path) -> dict[str, Any]:
 
 def describe_start(precision: Precision | None = None) -> dict[str, Any]:
     """When, where and with what this process runs: versions, git revision, command line, machine, precision."""
-    versions = {"clif": clif.__version__, "python": platform.python_version()}
+    versions = {"clif": __version__, "python": platform.python_version()}
     for package in PACKAGES:
         with suppress(metadata.PackageNotFoundError):
             versions[package] = metadata.version(package)
@@ -211,7 +211,7 @@ def describe_start(precision: Precision | None = None) -> dict[str, Any]:
         "command": sys.argv,
         "folder": os.getcwd(),
         "versions": versions,
-        "git": {"clif": git_revision(Path(clif.__file__).parent), "folder": git_revision(Path.cwd())},
+        "git": {"clif": git_revision(Path(__file__).parent), "folder": git_revision(Path.cwd())},
         "machine": {
             "host": platform.node(),
             "system": platform.platform(),

@@ -31,6 +31,7 @@ from clif.train.config import TrainConfig
 from clif.train.ema import Average
 from clif.train.engine import Engine, Follower
 from clif.train.folder import RunFolder
+from clif.train.metrics import Row
 from clif.train.monitor import GradientNorms, LayerMonitor
 from clif.train.nonfinite import FiniteGuard, first_bad_value, trace
 from clif.train.sync_batch_norm import set_idle, synchronise_batch_norms
@@ -39,7 +40,8 @@ from clif.train.sync_batch_norm import set_idle, synchronise_batch_norms
 class Learner:
     """The network, its optimiser and its data in this process, at the position `epoch`, `step`.
 
-    A step is one of the optimiser; `global_step` counts them over all epochs.
+    A step is one of the optimiser; `global_step` counts them over all epochs. `history` has the figures of the epochs
+    so far, `best` the best `<chosen_on>_top1` of them, `inherited_best` the one that a checkpoint to go on from names.
     """
 
     def __init__(self, config: TrainConfig, engine: Engine, folder: RunFolder) -> None:
@@ -70,6 +72,16 @@ class Learner:
         self.norms = GradientNorms(self.device)
         self.guard = FiniteGuard(self.device, patient=scaled)
         self.computation = engine.wrap(Computation(self.net, config.multiple_step))
+
+        self.history: list[Row] = []
+        self.chosen_on = "val" if config.val_split > 0 else "test"
+        self.best = -math.inf
+        self.inherited_best = 0.0
+        self.ended: str | None = None
+
+    def end(self, reason: str) -> None:
+        """End the run after the present step, or after the present epoch's evaluation; `reason` is told."""
+        self.ended = self.ended or reason
 
     @property
     def evaluated_net(self) -> SpikingNetwork:

@@ -8,7 +8,6 @@ import shlex
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,21 +25,12 @@ from clif.train.engine import Engine, Follower, with_processes
 from clif.train.folder import RunFolder, last_checkpoint, read_last, run_of
 from clif.train.interrupt import GONE, SIGPIPE, Interrupted, StopRequest
 from clif.train.learner import Learner
-from clif.train.metrics import MetricsLog, Row, columns, describe, summarise
+from clif.train.metrics import MetricsLog, Result, Row, columns, describe, summarise
 from clif.train.monitor import GradientNorms, unhealthy
 from clif.train.resume import check_options, other_run
 from clif.train.state import advance, capture, precision_of, restore
 
 logger = logging.getLogger("clif.train")
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a finished run leaves: its folder, every epoch's figures, and the last and best of them (`summarise`)."""
-
-    folder: Path
-    history: list[Row]
-    summary: dict[str, Any]
 
 
 def fit(
@@ -98,11 +88,6 @@ class Trainer(Learner):
             begins_anew = f"{config.resume} has no checkpoint yet: the run begins anew"
         super().__init__(config if start is None else dataclasses.replace(config, pre_train=None), engine, run_folder)
         self.config = config
-        self.chosen_on = "val" if config.val_split > 0 else "test"
-        self.best = -math.inf
-        self.inherited_best = 0.0
-        self.history: list[Row] = []
-        self.ended: str | None = None
         self._signum: int | None = None
         self._reader_is_gone = False
         self._warned: set[str] = set()
@@ -113,10 +98,6 @@ class Trainer(Learner):
         for note in (begins_anew, changes and f"the run goes on with {changes}"):
             if note and engine.is_first:
                 logger.warning(note)
-
-    def end(self, reason: str) -> None:
-        """End the run after the present step, or after the present epoch's evaluation; `reason` is told."""
-        self.ended = self.ended or reason
 
     def fit(self) -> Result:
         """Run what is left of the training."""

@@ -3,6 +3,7 @@
 import csv
 import io
 import logging
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,15 @@ from clif.train.folder import writing
 logger = logging.getLogger("clif.train")
 
 Row = dict[str, float | int]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a finished run leaves: its folder, every epoch's figures, and the last and best of them (`summarise`)."""
+
+    folder: Path
+    history: list[Row]
+    summary: dict[str, Any]
 
 
 class MetricsLog:

@@ -17,7 +17,8 @@ from clif.train.config import TrainConfig
 from clif.train.engine import is_first_process
 from clif.train.folder import writing
 from clif.train.interrupt import GONE, SIGPIPE, Interrupted
-from clif.train.loop import Result, fit
+from clif.train.loop import fit
+from clif.train.metrics import Result
 
 FIGURES = ("test_top1", "test_top5", "test_loss")
 

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,12 +12,10 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from clif.errors import InputError
 from clif.train.checkpoint import load_weights
-
-if TYPE_CHECKING:
-    from clif.train.loop import Trainer
+from clif.train.learner import Learner
 
 
-def capture(trainer: "Trainer") -> dict[str, Any]:
+def capture(trainer: Learner) -> dict[str, Any]:
     """The checkpoint of this moment; its "epoch" is the last one that is complete, as in the original.
 
     All processes must call it; what only one of them knows is gathered from each.
@@ -55,7 +53,7 @@ def capture(trainer: "Trainer") -> dict[str, Any]:
     return content
 
 
-def restore(trainer: "Trainer", content: dict[str, Any], where: str) -> None:
+def restore(trainer: Learner, content: dict[str, Any], where: str) -> None:
     """Bring a new trainer to the moment of a checkpoint, ours or the original's; `where` names it in errors."""
     parts = {key: content.get(key) for key in ("optimizer", "lr_scheduler", "epoch")}
     if missing := [key for key, value in parts.items() if value is None or value == {}]:
@@ -103,7 +101,7 @@ def precision_of(content: dict[str, Any]) -> str | None:
     return "bfloat16" if config.get("amp", True) and dtype == "float32" else dtype
 
 
-def _restore_progress(trainer: "Trainer", progress: dict[str, Any], where: str) -> None:
+def _restore_progress(trainer: Learner, progress: dict[str, Any], where: str) -> None:
     trainer.loaders["train"].check_position(progress["loader"], where)
     accumulate = trainer.config.accumulate
     if progress["loader"]["batch"] != progress["step"] * accumulate:
@@ -119,7 +117,7 @@ def _restore_progress(trainer: "Trainer", progress: dict[str, Any], where: str) 
     trainer.guard.notes.copy_(torch.tensor(progress["guard"]))
 
 
-def _own(trainer: "Trainer", parts: Tensor) -> Tensor:
+def _own(trainer: Learner, parts: Tensor) -> Tensor:
     """This process's row of sums by process; where their number changed, the first process takes them all."""
     engine = trainer.engine
     if len(parts) == engine.world_size:
