@@ -1,4 +1,4 @@
-"""What a run is built from: device, precision, network, optimiser, schedule."""
+"""The parts of a run: its network, how a step calls it, its optimiser and learning-rate schedule."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
