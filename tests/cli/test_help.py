@@ -101,7 +101,7 @@ def test_an_option_without_effect_is_refused(line, capsys):
 
 
 def test_help_and_lists_load_no_torch():
-    lines = [[], ["models"], ["recipes"], ["completion", "bash"], *([name, "--help"] for name in COMMANDS)]
+    lines = [[], ["cache"], ["models"], ["recipes"], ["completion", "bash"], *([name, "--help"] for name in COMMANDS)]
     script = (
         "import sys\nfrom clif.cli import main\n"
         f"for words in {lines!r}:\n"

@@ -3,10 +3,15 @@
 import os
 import subprocess
 import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from clif.generate import cache
+
+ONE, TWO = "1" * 32, "2" * 32
 
 
 @pytest.fixture
@@ -25,17 +30,17 @@ def test_a_unit_is_made_once(folder):
         made.append(path)
         path.write_bytes(b"unit")
 
-    assert cache.get("one", make) == cache.get("one", make)
-    assert cache.get("one", make).read_bytes() == b"unit"
+    assert cache.get(ONE, make) == cache.get(ONE, make)
+    assert cache.get(ONE, make).read_bytes() == b"unit"
     assert len(made) == 1
     assert folder.stat().st_mode & 0o777 == 0o700
 
 
 @pytest.mark.usefixtures("folder")
 def test_a_damaged_unit_is_made_again():
-    path = cache.get("one", lambda path: path.write_bytes(b"unit"))
+    path = cache.get(ONE, lambda path: path.write_bytes(b"unit"))
     path.write_bytes(b"other")
-    assert cache.get("one", lambda path: path.write_bytes(b"unit")).read_bytes() == b"unit"
+    assert cache.get(ONE, lambda path: path.write_bytes(b"unit")).read_bytes() == b"unit"
 
 
 def test_nothing_is_left_of_a_unit_that_could_not_be_made(folder):
@@ -44,16 +49,37 @@ def test_nothing_is_left_of_a_unit_that_could_not_be_made(folder):
         raise RuntimeError("the compiler failed")
 
     with pytest.raises(RuntimeError, match="the compiler failed"):
-        cache.get("one", fail)
-    assert cache.units() == []
+        cache.get(ONE, fail)
+    assert cache.units(folder) == []
     assert not list(folder.glob("*.new"))
 
 
 def test_units_are_listed_and_cleared(folder):
-    paths = {cache.get(key, lambda path: path.write_bytes(b"unit")) for key in ("one", "two")}
-    assert set(cache.units()) == paths
-    assert cache.clear() == 2
+    paths = {cache.get(key, lambda path: path.write_bytes(b"unit")) for key in (ONE, TWO)}
+    assert {unit.path for unit in cache.units(folder)} == paths
+    assert cache.clear(folder) == (6, 2 * (4 + 64), 0)
     assert list(folder.iterdir()) == []
+
+
+def test_units_are_made_by_one_at_a_time_while_they_are_cleared(folder):
+    making, ends = threading.Lock(), time.monotonic() + 0.5
+
+    def make(path):
+        assert making.acquire(blocking=False)
+        path.write_bytes(b"unit")
+        making.release()
+
+    def use():
+        while time.monotonic() < ends:
+            cache.get(ONE, make)
+
+    with ThreadPoolExecutor(4) as threads:
+        users = [threads.submit(use) for _ in range(4)]
+        cleared = 0
+        while time.monotonic() < ends:
+            cleared += cache.clear(folder).files
+    assert [user.result() for user in users] == [None] * 4
+    assert cleared > 0
 
 
 @pytest.mark.skipif(os.name == "nt", reason="permissions of POSIX")

@@ -19,6 +19,7 @@ COMMANDS = {
     "energy": "the energy of an inference, from measured firing rates",
     "data": "check, prepare, show or download a data set",
     "bench": "speed and memory of neurons and training steps, speed of inference on this machine",
+    "cache": "show or delete the compiled kernels of neurons",
     "models": "list the networks",
     "recipes": "list the training recipes",
     "completion": "print a script that completes clif's command lines in your shell",

@@ -2,44 +2,72 @@
 
 import hashlib
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple, TextIO
+
+from clif.errors import InputError
+from clif.paths import expand_home
 
 if sys.platform != "win32":
     import fcntl
 
 SUFFIX = ".unit"
+OURS = re.compile(r"([0-9a-f]{32})(\.unit|\.sha256|\.lock|-\w{8}\.new)")
+"""The names of the files that `get` writes for a key of 32 hexadecimal digits."""
+
+
+class Stored(NamedTuple):
+    """A unit in the folder: when it was compiled, in seconds since 1970, and whether its SHA-256 is the one noted."""
+
+    path: Path
+    size: int
+    compiled: float
+    whole: bool
+
+
+class Cleared(NamedTuple):
+    """What `clear` deleted, and how many units it left because another process was compiling them."""
+
+    files: int
+    size: int
+    left: int
+
+
+def chosen_folder() -> Path:
+    """`$CLIF_CACHE`, or clif's folder among the user's caches, which may not be there. Raises `InputError`."""
+    given = os.environ.get("CLIF_CACHE")
+    return Path(expand_home(given)) if given else _user_caches() / "clif"
 
 
 @cache
 def folder() -> Path:
-    """`$CLIF_CACHE`, or clif's folder among the user's caches; one of this process alone if that is not private.
+    """`chosen_folder()`, made if it is not there; one of this process alone if that is not private.
 
     Private means: a folder of this user, to which no other user can write. What is in it runs in this process.
     """
-    chosen = os.environ.get("CLIF_CACHE")
-    place = Path(chosen).expanduser() if chosen else _user_caches() / "clif"
-    try:
+    with suppress(OSError, InputError):
+        place = chosen_folder()
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if _is_private(place):
+        if is_private(place):
             return place
-    except (OSError, RuntimeError):
-        pass
     return Path(tempfile.mkdtemp(prefix="clif-"))
 
 
 def _user_caches() -> Path:
     if sys.platform == "darwin":
-        return Path("~/Library/Caches").expanduser()
+        return Path(expand_home("~/Library/Caches"))
     given = os.environ.get("XDG_CACHE_HOME")
-    return Path(given) if given else Path("~/.cache").expanduser()
+    return Path(given or expand_home("~/.cache"))
 
 
-def _is_private(place: Path) -> bool:
+def is_private(place: Path) -> bool:
+    """Whether this user, and no other, can write to an existing folder."""
     status = place.stat()
     if sys.platform == "win32":
         return True
@@ -67,18 +95,44 @@ def get(key: str, make: Callable[[Path], None]) -> Path:
     return place
 
 
-def units() -> list[Path]:
-    """The units in the folder, the newest first."""
-    return sorted(folder().glob(f"*{SUFFIX}"), key=lambda path: path.stat().st_mtime, reverse=True)
+def files(place: Path) -> dict[str, list[Path]]:
+    """The files in a folder that `get` wrote, by key: units, and what belongs to one or is left of one."""
+    found: dict[str, list[Path]] = {}
+    for path in sorted(place.iterdir()):
+        if (match := OURS.fullmatch(path.name)) and path.is_file():
+            found.setdefault(match[1], []).append(path)
+    return found
 
 
-def clear() -> int:
-    """Delete all units; returns how many there were. A process that has loaded one goes on with it."""
-    found = units()
-    for path in found:
-        for file in (path, _note(path), _lock(path)):
-            file.unlink(missing_ok=True)
-    return len(found)
+def units(place: Path) -> list[Stored]:
+    """The units in a folder, the newest first."""
+    found = []
+    for path in (path for paths in files(place).values() for path in paths if path.suffix == SUFFIX):
+        with suppress(FileNotFoundError):
+            status = path.stat()
+            found.append(Stored(path, status.st_size, status.st_mtime, _is_whole(path)))
+    return sorted(found, key=lambda unit: unit.compiled, reverse=True)
+
+
+def clear(place: Path) -> Cleared:
+    """Delete the `files` in a folder, but for those of a unit that another process is compiling.
+
+    A process that has loaded a unit goes on with it.
+    """
+    number = size = left = 0
+    for key, paths in files(place).items():
+        unit = place / f"{key}{SUFFIX}"
+        with _locked(unit, wait=False) as locked:
+            if not locked:
+                left += 1
+                continue
+            lock = _lock(unit)
+            for path in [*(path for path in paths if path != lock), lock]:  # the lock ends with its file
+                with suppress(FileNotFoundError):
+                    size += path.stat().st_size
+                    path.unlink()
+                    number += path in paths
+    return Cleared(number, size, left)
 
 
 def _is_whole(place: Path) -> bool:
@@ -101,8 +155,27 @@ def _lock(place: Path) -> Path:
 
 
 @contextmanager
-def _locked(place: Path) -> Iterator[None]:
-    with _lock(place).open("a") as file:
-        if sys.platform != "win32":
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+def _locked(place: Path, wait: bool = True) -> Iterator[bool]:
+    """Within it no other process makes or deletes that unit; without `wait` it is False if one does."""
+    if sys.platform == "win32":
+        yield True
+    elif (file := _acquire(_lock(place), wait)) is None:
+        yield False
+    else:
+        with file:
+            yield True
+
+
+def _acquire(path: Path, wait: bool) -> TextIO | None:
+    """The lock at `path`, held until the file is closed; None if another process holds it and `wait` is False."""
+    while True:
+        file = path.open("a")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            file.close()
+            return None
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                return file
+        file.close()  # `clear` deleted it meanwhile
