@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import settings
+from own_code import OwnCode
 
 import clif
 from clif import precision
@@ -22,6 +23,14 @@ settings.load_profile("clif")
 @pytest.fixture(autouse=True)
 def seed() -> None:
     torch.manual_seed(0)
+
+
+@pytest.fixture
+def own_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OwnCode]:
+    """A folder for code of a user's own, `tmp_path`, which is the current one."""
+    code = OwnCode(tmp_path, monkeypatch)
+    yield code
+    code.new_process()
 
 
 @pytest.fixture(scope="session")

@@ -10,8 +10,12 @@ class InputError(ValueError):
     """Says what is wrong, where, and how to mend it. The command line prints it as one line and exits with code 2."""
 
 
-def unknown_name(kind: str, name: object, known: Iterable[str]) -> InputError:
-    """An `InputError` for a `name` that is none of the `known`, with the nearest of them first."""
+class UnknownNameError(InputError):
+    """A name is none of those that are known here."""
+
+
+def unknown_name(kind: str, name: object, known: Iterable[str]) -> UnknownNameError:
+    """An error for a `name` that is none of the `known`, with the nearest of them first."""
     names = sorted(known)
     by_plain = {_plain(n): n for n in names}
     for same in SYNONYMS:
@@ -20,7 +24,7 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> InputError:
     close = difflib.get_close_matches(_plain(str(name)), by_plain, n=3, cutoff=0.5)
     near = list(dict.fromkeys(by_plain[n] for n in close))
     hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names)}"
-    return InputError(f"unknown {kind} {str(name)!r}; {hint}")
+    return UnknownNameError(f"unknown {kind} {str(name)!r}; {hint}")
 
 
 def _plain(name: str) -> str:
