@@ -1,5 +1,6 @@
 """The examples of README.md and docs/ run as they stand."""
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 import torch
 
 import clif
-from clif.cli import command_parser
+from clif.cli import command_parser, main
 from clif.models import create_model
 from clif.train.checkpoint import save_checkpoint
 
@@ -75,11 +76,20 @@ def test_the_example_of_a_stream_runs(run_folder):
 
 @pytest.mark.slow
 def test_the_example_of_a_training_runs(run_folder):
-    (example,) = examples("docs/training.md")
+    example, _ = examples("docs/training.md")
     there = {}
     exec(example, there)
     assert there["result"].history[-1]["test_top1"] > 0.9
     assert there["result"].folder.resolve().is_relative_to(run_folder)
+
+
+def test_the_example_of_a_network_of_one_s_own_trains(own_code):
+    _, example = examples("docs/training.md")
+    own_code.write("my_net.py", example)
+    line = "train digits -import my_net.py --model my_net --max-steps 30 -T 2 --quiet"
+    assert main(line.split()) == 0
+    (summary,) = own_code.folder.glob("logs/*/summary.json")
+    assert json.loads(summary.read_text())["last"]["test_top1"] > 0.3
 
 
 @pytest.mark.parametrize("path", DOCUMENTS)

@@ -16,6 +16,7 @@ from clif.train.checkpoint import build_network, read_checkpoint
 from clif.train.components import Computation
 from clif.train.config import TrainConfig, resolve
 from clif.train.engine import Engine, with_processes
+from clif.user_code import needed_by
 
 NETWORK_OPTIONS = ("model", "neuron", "T", "tau", "surrogate", "drop_rate")
 
@@ -36,7 +37,8 @@ def open_checkpoint(path: str | os.PathLike[str], given: dict[str, Any], exact: 
     The network is in float32 or, with `exact`, in the `dtype` given or else that of its weights.
     """
     content = read_checkpoint(path)
-    config = resolve(**{**content.get("config", {}), "devices": 1, "nodes": 1, **given})
+    with needed_by(content.get("imports"), str(path)):
+        config = resolve(**{**content.get("config", {}), "devices": 1, "nodes": 1, **given})
     device = choose_device(config.device)
     network: dict[str, Any] = {key: value for key, value in given.items() if key in NETWORK_OPTIONS}
     if "model" not in content:

@@ -188,6 +188,18 @@ def add_config_options(
         groups[title].add_argument(flag(field.name), **arguments)
 
 
+def add_import_option(parser: argparse.ArgumentParser) -> None:
+    """The option -import, whose values `clif.user_code.import_code` takes before any name is checked."""
+    parser.add_argument(
+        "--import",
+        dest="imports",
+        action="append",
+        default=[],
+        metavar="FILE_OR_MODULE",
+        help="first run this code of yours, which registers networks and such by name; may be given several times",
+    )
+
+
 def config_values(arguments: argparse.Namespace) -> dict[str, Any]:
     """The configuration options that were given."""
     known = field_types()

@@ -13,9 +13,10 @@ import argparse
 import math
 from typing import TYPE_CHECKING, Any
 
-from clif.cli.common import Parser, add_config_options, config_values, flag
+from clif.cli.common import Parser, add_config_options, add_import_option, config_values, flag
 from clif.errors import InputError
 from clif.names import CONVERSIONS
+from clif.user_code import import_code
 
 if TYPE_CHECKING:
     from clif.deploy import Deployment
@@ -58,6 +59,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--labels", type=float, metavar="X", help="finetune: weight of the labels' loss (1; 0: none)")
     parser.add_argument("--lif", metavar="CHECKPOINT", help="a LIF network trained from scratch, to compare with")
     parser.add_argument("--out", metavar="FOLDER", help="where to write (default: deploy…/ by the checkpoint)")
+    add_import_option(parser)
     add_config_options(parser, only=OPTIONS, default="the checkpoint's")
     add_config_options(parser, only=("amp_dtype",), default="float32 throughout")
 
@@ -92,6 +94,7 @@ def parse_resets(text: str) -> list[float | None]:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    import_code(arguments.imports)
     from clif.deploy import deploy_checkpoint
 
     result = deploy_checkpoint(

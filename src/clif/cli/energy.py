@@ -8,7 +8,8 @@ import argparse
 import json
 from pathlib import Path
 
-from clif.cli.common import Parser, add_config_options, config_values
+from clif.cli.common import Parser, add_config_options, add_import_option, config_values
+from clif.user_code import import_code
 
 OPTIONS = (
     *("dataset", "data_dir", "allow_incomplete", "sort_events", "j"),
@@ -20,10 +21,12 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("checkpoint", help="a checkpoint, or a run folder (its best checkpoint)")
     parser.add_argument("--images", type=int, default=1000, metavar="N", help="test images (default: 1000)")
     parser.add_argument("--out", metavar="FILE", help="also write everything as JSON")
+    add_import_option(parser)
     add_config_options(parser, only=OPTIONS, default="the checkpoint's")
 
 
 def run(arguments: argparse.Namespace) -> int:
+    import_code(arguments.imports)
     from clif.data import create_loader
     from clif.energy import estimate
     from clif.errors import InputError

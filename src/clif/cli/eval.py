@@ -8,8 +8,9 @@ computes in the dtype of the weights, unless --amp-dtype asks for mixed precisio
 
 import argparse
 
-from clif.cli.common import Parser, add_config_options, config_values
+from clif.cli.common import Parser, add_config_options, add_import_option, config_values
 from clif.errors import InputError
+from clif.user_code import import_code
 
 NETWORK = ("model", "neuron", "T", "tau")
 DATA = ("dataset", "data_dir", "allow_incomplete", "sort_events", "b", "j")
@@ -25,10 +26,12 @@ ORIGINAL = (*OPTIMISER, *OTHERS)
 
 def add_arguments(parser: Parser) -> None:
     parser.add_argument("checkpoint", nargs="?", help="a checkpoint, or a run folder (its best checkpoint)")
+    add_import_option(parser)
     add_config_options(parser, OPTIONS, "the checkpoint's", hidden=ORIGINAL)
 
 
 def run(arguments: argparse.Namespace) -> int:
+    import_code(arguments.imports)
     from clif.train.engine import is_first_process
     from clif.trained_network import evaluate_checkpoint
 

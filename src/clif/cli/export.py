@@ -9,9 +9,10 @@ convolutions have sums that do not depend on the order of their parts, which run
 import argparse
 from pathlib import Path
 
-from clif.cli.common import Parser, add_config_options, config_values
+from clif.cli.common import Parser, add_config_options, add_import_option, config_values
 from clif.errors import InputError
 from clif.names import FORMS
+from clif.user_code import import_code
 
 FORMATS = {"nir": ".nir", "onnx": ".onnx", "torch": ".pt2"}
 OPTIONS = ("dataset", "model", "neuron", "T", "tau")
@@ -28,10 +29,12 @@ def add_arguments(parser: Parser) -> None:
     )
     parser.add_argument("--dt", type=float, metavar="SECONDS", help="nir: length of a time step (default: 1e-4)")
     parser.add_argument("--out", metavar="FILE", help="default: network.nir, .onnx or .pt2 by the checkpoint")
+    add_import_option(parser)
     add_config_options(parser, only=OPTIONS, default="the checkpoint's")
 
 
 def run(arguments: argparse.Namespace) -> int:
+    import_code(arguments.imports)
     given = config_values(arguments)
     if arguments.format == "nir" and arguments.form is not None:
         raise InputError("--form belongs to --format onnx and torch; a NIR graph is always that of one step")

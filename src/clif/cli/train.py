@@ -5,11 +5,12 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from clif import memory
-from clif.cli.common import Parser, add_config_options, config_values
+from clif.cli.common import Parser, add_config_options, add_import_option, config_values
 from clif.cli.terminal import print_yaml
 from clif.errors import InputError
 from clif.output import silence_broken
 from clif.train.interrupt import Interrupted, last_words
+from clif.user_code import import_code, require
 
 if TYPE_CHECKING:
     from clif.train.config import TrainConfig
@@ -19,6 +20,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("recipe", nargs="?", help="a recipe's name (see: clif recipes) or a YAML file")
     parser.add_argument("--seeds", metavar="N,N,…", help="train once with each seed; mean ± std of them all")
     parser.add_argument("--resume-run", metavar="RUN", help="go on with the run in this folder, in it")
+    add_import_option(parser)
     parser.add_argument("--print-config", action="store_true", help="show what would run, as YAML")
     parser.add_argument("--quiet", action="store_true", help="print the result only")
     parser.add_argument("--json-lines", action="store_true", help="print one JSON object a line only")
@@ -27,6 +29,7 @@ def add_arguments(parser: Parser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     memory.lean()
+    import_code(arguments.imports)
     config = _config(arguments)
     if arguments.print_config:
         print_yaml(dataclasses.asdict(config))
@@ -76,8 +79,9 @@ def _config(arguments: argparse.Namespace) -> "TrainConfig":
     for option, given in (("a recipe", arguments.recipe), ("--seeds", arguments.seeds)):
         if given:
             raise InputError(f"--resume-run takes everything from the run's folder; leave out {option}")
-    from clif.train.resume import read_run
+    from clif.train.resume import imports_of_run, read_run
 
+    require(imports_of_run(arguments.resume_run), arguments.resume_run)
     return read_run(arguments.resume_run, values)
 
 

@@ -51,7 +51,7 @@ class Deployment:
 def write_deployment(deployment: Deployment, content: dict[str, Any]) -> None:
     """Write networks.csv, deploy.json, checkpoint_lif.pth and, for a sweep, deploy.csv.
 
-    `content` is that of the checkpoint that was deployed; its configuration and epoch go along.
+    `content` is that of the checkpoint that was deployed; its configuration, imports and epoch go along.
     """
     report = describe(deployment)
     files = {"networks.csv": _networks(deployment), "deploy.json": json.dumps(report, indent=2)}
@@ -63,7 +63,9 @@ def write_deployment(deployment: Deployment, content: dict[str, Any]) -> None:
     except OSError as error:
         raise InputError(f"{deployment.folder} cannot be written ({error}); choose another folder with -out") from error
     lif = deployment.conversion.net
-    kept: dict[str, Any] = {key: content[key] for key in ("epoch", "max_test_acc", "config") if key in content}
+    kept: dict[str, Any] = {
+        key: content[key] for key in ("epoch", "max_test_acc", "config", "imports") if key in content
+    }
     save_checkpoint(deployment.checkpoint, {"net": lif.state_dict(), "model": lif.config, **kept, "deploy": report})
 
 

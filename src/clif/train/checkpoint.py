@@ -24,6 +24,7 @@ from clif.models import SpikingNetwork, create_model
 from clif.models.network import neuron_name
 from clif.paths import expand_home
 from clif.train.weights import AVERAGES, find_weights, fit_names, read_safetensors
+from clif.user_code import changed, needed_by
 
 logger = logging.getLogger("clif.train")
 
@@ -34,6 +35,7 @@ CONTENT_TYPES: dict[str, type] = {
     "scaler": dict,
     "precision": str,
     "config": dict,
+    "imports": list,
     "history": list,
     "progress": dict,
     "rng": dict,
@@ -186,7 +188,8 @@ def build_network(
     given = {"name": model, "neuron": neuron and neuron_name(neuron), **options}
     arguments = {**stored, **{key: value for key, value in given.items() if value is not None}}
     try:
-        net = create_model(**arguments)
+        with needed_by(content.get("imports"), where):
+            net = create_model(**arguments)
     except InputError:
         raise
     except (TypeError, ValueError, AttributeError) as error:
@@ -195,6 +198,8 @@ def build_network(
     if any(getattr(weight, "dtype", None) == torch.float64 for weight in weights.values()):
         net.double()
     load_weights(net, weights, where)
+    for line in changed(content.get("imports")):
+        logger.warning("%s: %s", where, line)
     return net
 
 

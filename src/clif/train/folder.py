@@ -26,10 +26,10 @@ from clif.precision import Precision
 from clif.train.checkpoint import BEST, LAST, read_checkpoint, save_checkpoint
 from clif.train.config import TrainConfig
 from clif.train.lock import LOCK, lock_folder
-from clif.train.resume import CONFIG
+from clif.train.resume import CONFIG, ENVIRONMENT
+from clif.user_code import imported
 from clif.version import __version__
 
-ENVIRONMENT = "environment.json"
 PACKAGES = ("torch", "numpy", "triton", "lightning-fabric", "scikit-learn", "tensorboard")
 
 
@@ -200,7 +200,7 @@ def read_last(path: Path) -> dict[str, Any]:
 
 
 def describe_start(precision: Precision | None = None) -> dict[str, Any]:
-    """When, where and with what this process runs: versions, git revision, command line, machine, precision."""
+    """When, where and with what this process runs: versions, git, command line, imports, machine, precision."""
     versions = {"clif": __version__, "python": platform.python_version()}
     for package in PACKAGES:
         with suppress(metadata.PackageNotFoundError):
@@ -210,6 +210,7 @@ def describe_start(precision: Precision | None = None) -> dict[str, Any]:
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "command": sys.argv,
         "folder": os.getcwd(),
+        "imports": imported(),
         "versions": versions,
         "git": {"clif": git_revision(Path(__file__).parent), "folder": git_revision(Path.cwd())},
         "machine": {

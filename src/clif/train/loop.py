@@ -29,6 +29,7 @@ from clif.train.metrics import MetricsLog, Result, Row, columns, describe, summa
 from clif.train.monitor import GradientNorms, unhealthy
 from clif.train.resume import check_options, other_run
 from clif.train.state import advance, capture, precision_of, restore
+from clif.user_code import differences
 
 logger = logging.getLogger("clif.train")
 
@@ -95,7 +96,8 @@ class Trainer(Learner):
         self._precision_before: str | None = None
         if start is not None and content is not None:
             engine.first(lambda: self._resume(start, content))
-        for note in (begins_anew, changes and f"the run goes on with {changes}"):
+        imports = [f"{start}: {line}" for line in differences((content or {}).get("imports"))]
+        for note in (begins_anew, changes and f"the run goes on with {changes}", *imports):
             if note and engine.is_first:
                 logger.warning(note)
 

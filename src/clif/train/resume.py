@@ -4,6 +4,7 @@ This module imports no torch, so that the configuration can be shown at once.
 """
 
 import dataclasses
+import json
 import shlex
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,11 @@ from clif.paths import expand_home
 from clif.train.config import LIMITS, TrainConfig, resolve
 from clif.train.launcher_environment import launched_processes
 from clif.train.recipe import read_yaml
+from clif.user_code import needed_by
 
 CONFIG = "config.yaml"
-"""The configuration in a run's folder."""
+ENVIRONMENT = "environment.json"
+"""The configuration in a run's folder, and what each start of it ran with."""
 
 KEPT = ("dataset", "val_split", "model", "neuron", "T", "tau", "surrogate", "seed", "opt", "no_decay_norm_bias")
 """What makes a run this run: its data, network and seed, and what its optimiser's memory belongs to."""
@@ -40,7 +43,17 @@ def read_run(folder: str, overrides: dict[str, Any]) -> TrainConfig:
     values_here: dict[str, Any] = {} if launched_processes() is None else {"devices": 1, "nodes": 1}
     if "epochs" in overrides and values.get("T_max") == values.get("epochs"):
         values_here["T_max"] = overrides["epochs"]
-    return resolve(**{**values, **values_here, "resume": folder, **overrides})
+    with needed_by(imports_of_run(folder), folder):
+        return resolve(**{**values, **values_here, "resume": folder, **overrides})
+
+
+def imports_of_run(folder: str) -> list[Any]:
+    """The records of what the run in `folder` imported when it was last started, as `clif.user_code` reads them."""
+    try:
+        started = json.loads((Path(expand_home(folder)) / ENVIRONMENT).read_text(encoding="utf-8"))[-1]
+        return list(started.get("imports", []))
+    except (OSError, ValueError, TypeError, LookupError, AttributeError):
+        return []
 
 
 def stored_options(content: dict[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from clif.errors import InputError
 from clif.train.checkpoint import load_weights
 from clif.train.learner import Learner
+from clif.user_code import imported
 
 
 def capture(trainer: Learner) -> dict[str, Any]:
@@ -31,6 +32,7 @@ def capture(trainer: Learner) -> dict[str, Any]:
         "epoch": trainer.epoch - 1,
         "max_test_acc": max(trainer.best, trainer.inherited_best),
         "config": dataclasses.asdict(trainer.config),
+        "imports": imported(),
         "history": trainer.history,
         "progress": {
             "step": trainer.step,
