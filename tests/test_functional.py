@@ -8,6 +8,7 @@ from torch.testing import assert_close
 
 from clif import functional
 from clif.errors import InputError
+from clif.neurons.registry import spiking_neuron
 from clif.surrogate import ATan, Rectangle, Sigmoid, Triangle
 
 NEURONS = ["CLIF", "LIF", "PLIF"]
@@ -51,7 +52,7 @@ def leak(neuron, tau=2.0):
 
 
 def state_of(neuron, like, v=0.4, m=2.0):
-    return tuple(torch.full_like(like, value) for value in (v, m)[: len(functional.STATE_NAMES[neuron])])
+    return tuple(torch.full_like(like, value) for value in (v, m)[: len(spiking_neuron(neuron).states)])
 
 
 # One step by hand, from v = 0.4 and m = 2: a silent input, then one that makes it fire.

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from clif.neurons import CLIFNode as CLIFNode
     from clif.neurons import LIFNode as LIFNode
     from clif.neurons import PLIFNode as PLIFNode
+    from clif.neurons import SpikingNeuron as SpikingNeuron
+    from clif.neurons import backend_for as backend_for
     from clif.neurons import detach_net as detach_net
+    from clif.neurons import register_neuron as register_neuron
     from clif.neurons import reset_net as reset_net
     from clif.neurons import set_backend as set_backend
     from clif.neurons import set_fuse_norm as set_fuse_norm
@@ -52,8 +55,11 @@ _NAMES = {
     "CLIFNode": "neurons",
     "LIFNode": "neurons",
     "PLIFNode": "neurons",
+    "SpikingNeuron": "neurons",
+    "backend_for": "neurons",
     "backends": "ops.dispatch",
     "detach_net": "neurons",
+    "register_neuron": "neurons",
     "reset_net": "neurons",
     "set_backend": "neurons",
     "set_fuse_norm": "neurons",

@@ -5,6 +5,7 @@ import inspect
 import sys
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 DATASET_NAMES = ("digits", "cifar10", "cifar100", "tiny_imagenet", "cifar10dvs", "dvs_gesture", "nmnist")
 
@@ -12,8 +13,6 @@ DATASETS_WITHOUT_FILES = ("digits",)
 
 DATASET_ALIASES = {"dvscifar10": "cifar10dvs", "dvscifar10-pt": "cifar10dvs", "dvsgesture": "dvs_gesture"}
 """The original's spellings of data sets, in lower case."""
-
-NEURON_NAMES = ("CLIF", "LIF", "PLIF", "ReLU")
 
 AMP_DTYPES = ("auto", "bfloat16", "float16")
 """The choices of `amp_dtype`; `clif.precision` says what they mean."""
@@ -76,20 +75,38 @@ def model_descriptions() -> dict[str, str]:
 
     They are read from the source, for importing it would load torch.
     """
-    found = {}
-    for path in (Path(__file__).parent / "models").glob("*.py"):
+    marked = _marked("models", ast.FunctionDef, "register_model")
+    return {node.name: inspect.cleandoc(ast.get_docstring(node) or "") for node, _ in sorted(marked, key=_by_name)}
+
+
+@cache
+def neuron_names() -> tuple[str, ...]:
+    """The names of the neurons that clif ships, CLIF, LIF and PLIF first, and ReLU."""
+    found = {ast.literal_eval(mark.args[0]) for _, mark in _marked("neurons", ast.ClassDef, "register_neuron")}
+    first = ("CLIF", "LIF", "PLIF")
+    return (*first, *sorted(found.difference(first)), "ReLU")
+
+
+def _by_name(marked: tuple[Any, Any]) -> str:
+    return str(marked[0].name)
+
+
+def _marked(package: str, kind: type[ast.AST], decorator: str) -> list[tuple[Any, Any]]:
+    """The definitions of a package with a decorator, bare or called, and the decorator."""
+    found = []
+    for path in (Path(__file__).parent / package).glob("*.py"):
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
-            if isinstance(node, ast.FunctionDef) and any(
-                isinstance(mark, ast.Name) and mark.id == "register_model" for mark in node.decorator_list
-            ):
-                found[node.name] = inspect.cleandoc(ast.get_docstring(node) or "")
-    return dict(sorted(found.items()))
+            for mark in getattr(node, "decorator_list", []):
+                name = mark.func if isinstance(mark, ast.Call) else mark
+                if isinstance(node, kind) and isinstance(name, ast.Name) and name.id == decorator:
+                    found.append((node, mark))
+    return found
 
 
 REGISTRIES = {
     "dataset": ("clif.data.loader", "DATASETS"),
     "model": ("clif.models.registry", "_MODELS"),
-    "neuron": ("clif.models.network", "NEURONS"),
+    "neuron": ("clif.neurons.registry", "NEURONS"),
     "surrogate": ("clif.surrogate", "SURROGATES"),
 }
 """The module and the name of the dictionary that holds everything of a kind, the user's own included."""
@@ -100,7 +117,7 @@ def known_names(kind: str) -> list[str]:
     shipped = {
         "dataset": DATASET_NAMES,
         "model": tuple(model_descriptions()) if kind == "model" else (),
-        "neuron": NEURON_NAMES,
+        "neuron": neuron_names() if kind == "neuron" else (),
         "surrogate": SURROGATE_NAMES,
     }[kind]
     module, registry = REGISTRIES[kind]

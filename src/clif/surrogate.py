@@ -101,6 +101,10 @@ class ATan(Surrogate):
         return (self.alpha / 2) / (1 + (math.pi / 2 * self.alpha * x).square())
 
 
+SurrogateFunction = Surrogate | Callable[[Tensor], Tensor]
+AnySurrogate = SurrogateFunction | type[Surrogate] | str
+"""What neurons take: a surrogate, any function that gives spikes, or one of clif's by its class or name."""
+
 SURROGATES: dict[str, type[Surrogate]] = {
     "rectangle": Rectangle,
     "sigmoid": Sigmoid,
@@ -116,7 +120,7 @@ def get(name: str) -> Surrogate:
     return SURROGATES[name.lower()]()
 
 
-def resolve(surrogate_function: Any) -> Surrogate | Callable[[Tensor], Tensor]:
+def resolve(surrogate_function: Any) -> SurrogateFunction:
     """A surrogate from what a neuron takes: an object, a name, a class of this module, or None for the default.
 
     Raises `InputError` for anything else.

@@ -45,7 +45,7 @@ def _count_error(net, lif) -> float:
 
 
 def _run(node, x_seq):
-    return clif.functional.lif_multi_step(x_seq, **node.dynamics())[0]
+    return clif.functional.lif_multi_step(x_seq, **node.constants())[0]
 
 
 @pytest.mark.parametrize("method", ["calibrate", "subtract"])

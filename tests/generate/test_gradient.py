@@ -26,7 +26,7 @@ def program_of(operation: str) -> Program:
     return Program((True,), (), 0, tuple(graph.nodes), (value, s))
 
 
-@pytest.mark.parametrize("operation", sorted(set(RULES) - {"fire", "detach"}))
+@pytest.mark.parametrize("operation", sorted(set(RULES) - {"fire", "detach", "detachif"}))
 def test_every_rule_is_autograds(operation):
     program = program_of(operation)
     x, s = (grid.flatten() for grid in torch.meshgrid(VALUES, VALUES, indexing="ij"))
@@ -44,6 +44,20 @@ def test_every_rule_is_autograds(operation):
     found = evaluate(derived.graph.nodes, (derived.x, *derived.states), leaves)
     for got, want in zip(found, wanted, strict=True):
         torch.testing.assert_close(got.detach().expand_as(want), want, rtol=1e-12, atol=1e-12, equal_nan=True)
+
+
+@pytest.mark.parametrize(("condition", "wanted"), [(0.0, [1.0, 1.0]), (1.0, [0.0, 0.0])])
+def test_a_gradient_passes_unless_the_constant_says_otherwise(condition, wanted):
+    graph = Graph()
+    value = graph.add("detachif", graph.leaf("x"), graph.leaf("constant", 0))
+    program = Program((True,), (), 1, tuple(graph.nodes), (value, graph.leaf("state", 0)))
+    program = Program((True,), (), 1, tuple(graph.nodes), program.outputs)
+    derived = differentiate(program)
+    x = torch.tensor([-1.0, float("inf")])
+    leaves = {"x": [x], "state": [x], "d_spike": [torch.ones(2)], "d_state": [torch.ones(2)], "constant": [condition]}
+    assert evaluate(program.nodes, program.outputs[:1], leaves)[0].tolist() == x.tolist()
+    found = evaluate(derived.graph.nodes, [derived.x], leaves)[0]
+    assert found.expand(2).tolist() == wanted
 
 
 def test_a_spike_has_the_derivative_that_it_states():

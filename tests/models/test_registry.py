@@ -7,6 +7,7 @@ from clif.errors import InputError
 from clif.layers import Dropout
 from clif.models.registry import register_model
 from clif.neurons import SpikingNeuron
+from clif.neurons.registry import NEURONS
 
 SLOW = {"spiking_resnet101", "spiking_resnet152"}
 
@@ -87,7 +88,7 @@ def test_a_registered_function_is_a_model(monkeypatch):
 def test_neurons_are_named_in_any_case(given, proper):
     net = create("snn5_noAP", given)
     assert net.config["neuron"] == proper
-    assert type(net.features[0].act) is models.NEURONS[proper]
+    assert type(net.features[0].act) is NEURONS[proper]
 
 
 def test_the_arguments_reach_every_layer_and_are_kept():
@@ -97,7 +98,7 @@ def test_the_arguments_reach_every_layer_and_are_kept():
     assert net.T == 3
     assert len(neurons(net)) == 17
     for node in neurons(net):
-        shown = node.dynamics()
+        shown = node.constants()
         assert (shown["tau"], shown["surrogate_function"].alpha) == (1.5, 4.0)
         assert {key: shown[key] for key in options} == options
         assert node.step_mode == "m"

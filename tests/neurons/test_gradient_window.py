@@ -96,9 +96,9 @@ def test_the_state_goes_on_as_without_truncation():
 
 
 def test_evaluation_and_none_leave_the_kernels_at_work(monkeypatch):
-    from clif.neurons import base
+    from clif.neurons import sequence
 
-    monkeypatch.setattr(base, "truncated_multi_step", None)
+    monkeypatch.setattr(sequence, "truncated_multi_step", None)
     node = make("CLIF")
     set_gradient_window(node, 2)
     with torch.no_grad():
@@ -121,12 +121,22 @@ def test_neurons_are_exchanged_with_their_constants():
     assert type(net[2]) is clif.LIFNode
 
 
-@pytest.mark.parametrize("neuron", ["PLIF", "ReLU", "lif"])
-def test_other_neurons_are_not_exchanged(neuron):
-    with pytest.raises(InputError, match="CLIF or LIF"):
-        exchange_neurons(torch.nn.Sequential(clif.LIFNode()), neuron)
-    with pytest.raises(InputError, match="no CLIF or LIF neuron"):
-        exchange_neurons(torch.nn.Sequential(clif.PLIFNode()), "CLIF")
+def test_other_neurons_are_not_exchanged():
+    with pytest.raises(InputError, match="ReLU is no spiking neuron"):
+        exchange_neurons(torch.nn.Sequential(clif.LIFNode()), "ReLU")
+    with pytest.raises(InputError, match="unknown neuron 'LIG'"):
+        exchange_neurons(torch.nn.Sequential(clif.LIFNode()), "LIG")
+    with pytest.raises(InputError, match="no spiking neuron to exchange"):
+        exchange_neurons(torch.nn.Sequential(torch.nn.ReLU()), "CLIF")
+
+
+def test_a_learnt_time_constant_starts_where_it_was():
+    net = torch.nn.Sequential(clif.CLIFNode(tau=3.0))
+    exchange_neurons(net, "PLIF")
+    assert net[0].tau == pytest.approx(3.0)
+    exchange_neurons(net, "LIF")
+    assert type(net[0]) is clif.LIFNode
+    assert net[0].tau == pytest.approx(3.0)
 
 
 @pytest.mark.parametrize("kind", ["CLIF", "LIF", "PLIF"])

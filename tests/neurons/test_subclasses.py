@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 import clif
-from clif import functional, models
+from clif import models
 from clif.errors import InputError
 from clif.layers import BatchNorm2d
 from clif.neurons import exchange_neurons, set_gradient_window, set_keep_state
@@ -16,17 +16,14 @@ compiled = pytest.mark.skipif(cpu.unavailable() is not None, reason=cpu.DESCRIPT
 
 
 class OwnStep(clif.LIFNode):
-    @staticmethod
-    def one_step(x, state, **dynamics):
-        spike, state = functional.lif_step(x, state, **dynamics)
-        return spike * 0, state
+    def step(self, x, v):
+        spike, v = super().step(x, v)
+        return spike * 0, v
 
 
-class OwnSteps(clif.LIFNode):
-    @staticmethod
-    def many_steps(x_seq, state=None, **options):
-        spikes, state = functional.lif_multi_step(x_seq, state, **options)
-        return spikes * 0, state
+class OwnFire(clif.LIFNode):
+    def fire(self, u, threshold=None):
+        return super().fire(u, threshold) * 0
 
 
 class OwnSingleStep(clif.LIFNode):
@@ -44,9 +41,12 @@ class OwnForward(clif.LIFNode):
         return super().forward(x) * 0
 
 
-class OwnDynamics(clif.LIFNode):
-    def dynamics(self):
-        return {**super().dynamics(), "v_threshold": 1e9}
+class OwnFormula(clif.LIFNode):
+    """Not even its kernels can be generated."""
+
+    def step(self, x, v):
+        spike, v = super().step(x, v)
+        return spike * float(x.sum() > 1e9), v
 
 
 class Silent(clif.LIFNode):
@@ -61,7 +61,7 @@ class Named(clif.LIFNode):
     """Nothing of its own."""
 
 
-OWN = [OwnStep, OwnSteps, OwnSingleStep, OwnMultiStep, OwnForward, OwnDynamics, Silent]
+OWN = [OwnStep, OwnFire, OwnSingleStep, OwnMultiStep, OwnForward, OwnFormula, Silent]
 
 
 def channels_last(*shape):
@@ -86,16 +86,15 @@ def test_its_own_computation_runs_behind_a_batch_norm(Own, keep_state, training)
     assert block(Named(step_mode="m")).train(training)(x_seq).any()
 
 
-@pytest.mark.parametrize("Own", [OwnStep, OwnSteps, OwnSingleStep, OwnForward, OwnDynamics, Silent])
+@pytest.mark.parametrize("Own", [OwnStep, OwnFire, OwnSingleStep, OwnForward, OwnFormula, Silent])
 def test_its_own_computation_runs_in_single_steps(Own):
     node = Own()
     assert not any(node(x).any() for x in torch.rand(4, 3, 8) * 3)
 
 
 class StepOf(clif.CLIFNode):
-    @staticmethod
-    def one_step(x, state, **dynamics):
-        return functional.clif_step(x, state, **dynamics)
+    def step(self, x, v, m):
+        return super().step(x, v, m)
 
 
 class SingleOf(clif.CLIFNode):
@@ -127,10 +126,9 @@ def test_a_sequence_follows_from_its_steps(Own, store_v_seq, keep_state):
 @pytest.mark.parametrize(
     ("Own", "options", "window", "message"),
     [
-        (StepOf, {"backend": "cpu"}, None, 'StepOf needs backend "auto" or "torch"'),
-        (SingleOf, {}, 2, "define one_step"),
-        (OwnSteps, {"store_v_seq": True}, None, "defines many_steps alone"),
-        (OwnSteps, {}, 2, "defines many_steps alone"),
+        (SingleOf, {"backend": "cpu"}, None, 'SingleOf needs backend "auto" or "torch"'),
+        (OwnFormula, {"backend": "cpu"}, None, r"test_subclasses.py, line \d+ .* a kernel has no tensor.sum"),
+        (SingleOf, {}, 2, "defines single_step_forward: define step"),
         (clif.CLIFNode, {"backend": "cpu"}, 2, 'a gradient window needs backend "auto" or "torch"'),
     ],
 )
@@ -139,6 +137,12 @@ def test_what_cannot_be_is_refused(Own, options, window, message):
     set_gradient_window(node, window)
     with pytest.raises(InputError, match=message):
         node(torch.rand(4, 3, 8, requires_grad=True))
+
+
+@pytest.mark.parametrize("name", ["one_step", "many_steps", "dynamics"])
+def test_what_nothing_would_call_is_refused(name):
+    with pytest.raises(InputError, match=rf"defines {name}, which nothing calls; define step"):
+        type("Own", (clif.LIFNode,), {name: lambda: None})
 
 
 class OwnCLIF(clif.CLIFNode):

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from clif import functional
-from clif.ops.reference import compute_dtype
+from clif.neurons.registry import spiking_neuron
+from clif.ops.equations import compute_dtype
 from clif.surrogate import Rectangle, Surrogate
 
 Layout = Callable[[Tensor], Tensor]
@@ -42,7 +43,7 @@ class Case:
 
     @property
     def state_names(self) -> tuple[str, ...]:
-        return functional.STATE_NAMES[self.neuron]
+        return tuple(spiking_neuron(self.neuron).states)
 
     def inputs(self, dtype: torch.dtype) -> dict[str, Tensor]:
         """Random inputs and incoming gradients, representable in `dtype`, as float64."""

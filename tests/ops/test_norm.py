@@ -4,6 +4,7 @@ import copy
 
 import pytest
 import torch
+from clif.ops.operator import Dynamics
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.testing import assert_close
@@ -14,7 +15,6 @@ from clif.layers import BatchNorm2d
 from clif.neurons.blocks import fire
 from clif.ops import cpu
 from clif.ops.norm import Norm
-from clif.ops.operator import Dynamics
 
 pytestmark = pytest.mark.skipif(cpu.unavailable() is not None, reason=cpu.DESCRIPTION)
 

@@ -5,6 +5,7 @@ import copy
 import pytest
 import torch
 from cases import Case
+from clif.ops.operator import Dynamics
 from torch import nn
 from torch.func import functional_call, grad, vmap
 from torch.testing import assert_close
@@ -14,7 +15,6 @@ import clif
 from clif import functional
 from clif.errors import InputError
 from clif.ops import cpu
-from clif.ops.operator import Dynamics
 from clif.surrogate import Sigmoid
 
 pytestmark = pytest.mark.skipif(cpu.unavailable() is not None, reason=cpu.DESCRIPTION)

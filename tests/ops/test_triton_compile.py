@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 from cases import Case
+from clif.ops.operator import SURROGATE_NAMES, Dynamics, Gradients, Inputs, OutputGradients, Outputs
 
 from clif.ops import triton, triton_norm
 from clif.ops.norm import Affine
-from clif.ops.operator import SURROGATE_NAMES, Dynamics, Gradients, Inputs, OutputGradients, Outputs
 from clif.surrogate import ATan, Rectangle, Sigmoid, Triangle
 
 pytestmark = [

@@ -8,7 +8,7 @@ import yaml
 from clif import names
 from clif.data import DATASETS
 from clif.errors import InputError, MissingFileError
-from clif.models import NEURONS, list_models, registry
+from clif.neurons.registry import NEURONS, list_models, registry
 from clif.surrogate import SURROGATES
 from clif.train.config import TrainConfig, field_types, list_recipes, parse_bool, read_recipe, resolve
 
@@ -333,7 +333,7 @@ def test_a_misspelt_name_is_refused_before_anything_is_loaded(option, wrong, nea
 def test_names_known_without_torch_are_those_that_are_registered():
     assert set(names.DATASET_NAMES) == set(DATASETS)
     assert {n for n, d in DATASETS.items() if not d.needs_root} == set(names.DATASETS_WITHOUT_FILES)
-    assert set(names.NEURON_NAMES) == set(NEURONS)
+    assert set(names.neuron_names()) == set(NEURONS)
     assert set(names.SURROGATE_NAMES) == set(SURROGATES)
     assert list(names.model_descriptions()) == list_models()
     assert all(names.model_descriptions().values())

@@ -236,8 +236,8 @@ def test_neurons_are_exchanged_at_the_start_of_the_epoch(config, train, tmp_path
     [
         ({"exchange_epoch": 2}, "for which neuron"),
         ({"exchange_neuron": "CLIF"}, "exchange_epoch must be at least 1"),
-        ({"exchange_neuron": "PLIF", "exchange_epoch": 1}, "unknown exchange_neuron 'PLIF'"),
-        ({"neuron": "PLIF", "exchange_neuron": "CLIF", "exchange_epoch": 1}, "only CLIF and LIF"),
+        ({"exchange_neuron": "PLFI", "exchange_epoch": 1}, "unknown exchange_neuron 'PLFI'"),
+        ({"neuron": "ReLU", "exchange_neuron": "CLIF", "exchange_epoch": 1}, "no spiking neurons to exchange"),
         ({"gradient_window": 2, "multiple_step": False}, "gradient_window"),
         ({"loggers": "wandbb"}, "did you mean wandb"),
     ],

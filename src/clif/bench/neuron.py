@@ -93,8 +93,7 @@ def _measure_shape(settings: NeuronSettings, shape: tuple[int, ...], device: tor
 
 def _refusal(name: str, contestant: Contestant, x_seq: Tensor) -> str | None:
     if name in BACKENDS:
-        backend = BACKENDS[name]
-        reason = backend.unavailable() or backend.refuses(x_seq, contestant.definition.surrogate_function)
+        reason = BACKENDS[name].unavailable()
         if reason is not None:
             return f"cannot run: {reason}"
     reason = gate.refuses(contestant, x_seq)

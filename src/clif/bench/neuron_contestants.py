@@ -17,7 +17,7 @@ from torch import Tensor, nn
 import clif
 from clif import functional, surrogate
 from clif.bench.compiled import compiled
-from clif.ops.reference import compute_dtype
+from clif.ops.equations import compute_dtype
 
 TAU = 2.0
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from clif.cli.common import Parser, bool_argument
 from clif.errors import InputError
-from clif.names import DATASET_NAMES, NEURON_NAMES, SURROGATE_NAMES, model_descriptions
+from clif.names import DATASET_NAMES, SURROGATE_NAMES, model_descriptions, neuron_names
 from clif.train.config import list_recipes
 
 SHELLS = ("bash", "zsh", "tcsh")
@@ -24,8 +24,8 @@ WORDS: dict[str, Callable[[], Iterable[str]]] = {
     "dataset": lambda: DATASET_NAMES,
     "model": model_descriptions,
     "pattern": model_descriptions,
-    "neuron": lambda: NEURON_NAMES,
-    "exchange_neuron": lambda: ("CLIF", "LIF"),
+    "neuron": neuron_names,
+    "exchange_neuron": lambda: neuron_names()[:-1],
     "surrogate": lambda: SURROGATE_NAMES,
     "device": lambda: ("auto", "cpu", "cuda"),
     "per": lambda: ("channel", "layer", "network"),

@@ -151,11 +151,11 @@ def _in_mode_of(net: SpikingNetwork, lif: SpikingNetwork) -> SpikingNetwork:
 
 
 def _respond_with_gain(node: SpikingNeuron, x_seq: Tensor, reset: float) -> Tensor:
-    return functional.lif_multi_step(x_seq / (1 - reset), backend=node.backend, keep_state=False, **node.dynamics())[0]
+    return functional.lif_multi_step(x_seq / (1 - reset), backend=node.backend, keep_state=False, **node.constants())[0]
 
 
 def _respond_subtracting(node: SpikingNeuron, x_seq: Tensor, extra: float) -> Tensor:
-    dynamics = {**node.dynamics(), "v_subtract": _threshold(node) * (1 + extra)}
+    dynamics = {**node.constants(), "v_subtract": _threshold(node) * (1 + extra)}
     return functional.lif_multi_step(x_seq, backend=node.backend, keep_state=False, **dynamics)[0]
 
 

@@ -22,6 +22,6 @@ def plain_lif(net: SpikingNetwork, v_reset: float | None = None) -> SpikingNetwo
     if not replace_nodes(lif, lambda node: node_like(node, LIFNode, v_reset=v_reset)):
         raise InputError(f"{type(net).__name__} has no CLIF or LIF neuron to convert")
     lif.config = {**net.config, "neuron": "LIF", "v_reset": v_reset}
-    forget_layer_options(lif.config, ("v_reset", "v_subtract"))
+    forget_layer_options(lif.config, lambda name: name not in ("v_reset", "v_subtract"))
     reset_net(lif)
     return lif

@@ -3,19 +3,21 @@
 import itertools
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from clif.analysis.activity import measure_rates, spiking_layers
 from clif.energy.layers import Weights, neuron_sizes, weight_layers
 from clif.energy.published import ADD_PJ, COST_POINTS, MULTIPLY_PJ, PublishedCount, published
 from clif.errors import InputError
+from clif.generate.lower import is_uniform, lower
+from clif.generate.program import needed, parse
 from clif.models import SpikingNetwork
+from clif.neurons import SpikingNeuron
 
 AC_PJ, MAC_PJ = 0.9, 4.6
-NEURON_MACS = {"LIF": 2, "PLIF": 2, "CLIF": 6, "ReLU": 0}
-STATES = {"LIF": 1, "PLIF": 1, "CLIF": 2, "ReLU": 0}
+SUMS, FREE = ("add", "sub"), ("neg", "abs", "lt", "le", "eq", "and", "or", "not", "where", "maximum", "minimum")
 WORD = 4
 
 
@@ -64,16 +66,16 @@ def estimate(net: SpikingNetwork, loader: Iterable[tuple[Tensor, Tensor]]) -> En
 
     A spike costs an accumulation at every synapse that it reaches (on average over the map, so that strides and borders
     are counted as they are); a pooled spike costs as much as one that was not. What sees the image itself costs a
-    multiplication for each weight: once for a static image, at every step for frames. A neuron's dynamics cost 2 (LIF)
-    or 6 (CLIF) multiplications a step. Batch norms cost nothing: they fold into weights.
+    multiplication for each weight: once for a static image, at every step for frames. A neuron's dynamics cost what
+    `operations_of` says. Batch norms cost nothing: they fold into weights.
 
     Memory: each arriving spike is read, then for each synapse a weight is read and a potential read and written; each
     state is read and written once a step, each spike that is fired written. An access costs 10 pJ in a memory of 8 kB,
     20 in one of 32 kB, 100 in one of 1 MB, and linearly between; each layer has a memory for its weights, one for its
     states and one for its spikes.
 
-    Raises `InputError` for an empty loader, for a network whose `config` names none of `NEURON_MACS`, and for one with
-    other neurons than its `config` says, or that compute in their own way.
+    Raises `InputError` for an empty loader, for a network with other neurons than its `config` says, and for neurons
+    whose operations are not known.
     """
     neuron = _neuron(net)
     counted = _Counted(loader)
@@ -84,7 +86,8 @@ def estimate(net: SpikingNetwork, loader: Iterable[tuple[Tensor, Tensor]]) -> En
     T = counted.steps or net.T
     layers = [_weights(layer, neuron, rates, T, repeats) for layer in weight_layers(net, counted.size)]
     sizes = neuron_sizes(net, counted.size)
-    layers += [_neurons(name, size, neuron, rates[name], T) for name, size in sizes.items()]
+    costs = {name: operations_of(node) for name, node in spiking_layers(net).items()}
+    layers += [_neurons(name, size, costs[name], rates[name], T) for name, size in sizes.items()]
     return Energy(
         neuron,
         T,
@@ -104,15 +107,48 @@ def _neuron(net: SpikingNetwork) -> str:
     if not isinstance(net, SpikingNetwork):
         raise InputError(f"energy is estimated for networks of clif.models, not for a {type(net).__name__}")
     neuron: str = net.config.get("neuron", "")
-    if neuron not in NEURON_MACS:
-        raise InputError(f"energy is known for networks of {', '.join(NEURON_MACS)}, not of {neuron!r}")
     for name, node in spiking_layers(net).items():
-        if node.neuron != neuron or node.redefined:
+        if isinstance(node, SpikingNeuron) and (node.neuron != neuron or node.redefined):
             raise InputError(
                 f"this is a network of {neuron} neurons, but {name} is a {type(node).__name__}; its operations are "
                 "not known"
             )
     return neuron
+
+
+class Operations(NamedTuple):
+    """What one neuron does in a step: multiplications with accumulation, accumulations, states read and written."""
+
+    macs: float
+    acs: float
+    states: int
+
+
+def operations_of(node: nn.Module) -> Operations:
+    """The operations of a neuron a step.
+
+    The class says so by `macs_per_step`, as LIF (2) and CLIF (6) do, whose counts are the paper's. Otherwise they are
+    counted in the traced step: each product, quotient and function is a multiplication with accumulation, the sums that
+    are left over are accumulations, comparisons and choices are free. A ReLU costs nothing.
+
+    Raises `InputError` for a neuron of neither kind.
+    """
+    if not isinstance(node, SpikingNeuron):
+        return Operations(0.0, 0.0, 0)
+    states = len(node.state_names)
+    if node.macs_per_step is not None:
+        return Operations(float(node.macs_per_step), 0.0, states)
+    plan = node.equations().plan
+    if plan.trace is None:
+        raise InputError(
+            f"the operations of {type(node).__name__} cannot be counted ({plan.refusal}); set the class attribute "
+            "macs_per_step"
+        )
+    step = lower(parse(plan.text))["Any"].forward
+    computed = [step.nodes[i] for i in needed(step.nodes, step.results.values()) if not is_uniform(step.nodes, i)]
+    names = [node.operation for node in computed if node.arguments]
+    macs = sum(name not in (*SUMS, *FREE) for name in names)
+    return Operations(float(macs), float(max(0, sum(name in SUMS for name in names) - macs)), states)
 
 
 class _Counted:
@@ -146,11 +182,11 @@ def _weights(layer: Weights, neuron: str, rates: dict[str, float], T: int, repea
     return _layer(layer.name, spikes, acs, macs, memory)
 
 
-def _neurons(name: str, size: int, neuron: str, rate: float, T: int) -> LayerCount:
+def _neurons(name: str, size: int, cost: Operations, rate: float, T: int) -> LayerCount:
     spikes = rate * size * T
-    states = size * STATES[neuron]
+    states = size * cost.states
     memory = 2 * T * states * _access_energy(states * WORD) + spikes * _access_energy(size * WORD)
-    return _layer(name, spikes, 0.0, float(size * T * NEURON_MACS[neuron]), memory)
+    return _layer(name, spikes, size * T * cost.acs, size * T * cost.macs, memory)
 
 
 def _layer(name: str, spikes: float, acs: float, macs: float, memory: float) -> LayerCount:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from clif.energy.layers import weight_layers
 from clif.errors import InputError
 from clif.models import SpikingNetwork
+from clif.neurons import SpikingNeuron
 
 ADD_PJ, MULTIPLY_PJ = 0.1, 3.1
 MAC_PJ = ADD_PJ + MULTIPLY_PJ
@@ -87,7 +88,7 @@ def published(net: SpikingNetwork, firing_rates: Sequence[float] = (), image_siz
     rates = list(firing_rates)
     if len(rates) != len(convolutions):
         raise InputError(f"{len(convolutions)} firing rates are needed, one a spiking layer, got {len(rates)}")
-    states = 2 if net.config["neuron"] == "CLIF" else 1
+    states = max(len(node.state_names) for node in net.modules() if isinstance(node, SpikingNeuron))
     operations = 2 * states - 1
     spikes_in = [rate * layer.in_size for rate, layer in zip([1.0, *rates], convolutions, strict=False)]
     spikes_out = sum(rate * layer.out_size for rate, layer in zip(rates, convolutions, strict=True))

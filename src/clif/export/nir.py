@@ -21,7 +21,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
-from clif import functional
 from clif.deploy import ChannelAffine, fold_batch_norm
 from clif.deploy.graph import is_addition, layer_graph, layer_of
 from clif.errors import InputError
@@ -223,8 +222,8 @@ class _Writer:
 
     @torch.no_grad()
     def _neuron(self, name: str, node: LIFNode | PLIFNode, shape: tuple[int, ...]) -> Any:
-        dynamics = functional.prepare_dynamics(**node.dynamics())
-        threshold = np.nextafter(np.float32(dynamics["v_threshold"] - dynamics["v_reset"]), np.float32(-np.inf))
+        threshold = float(node.v_threshold) - float(node.v_reset or 0.0)
+        threshold = np.nextafter(np.float32(threshold), np.float32(-np.inf))
         constants = {
             "tau": time_constant(node) * self.dt,
             "r": self.in_r.get(name, 1.0),
@@ -238,11 +237,7 @@ class _Writer:
 @torch.no_grad()
 def time_constant(node: SpikingNeuron) -> float:
     """τ in steps; that of PLIF is 1/σ(w)."""
-    return (
-        1 / torch.sigmoid(node.w.detach().double()).item()
-        if isinstance(node, PLIFNode)
-        else float(functional.prepare_dynamics(**node.dynamics())["tau"])
-    )
+    return 1 / torch.sigmoid(node.w.detach().double()).item() if isinstance(node, PLIFNode) else float(node.tau)
 
 
 def _behind_pool(weight: Tensor, pool: AdaptiveAvgPool2d, shape: tuple[int, ...]) -> Tensor:

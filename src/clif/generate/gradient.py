@@ -124,6 +124,11 @@ def _where(graph: Graph, g: int, y: int, arguments: tuple[int, ...]) -> tuple[in
     return None, graph.add("where", mask, g, zero), graph.add("where", mask, zero, g)
 
 
+def _detach_if(graph: Graph, g: int, y: int, arguments: tuple[int, ...]) -> tuple[int | None, ...]:
+    zero = graph.literal(0)
+    return graph.add("where", graph.add("eq", arguments[1], zero), g, zero), None
+
+
 def _tanh(graph: Graph, g: int, y: int, arguments: tuple[int, ...]) -> tuple[int | None, ...]:
     return (_mul(graph, g, graph.add("sub", graph.literal(1), _mul(graph, y, y))),)
 
@@ -148,6 +153,7 @@ RULES: dict[str, Rule] = {
     "erf": _erf,
     "pow": _power,
     "detach": lambda graph, g, y, arguments: (None,),
+    "detachif": _detach_if,
     "fire": lambda graph, g, y, arguments: (_mul(graph, g, arguments[1]), None),
     "where": _where,
 }

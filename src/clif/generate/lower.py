@@ -95,7 +95,7 @@ def _without_zeros(
         elif node.operation == "fire":
             fired = graph.add("le", graph.literal(0), arguments[0])
             places[i] = graph.add("where", fired, graph.literal(1), graph.literal(0))
-        elif node.operation == "detach":
+        elif node.operation in ("detach", "detachif"):
             places[i] = arguments[0]
         else:
             places[i] = graph.copy(node, places)

@@ -50,6 +50,10 @@ def _sigmoid(x: float) -> float:
     return 1 / (1 + math.exp(-x))
 
 
+def _detach_if(x: Any, condition: float) -> Any:
+    return x.detach() if condition and isinstance(x, Tensor) else x
+
+
 OPERATIONS: dict[str, Operation] = {
     "add": Operation(_TWO, "number", operator.add, operator.add),
     "sub": Operation(_TWO, "number", operator.sub, operator.sub),
@@ -70,6 +74,7 @@ OPERATIONS: dict[str, Operation] = {
     "erf": Operation(_ONE, "number", torch.erf, math.erf, cost=60),
     "pow": Operation(_TWO, "number", operator.pow, operator.pow, cost=80),
     "detach": Operation(_ONE, "number", torch.detach, lambda a: a, cost=0),
+    "detachif": Operation(_TWO, "number", _detach_if, _detach_if, cost=0),
     "fire": Operation(_TWO, "number", lambda d, _: (d >= 0).to(d.dtype), lambda d, _: float(d >= 0)),
     "lt": Operation(_TWO, "mask", operator.lt, operator.lt),
     "le": Operation(_TWO, "mask", operator.le, operator.le),

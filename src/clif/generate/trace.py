@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from clif.generate.evaluate import evaluate
 from clif.generate.program import Program
@@ -47,20 +47,20 @@ def check_step(step: Callable[..., Any], signature: Signature, owner: str) -> No
         )
 
 
-def trace(node: nn.Module, signature: Signature) -> Trace:
-    """The program of `node.step(x, *states, *learnables)`, which returns the spike and the new states.
+def trace(kind: type, attributes: Mapping[str, Any], signature: Signature) -> Trace:
+    """The program of `kind.step(x, *states, *learnables)`, which returns the spike and the new states.
 
-    Raises `TraceError` for a step that is not element-wise, branches on tensors, draws random numbers, writes to its
-    module, or differs from its trace.
+    `attributes` are those of the object whose step it is. Raises `TraceError` for a step that is not element-wise,
+    branches on tensors, draws random numbers, writes to its module, or differs from its trace.
     """
-    view = _view(node)
+    view = _view(kind, attributes)
     first, second = _traced(view, signature), _traced(view, signature)
     if first != second:
         raise TraceError(
-            f"{type(node).__name__}.step gives other operations or numbers at every call; a kernel would repeat one"
+            f"{kind.__name__}.step gives other operations or numbers at every call; a kernel would repeat one"
         )
     with without_modes():
-        _check(view, signature, first, type(node).__name__)
+        _check(view, signature, first, kind.__name__)
     return first
 
 
@@ -70,9 +70,11 @@ class _View:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
+        if name == "surrogate_function":
+            refuse("the surrogate is not of clif.surrogate", "derive it from clif.surrogate.Surrogate")
         refuse(
-            f"self.{name} is not a number, bool, string or None",
-            f"if {name} is a parameter or a state, take it as an argument: declare it in `learnable` or `states`",
+            f"self.{name} is learnt, or no number, bool, string or None",
+            f"a parameter or state is an argument of step: declare {name} in `learnable` or `states`",
         )
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -84,10 +86,9 @@ def _view_class(kind: type) -> type:
     return type(kind.__name__, (_View, kind), {"__module__": kind.__module__})
 
 
-def _view(node: nn.Module) -> Any:
-    kind: Any = type(node)
+def _view(kind: type, attributes: Mapping[str, Any]) -> Any:
     view: Any = object.__new__(_view_class(kind))
-    view.__dict__.update({name: value for name, value in vars(node).items() if isinstance(value, PLAIN)})
+    view.__dict__.update(attributes)
     return view
 
 

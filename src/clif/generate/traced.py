@@ -141,6 +141,16 @@ class Traced:
     def __invert__(self) -> "Traced":
         return masks("not", self)
 
+    def detach_if(self, condition: bool) -> "Traced":
+        """`self`, without its gradient if `condition`, which is a constant: programs do not differ in it."""
+        return record("detachif", self, self._tracer.constant(float(condition)))
+
+    def scale_if(self, condition: bool, factor: Any) -> "Traced":
+        """`self`, times `factor` if `condition`; programs do not differ in it if the factor is a number."""
+        if isinstance(factor, Traced):
+            return self * factor if condition else self
+        return record("mul", self, self._tracer.constant(factor if condition else 1.0))
+
     def fire(self, derivative: Callable[[Any], Any]) -> "Traced":
         """Θ(self), with the derivative that `derivative` (of a `Surrogate`) states."""
         slope = derivative(self)
@@ -168,6 +178,10 @@ class Tracer:
         """
         if isinstance(value, int) and value in (-1, 0, 1, 2):
             return self.literal(value)
+        return self.constant(value)
+
+    def constant(self, value: float) -> Traced:
+        """A number that is known when the program runs."""
         self.constants.append(float(value))
         return self.leaf("constant", len(self.constants) - 1)
 

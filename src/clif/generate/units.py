@@ -7,6 +7,7 @@ from functools import cache
 
 import torch
 
+from clif.errors import InputError
 from clif.generate import cache as store
 from clif.generate import compiler, cpp
 from clif.generate.program import MOST_COEFFICIENTS, MOST_STATES, parse
@@ -70,3 +71,18 @@ def load(text: str, dtype: torch.dtype, isa: str) -> Unit:
     if unit.layout != LAYOUT:
         raise compiler.CompilerError(f"{path} is of another version of clif; clif cache --clear deletes it")
     return unit
+
+
+@torch.compiler.assume_constant_result
+def problem(text: str, dtype: torch.dtype, isa: str) -> str | None:
+    """Why there is no unit of a program, or None if there is; it is then loaded."""
+    return _problem(text, dtype, isa)
+
+
+@cache
+def _problem(text: str, dtype: torch.dtype, isa: str) -> str | None:
+    try:
+        load(text, dtype, isa)
+    except (compiler.CompilerError, InputError, OSError) as error:
+        return str(error)
+    return None

@@ -1,11 +1,10 @@
 """Spiking networks: `create_model(name, neuron=...)` makes one, `list_models("spiking_*")` names them."""
 
 from clif.models import plain, resnet, vgg
-from clif.models.network import NEURONS, SpikingNetwork, Stream, predict
+from clif.models.network import SpikingNetwork, Stream, predict
 from clif.models.registry import create_model, list_models, register_model
 
 __all__ = [
-    "NEURONS",
     "SpikingNetwork",
     "Stream",
     "create_model",

@@ -1,34 +1,29 @@
 """What all networks share: a whole sequence at once or one step a call, streaming, and the neurons they are made of."""
 
-import inspect
-from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from clif import surrogate as surrogates
 from clif.errors import InputError, unknown_name
-from clif.functional import check_dynamics
 from clif.layers import StepModule, is_repeated, repeat_image
 from clif.models.gate import gate
-from clif.neurons import CLIFNode, LIFNode, PLIFNode, SpikingNeuron, reset_net, set_keep_state, set_step_mode
+from clif.neurons import SpikingNeuron, reset_net, set_keep_state, set_step_mode
+from clif.neurons.exchange import channels_for
+from clif.neurons.registry import NEURONS, neuron_name, options_of
 from clif.ops.constants import CONSTANTS, as_constant
 from clif.ops.registration import is_transformed
 
-NeuronFactory = Callable[[], nn.Module]
-
-NEURONS: dict[str, Callable[..., nn.Module]] = {"CLIF": CLIFNode, "LIF": LIFNode, "PLIF": PLIFNode, "ReLU": nn.ReLU}
 LAYER_OPTIONS = ("tau", "v_threshold", "v_reset", "v_subtract")
 OPTIONAL = ("v_reset", "v_subtract")
+SET_BY_NETWORK = frozenset(("tau", "init_tau", "surrogate_function", "step_mode", "channels"))
 
 
-def neuron_name(name: str) -> str:
-    """The proper spelling of a neuron given in any case. Raises `InputError` for an unknown one."""
-    for known in NEURONS:
-        if known.lower() == name.lower():
-            return known
-    raise unknown_name("neuron", name, NEURONS)
+class NeuronFactory(Protocol):
+    """Makes the neurons of a network: `neuron()`, or `neuron(channels)` with the channels of its layer."""
+
+    def __call__(self, channels: int | None = None) -> nn.Module: ...
 
 
 def surrogate_name(surrogate: Any) -> str:
@@ -55,20 +50,29 @@ def plain_constant(name: str, value: Any) -> Any:
 
 
 def neuron_factory(name: str, tau: float, surrogate: str, **options: Any) -> NeuronFactory:
-    """A function that makes the neurons of a network, in multi-step mode. ReLU takes none of the arguments."""
-    node = NEURONS[neuron_name(name)]
-    set_here = {"tau", "init_tau", "surrogate_function", "step_mode"}
-    known = [] if node is nn.ReLU else [name for name in inspect.signature(node).parameters if name not in set_here]
+    """A function that makes the neurons of a network, in multi-step mode. ReLU takes none of the arguments.
+
+    Raises `InputError` for an option that the neuron has not.
+    """
+    kind = NEURONS[neuron_name(name)]
+    known = options_of(kind) if issubclass(kind, SpikingNeuron) else {}
+    own = [option for option in known if option not in SET_BY_NETWORK]
     for option in options:
         if option == "surrogate_function":
             raise InputError("create_model takes the surrogate of all neurons as surrogate=, not surrogate_function=")
-        if option not in known:
-            raise unknown_name(f"option of the neuron {name}", option, known)
-    if node is nn.ReLU:
-        return nn.ReLU
+        if option not in own:
+            raise unknown_name(f"option of the neuron {name}", option, own)
+    if not issubclass(kind, SpikingNeuron):
+        return lambda channels=None: kind()  # noqa: ARG005
+    shared: dict[str, Any] = {"tau": tau, "init_tau": tau, "surrogate_function": surrogates.get(surrogate)}
+    given = {option: value for option, value in shared.items() if option in known} | options
 
-    def make() -> nn.Module:
-        neuron = node(tau, surrogate_function=surrogates.get(surrogate), step_mode="m", **options)
+    def make(channels: int | None = None) -> nn.Module:
+        of_layer: dict[str, Any] = {}
+        if "channels" in known and (found := channels_for(kind, known, channels)) is not None:
+            of_layer["channels"] = found
+        neuron = kind(**given, **of_layer)
+        neuron.step_mode, neuron.channels_made_for = "m", channels
         set_keep_state(neuron, False)
         return neuron
 
@@ -93,8 +97,7 @@ def set_layer_options(net: nn.Module, options: dict[str, dict[str, float | None]
             if not isinstance(value, int | float) and not (value is None and constant in OPTIONAL):
                 raise InputError(f"{constant} of the neuron {layer} must be a number, got {value!r}")
             setattr(node, constant, None if value is None else float(value))
-        dynamics = node.dynamics()
-        check_dynamics(dynamics.get("tau"), node.v_threshold, node.v_reset, dynamics.get("v_subtract"))
+        node.check()
         node.reset()
 
 

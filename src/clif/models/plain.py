@@ -16,7 +16,7 @@ class ConvLayer(nn.Module):
     def __init__(self, in_channels: int, width: int, kernel_size: int, stride: int, neuron: NeuronFactory) -> None:
         super().__init__()
         self.fwd = nn.Sequential(Conv2d(in_channels, width, kernel_size, stride, padding=1), BatchNorm2d(width))
-        self.act = neuron()
+        self.act = neuron(width)
 
     def forward(self, x: Tensor) -> Tensor:
         convolution, norm = self.fwd

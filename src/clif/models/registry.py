@@ -9,11 +9,11 @@ from clif.models.network import (
     SpikingNetwork,
     lay_out,
     neuron_factory,
-    neuron_name,
     plain_constant,
     set_layer_options,
     surrogate_name,
 )
+from clif.neurons.registry import neuron_name
 from clif.surrogate import Surrogate
 
 _MODELS: dict[str, Callable[..., SpikingNetwork]] = {}
@@ -52,11 +52,12 @@ def create_model(
 
     Args:
         name: one of `list_models()`.
-        neuron: "CLIF", "LIF", "PLIF" or "ReLU" (any case). ReLU is the baseline without time and forces T = 1.
+        neuron: a registered neuron such as "CLIF" (any case; see `clif.register_neuron`), or "ReLU", the baseline
+            without time, which forces T = 1.
         num_classes, in_channels, image_size: of the data; images are square. The plain stacks take this size only. The
             others take any; for them it is what export and energy assume, and for VGGs at least 32.
         T: time steps for which a static image is shown.
-        tau: membrane time constant in steps, > 1 (PLIF: where it starts).
+        tau: membrane time constant in steps, > 1, of neurons that have one (where it starts, if it is learnt).
         surrogate: "rectangle", "sigmoid", "triangle" or "atan", or a class of `clif.surrogate`.
         drop_rate: dropout, one mask for all steps.
         layer_options: constants of single neurons by layer name, which replace those of all: what a deployed network

@@ -22,8 +22,8 @@ class BasicBlock(nn.Module):
         self.bn2 = BatchNorm2d(planes)
         self.conv2 = Conv2d(planes, planes, 3, padding=1)
         self.shortcut = _shortcut(in_planes, planes, stride)
-        self.relu1 = neuron()
-        self.relu2 = neuron()
+        self.relu1 = neuron(in_planes)
+        self.relu2 = neuron(planes)
         self.dropout = Dropout(drop_rate, step_mode="m")
 
     def forward(self, x: Tensor) -> Tensor:
@@ -47,9 +47,9 @@ class Bottleneck(nn.Module):
         self.bn3 = BatchNorm2d(planes)
         self.conv3 = Conv2d(planes, 4 * planes, 1)
         self.shortcut = _shortcut(in_planes, 4 * planes, stride)
-        self.relu1 = neuron()
-        self.relu2 = neuron()
-        self.relu3 = neuron()
+        self.relu1 = neuron(in_planes)
+        self.relu2 = neuron(planes)
+        self.relu3 = neuron(planes)
         self.dropout = Dropout(drop_rate, step_mode="m")
 
     def forward(self, x: Tensor) -> Tensor:
@@ -95,7 +95,7 @@ class SpikingResNet(SpikingNetwork):
             self.add_module(f"layer{stage}", nn.Sequential(*layers))
         self.bn1 = BatchNorm2d(planes)
         self.linear = nn.Linear(planes, num_classes)
-        self.relu1 = neuron()
+        self.relu1 = neuron(planes)
         self.dropout = Dropout(drop_rate, step_mode="m")
         self.avgpool = AdaptiveAvgPool2d(1)
         self.flatten = Flatten()

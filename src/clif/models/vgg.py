@@ -31,7 +31,7 @@ class SpikingVGG(SpikingNetwork):
         for stage, stage_widths in enumerate(widths, start=1):
             layers: list[nn.Module] = []
             for width in stage_widths:
-                layers += [Conv2d(channels, width, 3, padding=1), BatchNorm2d(width), neuron()]
+                layers += [Conv2d(channels, width, 3, padding=1), BatchNorm2d(width), neuron(width)]
                 layers.append(Dropout(drop_rate, step_mode="m"))
                 channels = width
             self.add_module(f"layer{stage}", ConvBlock(*layers, AvgPool2d(2)))

@@ -6,6 +6,7 @@ from clif.neurons.exchange import exchange_neurons
 from clif.neurons.gradient_window import set_gradient_window, set_tbptt
 from clif.neurons.lif import LIFNode
 from clif.neurons.net import (
+    backend_for,
     detach_net,
     reset_net,
     set_backend,
@@ -15,14 +16,17 @@ from clif.neurons.net import (
     set_step_mode,
 )
 from clif.neurons.plif import PLIFNode
+from clif.neurons.registry import register_neuron
 
 __all__ = [
     "CLIFNode",
     "LIFNode",
     "PLIFNode",
     "SpikingNeuron",
+    "backend_for",
     "detach_net",
     "exchange_neurons",
+    "register_neuron",
     "reset_net",
     "set_backend",
     "set_fuse_norm",

@@ -8,7 +8,7 @@ from clif.neurons.base import SpikingNeuron
 
 def fire(neuron: nn.Module, norm: nn.Module, x: Tensor) -> Tensor:
     """neuron(norm(x)); a spiking neuron gets the batch norm along, for it may compute both at once."""
-    if isinstance(neuron, SpikingNeuron) and isinstance(norm, BatchNorm2d) and "forward" not in neuron.redefined:
+    if isinstance(neuron, SpikingNeuron) and isinstance(norm, BatchNorm2d) and not neuron.overrides("forward"):
         return neuron(x, norm)
     return neuron(norm(x))
 

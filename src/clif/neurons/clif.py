@@ -2,24 +2,28 @@
 
 from typing import Any
 
-from clif import functional
-from clif.functional import AnySurrogate
+import torch
+
 from clif.neurons.base import SpikingNeuron
-from clif.ops.constants import Constant
+from clif.neurons.leak import charge
+from clif.neurons.registry import register_neuron
+from clif.ops.constants import Constant, check_constants
+from clif.surrogate import AnySurrogate
 
 
+@register_neuron("CLIF")
 class CLIFNode(SpikingNeuron):
     """LIF with a complementary potential m, which adds no parameter and keeps the temporal gradient alive:
 
         u = v·(1 − 1/τ) + x;   m ← m·σ(u/τ);   s = Θ(u − v_threshold);   m ← m + s;   v = u − s·(v_threshold + σ(m))
 
     m grows with each spike and decays as the membrane charges; a neuron that fired much is reset further.
-    `tau` > 1 is the membrane time constant in steps. All other arguments, shapes and errors: `SpikingNeuron`.
+    `tau` > 1 is the membrane time constant in steps, `decay_input` divides the input by τ as well. All other arguments,
+    shapes and errors: `SpikingNeuron`.
     """
 
-    neuron = "CLIF"
-    one_step = staticmethod(functional.clif_step)
-    many_steps = staticmethod(functional.clif_multi_step)
+    states = {"v": 0.0, "m": 0.0}
+    macs_per_step = 6
 
     def __init__(
         self,
@@ -33,11 +37,18 @@ class CLIFNode(SpikingNeuron):
         backend: str = "auto",
         store_v_seq: bool = False,
     ) -> None:
-        functional.check_dynamics(tau, v_threshold, v_reset)
-        super().__init__(
-            decay_input, v_threshold, v_reset, surrogate_function, detach_reset, step_mode, backend, store_v_seq
-        )
+        check_constants(tau, v_threshold, v_reset)
+        super().__init__(v_threshold, v_reset, surrogate_function, detach_reset, step_mode, backend, store_v_seq)
         self.tau = tau
+        self.decay_input = decay_input
 
-    def dynamics(self) -> dict[str, Any]:
-        return {"tau": self.tau, **super().dynamics()}
+    def check(self) -> None:
+        check_constants(self.tau, self.v_threshold, self.v_reset)
+
+    def step(self, x: Any, v: Any, m: Any) -> tuple[Any, ...]:
+        u = charge(x, v, 1.0 / self.tau, self.decay_input, self.v_reset)
+        m = m * torch.sigmoid(u / self.tau)
+        spike = self.fire(u)
+        m = m + spike
+        v = self.reset_after(u, spike) - self.in_reset(spike) * torch.sigmoid(m)
+        return spike, v, m

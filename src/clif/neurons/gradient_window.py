@@ -6,20 +6,16 @@ slides with t. k = 1 leaves the gradient through space only, k ≥ T is the whol
 """
 
 import warnings
-from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from clif.errors import InputError
 from clif.layers import StepModule
-from clif.ops.reference import State
-
-Step = Callable[..., tuple[Tensor, State]]
+from clif.ops.equations import OneStep, State
 
 
-def truncated_multi_step(step: Step, x_seq: Tensor, state: State, window: int, **dynamics: Any) -> tuple[Tensor, State]:
+def truncated_multi_step(step: OneStep, x_seq: Tensor, state: State, window: int) -> tuple[Tensor, State]:
     """A sequence x_seq [T, N, *] from `state` [N, *]: spikes and the states after each step, both [T, N, *].
 
     Their gradients reach over `window` steps.
@@ -32,13 +28,13 @@ def truncated_multi_step(step: Step, x_seq: Tensor, state: State, window: int, *
     before = [state]
     with torch.no_grad():
         for x in x_seq[: T - window]:
-            before.append(step(x, before[-1], **dynamics)[1])
+            before.append(step(x, before[-1])[1])
     starts = [before[max(t - window + 1, 0)] for t in range(T)]
     carried: State = tuple(torch.stack(parts) for parts in zip(*starts, strict=True))
     spike_seq = x_seq
     for waiting in reversed(range(window)):
         states = tuple(part[waiting:] for part in carried)
-        spike_seq, states = step(x_seq[: T - waiting], states, **dynamics)
+        spike_seq, states = step(x_seq[: T - waiting], states)
         carried = tuple(torch.cat([part[:waiting], new]) for part, new in zip(carried, states, strict=True))
     return spike_seq, carried
 

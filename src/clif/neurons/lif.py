@@ -2,22 +2,23 @@
 
 from typing import Any
 
-from clif import functional
-from clif.functional import AnySurrogate
 from clif.neurons.base import SpikingNeuron
-from clif.ops.constants import Constant
+from clif.neurons.leak import charge
+from clif.neurons.registry import register_neuron
+from clif.ops.constants import Constant, check_constants
+from clif.surrogate import AnySurrogate
 
 
+@register_neuron("LIF")
 class LIFNode(SpikingNeuron):
     """u = v·(1 − 1/τ) + x;   s = Θ(u − v_threshold);   v = u − s·v_subtract, or v_reset after a spike.
 
-    `tau` > 1 is the membrane time constant in steps; `v_subtract` is what a soft reset takes away (None: v_threshold).
-    All other arguments, shapes and errors: `SpikingNeuron`.
+    `tau` > 1 is the membrane time constant in steps, `decay_input` divides the input by τ as well; `v_subtract` is what
+    a soft reset takes away (None: v_threshold). All other arguments, shapes and errors: `SpikingNeuron`.
     """
 
-    neuron = "LIF"
-    one_step = staticmethod(functional.lif_step)
-    many_steps = staticmethod(functional.lif_multi_step)
+    states = {"v": 0.0}
+    macs_per_step = 2
 
     def __init__(
         self,
@@ -32,12 +33,16 @@ class LIFNode(SpikingNeuron):
         store_v_seq: bool = False,
         v_subtract: Constant | None = None,
     ) -> None:
-        functional.check_dynamics(tau, v_threshold, v_reset, v_subtract)
-        super().__init__(
-            decay_input, v_threshold, v_reset, surrogate_function, detach_reset, step_mode, backend, store_v_seq
-        )
+        check_constants(tau, v_threshold, v_reset, v_subtract)
+        super().__init__(v_threshold, v_reset, surrogate_function, detach_reset, step_mode, backend, store_v_seq)
         self.tau = tau
+        self.decay_input = decay_input
         self.v_subtract = v_subtract
 
-    def dynamics(self) -> dict[str, Any]:
-        return {"tau": self.tau, **super().dynamics(), "v_subtract": self.v_subtract}
+    def check(self) -> None:
+        check_constants(self.tau, self.v_threshold, self.v_reset, self.v_subtract)
+
+    def step(self, x: Any, v: Any) -> tuple[Any, ...]:
+        u = charge(x, v, 1.0 / self.tau, self.decay_input, self.v_reset)
+        spike = self.fire(u)
+        return spike, self.reset_after(u, spike, self.v_subtract)

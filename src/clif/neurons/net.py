@@ -5,11 +5,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from clif.layers import Conv2d, StepModule, check_step_mode
 from clif.neurons.base import SpikingNeuron
 from clif.ops import dispatch
+from clif.ops.equations import first_step
 
 
 def reset_net(net: nn.Module) -> None:
@@ -93,6 +94,33 @@ def set_backend(net: nn.Module, backend: str) -> None:
     for module in net.modules():
         if isinstance(module, SpikingNeuron | Conv2d):
             module.backend = backend
+
+
+def backend_for(node: SpikingNeuron, x: Tensor) -> tuple[str, str]:
+    """Which backend computes this input of a neuron in its step mode, and why not a faster one ("" if there is none).
+
+    `x` is [N, *] in single-step mode and [T, N, *] in multi-step mode. Kernels that this input needs are compiled.
+
+        >>> clif.backend_for(clif.CLIFNode(step_mode="m"), torch.rand(4, 8, 16))
+        ('cpu', '')
+    """
+    if node.step_mode == "s":
+        return "torch", "a single step is computed in PyTorch; kernels take sequences"
+    first_step(x)
+    route = node.mode().route(len(x))
+    if route != "backend":
+        return "torch", BY_STEPS[route].format(type(node).__name__)
+    if node.backend == "torch":
+        return "torch", 'backend="torch" was asked for'
+    found, why = dispatch.choose(x, node.equations())
+    return (found, why) if node.backend in ("auto", found) else (node.backend, "")
+
+
+BY_STEPS = {
+    "steps": "store_v_seq=True keeps v of every step, which kernels do not write",
+    "window": "a gradient window shorter than the sequence is computed in PyTorch",
+    "own steps": "{} defines single_step_forward in place of step",
+}
 
 
 def set_fuse_norm(net: nn.Module, fuse_norm: bool) -> None:

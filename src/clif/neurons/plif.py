@@ -6,22 +6,25 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from clif import functional
 from clif.errors import InputError
-from clif.functional import AnySurrogate
 from clif.neurons.base import SpikingNeuron
-from clif.ops.constants import Constant
+from clif.neurons.leak import charge
+from clif.neurons.registry import register_neuron
+from clif.ops.constants import Constant, check_constants
+from clif.surrogate import AnySurrogate
 
 
+@register_neuron("PLIF")
 class PLIFNode(SpikingNeuron):
     """LIF with 1/τ = σ(w), where the scalar parameter w is learnt and starts at −ln(init_tau − 1).
 
-    `init_tau` > 1. All other arguments, shapes and errors: `SpikingNeuron`.
+    `init_tau` > 1; `decay_input` divides the input by τ as well. All other arguments, shapes and errors:
+    `SpikingNeuron`.
     """
 
-    neuron = "PLIF"
-    one_step = staticmethod(functional.plif_step)
-    many_steps = staticmethod(functional.plif_multi_step)
+    states = {"v": 0.0}
+    macs_per_step = 2
+    learnable = {"w": "layer"}
 
     def __init__(
         self,
@@ -39,10 +42,9 @@ class PLIFNode(SpikingNeuron):
             if init_tau.requires_grad:
                 raise InputError("init_tau is a number at which the learnt w starts; give float(init_tau), w is learnt")
             init_tau = init_tau.item()
-        functional.check_dynamics(init_tau, v_threshold, v_reset)
-        super().__init__(
-            decay_input, v_threshold, v_reset, surrogate_function, detach_reset, step_mode, backend, store_v_seq
-        )
+        check_constants(init_tau, v_threshold, v_reset)
+        super().__init__(v_threshold, v_reset, surrogate_function, detach_reset, step_mode, backend, store_v_seq)
+        self.decay_input = decay_input
         self.w = nn.Parameter(torch.tensor(-math.log(init_tau - 1)))
 
     @property
@@ -57,8 +59,10 @@ class PLIFNode(SpikingNeuron):
             )
         super().register_parameter(name, param)
 
-    def dynamics(self) -> dict[str, Any]:
-        return {"w": self.w, **super().dynamics()}
+    def step(self, x: Any, v: Any, w: Any) -> tuple[Any, ...]:
+        u = charge(x, v, torch.sigmoid(w), self.decay_input, self.v_reset)
+        spike = self.fire(u)
+        return spike, self.reset_after(u, spike)
 
     def extra_repr(self) -> str:
         return f"tau={self.tau:.4g}, {super().extra_repr()}"

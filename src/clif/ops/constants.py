@@ -1,6 +1,6 @@
 """The constants of a neuron as people give them: numbers, or tensors of one element, which may be learnt."""
 
-from collections.abc import Mapping
+import math
 from typing import Any
 
 import torch
@@ -38,14 +38,6 @@ def value_of(constant: Constant | None) -> float | None:
     return None if _is_unreadable(constant) else float(constant.detach().item())
 
 
-def learnt_constant(dynamics: Mapping[str, Any]) -> str | None:
-    """The name of a constant that is still a tensor after `as_constant`, or None."""
-    for name in CONSTANTS:
-        if isinstance(dynamics.get(name), Tensor):
-            return name
-    return None
-
-
 def _stays_tensor(value: Tensor) -> bool:
     return (value.requires_grad and torch.is_grad_enabled()) or _is_unreadable(value)
 
@@ -53,3 +45,30 @@ def _stays_tensor(value: Tensor) -> bool:
 def _is_unreadable(value: Tensor) -> bool:
     """Whether a tensor is traced, transformed or has no data."""
     return torch.compiler.is_compiling() or private_torch.is_wrapped_by_functorch(value) or value.is_meta
+
+
+def check_constants(tau: Any, v_threshold: Any, v_reset: Any, v_subtract: Any = None) -> None:
+    """Raise `InputError` for constants with which a neuron makes no sense; None is one that it has not."""
+    given = zip(CONSTANTS, (tau, v_threshold, v_reset, v_subtract), strict=True)
+    _check_values(*(None if value is None else as_constant(name, value) for name, value in given))
+
+
+def _check_values(*constants: Constant | None) -> None:
+    tau, v_threshold, v_reset, v_subtract = map(value_of, constants)
+    if tau is not None and not (math.isfinite(tau) and tau > 1):
+        learnt = "; PLIFNode learns a time constant that stays above 1" if isinstance(constants[0], Tensor) else ""
+        raise InputError(
+            f"tau must be a finite number greater than 1 (tau = 1 would keep no memory at all), got {tau}; try tau=2.0"
+            + learnt
+        )
+    if v_threshold is not None and not math.isfinite(v_threshold):
+        raise InputError(f"v_threshold must be a finite number, got {v_threshold}")
+    if v_reset is not None and not -math.inf < v_reset < (math.inf if v_threshold is None else v_threshold):
+        raise InputError(
+            f"v_reset must be a finite number below v_threshold={v_threshold}, got {v_reset}; "
+            "use v_reset=None for a soft reset"
+        )
+    if v_subtract is not None and not math.isfinite(v_subtract):
+        raise InputError(f"v_subtract must be a finite number, got {v_subtract}")
+    if constants[3] is not None and constants[2] is not None:
+        raise InputError("v_subtract belongs to the soft reset; give either v_subtract or v_reset, not both")

@@ -12,14 +12,11 @@ import torch
 from torch import Tensor
 
 from clif.errors import InputError
-from clif.ops import isa, norm, operator
-from clif.ops.operator import Dynamics, Gradients, Inputs, OutputGradients, Outputs
-from clif.ops.problems import NormProblem, PackProblem, Problem, SpikeConvProblem
-from clif.ops.reference import SurrogateFunction, compute_dtype
+from clif.ops import isa, norm
+from clif.ops.equations import compute_dtype
+from clif.ops.problems import NormProblem, PackProblem, SpikeConvProblem
 
-NEURONS = {"CLIF": 0, "LIF": 1, "PLIF": 2}
 DTYPES = {torch.float32: 0, torch.bfloat16: 1, torch.float64: 2}
-SURROGATES = {"rectangle": 0, "sigmoid": 1, "triangle": 2, "atan": 3}
 ROW_BYTES = 256  # row_block of csrc/work.hpp
 NO_MEMORY, UNKNOWN = 1, {2: "dtype", 3: "neuron", 4: "surrogate", 5: "instruction set"}
 """What the kernels return if they did nothing: `enum Status` of csrc/work.hpp."""
@@ -54,69 +51,9 @@ def unavailable() -> str | None:
     return DESCRIPTION if _LIBRARY is None else None
 
 
-def refuses(x_seq: Tensor, surrogate_function: SurrogateFunction) -> str | None:
-    """Why the kernels do not take this input, or None if they do."""
-    if x_seq.device.type != "cpu":
-        return f"the input is on {x_seq.device}"
-    if x_seq.dtype not in DTYPES:
-        return f"the input is {x_seq.dtype}; the kernels take float32, bfloat16 and float64"
-    if type(surrogate_function) not in operator.SURROGATE_NAMES:
-        return f"the kernels know the surrogates of clif.surrogate, not {surrogate_function!r}"
-    return None
-
-
-def _problem(inputs: Inputs, dynamics: Dynamics) -> Problem:
-    x_seq, v, m, leak_tensor = inputs
-    leak = 1 / dynamics.tau if leak_tensor is None else leak_tensor.item()
-    hard_reset = dynamics.v_reset is not None
-    return Problem(
-        steps=len(x_seq),
-        size=x_seq[0].numel(),
-        x_stride=x_seq.stride(0),
-        v_stride=0 if operator.is_one_value(v) else 1,
-        m_stride=0 if m is None or operator.is_one_value(m) else 1,
-        x=x_seq.data_ptr(),
-        v=v.data_ptr(),
-        m=pointer(m),
-        leak=leak,
-        keep=1 - leak,
-        threshold=dynamics.v_threshold,
-        subtract=dynamics.v_subtract,
-        reset=dynamics.v_reset if hard_reset else 0.0,
-        alpha=dynamics.alpha,
-        neuron=NEURONS[dynamics.neuron],
-        dtype=DTYPES[x_seq.dtype],
-        surrogate=SURROGATES[dynamics.surrogate],
-        decay_input=dynamics.decay_input,
-        hard_reset=hard_reset,
-        detach_reset=dynamics.detach_reset,
-        threads=torch.get_num_threads(),
-        isa=isa.current(),
-    )
-
-
 def pointer(tensor: Tensor | None) -> int | None:
     """The address of a tensor's elements; None, the null pointer, where there are none."""
     return None if tensor is None or tensor.numel() == 0 else tensor.data_ptr()
-
-
-def _forward(inputs: Inputs, dynamics: Dynamics, outputs: Outputs) -> None:
-    problem = _problem(inputs, dynamics)
-    problem.spike, problem.v_last, problem.m_last = map(pointer, outputs)
-    call("clif_forward", problem, _steps(problem))
-
-
-def _backward_problem(inputs: Inputs, dynamics: Dynamics, incoming: OutputGradients, gradients: Gradients) -> Problem:
-    problem = _problem(inputs, dynamics)
-    problem.d_spike, problem.d_v_last, problem.d_m_last = map(pointer, incoming)
-    problem.d_spike_stride = 0 if incoming.spike_seq is None else incoming.spike_seq.stride(0)
-    problem.dx, problem.dv, problem.dm, problem.d_leak = map(pointer, gradients)
-    return problem
-
-
-def _backward(inputs: Inputs, dynamics: Dynamics, incoming: OutputGradients, gradients: Gradients) -> None:
-    problem = _backward_problem(inputs, dynamics, incoming, gradients)
-    call("clif_backward", problem, _steps(problem))
 
 
 def refuses_norm(x_seq: Tensor, of: norm.Norm) -> str | None:
@@ -149,33 +86,13 @@ def statistics(x_seq: Tensor) -> tuple[Tensor, Tensor]:
     return mean, var
 
 
-def _norm_forward(inputs: Inputs, dynamics: Dynamics, affine: norm.Affine, outputs: Outputs) -> None:
-    problem = _problem(inputs, dynamics)
-    problem.spike, problem.v_last, problem.m_last = map(pointer, outputs)
-    problem.scale, problem.shift, problem.mean = map(pointer, affine)
-    problem.channels = affine.scale.shape[1]
-    call("clif_forward", problem, _steps(problem))
-
-
-def _norm_backward(
-    inputs: Inputs, dynamics: Dynamics, affine: norm.Affine, incoming: OutputGradients, gradients: Gradients
-) -> Tensor:
-    problem = _backward_problem(inputs, dynamics, incoming, gradients)
-    problem.scale, problem.shift, problem.mean = map(pointer, affine)
-    T, problem.channels = affine.scale.shape
-    sums = torch.empty((T, 2, problem.channels), dtype=torch.float64)
-    problem.norm_sums = sums.data_ptr()
-    call("clif_backward", problem, _steps(problem))
-    return sums
-
-
 def scale(x_seq: Tensor, dx: Tensor, of_dx: Tensor, of_x: Tensor, constant: Tensor) -> None:
     problem = _norm_problem(x_seq)
     problem.dx, problem.of_dx, problem.of_x, problem.constant = map(pointer, (dx, of_dx, of_x, constant))
     call("clif_norm_backward", problem, _steps(problem))
 
 
-def _steps(problem: Problem | NormProblem) -> str:
+def _steps(problem: NormProblem) -> str:
     return f"the states of {problem.steps} steps"
 
 
@@ -269,7 +186,3 @@ def _spike_conv_problem(
         threads=torch.get_num_threads(),
         isa=isa.current(),
     )
-
-
-multi_step = operator.create("cpu_neuron", _forward, _backward)
-norm_multi_step = norm.create("cpu_norm_neuron", norm.Kernels(statistics, _norm_forward, _norm_backward, scale))

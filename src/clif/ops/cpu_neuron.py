@@ -6,9 +6,26 @@ import torch
 from torch import Tensor
 
 from clif.generate import units
-from clif.ops import cpu, isa, operator
+from clif.ops import cpu, isa, layout
+from clif.ops.equations import Equations
 from clif.ops.neuron import Aligned, Gradients, Kernels
 from clif.ops.problems import NeuronProblem
+
+
+def refuses(x_seq: Tensor, equations: Equations) -> str | None:
+    """Why the kernels do not take this input, or None if they do."""
+    if x_seq.device.type != "cpu":
+        return f"the input is on {x_seq.device}"
+    if x_seq.dtype not in cpu.DTYPES:
+        return f"the input is {x_seq.dtype}; the kernels take float32, bfloat16 and float64"
+    return missing_unit(x_seq, equations)
+
+
+def missing_unit(x_seq: Tensor, equations: Equations) -> str | None:
+    """Why the kernels of a layer's equations cannot be had for this input, or None if they are there."""
+    if equations.plan.refusal is not None or x_seq.dtype not in cpu.DTYPES:
+        return None
+    return units.problem(equations.plan.text, x_seq.dtype, isa.NAMES[isa.current()])
 
 
 def _problem(inputs: Aligned) -> NeuronProblem:
@@ -27,7 +44,7 @@ def _problem(inputs: Aligned) -> NeuronProblem:
     )
     for j, state in enumerate(inputs.states):
         problem.state[j] = state.data_ptr()
-        problem.state_stride[j] = 0 if operator.is_one_value(state) else 1
+        problem.state_stride[j] = 0 if layout.is_one_value(state) else 1
     for j, coefficient in enumerate(inputs.coefficients):
         problem.coefficient[j] = coefficient.data_ptr()
         problem.period[j] = coefficient.numel() if coefficient.dim() else 0
@@ -38,6 +55,8 @@ def _problem(inputs: Aligned) -> NeuronProblem:
 
 
 def _forward(inputs: Aligned, spike_seq: Tensor, last: list[Tensor]) -> None:
+    if spike_seq.numel() == 0:
+        return
     problem = _problem(inputs)
     problem.spike = cpu.pointer(spike_seq)
     for j, state in enumerate(last):
@@ -46,6 +65,8 @@ def _forward(inputs: Aligned, spike_seq: Tensor, last: list[Tensor]) -> None:
 
 
 def _backward(inputs: Aligned, incoming: list[Tensor | None], gradients: Gradients) -> Tensor | None:
+    if inputs.x_seq.numel() == 0:
+        return None if inputs.affine is None else _no_sums(inputs.affine.scale)
     problem = _problem(inputs)
     d_spike, *d_last = incoming
     problem.d_spike = cpu.pointer(d_spike)
@@ -63,6 +84,11 @@ def _backward(inputs: Aligned, incoming: list[Tensor | None], gradients: Gradien
         problem.norm_sums = sums.data_ptr()
     cpu.call("clif_unit_backward", problem, f"the states of {problem.steps} steps")
     return sums
+
+
+def _no_sums(scale: Tensor) -> Tensor:
+    steps, channels = scale.shape
+    return torch.zeros((steps, 2, channels), dtype=torch.float64)
 
 
 KERNELS = Kernels(_forward, _backward, cpu.statistics, cpu.scale)

@@ -20,12 +20,19 @@ import torch
 from torch import Tensor
 
 from clif.errors import InputError
-from clif.ops import operator
+from clif.ops import layout
 from clif.ops.batching import backward_rule, forward_rule
+from clif.ops.equations import compute_dtype
+from clif.ops.layout import Strides
 from clif.ops.norm import Affine, Norm, affine_of, finish_backward
-from clif.ops.operator import Strides
-from clif.ops.reference import compute_dtype
-from clif.ops.registration import is_observed, is_plain, is_transformed, keep_nothing, refuse_forward_mode
+from clif.ops.registration import (
+    is_observed,
+    is_plain,
+    is_transformed,
+    keep_nothing,
+    refuse_forward_mode,
+    refuse_second_derivative,
+)
 
 Tensors = Sequence[Tensor]
 
@@ -106,8 +113,8 @@ def _align(inputs: Inputs, strides: Strides, mean: Tensor | None, var: Tensor | 
         assert var is not None
         affine = affine_of(x_seq, inputs.norm[0], inputs.norm[1], inputs.eps, mean, var)
     return Aligned(
-        operator.align_sequence(x_seq, strides),
-        [operator.align_state(state, strides) for state in inputs.states],
+        layout.align_sequence(x_seq, strides),
+        [layout.align_state(state, strides) for state in inputs.states],
         [_row(value, x_seq.shape[1:], strides) for value in inputs.coefficients],
         torch.tensor(inputs.constants, dtype=torch.float64 if x_seq.device.type == "cpu" else dtype),
         inputs.program,
@@ -137,14 +144,14 @@ def _row(coefficient: Tensor, shape: Sequence[int], strides: Strides) -> Tensor:
 def _forward(*arguments: Any) -> tuple[Tensor, list[Tensor]]:
     inputs = Inputs(*arguments)
     x_seq = inputs.x_seq
-    strides = operator.step_strides(x_seq)
+    strides = layout.step_strides(x_seq)
     kernels = kernels_for(x_seq.device.type)
     found: list[Tensor] = []
     if inputs.own_statistics:
-        found = list(kernels.statistics(operator.align_sequence(x_seq, strides)))
+        found = list(kernels.statistics(layout.align_sequence(x_seq, strides)))
     mean, var = found or inputs.norm[2:] or (None, None)
-    spike_seq = operator.empty_sequence(x_seq, strides)
-    last = [operator.empty_state(x_seq, strides, True) for _ in inputs.states] if inputs.keep_state else []
+    spike_seq = layout.empty_sequence(x_seq, strides)
+    last = [layout.empty_state(x_seq, strides, True) for _ in inputs.states] if inputs.keep_state else []
     kernels.forward(_align(inputs, strides, mean, var), spike_seq, last)
     return spike_seq, [*last, *found]
 
@@ -152,19 +159,19 @@ def _forward(*arguments: Any) -> tuple[Tensor, list[Tensor]]:
 def _fake_forward(*arguments: Any) -> tuple[Tensor, list[Tensor]]:
     inputs = Inputs(*arguments)
     x_seq = inputs.x_seq
-    strides = operator.step_strides(x_seq)
-    last = [operator.empty_state(x_seq, strides, True) for _ in inputs.states] if inputs.keep_state else []
+    strides = layout.step_strides(x_seq)
+    last = [layout.empty_state(x_seq, strides, True) for _ in inputs.states] if inputs.keep_state else []
     shape, dtype = (len(x_seq), x_seq.shape[2] if inputs.norm else 0), compute_dtype(x_seq.dtype)
     found = [x_seq.new_empty(shape, dtype=dtype) for _ in range(2)] if inputs.own_statistics else []
-    return operator.empty_sequence(x_seq, strides), [*last, *found]
+    return layout.empty_sequence(x_seq, strides), [*last, *found]
 
 
 def _empty_gradients(inputs: Inputs, strides: Strides, for_state: bool) -> Gradients:
     x_seq = inputs.x_seq
     return Gradients(
-        operator.empty_sequence(x_seq, strides),
-        [operator.empty_state(x_seq, strides, True) for _ in inputs.states] if for_state else [],
-        [operator.empty_state(x_seq, strides, True) for _ in inputs.coefficients],
+        layout.empty_sequence(x_seq, strides),
+        [layout.empty_state(x_seq, strides, True) for _ in inputs.states] if for_state else [],
+        [layout.empty_state(x_seq, strides, True) for _ in inputs.coefficients],
     )
 
 
@@ -174,7 +181,7 @@ def _backward(
 ) -> list[Tensor]:  # fmt: skip
     """The gradients of x_seq, of weight and bias if there is a norm, of the states if wanted, of the coefficients."""
     inputs = Inputs(x_seq, states, coefficients, norm, eps, program, constants, False)
-    strides = operator.step_strides(x_seq)
+    strides = layout.step_strides(x_seq)
     kernels = kernels_for(x_seq.device.type)
     mean, var = norm[2:] or (None, None)
     aligned = _align(inputs, strides, mean, var)
@@ -183,8 +190,8 @@ def _backward(
     sums = kernels.backward(
         aligned,
         [
-            None if d_spike is None else operator.align_sequence(d_spike, strides),
-            *(None if d is None else operator.align_step(d, strides) for d in d_last),
+            None if d_spike is None else layout.align_sequence(d_spike, strides),
+            *(None if d is None else layout.align_step(d, strides) for d in d_last),
         ],
         gradients,
     )
@@ -213,7 +220,7 @@ def _fake_backward(
     constants: Sequence[float], own_statistics: bool, incoming: Sequence[Tensor | None], for_state: bool,
 ) -> list[Tensor]:  # fmt: skip
     inputs = Inputs(x_seq, states, coefficients, norm, eps, program, constants, False)
-    gradients = _empty_gradients(inputs, operator.step_strides(x_seq), for_state)
+    gradients = _empty_gradients(inputs, layout.step_strides(x_seq), for_state)
     values = (*norm[:2], *coefficients)
     first, rest = [torch.empty_like(v) for v in values[: len(norm[:2])]], values[len(norm[:2]) :]
     return [gradients.x_seq, *first, *gradients.states, *(torch.empty_like(v) for v in rest)]
@@ -289,7 +296,7 @@ neuron_backward = torch.library.custom_op(
     "float[] constants, bool own_statistics, Tensor?[] incoming, bool for_state) -> Tensor[]",
 )
 neuron_backward.register_fake(_fake_backward)
-neuron_backward.register_autograd(operator.refuse_second_derivative, setup_context=keep_nothing)
+neuron_backward.register_autograd(refuse_second_derivative, setup_context=keep_nothing)
 neuron_backward.register_vmap(backward_rule(neuron_backward))
 
 
@@ -378,7 +385,7 @@ class _TransformableBackward(torch.autograd.Function):
     def setup_context(ctx, inputs, output):
         del ctx, inputs, output
 
-    backward = staticmethod(operator.refuse_second_derivative)
+    backward = staticmethod(refuse_second_derivative)
     jvp = staticmethod(refuse_forward_mode)  # type: ignore[assignment]
 
 

@@ -5,7 +5,6 @@ wants another form of it. Both ways lead through much Python, which takes longer
 that is not observed goes straight to the kernels, as a `torch.autograd.Function`.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -14,61 +13,18 @@ from torch import Tensor, nn
 from clif import private_torch
 from clif.errors import InputError
 
-AnyFunction = Callable[..., Any]
-
 
 def keep_nothing(ctx: Any, inputs: Any, output: Any) -> None:
     """The `setup_context` of what has no derivative."""
     del ctx, inputs, output
 
 
-def register(
-    name: str,
-    schema: str,
-    compute: AnyFunction,
-    fake: AnyFunction,
-    backward: AnyFunction,
-    setup_context: AnyFunction = keep_nothing,
-) -> tuple[Any, AnyFunction]:
-    """Register `clif::<name>`; returns the operator of `torch.library` and the function to call in its place.
-
-    `compute` runs the kernels, `fake` makes outputs of the same shapes; `setup_context(ctx, inputs, output)` and
-    `backward(ctx, *grads)` are those of `torch.library.register_autograd`.
-    """
-    library = torch.library.custom_op(f"clif::{name}", compute, mutates_args=(), schema=schema)
-    library.register_fake(fake)
-    library.register_autograd(backward, setup_context=setup_context)
-
-    def compute_and_set_up(ctx, *inputs):
-        output = compute(*inputs)
-        setup_context(ctx, inputs, output)
-        return output
-
-    direct = _function(f"clif::{name}", forward=compute_and_set_up, backward=backward)
-    transformable = _function(
-        f"clif::{name}",
-        generate_vmap_rule=True,
-        forward=lambda *inputs: library(*inputs),
-        setup_context=setup_context,
-        backward=backward,
+def refuse_second_derivative(ctx: Any, *grads: Any) -> None:  # noqa: ARG001
+    """The derivative of every backward operator."""
+    raise InputError(
+        "the compiled kernels have a first derivative only; "
+        'for gradients of gradients use backend="torch" (clif.set_backend(net, "torch"))'
     )
-
-    def call(*inputs):
-        if is_transformed():
-            return transformable(*inputs)
-        if is_observed() or not all(map(is_plain, inputs)):
-            return library(*inputs)
-        return direct(*inputs)
-
-    return library, call
-
-
-def _function(name: str, **members: Any) -> AnyFunction:
-    """`apply` of a `torch.autograd.Function` with these members; profilers show its name."""
-    members["jvp"] = refuse_forward_mode
-    fixed = {key: staticmethod(member) if callable(member) else member for key, member in members.items()}
-    function: Any = type(name, (torch.autograd.Function,), fixed)
-    return function.apply
 
 
 def refuse_forward_mode(*_: Any) -> None:

@@ -12,7 +12,7 @@ from torch.autograd import Function, forward_ad
 from torch.nn.grad import conv2d_input
 
 from clif import precision, private_torch
-from clif.ops import cpu, isa, operator
+from clif.ops import cpu, isa, registration
 from clif.ops.cpu import Geometry
 from clif.ops.packing import Packed, pack
 from clif.ops.registration import is_observed, is_transformed
@@ -118,7 +118,7 @@ class _Gradients(Function):
             d_bias = d_out.sum((0, 2, 3))
         return dx, d_weight, d_bias
 
-    backward = staticmethod(operator.refuse_second_derivative)
+    backward = staticmethod(registration.refuse_second_derivative)
 
 
 def _dense_gradients(d_out, weight, words, height, geometry, needed) -> tuple[Tensor | None, ...]:

@@ -21,7 +21,7 @@ from clif.devices import find_device
 from clif.errors import InputError, MissingFileError
 from clif.files import write_atomically
 from clif.models import SpikingNetwork, create_model
-from clif.models.network import neuron_name
+from clif.neurons.registry import neuron_name
 from clif.paths import expand_home
 from clif.train.weights import AVERAGES, find_weights, fit_names, read_safetensors
 from clif.user_code import changed, needed_by

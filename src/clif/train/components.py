@@ -51,13 +51,27 @@ class Computation(nn.Module):
 def make_optimizer(config: TrainConfig, net: nn.Module) -> Optimizer:
     """SGD or AdamW; fused on a GPU, where a step can then be skipped without waiting for the host."""
     device = next(net.parameters()).device
-    groups: Any = net.parameters()
+    groups: Any = [{"params": params} for params in _groups(config, net)]
     if config.no_decay_norm_bias:
-        decayed = [p for p in net.parameters() if p.dim() > 1]
-        spared = [p for p in net.parameters() if p.dim() <= 1]
-        groups = [{"params": decayed}, {"params": spared, "weight_decay": 0.0}]
+        groups[1]["weight_decay"] = 0.0
     common: dict[str, Any] = {"lr": config.lr, "weight_decay": config.weight_decay, "fused": device.type == "cuda"}
     return AdamW(groups, **common) if config.opt == "AdamW" else SGD(groups, momentum=config.momentum, **common)
+
+
+def _groups(config: TrainConfig, net: nn.Module) -> list[list[nn.Parameter]]:
+    """The parameters of a network, those without weight decay apart."""
+    if not config.no_decay_norm_bias:
+        return [list(net.parameters())]
+    return [[p for p in net.parameters() if p.dim() > 1], [p for p in net.parameters() if p.dim() <= 1]]
+
+
+def follow_parameters(config: TrainConfig, optimizer: Optimizer, net: nn.Module) -> None:
+    """Let an optimiser of `make_optimizer` have the parameters that `net` has now, and forget all others."""
+    present = set(net.parameters())
+    for group, params in zip(optimizer.param_groups, _groups(config, net), strict=True):
+        group["params"][:] = params
+    for gone in [parameter for parameter in optimizer.state if parameter not in present]:
+        del optimizer.state[gone]
 
 
 def make_scheduler(config: TrainConfig, optimizer: Optimizer) -> LRScheduler:

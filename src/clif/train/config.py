@@ -18,7 +18,6 @@ from clif.names import (
     AMP_DTYPES,
     DATASET_ALIASES,
     DATASETS_WITHOUT_FILES,
-    NEURON_NAMES,
     RENAMED,
     dataset_name,
     known_names,
@@ -27,7 +26,7 @@ from clif.paths import expand_home
 from clif.train.option_fields import convert, option, parse_bool, types_of
 from clif.train.recipe import list_recipes, read_recipe
 
-__all__ = ["NEURON_NAMES", "TrainConfig", "field_types", "list_recipes", "parse_bool", "read_recipe", "resolve"]
+__all__ = ["TrainConfig", "field_types", "list_recipes", "parse_bool", "read_recipe", "resolve"]
 
 _data = partial(option, group="data")
 _network = partial(option, group="network")
@@ -62,12 +61,12 @@ class TrainConfig:
     j: int = _data(0, "threads that prepare batches ahead; 0: none")
 
     model: str = _network("spiking_vgg11_bn", "network, see: clif models")
-    neuron: str = _network("LIF", "CLIF, LIF, PLIF or ReLU (the baseline; forces T = 1)")
+    neuron: str = _network("LIF", "CLIF, LIF, PLIF or any registered neuron, or ReLU (the baseline; forces T = 1)")
     T: int = _network(6, "time steps")
     tau: float = _network(2.0, "membrane time constant in steps, > 1")
     surrogate: str = _network("rectangle", "surrogate gradient: rectangle, sigmoid, triangle or atan")
     drop_rate: float = _network(0.0, "dropout rate, one mask for all time steps")
-    exchange_neuron: str = _network("", "replace the neurons by these (CLIF or LIF) at the start of exchange_epoch")
+    exchange_neuron: str = _network("", "replace the neurons by these at the start of exchange_epoch")
     exchange_epoch: int = _network(0, "epochs with --neuron before the neurons are exchanged")
     gradient_window: int = _network(
         0, "truncate the gradient through each neuron to this many time steps, a window that slides; 0: all of them"
@@ -164,10 +163,11 @@ class TrainConfig:
             if self.exchange_epoch:
                 raise InputError("exchange_epoch says when; also say for which neuron: -exchange_neuron CLIF")
             return
-        if self.exchange_neuron not in ("CLIF", "LIF"):
-            raise unknown_name("exchange_neuron", self.exchange_neuron, ["CLIF", "LIF"])
-        if self.neuron not in ("CLIF", "LIF"):
-            raise InputError(f"only CLIF and LIF can be exchanged during training, not {self.neuron}: use -neuron LIF")
+        spiking = [name for name in known_names("neuron") if name != "ReLU"]
+        if self.exchange_neuron not in spiking:
+            raise unknown_name("exchange_neuron", self.exchange_neuron, spiking)
+        if self.neuron not in spiking:
+            raise InputError(f"there are no spiking neurons to exchange in a network of {self.neuron}: use -neuron LIF")
         _require(self, "exchange_epoch", self.exchange_epoch >= 1, "at least 1 with -exchange_neuron")
 
     def logger_names(self) -> list[str]:

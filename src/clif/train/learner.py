@@ -22,6 +22,7 @@ from clif.precision import choose, common
 from clif.train.checkpoint import LAST, load_weights, read_checkpoint
 from clif.train.components import (
     Computation,
+    follow_parameters,
     make_net,
     make_optimizer,
     make_scheduler,
@@ -196,6 +197,10 @@ class Learner:
         exchange_neurons(self.net, config.exchange_neuron)
         if self.average is not None:
             exchange_neurons(self.average.net, config.exchange_neuron)
+        if set(self.net.parameters()) != {p for group in self.optimizer.param_groups for p in group["params"]}:
+            follow_parameters(config, self.optimizer, self.net)
+            self.computation = nn.Identity()  # what held the gradients of the former parameters together goes first
+            self.computation = self.engine.wrap(Computation(self.net, config.multiple_step))
         return True
 
     def _require_finite(self) -> None:

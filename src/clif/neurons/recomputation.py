@@ -1,0 +1,57 @@
+"""Calls that activation checkpointing computes again, which begin from the state that the first one began with."""
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from clif import private_torch
+from clif.errors import InputError
+
+Values = tuple[Tensor | float, ...] | None
+
+
+class Calls(NamedTuple):
+    """The calls of a neuron since its last reset.
+
+    `number` counts them; `start` is the state before the first one. The count begins anew with the next call after a
+    reset or a detach, for a backward pass that comes later may still compute the present calls again.
+    """
+
+    number: int = 0
+    anew: bool = True
+    start: Values = None
+    reset_in_backward: bool = False
+
+    def counted(self, present: Values) -> "Calls":
+        """With one more call, from the state `present`."""
+        if self.anew:
+            return Calls(1, False, present, in_backward())
+        return Calls(self.number + 1, False, None, in_backward())
+
+    def ended(self) -> "Calls":
+        """With a count that begins anew."""
+        return self._replace(anew=True)
+
+    def reset(self) -> "Calls":
+        """After a reset, within the backward pass that may run now."""
+        return self._replace(anew=True, reset_in_backward=in_backward())
+
+    @property
+    def are_recomputed(self) -> bool:
+        """Whether a call now is one that is computed again."""
+        return in_backward() and not self.reset_in_backward
+
+    def check(self, owner: Any) -> None:
+        """Raise `InputError` if it is unknown which call is meant."""
+        if self.number != 1:
+            raise InputError(
+                f"activation checkpointing computes a {type(owner).__name__} again that was called {self.number} times "
+                "since its last reset; which call is meant is unknown: call clif.reset_net inside the checkpointed "
+                "function, or checkpoint whole sequences"
+            )
+
+
+def in_backward() -> bool:
+    """Whether this runs inside a backward pass of autograd, where activation checkpointing computes modules again."""
+    return not torch.compiler.is_compiling() and private_torch.graph_task() != -1

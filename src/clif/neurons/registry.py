@@ -1,0 +1,107 @@
+"""The neurons by name."""
+
+import inspect
+from collections.abc import Callable
+from typing import Any, TypeVar, overload
+
+from torch import nn
+
+from clif.errors import InputError, unknown_name
+from clif.generate.trace import Signature, check_step
+from clif.neurons.base import SpikingNeuron
+
+Kind = TypeVar("Kind", bound=type[SpikingNeuron])
+
+NEURONS: dict[str, type[nn.Module]] = {"ReLU": nn.ReLU}
+"""The classes by name; ReLU is that of networks without spikes."""
+
+LEARNABLE = ("layer", "channel")
+
+
+@overload
+def register_neuron(name: Kind) -> Kind: ...
+@overload
+def register_neuron(name: str) -> Callable[[Kind], Kind]: ...
+def register_neuron(name: Any) -> Any:
+    """A class decorator: gives a neuron its name for `neuron=`, `-neuron` and `exchange_neurons`.
+
+    Bare, the name is that of the class. A class of the same module and qualified name is replaced, as in a notebook.
+
+    Raises `InputError` for a class that is no `SpikingNeuron`, for a name that is taken, and for a `step` that does not
+    take the input, the states and the learnables by their names and in their order.
+
+        @clif.register_neuron("IF")
+        class IFNode(clif.SpikingNeuron):
+            def step(self, x, v):
+                u = v + x
+                spike = self.fire(u)
+                return spike, self.reset_after(u, spike)
+    """
+    if isinstance(name, type):
+        return _register(name.__name__, name)
+    if not isinstance(name, str) or not name.isidentifier():
+        raise InputError(f"register_neuron takes a name of letters, digits and _, such as 'Slope', got {name!r}")
+    return lambda kind: _register(name, kind)
+
+
+def _register(name: str, kind: Any) -> Any:
+    if not (isinstance(kind, type) and issubclass(kind, SpikingNeuron)):
+        raise InputError(f"register_neuron({name!r}) takes a class derived from clif.SpikingNeuron, got {kind!r}")
+    for known, other in NEURONS.items():
+        if known.lower() == name.lower() and _place(other) != _place(kind):
+            raise InputError(
+                f"the name {name!r} is taken by {other.__module__}.{other.__qualname__}; give {kind.__name__} another"
+            )
+    _check(kind)
+    NEURONS[name] = kind
+    kind.neuron = name
+    return kind
+
+
+def _place(kind: type) -> tuple[str, str]:
+    return kind.__module__, kind.__qualname__
+
+
+def _check(kind: type[SpikingNeuron]) -> None:
+    if kind.step is SpikingNeuron.step:
+        raise InputError(f"{kind.__name__} has no step: define step(self, x, {', '.join(_names(kind)) or 'v'})")
+    for parameter, of in kind.learnable.items():
+        if of not in LEARNABLE:
+            raise InputError(
+                f'learnable[{parameter!r}] of {kind.__name__} is "layer" (a number) or "channel" ([C]), not {of!r}'
+            )
+    if not isinstance(inspect.getattr_static(kind, "states"), property):
+        check_step(kind.step, Signature(kind.states, kind.learnable), kind.__name__)
+
+
+def _names(kind: type[SpikingNeuron]) -> list[str]:
+    states = inspect.getattr_static(kind, "states")
+    return [*([] if isinstance(states, property) else states), *kind.learnable]
+
+
+def neuron_name(name: str) -> str:
+    """The proper spelling of a neuron given in any case. Raises `InputError` for an unknown one."""
+    for known in NEURONS:
+        if known.lower() == name.lower():
+            return known
+    raise unknown_name("neuron", name, NEURONS)
+
+
+def spiking_neuron(name: str) -> type[SpikingNeuron]:
+    """The class of a spiking neuron by its name in any case. Raises `InputError` for an unknown one, and for ReLU."""
+    kind = NEURONS[neuron_name(name)]
+    if not issubclass(kind, SpikingNeuron):
+        raise InputError(f"{name} is no spiking neuron")
+    return kind
+
+
+def options_of(kind: type[nn.Module]) -> dict[str, inspect.Parameter]:
+    """What `kind(...)` takes by name, the options that it hands on to `SpikingNeuron` among them."""
+    own = dict(inspect.signature(kind).parameters)
+    handed_on = [name for name, parameter in own.items() if parameter.kind == parameter.VAR_KEYWORD]
+    for name in [*handed_on, *(name for name, parameter in own.items() if parameter.kind == parameter.VAR_POSITIONAL)]:
+        del own[name]
+    if handed_on and issubclass(kind, SpikingNeuron):
+        base = next(other for other in kind.__mro__[1:] if "__init__" in vars(other))
+        own = {**own, **{name: p for name, p in options_of(base).items() if name not in own}}
+    return own

@@ -1,0 +1,139 @@
+"""How a neuron computes a sequence: one place plans the way, and refuses what cannot be had together."""
+
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from clif import private_torch
+from clif.errors import InputError
+from clif.neurons.gradient_window import check_window, truncated_multi_step
+from clif.ops import dispatch
+from clif.ops.equations import Equations, State, compute_dtype, stack_steps
+from clif.ops.registration import is_transformed
+
+Route = Literal["backend", "steps", "window", "own steps"]
+
+
+class Mode(NamedTuple):
+    """What was asked of a neuron for a sequence, beside its equations."""
+
+    owner: str
+    backend: str
+    store_v_seq: bool
+    gradient_window: int | None
+    has_own_steps: bool  # the class computes single steps in its own way, and says nothing of sequences
+
+    def window(self, T: int) -> int | None:
+        """To how many steps the gradient over T steps is truncated, or None."""
+        if self.gradient_window is None or not torch.is_grad_enabled():
+            return None
+        return self.gradient_window if check_window(self.gradient_window) < T else None
+
+    def route(self, T: int) -> Route:
+        """Which way a sequence of T steps goes. Raises `InputError` for what cannot be had together."""
+        window = self.window(T)
+        if self.has_own_steps:
+            if window is not None:
+                raise InputError(
+                    f"a gradient window needs the step of {self.owner} as a function, and it defines "
+                    "single_step_forward: define step(self, x, v) in its place"
+                )
+            self._needs_steps(self.owner)
+            return "own steps"
+        if window is not None:
+            self._needs_steps("a gradient window")
+            return "window"
+        if self.store_v_seq:
+            self._needs_steps("store_v_seq=True")
+            return "steps"
+        return "backend"
+
+    def _needs_steps(self, what: str) -> None:
+        if self.backend not in ("auto", "torch"):
+            raise InputError(f'{what} needs backend "auto" or "torch", not {self.backend!r}')
+
+
+class Result(NamedTuple):
+    """The spikes [T, N, *], the last state (empty if it is not wanted), and v of every step [T, N, *] if it is."""
+
+    spike_seq: Tensor
+    last: State
+    v_seq: Tensor | None
+
+
+def compute(equations: Equations, mode: Mode, x_seq: Tensor, start: State | None, keep_state: bool) -> Result:
+    """A sequence x_seq [T, N, *] from the state `start`, None at rest, by the route of `mode`."""
+    state = equations.start(x_seq[0], start)
+    window = mode.window(len(x_seq))
+    if window is not None:
+        spike_seq, states = truncated_multi_step(equations.one_step(x_seq[0]), x_seq, state, window)
+        result = Result(spike_seq, tuple([part[-1] for part in states]), _v_of(equations, states, mode))
+    elif mode.store_v_seq:
+        result = _by_steps(equations, mode, x_seq, state)
+    else:
+        result = Result(*dispatch.multi_step(equations, x_seq, state, mode.backend, keep_state), None)
+    check_spikes(equations, result.spike_seq, x_seq)
+    return result
+
+
+def single_step(equations: Equations, x: Tensor, start: State | None) -> tuple[Tensor, State]:
+    """One step x [N, *] from the state `start`, None at rest: the spikes and the new state."""
+    spike, after = equations.one_step(x)(x, equations.start(x, start))
+    check_spikes(equations, spike, x)
+    # The backward pass needs the spikes; the caller may change what it is given in place.
+    return spike.clone() if spike.requires_grad else spike, after
+
+
+def own_steps(step: Callable[[Tensor], Tensor], v: Callable[[], Any], mode: Mode, x_seq: Tensor) -> Result:
+    """A sequence by a class's own single steps; `v()` is the potential after one. The state is the class's."""
+    spikes, voltages = [], []
+    for x in x_seq.unbind(0):
+        spikes.append(step(x))
+        if mode.store_v_seq:
+            value = v()
+            dtype = compute_dtype(x.dtype)
+            voltages.append(value if isinstance(value, Tensor) else torch.full_like(x, value, dtype=dtype))
+    return Result(stack_steps(spikes), (), stack_steps(voltages) if voltages else None)
+
+
+def _by_steps(equations: Equations, mode: Mode, x_seq: Tensor, state: State) -> Result:
+    one_step = equations.one_step(x_seq[0])
+    spikes, voltages = [], []
+    for x in x_seq.unbind(0):
+        spike, state = one_step(x, state)
+        spikes.append(spike)
+        voltages.append(_v_of(equations, state, mode))
+    return Result(stack_steps(spikes), state, stack_steps([v for v in voltages if v is not None]))
+
+
+def _v_of(equations: Equations, state: State, mode: Mode) -> Tensor | None:
+    if not mode.store_v_seq:
+        return None
+    if "v" not in equations.states:
+        raise InputError(f"store_v_seq keeps the state v, and {equations.owner} has {', '.join(equations.states)}")
+    return state[list(equations.states).index("v")]
+
+
+def check_spikes(equations: Equations, spikes: Tensor, x: Tensor) -> None:
+    """Raise `InputError` where a surrogate that is not of `clif.surrogate` does not give spikes, or no gradient."""
+    surrogate = equations.surrogate
+    if surrogate is None or torch.compiler.is_compiling():
+        return
+    shown = f"surrogate_function={getattr(surrogate, '__name__', None) or repr(surrogate)}"
+    if spikes.shape != x.shape:
+        raise InputError(f"{shown} gave {list(spikes.shape)} for {list(x.shape)}")
+    if torch.is_grad_enabled() and x.requires_grad and not spikes.requires_grad:
+        raise InputError(
+            f"{shown} gives no gradient; derive a class from clif.surrogate.Surrogate, which defines derivative(x), or "
+            "compute under torch.no_grad()"
+        )
+    if torch.jit.is_tracing() or is_transformed() or private_torch.has_dispatch_mode() or spikes.is_meta:  # type: ignore[attr-defined]
+        return
+    values = spikes.detach()
+    if not bool(((values == 0) | (values == 1)).all()):
+        raise InputError(
+            f"{shown} gives other values than 0 and 1; a surrogate replaces the derivative of a spike only: use one of "
+            "clif.surrogate, or derive a class from clif.surrogate.Surrogate"
+        )

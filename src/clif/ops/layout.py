@@ -1,0 +1,60 @@
+"""How sequences, states and coefficients lie in memory as kernels read them.
+
+Every step of a sequence and every state lies densely in memory in the same order of elements, so that to a kernel a
+sequence is [T, size] and a state [size]. Channels-last sequences are aligned as they are; so is an input with stride 0
+along T (an image that is shown at every step).
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from clif.ops.equations import compute_dtype
+
+Strides = tuple[int, ...]
+
+
+def step_strides(x_seq: Tensor) -> Strides:
+    """The strides [N, *] of every step that a kernel reads or writes: those of x_seq's steps, made dense if need be."""
+    return torch.empty_like(x_seq[0], device="meta").stride()
+
+
+def empty_sequence(x_seq: Tensor, strides: Strides) -> Tensor:
+    strides = (x_seq[0].numel(), *strides)
+    return torch.empty_strided(x_seq.shape, strides, dtype=x_seq.dtype, device=x_seq.device)
+
+
+def empty_state(x_seq: Tensor, strides: Strides, wanted: bool) -> Tensor:
+    dtype = compute_dtype(x_seq.dtype)
+    if not wanted:
+        return torch.empty(0, dtype=dtype, device=x_seq.device)
+    return torch.empty_strided(x_seq.shape[1:], strides, dtype=dtype, device=x_seq.device)
+
+
+def _has_strides(shape: Sequence[int], actual: Strides, wanted: Strides) -> bool:
+    return all(size <= 1 or a == w for size, a, w in zip(shape, actual, wanted, strict=True))
+
+
+def align_step(step: Tensor, strides: Strides) -> Tensor:
+    if _has_strides(step.shape, step.stride(), strides):
+        return step
+    return torch.empty_strided(step.shape, strides, dtype=step.dtype, device=step.device).copy_(step)
+
+
+def align_sequence(seq: Tensor, strides: Strides) -> Tensor:
+    """`seq` with steps of these strides; its own stride along T stays, 0 included, unless it must be copied."""
+    if _has_strides(seq.shape[1:], seq.stride()[1:], strides):
+        return seq
+    if seq.stride(0) == 0:
+        return align_step(seq[0], strides).expand(seq.shape)
+    return align_step(seq, (seq[0].numel(), *strides))
+
+
+def align_state(state: Tensor, strides: Strides) -> Tensor:
+    return state if is_one_value(state) else align_step(state, strides)
+
+
+def is_one_value(state: Tensor) -> bool:
+    """Whether a tensor is one number expanded, as a state at rest is."""
+    return _has_strides(state.shape, state.stride(), (0,) * state.dim())
