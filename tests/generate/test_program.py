@@ -35,6 +35,18 @@ def test_equal_values_are_one_and_unused_ones_are_left_out():
     assert program.text == "states z coefficients - constants 0\n%0 = add x s0\nout %0 s0"
 
 
+def test_an_output_may_be_a_leaf_that_nothing_else_uses():
+    text = "states zz coefficients - constants 1\n%0 = neg x\nout %0 s1 c0"
+    assert parse(text).text == text
+
+
+def test_masks_with_what_is_known():
+    graph = Graph()
+    mask, yes, no = graph.add("lt", graph.leaf("x"), graph.leaf("state")), graph.literal(1), graph.literal(0)
+    assert [graph.add("and", mask, yes), graph.add("and", no, mask)] == [mask, no]
+    assert [graph.add("or", yes, mask), graph.add("or", mask, no)] == [yes, mask]
+
+
 @pytest.mark.parametrize(
     "damaged",
     [

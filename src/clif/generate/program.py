@@ -124,6 +124,12 @@ def simplified(graph: Graph, operation: str, arguments: tuple[int, ...]) -> int 
             return graph.literal(0)
         case "neg" if graph.nodes[first].operation == "neg":
             return graph.nodes[first].arguments[0]
+        case "and" if a is not None or b is not None:
+            known, other = (a, second) if a is not None else (b, first)
+            return other if known else graph.literal(0)
+        case "or" if a is not None or b is not None:
+            known, other = (a, second) if a is not None else (b, first)
+            return graph.literal(1) if known else other
         case "where" if arguments[1] == arguments[2]:
             return arguments[1]
         case "where" if a is not None:
@@ -200,12 +206,13 @@ def parse(text: str) -> Program:
     word, *outputs = lines[-1].split(" ")
     if word != "out" or len(outputs) != 1 + len(states):
         raise _not_a_program(lines[-1])
+    places = tuple(reader.operand(name, "number", lines[-1]) for name in outputs)
     program = Program(
         tuple(letter == "z" for letter in states),
         tuple(letter == "c" for letter in coefficients),
         constants,
         tuple(reader.graph.nodes),
-        tuple(reader.operand(name, "number", lines[-1]) for name in outputs),
+        places,
     )
     if program.text != text:
         raise InputError("the program of a neuron is not in canonical form; it was damaged")
