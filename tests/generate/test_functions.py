@@ -9,6 +9,7 @@ from clif.generate.program import Graph, Program
 from clif.ops import neuron
 
 SPECIAL = [0.0, -0.0, math.inf, -math.inf, math.nan, 1e-30, -1e-30, 1e30, -1e30, 88.7, 89.0, -104.0, 0.625, 20.0, 1e-42]
+SPECIAL += [0.5, 1.5, 2.5, -0.5, 4000000.5, -5000001.5, 8388607.5, 2.0**51 + 0.5]
 FUNCTIONS = {
     "exp": (torch.exp, 8),
     "log": (torch.log, 4),

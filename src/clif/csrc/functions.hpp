@@ -27,8 +27,8 @@ CLIF_INLINE N minimum(N a, N b) {
 // To the nearest whole number, ties to even: what has a fraction is less than the number that is added and subtracted.
 template <class R>
 CLIF_INLINE Number<R> nearest(Number<R> x) {
-    const Number<R> rounder(Exp2<R>::rounder), near = (x + rounder) - rounder;
-    return select(absolute(x) < rounder * constant<R>(0.25), near, x);
+    const Number<R> whole(Exp2<R>::whole), size = absolute(x), near = (size + whole) - whole;
+    return select(size < whole, select(x < Number<R>(R(0)), -near, near), x);
 }
 
 template <class R>
