@@ -6,12 +6,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from programs import SHAPES, inputs, loop, two_states
 from torch.func import grad, vmap
 
 from clif.errors import InputError
 from clif.generate.compiler import CompilerError, find
-from clif.generate.evaluate import evaluate
-from clif.generate.program import Graph, Program
 from clif.ops import cpu, isa, neuron
 
 
@@ -24,71 +23,6 @@ def _unavailable() -> str | None:
 
 
 pytestmark = pytest.mark.skipif(_unavailable() is not None, reason=str(_unavailable()))
-
-BINARY = ("add", "sub", "mul", "maximum", "minimum")
-UNARY = ("neg", "abs", "tanh", "sigmoid", "softplus", "exp")
-
-
-def small(graph: Graph, value: int) -> int:
-    """A value brought back into a range in which nothing overflows."""
-    return graph.add("tanh", value)
-
-
-def two_states(choices: list[int]) -> Program:
-    """A neuron with two states, one of which rests at 0, a coefficient each for layer and channel, and one constant."""
-    graph = Graph()
-    values = [graph.leaf("x"), graph.leaf("state", 0), graph.leaf("state", 1)]
-    values += [graph.leaf("coefficient", 0), graph.leaf("coefficient", 1), graph.leaf("constant", 0)]
-    for i in range(0, len(choices) - 2, 3):
-        operation, a, b = choices[i : i + 3]
-        a, b = values[a % len(values)], values[b % len(values)]
-        if operation % 3 == 0:
-            values.append(graph.add("where", graph.add("lt", a, b), a, graph.add("mul", b, a)))
-        elif operation % 3 == 1:
-            values.append(small(graph, graph.add(UNARY[operation % len(UNARY)], small(graph, a))))
-        else:
-            values.append(small(graph, graph.add(BINARY[operation % len(BINARY)], a, b)))
-    u = graph.add("add", values[-1], graph.add("mul", values[1], values[-2]))
-    d = graph.add("sub", u, values[5])
-    spike = graph.add("fire", d, graph.add("sub", graph.literal(1), graph.add("mul", small(graph, d), small(graph, d))))
-    kept = graph.add("where", graph.add("le", graph.literal(0), d), graph.add("mul", u, values[3]), u)
-    other = small(graph, graph.add("add", graph.add("mul", values[2], values[4]), spike))
-    return Program((True, False), (False, True), 1, tuple(graph.nodes), (spike, kept, other))
-
-
-def loop(program, x_seq, states, coefficients, constants):
-    layer, channel = coefficients
-    shaped = [layer, channel.view(-1, *(1 for _ in range(x_seq.dim() - 3)))]
-    spikes = []
-    for x in x_seq:
-        leaves = {"x": [x], "state": states, "coefficient": shaped, "constant": constants}
-        spike, *states = evaluate(program.nodes, program.outputs, leaves)
-        spikes.append(spike)
-    return torch.stack(spikes), states
-
-
-def inputs(shape, layout, rests, dtype=torch.float64):
-    generator = torch.Generator().manual_seed(sum(shape))
-    x = torch.randn(shape, generator=generator, dtype=dtype) * 1.5
-    if layout == "channels_last":
-        x = x.flatten(0, 1).contiguous(memory_format=torch.channels_last).unflatten(0, shape[:2])
-    elif layout == "transposed":
-        x = x.transpose(1, 2).contiguous().transpose(1, 2)
-    zero = torch.zeros((), dtype=dtype)
-    states = [zero.expand(shape[1:]), (zero + 0.25).expand(shape[1:])]
-    if not rests:
-        states = [torch.randn(shape[1:], generator=generator, dtype=dtype).requires_grad_() for _ in range(2)]
-    channel = torch.rand(shape[2], generator=generator, dtype=dtype) + 0.5
-    coefficients = [torch.tensor(0.8, dtype=dtype).requires_grad_(), channel.requires_grad_()]
-    return x.requires_grad_(), states, coefficients
-
-
-SHAPES = [
-    ((4, 3, 5), "contiguous"),
-    ((1, 2, 3, 4, 5), "contiguous"),
-    ((3, 2, 5, 6, 4), "channels_last"),
-    ((2, 3, 70, 3), "transposed"),
-]
 
 
 def agree(program, shape, layout, rests, keep_state):

@@ -1,12 +1,7 @@
 """The Triton kernels against the reference: on a GPU, or through Triton's interpreter in a process of its own."""
 
 import copy
-import os
-import re
-import subprocess
-import sys
 from dataclasses import dataclass, replace
-from pathlib import Path
 from unittest import mock
 
 import pytest
@@ -14,6 +9,7 @@ import torch
 from cases import Case, assert_equals_reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from interpreting import DEVICE, on_a_gpu, passed_with_the_interpreter
 
 import clif
 from clif import functional
@@ -22,25 +18,13 @@ from clif.ops import dispatch, triton, triton_norm
 from clif.surrogate import ATan, Rectangle, Sigmoid, Surrogate, Triangle
 
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
-DEVICE = "cpu" if triton.INTERPRETED else "cuda"
-
-runs = pytest.mark.skipif(triton.unavailable() is not None, reason="needs a GPU, or triton and TRITON_INTERPRET=1")
-
-
-def on_a_gpu(test):
-    """A test of the kernels: marked `gpu` where they are not interpreted."""
-    return runs(test if triton.INTERPRETED else pytest.mark.gpu(test))
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not triton.INSTALLED, reason="triton is not installed")
 @pytest.mark.skipif(triton.INTERPRETED, reason="this is that process")
 def test_with_the_interpreter():
-    command = [sys.executable, "-m", "pytest", "-q", "-m", "not gpu", "-p", "no:cacheprovider", str(Path(__file__))]
-    environment = {**os.environ, "TRITON_INTERPRET": "1"}
-    result = subprocess.run(command, env=environment, capture_output=True, text=True)
-    assert result.returncode == 0, result.stdout[-4000:]
-    assert int(re.findall(r"(\d+) passed", result.stdout)[-1]) > 10
+    assert passed_with_the_interpreter(__file__) > 10
 
 
 @pytest.mark.skipif(triton.unavailable() is None, reason="triton can run here")
@@ -91,14 +75,6 @@ def test_equals_reference(case, dtype):
 def test_loops_equal_reference(case, dtype):
     with mock.patch.object(triton, "UNROLLED_STEPS", 0):
         assert_equals_reference(case, "triton", dtype, device=DEVICE)
-
-
-@pytest.fixture
-def poisoned():
-    """Memory that nobody wrote reads as NaN."""
-    torch.use_deterministic_algorithms(True)
-    yield
-    torch.use_deterministic_algorithms(False)
 
 
 @on_a_gpu

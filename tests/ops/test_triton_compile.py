@@ -1,37 +1,21 @@
 """The Triton kernels compiled for a GPU, without one: to PTX and machine code, with what they are launched with."""
 
 import importlib
-import subprocess
-from pathlib import Path
 
 import pytest
 import torch
 from cases import Case
-from clif.ops.operator import SURROGATE_NAMES, Dynamics, Gradients, Inputs, OutputGradients, Outputs
+from compiling import Recorder, compiled, stack_bytes
 
 from clif.ops import triton, triton_norm
 from clif.ops.norm import Affine
+from clif.ops.operator import SURROGATE_NAMES, Dynamics, Gradients, Inputs, OutputGradients, Outputs
 from clif.surrogate import ATan, Rectangle, Sigmoid, Triangle
 
 pytestmark = [
     pytest.mark.skipif(not triton.INSTALLED, reason="triton is not installed"),
     pytest.mark.skipif(triton.INTERPRETED, reason="the interpreter compiles nothing"),
 ]
-
-POINTERS = {torch.float32: "*fp32", torch.bfloat16: "*bf16", torch.float16: "*fp16"}
-HOPPER = ("cuda", 90, 32)
-
-
-class Recorder:
-    """In place of a kernel: keeps the arguments of its launch."""
-
-    def __init__(self, kernel):
-        self.kernel = kernel
-        self.arguments = None
-
-    def __getitem__(self, grid):
-        return lambda **arguments: setattr(self, "arguments", arguments)
-
 
 KERNELS = {
     "clif.ops.triton_kernels": ("forward", "backward_unrolled", "backward_looped"),
@@ -75,42 +59,6 @@ def launches(case: Case, dtype: torch.dtype, monkeypatch, channels: int | None =
         triton_norm.KERNELS.backward(inputs, dynamics, affine, OutputGradients(*incoming), gradients)
         triton_norm.KERNELS.scale(x_seq, gradients.x_seq, factors, factors, factors)
     return [recorder for recorder in recorders if recorder.arguments is not None]
-
-
-def compiled(launch: Recorder):
-    """The kernel of a launch as Triton compiles it for such arguments on an H100."""
-    from triton import compile
-    from triton.backends.compiler import GPUTarget
-    from triton.compiler import ASTSource
-
-    arguments = dict(launch.arguments)
-    options = {"enable_fp_fusion": arguments.pop("enable_fp_fusion")}
-    assert set(arguments) == set(launch.kernel.arg_names)
-    constant = {param.name for param in launch.kernel.params if param.is_constexpr}
-    signature, aligned = {}, {}
-    for position, name in enumerate(launch.kernel.arg_names):
-        value = arguments[name]
-        if name in constant:
-            signature[name] = "constexpr"
-        elif isinstance(value, torch.Tensor):
-            signature[name] = POINTERS[value.dtype]
-            aligned[(position,)] = [["tt.divisibility", 16]]
-        else:
-            signature[name] = "i32" if isinstance(value, int) else "fp32"
-    constants = {name: arguments[name] for name in constant}
-    return compile(ASTSource(launch.kernel, signature, constants, aligned), target=GPUTarget(*HOPPER), options=options)
-
-
-def stack_bytes(kernel, folder: Path) -> int:
-    """What each thread of a compiled kernel keeps outside its registers."""
-    import triton as package
-
-    cubin = folder / "kernel.cubin"
-    cubin.write_bytes(kernel.asm["cubin"])
-    program = Path(package.__file__).parent / "backends" / "nvidia" / "bin" / "cuobjdump"
-    shown = subprocess.run([program, "-res-usage", cubin], capture_output=True, text=True, check=True).stdout
-    words = dict(word.split(":") for word in shown.split() if word.startswith(("STACK:", "LOCAL:")))
-    return sum(map(int, words.values()))
 
 
 CASES = {

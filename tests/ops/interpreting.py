@@ -1,0 +1,28 @@
+"""Tests of Triton kernels: on a GPU, or through Triton's interpreter in a process of its own."""
+
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from clif.ops import triton
+
+DEVICE = "cpu" if triton.INTERPRETED else "cuda"
+
+runs = pytest.mark.skipif(triton.unavailable() is not None, reason="needs a GPU, or triton and TRITON_INTERPRET=1")
+
+
+def on_a_gpu(test):
+    """A test of the kernels: marked `gpu` where they are not interpreted."""
+    return runs(test if triton.INTERPRETED else pytest.mark.gpu(test))
+
+
+def passed_with_the_interpreter(file: str, *options: str) -> int:
+    """The number of tests of a file that pass where Triton is interpreted; none may fail."""
+    command = [sys.executable, "-m", "pytest", "-q", "-m", "not gpu", "-p", "no:cacheprovider", file, *options]
+    environment = {**os.environ, "TRITON_INTERPRET": "1"}
+    result = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout[-4000:]
+    return int(re.findall(r"(\d+) passed", result.stdout)[-1])
