@@ -1,4 +1,4 @@
-"""The folder in which compiled units are kept, and how they come there whole or not at all."""
+"""The folder in which units, compiled or in Triton, are kept, and how they come there whole or not at all."""
 
 import hashlib
 import os
@@ -17,8 +17,10 @@ from clif.paths import expand_home
 if sys.platform != "win32":
     import fcntl
 
-SUFFIX = ".unit"
-OURS = re.compile(r"([0-9a-f]{32})(\.unit|\.sha256|\.lock|-\w{8}\.new)")
+SUFFIX, TRITON_SUFFIX = ".unit", ".py"
+"""Of a compiled unit and of one in Triton."""
+
+OURS = re.compile(r"([0-9a-f]{32})(\.unit|\.py|\.sha256|\.lock|-\w{8}\.new)")
 """The names of the files that `get` writes for a key of 32 hexadecimal digits."""
 
 
@@ -74,12 +76,12 @@ def is_private(place: Path) -> bool:
     return status.st_uid == os.getuid() and not status.st_mode & 0o022 and os.access(place, os.W_OK)
 
 
-def get(key: str, make: Callable[[Path], None]) -> Path:
+def get(key: str, make: Callable[[Path], None], suffix: str = SUFFIX) -> Path:
     """The file of that key; `make(path)` writes it if there is none, while other processes wait.
 
     A file whose SHA-256 is not the one noted when it was written is made again.
     """
-    place = folder() / f"{key}{SUFFIX}"
+    place = folder() / f"{key}{suffix}"
     if _is_whole(place):
         return place
     with _locked(place):
@@ -107,7 +109,7 @@ def files(place: Path) -> dict[str, list[Path]]:
 def units(place: Path) -> list[Stored]:
     """The units in a folder, the newest first."""
     found = []
-    for path in (path for paths in files(place).values() for path in paths if path.suffix == SUFFIX):
+    for path in (path for paths in files(place).values() for path in paths if path.suffix in (SUFFIX, TRITON_SUFFIX)):
         with suppress(FileNotFoundError):
             status = path.stat()
             found.append(Stored(path, status.st_size, status.st_mtime, _is_whole(path)))

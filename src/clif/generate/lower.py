@@ -7,6 +7,7 @@ which no state is wanted and from whose states no gradient comes.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from clif.generate.gradient import Derived, differentiate
 from clif.generate.operations import OPERATIONS
@@ -14,8 +15,18 @@ from clif.generate.program import Graph, Node, Program, needed, simplified
 from clif.generate.tape import choose_kept
 
 KINDS = ("Any", "FromRest", "Last")
-X_COST, ON_TAPE = 2.0, 2.5
-"""The costs of reading the input again and of a value on the tape, in units of an addition."""
+
+
+class Prices(NamedTuple):
+    """What reading the input again and a value on the tape cost, in units of an addition."""
+
+    x: float
+    kept: float
+
+
+IN_CACHE = Prices(2.0, 2.5)
+IN_MEMORY = Prices(32.0, 64.0)
+"""Of a processor with a cache for the tape, and of one that computes much faster than it reads."""
 
 
 @dataclass(frozen=True)
@@ -45,13 +56,13 @@ def kinds_of(program: Program) -> tuple[str, ...]:
     return KINDS if any(program.rests_at_zero) else ("Any", "Last")
 
 
-def lower(program: Program) -> dict[str, Steps]:
+def lower(program: Program, prices: Prices = IN_CACHE) -> dict[str, Steps]:
     """The steps of every kind."""
     derived = differentiate(program)
-    return {kind: _lower(program, derived, kind) for kind in kinds_of(program)}
+    return {kind: _lower(program, derived, kind, prices) for kind in kinds_of(program)}
 
 
-def _lower(program: Program, derived: Derived, kind: str) -> Steps:
+def _lower(program: Program, derived: Derived, kind: str, prices: Prices) -> Steps:
     states = range(len(program.rests_at_zero))
     names: list[object] = ["spike", *states, "d_x", *(("d_state", i) for i in states)]
     names += [("d_coefficient", i) for i in range(len(program.by_channel))]
@@ -66,7 +77,7 @@ def _lower(program: Program, derived: Derived, kind: str) -> Steps:
     forward: dict[object, int] = {"spike": at["spike"], **({} if kind == "Last" else {i: at[i] for i in states})}
     unwanted = {"spike", *states, *(("d_state", i) for i in states if kind == "FromRest")}
     backward = {name: place for name, place in at.items() if name not in unwanted}
-    kept = _kept(nodes, list(backward.values()))
+    kept = _kept(nodes, list(backward.values()), prices)
     recorded: dict[object, int] = {
         **({} if kind == "Last" else {i: at[i] for i in states}),
         **{("kept", i): i for i in kept},
@@ -173,22 +184,26 @@ def _is_free(graph: Graph, operation: str, arguments: tuple[int, ...]) -> bool:
     return graph.has(Node(operation, arguments)) or simplified(graph, operation, arguments) is not None
 
 
-def _kept(nodes: Sequence[Node], backward: list[int]) -> tuple[int, ...]:
-    """The forward values on the tape, in their order."""
-    order = needed(nodes, backward)
+def used_backward(nodes: Sequence[Node], backward: Sequence[int]) -> set[int]:
+    """The forward values that the operations of the backward pass take."""
     incoming = depends_on_incoming(nodes)
-    wanted = {j for i in order if i in incoming for j in nodes[i].arguments if j not in incoming}
-    wanted |= {i for i in backward if i not in incoming}
+    used = {j for i in needed(nodes, backward) if i in incoming for j in nodes[i].arguments if j not in incoming}
+    return used | {i for i in backward if i not in incoming}
+
+
+def _kept(nodes: Sequence[Node], backward: list[int], prices: Prices) -> tuple[int, ...]:
+    """The forward values on the tape, in their order."""
+    wanted = used_backward(nodes, backward)
 
     def cost(i: int) -> float:
         node = nodes[i]
         if is_uniform(nodes, i):
             return 0.0
         if node.is_leaf:
-            return {"x": X_COST, "coefficient": 0.0}.get(node.operation, math.inf)
+            return {"x": prices.x, "coefficient": 0.0}.get(node.operation, math.inf)
         return OPERATIONS[node.operation].cost
 
-    return tuple(sorted(choose_kept(nodes, wanted, cost, lambda i: nodes[i].kind == "number", ON_TAPE)))
+    return tuple(sorted(choose_kept(nodes, wanted, cost, lambda i: nodes[i].kind == "number", prices.kept)))
 
 
 def depends_on_incoming(nodes: Sequence[Node]) -> set[int]:

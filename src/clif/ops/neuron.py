@@ -2,7 +2,8 @@
 
 A neuron arrives as the canonical text of its program (`clif.generate.program`) and the values of its constants, so that
 an exported network runs without the class that declared it. States are [N, *] or one value expanded, coefficients a
-scalar or, by channel, [C] with C = axis 1 of the steps [N, C, *]; all in the dtype of computation.
+scalar or, by channel, [C] with C = axis 1 of the steps [N, C, *]; all in the dtype of computation. `backend` is the
+name of one of `MODULES`, or empty for that of the device.
 
 `norm` is empty, or the batch norm in front of the neuron: weight and bias [C], and mean and var [C] if these are fixed.
 Otherwise every step has its own mean and var [T, C], which follow the last states among the outputs. `clif.ops.norm`
@@ -20,7 +21,7 @@ import torch
 from torch import Tensor
 
 from clif.errors import InputError
-from clif.ops import layout
+from clif.ops import layout, triton
 from clif.ops.batching import backward_rule, forward_rule
 from clif.ops.equations import compute_dtype
 from clif.ops.layout import Strides
@@ -48,6 +49,7 @@ class Inputs(NamedTuple):
     program: str
     constants: Sequence[float]
     keep_state: bool
+    backend: str = ""
 
     @property
     def own_statistics(self) -> bool:
@@ -92,21 +94,24 @@ class Kernels(NamedTuple):
     scale: Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], None]
 
 
-MODULES = {"cpu": "clif.ops.cpu_neuron"}
-"""Which module has the `KERNELS` for a type of device."""
+MODULES = {"cpu": "clif.ops.cpu_neuron", "triton": "clif.ops.triton_neuron"}
+"""Which module has the `KERNELS` of a backend."""
+
+BACKENDS = {"cpu": ("cpu", "triton") if triton.INTERPRETED else ("cpu",), "cuda": ("triton",)}
+"""Which backends compute on a type of device; the first if none is named."""
 
 
 @cache
-def kernels_for(device: str) -> Kernels:
-    """The kernels for a type of device. Raises `InputError` if there are none."""
-    if device not in MODULES:
-        raise InputError(f"generated neurons run on {' and '.join(MODULES)}, not on {device!r}")
-    return importlib.import_module(MODULES[device]).KERNELS
+def kernels_for(device: str, backend: str = "") -> Kernels:
+    """The kernels of a backend for a type of device. Raises `InputError` if there are none."""
+    possible = BACKENDS.get(device, ())
+    if not possible or (backend and backend not in possible):
+        raise InputError(f"no kernels of generated neurons run on {device!r}{backend and f' with backend {backend!r}'}")
+    return importlib.import_module(MODULES[backend or possible[0]]).KERNELS
 
 
 def _align(inputs: Inputs, strides: Strides, mean: Tensor | None, var: Tensor | None) -> Aligned:
     x_seq = inputs.x_seq
-    dtype = compute_dtype(x_seq.dtype)
     affine = None
     if inputs.norm:
         assert mean is not None
@@ -116,7 +121,7 @@ def _align(inputs: Inputs, strides: Strides, mean: Tensor | None, var: Tensor | 
         layout.align_sequence(x_seq, strides),
         [layout.align_state(state, strides) for state in inputs.states],
         [_row(value, x_seq.shape[1:], strides) for value in inputs.coefficients],
-        torch.tensor(inputs.constants, dtype=torch.float64 if x_seq.device.type == "cpu" else dtype),
+        torch.tensor(inputs.constants, dtype=torch.float64, device="cpu"),
         inputs.program,
         affine,
     )
@@ -145,7 +150,7 @@ def _forward(*arguments: Any) -> tuple[Tensor, list[Tensor]]:
     inputs = Inputs(*arguments)
     x_seq = inputs.x_seq
     strides = layout.step_strides(x_seq)
-    kernels = kernels_for(x_seq.device.type)
+    kernels = kernels_for(x_seq.device.type, inputs.backend)
     found: list[Tensor] = []
     if inputs.own_statistics:
         found = list(kernels.statistics(layout.align_sequence(x_seq, strides)))
@@ -178,11 +183,12 @@ def _empty_gradients(inputs: Inputs, strides: Strides, for_state: bool) -> Gradi
 def _backward(
     x_seq: Tensor, states: Tensors, coefficients: Tensors, norm: Tensors, eps: float, program: str,
     constants: Sequence[float], own_statistics: bool, incoming: Sequence[Tensor | None], for_state: bool,
+    backend: str = "",
 ) -> list[Tensor]:  # fmt: skip
     """The gradients of x_seq, of weight and bias if there is a norm, of the states if wanted, of the coefficients."""
     inputs = Inputs(x_seq, states, coefficients, norm, eps, program, constants, False)
     strides = layout.step_strides(x_seq)
-    kernels = kernels_for(x_seq.device.type)
+    kernels = kernels_for(x_seq.device.type, backend)
     mean, var = norm[2:] or (None, None)
     aligned = _align(inputs, strides, mean, var)
     d_spike, *d_last = incoming
@@ -218,6 +224,7 @@ def _summed(total: Tensor, coefficient: Tensor) -> Tensor:
 def _fake_backward(
     x_seq: Tensor, states: Tensors, coefficients: Tensors, norm: Tensors, eps: float, program: str,
     constants: Sequence[float], own_statistics: bool, incoming: Sequence[Tensor | None], for_state: bool,
+    backend: str = "",
 ) -> list[Tensor]:  # fmt: skip
     inputs = Inputs(x_seq, states, coefficients, norm, eps, program, constants, False)
     gradients = _empty_gradients(inputs, layout.step_strides(x_seq), for_state)
@@ -226,21 +233,25 @@ def _fake_backward(
     return [gradients.x_seq, *first, *gradients.states, *(torch.empty_like(v) for v in rest)]
 
 
-class _Saved(NamedTuple):
-    """What a forward call leaves for its backward call, beside the tensors."""
+class _Flat(NamedTuple):
+    """The arguments of the operator without tensors, for what has the tensors one by one."""
 
-    counts: tuple[int, int, int]  # of states, coefficients and tensors of the norm
+    counts: tuple[int, int, int]
     eps: float
     program: str
     constants: Sequence[float]
     keep_state: bool
-    own_statistics: bool
+    backend: str
+
+    def inputs(self, x_seq: Tensor, tensors: Tensors) -> Inputs:
+        states, coefficients, norm = map(list, _split(tensors, self.counts))
+        return Inputs(x_seq, states, coefficients, norm, *self[1:])
 
 
 def _save(ctx: Any, inputs: Inputs, extra: Tensors) -> None:
     found = extra[len(extra) - 2 :] if inputs.own_statistics else []
     counts = (len(inputs.states), len(inputs.coefficients), len(inputs.norm))
-    ctx.saved = _Saved(counts, *inputs[4:], inputs.own_statistics)
+    ctx.saved, ctx.own_statistics = _Flat(counts, *inputs[4:]), inputs.own_statistics
     ctx.save_for_backward(inputs.x_seq, *inputs.states, *inputs.coefficients, *inputs.norm, *found)
     ctx.set_materialize_grads(False)
 
@@ -255,13 +266,13 @@ def _differentiate(
     ctx: Any, d_spike: Tensor | None, d_extra: Sequence[Tensor | None], for_state: bool
 ) -> tuple[Tensor, list[Tensor | None], list[Tensor], list[Tensor | None]]:
     """The gradients of x_seq, the states, the coefficients and the norm."""
-    saved: _Saved = ctx.saved
+    saved: _Flat = ctx.saved
     x_seq, *tensors = ctx.saved_tensors
     states, coefficients, norm = _split(tensors, saved.counts)
     d_last = d_extra[: len(states)] if saved.keep_state else [None] * len(states)
     dx, *rest = run_backward(
         x_seq, list(states), list(coefficients), list(norm), saved.eps, saved.program, saved.constants,
-        saved.own_statistics, [d_spike, *d_last], for_state,
+        ctx.own_statistics, [d_spike, *d_last], for_state, saved.backend,
     )  # fmt: skip
     of_norm: list[Tensor | None] = [rest.pop(0) for _ in norm[:2]]
     of_states: list[Tensor | None] = [rest.pop(0) for _ in states] if for_state else [None] * len(states)
@@ -274,7 +285,7 @@ def _setup_library(ctx: Any, inputs: Any, output: Any) -> None:
 
 def _backward_library(ctx: Any, d_spike: Tensor | None, d_extra: Sequence[Tensor | None]) -> Any:
     gradients = _differentiate(ctx, d_spike, d_extra, any(ctx.needs_input_grad[1]))
-    return (*gradients, *(None for _ in range(4)))
+    return (*gradients, *(None for _ in ctx.needs_input_grad[4:]))
 
 
 neuron = torch.library.custom_op(
@@ -282,7 +293,7 @@ neuron = torch.library.custom_op(
     _forward,
     mutates_args=(),
     schema="(Tensor x_seq, Tensor[] states, Tensor[] coefficients, Tensor[] norm, float eps, str program, "
-    "float[] constants, bool keep_state) -> (Tensor, Tensor[])",
+    "float[] constants, bool keep_state, str backend='') -> (Tensor, Tensor[])",
 )
 neuron.register_fake(_fake_forward)
 neuron.register_autograd(_backward_library, setup_context=_setup_library)
@@ -293,25 +304,11 @@ neuron_backward = torch.library.custom_op(
     _backward,
     mutates_args=(),
     schema="(Tensor x_seq, Tensor[] states, Tensor[] coefficients, Tensor[] norm, float eps, str program, "
-    "float[] constants, bool own_statistics, Tensor?[] incoming, bool for_state) -> Tensor[]",
+    "float[] constants, bool own_statistics, Tensor?[] incoming, bool for_state, str backend='') -> Tensor[]",
 )
 neuron_backward.register_fake(_fake_backward)
 neuron_backward.register_autograd(refuse_second_derivative, setup_context=keep_nothing)
 neuron_backward.register_vmap(backward_rule(neuron_backward))
-
-
-class _Flat(NamedTuple):
-    """The arguments of the operator without tensors, for functions that take the tensors one by one."""
-
-    counts: tuple[int, int, int]
-    eps: float
-    program: str
-    constants: Sequence[float]
-    keep_state: bool
-
-    def inputs(self, x_seq: Tensor, tensors: Tensors) -> Inputs:
-        states, coefficients, norm = map(list, _split(tensors, self.counts))
-        return Inputs(x_seq, states, coefficients, norm, self.eps, self.program, self.constants, self.keep_state)
 
 
 def _flat_backward(ctx: Any, d_spike: Tensor | None, *d_extra: Tensor | None) -> Any:

@@ -16,6 +16,8 @@ single channel, and adds up the gradients and their products with x − mean in 
 import triton
 import triton.language as tl
 
+from clif.ops.triton_functions import channel_of
+
 
 @triton.jit
 def _rates(leak, fixed_leak, NEURON: tl.constexpr, DECAY_INPUT: tl.constexpr):
@@ -95,12 +97,6 @@ def _retreat(
 def _read(sequence, step, stride, at, inside):
     """The step [BLOCK] of a sequence, as float32."""
     return tl.load(sequence + step * stride + at, inside, 0.0).to(tl.float32)
-
-
-@triton.jit
-def channel_of(first, BLOCK: tl.constexpr, channels):
-    """The channels of the elements [BLOCK] from `first` on, without a division of 64 bits for each."""
-    return ((first % channels).to(tl.int32) + tl.arange(0, BLOCK)) % channels
 
 
 @triton.jit

@@ -35,7 +35,7 @@ def _statistics(x_seq: Tensor) -> tuple[Tensor, Tensor]:
         enable_fp_fusion=True,
     )
     pixels = size // channels
-    distance, square = (_added_up(sums, channels) / pixels).unbind(1)
+    distance, square = (added_up(sums, channels) / pixels).unbind(1)
     pivot = x_seq[:, 0, :, 0, 0].double()
     dtype = compute_dtype(x_seq.dtype)
     return (pivot + distance).to(dtype), (square - distance.square()).clamp(min=0).to(dtype)
@@ -51,7 +51,7 @@ def _backward(
     T, channels = affine.scale.shape
     sums = affine.scale.new_zeros(T, 2, triton.row_size(inputs.x_seq, triton.block_size(T, affine), channels))
     triton.backward(inputs, dynamics, incoming, gradients, affine, sums)
-    return _added_up(sums, channels)
+    return added_up(sums, channels)
 
 
 def _scale(x_seq: Tensor, dx: Tensor, of_dx: Tensor, of_x: Tensor, constant: Tensor) -> None:
@@ -74,7 +74,7 @@ def _scale(x_seq: Tensor, dx: Tensor, of_dx: Tensor, of_x: Tensor, constant: Ten
     )
 
 
-def _added_up(sums: Tensor, channels: int) -> Tensor:
+def added_up(sums: Tensor, channels: int) -> Tensor:
     """The sums [T, 2, C] in float64 of those of every lane, [T, 2, pixels·C]."""
     return sums.unflatten(2, (-1, channels)).sum(2, dtype=torch.float64)
 

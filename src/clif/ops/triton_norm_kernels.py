@@ -6,7 +6,7 @@ Sequences are [T, size] with the channels closest in memory; the second index of
 import triton
 import triton.language as tl
 
-from clif.ops.triton_kernels import channel_of
+from clif.ops.triton_functions import channel_of
 
 
 @triton.jit
