@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from clif.generate.trace import Signature, Trace, trace
+from clif.generate.trace import PLAIN, Signature, Trace, trace
 from clif.surrogate import Rectangle, Surrogate
 
 
@@ -42,7 +42,8 @@ class Neuron(nn.Module):
         return s, u - s * self.v_threshold if self.v_reset is None else (1 - s) * u + s * self.v_reset
 
     def traced(self) -> Trace:
-        return trace(self, self.signature)
+        plain = {name: value for name, value in vars(self).items() if isinstance(value, PLAIN)}
+        return trace(type(self), plain, self.signature)
 
 
 class LIF(Neuron):

@@ -6,19 +6,21 @@ is the oldest version that has what else clif needs; 2.13 is the one that is tes
 
 import importlib
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from clif.errors import InputError
 
 NAMES = (
     ("torch._C", "_are_functorch_transforms_active"),
     ("torch._C", "_current_graph_task_id"),
     ("torch._C._functorch", "is_functorch_wrapped_tensor"),
     ("torch._C._functorch", "is_legacy_batchedtensor"),
+    ("torch", "_add_batch_dim"),
+    ("torch", "_remove_batch_dim"),
     ("torch.overrides", "_len_torch_function_stack"),
-    ("torch.utils._python_dispatch", "_disable_current_modes"),
     ("torch.utils._python_dispatch", "is_in_torch_dispatch_mode"),
     ("torch", "_foreach_lerp_"),
 )
@@ -39,8 +41,10 @@ def _lerp_one_by_one(tensors: Sequence[Tensor], ends: Sequence[Tensor], weight: 
         tensor.lerp_(end, weight)
 
 
-def _modes_stay() -> AbstractContextManager[None]:
-    return nullcontext()
+def _no_batch(*_: Any) -> Tensor:
+    raise InputError(
+        "this version of PyTorch cannot batch gradients of kernels (is_grads_batched); take them one by one"
+    )
 
 
 def _not_in_backward() -> int:
@@ -56,14 +60,15 @@ is_wrapped_by_functorch: Callable[[Tensor], bool] = private("is_functorch_wrappe
 is_legacy_batched: Callable[[Tensor], bool] = private("is_legacy_batchedtensor", lambda _: True)
 """Whether a tensor is a batch of gradients (`is_grads_batched` of `torch.autograd.grad`)."""
 
+add_batch_dim: Callable[[Tensor, int, int], Tensor] = private("_add_batch_dim", _no_batch)
+remove_batch_dim: Callable[[Tensor, int, int, int], Tensor] = private("_remove_batch_dim", _no_batch)
+"""A tensor as a batch of gradients (tensor, dimension, level), and back (tensor, level, size, dimension)."""
+
 torch_function_modes: Callable[[], int] = private("_len_torch_function_stack", lambda: 1)
 """How many modes look at the functions of PyTorch that are called."""
 
 has_dispatch_mode: Callable[[], bool] = private("is_in_torch_dispatch_mode", lambda: True)
 """Whether a mode looks at PyTorch's operations, as fake tensors and counters of operations do."""
-
-without_modes: Callable[[], AbstractContextManager[None]] = private("_disable_current_modes", _modes_stay)
-"""A context in which no such mode looks."""
 
 graph_task: Callable[[], int] = private("_current_graph_task_id", _not_in_backward)
 """The number of the backward pass that runs in this thread, -1 outside of one."""

@@ -9,8 +9,8 @@ import torch
 from clif.cli import main
 from clif.data import DATASETS
 from clif.models import create_model, list_models
-from clif.models.network import NEURONS
 from clif.names import DATASET_NAMES, SURROGATE_NAMES, model_descriptions, neuron_names
+from clif.neurons.registry import NEURONS
 from clif.surrogate import SURROGATES
 
 

@@ -111,7 +111,7 @@ def test_mistakes_are_input_errors():
     with pytest.raises(InputError, match="the loader is empty"):
         energy.estimate(net, [])
     net.config = {}
-    with pytest.raises(InputError, match="energy is known for networks of"):
+    with pytest.raises(InputError, match="this is a network of  neurons"):
         energy.estimate(net, [])
 
 

@@ -15,7 +15,21 @@ compiled = pytest.mark.skipif(cpu.unavailable() is not None, reason=cpu.DESCRIPT
 
 
 class Steeper(Rectangle):
-    """Not a surrogate that the kernels know."""
+    """A surrogate of the user's."""
+
+    def derivative(self, x):
+        return super().derivative(x) * 1.5
+
+
+class Unknown(Rectangle):
+    """One whose derivative is no element-wise operation."""
+
+    def derivative(self, x):
+        return super().derivative(x) * x.shape[0]
+
+
+def heaviside(x):
+    return (x >= 0).to(x.dtype)
 
 
 @pytest.fixture
@@ -23,7 +37,7 @@ def no_kernels(monkeypatch):
     """A machine on which the kernels were not compiled."""
     monkeypatch.setattr(cpu, "_LIBRARY", None)
     monkeypatch.setattr(cpu, "DESCRIPTION", "the kernels were not compiled")
-    monkeypatch.setattr(dispatch, "_warned", False)
+    monkeypatch.setattr(dispatch, "_warned", set())
 
 
 @compiled
@@ -34,15 +48,16 @@ def no_kernels(monkeypatch):
         (torch.bfloat16, Rectangle(), "cpu"),
         (torch.float64, Rectangle(), "cpu"),
         (torch.float16, Rectangle(), "torch"),
-        (torch.float32, Steeper(), "torch"),
-        (torch.float32, lambda x: (x >= 0).to(x.dtype), "torch"),
+        (torch.float32, Steeper(), "cpu"),
+        (torch.float32, Unknown(), "torch"),
+        (torch.float32, heaviside, "torch"),
     ],
 )
 def test_auto_chooses(dtype, surrogate_function, expected):
     x_seq = torch.randn(3, 2, 5).to(dtype)
-    name, reason = dispatch.choose(x_seq, surrogate_function)
+    name, reason = clif.backend_for(clif.CLIFNode(step_mode="m", surrogate_function=surrogate_function), x_seq)
     assert name == expected
-    assert reason
+    assert (reason == "") == (expected == "cpu")
     spikes, _ = functional.clif_multi_step(x_seq, surrogate_function=surrogate_function)
     assert spikes.dtype == dtype
 
@@ -52,7 +67,8 @@ def test_auto_chooses(dtype, surrogate_function, expected):
     ("x_seq", "surrogate_function", "message"),
     [
         (torch.zeros(3, 2, dtype=torch.float16), Rectangle(), "float16.*float32, bfloat16 and float64"),
-        (torch.zeros(3, 2), Steeper(), "surrogates of clif.surrogate, not Steeper"),
+        (torch.zeros(3, 2), Unknown(), "a kernel has no tensor.shape"),
+        (torch.zeros(3, 2), heaviside, "the surrogate is not of clif.surrogate"),
         (torch.zeros(3, 2, device="meta"), Rectangle(), "on meta"),
     ],
 )

@@ -4,7 +4,6 @@ import copy
 
 import pytest
 import torch
-from clif.ops.operator import Dynamics
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.testing import assert_close
@@ -12,9 +11,9 @@ from torch.testing import assert_close
 import clif
 from clif import models, surrogate
 from clif.layers import BatchNorm2d
+from clif.neurons import norm_fusion
 from clif.neurons.blocks import fire
 from clif.ops import cpu
-from clif.ops.norm import Norm
 
 pytestmark = pytest.mark.skipif(cpu.unavailable() is not None, reason=cpu.DESCRIPTION)
 
@@ -47,7 +46,8 @@ def batch_norm(C, dtype=torch.float64, training=True):
 def uses_kernel(neuron, norm, x):
     with torch.profiler.profile() as profile:
         fire(neuron, norm, x)
-    return any(event.key == "clif::cpu_norm_neuron" for event in profile.key_averages())
+    names = {event.key for event in profile.key_averages()}
+    return "clif::neuron" in names and "aten::batch_norm" not in names
 
 
 def results(node, norm, x, fuse_norm, d_spike, state=None):
@@ -180,15 +180,14 @@ def test_opcheck(name, training, keep_state):
     x = sequence(2, 2, 5, 3, 3, torch.float32).requires_grad_()
     norm = batch_norm(5, torch.float32, training)
     rest = torch.zeros(x.shape[1:]).contiguous(memory_format=torch.channels_last)
-    m = rest.clone() if name == "CLIF" else None
-    leak = torch.tensor(0.4, requires_grad=True) if name == "PLIF" else None
-    dynamics = Dynamics(name, 2.0, False, 1.0, None, 1.0, "sigmoid", 4.0, False)
-    of = Norm(
-        *(t.detach().requires_grad_() if isinstance(t, torch.Tensor) else t for t in norm.for_kernels()[:3]), None, None
-    )
-    if not training:
-        of = of._replace(mean=norm.running_mean, var=norm.running_var)
-    torch.library.opcheck(torch.ops.clif.cpu_norm_neuron.default, (x, *of, rest, m, leak, keep_state, *dynamics))
+    equations = getattr(clif, f"{name}Node")(surrogate_function="sigmoid").equations()
+    states = [rest.clone() for _ in equations.states]
+    coefficients = [torch.tensor(0.4, requires_grad=True)] if equations.learnables else []
+    of = [norm.weight.detach().requires_grad_(), norm.bias.detach().requires_grad_()]
+    of += [] if training else [norm.running_mean, norm.running_var]
+    plan = equations.plan
+    arguments = (x, states, coefficients, of, norm.eps, plan.text, list(plan.constants), keep_state, "cpu")
+    torch.library.opcheck(torch.ops.clif.neuron.default, arguments)
 
 
 class TestWhenItIsNotFused:
@@ -229,7 +228,7 @@ class TestWhenItIsNotFused:
         if change == "dtype":
             self.norm, x = self.norm.float(), x.float()
             self.norm.weight.data = self.norm.weight.data.double()
-            assert not self.node._fuses(x, self.norm)
+            assert not norm_fusion.applies(self.node.equations(), x, self.norm, self.node.backend)
             return
         if change == "one_value":
             x = x[:, :1, :, :1, :1]
@@ -272,8 +271,7 @@ def test_networks_use_it_and_keep_their_numbers(name):
     with torch.profiler.profile() as profile:
         net(x)
     counts = {event.key: event.count for event in profile.key_averages()}
-    norms = sum(isinstance(module, BatchNorm2d) for module in net.modules())
-    assert counts["clif::cpu_norm_neuron"] == norms - 1  # the first sees the same image at every step: once is enough
+    assert counts["aten::batch_norm"] == 1  # the first sees the same image at every step: once is enough
 
 
 def test_under_torch_compile():

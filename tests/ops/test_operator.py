@@ -5,7 +5,6 @@ import copy
 import pytest
 import torch
 from cases import Case
-from clif.ops.operator import Dynamics
 from torch import nn
 from torch.func import functional_call, grad, vmap
 from torch.testing import assert_close
@@ -41,21 +40,21 @@ def inputs(*shape):
 )
 def test_opcheck(neuron, layout, keep_state):
     case = Case(neuron, T=3, shape=(2, 3, 2, 2))
-    tensors = {name: t.clone().requires_grad_() for name, t in case.inputs(torch.float32).items()}
-    tensors = {name: t.float().detach().requires_grad_() for name, t in tensors.items()}
-    x = tensors["x"].detach()
+    tensors = {name: t.float() for name, t in case.inputs(torch.float32).items()}
+    x = tensors["x"]
     if layout == "repeated":
         x = x[0].expand(x.shape)
     if layout == "channels_last":
         x = x.flatten(0, 1).contiguous(memory_format=torch.channels_last).unflatten(0, x.shape[:2])
-    m = tensors["m"] if neuron == "CLIF" else None
-    leak = tensors["w"] if neuron == "PLIF" else None
-    dynamics = Dynamics(neuron, 2.0, False, 1.0, None, 1.0, "sigmoid", 4.0, False)
-    arguments = (x.requires_grad_(), tensors["v"], m, leak, keep_state, *dynamics)
-    torch.library.opcheck(torch.ops.clif.cpu_neuron.default, arguments)
-    incoming = (tensors["d_spike"].detach(), tensors["d_v"].detach(), None)
-    arguments = (x.detach(), tensors["v"].detach(), *(None if t is None else t.detach() for t in (m, leak)))
-    torch.library.opcheck(torch.ops.clif.cpu_neuron_backward.default, (*arguments, *incoming, True, *dynamics))
+    equations = getattr(clif, f"{neuron}Node")(surrogate_function="sigmoid").equations()
+    states = [tensors[name].requires_grad_() for name in equations.states]
+    text, constants = equations.plan.text, list(equations.plan.constants)
+    coefficients = [torch.tensor(0.4, requires_grad=True)] if equations.learnables else []
+    arguments = (x.detach().requires_grad_(), states, coefficients, [], 0.0, text, constants, keep_state, "cpu")
+    torch.library.opcheck(torch.ops.clif.neuron.default, arguments)
+    incoming = [tensors["d_spike"], tensors["d_v"], *(None for _ in states[1:])]
+    inputs = (x.detach(), [s.detach() for s in states], [k.detach() for k in coefficients], [], 0.0, text, constants)
+    torch.library.opcheck(torch.ops.clif.neuron_backward.default, (*inputs, False, incoming, True, "cpu"))
 
 
 def in_dims(*dims):
@@ -137,7 +136,7 @@ class Functional(nn.Module):
 def test_export(dynamic):
     shapes = ({1: torch.export.Dim("N", min=2, max=64)},) if dynamic else None
     program = torch.export.export(Functional(), (torch.randn(5, 4, 7),), dynamic_shapes=shapes)
-    assert "clif.cpu_neuron" in str(program.graph)
+    assert "clif.neuron" in str(program.graph)
     x_seq = torch.randn(5, 9 if dynamic else 4, 7)
     assert_close(program.module()(x_seq), Functional()(x_seq))
 

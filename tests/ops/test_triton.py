@@ -14,6 +14,7 @@ from interpreting import DEVICE, on_a_gpu, passed_with_the_interpreter
 import clif
 from clif import functional
 from clif.errors import InputError
+from clif.neurons import norm_fusion
 from clif.ops import dispatch, triton, triton_norm
 from clif.surrogate import ATan, Rectangle, Sigmoid, Surrogate, Triangle
 
@@ -114,6 +115,11 @@ def test_layouts():
     torch.testing.assert_close(*gradients)
 
 
+def fuses(node, x_seq, norm) -> bool:
+    """Whether a neuron and the batch norm before it would be one kernel."""
+    return node.fuse_norm and norm_fusion.applies(node.equations(), x_seq, norm, node.backend)
+
+
 @dataclass(frozen=True)
 class NormCase:
     """A batch norm and a neuron over random channels_last inputs [T, N, C, H, W], in training or evaluation."""
@@ -157,7 +163,7 @@ class NormCase:
         start = [torch.rand(self.shape).to(DEVICE).requires_grad_() for _ in node.state_names]
         if self.with_state:
             node.state = tuple(start)
-        assert node._fuses(x_seq, norm) == fused
+        assert fuses(node, x_seq, norm) == fused
         spikes = node(x_seq, norm)
         sources = {"x": x_seq, **dict(norm.named_parameters()), **dict(node.named_parameters())}
         if self.with_state:
@@ -238,7 +244,7 @@ def test_statistics_of_values_far_from_zero(shape, dtype, monkeypatch):
     monkeypatch.setattr(triton, "PROGRAMS_PER_PROCESSOR", 1)
     N, C, H, W = shape
     x_seq = (100 + torch.randn(3, N, H, W, C)).to(DEVICE, dtype).permute(0, 1, 4, 2, 3)
-    mean, var = triton_norm.KERNELS.statistics(x_seq)
+    mean, var = triton_norm.statistics(x_seq)
     expected_var, expected_mean = torch.var_mean(x_seq.double(), (1, 3, 4), correction=0)
     torch.testing.assert_close(mean.double(), expected_mean, rtol=1e-6, atol=0)
     torch.testing.assert_close(var.double(), expected_var, rtol=1e-5, atol=0)
@@ -249,10 +255,10 @@ def test_no_batch_norm_of_an_empty_batch_is_fused():
     norm = clif.layers.BatchNorm2d(3).to(DEVICE)
     node = clif.LIFNode(step_mode="m", backend="triton")
     x_seq = torch.zeros(2, 0, 4, 4, 3, device=DEVICE).permute(0, 1, 4, 2, 3)
-    assert not node._fuses(x_seq, norm)
+    assert not fuses(node, x_seq, norm)
     assert node(x_seq, norm).shape == x_seq.shape
     assert norm.running_mean.eq(0).all()
-    assert node._fuses(x_seq, norm.eval())
+    assert fuses(node, x_seq, norm.eval())
     node.reset()
     x_seq.requires_grad_()
     node(x_seq, norm).sum().backward()
@@ -268,7 +274,7 @@ def test_a_network_with_fused_batch_norms_equals_one_without():
     for module in twin.modules():
         if isinstance(module, clif.neurons.SpikingNeuron):
             module.fuse_norm = False
-    fused = mock.Mock(side_effect=triton_norm.norm_multi_step)
+    fused = mock.Mock(side_effect=dispatch.BACKENDS["triton"].norm_multi_step)
     with mock.patch.dict(dispatch.BACKENDS, triton=replace(dispatch.BACKENDS["triton"], norm_multi_step=fused)):
         outputs = [net(x), twin(x)]
     assert fused.call_count > 10
@@ -284,7 +290,7 @@ def test_a_network_with_fused_batch_norms_equals_one_without():
 def test_auto_takes_the_kernels_on_a_gpu_and_a_network_trains():
     net = clif.models.create_model("spiking_resnet18", T=3).cuda()
     x = torch.randn(4, 3, 32, 32, device="cuda")
-    assert dispatch.choose(x, Rectangle())[0] == "triton"
+    assert clif.backend_for(next(m for m in net.modules() if isinstance(m, clif.SpikingNeuron)), x[None])[0] == "triton"
     for dtype in (torch.float32, torch.bfloat16, torch.float16):
         with torch.autocast("cuda", dtype=dtype, enabled=dtype != torch.float32):
             net(x).float().square().mean().backward()

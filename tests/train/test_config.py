@@ -8,7 +8,8 @@ import yaml
 from clif import names
 from clif.data import DATASETS
 from clif.errors import InputError, MissingFileError
-from clif.neurons.registry import NEURONS, list_models, registry
+from clif.models import list_models, registry
+from clif.neurons.registry import NEURONS
 from clif.surrogate import SURROGATES
 from clif.train.config import TrainConfig, field_types, list_recipes, parse_bool, read_recipe, resolve
 

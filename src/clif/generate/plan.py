@@ -1,6 +1,7 @@
 """How kernels compute the step of a neuron: traced once for a class and the values of its attributes."""
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import torch
@@ -93,6 +94,12 @@ def _restored(value: Any) -> Any:
 
 
 def _make(kind: type, attributes: Mapping[str, Any], signature: Signature) -> Plan:
+    """The plan, made in a thread of its own: there no transform, mode or autocast of PyTorch is active."""
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        return thread.submit(_traced_plan, kind, attributes, signature).result()
+
+
+def _traced_plan(kind: type, attributes: Mapping[str, Any], signature: Signature) -> Plan:
     try:
         traced = trace(kind, attributes, signature)
     except TraceError as error:

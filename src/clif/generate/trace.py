@@ -15,7 +15,6 @@ from torch import Tensor
 from clif.generate.evaluate import evaluate
 from clif.generate.program import Program
 from clif.generate.traced import Traced, TraceError, Tracer, refuse
-from clif.private_torch import without_modes
 from clif.surrogate import Surrogate
 
 PLAIN = (bool, int, float, str, type(None), Surrogate)
@@ -59,8 +58,7 @@ def trace(kind: type, attributes: Mapping[str, Any], signature: Signature) -> Tr
         raise TraceError(
             f"{kind.__name__}.step gives other operations or numbers at every call; a kernel would repeat one"
         )
-    with without_modes():
-        _check(view, signature, first, kind.__name__)
+    _check(view, signature, first, kind.__name__)
     return first
 
 

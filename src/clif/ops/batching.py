@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from clif import private_torch
+
 Dim = int | None
 Rule = Callable[..., tuple[Any, Any]]
 
@@ -37,6 +39,27 @@ def backward_rule(operator: Callable[..., list[Tensor]]) -> Rule:
         return gradients, [0] * len(gradients)
 
     return rule
+
+
+def one_by_one(function: Callable[..., list[Tensor]], arguments: Sequence[Any]) -> list[Tensor]:
+    """A function of batches of gradients (`is_grads_batched` of `torch.autograd.grad`), for one after the other."""
+
+    def pick(value: Any, i: int) -> Any:
+        if isinstance(value, list):
+            return [pick(v, i) for v in value]
+        if isinstance(value, Tensor) and private_torch.is_legacy_batched(value):
+            return private_torch.remove_batch_dim(value, LEVEL, 1, 0)[i]
+        return value
+
+    flat = [v for argument in arguments for v in (argument if isinstance(argument, list) else [argument])]
+    first = next(v for v in flat if isinstance(v, Tensor) and private_torch.is_legacy_batched(v))
+    size = len(private_torch.remove_batch_dim(first, LEVEL, 1, 0))
+    results = [function(*(pick(argument, i) for argument in arguments)) for i in range(size)]
+    return [private_torch.add_batch_dim(torch.stack(each), 0, LEVEL) for each in zip(*results, strict=True)]
+
+
+LEVEL = 1
+"""The level of such batches, which are not nested."""
 
 
 def _dims(dims: Any, values: Sequence[Tensor]) -> Sequence[Dim]:

@@ -3,13 +3,14 @@
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from clif.errors import InputError, unknown_name
-from clif.ops import cpu, cpu_neuron, kernels, reference
+from clif.ops import cpu, cpu_neuron, kernels, norm, reference, triton
 from clif.ops.equations import Equations, State
 from clif.ops.norm import Norm
 
@@ -45,12 +46,20 @@ def _never(*_: Any) -> None:
 
 BACKENDS: dict[str, Backend] = {
     "cpu": Backend(
-        kernels.multi_step,
+        partial(kernels.multi_step, "cpu"),
         cpu.DESCRIPTION,
         cpu.unavailable,
         cpu_neuron.refuses,
-        kernels.norm_multi_step,
+        partial(kernels.norm_multi_step, "cpu"),
         cpu.refuses_norm,
+    ),
+    "triton": Backend(
+        partial(kernels.multi_step, "triton"),
+        triton.DESCRIPTION,
+        triton.unavailable,
+        triton.refuses,
+        partial(kernels.norm_multi_step, "triton"),
+        norm.refuses,
     ),
     "torch": Backend(reference.multi_step, "plain PyTorch on any device, the reference", _never, _never),
 }

@@ -20,9 +20,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from clif import private_torch
 from clif.errors import InputError
 from clif.ops import layout, triton
-from clif.ops.batching import backward_rule, forward_rule
+from clif.ops.batching import backward_rule, forward_rule, one_by_one
 from clif.ops.equations import compute_dtype
 from clif.ops.layout import Strides
 from clif.ops.norm import Affine, Norm, affine_of, finish_backward
@@ -334,6 +335,11 @@ class _Direct(torch.autograd.Function):
     jvp = staticmethod(refuse_forward_mode)  # type: ignore[assignment]
 
 
+_members = {name: member for name, member in vars(_Direct).items() if isinstance(member, staticmethod)}
+_Named: Any = type("clif::neuron", (torch.autograd.Function,), _members)
+"""`_Direct` with the name that profilers show."""
+
+
 class _Transformable(torch.autograd.Function):
     """The operator for `torch.func`."""
 
@@ -363,7 +369,7 @@ def run(*arguments: Any) -> tuple[Tensor, Tensors]:
     elif is_observed() or not all(map(is_plain, (inputs.x_seq, *tensors))):
         spike_seq, extra = neuron(*inputs)
     else:
-        spike_seq, *extra = _Direct.apply(_Flat(counts, *inputs[4:]), inputs.x_seq, *tensors)
+        spike_seq, *extra = _Named.apply(_Flat(counts, *inputs[4:]), inputs.x_seq, *tensors)
     return spike_seq, extra
 
 
@@ -392,6 +398,8 @@ def run_backward(*arguments: Any) -> list[Tensor]:
     if is_transformed():
         lists = tuple(len(argument) if _is_tensor_list(argument) else None for argument in arguments)
         return list(_TransformableBackward.apply(lists, *flat))
+    if any(isinstance(value, Tensor) and private_torch.is_legacy_batched(value) for value in flat):
+        return one_by_one(run_backward, arguments)
     if is_observed() or torch.is_grad_enabled() or not all(map(is_plain, flat)):
         return neuron_backward(*arguments)
     return _backward(*arguments)

@@ -14,7 +14,7 @@ from torch import Tensor
 from clif.errors import InputError
 from clif.generate import triton_units
 from clif.generate.triton_units import TritonUnit
-from clif.ops import operator, triton, triton_norm
+from clif.ops import layout, triton, triton_norm
 from clif.ops.neuron import Aligned, Gradients, Kernels
 from clif.ops.norm import Affine
 
@@ -58,7 +58,7 @@ def _arguments(inputs: Aligned, unit: TritonUnit) -> dict[str, Any]:
     }
     for i, state in enumerate(inputs.states):
         arguments[f"state{i}"] = state
-        arguments[f"stride{i}"] = 0 if operator.is_one_value(state) else 1
+        arguments[f"stride{i}"] = 0 if layout.is_one_value(state) else 1
     for i, coefficient in enumerate(inputs.coefficients):
         arguments[f"coefficient{i}"] = coefficient
         if coefficient.dim():
@@ -126,4 +126,4 @@ def _backward(inputs: Aligned, incoming: list[Tensor | None], gradients: Gradien
     return None if sums is None else triton_norm.added_up(sums, channels)
 
 
-KERNELS = Kernels(_forward, _backward, triton_norm.KERNELS.statistics, triton_norm.KERNELS.scale)
+KERNELS = Kernels(_forward, _backward, triton_norm.statistics, triton_norm.scale)

@@ -1,8 +1,8 @@
-"""A batch norm and the neuron behind it on the GPU; see `clif.ops.norm`.
+"""What a batch norm fused with a neuron takes on the GPU beside the neuron's own kernels; see `clif.ops.norm`.
 
-The neuron's own kernels normalise what they read (`HAS_NORM` in `triton_kernels.py`) and add up the gradients channel
-by channel on the way, so that of a training step's passes over memory there remain: statistics (read x), forward (read
-x, write s), backward (read x and ∂L/∂s, write g) and the batch norm's part of it (read x and g, write ∂L/∂x).
+The neuron's own kernels normalise what they read and add up the gradients channel by channel on the way, so that of a
+training step's passes over memory there remain: statistics (read x), forward (read x, write s), backward (read x and
+∂L/∂s, write g) and the batch norm's part of it (read x and g, write ∂L/∂x).
 
 Every sum is formed in float32 in many parts, always the same ones on one device, which are then added up in float64:
 no atomic operations, the same numbers at every run.
@@ -11,14 +11,13 @@ no atomic operations, the same numbers at every run.
 import torch
 from torch import Tensor
 
-from clif.ops import norm, triton
-from clif.ops.operator import Dynamics, Gradients, Inputs, OutputGradients, Outputs
-from clif.ops.reference import compute_dtype
+from clif.ops import triton
+from clif.ops.equations import compute_dtype
 
 BLOCK = 1024  # elements of one program of 128 threads in the kernels that only read and add
 
 
-def _statistics(x_seq: Tensor) -> tuple[Tensor, Tensor]:
+def statistics(x_seq: Tensor) -> tuple[Tensor, Tensor]:
     from clif.ops import triton_norm_kernels
 
     T, size, channels = len(x_seq), x_seq[0].numel(), x_seq.shape[2]
@@ -41,20 +40,7 @@ def _statistics(x_seq: Tensor) -> tuple[Tensor, Tensor]:
     return (pivot + distance).to(dtype), (square - distance.square()).clamp(min=0).to(dtype)
 
 
-def _forward(inputs: Inputs, dynamics: Dynamics, affine: norm.Affine, outputs: Outputs) -> None:
-    triton.forward(inputs, dynamics, outputs, affine)
-
-
-def _backward(
-    inputs: Inputs, dynamics: Dynamics, affine: norm.Affine, incoming: OutputGradients, gradients: Gradients
-) -> Tensor:
-    T, channels = affine.scale.shape
-    sums = affine.scale.new_zeros(T, 2, triton.row_size(inputs.x_seq, triton.block_size(T, affine), channels))
-    triton.backward(inputs, dynamics, incoming, gradients, affine, sums)
-    return added_up(sums, channels)
-
-
-def _scale(x_seq: Tensor, dx: Tensor, of_dx: Tensor, of_x: Tensor, constant: Tensor) -> None:
+def scale(x_seq: Tensor, dx: Tensor, of_dx: Tensor, of_x: Tensor, constant: Tensor) -> None:
     from clif.ops import triton_norm_kernels
 
     size = x_seq[0].numel()
@@ -77,7 +63,3 @@ def _scale(x_seq: Tensor, dx: Tensor, of_dx: Tensor, of_x: Tensor, constant: Ten
 def added_up(sums: Tensor, channels: int) -> Tensor:
     """The sums [T, 2, C] in float64 of those of every lane, [T, 2, pixels·C]."""
     return sums.unflatten(2, (-1, channels)).sum(2, dtype=torch.float64)
-
-
-KERNELS = norm.Kernels(_statistics, _forward, _backward, _scale)
-norm_multi_step = norm.create("triton_norm_neuron", KERNELS)
