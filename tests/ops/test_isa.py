@@ -11,7 +11,7 @@ import torch
 import clif
 from clif import functional
 from clif.errors import InputError
-from clif.ops import cpu, isa, spike_conv
+from clif.ops import cpu, isa, problems, spike_conv
 from clif.ops.packing import pack, unpack
 
 compiled = pytest.mark.skipif(cpu.unavailable() is not None, reason=cpu.DESCRIPTION)
@@ -103,39 +103,36 @@ def test_convolutions_of_spikes_choose_by_the_set_in_use(monkeypatch):
         assert spike_conv.convolve(conv, x) is not None
 
 
-def neuron_problem(**numbers: int) -> tuple[cpu.Problem, list[torch.Tensor]]:
-    """A neuron over one step, forward and backward; the tensors hold its memory."""
-    memory = [torch.zeros(64, dtype=torch.float64) for _ in range(8)]
-    names = ("x", "v", "m", "spike", "d_spike", "dx", "d_leak", "v_last")
-    places = {name: tensor.data_ptr() for name, tensor in zip(names, memory, strict=True)}
-    known = {"steps": 1, "size": 1, "leak": 0.5, "keep": 0.5, "threshold": 1.0, "alpha": 1.0, "threads": 1}
-    return cpu.Problem(**{**places, **known, "neuron": 1, **numbers}), memory
+def neuron_problem(**numbers: int) -> tuple[problems.NeuronProblem, list[torch.Tensor]]:
+    """A layer without neurons, which needs no unit; the sums of the batch norm before it are 0."""
+    sums = torch.zeros(64, dtype=torch.float64)
+    return problems.NeuronProblem(**{"norm_sums": sums.data_ptr(), "channels": 2, "steps": 1, **numbers}), [sums]
 
 
-def norm_problem(**numbers: int) -> tuple[cpu.NormProblem, list[torch.Tensor]]:
+def norm_problem(**numbers: int) -> tuple[problems.NormProblem, list[torch.Tensor]]:
     memory = [torch.zeros(64, dtype=torch.float64) for _ in range(7)]
     names = ("x", "mean", "var", "dx", "of_dx", "of_x", "constant")
     places = {name: tensor.data_ptr() for name, tensor in zip(names, memory, strict=True)}
-    return cpu.NormProblem(**{**places, "steps": 1, "pixels": 1, "channels": 1, "threads": 1, **numbers}), memory
+    return problems.NormProblem(**{**places, "steps": 1, "pixels": 1, "channels": 1, "threads": 1, **numbers}), memory
 
 
-def pack_problem(**numbers: int) -> tuple[cpu.PackProblem, list[torch.Tensor]]:
+def pack_problem(**numbers: int) -> tuple[problems.PackProblem, list[torch.Tensor]]:
     memory = [torch.zeros(64, dtype=torch.float64) for _ in range(2)]
     places = {name: tensor.data_ptr() for name, tensor in zip(("elements", "words"), memory, strict=True)}
-    return cpu.PackProblem(**{**places, "size": 1, "threads": 1, **numbers}), memory
+    return problems.PackProblem(**{**places, "size": 1, "threads": 1, **numbers}), memory
 
 
-def conv_problem(**numbers: int) -> tuple[cpu.SpikeConvProblem, list[torch.Tensor]]:
+def conv_problem(**numbers: int) -> tuple[problems.SpikeConvProblem, list[torch.Tensor]]:
     memory = [torch.zeros(64, dtype=torch.float64) for _ in range(6)]
     names = ("words", "weight", "out", "d_out", "d_weight", "rows")
     places = {name: tensor.data_ptr() for name, tensor in zip(names, memory, strict=True)}
     sizes = ("images", "height", "width", "channels", "out_height", "out_width", "out_channels", "kernel", "stride")
-    return cpu.SpikeConvProblem(**{**places, **dict.fromkeys(sizes, 1), "threads": 1, **numbers}), memory
+    return problems.SpikeConvProblem(**{**places, **dict.fromkeys(sizes, 1), "threads": 1, **numbers}), memory
 
 
 ENTRIES = {
-    "clif_forward": (neuron_problem, ("dtype", "neuron", "surrogate", "isa")),
-    "clif_backward": (neuron_problem, ("dtype", "neuron", "surrogate", "isa")),
+    "clif_unit_forward": (neuron_problem, ("dtype",)),
+    "clif_unit_backward": (neuron_problem, ("dtype",)),
     "clif_norm_statistics": (norm_problem, ("dtype", "isa")),
     "clif_norm_backward": (norm_problem, ("dtype", "isa")),
     "clif_pack": (pack_problem, ("dtype", "isa")),
@@ -156,26 +153,18 @@ def test_a_number_that_stands_for_nothing_is_refused_and_nothing_is_written(entr
     good, _memory = make()
     assert function(ctypes.byref(good)) == 0
     problem, memory = make(**{field: number})
-    names = {**cpu.UNKNOWN, 5: "isa"}
+    names = {**cpu.UNKNOWN, 3: "isa"}
     assert names[function(ctypes.byref(problem))] == field
     assert not any(tensor.any() for tensor in memory)
 
 
 @compiled
 @pytest.mark.parametrize("backward", [False, True])
-@pytest.mark.parametrize(
-    ("table", "name", "message"),
-    [
-        ("NEURONS", "CLIF", "know no neuron 99"),
-        ("SURROGATES", "rectangle", "know no surrogate 99"),
-        ("DTYPES", torch.float32, "know no dtype 99"),
-    ],
-)
-def test_python_says_what_was_unknown(table, name, message, backward, monkeypatch):
+def test_python_says_what_was_unknown(backward, monkeypatch):
     x_seq = torch.randn(2, 1, 5, requires_grad=backward)
     spikes = functional.clif_multi_step(x_seq, backend="cpu")[0] if backward else None
-    monkeypatch.setitem(getattr(cpu, table), name, 99)
-    with pytest.raises(InputError, match=message):
+    monkeypatch.setitem(cpu.DTYPES, torch.float32, 99)
+    with pytest.raises(InputError, match="know no dtype 99"):
         spikes.sum().backward() if backward else functional.clif_multi_step(x_seq, backend="cpu")
 
 

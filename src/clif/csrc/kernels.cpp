@@ -1,7 +1,6 @@
 // The C interface of the kernels, called through ctypes by `clif.ops.cpu`.
 
 #include "interface.hpp"
-#include "neuron.hpp"
 #include "norm.hpp"
 #include "spike_conv.hpp"
 #include "spikes.hpp"
@@ -13,14 +12,6 @@
 using namespace clif;
 
 extern "C" {
-
-CLIF_EXPORT int clif_forward(const Problem* p) {
-    return with_dtype(p->dtype, [&](auto s) { forward<decltype(s)>(*p); });
-}
-
-CLIF_EXPORT int clif_backward(const Problem* p) {
-    return with_dtype(p->dtype, [&](auto s) { backward<decltype(s)>(*p); });
-}
 
 CLIF_EXPORT int clif_norm_statistics(const NormProblem* p) {
     return with_dtype(p->dtype, [&](auto s) { norm_statistics<decltype(s)>(*p); });
@@ -56,12 +47,12 @@ CLIF_EXPORT int clif_spike_conv_backward(const SpikeConvProblem* p) {
 }
 
 // The version of this interface; it changes with every change of a function or struct.
-CLIF_EXPORT int clif_interface() { return 3; }
+CLIF_EXPORT int clif_interface() { return 4; }
 
 // The size of a struct of problem.hpp, numbered as in `clif.ops.isa`.
 CLIF_EXPORT std::int64_t clif_struct_bytes(std::int32_t which) {
-    constexpr std::int64_t bytes[] = {sizeof(Problem), sizeof(NormProblem), sizeof(PackProblem),
-                                      sizeof(SpikeConvProblem), sizeof(NeuronProblem)};
+    constexpr std::int64_t bytes[] = {sizeof(NormProblem), sizeof(PackProblem), sizeof(SpikeConvProblem),
+                                      sizeof(NeuronProblem)};
     return which >= 0 && which < static_cast<std::int32_t>(sizeof(bytes) / sizeof(*bytes)) ? bytes[which] : 0;
 }
 

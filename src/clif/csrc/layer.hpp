@@ -129,7 +129,8 @@ private:
 
 // Calls run(layer, first, end) for the strips of a block of neurons [first, end).
 template <class S, class Run>
-void over_strips_of(const NeuronLayer<S>& layer, std::int64_t first, std::int64_t end, std::int64_t strip, const Run& run) {
+void over_strips_of(const NeuronLayer<S>& layer, std::int64_t first, std::int64_t end, std::int64_t strip,
+                    const Run& run) {
     const std::int64_t whole = first + (end - first) / strip * strip;
     if (first < whole) run(layer, first, whole);
     if (whole < end) {
@@ -141,6 +142,7 @@ void over_strips_of(const NeuronLayer<S>& layer, std::int64_t first, std::int64_
 
 template <class S>
 void run_forward(const NeuronProblem& p) {
+    if (p.size == 0) return;
     using R = Compute<S>;
     const Unit& unit = *static_cast<const Unit*>(p.unit);
     const std::int64_t strip = unit.forward_strip;
@@ -160,6 +162,9 @@ void run_forward(const NeuronProblem& p) {
 template <class S>
 void run_backward(const NeuronProblem& p) {
     using R = Compute<S>;
+    const std::int64_t sums_size = 2 * p.steps * p.channels;
+    if (p.channels) std::fill_n(p.norm_sums, sums_size, 0.0);
+    if (p.size == 0) return;
     const Unit& unit = *static_cast<const Unit*>(p.unit);
     const std::int64_t strip = unit.backward_strip;
     const auto run_strips = reinterpret_cast<BackwardRun<S>>(unit.backward[p.channels != 0]);
@@ -174,7 +179,7 @@ void run_backward(const NeuronProblem& p) {
     // With a batch norm an item is a group of blocks with sums of its own, which are added up in their order.
     const std::int64_t group = p.channels ? std::max<std::int64_t>((blocks + norm_groups - 1) / norm_groups, 1) : 1;
     const std::int64_t groups = (blocks + group - 1) / group;
-    const std::int64_t sums_size = 2 * p.steps * p.channels, tape_size = p.steps * unit.planes * strip;
+    const std::int64_t tape_size = p.steps * unit.planes * strip;
     std::vector<double> sums(groups * sums_size);
     const auto do_block = [&](R* scratch, std::int64_t first, double* total) {
         const Scratch<R> memory{scratch, scratch + tape_size};
@@ -191,7 +196,6 @@ void run_backward(const NeuronProblem& p) {
             do_block(scratch, i * block, sums.data() + item * sums_size);
     };
     over_items<R>(groups, p.threads, p.size * p.steps, tape_size + norms.sums_size(), do_group);
-    if (p.channels) std::fill_n(p.norm_sums, sums_size, 0.0);
     for (std::size_t i = 0; i < sums.size(); ++i) p.norm_sums[i % sums_size] += sums[i];
 }
 

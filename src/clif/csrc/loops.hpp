@@ -3,7 +3,7 @@
 // a function is.
 #pragma once
 
-#include "neuron_loops.hpp"
+#include "work.hpp"
 
 namespace clif::CLIF_ISA {
 
@@ -98,9 +98,7 @@ void add_rows(const RowSums<R>& sums) {
 
 template <class S>
 Loops<S> loops() {
-    return {forward_loop<S>,      backward_loop<S>, norm_statistics_row<S>,
-            norm_backward_row<S>, pack<S>,          unpack<S>,
-            add_rows<Compute<S>>};
+    return {norm_statistics_row<S>, norm_backward_row<S>, pack<S>, unpack<S>, add_rows<Compute<S>>};
 }
 
 #ifndef CLIF_BFLOAT16_ONLY

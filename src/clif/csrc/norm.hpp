@@ -6,7 +6,8 @@
 
 #include <cmath>
 
-#include "neuron.hpp"
+#include "threads.hpp"
+#include "work.hpp"
 
 namespace clif {
 

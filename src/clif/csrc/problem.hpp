@@ -5,28 +5,6 @@
 
 extern "C" {
 
-// One call of a neuron, forward or backward.
-//
-// Sequences are [steps, size] in the storage dtype, each with its stride between steps (0 repeats one step); states
-// are [size] in the compute dtype, or a single value with stride 0.
-struct Problem {
-    std::int64_t steps, size;
-    std::int64_t x_stride, d_spike_stride, v_stride, m_stride;
-    const void *x, *v, *m;                      // in: m for CLIF only
-    void *spike, *v_last, *m_last;              // forward, out
-    const void *d_spike, *d_v_last, *d_m_last;  // backward, in: null stands for zero
-    void *dx, *dv, *dm, *d_leak;                // backward, out: dv and dm may be null; d_leak for PLIF only
-    // The batch norm before the neuron, if there is one: x counts as x * scale + shift, channel by channel. Then the
-    // channel is what varies fastest in memory, and dx is the gradient of the normalised x.
-    const void *scale, *shift, *mean;  // [steps, channels] in the compute dtype
-    double* norm_sums;                 // backward, out: [steps, 2, channels], sums of dx and of dx * (x - mean)
-    std::int64_t channels;             // 0: no batch norm
-    double leak, keep, threshold, subtract, reset, alpha;
-    std::int32_t neuron, dtype, surrogate;  // numbered as in neuron_loops.hpp, dtype as in kernels.cpp
-    std::int32_t decay_input, hard_reset, detach_reset;
-    std::int32_t threads, isa;
-};
-
 // One call of a neuron whose loops are a unit (unit.hpp), forward and backward.
 //
 // Sequences are [steps, size] in the storage dtype, each with its stride between steps (0 repeats one step); states

@@ -109,23 +109,6 @@ CLIF_INLINE Parts<R> parts_of(R x) {
     return {exponent, bit_cast<R>(mantissa)};
 }
 
-// A condition that is the same for all elements, and what is done by it; 0 or 1, as the compiler does not vectorise a
-// loop with a bool.
-template <class R>
-using Flag = R;
-
-template <class R>
-CLIF_INLINE R multiply_if(R flag, R a, R b) {
-    const R product = a * b;
-    return flag != 0 ? product : a;
-}
-
-template <class R>
-CLIF_INLINE R multiply_add_unless(R flag, R a, R b, R c) {
-    const R sum = multiply_add(a, b, c);
-    return flag != 0 ? c : sum;
-}
-
 // A number as fraction + integer, |fraction| <= 1/2; nonsense beyond E::bound.
 template <class R>
 struct Split {

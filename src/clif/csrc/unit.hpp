@@ -1,7 +1,7 @@
 // What a unit is: the loops of one neuron, for one storage type and instruction set, and the layer on which they work.
 //
 // A unit is compiled from a neuron's equations (clif.generate), into this library or into one of its own; threads, ends
-// of layers and the sums of a batch norm are the library's (neuron.hpp).
+// of layers and the sums of a batch norm are the library's (layer.hpp).
 #pragma once
 
 #include "work.hpp"

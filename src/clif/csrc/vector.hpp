@@ -26,8 +26,6 @@ struct Vector {
 
     CLIF_INLINE Vector operator-() const { return -lanes; }
     CLIF_INLINE Vector& operator+=(Vector x) { return *this = *this + x; }
-    CLIF_INLINE Vector& operator-=(Vector x) { return *this = *this - x; }
-    CLIF_INLINE Vector& operator*=(Vector x) { return *this = *this * x; }
 
     friend CLIF_INLINE Vector operator+(Vector a, Vector b) { return a.lanes + b.lanes; }
     friend CLIF_INLINE Vector operator-(Vector a, Vector b) { return a.lanes - b.lanes; }
@@ -35,7 +33,6 @@ struct Vector {
     friend CLIF_INLINE Vector operator/(Vector a, Vector b) { return a.lanes / b.lanes; }
     friend CLIF_INLINE Mask operator<(Vector a, Vector b) { return Native<R>::less(a.lanes, b.lanes); }
     friend CLIF_INLINE Mask operator<=(Vector a, Vector b) { return Native<R>::not_above(a.lanes, b.lanes); }
-    friend CLIF_INLINE Mask operator>=(Vector a, Vector b) { return Native<R>::not_above(b.lanes, a.lanes); }
     friend CLIF_INLINE Vector select(Mask condition, Vector yes, Vector no) {
         return Native<R>::select(condition, yes.lanes, no.lanes);
     }
@@ -49,22 +46,6 @@ struct Vector {
 
 template <class R>
 using Number = Vector<R>;
-
-// A condition that is the same for all elements, and what is done by it.
-template <class R>
-using Flag = bool;
-
-template <class R>
-CLIF_INLINE Vector<R> multiply_if(bool flag, Vector<R> a, Vector<R> b) {
-    if (!flag) return a;
-    return a * b;
-}
-
-template <class R>
-CLIF_INLINE Vector<R> multiply_add_unless(bool flag, Vector<R> a, Vector<R> b, Vector<R> c) {
-    if (flag) return c;
-    return multiply_add(a, b, c);
-}
 
 // Which elements from an address on are meant: as many as a vector has, or the first `count` of them. What is loaded
 // in place of the others is 0.

@@ -1,4 +1,4 @@
-// What the inner loops (loops.hpp, neuron_loops.hpp) work on, and the choice among them by instruction set.
+// What the inner loops (loops.hpp) and units (unit.hpp) work on, and the choice among them by instruction set.
 #pragma once
 
 #include "numeric.hpp"
@@ -14,22 +14,11 @@
 namespace clif {
 
 // What the functions of the C interface return; all but the first did nothing. `clif.ops.cpu` mirrors it.
-enum class Status : int { done, no_memory, dtype, neuron, surrogate, isa };
+enum class Status : int { done, no_memory, dtype, isa };
 
 // Thrown for a number in a problem that stands for nothing known here.
 struct Unknown {
     Status what;
-};
-
-template <class R>
-struct Constants {
-    R leak;       // 1/tau
-    R keep;       // 1 - leak
-    R threshold;  // v_threshold
-    R subtract;   // what a soft reset takes from v
-    R reset;      // what a hard reset sets v to
-    R alpha;      // sharpness of the surrogate
-    bool decay_input, detach_reset;
 };
 
 // The batch norm before a neuron: x counts as x * scale + shift. What a step needs is its row of `stride` numbers, of
@@ -63,44 +52,11 @@ struct State {
     std::ptrdiff_t stride;
 };
 
-// A layer of neurons over a whole sequence, in memory of type S or, for states, in the type of computation.
-template <class S>
-struct Layer {
-    using R = Compute<S>;
-    std::ptrdiff_t steps;
-    Sequence<const S> x;
-    State<R> v, m;
-    Sequence<S> spike;            // forward, out
-    R *v_last, *m_last;           // forward, out: may be null, both
-    Sequence<const S> d_spike;    // backward, in: the incoming gradients; null stands for zero
-    const R *d_v_last, *d_m_last;
-    Sequence<S> dx;               // backward, out
-    R *dv, *dm;                   // backward, out: may be null
-    R* d_leak;                    // backward, out: the gradient of 1/tau, summed over the steps (PLIF)
-    Norm<R> norm;
-    Constants<R> constants;
-    bool from_rest;   // m is 0 before the first step, and nobody asks for its gradient
-    bool past_cache;  // spikes and dx are written past the caches; their rows begin at a cache line, and so do strips
-};
-
 // What the backward loops write besides a layer's results.
 template <class R>
 struct Scratch {
     R* tape;       // [steps, planes, strip], at a cache line
     R* norm_sums;  // [steps, 2, stride of the norm]: sums of dx and of dx * (x - mean), to which is added
-};
-
-// Loops over the neurons [first, end) of a layer, a whole number of strips.
-template <class S>
-struct ForwardLoop {
-    std::ptrdiff_t strip;
-    void (*run)(const Layer<S>&, std::ptrdiff_t first, std::ptrdiff_t end);
-};
-
-template <class S>
-struct BackwardLoop {
-    std::ptrdiff_t strip, planes;
-    void (*run)(const Layer<S>&, std::ptrdiff_t first, std::ptrdiff_t end, const Scratch<Compute<S>>&);
 };
 
 // `n` elements of a step of a batch norm alone: for the sums of x - pivot and of its square, or for
@@ -146,11 +102,9 @@ struct Spikes {
     std::uint64_t* words;
 };
 
-// All the loops for one storage type.
+// The loops of one storage type.
 template <class S>
 struct Loops {
-    ForwardLoop<S> (*forward)(const Problem&);
-    BackwardLoop<S> (*backward)(const Problem&);
     void (*norm_statistics)(const NormRow<S>&);
     void (*norm_backward)(const NormRow<S>&);
     // Sets the bit of every element that is not 0; returns how many are neither 0 nor a spike.

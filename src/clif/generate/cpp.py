@@ -1,4 +1,4 @@
-"""A program as C++: the part of a neuron's loops that `csrc/neuron_loops.hpp` leaves open.
+"""A program as C++: the part of a neuron's loops that `csrc/strips.hpp` leaves open.
 
 Every kind of step becomes three functions: `advance` (forward), `record` (forward, and what the tape keeps) and
 `retreat` (backward). Sums of products are fused in gradients only, so that spikes do not depend on the compiler.

@@ -18,7 +18,7 @@ from clif.ops.problems import NormProblem, PackProblem, SpikeConvProblem
 
 DTYPES = {torch.float32: 0, torch.bfloat16: 1, torch.float64: 2}
 ROW_BYTES = 256  # row_block of csrc/work.hpp
-NO_MEMORY, UNKNOWN = 1, {2: "dtype", 3: "neuron", 4: "surrogate", 5: "instruction set"}
+NO_MEMORY, UNKNOWN = 1, {2: "dtype", 3: "instruction set"}
 """What the kernels return if they did nothing: `enum Status` of csrc/work.hpp."""
 
 
@@ -102,7 +102,7 @@ def call(function: str, problem: ctypes.Structure, what: str) -> None:
     if status == NO_MEMORY:
         raise MemoryError(f"{function}: not enough memory for {what}")
     if status in UNKNOWN:
-        number = getattr(problem, "isa" if status == 5 else UNKNOWN[status])
+        number = getattr(problem, "isa" if status == 3 else UNKNOWN[status])
         raise InputError(f"{function}: the compiled kernels know no {UNKNOWN[status]} {number}; install clif again")
 
 

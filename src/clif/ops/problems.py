@@ -5,21 +5,6 @@ import ctypes
 from clif.generate.program import MOST_COEFFICIENTS, MOST_STATES
 
 
-class Problem(ctypes.Structure):
-    """`struct Problem` of csrc/problem.hpp, field by field."""
-
-    _fields_ = (
-        *((name, ctypes.c_int64) for name in ("steps", "size", "x_stride", "d_spike_stride", "v_stride", "m_stride")),
-        *((name, ctypes.c_void_p) for name in ("x", "v", "m", "spike", "v_last", "m_last")),
-        *((name, ctypes.c_void_p) for name in ("d_spike", "d_v_last", "d_m_last", "dx", "dv", "dm", "d_leak")),
-        *((name, ctypes.c_void_p) for name in ("scale", "shift", "mean", "norm_sums")),
-        ("channels", ctypes.c_int64),
-        *((name, ctypes.c_double) for name in ("leak", "keep", "threshold", "subtract", "reset", "alpha")),
-        *((name, ctypes.c_int32) for name in ("neuron", "dtype", "surrogate")),
-        *((name, ctypes.c_int32) for name in ("decay_input", "hard_reset", "detach_reset", "threads", "isa")),
-    )
-
-
 class NormProblem(ctypes.Structure):
     """`struct NormProblem` of csrc/problem.hpp, field by field."""
 
@@ -80,7 +65,7 @@ class NeuronProblem(ctypes.Structure):
     )
 
 
-ALL: tuple[type[ctypes.Structure], ...] = (Problem, NormProblem, PackProblem, SpikeConvProblem, NeuronProblem)
+ALL: tuple[type[ctypes.Structure], ...] = (NormProblem, PackProblem, SpikeConvProblem, NeuronProblem)
 """The structs in the order in which the library numbers them."""
 
 
