@@ -40,7 +40,7 @@ lint: $(INSTALLED)
 	$(BIN)/mypy
 
 # SpikingJelly is an oracle of the tests; its own requirements (torchvision among them) are not needed for that.
-$(INSTALLED): pyproject.toml setup.py constraints.txt $(wildcard src/clif/csrc/*)
+$(INSTALLED): pyproject.toml setup.py constraints.txt $(wildcard src/clif/csrc/* src/clif/csrc/generated/*)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev,triton,distributed]"
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps spikingjelly loguru

@@ -4,19 +4,39 @@
 of torch. It is optional: without a C++17 compiler the install succeeds and clif computes its neurons in PyTorch.
 """
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from glob import glob
 
 from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+
+class ParallelBuild(build_ext):
+    """Compiles the sources of an extension side by side."""
+
+    def build_extensions(self):
+        one_by_one = self.compiler.compile
+
+        def side_by_side(sources, **options):
+            with ThreadPoolExecutor(os.cpu_count()) as pool:
+                objects = pool.map(lambda source: one_by_one([source], **options), sources)
+                return [path for paths in objects for path in paths]
+
+        self.compiler.compile = side_by_side
+        super().build_extensions()
+
 
 setup(
+    cmdclass={"build_ext": ParallelBuild},
     ext_modules=[
         Extension(
             "clif._kernels",
-            sources=[
-                f"src/clif/csrc/{name}.cpp"
-                for name in ("kernels", "units", "baseline", "avx2", "avx512", "avx512_bf16")
+            sources=[  # what takes longest first
+                *sorted(glob("src/clif/csrc/generated/*.cpp"), reverse=True),
+                *sorted(glob("src/clif/csrc/*.cpp")),
             ],
-            depends=sorted(glob("src/clif/csrc/*.hpp")),
+            depends=sorted(glob("src/clif/csrc/**/*.hpp", recursive=True)),
             language="c++",
             optional=True,
             extra_compile_args=[

@@ -1,28 +1,8 @@
-// The loops for AVX2. What they share with the rest is included before the compiler is told of the instruction set: it
-// must run on every machine. Everything else is in a namespace of its own, lest the linker take one for the other.
-#define CLIF_ISA avx2
-
-#include "work.hpp"
+// The loops for AVX2.
+#include "begin_avx2.hpp"
 
 #ifdef CLIF_X86
-
-#include <immintrin.h>
-
-#ifdef __clang__
-#pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
-#else
-#pragma GCC push_options
-#pragma GCC target("avx2,fma")
-#endif
-
-#include "avx2.hpp"  // first, as the loops are written in its numbers
-
 #include "loops.hpp"
 
-#ifdef __clang__
-#pragma clang attribute pop
-#else
-#pragma GCC pop_options
-#endif
-
+#include "end_isa.hpp"
 #endif

@@ -47,7 +47,7 @@ CLIF_EXPORT int clif_spike_conv_backward(const SpikeConvProblem* p) {
 }
 
 // The version of this interface; it changes with every change of a function or struct.
-CLIF_EXPORT int clif_interface() { return 4; }
+CLIF_EXPORT int clif_interface() { return 5; }
 
 // The size of a struct of problem.hpp, numbered as in `clif.ops.isa`.
 CLIF_EXPORT std::int64_t clif_struct_bytes(std::int32_t which) {

@@ -1,4 +1,4 @@
-// The loops of a neuron, around the equations of one step (struct Program, written by clif.generate).
+// The loops of a neuron, around the equations of one step (structs Forward and Backward, written by clif.generate).
 //
 // The neurons are done strip by strip. A strip is a few numbers N, so many that the processor need not wait for one of
 // them and so few that their state stays in registers while the strip runs through all steps. Backward, the steps are
@@ -132,7 +132,9 @@ void forward_strips(const NeuronLayer<S>& layer, std::ptrdiff_t first, std::ptrd
         over_steps<Program>(layer.steps, layer.from_rest, light_end, advance);
         if (layer.last[0] == nullptr) continue;
         for (int j = 0; j < Program::states; ++j)
-            over<numbers>([&](int i) CLIF_INLINE_LAMBDA { store(layer.last[j] + first + i * lanes<R>, s[j][i], All{}); });
+            over<numbers>([&](int i) CLIF_INLINE_LAMBDA {
+                store(layer.last[j] + first + i * lanes<R>, s[j][i], All{});
+            });
     }
 }
 
@@ -224,23 +226,23 @@ void backward_strips(const NeuronLayer<S>& layer, std::ptrdiff_t first, std::ptr
     }
 }
 
-// The unit of a program in the storage type S.
-template <class Program, class S>
+// The unit of a program, forward and backward, in the storage type S.
+template <class Forward, class Backward, class S>
 Unit unit_of() {
     using Anonymous = void (*)();
     Unit unit{};
     unit.layout = unit_layout;
     unit.layer_bytes = sizeof(NeuronLayer<S>);
-    unit.states = Program::states;
-    unit.coefficients = Program::coefficients;
-    unit.planes = Program::planes;
+    unit.states = Backward::states;
+    unit.coefficients = Backward::coefficients;
+    unit.planes = Backward::planes;
     unit.forward_strip = forward_numbers<S> * lanes<Compute<S>>;
     unit.backward_strip = backward_numbers<S> * lanes<Compute<S>>;
-    unit.forward[0] = reinterpret_cast<Anonymous>(forward_strips<Program, false, S>);
-    unit.forward[1] = reinterpret_cast<Anonymous>(forward_strips<Program, true, S>);
-    unit.backward[0] = reinterpret_cast<Anonymous>(backward_strips<Program, false, S>);
-    unit.backward[1] = reinterpret_cast<Anonymous>(backward_strips<Program, true, S>);
-    for (int j = 0; j < Program::states; ++j) unit.rests_at_zero[j] = Program::rests_at_zero[j];
+    unit.forward[0] = reinterpret_cast<Anonymous>(forward_strips<Forward, false, S>);
+    unit.forward[1] = reinterpret_cast<Anonymous>(forward_strips<Forward, true, S>);
+    unit.backward[0] = reinterpret_cast<Anonymous>(backward_strips<Backward, false, S>);
+    unit.backward[1] = reinterpret_cast<Anonymous>(backward_strips<Backward, true, S>);
+    for (int j = 0; j < Backward::states; ++j) unit.rests_at_zero[j] = Backward::rests_at_zero[j];
     return unit;
 }
 

@@ -110,8 +110,12 @@ class Body:
         if loop == 0:
             for i in sorted(i for i in self.crossing if not self.nodes[i].arguments):
                 writer.operand(i)
+        wanted = [i for i in self.crossing if self.loop_of.get(i, 0) == loop]
+        wanted += [place for _, place, at in self.statements if at == loop]
+        used = set(needed(self.nodes, wanted, self.kept))
         for i in self.order:
-            if self.loop_of[i] == loop and self.nodes[i].kind == "number" and not self._is_fused(i):
+            here = self.loop_of[i] == loop and i in used
+            if here and self.nodes[i].kind == "number" and not self._is_fused(i):
                 writer.compute(i)
         for form, place, at in self.statements:
             if at == loop:

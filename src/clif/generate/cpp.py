@@ -1,14 +1,15 @@
 """A program as C++: the part of a neuron's loops that `csrc/strips.hpp` leaves open.
 
-Every kind of step becomes three functions: `advance` (forward), `record` (forward, and what the tape keeps) and
-`retreat` (backward). Sums of products are fused in gradients only, so that spikes do not depend on the compiler.
+Every kind of step becomes three functions: `advance` (forward) in one struct, `record` (forward, and what the tape
+keeps) and `retreat` (backward) in another. Sums of products are fused in gradients only, so that spikes do not depend
+on the compiler.
 """
 
 from collections.abc import Iterable, Sequence
 
 from clif.generate.body import FORMS, Body
-from clif.generate.lower import Steps, is_uniform, lower
-from clif.generate.program import Node, Program, needed
+from clif.generate.lower import Step, Steps, is_uniform, lower
+from clif.generate.program import Node, Program, forward_program, needed
 
 ADVANCE = """
     template <class R, int numbers, class X, class Fire>
@@ -40,28 +41,45 @@ RETREAT = """
 
 
 def source(program: Program) -> str:
-    """The definition of `struct Program`, without what it includes."""
+    """The definitions of `struct Forward` and `struct Backward`, without what they include."""
+    return f"{forward(forward_program(program), 'Forward')}\n{backward(program, 'Backward')}"
+
+
+def forward(program: Program, name: str) -> str:
+    """The struct of what a `forward_program` computes; it is the same for programs that differ in the surrogate."""
     steps = lower(program)
-    uniforms = _Uniforms(program, steps.values())
-    numbers = {
-        "states": len(program.rests_at_zero),
-        "coefficients": len(program.by_channel),
-        "planes": max(len(step.kept) for step in steps.values()),
-    }
-    comment = "\n".join(f"// {line}" for line in program.text.split("\n"))
+    uniforms = _Uniforms(program, [step.forward for step in steps.values()])
+    functions = "".join(_forward(kind, step, uniforms) for kind, step in steps.items())
+    return _struct(program, name, steps, [], f"{uniforms.text()}{functions}")
+
+
+def backward(program: Program, name: str) -> str:
+    """The struct of what a program computes backward."""
+    steps = lower(program)
+    uniforms = _Uniforms(program, [part for step in steps.values() for part in (step.recorded, step.backward)])
+    functions = "".join(_backward(kind, step, uniforms) for kind, step in steps.items())
     facts = [
-        *(f"static constexpr int {name} = {value};" for name, value in numbers.items()),
-        f"static constexpr bool starts_from_rest = {_bools(['FromRest' in steps])};",
+        f"static constexpr int planes = {max(len(step.kept) for step in steps.values())};",
         f"static constexpr bool rests_at_zero[] = {{{_bools(program.rests_at_zero)}}};",
-        f"static constexpr bool by_channel[] = {{{_bools((*program.by_channel, False))}}};",
-        "template <class R, int numbers>",
-        "using States = Number<R>[states][numbers];",
         "template <class R, int numbers>",
         "using Coefficients = Number<R>[coefficients ? coefficients : 1][numbers];",
     ]
-    functions = "".join(_functions(kind, step, uniforms) for kind, step in steps.items())
+    return _struct(program, name, steps, facts, f"{uniforms.text()}{functions}")
+
+
+def _struct(program: Program, name: str, steps: dict[str, Steps], facts: list[str], functions: str) -> str:
+    comment = "\n".join(f"// {line}" for line in program.text.split("\n"))
+    facts = [
+        f"static constexpr int states = {len(program.rests_at_zero)};",
+        f"static constexpr int coefficients = {len(program.by_channel)};",
+        f"static constexpr bool starts_from_rest = {_bools(['FromRest' in steps])};",
+        f"static constexpr bool by_channel[] = {{{_bools((*program.by_channel, False))}}};",
+        "template <class R, int numbers>",
+        "using States = Number<R>[states][numbers];",
+        *facts,
+    ]
     body = "\n".join(f"    {line}" for line in facts)
-    return f"{comment}\nstruct Program {{\n{body}\n\n{uniforms.text()}{functions}}};\n"
+    return f"{comment}\nstruct {name} {{\n{body}\n\n{functions}}};\n"
 
 
 def _bools(values: Iterable[bool]) -> str:
@@ -71,14 +89,13 @@ def _bools(values: Iterable[bool]) -> str:
 class _Uniforms:
     """Values that are the same for all neurons and steps, computed once before the loops."""
 
-    def __init__(self, program: Program, steps: Iterable[Steps]) -> None:
+    def __init__(self, program: Program, parts: Iterable[Step]) -> None:
         self.names: dict[str, str] = {}
         self.layer = [i for i, channel in enumerate(program.by_channel) if not channel]
-        for step in steps:
-            for part in (step.forward, step.recorded, step.backward):
-                for i in needed(part.nodes, part.results.values()):
-                    if is_uniform(part.nodes, i) and part.nodes[i].kind == "number":
-                        self.value(part.nodes, i)
+        for part in parts:
+            for i in needed(part.nodes, part.results.values()):
+                if is_uniform(part.nodes, i) and part.nodes[i].kind == "number":
+                    self.value(part.nodes, i)
 
     def value(self, nodes: Sequence[Node], i: int, prefix: str = "") -> str:
         """The C++ name of a uniform value, as a member of what begins with `prefix`."""
@@ -112,20 +129,30 @@ class _Uniforms:
         return "".join(f"    {line}\n" if line else "\n" for line in lines)
 
 
-def _functions(kind: str, steps: Steps, uniforms: _Uniforms) -> str:
-    def body_of(step, kept: dict[int, str]) -> Body:
-        return Body(step, lambda i: uniforms.value(step.nodes, i, "h."), uniforms.layer, kept)
+def _body(step: Step, uniforms: _Uniforms, kept: dict[int, str]) -> Body:
+    return Body(step, lambda i: uniforms.value(step.nodes, i, "h."), uniforms.layer, kept)
 
-    planes = {place: f"tape[{plane} * numbers + i]" for plane, place in enumerate(steps.kept)}
-    advance, record = body_of(steps.forward, {}), body_of(steps.recorded, {})
-    retreat = body_of(steps.backward, planes)
-    for body in (advance, record):
-        for name, place in body.results.items():
-            if isinstance(name, int):
-                body.write(f"s[{name}][i] = {{}}", place)
+
+def _write_states(body: Body) -> None:
+    for name, place in body.results.items():
+        if isinstance(name, int):
+            body.write(f"s[{name}][i] = {{}}", place)
+
+
+def _forward(kind: str, steps: Steps, uniforms: _Uniforms) -> str:
+    advance = _body(steps.forward, uniforms, {})
+    _write_states(advance)
     advance.write("fire(i, {})", steps.forward.results["spike"])
+    return ADVANCE.format(kind=kind, body="\n".join(advance.lines()))
+
+
+def _backward(kind: str, steps: Steps, uniforms: _Uniforms) -> str:
+    record = _body(steps.recorded, uniforms, {})
+    _write_states(record)
     for plane, place in enumerate(steps.kept):
         record.write(f"tape[{plane} * numbers + i] = {{}}", place)
+    planes = {place: f"tape[{plane} * numbers + i]" for plane, place in enumerate(steps.kept)}
+    retreat = _body(steps.backward, uniforms, planes)
     for name, place in steps.backward.results.items():
         form = {"d_x": "write_dx(i, {})", "d_state": "d[{}][i] = {{}}", "d_coefficient": "d_k[{}][i] += {{}}"}
         if name == "d_x":
@@ -135,6 +162,5 @@ def _functions(kind: str, steps: Steps, uniforms: _Uniforms) -> str:
             which, index = name
             retreat.write(form[which].format(index), place)
     return "".join(
-        form.format(kind=kind, body="\n".join(body.lines()))
-        for form, body in ((ADVANCE, advance), (RECORD, record), (RETREAT, retreat))
+        form.format(kind=kind, body="\n".join(body.lines())) for form, body in ((RECORD, record), (RETREAT, retreat))
     )

@@ -1,5 +1,6 @@
 """How kernels compute the step of a neuron: traced once for a class and the values of its attributes."""
 
+import math
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
@@ -100,17 +101,20 @@ def _make(kind: type, attributes: Mapping[str, Any], signature: Signature) -> Pl
 
 
 def _traced_plan(kind: type, attributes: Mapping[str, Any], signature: Signature) -> Plan:
+    states = signature.states
+    if "v" in states and attributes.get("v_reset") is not None:
+        states = {**states, "v": math.nan}  # a hard reset to 0 is a program of all hard resets, not one of its own
     try:
-        traced = trace(kind, attributes, signature)
+        traced = trace(kind, attributes, signature._replace(states=states))
     except TraceError as error:
         return refused(str(error))
     except Exception as error:  # of the step itself, which PyTorch will meet again and show
         return refused(f"{kind.__name__}.step cannot be traced: {type(error).__name__}: {error}")
     program, prologue = split(traced.program)
-    states, coefficients = len(program.rests_at_zero), len(program.by_channel)
-    if states > MOST_STATES or coefficients > MOST_COEFFICIENTS or len(program.nodes) > MOST_NODES:
+    count, coefficients = len(program.rests_at_zero), len(program.by_channel)
+    if count > MOST_STATES or coefficients > MOST_COEFFICIENTS or len(program.nodes) > MOST_NODES:
         return refused(
-            f"{kind.__name__} has {states} states, {coefficients} coefficients and {len(program.nodes)} operations; "
+            f"{kind.__name__} has {count} states, {coefficients} coefficients and {len(program.nodes)} operations; "
             f"kernels take up to {MOST_STATES}, {MOST_COEFFICIENTS} and {MOST_NODES}"
         )
     return Plan(program.text, traced.constants or (0.0,), prologue, traced, None)

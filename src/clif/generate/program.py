@@ -185,6 +185,26 @@ def needed(nodes: Sequence[Node], outputs: Iterable[int], known: Container[int] 
     return order
 
 
+def without_derivatives(nodes: Sequence[Node]) -> list[Node]:
+    """The nodes at the same places, but that no `fire` has a derivative: it has its first argument alone."""
+    return [node._replace(arguments=node.arguments[:1]) if node.operation == "fire" else node for node in nodes]
+
+
+def forward_program(program: Program) -> Program:
+    """What a program computes forward, as a program whose spikes have the derivative 0."""
+    graph, places = Graph(), dict[int, int]()
+    nodes = without_derivatives(program.nodes)
+    for i in needed(nodes, program.outputs):
+        arguments = tuple(places[j] for j in nodes[i].arguments)
+        if nodes[i].operation == "fire":
+            places[i] = graph.add("fire", *arguments, graph.literal(0))
+        else:
+            places[i] = graph.copy(nodes[i], places)
+    constants = sum(node.operation == "constant" for node in graph.nodes)
+    outputs = tuple(places[i] for i in program.outputs)
+    return Program(program.rests_at_zero, program.by_channel, constants, tuple(graph.nodes), outputs)
+
+
 _HEAD = re.compile(r"states ([zr]+) coefficients ([lc]+|-) constants (\d+)")
 _LINE = re.compile(r"%(\d+) = ([a-z]+)((?: [^ ]+)+)")
 _NUMBER = re.compile(r"#-?\d+\.\d+(e-?\d+)?|#-?\d+e-?\d+")

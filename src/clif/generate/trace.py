@@ -5,7 +5,7 @@ no parameters, buffers or states, which are its arguments. What cannot be traced
 """
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from clif.generate.evaluate import evaluate
-from clif.generate.program import Program
+from clif.generate.program import Node, Program, needed, without_derivatives
 from clif.generate.traced import Traced, TraceError, Tracer, refuse
 from clif.surrogate import Surrogate
 
@@ -98,14 +98,27 @@ def _traced(view: Any, signature: Signature) -> Trace:
     outputs = view.step(x, *states, *learnables)
     _check_outputs(outputs, signature, Traced)
     places = tuple(tracer.as_number(output) for output in outputs)
+    nodes, used = _numbered_by_use(tracer.graph.nodes, places)
     program = Program(
         tuple(value == 0 for value in signature.states.values()),
         tuple(kind == "channel" for kind in signature.learnable.values()),
-        len(tracer.constants),
-        tuple(tracer.graph.nodes),
+        len(used),
+        nodes,
         places,
     )
-    return Trace(program, tuple(tracer.constants))
+    return Trace(program, tuple(tracer.constants[i] for i in used))
+
+
+def _numbered_by_use(nodes: Sequence[Node], outputs: Sequence[int]) -> tuple[tuple[Node, ...], tuple[int, ...]]:
+    """The nodes with the constants that are used numbered anew, and which those were.
+
+    What is computed forward comes first, so that it is the same program whatever the surrogate.
+    """
+    order = [*needed(without_derivatives(nodes), outputs), *needed(nodes, outputs)]
+    used = tuple(dict.fromkeys(int(nodes[i].value) for i in order if nodes[i].operation == "constant"))
+    numbers = {old: new for new, old in enumerate(used)}
+    renumbered = (n._replace(value=numbers.get(int(n.value), -1)) if n.operation == "constant" else n for n in nodes)
+    return tuple(renumbered), used
 
 
 def _check_outputs(outputs: Any, signature: Signature, kind: type) -> None:

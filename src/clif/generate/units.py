@@ -1,4 +1,7 @@
-"""Compiled units: the loops of one program for one storage type and instruction set, made when first needed."""
+"""Compiled units: the loops of one program for one storage type and instruction set.
+
+Those of clif's own neurons are in its library (`clif.generate.shipped`), others are compiled when first needed.
+"""
 
 import ctypes
 import hashlib
@@ -11,8 +14,17 @@ from clif.errors import InputError
 from clif.generate import cache as store
 from clif.generate import compiler, cpp
 from clif.generate.program import MOST_COEFFICIENTS, MOST_STATES, parse
+from clif.ops.isa import LIBRARY, NAMES
 
 STORAGE = {torch.float32: "float", torch.bfloat16: "clif::Bfloat16", torch.float64: "double"}
+"""The storage types in C++, numbered as `with_dtype` of csrc/interface.hpp does."""
+
+SHIPPED = {
+    torch.float32: ("baseline", "avx2", "avx512"),
+    torch.bfloat16: ("baseline", "avx2", "avx512_bf16"),
+    torch.float64: ("baseline", "avx2"),
+}
+"""The instruction sets for which the library has units; for another one it has the next lower of these."""
 
 
 class Unit(ctypes.Structure):
@@ -42,12 +54,38 @@ def source(text: str, dtype: torch.dtype, isa: str) -> str:
         f"namespace clif::CLIF_ISA {{\nnamespace {{\n\n{cpp.source(parse(text))}\n}}  // namespace\n"
         "}  // namespace clif::CLIF_ISA\n\n"
         'extern "C" __attribute__((visibility("default"))) void clif_unit(clif::Unit* unit) {\n'
-        f"    *unit = clif::CLIF_ISA::unit_of<clif::CLIF_ISA::Program, {storage}>();\n}}\n"
+        f"    *unit = clif::CLIF_ISA::unit_of<clif::CLIF_ISA::Forward, clif::CLIF_ISA::Backward, {storage}>();\n}}\n"
     )
+
+
+def shipped_key(text: str) -> int:
+    """The number by which the library knows a program."""
+    return int(hashlib.sha256(text.encode()).hexdigest()[:16], 16)
+
+
+def shipped_set(dtype: torch.dtype, isa: str) -> str:
+    """The instruction set of the unit that the library has for a machine with `isa`."""
+    return next(name for name in reversed(SHIPPED[dtype]) if NAMES.index(name) <= NAMES.index(isa))
+
+
+def shipped(text: str, dtype: torch.dtype, isa: str) -> Unit | None:
+    """The library's own unit of a program, or None if it has none."""
+    if LIBRARY is None:
+        return None
+    unit = Unit()
+    number = NAMES.index(shipped_set(dtype, isa))
+    key = ctypes.c_uint64(shipped_key(text))
+    found = LIBRARY.clif_shipped_unit(key, list(STORAGE).index(dtype), number, ctypes.byref(unit))
+    return unit if found else None
 
 
 @cache
 def load(text: str, dtype: torch.dtype, isa: str) -> Unit:
+    """The unit of a program: the library's own, else the compiled one. Raises `CompilerError`."""
+    return shipped(text, dtype, isa) or compiled(text, dtype, isa)
+
+
+def compiled(text: str, dtype: torch.dtype, isa: str) -> Unit:
     """The unit of a program, compiled if the cache has none. Raises `CompilerError`.
 
     AVX-512 with BF16 differs from AVX-512 in bfloat16 only.

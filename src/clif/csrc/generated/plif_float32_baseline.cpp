@@ -1,0 +1,15 @@
+// Written by `python -m clif.generate.shipped`.
+#define CLIF_ISA baseline
+
+#include "../unit.hpp"
+
+#include "../scalar.hpp"
+
+#include "../strips.hpp"
+#include "plif.hpp"
+
+namespace clif::CLIF_ISA {
+
+bool plif_float32(std::uint64_t key, Unit& unit) { return find<float>(key, unit); }
+
+}  // namespace clif::CLIF_ISA

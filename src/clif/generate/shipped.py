@@ -1,0 +1,143 @@
+"""The units of clif's own neurons, which its library has within it, so that they need no compiler where clif runs.
+
+`python -m clif.generate.shipped` writes their C++ to csrc/generated, whence the package's build compiles it; run it
+after a change of a neuron, a surrogate or what generates code. One header has the programs of a neuron, a source
+compiles them for one storage type and instruction set, and lookup.cpp finds them.
+"""
+
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from clif.generate import compiler, cpp, units
+from clif.generate.program import forward_program, parse
+from clif.neurons.base import SpikingNeuron
+from clif.neurons.registry import NEURONS, options_of
+from clif.surrogate import SURROGATES
+
+FOLDER = compiler.HEADERS / "generated"
+OPTIONS: dict[str, tuple[Any, ...]] = {
+    "v_reset": (None, 0.0),
+    "decay_input": (False, True),
+    "surrogate_function": tuple(SURROGATES),
+}
+"""What a neuron's program depends on."""
+
+GUARDS = {"baseline": "", "avx2": "CLIF_X86", "avx512": "CLIF_X86", "avx512_bf16": "CLIF_AVX512_BF16"}
+"""The macro of csrc/work.hpp without which an instruction set cannot be compiled for."""
+
+NOTE = "// Written by `python -m clif.generate.shipped`.\n"
+
+
+def neurons() -> dict[str, type[SpikingNeuron]]:
+    """The neurons whose units are shipped, by their names in C++."""
+    own = {name: kind for name, kind in NEURONS.items() if kind.__module__.startswith("clif.")}
+    return {name.lower(): kind for name, kind in own.items() if issubclass(kind, SpikingNeuron)}
+
+
+def programs(kind: type[SpikingNeuron]) -> list[str]:
+    """The canonical texts of a neuron's programs, each once."""
+    taken = options_of(kind)
+    options = {name: values for name, values in OPTIONS.items() if name in taken}
+    texts = []
+    for values in product(*options.values()):
+        plan = kind(**dict(zip(options, values, strict=True))).equations().plan
+        assert plan.refusal is None, plan.refusal
+        texts.append(plan.text)
+    return list(dict.fromkeys(texts))
+
+
+def header(texts: list[str]) -> str:
+    """The structs of programs; what they compute forward is shared."""
+    forwards, cases, structs = dict[str, str](), [], []
+    for number, text in enumerate(texts):
+        program = parse(text)
+        forward = forward_program(program)
+        if forward.text not in forwards:
+            forwards[forward.text] = f"Forward{len(forwards)}"
+            structs.append(cpp.forward(forward, forwards[forward.text]))
+        structs.append(cpp.backward(program, f"Backward{number}"))
+        key = units.shipped_key(text)
+        cases.append(
+            f"        case {key:#018x}: unit = unit_of<{forwards[forward.text]}, Backward{number}, S>(); return true;\n"
+        )
+    return (
+        f"{NOTE}#pragma once\n\nnamespace clif::CLIF_ISA {{\nnamespace {{\n\n" + "\n".join(structs) + "\n"
+        "// Fills in the unit of the program of that key; false if there is none.\n"
+        "template <class S>\nbool find(std::uint64_t key, Unit& unit) {\n    switch (key) {\n"
+        + "".join(cases)
+        + "        default: return false;\n    }\n}\n\n}  // namespace\n}  // namespace clif::CLIF_ISA\n"
+    )
+
+
+def source(name: str, dtype: torch.dtype, set_name: str) -> str:
+    """The file that compiles a neuron's programs for one storage type and instruction set."""
+    guard = GUARDS[set_name]
+    body = (
+        f'#include "../strips.hpp"\n#include "{name}.hpp"\n\nnamespace clif::CLIF_ISA {{\n\n'
+        f"bool {_function(name, dtype)}(std::uint64_t key, Unit& unit) {{ "
+        f"return find<{units.STORAGE[dtype]}>(key, unit); }}\n\n}}  // namespace clif::CLIF_ISA\n"
+    )
+    if not guard:
+        return f'{NOTE}#define CLIF_ISA {set_name}\n\n#include "../unit.hpp"\n\n#include "../scalar.hpp"\n\n{body}'
+    begin = f'#include "../begin_{set_name}.hpp"\n\n#ifdef {guard}\n'
+    return f'{NOTE}{begin}{body}\n#include "../end_isa.hpp"\n#endif\n'
+
+
+def _function(name: str, dtype: torch.dtype) -> str:
+    return f"{name}_{str(dtype).removeprefix('torch.')}"
+
+
+def lookup(names: list[str]) -> str:
+    """The file with the function of the C interface that finds a unit."""
+    declared, cases = "", ""
+    for number, (set_name, guard) in enumerate(GUARDS.items()):
+        before, after = (f"#ifdef {guard}\n", "#endif\n") if guard else ("", "")
+        dtypes = [dtype for dtype in units.STORAGE if set_name in units.SHIPPED[dtype]]
+        functions = "".join(
+            f"bool {_function(name, dtype)}(std::uint64_t, Unit&);\n" for dtype in dtypes for name in names
+        )
+        declared += f"{before}namespace {set_name} {{\n{functions}}}\n{after}"
+        cases += before
+        for dtype in dtypes:
+            calls = " || ".join(f"{set_name}::{_function(name, dtype)}(key, *unit)" for name in names)
+            place = list(units.STORAGE).index(dtype) + len(units.STORAGE) * number
+            cases += f"        case {place}:\n            return {calls};\n"
+        cases += after
+    return (
+        f'{NOTE}#include "../interface.hpp"\n#include "../unit.hpp"\n\nnamespace clif {{\n\n{declared}\n'
+        "}  // namespace clif\n\nusing namespace clif;\n\n"
+        "// Fills in the unit of a program, known by the first 64 bits of its text's SHA-256; 0 if there is none.\n"
+        'extern "C" CLIF_EXPORT int clif_shipped_unit(std::uint64_t key, std::int32_t dtype, std::int32_t isa, '
+        "Unit* unit) {\n"
+        f"    if (isa > static_cast<int>(best_isa()) || dtype < 0 || dtype >= {len(units.STORAGE)}) return 0;\n"
+        f"    switch (isa * {len(units.STORAGE)} + dtype) {{\n{cases}        default: return 0;\n    }}\n}}\n"
+    )
+
+
+def files() -> dict[str, str]:
+    """What csrc/generated has in it, by name."""
+    kinds = neurons()
+    found = {"lookup.cpp": lookup(list(kinds))}
+    for name, kind in kinds.items():
+        found[f"{name}.hpp"] = header(programs(kind))
+        for dtype, sets in units.SHIPPED.items():
+            found |= {f"{_function(name, dtype)}_{taken}.cpp": source(name, dtype, taken) for taken in sets}
+    return found
+
+
+def write(folder: Path) -> None:
+    """Write the files to a folder, and delete others there."""
+    folder.mkdir(exist_ok=True)
+    content = files()
+    for name, text in content.items():
+        (folder / name).write_text(text, encoding="utf-8", newline="\n")
+    for path in folder.iterdir():
+        if path.name not in content:
+            path.unlink()
+
+
+if __name__ == "__main__":
+    write(FOLDER)
