@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from clif.bench import measure, report
+from clif.bench.fresh_process import in_fresh_process
 from clif.bench.machine import LOWERING, describe, in_words
-from clif.bench.peak_memory import in_fresh_process, print_peak
+from clif.bench.peak_memory import peak_of, print_peak
 from clif.bench.report import Report, Row, read_report
 from clif.bench.settings import select
 from clif.errors import InputError
@@ -76,12 +77,12 @@ def allocate(mib: str) -> None:
 def test_peak_memory_is_that_of_the_other_process(monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
     ballast = torch.ones(500 * 2**18)
-    peak = in_fresh_process("test_measure:allocate", "300")
+    peak = peak_of("test_measure:allocate", "300")
     assert 295 <= peak.most - peak.before <= 330
     assert ballast.sum() > 0
 
 
-def test_a_failure_while_memory_is_measured_is_named():
+def test_a_failure_in_a_process_that_measures_is_named():
     with pytest.raises(InputError, match=r"exit code 1.*invalid literal for int"):
         in_fresh_process("builtins:int", "x")
 

@@ -1,9 +1,7 @@
 """The most memory that a piece of work takes, seen from outside, in a process of its own."""
 
 import json
-import os
 import resource
-import subprocess
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -11,7 +9,7 @@ from typing import NamedTuple
 
 import torch
 
-from clif.errors import InputError
+from clif.bench.fresh_process import in_fresh_process
 
 STATUS = Path("/proc/self/status")
 
@@ -37,19 +35,9 @@ def peak_resident() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
-def in_fresh_process(function: str, *arguments: str, without: Iterable[str] = ()) -> Peak:
-    """The peak of `module:function` called with these strings in a new interpreter, where it must `print_peak`.
-
-    The environment is this process's but for the variables `without`.
-    """
-    module, name = function.split(":")
-    script = f"import sys; from {module} import {name}; {name}(*sys.argv[1:])"
-    environment = {name: value for name, value in os.environ.items() if name not in without}
-    done = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True, env=environment)
-    if done.returncode != 0:
-        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise InputError(f"the process that measures memory failed (exit code {done.returncode}): {last}")
-    return Peak(**json.loads(done.stdout.splitlines()[-1]))
+def peak_of(function: str, *arguments: str, without: Iterable[str] = ()) -> Peak:
+    """The peak of `module:function` called with these strings in a new interpreter, where it must `print_peak`."""
+    return Peak(**in_fresh_process(function, *arguments, without=without))
 
 
 def print_peak(work: Callable[[], object], device: torch.device) -> None:

@@ -10,7 +10,7 @@ from clif import memory
 from clif.bench import machine
 from clif.bench.gate import left_out
 from clif.bench.measure import measure, threads
-from clif.bench.peak_memory import Peak, in_fresh_process, print_peak
+from clif.bench.peak_memory import Peak, peak_of, print_peak
 from clif.bench.report import Report, Row
 from clif.bench.settings import StepSettings, select
 from clif.bench.step_contestants import DEFAULT_WAYS, WAYS, Trainer, Way
@@ -66,7 +66,7 @@ def _dtype(way: Way) -> str:
 def peak_memory(name: str, settings: StepSettings, count: int) -> Peak:
     """The memory of two steps of a way in a fresh process."""
     arguments = (name, json.dumps(dataclasses.asdict(settings)), str(count))
-    return in_fresh_process(f"{__name__}:show_peak", *arguments, without=() if WAYS[name].lean else memory.ENVIRONMENT)
+    return peak_of(f"{__name__}:show_peak", *arguments, without=() if WAYS[name].lean else memory.ENVIRONMENT)
 
 
 def show_peak(name: str, settings_json: str, count: str) -> None:
