@@ -44,6 +44,7 @@ STYLES = {
     "triton": ("clif, Triton", "#0b6e99", "o", "-"),
     "torch": ("clif, PyTorch reference", "#6a7f3b", "s", "-"),
     "torch.compile": ("the reference under torch.compile", "#9bb068", "s", "--"),
+    "SpikingJelly FlexSN": ("SpikingJelly FlexSN", "#a63d40", "D", "-"),
     "SpikingJelly ComplementaryLIFNode": ("SpikingJelly CLIF", "#d1603d", "^", "-"),
     "SpikingJelly LIFNode": ("SpikingJelly LIF", "#e8a48c", "^", "--"),
     "snnTorch Leaky": ("snnTorch LIF", "#8c6bb1", "v", "--"),

@@ -7,20 +7,24 @@ import re
 import pytest
 import torch
 
-from clif.bench import gate, neuron
-from clif.bench.neuron_contestants import Contestant, factories
+from clif import surrogate
+from clif.bench import gate, neuron, neuron_peers
+from clif.bench.definition import Contestant, Definition, Layer, UnavailableError, loop
+from clif.bench.neuron_contestants import factories
 from clif.bench.settings import NeuronSettings
 from clif.cli import main
 from clif.errors import InputError
+from clif.names import neuron_names
 from clif.ops import cpu
+from clif.ops.dispatch import BACKENDS
 
 CPU = torch.device("cpu")
 NEURONS = ["CLIF", "LIF", "PLIF"]
 
 
-def contestant(name, kind="CLIF", dtype=torch.float64):
+def contestant(name, kind="CLIF", dtype=torch.float64, device="cpu"):
     try:
-        return factories(kind)[name](kind, dtype, CPU)
+        return factories(kind, device)[name](Layer(kind, None, dtype, CPU))
     except ImportError as error:
         pytest.skip(str(error))
 
@@ -29,7 +33,7 @@ def x_seq(dtype=torch.float64, T=7, shape=(3, 900)):
     return torch.randn(T, *shape, dtype=torch.float64).to(dtype)
 
 
-EXACT = ["SpikingJelly ComplementaryLIFNode", "SpikingJelly LIFNode", "norse LIFBox", "torch"]
+EXACT = ["SpikingJelly FlexSN", "SpikingJelly ComplementaryLIFNode", "SpikingJelly LIFNode", "norse LIFBox", "torch"]
 
 
 @pytest.mark.parametrize(
@@ -53,16 +57,16 @@ def test_our_kernels_pass_the_gate(kind, dtype):
 
 @pytest.mark.parametrize("kind", NEURONS)
 def test_spikingjellys_neuron_of_the_same_kind_is_a_contestant(kind):
-    names = [name for name in factories(kind) if name.startswith("SpikingJelly")]
+    names = [name for name in factories(kind) if name.startswith("SpikingJelly") and name != neuron_peers.FLEXSN]
     assert len(names) == (1 if kind == "LIF" else 2)
     assert gate.refuses(contestant(names[0], kind), x_seq()) is None
 
 
-def changed(run=None, **definition):
-    """The reference, computing something slightly else."""
+def changed(run=None, neuron="CLIF", **options):
+    """CLIF as defined, by a contestant that computes something slightly else."""
     right = contestant("torch")
-    wrong = dataclasses.replace(right.definition, **definition)
-    return Contestant(run or wrong, right.definition)
+    node = Definition(neuron, options).node(Layer(neuron, None, torch.float64, CPU))
+    return Contestant(run or (lambda x: loop(node.equations(), x)), right.definition)
 
 
 class Scaled(torch.autograd.Function):
@@ -88,9 +92,9 @@ class Leaking(torch.autograd.Function):
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        (changed(changes=(("v_threshold", 1.01),)), r"of its spikes differ from those of CLIF, τ=2, Rectangle"),
+        (changed(v_threshold=1.01), r"of its spikes differ from those of CLIF\(\)"),
         (changed(neuron="LIF"), "of its spikes differ"),
-        (changed(changes=(("detach_reset", True),)), "its gradients differ by"),
+        (changed(detach_reset=True), "its gradients differ by"),
         (changed(run=lambda x: contestant("torch").run(Scaled.apply(x))), "its gradients differ by"),
     ],
 )
@@ -114,9 +118,13 @@ def test_the_gate_is_red_for_unwritten_spikes_at_the_end():
 
 def test_w_of_plif_is_compared():
     right = contestant("torch", "PLIF")
-    w = torch.zeros((), dtype=torch.float64, requires_grad=True)
-    wrong = Contestant(lambda x: right.definition(x, Scaled.apply(w)), right.definition, (w,))
-    assert "its gradients differ" in gate.refuses(wrong, x_seq())
+    (w,) = right.parameters
+    equations = right.definition.node(Layer("PLIF", None, torch.float64, CPU)).equations()
+
+    def run(x):
+        return loop(dataclasses.replace(equations, learnables={"w": Scaled.apply(w)}), x)
+
+    assert "its gradients differ" in gate.refuses(Contestant(run, right.definition, (w,)), x_seq())
 
 
 def test_shapes_of_the_sweeps():
@@ -127,10 +135,11 @@ def test_shapes_of_the_sweeps():
     assert (64, 2) in found
     assert [shape for shape in found if shape[0] == 6 and len(shape) == 2][-1] == (6, 4**10)
     assert neuron.shapes(dataclasses.replace(settings, sweep=())) == [(6, 2, 12)]
+    assert all(shape[2] == 12 for shape in neuron.shapes(settings, 12))
 
 
 def test_the_command_measures_and_writes(tmp_path, capsys):
-    words = ["--shape", "3", "2", "50", "--rounds", "2", "--contestants", "torch,triton", "--dtype", "float32,bfloat16"]
+    words = ["--shape", "3", "2", "50", "--rounds", "2", "--contestants", "torch", "--dtype", "float32,bfloat16"]
     assert main(["bench", "neuron", *words, "--json", str(tmp_path / "a.json"), "--threads", "1"]) == 0
     shown = capsys.readouterr().out
     assert "over copy" in shown
@@ -151,9 +160,52 @@ def test_no_time_is_reported_on_a_red_gate(monkeypatch):
     assert (row.name, row.timing, row.note) == ("torch", None, "no time is reported: wrong")
 
 
+def test_a_backend_that_cannot_run_says_why(monkeypatch):
+    monkeypatch.setitem(BACKENDS, "cpu", dataclasses.replace(BACKENDS["cpu"], unavailable=lambda: "it is asleep"))
+    report = neuron.run(NeuronSettings(shape=(2, 10), rounds=1, contestants=("cpu",), dtypes=("float32",)))
+    assert report.rows[-1].note == "backend 'cpu' cannot run here: it is asleep"
+
+
+def test_a_dtype_that_the_kernels_do_not_take_is_said():
+    report = neuron.run(NeuronSettings(shape=(2, 10), rounds=1, contestants=("cpu",), dtypes=("float16",)))
+    assert "'cpu' cannot" in report.rows[-1].note
+
+
+def test_spikingjellys_kernels_are_for_cuda_and_their_neuron_computes_the_definition():
+    name = "SpikingJelly LIFNode ATan"
+    assert name not in factories("LIF")
+    assert name not in factories("Slope", "cuda")
+    with pytest.raises(UnavailableError, match="for CUDA only"):
+        contestant(name, device="cuda")
+    definition = neuron_peers.PEERS[name].definition
+    assert definition.options["surrogate_function"] == surrogate.ATan()
+    layer = Layer("LIF", None, torch.float32, CPU)
+    made = neuron_peers._spikingjelly("LIFNode", neuron_peers._atan, definition, layer)
+    assert gate.refuses(made, x_seq(torch.float32)) is None
+
+
+@pytest.mark.parametrize("found", ["triton", "torch"])
+def test_spikingjellys_kernels_are_timed_where_it_has_them(found, monkeypatch):
+    functional = neuron_peers._import("spikingjelly.activation_based.functional")
+    monkeypatch.setattr(
+        functional, "neuron_implementation", lambda *_: {"implementation": found, "unavailable": {"triton": "no"}}
+    )
+    made = []
+    monkeypatch.setattr(neuron_peers, "_spikingjelly", lambda *given: made.append(given))
+    layer = Layer("LIF", None, torch.float32, torch.device("cuda"))
+    make = factories("CLIF", "cuda")["SpikingJelly LIFNode ATan"]
+    if found == "triton":
+        make(layer)
+        assert [given[0] for given in made] == ["LIFNode"]
+    else:
+        with pytest.raises(UnavailableError, match="no kernels here"):
+            make(layer)
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        ("neuron --neuron ReLU", "ReLU is no spiking neuron"),
         ("neuron --neuron CLFI", "unknown neuron 'CLFI'; did you mean CLIF"),
         ("neuron --dtype float23", "unknown dtype 'float23'"),
         ("neuron --sweep t", "unknown sweep 't'; did you mean T"),
@@ -175,6 +227,13 @@ def test_mistakes_are_one_line(words, message, capsys):
     error = capsys.readouterr().err
     assert message in error
     assert len(error.splitlines()) == 1
+
+
+def test_the_help_names_the_neurons(capsys):
+    with pytest.raises(SystemExit):
+        main(["bench", "--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert f"{', '.join(neuron_names())}, or one of your own" in shown
 
 
 def test_settings_are_checked_before_anything_is_measured():

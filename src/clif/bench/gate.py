@@ -1,17 +1,20 @@
 """The correctness gate: what a contestant computes against what it should, before its speed is reported."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
-from clif.bench.neuron_contestants import Contestant, Definition
+from clif.bench.definition import Contestant, Layer, neuron_by_neuron
+from clif.bench.jumps import Distance, with_its_derivative
+from clif.neurons.base import SpikingNeuron
 from clif.precision import why_slow
-from clif.surrogate import Rectangle
 
 TOLERANCES = {torch.float64: 1e-10, torch.float32: 2e-4, torch.bfloat16: 2e-2, torch.float16: 4e-3}
 """Of the largest value, for gradients that left a kernel in that dtype."""
 
 MARGIN = 1e-3
-"""Neurons whose potential comes nearer to a jump are not compared below float64: rounding decides there."""
+"""Neurons that come nearer to a jump of their equations are not compared below float64: rounding decides there."""
 
 COMPARED_NEURONS = 2000
 
@@ -19,14 +22,19 @@ COMPARED_NEURONS = 2000
 def refuses(contestant: Contestant, x_seq: Tensor) -> str | None:
     """Why `contestant` does not compute its definition on x_seq [T, N, *], or None if it does.
 
-    The definition runs in float64 on neurons from the beginning, the end and in between; the incoming gradient is zero
-    but for them, so that all gradients elsewhere must be zero.
+    The definition runs in float64, by our loop, on neurons from the beginning, the end and in between; the incoming
+    gradient is zero but for them, so that all gradients elsewhere must be zero.
     """
     places = _places(x_seq[0].numel(), x_seq.device)
+    channel = _channels(x_seq.shape[1:], places)
     exact = x_seq.detach().flatten(1)[:, places].double()
+    w = [parameter.detach().double().requires_grad_() for parameter in contestant.parameters]
+    channels = x_seq.shape[2] if x_seq.dim() > 2 else None
+    layer = Layer(contestant.definition.neuron, channels, torch.float64, x_seq.device)
+    node = contestant.definition.node(layer)
     safe = torch.ones_like(exact[0], dtype=torch.bool)
     if x_seq.dtype != torch.float64:
-        safe = _distance(contestant.definition, exact, contestant.parameters) > MARGIN
+        safe = _distance(node, exact, w, channel) > MARGIN
     if safe.double().mean() < 0.5:
         return f"most neurons come too near to a jump to be compared in {x_seq.dtype}"
 
@@ -37,15 +45,14 @@ def refuses(contestant: Contestant, x_seq: Tensor) -> str | None:
 
     x_seq = x_seq.detach().requires_grad_()
     exact.requires_grad_()
-    w = [parameter.detach().double().requires_grad_() for parameter in contestant.parameters]
     spikes = contestant.run(x_seq)
-    expected_spikes = contestant.definition(exact, w[0] if w else None)
+    expected_spikes = neuron_by_neuron(node.equations(), exact, w, channel)
     wrong = (spikes.detach().flatten(1)[:, places] != expected_spikes) & safe
     if wrong.any():
         return f"{wrong.double().mean():.2%} of its spikes differ from those of {contestant.definition}"
 
-    gradients = torch.autograd.grad(spikes, (x_seq, *contestant.parameters), d_spike)
-    expected = torch.autograd.grad(expected_spikes, (exact, *w), drawn.double())
+    gradients = torch.autograd.grad(spikes, (x_seq, *contestant.parameters), d_spike, materialize_grads=True)
+    expected = torch.autograd.grad(expected_spikes, (exact, *w), drawn.double(), materialize_grads=True)
     dx = gradients[0].flatten(1).clone()
     pairs = [(dx[:, places], expected[0]), *zip(gradients[1:], expected[1:], strict=True)]
     for actual, wanted in pairs:
@@ -75,16 +82,21 @@ def _places(neurons: int, device: torch.device) -> Tensor:
     return torch.cat([ends, between]).unique().to(device)
 
 
-def _distance(definition: Definition, x_seq: Tensor, parameters: tuple[Tensor, ...]) -> Tensor:
-    """How near [N] each neuron's potential comes to a jump of the spikes or of the surrogate gradient."""
-    distances = []
-    kind = definition.surrogate_function
+def _channels(shape: Sequence[int], places: Tensor) -> Tensor:
+    """The channels of neurons of a step of that shape, [N, C, *]; all 0 where there is no such axis."""
+    if len(shape) < 2:
+        return torch.zeros_like(places)
+    behind = torch.Size(shape[2:]).numel()
+    return places // behind % shape[1]
 
-    def recording(x: Tensor) -> Tensor:
-        edge = kind.alpha / 2 if isinstance(kind, Rectangle) else 0.0
-        distances.append(torch.minimum(x.abs(), (x.abs() - edge).abs()))
-        return kind(x)
 
-    w = parameters[0].detach().double() if parameters else None
-    definition(x_seq, w, surrogate_function=recording)
-    return torch.stack(distances).amin(0)
+def _distance(node: SpikingNeuron, x_seq: Tensor, w: Sequence[Tensor], channel: Tensor) -> Tensor:
+    """How near [P] each neuron comes to a jump of its equations or of the surrogate's derivative."""
+    usual = node.surrogate_function
+    node.surrogate_function = with_its_derivative(usual)
+    try:
+        with torch.no_grad(), Distance(x_seq[0]) as distance:
+            neuron_by_neuron(node.equations(), x_seq, w, channel)
+    finally:
+        node.surrogate_function = usual
+    return distance.nearest

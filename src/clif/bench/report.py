@@ -16,8 +16,9 @@ from clif.errors import InputError, MissingFileError
 class Row:
     """One contestant under one setting.
 
-    `timing` is None where no time is reported, and `note` says why: not installed, or refused by the gate. `figures`
-    are further numbers, such as bytes an element, and the settings that a sweep changes.
+    `timing` is None where no time is reported, and `note` says why: not installed, or refused by the gate. Otherwise it
+    says what belongs to the time, such as how long kernels compile. `figures` are further numbers, such as bytes an
+    element, and the settings that a sweep changes.
     """
 
     name: str

@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from clif.errors import InputError, unknown_name
+from clif.names import known_names
 
 DTYPES = ("float32", "bfloat16", "float16", "float64")
 SWEEPS = ("T", "size")
-NEURONS = ("CLIF", "LIF", "PLIF")
 
 
 def select(asked: Iterable[str], known: Iterable[str]) -> list[str]:
@@ -43,9 +43,10 @@ class Settings:
 
 @dataclass(frozen=True, kw_only=True)
 class NeuronSettings(Settings):
-    """One neuron layer, forward and backward, on x_seq of `shape` [T, N, *].
+    """One layer of a registered neuron, forward and backward, on x_seq of `shape` [T, N, *].
 
-    A sweep over "T" keeps the number of elements, one over "size" keeps T and changes the neurons.
+    A sweep over "T" keeps the number of elements, one over "size" keeps T and changes the neurons. Axis 2 of the shape
+    are the channels of a neuron that has coefficients by channel; a sweep keeps them.
     """
 
     shape: tuple[int, ...] = (6, 16, 64, 32, 32)
@@ -60,11 +61,13 @@ class NeuronSettings(Settings):
         for kind, names, known in (
             ("dtype", self.dtypes, DTYPES),
             ("sweep", self.sweep, SWEEPS),
-            ("neuron", (self.neuron,), NEURONS),
         ):
             for name in names:
                 if name not in known:
                     raise unknown_name(kind, name, known)
+        neurons = known_names("neuron")
+        if self.neuron.lower() not in map(str.lower, neurons):
+            raise unknown_name("neuron", self.neuron, neurons)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,8 @@
 """Measure speed and memory here: a neuron layer, a training step or inference, against other ways to compute it.
 
-neuron times forward and backward of one layer: our backends, torch.compile of the reference, the neurons of
-SpikingJelly, snnTorch and norse where they are installed, and the copy of as many bytes. step times a training step of
+neuron times forward and backward of one layer of any registered neuron, your own with --import: our backends,
+torch.compile of the reference, the same step under SpikingJelly's FlexSN, the neurons of SpikingJelly, snnTorch and
+norse that compute the like, where they are installed, and the copy of as many bytes. step times a training step of
 a network: ours, under bfloat16 autocast, and the plain way (T calls, neurons in PyTorch operations), with the most
 memory each takes. infer times inference on a CPU in float32, bfloat16 and with int8 weights, and says what each
 predicts. No time is shown for what does not compute what it should; networks in bfloat16 are left out where PyTorch
@@ -13,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from clif import memory
 from clif.bench.settings import InferSettings, NeuronSettings, Settings, StepSettings
-from clif.cli.common import Parser, flag
+from clif.cli.common import Parser, add_import_option, flag
 from clif.errors import InputError
+from clif.names import neuron_names
+from clif.user_code import import_code
 
 if TYPE_CHECKING:
     from clif.bench.report import Report
@@ -36,7 +39,9 @@ OPTIONS = {
 
 def add_arguments(parser: Parser) -> None:
     parser.add_argument("benchmark", choices=("neuron", "step", "infer"), help="what to measure")
-    parser.add_argument("--neuron", help=f"CLIF, LIF or PLIF (default: {NEURON.neuron})")
+    names = ", ".join(neuron_names())
+    parser.add_argument("--neuron", help=f"{names}, or one of your own (default: {NEURON.neuron})")
+    add_import_option(parser)
     rounds = f"neuron {NEURON.rounds}, step {STEP.rounds}, infer {INFER.rounds}"
     parser.add_argument("--rounds", type=int, help=f"turns of each (default: {rounds})")
     parser.add_argument("--threads", type=int, help="threads of the CPU (default: as many as torch takes)")
@@ -66,7 +71,8 @@ def settings(arguments: argparse.Namespace) -> Settings:
     """The settings of the benchmark that was asked for; raises `InputError` for an option of another one."""
     given = {name: value for name, value in vars(arguments).items() if value is not None}
     benchmark = given.pop("benchmark")
-    given.pop("json", None)
+    for name in ("json", "imports"):
+        given.pop(name, None)
     for name, benchmarks in OPTIONS.items():
         if name in given and benchmark not in benchmarks:
             raise InputError(f"{flag(name)} belongs to clif bench {' and '.join(benchmarks)}")
@@ -100,6 +106,7 @@ def _check_network(given: dict[str, Any]) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    import_code(arguments.imports)
     chosen = settings(arguments)
     if isinstance(chosen, NeuronSettings):
         from clif.bench import neuron

@@ -1,0 +1,72 @@
+"""How near a neuron comes to the jumps of its equations, where rounding decides what it computes."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from clif.surrogate import Surrogate, SurrogateFunction
+
+BETWEEN_TWO = frozenset(
+    (
+        *("lt", "le", "gt", "ge", "eq", "ne", "maximum", "minimum"),
+        *("less", "less_equal", "greater", "greater_equal", "not_equal"),
+    )
+)
+"""Operations that jump, or whose derivative does, where their operands are equal."""
+
+AT_ZERO = frozenset(("abs", "absolute", "relu", "sign"))
+CLAMPS = {
+    "clamp": ("min", "max"),
+    "clip": ("min", "max"),
+    "clamp_min": ("min",),
+    "clamp_max": ("max",),
+}
+"""The bounds that they take, in the order of their arguments."""
+
+ROUNDING: dict[str, Callable[[Tensor], Tensor]] = {"floor": torch.round, "round": lambda x: x.floor() + 0.5}
+"""Where a rounding jumps next."""
+
+
+class Distance(TorchFunctionMode):
+    """Within it `nearest` [P] becomes how near the P elements of operands came to a jump of an operation."""
+
+    def __init__(self, like: Tensor) -> None:
+        super().__init__()
+        self.nearest = torch.full_like(like, torch.inf)
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        del types
+        given = dict(kwargs or {})
+        for place in _jumps(func.__name__.strip("_"), args, given):
+            distance = torch.as_tensor(args[0] - place).detach().abs()
+            if distance.numel() == self.nearest.numel():
+                self.nearest = torch.minimum(self.nearest, distance.reshape(-1))
+        return func(*args, **given)
+
+
+def _jumps(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
+    """Where an operation jumps next to its first argument."""
+    if name in BETWEEN_TWO:
+        return [args[1] if len(args) > 1 else kwargs["other"]]
+    if name in AT_ZERO:
+        return [0.0]
+    if name in ROUNDING:
+        return [ROUNDING[name](args[0].detach())]
+    given = dict(zip(CLAMPS.get(name, ()), args[1:], strict=False)) | kwargs
+    return [given[bound] for bound in CLAMPS.get(name, ()) if given.get(bound) is not None]
+
+
+def with_its_derivative(surrogate: SurrogateFunction) -> SurrogateFunction:
+    """The surrogate, which evaluates its derivative at once, so that a `Distance` sees the jumps of both."""
+
+    def fire(x: Tensor) -> Tensor:
+        if isinstance(surrogate, Surrogate):
+            surrogate.derivative(x)
+        return surrogate(x)
+
+    return fire
