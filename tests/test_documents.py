@@ -83,6 +83,15 @@ def test_the_example_of_a_training_runs(run_folder):
     assert there["result"].folder.resolve().is_relative_to(run_folder)
 
 
+def test_the_example_of_a_neuron_of_one_s_own_runs(capsys):
+    (example,) = examples("docs/neurons.md")
+    there = {"__name__": "my_neurons"}
+    exec(example, there)
+    assert capsys.readouterr().out == "('cpu', '')\n"
+    there["node"](there["x_seq"]).sum().backward()
+    assert there["node"].k.grad.isfinite()
+
+
 def test_the_example_of_a_network_of_one_s_own_trains(own_code):
     _, example = examples("docs/training.md")
     own_code.write("my_net.py", example)
