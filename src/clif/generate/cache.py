@@ -20,8 +20,8 @@ if sys.platform != "win32":
 SUFFIX, TRITON_SUFFIX = ".unit", ".py"
 """Of a compiled unit and of one in Triton."""
 
-OURS = re.compile(r"([0-9a-f]{32})(\.unit|\.py|\.sha256|\.lock|-\w{8}\.new)")
-"""The names of the files that `get` writes for a key of 32 hexadecimal digits."""
+OURS = re.compile(r"((?:[0-9a-f]{32}){1,2})(\.unit|\.py|\.sha256|\.lock|-\w{8}\.new)")
+"""The names of the files that `get` writes for a key of 32 or 64 hexadecimal digits."""
 
 
 class Stored(NamedTuple):

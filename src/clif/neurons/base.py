@@ -105,7 +105,7 @@ class SpikingNeuron(Firing, StepModule):
         super().__init__(step_mode)
         self.v_threshold = v_threshold
         self.v_reset = v_reset
-        self.surrogate_function = resolve(surrogate_function)
+        self.surrogate_function: Any = surrogate_function
         self.detach_reset = detach_reset
         self.backend = dispatch.check_backend(backend)
         self.store_v_seq = store_v_seq
@@ -181,7 +181,8 @@ class SpikingNeuron(Firing, StepModule):
                 [value if known == name else old for known, old in zip(self.states, present, strict=True)]
             )
         else:
-            super().__setattr__(name, value)
+            given: Any = resolve(value) if name == "surrogate_function" else value
+            super().__setattr__(name, given)
 
     def _state_names(self) -> Mapping[str, float]:
         """The states, or none as long as a property `states` asks for what __init__ has not set yet."""
