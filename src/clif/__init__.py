@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from clif import surrogate as surrogate
     from clif import train as train
     from clif.neurons import CLIFNode as CLIFNode
+    from clif.neurons import CLIFTauNode as CLIFTauNode
+    from clif.neurons import IFNode as IFNode
+    from clif.neurons import KLIFNode as KLIFNode
     from clif.neurons import LIFNode as LIFNode
     from clif.neurons import PLIFNode as PLIFNode
     from clif.neurons import SpikingNeuron as SpikingNeuron
@@ -53,6 +56,9 @@ _MODULES = (
 )
 _NAMES = {
     "CLIFNode": "neurons",
+    "CLIFTauNode": "neurons",
+    "IFNode": "neurons",
+    "KLIFNode": "neurons",
     "LIFNode": "neurons",
     "PLIFNode": "neurons",
     "SpikingNeuron": "neurons",

@@ -12,7 +12,7 @@ from clif.energy.layers import Weights, neuron_sizes, weight_layers
 from clif.energy.published import ADD_PJ, COST_POINTS, MULTIPLY_PJ, PublishedCount, published
 from clif.errors import InputError
 from clif.generate.lower import is_uniform, lower
-from clif.generate.program import needed, parse
+from clif.generate.program import Node, needed, parse
 from clif.models import SpikingNetwork
 from clif.neurons import SpikingNeuron
 
@@ -129,7 +129,7 @@ def operations_of(node: nn.Module) -> Operations:
 
     The class says so by `macs_per_step`, as LIF (2) and CLIF (6) do, whose counts are the paper's. Otherwise they are
     counted in the traced step: each product, quotient and function is a multiplication with accumulation, the sums that
-    are left over are accumulations, comparisons and choices are free. A ReLU costs nothing.
+    are left over are accumulations, comparisons, choices and products with 1 are free. A ReLU costs nothing.
 
     Raises `InputError` for a neuron of neither kind.
     """
@@ -146,9 +146,18 @@ def operations_of(node: nn.Module) -> Operations:
         )
     step = lower(parse(plan.text))["Any"].forward
     computed = [step.nodes[i] for i in needed(step.nodes, step.results.values()) if not is_uniform(step.nodes, i)]
-    names = [node.operation for node in computed if node.arguments]
+    ones = {i for i, node in enumerate(step.nodes) if _is_one(node, plan.constants)}
+    names = [
+        node.operation
+        for node in computed
+        if node.arguments and not (node.operation == "mul" and ones & {*node.arguments})
+    ]
     macs = sum(name not in (*SUMS, *FREE) for name in names)
     return Operations(float(macs), float(max(0, sum(name in SUMS for name in names) - macs)), states)
+
+
+def _is_one(node: Node, constants: tuple[float, ...]) -> bool:
+    return node.operation == "constant" and constants[int(node.value)] == 1
 
 
 class _Counted:

@@ -2,8 +2,11 @@
 
 from clif.neurons.base import SpikingNeuron
 from clif.neurons.clif import CLIFNode
+from clif.neurons.clif_tau import CLIFTauNode
 from clif.neurons.exchange import exchange_neurons
 from clif.neurons.gradient_window import set_gradient_window, set_tbptt
+from clif.neurons.if_ import IFNode
+from clif.neurons.klif import KLIFNode
 from clif.neurons.lif import LIFNode
 from clif.neurons.net import (
     backend_for,
@@ -20,6 +23,9 @@ from clif.neurons.registry import register_neuron
 
 __all__ = [
     "CLIFNode",
+    "CLIFTauNode",
+    "IFNode",
+    "KLIFNode",
     "LIFNode",
     "PLIFNode",
     "SpikingNeuron",
