@@ -8,22 +8,54 @@ from torch import Tensor, nn
 from clif.errors import InputError
 from clif.neurons.base import SpikingNeuron
 from clif.neurons.registry import options_of, spiking_neuron
+from clif.ops.constants import as_constant
 
 
 def exchange_neurons(net: nn.Module, neuron: str) -> None:
     """Replace every spiking neuron of `net` by a `neuron`, a registered name, at rest with the same constants.
 
-    Weights and their state-dict keys stay; parameters of the neurons are those of the new ones. τ becomes the start of
-    a learnt one, and the other way round. Raises `InputError` for an unknown neuron, for one that has no place for a
-    constant of the old one (`decay_input`), and if `net` has nothing to exchange.
+    Weights and their state-dict keys stay; parameters of the neurons are those of the new ones, on the device and in
+    the dtype of the weights. τ becomes the start of a learnt one; a learnt one stays at its present value, which the
+    description of a network of `clif.models` keeps layer by layer. Raises `InputError` for an unknown neuron, for one
+    that has no place for a constant of the old one (`decay_input`), and if `net` has nothing to exchange.
     """
     kind = spiking_neuron(neuron)
-    if not replace_nodes(net, lambda node: node_like(node, kind)):
+    config = getattr(net, "config", None)
+    shared = config if isinstance(config, dict) else {}
+    weight = next((parameter for parameter in net.parameters() if parameter.is_floating_point()), None)
+    taus = learnt_taus(net)
+
+    def make(node: SpikingNeuron) -> SpikingNeuron:
+        new = node_like(node, kind, **({} if hasattr(node, "tau") else _tau_for(kind, shared.get("tau"))))
+        like = next(node.parameters(), weight)
+        return new if like is None else new.to(like.device, like.dtype)
+
+    former = {name for node in net.modules() if isinstance(node, SpikingNeuron) for name in options_of(type(node))}
+    if not replace_nodes(net, make):
         raise InputError(f"{type(net).__name__} has no spiking neuron to exchange")
-    if isinstance(config := getattr(net, "config", None), dict):
-        config["neuron"] = kind.neuron
+    if isinstance(config, dict):
         known = options_of(kind)
+        for name in former - known.keys() - {"tau"}:
+            config.pop(name, None)
+        config["neuron"] = kind.neuron
         forget_layer_options(config, lambda name: name in known)
+        add_layer_options(config, {name: tau for name, tau in taus.items() if "tau" in vars(net.get_submodule(name))})
+
+
+def learnt_taus(net: nn.Module) -> dict[str, dict[str, float]]:
+    """The present time constants of the neurons of `net` that learn theirs: layer name -> {"tau": value}."""
+    nodes = {name: node for name, node in net.named_modules() if isinstance(node, SpikingNeuron) and _learns_tau(node)}
+    return {name: {"tau": float(_tau_of(node))} for name, node in nodes.items()}
+
+
+def _learns_tau(node: SpikingNeuron) -> bool:
+    return "tau" in node.learnable or isinstance(getattr(type(node), "tau", None), property)
+
+
+def _tau_of(node: SpikingNeuron) -> Any:
+    """The time constant of a neuron, a number where it is one of its learnables, None where it has none."""
+    tau = getattr(node, "tau", None)
+    return as_constant("tau", tau.detach()) if "tau" in node.learnable and isinstance(tau, Tensor) else tau
 
 
 def replace_nodes(net: nn.Module, make: Callable[[SpikingNeuron], nn.Module]) -> int:
@@ -48,6 +80,14 @@ def forget_layer_options(config: dict[str, Any], keeps: Callable[[str], bool]) -
         config["layer_options"] = kept
 
 
+def add_layer_options(config: dict[str, Any], options: dict[str, dict[str, float]]) -> None:
+    """Put constants of single layers into a network's description, beside those that it has."""
+    layers = config.get("layer_options", {})
+    added = {layer: {**layers.get(layer, {}), **constants} for layer, constants in options.items()}
+    if added:
+        config["layer_options"] = {**layers, **added}
+
+
 def node_like(node: SpikingNeuron, kind: type[SpikingNeuron], **changed: Any) -> SpikingNeuron:
     """A neuron of another kind at rest, with the constants and switches of `node` but for those `changed`.
 
@@ -66,9 +106,6 @@ def node_like(node: SpikingNeuron, kind: type[SpikingNeuron], **changed: Any) ->
     new = kind(**constants)
     new.gradient_window, new.fuse_norm, new.keep_state = node.gradient_window, node.fuse_norm, node.keep_state
     new.channels_made_for = node.channels_made_for
-    like = next(iter(node.parameters()), None)
-    if like is not None:
-        new.to(like.device)
     return new.train(node.training)
 
 
@@ -77,12 +114,7 @@ def _constants_for(node: SpikingNeuron, kind: type[SpikingNeuron], options: dict
     learnt = {name: value for name, value in node._parameters.items() if name in options and name not in node.learnable}
     found |= {name: value for name, value in learnt.items() if name not in kind.learnable}
     found["step_mode"] = node.step_mode
-    tau = getattr(node, "tau", None)
-    if tau is not None:
-        if "init_tau" in options:
-            found["init_tau"] = float(tau.detach()) if isinstance(tau, Tensor) else float(tau)
-        elif "tau" in options:
-            found["tau"] = tau
+    found |= _tau_for(kind, _tau_of(node))
     if "channels" in options:
         found["channels"] = channels_for(kind, options, node.channels_made_for)
         if found["channels"] is None:
@@ -90,6 +122,14 @@ def _constants_for(node: SpikingNeuron, kind: type[SpikingNeuron], options: dict
     if getattr(node, "decay_input", False) and "decay_input" not in options:
         raise InputError(f"{type(node).__name__} has decay_input=True, and {kind.neuron} has no such option")
     return found
+
+
+def _tau_for(kind: type[SpikingNeuron], tau: Any) -> dict[str, Any]:
+    """The argument by which a `kind` takes a time constant: where it starts, if it is learnt; none for None."""
+    options = options_of(kind)
+    if tau is not None and "init_tau" in options:
+        return {"init_tau": float(tau.detach() if isinstance(tau, Tensor) else tau)}
+    return {"tau": tau} if tau is not None and "tau" in options else {}
 
 
 def channels_for(kind: type[SpikingNeuron], options: dict[str, Any], channels: int | None) -> int | None:
