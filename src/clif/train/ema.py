@@ -6,6 +6,7 @@ import torch
 
 from clif import private_torch
 from clif.models import SpikingNetwork
+from clif.neurons.exchange import replace_nodes
 
 
 class Average:
@@ -17,6 +18,12 @@ class Average:
     def __init__(self, net: SpikingNetwork, decay: float) -> None:
         self.decay = decay
         self.net = copy.deepcopy(net).eval().requires_grad_(False)
+
+    def exchange(self, net: SpikingNetwork) -> None:
+        """Take over the neurons of `net`, which has other ones now; averages of their parameters begin with them."""
+        new, names = dict(net.named_modules()), {module: name for name, module in self.net.named_modules()}
+        replace_nodes(self.net, lambda node: copy.deepcopy(new[names[node]]).eval().requires_grad_(False))
+        self.net.config = copy.deepcopy(net.config)
 
     @torch.no_grad()
     def update(self, net: SpikingNetwork) -> None:

@@ -194,14 +194,19 @@ class Learner:
         due = bool(config.exchange_neuron) and self.epoch >= config.exchange_epoch
         if not due or self.net.config["neuron"] == config.exchange_neuron:
             return False
+        self.exchange()
+        return True
+
+    def exchange(self) -> None:
+        """Exchange the neurons; the average of the weights and the optimiser follow."""
+        config = self.config
         exchange_neurons(self.net, config.exchange_neuron)
         if self.average is not None:
-            exchange_neurons(self.average.net, config.exchange_neuron)
+            self.average.exchange(self.net)
         if set(self.net.parameters()) != {p for group in self.optimizer.param_groups for p in group["params"]}:
             follow_parameters(config, self.optimizer, self.net)
             self.computation = nn.Identity()  # what held the gradients of the former parameters together goes first
             self.computation = self.engine.wrap(Computation(self.net, config.multiple_step))
-        return True
 
     def _require_finite(self) -> None:
         """Raise `InputError` for a loss or gradient that was not finite, with the layer it comes from."""

@@ -1,5 +1,6 @@
 """What a checkpoint holds of a run, and how a run goes on from it."""
 
+import copy
 import dataclasses
 import math
 import warnings
@@ -11,6 +12,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from clif.errors import InputError
+from clif.models.network import set_layer_options
 from clif.train.checkpoint import load_weights
 from clif.train.learner import Learner
 from clif.user_code import imported
@@ -60,6 +62,7 @@ def restore(trainer: Learner, content: dict[str, Any], where: str) -> None:
     parts = {key: content.get(key) for key in ("optimizer", "lr_scheduler", "epoch")}
     if missing := [key for key, value in parts.items() if value is None or value == {}]:
         raise InputError(f"{where}: cannot be resumed, it has no {missing[0]!r}; -pre_train starts from its weights")
+    _follow_exchange(trainer, content.get("model") or {})
     raw = content.get("net_raw", content["net"])
     load_weights(trainer.net, raw, where)
     if trainer.average is not None:
@@ -87,6 +90,17 @@ def restore(trainer: Learner, content: dict[str, Any], where: str) -> None:
         torch.set_rng_state(rng["cpu"])
         if rng["cuda"] and trainer.device.type == "cuda":
             torch.cuda.set_rng_state_all(rng["cuda"])
+
+
+def _follow_exchange(trainer: Learner, model: dict[str, Any]) -> None:
+    """Exchange the neurons as the run did before its checkpoint, whose network is `model`."""
+    if not trainer.config.exchange_neuron or model.get("neuron") != trainer.config.exchange_neuron:
+        return
+    if trainer.net.config["neuron"] != trainer.config.exchange_neuron:
+        trainer.exchange()
+    for net in {trainer.net, trainer.evaluated_net}:
+        set_layer_options(net, model.get("layer_options", {}))
+        net.config = copy.deepcopy(model)
 
 
 def precision_of(content: dict[str, Any]) -> str | None:
