@@ -3,6 +3,7 @@
 import math
 import numbers
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, ClassVar
 
 import torch
@@ -30,7 +31,7 @@ COMPUTATION = frozenset(
 OWN = frozenset(
     (
         *("_step_mode", "backend", "store_v_seq", "gradient_window", "fuse_norm", "keep_state", "channels_made_for"),
-        *("_values", "_calls", "v_seq", "_is_full_backward_hook", "call_super_init", "dump_patches"),
+        *("_names", "_values", "_calls", "v_seq", "_is_full_backward_hook", "call_super_init", "dump_patches"),
     )
 )
 """Attributes that are not the equations'."""
@@ -168,30 +169,25 @@ class SpikingNeuron(Firing, StepModule):
         return frozenset(found)
 
     def __getattr__(self, name: str) -> Any:
-        if name != "states" and not name.startswith("__") and name in self._state_names():
+        if name in vars(self).get("_names", ()):
             values = vars(self).get("_values")
             names = list(self.states)
             return self.rest()[name] if values is None else values[names.index(name)]
         return super().__getattr__(name)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name in self._state_names():
+        if name in vars(self).get("_names", ()):
             present = self._values or tuple(self.rest().values())
             self._values = tuple(
                 [value if known == name else old for known, old in zip(self.states, present, strict=True)]
             )
-        else:
-            given: Any = resolve(value) if name == "surrogate_function" else value
-            super().__setattr__(name, given)
-
-    def _state_names(self) -> Mapping[str, float]:
-        """The states, or none as long as a property `states` asks for what __init__ has not set yet."""
-        if "_values" not in vars(self):
-            return {}
-        try:
-            return self.states
-        except AttributeError:
-            return {}
+            return
+        given: Any = resolve(value) if name == "surrogate_function" else value
+        super().__setattr__(name, given)
+        if "_values" in vars(self) and (name == "states" or "_names" not in vars(self)):
+            # A property `states` may ask for what __init__ has not set yet.
+            with suppress(AttributeError):
+                vars(self)["_names"] = tuple(self.states)
 
     def rest(self) -> dict[str, Any]:
         """The states at rest by name."""
