@@ -82,6 +82,13 @@ def test_the_same_class_again_replaces_it():
     assert registry.NEURONS["Variant"] is second
 
 
+def test_the_same_class_under_another_spelling_replaces_it():
+    clif.register_neuron("Variant")(variant())
+    second = clif.register_neuron("VARIANT")(variant())
+    assert [name for name in registry.NEURONS if name.lower() == "variant"] == ["VARIANT"]
+    assert registry.spiking_neuron("variant") is second
+
+
 @pytest.mark.parametrize("name", ["CLIF", "clif", "Clif", "relu", "Variant", "vARIANT"])
 def test_a_name_that_is_taken_is_refused(name):
     known = clif.register_neuron("Variant")(variant())

@@ -53,6 +53,8 @@ def _register(name: str, kind: Any) -> Any:
                 f"the name {name!r} is taken by {other.__module__}.{other.__qualname__}; give {kind.__name__} another"
             )
     _check(kind)
+    for former in [known for known in NEURONS if known.lower() == name.lower()]:
+        del NEURONS[former]
     NEURONS[name] = kind
     kind.neuron = name
     return kind
