@@ -100,3 +100,10 @@ def test_every_neuron_of_a_deep_network_is_converted():
 def test_networks_that_cannot_be_converted_are_refused(neuron, message):
     with pytest.raises(InputError, match=message):
         clif_to_lif(create_model("snn5_noAP", neuron, T=2))
+
+
+@pytest.mark.parametrize("neuron", ["IF", "KLIF", "CLIFTau"])
+def test_neurons_that_lif_is_no_stand_in_for_are_refused(neuron):
+    net = create_model("snn5_noAP", neuron)
+    with pytest.raises(InputError, match=rf"features\.0\.act is a {neuron}Node; only CLIF and LIF become LIF"):
+        clif_to_lif(net)

@@ -4,8 +4,10 @@ import copy
 
 from clif.errors import InputError
 from clif.models import SpikingNetwork
-from clif.neurons import LIFNode, PLIFNode, reset_net
+from clif.neurons import LIFNode, PLIFNode, SpikingNeuron, reset_net
 from clif.neurons.exchange import forget_layer_options, node_like, replace_nodes
+
+CONVERTED = ("CLIF", "LIF")
 
 
 def plain_lif(net: SpikingNetwork, v_reset: float | None = None) -> SpikingNetwork:
@@ -14,11 +16,16 @@ def plain_lif(net: SpikingNetwork, v_reset: float | None = None) -> SpikingNetwo
     A CLIF neuron that fires is reset by more than its threshold; a hard reset slightly below 0 makes up for it (the
     paper's Table 8, where −0.06 is best for CIFAR-10). Weights, τ, dtype, device, training and step mode stay as they
     are; `net` is left alone. A LIF network may be given as well, and loses the resets that single layers have. Raises
-    `InputError` for PLIF, whose learnt τ differ from layer to layer, and for networks without neurons to convert.
+    `InputError` for all other neurons, and for networks without neurons to convert.
     """
     lif = copy.deepcopy(net)
     if any(isinstance(module, PLIFNode) for module in lif.modules()):
         raise InputError("a PLIF network is a LIF network with learnt time constants; there is nothing to convert")
+    for name, module in lif.named_modules():
+        if isinstance(module, SpikingNeuron) and module.neuron not in CONVERTED:
+            raise InputError(
+                f"{name} is a {type(module).__name__}; only {' and '.join(CONVERTED)} become LIF with the same weights"
+            )
     if not replace_nodes(lif, lambda node: node_like(node, LIFNode, v_reset=v_reset)):
         raise InputError(f"{type(net).__name__} has no CLIF or LIF neuron to convert")
     lif.config = {**net.config, "neuron": "LIF", "v_reset": v_reset}

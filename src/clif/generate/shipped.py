@@ -14,7 +14,7 @@ import torch
 from clif.generate import compiler, cpp, units
 from clif.generate.program import forward_program, parse
 from clif.neurons.base import SpikingNeuron
-from clif.neurons.registry import NEURONS, options_of
+from clif.neurons.registry import options_of, spiking_neuron
 from clif.surrogate import SURROGATES
 
 FOLDER = compiler.HEADERS / "generated"
@@ -31,10 +31,13 @@ GUARDS = {"baseline": "", "avx2": "CLIF_X86", "avx512": "CLIF_X86", "avx512_bf16
 NOTE = "// Written by `python -m clif.generate.shipped`.\n"
 
 
+SHIPPED_NEURONS = ("CLIF", "LIF", "PLIF")
+"""The neurons that are worth the time of every build; the units of the others are compiled when first needed."""
+
+
 def neurons() -> dict[str, type[SpikingNeuron]]:
     """The neurons whose units are shipped, by their names in C++."""
-    own = {name: kind for name, kind in NEURONS.items() if kind.__module__.startswith("clif.")}
-    return {name.lower(): kind for name, kind in own.items() if issubclass(kind, SpikingNeuron)}
+    return {name.lower(): spiking_neuron(name) for name in SHIPPED_NEURONS}
 
 
 def programs(kind: type[SpikingNeuron]) -> list[str]:

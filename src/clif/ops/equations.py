@@ -86,7 +86,7 @@ class Equations:
             for name, value in zip(self.learnables, self.coefficients(x), strict=True)
         ]
 
-        def one_step(x: Tensor, state: State) -> tuple[Tensor, State]:
+        def one_step(x: Any, state: Any) -> Any:  # torch.compile breaks its graph at annotations such as State
             outputs = self.step(x.to(dtype), *state, *coefficients)
             if not isinstance(outputs, tuple) or len(outputs) != 1 + len(self.states):
                 raise InputError(

@@ -14,7 +14,7 @@ Between forward and backward only these inputs are kept, and mean and var.
 
 import importlib
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 import torch
@@ -122,10 +122,15 @@ def _align(inputs: Inputs, strides: Strides, mean: Tensor | None, var: Tensor | 
         layout.align_sequence(x_seq, strides),
         [layout.align_state(state, strides) for state in inputs.states],
         [_row(value, x_seq.shape[1:], strides) for value in inputs.coefficients],
-        torch.tensor(inputs.constants, dtype=torch.float64, device="cpu"),
+        _numbers(tuple(inputs.constants)),
         inputs.program,
         affine,
     )
+
+
+@lru_cache(10_000)
+def _numbers(constants: tuple[float, ...]) -> Tensor:
+    return torch.tensor(constants, dtype=torch.float64, device="cpu")
 
 
 def _row(coefficient: Tensor, shape: Sequence[int], strides: Strides) -> Tensor:
