@@ -67,7 +67,8 @@ template <class R>
 CLIF_INLINE Number<R> logarithm(Number<R> x) {
     constexpr bool is_float = sizeof(R) == sizeof(float);
     constexpr double ln2 = 0.69314718055994530942;
-    constexpr double high = is_float ? 0.693145751953125 : 0.693147180369123816490;  // few bits: exact times a whole one
+    // few bits: exact times a whole one
+    constexpr double high = is_float ? 0.693145751953125 : 0.693147180369123816490;
     const Number<R> least = constant<R>(is_float ? 1.17549435e-38 : 2.2250738585072014e-308), zero(R(0)), one(R(1));
     const Number<R> lift = constant<R>(is_float ? 33554432.0 : 18014398509481984.0);  // 2^25, 2^54
     const auto tiny = x < least;
@@ -107,7 +108,8 @@ CLIF_INLINE Number<R> hyperbolic_tangent(Number<R> x) {
     constexpr int count = sizeof(SmallTanh<R>::polynomial) / sizeof(double);
     const Number<R> square = x * x, size = absolute(x), one(R(1));
     Number<R> sum = constant<R>(SmallTanh<R>::polynomial[0]);
-    CLIF_UNROLL for (int i = 1; i < count; ++i) sum = multiply_add(sum, square, constant<R>(SmallTanh<R>::polynomial[i]));
+    CLIF_UNROLL for (int i = 1; i < count; ++i)
+        sum = multiply_add(sum, square, constant<R>(SmallTanh<R>::polynomial[i]));
     const Number<R> large = one - constant<R>(2) * sigmoid<R>(size, constant<R>(-2));
     const Number<R> far = select(x < Number<R>(R(0)), -large, large);
     return select(size <= constant<R>(0.625), x * sum, far);

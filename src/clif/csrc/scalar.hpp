@@ -105,7 +105,8 @@ CLIF_INLINE Parts<R> parts_of(R x) {
     using Bits = typename E::Bits;
     const Bits bits = bit_cast<Bits>(x), one = bit_cast<Bits>(R(1));
     const Bits mantissa = (bits & ((Bits(1) << E::mantissa_bits) - 1)) | one;
-    const R exponent = bit_cast<R>((bits >> E::mantissa_bits) | bit_cast<Bits>(E::whole)) - (E::whole + (one >> E::mantissa_bits));
+    const R exponent =
+        bit_cast<R>((bits >> E::mantissa_bits) | bit_cast<Bits>(E::whole)) - (E::whole + (one >> E::mantissa_bits));
     return {exponent, bit_cast<R>(mantissa)};
 }
 

@@ -105,9 +105,10 @@ def lookup(names: list[str]) -> str:
         declared += f"{before}namespace {set_name} {{\n{functions}}}\n{after}"
         cases += before
         for dtype in dtypes:
-            calls = " || ".join(f"{set_name}::{_function(name, dtype)}(key, *unit)" for name in names)
+            calls = [f"{set_name}::{_function(name, dtype)}(key, *unit)" for name in names]
             place = list(units.STORAGE).index(dtype) + len(units.STORAGE) * number
-            cases += f"        case {place}:\n            return {calls};\n"
+            either = f" ||\n{' ' * 19}".join(calls)
+            cases += f"        case {place}:\n            return {either};\n"
         cases += after
     return (
         f'{NOTE}#include "../interface.hpp"\n#include "../unit.hpp"\n\nnamespace clif {{\n\n{declared}\n'

@@ -52,26 +52,42 @@ extern "C" CLIF_EXPORT int clif_shipped_unit(std::uint64_t key, std::int32_t dty
     if (isa > static_cast<int>(best_isa()) || dtype < 0 || dtype >= 3) return 0;
     switch (isa * 3 + dtype) {
         case 0:
-            return baseline::clif_float32(key, *unit) || baseline::lif_float32(key, *unit) || baseline::plif_float32(key, *unit);
+            return baseline::clif_float32(key, *unit) ||
+                   baseline::lif_float32(key, *unit) ||
+                   baseline::plif_float32(key, *unit);
         case 1:
-            return baseline::clif_bfloat16(key, *unit) || baseline::lif_bfloat16(key, *unit) || baseline::plif_bfloat16(key, *unit);
+            return baseline::clif_bfloat16(key, *unit) ||
+                   baseline::lif_bfloat16(key, *unit) ||
+                   baseline::plif_bfloat16(key, *unit);
         case 2:
-            return baseline::clif_float64(key, *unit) || baseline::lif_float64(key, *unit) || baseline::plif_float64(key, *unit);
+            return baseline::clif_float64(key, *unit) ||
+                   baseline::lif_float64(key, *unit) ||
+                   baseline::plif_float64(key, *unit);
 #ifdef CLIF_X86
         case 3:
-            return avx2::clif_float32(key, *unit) || avx2::lif_float32(key, *unit) || avx2::plif_float32(key, *unit);
+            return avx2::clif_float32(key, *unit) ||
+                   avx2::lif_float32(key, *unit) ||
+                   avx2::plif_float32(key, *unit);
         case 4:
-            return avx2::clif_bfloat16(key, *unit) || avx2::lif_bfloat16(key, *unit) || avx2::plif_bfloat16(key, *unit);
+            return avx2::clif_bfloat16(key, *unit) ||
+                   avx2::lif_bfloat16(key, *unit) ||
+                   avx2::plif_bfloat16(key, *unit);
         case 5:
-            return avx2::clif_float64(key, *unit) || avx2::lif_float64(key, *unit) || avx2::plif_float64(key, *unit);
+            return avx2::clif_float64(key, *unit) ||
+                   avx2::lif_float64(key, *unit) ||
+                   avx2::plif_float64(key, *unit);
 #endif
 #ifdef CLIF_X86
         case 6:
-            return avx512::clif_float32(key, *unit) || avx512::lif_float32(key, *unit) || avx512::plif_float32(key, *unit);
+            return avx512::clif_float32(key, *unit) ||
+                   avx512::lif_float32(key, *unit) ||
+                   avx512::plif_float32(key, *unit);
 #endif
 #ifdef CLIF_AVX512_BF16
         case 10:
-            return avx512_bf16::clif_bfloat16(key, *unit) || avx512_bf16::lif_bfloat16(key, *unit) || avx512_bf16::plif_bfloat16(key, *unit);
+            return avx512_bf16::clif_bfloat16(key, *unit) ||
+                   avx512_bf16::lif_bfloat16(key, *unit) ||
+                   avx512_bf16::plif_bfloat16(key, *unit);
 #endif
         default: return 0;
     }
