@@ -32,10 +32,7 @@ setup(
     ext_modules=[
         Extension(
             "clif._kernels",
-            sources=[  # what takes longest first
-                *sorted(glob("src/clif/csrc/generated/*.cpp"), reverse=True),
-                *sorted(glob("src/clif/csrc/*.cpp")),
-            ],
+            sources=sorted(glob("src/clif/csrc/**/*.cpp", recursive=True)),
             depends=sorted(glob("src/clif/csrc/**/*.hpp", recursive=True)),
             language="c++",
             optional=True,
