@@ -4,7 +4,7 @@ import itertools
 import os
 import subprocess
 import sys
-from functools import cache
+from functools import cache, partial
 
 import pytest
 import torch
@@ -73,11 +73,28 @@ def test_another_program_or_set_is_not_found():
 
 
 def results(node, dtype) -> list[torch.Tensor]:
-    """The spikes, and the gradients of the input and of what is learnt."""
-    x_seq = torch.randn(5, 3, 70, generator=torch.Generator().manual_seed(1)).to(dtype).requires_grad_()
-    spikes = node.to(dtype)(x_seq)
-    spikes.backward(torch.linspace(-1, 1, spikes.numel()).view(spikes.shape).to(dtype))
-    return [spikes, x_seq.grad, *(parameter.grad for parameter in node.parameters())]
+    """Spikes, states, and the gradients of the input and of what is learnt: from rest, and from the state then left."""
+    found = []
+    node.to(dtype)
+    for seed in (1, 2):
+        x_seq = torch.randn(5, 3, 70, generator=torch.Generator().manual_seed(seed)).to(dtype).requires_grad_()
+        node.zero_grad()
+        node.detach()
+        spikes = node(x_seq)
+        spikes.backward(torch.linspace(-1, 1, spikes.numel()).view(spikes.shape).to(dtype))
+        found += [spikes, x_seq.grad, *node.state, *(parameter.grad for parameter in node.parameters())]
+    return found
+
+
+def check_shipped_is_compiled(make, dtype, name, monkeypatch):
+    with isa.using(name):
+        found = {}
+        for kind in (units.shipped, units.compiled):
+            monkeypatch.setattr(units, "load", cache(kind))
+            found[kind.__name__] = results(make(), dtype)
+    assert found["shipped"][0].any()
+    assert found["shipped"][1].any()
+    assert all(map(torch.equal, found["shipped"], found["compiled"]))
 
 
 @compiled
@@ -87,14 +104,20 @@ def results(node, dtype) -> list[torch.Tensor]:
 def test_shipped_units_are_bit_for_bit_the_compiled_ones(make, dtype, name, monkeypatch):
     if name not in isa.available():
         pytest.skip(f"this machine lacks {isa.IN_WORDS[name]}")
-    with isa.using(name):
-        found = {}
-        for kind in (units.shipped, units.compiled):
-            monkeypatch.setattr(units, "load", cache(kind))
-            found[kind.__name__] = results(make(), dtype)
-    assert found["shipped"][0].any()
-    assert found["shipped"][1].any()
-    assert all(map(torch.equal, found["shipped"], found["compiled"]))
+    check_shipped_is_compiled(make, dtype, name, monkeypatch)
+
+
+@compiled
+@pytest.mark.slow
+@pytest.mark.parametrize("name", shipped.neurons())
+def test_every_program_is_bit_for_bit_the_compiled_one(name, monkeypatch):
+    """Programs share what they compute forward, and the library knows them by number: none is taken for another."""
+    kind = shipped.neurons()[name]
+    options = {kind(**options).equations().plan.text: options for options in shipped.variants(kind)}
+    best = units.shipped_set(torch.float32, isa.BEST)
+    for chosen in options.values():
+        node = partial(kind, **chosen, step_mode="m", backend="cpu")
+        check_shipped_is_compiled(node, torch.float32, best, monkeypatch)
 
 
 WITHOUT_COMPILER = """

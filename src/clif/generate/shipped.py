@@ -40,13 +40,18 @@ def neurons() -> dict[str, type[SpikingNeuron]]:
     return {name.lower(): spiking_neuron(name) for name in SHIPPED_NEURONS}
 
 
-def programs(kind: type[SpikingNeuron]) -> list[str]:
-    """The canonical texts of a neuron's programs, each once."""
+def variants(kind: type[SpikingNeuron]) -> list[dict[str, Any]]:
+    """The options with which a neuron has one program or another."""
     taken = options_of(kind)
     options = {name: values for name, values in OPTIONS.items() if name in taken}
+    return [dict(zip(options, values, strict=True)) for values in product(*options.values())]
+
+
+def programs(kind: type[SpikingNeuron]) -> list[str]:
+    """The canonical texts of a neuron's programs, each once."""
     texts = []
-    for values in product(*options.values()):
-        plan = kind(**dict(zip(options, values, strict=True))).equations().plan
+    for options in variants(kind):
+        plan = kind(**options).equations().plan
         assert plan.refusal is None, plan.refusal
         texts.append(plan.text)
     return list(dict.fromkeys(texts))
