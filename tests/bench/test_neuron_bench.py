@@ -160,6 +160,15 @@ def test_no_time_is_reported_on_a_red_gate(monkeypatch):
     assert (row.name, row.timing, row.note) == ("torch", None, "no time is reported: wrong")
 
 
+def test_memory_is_as_usual_after_a_mistake(monkeypatch):
+    calls = []
+    for name in ("keep", "usual"):
+        monkeypatch.setattr(neuron.memory, name, lambda name=name: calls.append(name))
+    with pytest.raises(InputError, match="unknown contestant"):
+        neuron.run(NeuronSettings(shape=(2, 10), contestants=("nobody",)))
+    assert calls == ["keep", "usual"]
+
+
 def test_a_backend_that_cannot_run_says_why(monkeypatch):
     monkeypatch.setitem(BACKENDS, "cpu", dataclasses.replace(BACKENDS["cpu"], unavailable=lambda: "it is asleep"))
     report = neuron.run(NeuronSettings(shape=(2, 10), rounds=1, contestants=("cpu",), dtypes=("float32",)))

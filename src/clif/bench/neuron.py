@@ -45,9 +45,11 @@ def run(settings: NeuronSettings) -> Report:
     count = settings.threads or torch.get_num_threads()
     described = machine.describe(device, count)
     memory.keep()  # else it is left to chance whose results need new pages, which take as long as the neuron
-    with threads(count):
-        rows = [row for shape in shapes(settings, channels) for row in _measure_shape(settings, shape, device)]
-    memory.usual()
+    try:
+        with threads(count):
+            rows = [row for shape in shapes(settings, channels) for row in _measure_shape(settings, shape, device)]
+    finally:
+        memory.usual()
     return Report("neuron", dataclasses.asdict(settings), described, rows)
 
 
