@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from clif.generate.beside import read_beside
 from clif.generate.program import MOST_COEFFICIENTS, MOST_NODES, MOST_STATES
 from clif.generate.prologue import Prologue, split
 from clif.generate.trace import Signature, Trace, trace
@@ -41,7 +42,7 @@ def plan(kind: type, attributes: Mapping[str, Any], signature: Signature) -> Pla
     key = (kind, tuple(attributes), values, shape, tuple(signature.learnable.items()))
     if torch.compiler.is_compiling():
         return _constant_plan(*key)
-    return _remembered((getattr(kind, "step", None), *key), kind, attributes, signature)
+    return _remembered(key, kind, attributes, signature)
 
 
 @torch.compiler.assume_constant_result
@@ -55,12 +56,12 @@ def _constant_plan(
     """The plan, from values that torch.compile can take for constants."""
     attributes = {name: _restored(value) for name, value in zip(names, values, strict=True)}
     signature = Signature({name: float(not zero) for name, zero in zip(*shape, strict=True)}, dict(learnable))
-    return _remembered(
-        (getattr(kind, "step", None), kind, names, values, shape, learnable), kind, attributes, signature
-    )
+    return _remembered((kind, names, values, shape, learnable), kind, attributes, signature)
 
 
 def _remembered(key: Key, kind: type, attributes: Mapping[str, Any], signature: Signature) -> Plan:
+    kinds = [kind, *(type(value) for value in attributes.values() if isinstance(value, Surrogate))]
+    key = (*key, getattr(kind, "step", None), *(_flat(part) for one in kinds for part in read_beside(one)))
     try:
         found = _plans.get(key)
     except TypeError:  # a surrogate with a value that cannot be hashed
@@ -110,6 +111,8 @@ def _traced_plan(kind: type, attributes: Mapping[str, Any], signature: Signature
         return refused(str(error))
     except Exception as error:  # of the step itself, which PyTorch will meet again and show
         return refused(f"{kind.__name__}.step cannot be traced: {type(error).__name__}: {error}")
+    if not signature.states:
+        return refused(f"{kind.__name__} has no state; a kernel computes one from step to step")
     program, prologue = split(traced.program)
     count, coefficients = len(program.rests_at_zero), len(program.by_channel)
     if count > MOST_STATES or coefficients > MOST_COEFFICIENTS or len(program.nodes) > MOST_NODES:

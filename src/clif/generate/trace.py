@@ -141,7 +141,7 @@ def _check(view: Any, signature: Signature, traced: Trace, owner: str) -> None:
             total = sum((output * (i + 1)).sum() for i, output in enumerate(outputs))
         gradients = torch.autograd.grad(total, leaves, allow_unused=True) if total.requires_grad else ()
         zeros = torch.zeros(SAMPLES, dtype=torch.float64)
-        results.append([*(o.detach() for o in outputs), *(zeros if g is None else g for g in gradients)])
+        results.append([*(o.detach().double() for o in outputs), *(zeros if g is None else g for g in gradients)])
     same = len(results[0]) == len(results[1]) and all(
         torch.allclose(a, b, rtol=1e-9, atol=1e-12, equal_nan=True) for a, b in zip(*results, strict=True)
     )

@@ -2,7 +2,7 @@
 
 Every kind of step becomes `record` (forward, and what the backward pass needs) and `retreat` (backward); forward there
 is `advance` for any step. The first step from rest has no functions of its own: whether a state is 0 is known on the
-device only. What nobody reads is left to the compiler to drop.
+device only. The compiler drops values that nothing reads.
 
 A program of the grid takes a block of neurons [BLOCK] through all T steps. With `STEPS` the loops are unrolled to that
 many steps, else they run to the argument `T`. Unrolled, a program asks for all it reads before it writes (the compiler

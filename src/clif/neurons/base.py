@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from clif.errors import InputError
 from clif.generate.plan import Plan, plan, refused
-from clif.generate.trace import Signature
+from clif.generate.trace import PLAIN, Signature
 from clif.layers import BatchNorm2d, StepModule
 from clif.neurons import norm_fusion, sequence
 from clif.neurons.firing import Firing
@@ -23,9 +24,8 @@ from clif.ops.equations import Equations, State, compute_dtype, first_step
 from clif.ops.registration import is_exported
 from clif.surrogate import AnySurrogate, Surrogate, resolve
 
-COMPUTATION = frozenset(
-    ("forward", "step", "fire", "reset_after", "in_reset", "single_step_forward", "multi_step_forward")
-)
+STEP = frozenset(("step", "fire", "reset_after", "in_reset"))
+COMPUTATION = STEP | {"forward", "single_step_forward", "multi_step_forward"}
 """What a class may define anew of a neuron that it derives from; no conversion takes its place then."""
 
 OWN = frozenset(
@@ -35,8 +35,6 @@ OWN = frozenset(
     )
 )
 """Attributes that are not the equations'."""
-
-PLAIN = (float, bool, int, str, type(None), Surrogate)
 
 
 class SpikingNeuron(Firing, StepModule):
@@ -190,14 +188,14 @@ class SpikingNeuron(Firing, StepModule):
                 vars(self)["_names"] = tuple(self.states)
 
     def rest(self) -> dict[str, Any]:
-        """The states at rest by name."""
-        values: dict[str, Any] = dict(self.states)
-        if self.v_reset is not None and "v" in values:
-            values["v"] = value_of(v_reset) if (v_reset := self._v_reset()) is not None else 0.0
-        return values
+        """The states at rest by name; 0 for one that cannot be read now, as v_reset if torch.compile traces it."""
+        return {name: value_of(value) or 0.0 for name, value in self._rest().items()}
 
-    def _v_reset(self) -> Constant | None:
-        return None if self.v_reset is None else as_constant("v_reset", self.v_reset)
+    def _rest(self) -> dict[str, Constant]:
+        values: dict[str, Constant] = dict(self.states)
+        if self.v_reset is not None and "v" in values:
+            values["v"] = as_constant("v_reset", self.v_reset)
+        return values
 
     def reset(self) -> None:
         """Back to rest: v = 0 (v_reset with a hard reset), the other states as `states` says, and no `v_seq`."""
@@ -218,9 +216,7 @@ class SpikingNeuron(Firing, StepModule):
     def equations(self) -> Equations:
         """What the neuron computes, with its present constants and parameters."""
         self.check()
-        states: dict[str, Any] = dict(self.states)
-        if self.v_reset is not None and "v" in states:
-            states["v"] = self._v_reset()
+        states = self._rest()
         return Equations(
             self.neuron if self.neuron is not None and not self.redefined else type(self).__name__,
             self.step,
@@ -241,10 +237,16 @@ class SpikingNeuron(Firing, StepModule):
         return value
 
     def _plan(self, states: Mapping[str, Any]) -> Plan:
-        if own := sorted({"step", "fire", "reset_after", "in_reset"} & vars(self).keys()):
-            return refused(f"{own[0]} of this {type(self).__name__} was replaced on the object")
+        attributes = self._attributes()
+        own = {name for name in vars(self).keys() - attributes.keys() if self._replaces(name)}
+        if own:
+            return refused(f"{min(own)} of this {type(self).__name__} was replaced on the object")
         rest = {name: value if isinstance(value, int | float) else math.nan for name, value in states.items()}
-        return plan(type(self), self._attributes(), Signature(rest, self.learnable))
+        return plan(type(self), attributes, Signature(rest, self.learnable))
+
+    def _replaces(self, name: str) -> bool:
+        """Whether an attribute of the object stands in the place of one that its class gives to `step`."""
+        return name in STEP if hasattr(SpikingNeuron, name) else hasattr(type(self), name)
 
     def _attributes(self) -> dict[str, Any]:
         """The plain values that `step` may read; a tensor of one element that is not learnt now is a number."""
@@ -260,6 +262,8 @@ class SpikingNeuron(Firing, StepModule):
                         found[name] = number
             elif isinstance(value, numbers.Real):
                 found[name] = float(value)
+            elif isinstance(value, np.bool_):
+                found[name] = bool(value)
         return found
 
     def forward(self, x: Tensor, norm: BatchNorm2d | None = None) -> Tensor:

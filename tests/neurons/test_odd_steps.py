@@ -1,0 +1,124 @@
+"""What people write in a step and change about it afterwards: kernels compute what the loop computes."""
+
+import copy
+from types import ModuleType
+
+import numpy as np
+import pytest
+import torch
+
+import clif
+
+X = torch.linspace(-1, 3, 48).view(4, 2, 6).sin() * 2
+
+
+def assert_as_the_loop(node):
+    """A backend was chosen for the present step, and its spikes, state and gradient are the loop's; its name."""
+    loop = copy.deepcopy(node)
+    loop.backend = "torch"
+    results = []
+    for one in (node, loop):
+        one.reset()
+        x = X.clone().requires_grad_()
+        spikes = one(x)
+        results.append([spikes, *one.state, torch.autograd.grad((spikes * X).sum() + one.v.sum(), x)[0]])
+    torch.testing.assert_close(*results)
+    return clif.backend_for(node, X)[0]
+
+
+class Mask(clif.SpikingNeuron):
+    def step(self, x, v):
+        u = v + x
+        spike = u >= self.v_threshold
+        return spike, torch.where(spike, 0.0, u)
+
+
+def test_a_comparison_may_be_the_spike():
+    with torch.no_grad():
+        spikes = Mask(step_mode="m")(X)
+        assert "cannot be traced" not in clif.backend_for(Mask(step_mode="m"), X)[1]
+    assert torch.equal(spikes, Mask(step_mode="m", backend="torch")(X))
+
+
+class Stateless(clif.SpikingNeuron):
+    states = {}
+
+    def step(self, x):
+        return (self.fire(x),)
+
+
+def test_a_neuron_without_state_runs_in_the_loop():
+    node = Stateless(step_mode="m")
+    backend, why = clif.backend_for(node, X)
+    assert (backend, "Stateless has no state" in why) == ("torch", True)
+    assert torch.equal(node(X), (X >= 1).float())
+
+
+LEAK, TABLE, SETTINGS = 0.5, [1.0, 2.0], ModuleType("settings")
+SETTINGS.scale = 1.0
+
+
+def leaked(v):
+    return v * LEAK * TABLE[0] * SETTINGS.scale
+
+
+class Reading(clif.SpikingNeuron):
+    """A step that reads a constant of the module, one of the class, a helper and attributes."""
+
+    gain = 1.0
+
+    def weighted(self, x):
+        return x * self.gain
+
+    def step(self, x, v):
+        u = leaked(v) + self.weighted(x) * (2.0 if self.doubles else 1.0)
+        spike = self.fire(u)
+        return spike, self.reset_after(u, spike)
+
+
+CHANGES = {
+    "constant of the module": (lambda patch: patch.setitem(globals(), "LEAK", 0.9)),
+    "element of a list": (lambda patch: patch.setitem(globals(), "TABLE", [0.8, 2.0])),
+    "constant of another module": (lambda patch: patch.setattr(SETTINGS, "scale", 0.7)),
+    "function of the module": (lambda patch: patch.setitem(globals(), "leaked", lambda v: v * 0.1)),
+    "constant of the class": (lambda patch: patch.setattr(Reading, "gain", 0.3)),
+    "method of the class": (lambda patch: patch.setattr(Reading, "weighted", lambda self, x: x * self.gain * 0.4)),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_what_a_step_reads_may_change(change, monkeypatch):
+    node = Reading(step_mode="m")
+    node.doubles = False
+    backend = assert_as_the_loop(node)
+    node.reset()
+    before = node(X)
+    change(monkeypatch)
+    assert assert_as_the_loop(node) == backend
+    node.reset()
+    assert not torch.equal(node(X), before)
+
+
+@pytest.mark.parametrize("value", [True, 1, np.bool_(True), np.float32(1), np.int64(1), torch.tensor(1.0)])
+def test_attributes_may_be_set_later(value):
+    node = Reading(step_mode="m")
+    node.doubles = False
+    backend = assert_as_the_loop(node)
+    node.doubles = value
+    assert assert_as_the_loop(node) == backend
+
+
+@pytest.mark.parametrize(("name", "value"), [("weighted", lambda x: x * 3), ("fire", lambda u: (u > 2).to(u.dtype))])
+def test_a_method_replaced_on_the_object_runs_in_the_loop(name, value):
+    node = Reading(step_mode="m")
+    node.doubles = False
+    setattr(node, name, value)
+    assert assert_as_the_loop(node) == "torch"
+    assert f"{name} of this Reading was replaced on the object" in clif.backend_for(node, X)[1]
+
+
+def test_what_a_step_does_not_read_may_be_replaced():
+    node = clif.LIFNode(step_mode="m")
+    backend = assert_as_the_loop(node)
+    node.extra_repr = lambda: "mine"
+    assert assert_as_the_loop(node) == backend
