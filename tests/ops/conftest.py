@@ -6,7 +6,7 @@ import torch
 
 @pytest.fixture
 def poisoned() -> Iterator[None]:
-    """Memory that nobody wrote reads as NaN."""
+    """Memory that was not written reads as NaN."""
     torch.use_deterministic_algorithms(True)
     yield
     torch.use_deterministic_algorithms(False)

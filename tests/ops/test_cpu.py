@@ -23,14 +23,6 @@ SURROGATES = (Rectangle(), Rectangle(0.7), Sigmoid(), Triangle(), Triangle(1.5),
 DTYPES = (torch.float64, torch.float32, torch.bfloat16)
 
 
-@pytest.fixture
-def poisoned():
-    """Memory that nobody wrote reads as NaN."""
-    torch.use_deterministic_algorithms(True)
-    yield
-    torch.use_deterministic_algorithms(False)
-
-
 def golden_cases() -> list[dict]:
     return json.loads((GOLDEN / "neurons.json").read_text())
 

@@ -28,14 +28,6 @@ pytestmark = pytest.mark.skipif(cpu.unavailable() is not None, reason=cpu.DESCRI
 TOLERANCES = {torch.float64: 1e-13, torch.float32: 1e-5, torch.bfloat16: 1e-2}
 
 
-@pytest.fixture
-def poisoned():
-    """Memory that nobody wrote reads as NaN."""
-    torch.use_deterministic_algorithms(True)
-    yield
-    torch.use_deterministic_algorithms(False)
-
-
 def spikes(*shape, rate=0.15, dtype=torch.float64, height=1.0, seed=0):
     r = torch.Generator().manual_seed(seed)
     x = height * (torch.rand(shape, generator=r, dtype=torch.float64) < rate)

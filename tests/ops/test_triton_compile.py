@@ -16,7 +16,7 @@ from compiling import Code, Recorder, compiled, measured, stack_bytes
 
 from clif.generate import triton_units
 from clif.ops import triton, triton_neuron, triton_norm, triton_norm_kernels
-from clif.ops.neuron import Aligned, Gradients
+from clif.ops.kernel_interface import Aligned, Gradients
 from clif.ops.norm import Affine
 from clif.surrogate import ATan, Rectangle, Sigmoid, Triangle
 

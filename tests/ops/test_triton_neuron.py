@@ -11,7 +11,7 @@ from programs import SHAPES, inputs, loop, safe_neurons, two_states
 
 from clif.errors import InputError
 from clif.generate.program import Graph, Program
-from clif.ops import neuron, triton
+from clif.ops import kernel_interface, neuron, triton
 from clif.surrogate import ATan, Rectangle, Sigmoid, Triangle
 
 pytestmark = pytest.mark.filterwarnings("ignore:.* encountered in:RuntimeWarning")  # of numpy, which interprets
@@ -362,10 +362,10 @@ def test_refuses_float64():
 )
 def test_backends_that_cannot_compute_are_refused(device, backend, message):
     with pytest.raises(InputError, match=message):
-        neuron.kernels_for(device, backend)
+        kernel_interface.kernels_for(device, backend)
 
 
 @pytest.mark.skipif(triton.INTERPRETED, reason="interpreted kernels take CPU tensors")
 def test_cpu_tensors_are_refused_unless_interpreted():
     with pytest.raises(InputError, match="run on 'cpu' with backend 'triton'"):
-        neuron.kernels_for("cpu", "triton")
+        kernel_interface.kernels_for("cpu", "triton")

@@ -8,7 +8,7 @@ from torch import Tensor
 from clif.generate import units
 from clif.ops import cpu, isa, layout
 from clif.ops.equations import Equations
-from clif.ops.neuron import Aligned, Gradients, Kernels
+from clif.ops.kernel_interface import Aligned, Gradients, Kernels
 from clif.ops.problems import NeuronProblem
 
 

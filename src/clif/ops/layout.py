@@ -58,3 +58,22 @@ def align_state(state: Tensor, strides: Strides) -> Tensor:
 def is_one_value(state: Tensor) -> bool:
     """Whether a tensor is one number expanded, as a state at rest is."""
     return _has_strides(state.shape, state.stride(), (0,) * state.dim())
+
+
+def align_coefficient(coefficient: Tensor, shape: Sequence[int], strides: Strides) -> Tensor:
+    """A coefficient by channel in the order of the elements of a step, once; a scalar as it is."""
+    if coefficient.dim() == 0:
+        return coefficient
+    channels = shape[1]
+    others = [s for i, (n, s) in enumerate(zip(shape, strides, strict=True)) if i != 1 and n > 1]
+    if strides[1] == 1 and all(s % channels == 0 for s in others):
+        return coefficient.contiguous()
+    sizes, steps = list(shape), list(strides)
+    if sizes[0] == 1 or steps[0] * sizes[0] == torch.Size(sizes).numel():
+        sizes, steps = sizes[1:], steps[1:]  # the samples follow one another
+        values = coefficient.view(-1, *(1 for _ in sizes[1:]))
+    else:
+        values = coefficient.view(1, -1, *(1 for _ in sizes[2:]))
+    row = torch.empty_strided(sizes, steps, dtype=coefficient.dtype, device=coefficient.device)
+    row.copy_(values.expand(sizes))
+    return row.as_strided((row.numel(),), (1,))

@@ -3,7 +3,7 @@
 A neuron arrives as the canonical text of its program (`clif.generate.program`) and the values of its constants, so that
 an exported network runs without the class that declared it. States are [N, *] or one value expanded, coefficients a
 scalar or, by channel, [C] with C = axis 1 of the steps [N, C, *]; all in the dtype of computation. `backend` is the
-name of one of `MODULES`, or empty for that of the device.
+name of one of `kernel_interface.MODULES`, or empty for that of the device.
 
 `norm` is empty, or the batch norm in front of the neuron: weight and bias [C], and mean and var [C] if these are fixed.
 Otherwise every step has its own mean and var [T, C], which follow the last states among the outputs. `clif.ops.norm`
@@ -12,21 +12,20 @@ has the mathematics.
 Between forward and backward only these inputs are kept, and mean and var.
 """
 
-import importlib
-from collections.abc import Callable, Sequence
-from functools import cache, lru_cache
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from clif import private_torch
-from clif.errors import InputError
-from clif.ops import layout, triton
+from clif.ops import layout
 from clif.ops.batching import backward_rule, forward_rule, one_by_one
 from clif.ops.equations import compute_dtype
+from clif.ops.kernel_interface import Aligned, Gradients, kernels_for
 from clif.ops.layout import Strides
-from clif.ops.norm import Affine, Norm, affine_of, finish_backward
+from clif.ops.norm import Norm, affine_of, finish_backward
 from clif.ops.registration import (
     is_observed,
     is_plain,
@@ -58,59 +57,6 @@ class Inputs(NamedTuple):
         return len(self.norm) == 2
 
 
-class Aligned(NamedTuple):
-    """What a kernel reads: steps and states lie in memory in the same order of elements, dense or one value expanded.
-
-    A coefficient is one value, or a row in the order of the elements that repeats over them.
-    """
-
-    x_seq: Tensor
-    states: list[Tensor]
-    coefficients: list[Tensor]
-    constants: Tensor
-    program: str
-    affine: Affine | None
-
-
-class Gradients(NamedTuple):
-    """What a backward kernel fills: the gradient of x_seq (normalised), of the states if wanted, [N, *], and those of
-    the coefficients, neuron by neuron."""
-
-    x_seq: Tensor
-    states: list[Tensor]
-    coefficients: list[Tensor]
-
-
-class Kernels(NamedTuple):
-    """What a backend computes; `statistics` and `scale` as in `clif.ops.norm.Kernels`.
-
-    forward(inputs, spike_seq, last) fills the spikes and the last states, if any are given;
-    backward(inputs, incoming, gradients) fills the gradients, from those of the spikes and of the last states (None
-    is zero), and returns the sums [T, 2, C] of a batch norm.
-    """
-
-    forward: Callable[[Aligned, Tensor, list[Tensor]], None]
-    backward: Callable[[Aligned, list[Tensor | None], Gradients], Tensor | None]
-    statistics: Callable[[Tensor], tuple[Tensor, Tensor]]
-    scale: Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], None]
-
-
-MODULES = {"cpu": "clif.ops.cpu_neuron", "triton": "clif.ops.triton_neuron"}
-"""Which module has the `KERNELS` of a backend."""
-
-BACKENDS = {"cpu": ("cpu", "triton") if triton.INTERPRETED else ("cpu",), "cuda": ("triton",)}
-"""Which backends compute on a type of device; the first if none is named."""
-
-
-@cache
-def kernels_for(device: str, backend: str = "") -> Kernels:
-    """The kernels of a backend for a type of device. Raises `InputError` if there are none."""
-    possible = BACKENDS.get(device, ())
-    if not possible or (backend and backend not in possible):
-        raise InputError(f"no kernels of generated neurons run on {device!r}{backend and f' with backend {backend!r}'}")
-    return importlib.import_module(MODULES[backend or possible[0]]).KERNELS
-
-
 def _align(inputs: Inputs, strides: Strides, mean: Tensor | None, var: Tensor | None) -> Aligned:
     x_seq = inputs.x_seq
     affine = None
@@ -121,7 +67,7 @@ def _align(inputs: Inputs, strides: Strides, mean: Tensor | None, var: Tensor | 
     return Aligned(
         layout.align_sequence(x_seq, strides),
         [layout.align_state(state, strides) for state in inputs.states],
-        [_row(value, x_seq.shape[1:], strides) for value in inputs.coefficients],
+        [layout.align_coefficient(value, x_seq.shape[1:], strides) for value in inputs.coefficients],
         _numbers(tuple(inputs.constants)),
         inputs.program,
         affine,
@@ -131,25 +77,6 @@ def _align(inputs: Inputs, strides: Strides, mean: Tensor | None, var: Tensor | 
 @lru_cache(10_000)
 def _numbers(constants: tuple[float, ...]) -> Tensor:
     return torch.tensor(constants, dtype=torch.float64, device="cpu")
-
-
-def _row(coefficient: Tensor, shape: Sequence[int], strides: Strides) -> Tensor:
-    """A coefficient by channel in the order of the elements of a step, once; a scalar as it is."""
-    if coefficient.dim() == 0:
-        return coefficient
-    channels = shape[1]
-    others = [s for i, (n, s) in enumerate(zip(shape, strides, strict=True)) if i != 1 and n > 1]
-    if strides[1] == 1 and all(s % channels == 0 for s in others):
-        return coefficient.contiguous()
-    sizes, steps = list(shape), list(strides)
-    if sizes[0] == 1 or steps[0] * sizes[0] == torch.Size(sizes).numel():
-        sizes, steps = sizes[1:], steps[1:]  # the samples follow one another
-        values = coefficient.view(-1, *(1 for _ in sizes[1:]))
-    else:
-        values = coefficient.view(1, -1, *(1 for _ in sizes[2:]))
-    row = torch.empty_strided(sizes, steps, dtype=coefficient.dtype, device=coefficient.device)
-    row.copy_(values.expand(sizes))
-    return row.as_strided((row.numel(),), (1,))
 
 
 def _forward(*arguments: Any) -> tuple[Tensor, list[Tensor]]:

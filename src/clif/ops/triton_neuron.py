@@ -15,7 +15,7 @@ from clif.errors import InputError
 from clif.generate import triton_units
 from clif.generate.triton_units import TritonUnit
 from clif.ops import layout, triton, triton_norm
-from clif.ops.neuron import Aligned, Gradients, Kernels
+from clif.ops.kernel_interface import Aligned, Gradients, Kernels
 from clif.ops.norm import Affine
 
 UNROLLED_VALUES = 192  # of all steps, in the registers of a thread at a time

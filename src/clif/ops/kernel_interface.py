@@ -1,0 +1,65 @@
+"""What the operator of neurons (`clif.ops.neuron`) and the kernels of its backends know of each other."""
+
+import importlib
+from collections.abc import Callable
+from functools import cache
+from typing import NamedTuple
+
+from torch import Tensor
+
+from clif.errors import InputError
+from clif.ops import triton
+from clif.ops.norm import Affine
+
+
+class Aligned(NamedTuple):
+    """What a kernel reads: steps and states lie in memory in the same order of elements, dense or one value expanded.
+
+    A coefficient is one value, or a row in the order of the elements that repeats over them.
+    """
+
+    x_seq: Tensor
+    states: list[Tensor]
+    coefficients: list[Tensor]
+    constants: Tensor
+    program: str
+    affine: Affine | None
+
+
+class Gradients(NamedTuple):
+    """What a backward kernel fills: the gradient of x_seq (normalised), of the states if wanted, [N, *], and those of
+    the coefficients, neuron by neuron."""
+
+    x_seq: Tensor
+    states: list[Tensor]
+    coefficients: list[Tensor]
+
+
+class Kernels(NamedTuple):
+    """What a backend computes; `statistics` and `scale` as in `clif.ops.norm.Kernels`.
+
+    forward(inputs, spike_seq, last) fills the spikes and the last states, if any are given;
+    backward(inputs, incoming, gradients) fills the gradients, from those of the spikes and of the last states (None
+    is zero), and returns the sums [T, 2, C] of a batch norm.
+    """
+
+    forward: Callable[[Aligned, Tensor, list[Tensor]], None]
+    backward: Callable[[Aligned, list[Tensor | None], Gradients], Tensor | None]
+    statistics: Callable[[Tensor], tuple[Tensor, Tensor]]
+    scale: Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], None]
+
+
+MODULES = {"cpu": "clif.ops.cpu_neuron", "triton": "clif.ops.triton_neuron"}
+"""Which module has the `KERNELS` of a backend."""
+
+BACKENDS = {"cpu": ("cpu", "triton") if triton.INTERPRETED else ("cpu",), "cuda": ("triton",)}
+"""Which backends compute on a type of device; the first if none is named."""
+
+
+@cache
+def kernels_for(device: str, backend: str = "") -> Kernels:
+    """The kernels of a backend for a type of device. Raises `InputError` if there are none."""
+    possible = BACKENDS.get(device, ())
+    if not possible or (backend and backend not in possible):
+        raise InputError(f"no kernels of generated neurons run on {device!r}{backend and f' with backend {backend!r}'}")
+    return importlib.import_module(MODULES[backend or possible[0]]).KERNELS
