@@ -18,6 +18,7 @@ All of them raise `InputError` for integer inputs, a missing time axis, a state 
 
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from clif import surrogate
@@ -196,6 +197,26 @@ class _Constants(Firing):
 
 def _equations(kind: type[SpikingNeuron], **constants: Any) -> Equations:
     """The equations of a neuron with these constants and learnables; raises `InputError` as `check_constants` does."""
+    own = type(constants["surrogate_function"]).__module__ == Surrogate.__module__
+    if torch.compiler.is_compiling() or not own or any(isinstance(value, Tensor) for value in constants.values()):
+        return _make_equations(kind, constants)
+    key = (kind, *constants.items())
+    try:
+        found = _known.get(key)
+    except TypeError:  # of a constant that is no number, which `_make_equations` names
+        return _make_equations(kind, constants)
+    if found is None:
+        if len(_known) >= MOST_KNOWN:
+            _known.clear()
+        found = _known[key] = _make_equations(kind, constants)
+    return found
+
+
+MOST_KNOWN = 1000
+_known: dict[Any, Equations] = {}
+
+
+def _make_equations(kind: type[SpikingNeuron], constants: dict[str, Any]) -> Equations:
     learnables = {name: _learnable(kind, name, constants.pop(name)) for name in kind.learnable}
     for name in CONSTANTS:
         value = constants.get(name, 0.0)

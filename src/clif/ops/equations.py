@@ -47,7 +47,7 @@ class Equations:
             raise InputError(f"a neuron needs a floating-point input, got {x.dtype}; convert it with x.float()")
         dtype = compute_dtype(x.dtype)
         if state is None:
-            return tuple(_filled(x, value, dtype) for value in self.states.values())
+            return _at_rest(x, tuple(self.states.values()), dtype)
         if len(state) != len(self.states):
             raise InputError(f"the state of {self.owner} is ({', '.join(self.states)}), got {len(state)} tensors")
         for name, s in zip(self.states, state, strict=True):
@@ -97,6 +97,12 @@ class Equations:
             return spike.to(x.dtype), tuple(value.to(dtype) for value in after)
 
         return one_step
+
+
+def _at_rest(x: Tensor, values: tuple[Constant, ...], dtype: torch.dtype) -> State:
+    first = _filled(x, values[0], dtype) if values else x
+    same = [isinstance(value, float) and value == values[0] for value in values]
+    return tuple([first if i == 0 or same[i] else _filled(x, value, dtype) for i, value in enumerate(values)])
 
 
 def _filled(x: Tensor, value: Constant, dtype: torch.dtype) -> Tensor:
