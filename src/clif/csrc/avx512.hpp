@@ -7,7 +7,7 @@
 
 namespace clif::CLIF_ISA {
 
-// Some operations are called in their masked form with a full mask: GCC 12 warns that the plain one reads what nobody
+// Some operations are called in their masked form with a full mask: GCC 12 warns that the plain one reads what nothing
 // has written.
 constexpr __mmask16 all_16 = 0xFFFF;
 constexpr __mmask8 all_8 = 0xFF;

@@ -1,7 +1,7 @@
 // What a file for AVX2 begins with; end_isa.hpp ends it.
 //
 // What it shares with the rest is included before the compiler is told of the instruction set: it must run on every
-// machine. Everything else is in a namespace of its own, lest the linker take one for the other.
+// machine. Everything else is in a namespace of its own, so that the linker does not take one for the other.
 #pragma once
 
 #define CLIF_ISA avx2
