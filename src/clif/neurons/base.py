@@ -1,21 +1,19 @@
 """The base of all neurons: it owns the state and the mode; `sequence.py` computes."""
 
-import math
 import numbers
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from clif.errors import InputError
-from clif.generate.plan import Plan, plan, refused
-from clif.generate.trace import PLAIN, Signature
+from clif.generate.trace import PLAIN
 from clif.layers import BatchNorm2d, StepModule
 from clif.neurons import norm_fusion, sequence
 from clif.neurons.firing import Firing
+from clif.neurons.planning import OWN, STEP, plan_of
 from clif.neurons.recomputation import Calls, Values
 from clif.neurons.sequence import Mode
 from clif.ops import dispatch
@@ -24,17 +22,10 @@ from clif.ops.equations import Equations, State, compute_dtype, first_step
 from clif.ops.registration import is_exported
 from clif.surrogate import AnySurrogate, Surrogate, resolve
 
-STEP = frozenset(("step", "fire", "reset_after", "in_reset"))
 COMPUTATION = STEP | {"forward", "single_step_forward", "multi_step_forward"}
 """What a class may define anew of a neuron that it derives from; no conversion takes its place then."""
 
-OWN = frozenset(
-    (
-        *("_step_mode", "backend", "store_v_seq", "gradient_window", "fuse_norm", "keep_state", "channels_made_for"),
-        *("_names", "_values", "_calls", "v_seq", "_is_full_backward_hook", "call_super_init", "dump_patches"),
-    )
-)
-"""Attributes that are not the equations'."""
+CHANGES_EVERY_CALL = frozenset(("_values", "_calls", "v_seq"))
 
 
 class SpikingNeuron(Firing, StepModule):
@@ -174,6 +165,9 @@ class SpikingNeuron(Firing, StepModule):
         return super().__getattr__(name)
 
     def __setattr__(self, name: str, value: Any) -> None:
+        if name in CHANGES_EVERY_CALL:
+            object.__setattr__(self, name, value)  # nn.Module's looks for parameters and buffers
+            return
         if name in vars(self).get("_names", ()):
             present = self._values or tuple(self.rest().values())
             self._values = tuple(
@@ -182,10 +176,16 @@ class SpikingNeuron(Firing, StepModule):
             return
         given: Any = resolve(value) if name == "surrogate_function" else value
         super().__setattr__(name, given)
+        if name not in OWN:
+            vars(self).pop("_planned", None)
         if "_values" in vars(self) and (name == "states" or "_names" not in vars(self)):
             # A property `states` may ask for what __init__ has not set yet.
             with suppress(AttributeError):
                 vars(self)["_names"] = tuple(self.states)
+
+    def __delattr__(self, name: str) -> None:
+        vars(self).pop("_planned", None)
+        super().__delattr__(name)
 
     def rest(self) -> dict[str, Any]:
         """The states at rest by name; 0 for one that cannot be read now, as v_reset if torch.compile traces it."""
@@ -223,7 +223,7 @@ class SpikingNeuron(Firing, StepModule):
             states,
             {name: self._parameter(name) for name in self.learnable},
             frozenset([name for name, of in self.learnable.items() if of == "channel"]),
-            self._plan(states),
+            plan_of(self, SpikingNeuron, states, self.learnable),
             None if isinstance(self.surrogate_function, Surrogate) else self.surrogate_function,
         )
 
@@ -235,36 +235,6 @@ class SpikingNeuron(Firing, StepModule):
                 f"self.{name} = torch.nn.Parameter(...) in __init__"
             )
         return value
-
-    def _plan(self, states: Mapping[str, Any]) -> Plan:
-        attributes = self._attributes()
-        own = {name for name in vars(self).keys() - attributes.keys() if self._replaces(name)}
-        if own:
-            return refused(f"{min(own)} of this {type(self).__name__} was replaced on the object")
-        rest = {name: value if isinstance(value, int | float) else math.nan for name, value in states.items()}
-        return plan(type(self), attributes, Signature(rest, self.learnable))
-
-    def _replaces(self, name: str) -> bool:
-        """Whether an attribute of the object stands in the place of one that its class gives to `step`."""
-        return name in STEP if hasattr(SpikingNeuron, name) else hasattr(type(self), name)
-
-    def _attributes(self) -> dict[str, Any]:
-        """The plain values that `step` may read; a tensor of one element that is not learnt now is a number."""
-        found: dict[str, Any] = {}
-        for name, value in (*vars(self).items(), *self._parameters.items(), *self._buffers.items()):
-            if isinstance(value, PLAIN):
-                if name not in OWN:
-                    found[name] = value
-            elif isinstance(value, Tensor):
-                if value.numel() == 1 and name not in self.learnable and name not in OWN:
-                    number = as_constant(name, value)
-                    if not isinstance(number, Tensor):
-                        found[name] = number
-            elif isinstance(value, numbers.Real):
-                found[name] = float(value)
-            elif isinstance(value, np.bool_):
-                found[name] = bool(value)
-        return found
 
     def forward(self, x: Tensor, norm: BatchNorm2d | None = None) -> Tensor:
         """Spikes for x, or for norm(x) where a batch norm is given; the two are one kernel where a backend has it."""
@@ -368,6 +338,7 @@ class SpikingNeuron(Firing, StepModule):
 
     def __getstate__(self) -> dict[str, Any]:
         kept = {name: _detached(value) for name, value in self.__dict__.items()}
+        kept.pop("_planned", None)
         return {**kept, "_calls": Calls()}
 
 

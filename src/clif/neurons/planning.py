@@ -1,0 +1,87 @@
+"""The plan of a neuron: its step traced with its present attributes, or why kernels cannot follow it."""
+
+import math
+import numbers
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from clif.generate.plan import Plan, plan, refused
+from clif.generate.trace import PLAIN, Signature
+from clif.ops.constants import as_constant
+
+STEP = frozenset(("step", "fire", "reset_after", "in_reset"))
+
+OWN = frozenset(
+    (
+        *("_step_mode", "backend", "store_v_seq", "gradient_window", "fuse_norm", "keep_state", "channels_made_for"),
+        *("_names", "_values", "_calls", "_planned", "v_seq"),
+        *("_is_full_backward_hook", "call_super_init", "dump_patches"),
+    )
+)
+"""Attributes that are not the equations'."""
+
+
+class Planned(NamedTuple):
+    """A plan that holds until an attribute of the neuron is set."""
+
+    step: Any
+    states: dict[str, Any]
+    plan: Plan
+
+
+def plan_of(neuron: nn.Module, base: type, states: Mapping[str, Any], learnable: Mapping[str, str]) -> Plan:
+    """The plan of a neuron with these states at rest; `base` is the class of all neurons."""
+    kind: Any = type(neuron)
+    remembers = not torch.compiler.is_compiling() and _reads_attributes_only(neuron, learnable)
+    if remembers:
+        known: Planned | None = vars(neuron).get("_planned")
+        if known is not None and known.step is kind.step and known.states == states:
+            return known.plan
+    found = _make(neuron, base, states, learnable)
+    if remembers:
+        vars(neuron)["_planned"] = Planned(kind.step, dict(states), found)
+    return found
+
+
+def _reads_attributes_only(neuron: Any, learnable: Mapping[str, str]) -> bool:
+    """Whether what the step reads is set by assignment: no tensor that changes in place, nothing of a user's module."""
+    own = (type(neuron).__module__, type(neuron.surrogate_function).__module__)
+    return (
+        all(name.partition(".")[0] == "clif" for name in own)
+        and not neuron._buffers
+        and neuron._parameters.keys() <= learnable.keys()
+    )
+
+
+def _make(neuron: nn.Module, base: type, states: Mapping[str, Any], learnable: Mapping[str, str]) -> Plan:
+    attributes = _attributes(neuron, learnable)
+    kind = type(neuron)
+    for name in sorted(vars(neuron).keys() - attributes.keys()):
+        # An attribute of the object in the place of one that its class gives to `step`.
+        if name in STEP if hasattr(base, name) else hasattr(kind, name):
+            return refused(f"{name} of this {kind.__name__} was replaced on the object")
+    rest = {name: value if isinstance(value, int | float) else math.nan for name, value in states.items()}
+    return plan(kind, attributes, Signature(rest, learnable))
+
+
+def _attributes(neuron: nn.Module, learnable: Mapping[str, str]) -> dict[str, Any]:
+    """The plain values that `step` may read; a tensor of one element that is not learnt now is a number."""
+    found: dict[str, Any] = {}
+    for name, value in (*vars(neuron).items(), *neuron._parameters.items(), *neuron._buffers.items()):
+        if isinstance(value, PLAIN):
+            if name not in OWN:
+                found[name] = value
+        elif isinstance(value, Tensor):
+            if value.numel() == 1 and name not in learnable and name not in OWN:
+                number = as_constant(name, value)
+                if not isinstance(number, Tensor):
+                    found[name] = number
+        elif isinstance(value, numbers.Real):
+            found[name] = float(value)
+        elif isinstance(value, np.bool_):
+            found[name] = bool(value)
+    return found
