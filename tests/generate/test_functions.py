@@ -31,6 +31,7 @@ def all_at_once() -> Program:
     return Program((True,) * (len(outputs) - 1), (), 1, tuple(graph.nodes), outputs)
 
 
+@pytest.mark.usefixtures("each_isa")
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_functions(dtype):
     grid = torch.cat([torch.linspace(-30, 30, 4001, dtype=torch.float64), torch.logspace(-6, 6, 999).double()])

@@ -1,8 +1,8 @@
 // The functions of a neuron's step beyond arithmetic, written once for all kinds of numbers (scalar.hpp, vector.hpp).
 //
-// Relative errors, float and double, in units of the last place: exponential 4 and 8 (more for |x| > 10, in proportion,
-// where there is no fused multiply-add), logarithm 3, hyperbolic_tangent 3, softplus 4. error_function and power are
-// those of the C library, lane by lane. NaN stays NaN, infinities give the limits.
+// Relative errors, float and double, in units of the last place: exponential 4 and 8, logarithm 3, hyperbolic_tangent 3,
+// softplus 4. error_function and power are those of the C library, lane by lane. NaN stays NaN, infinities give the
+// limits.
 #pragma once
 
 #include "sigmoid.hpp"

@@ -77,13 +77,23 @@ CLIF_INLINE R root(R x) {
     else return __builtin_sqrtf(x);
 }
 
-// a * b - c without rounding the product, or 0 without an instruction for it.
+#ifndef __FP_FAST_FMAF
+// The upper half of a number's bits.
 template <class R>
-CLIF_INLINE R fused_difference([[maybe_unused]] R a, [[maybe_unused]] R b, [[maybe_unused]] R c) {
+CLIF_INLINE R upper_half(R x) {
+    const R shifted = x * (sizeof(R) == sizeof(float) ? R(4097) : R(134217729));  // 2^12 + 1, 2^27 + 1
+    return shifted - (shifted - x);
+}
+#endif
+
+// a * b - c without rounding the product, if c is that product rounded.
+template <class R>
+CLIF_INLINE R fused_difference(R a, R b, R c) {
 #ifdef __FP_FAST_FMAF
     return multiply_add(a, b, -c);
 #else
-    return 0;
+    const R a1 = upper_half(a), a2 = a - a1, b1 = upper_half(b), b2 = b - b1;
+    return ((a1 * b1 - c) + a1 * b2 + a2 * b1) + a2 * b2;
 #endif
 }
 
