@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import clif
+from clif.errors import InputError
 
 X = torch.linspace(-1, 3, 48).view(4, 2, 6).sin() * 2
 
@@ -122,3 +123,31 @@ def test_what_a_step_does_not_read_may_be_replaced():
     backend = assert_as_the_loop(node)
     node.extra_repr = lambda: "mine"
     assert assert_as_the_loop(node) == backend
+
+
+class Swapped(clif.SpikingNeuron):
+    states = {"v": 0.0, "w": 0.0}
+
+    def step(self, x, w, v):
+        spike = self.fire(v + x)
+        return spike, self.reset_after(v + x, spike), w
+
+
+class Numbered(clif.SpikingNeuron):
+    states = {"v": 0.0, "w": 0.0}
+
+    def step(self, x, v, w):
+        spike = self.fire(v + x)
+        return spike, self.reset_after(v + x - w, spike), 0.5
+
+
+@pytest.mark.parametrize("backend", ["auto", "torch"])
+def test_states_in_another_order_are_refused_without_registration_too(backend):
+    with pytest.raises(InputError, match=r"Swapped\.step takes w, v after the input; .* say v, w: use these names"):
+        Swapped(step_mode="m", backend=backend)(X)
+
+
+@pytest.mark.parametrize("backend", ["auto", "torch"])
+def test_a_number_in_place_of_a_state_is_refused_by_name(backend):
+    with pytest.raises(InputError, match=r"step of Numbered returned 0\.5 for w; it must return tensors"):
+        Numbered(step_mode="m", backend=backend)(X)

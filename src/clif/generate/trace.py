@@ -46,6 +46,14 @@ def check_step(step: Callable[..., Any], signature: Signature, owner: str) -> No
         )
 
 
+@cache
+def check_order(step: Callable[..., Any], wanted: tuple[str, ...], owner: str) -> None:
+    """Raise `TraceError` if `step` takes one of these names in the place of another."""
+    names = list(inspect.signature(step).parameters)[2:]
+    if any(name in wanted and name != other for name, other in zip(names, wanted, strict=False)):
+        check_step(step, Signature(dict.fromkeys(wanted, 0.0), {}), owner)
+
+
 def trace(kind: type, attributes: Mapping[str, Any], signature: Signature) -> Trace:
     """The program of `kind.step(x, *states, *learnables)`, which returns the spike and the new states.
 

@@ -93,6 +93,9 @@ class SpikingNeuron(Firing, StepModule):
         store_v_seq: bool = False,
     ) -> None:
         super().__init__(step_mode)
+        self._values: Values = None
+        self._calls = Calls()
+        self.v_seq: Tensor | None = None
         self.v_threshold = v_threshold
         self.v_reset = v_reset
         self.surrogate_function: Any = surrogate_function
@@ -103,9 +106,6 @@ class SpikingNeuron(Firing, StepModule):
         self.fuse_norm = True
         self.keep_state = True
         self.channels_made_for: int | None = None
-        self._values: Values = None
-        self._calls = Calls()
-        self.v_seq: Tensor | None = None
         as_constant("v_threshold", v_threshold)
         check_constants(None, v_threshold, v_reset)
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from clif.generate.plan import Plan, plan, refused
-from clif.generate.trace import PLAIN, Signature
+from clif.generate.trace import PLAIN, Signature, check_order
 from clif.ops.constants import as_constant
 
 STEP = frozenset(("step", "fire", "reset_after", "in_reset"))
@@ -34,8 +34,13 @@ class Planned(NamedTuple):
 
 
 def plan_of(neuron: nn.Module, base: type, states: Mapping[str, Any], learnable: Mapping[str, str]) -> Plan:
-    """The plan of a neuron with these states at rest; `base` is the class of all neurons."""
+    """The plan of a neuron with these states at rest; `base` is the class of all neurons.
+
+    Raises `InputError` for a step that takes states or learnables in another order than they are declared in.
+    """
     kind: Any = type(neuron)
+    if not torch.compiler.is_compiling():
+        check_order(kind.step, (*states, *learnable), kind.__name__)
     remembers = not torch.compiler.is_compiling() and _reads_attributes_only(neuron, learnable)
     if remembers:
         known: Planned | None = vars(neuron).get("_planned")

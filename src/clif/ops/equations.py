@@ -93,6 +93,9 @@ class Equations:
                     f"step of {self.owner} must return a tuple of the spike and the new states: "
                     f"spike, {', '.join(self.states)}"
                 )
+            for name, value in zip(("the spike", *self.states), outputs, strict=True):
+                if not isinstance(value, Tensor):
+                    raise InputError(f"step of {self.owner} returned {value!r} for {name}; it must return tensors")
             spike, *after = outputs
             return spike.to(x.dtype), tuple(value.to(dtype) for value in after)
 
