@@ -1,5 +1,6 @@
 // The C interface of the kernels, called through ctypes by `clif.ops.cpu`.
 
+#include "channel_sums.hpp"
 #include "interface.hpp"
 #include "norm.hpp"
 #include "spike_conv.hpp"
@@ -19,6 +20,10 @@ CLIF_EXPORT int clif_norm_statistics(const NormProblem* p) {
 
 CLIF_EXPORT int clif_norm_backward(const NormProblem* p) {
     return with_dtype(p->dtype, [&](auto s) { norm_backward<decltype(s)>(*p); });
+}
+
+CLIF_EXPORT int clif_channel_sums(const SumProblem* p) {
+    return with_dtype(p->dtype, [&](auto s) { channel_sums<Compute<decltype(s)>>(*p); });
 }
 
 CLIF_EXPORT int clif_pack(PackProblem* p) {
@@ -47,12 +52,12 @@ CLIF_EXPORT int clif_spike_conv_backward(const SpikeConvProblem* p) {
 }
 
 // The version of this interface; it changes with every change of a function or struct.
-CLIF_EXPORT int clif_interface() { return 5; }
+CLIF_EXPORT int clif_interface() { return 6; }
 
 // The size of a struct of problem.hpp, numbered as in `clif.ops.isa`.
 CLIF_EXPORT std::int64_t clif_struct_bytes(std::int32_t which) {
     constexpr std::int64_t bytes[] = {sizeof(NormProblem), sizeof(PackProblem), sizeof(SpikeConvProblem),
-                                      sizeof(NeuronProblem)};
+                                      sizeof(NeuronProblem), sizeof(SumProblem)};
     return which >= 0 && which < static_cast<std::int32_t>(sizeof(bytes) / sizeof(*bytes)) ? bytes[which] : 0;
 }
 

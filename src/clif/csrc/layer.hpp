@@ -20,7 +20,9 @@ public:
             const R* const from = static_cast<const R*>(p.coefficient[j]);
             const std::int64_t period = std::max<std::int64_t>(p.period[j], 1);
             rows_[j].reserve(period + strip);
-            for (std::int64_t i = 0; i < period + (p.period[j] ? strip : 0); ++i) rows_[j].push_back(from[i % period]);
+            rows_[j].assign(from, from + period);
+            if (p.period[j])
+                for (std::int64_t i = 0; i < strip; ++i) rows_[j].push_back(from[i % period]);
         }
     }
 

@@ -40,6 +40,14 @@ struct NormProblem {
     std::int32_t dtype, threads, isa;
 };
 
+// Sums over outer and inner of values [outer, channels, inner] in the compute dtype.
+struct SumProblem {
+    std::int64_t outer, channels, inner;
+    const void* values;
+    double* sums;  // out: [channels]
+    std::int32_t dtype, threads;
+};
+
 // Elements [size] to their bits, 64 in a word, if all are 0 or one other number: `height` is that number and `count`
 // says how many have it, or is -1 if there are other numbers. And back: elements from bits and height.
 struct PackProblem {

@@ -14,7 +14,7 @@ from torch import Tensor
 from clif.errors import InputError
 from clif.ops import isa, norm
 from clif.ops.equations import compute_dtype
-from clif.ops.problems import NormProblem, PackProblem, SpikeConvProblem
+from clif.ops.problems import NormProblem, PackProblem, SpikeConvProblem, SumProblem
 
 DTYPES = {torch.float32: 0, torch.bfloat16: 1, torch.float64: 2}
 ROW_BYTES = 256  # row_block of csrc/work.hpp
@@ -90,6 +90,23 @@ def scale(x_seq: Tensor, dx: Tensor, of_dx: Tensor, of_x: Tensor, constant: Tens
     problem = _norm_problem(x_seq)
     problem.dx, problem.of_dx, problem.of_x, problem.constant = map(pointer, (dx, of_dx, of_x, constant))
     call("clif_norm_backward", problem, _steps(problem))
+
+
+def sums(values: Tensor) -> Tensor:
+    """The sums [C] of dense values [outer, C, inner], in float64 and always in the same order."""
+    outer, channels, inner = values.shape
+    found = torch.empty(channels, dtype=torch.float64)
+    problem = SumProblem(
+        outer=outer,
+        channels=channels,
+        inner=inner,
+        values=values.data_ptr(),
+        sums=found.data_ptr(),
+        dtype=DTYPES[values.dtype],
+        threads=torch.get_num_threads(),
+    )
+    call("clif_channel_sums", problem, f"the sums of {channels} channels")
+    return found
 
 
 def _steps(problem: NormProblem) -> str:

@@ -91,4 +91,4 @@ def _no_sums(scale: Tensor) -> Tensor:
     return torch.zeros((steps, 2, channels), dtype=torch.float64)
 
 
-KERNELS = Kernels(_forward, _backward, cpu.statistics, cpu.scale)
+KERNELS = Kernels(_forward, _backward, cpu.statistics, cpu.scale, cpu.sums)

@@ -17,7 +17,7 @@ IN_WORDS = {"baseline": "baseline", "avx2": "AVX2", "avx512": "AVX-512", "avx512
 """The instruction sets by name, numbered as `enum class Isa` of csrc/work.hpp, each with all before it."""
 NAMES = tuple(IN_WORDS)
 BFLOAT16_UNITS = ("none", "vectors", "tiles")
-INTERFACE = 5
+INTERFACE = 6
 """The version of the C interface that `clif.ops.cpu` calls, as `clif_interface` of csrc/kernels.cpp gives it."""
 
 

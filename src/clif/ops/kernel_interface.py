@@ -41,12 +41,14 @@ class Kernels(NamedTuple):
     forward(inputs, spike_seq, last) fills the spikes and the last states, if any are given;
     backward(inputs, incoming, gradients) fills the gradients, from those of the spikes and of the last states (None
     is zero), and returns the sums [T, 2, C] of a batch norm.
+    sums(values) adds up dense values [outer, C, inner] to [C], in float64.
     """
 
     forward: Callable[[Aligned, Tensor, list[Tensor]], None]
     backward: Callable[[Aligned, list[Tensor | None], Gradients], Tensor | None]
     statistics: Callable[[Tensor], tuple[Tensor, Tensor]]
     scale: Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], None]
+    sums: Callable[[Tensor], Tensor]
 
 
 MODULES = {"cpu": "clif.ops.cpu_neuron", "triton": "clif.ops.triton_neuron"}

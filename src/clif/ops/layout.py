@@ -77,3 +77,11 @@ def align_coefficient(coefficient: Tensor, shape: Sequence[int], strides: Stride
     row = torch.empty_strided(sizes, steps, dtype=coefficient.dtype, device=coefficient.device)
     row.copy_(values.expand(sizes))
     return row.as_strided((row.numel(),), (1,))
+
+
+def by_channel(state: Tensor, strides: Strides, has_channels: bool) -> Tensor:
+    """A dense state [N, C, *] of these strides as [outer, C, inner], as it lies in memory; C = 1 without channels."""
+    channels = state.shape[1] if has_channels else 1
+    inner = strides[1] if channels > 1 else state.numel()
+    outer = state.numel() // max(channels * inner, 1)
+    return state.as_strided((outer, channels, inner), (channels * inner, inner, 1))

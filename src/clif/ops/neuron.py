@@ -143,15 +143,11 @@ def _backward(
                 Norm(norm[0], norm[1], eps, mean, var), own_statistics,
             )
         )  # fmt: skip
-    of_coefficients = [_summed(total, value) for total, value in zip(gradients.coefficients, coefficients, strict=True)]
+    of_coefficients = [
+        kernels.sums(layout.by_channel(total, strides, value.dim() == 1)).to(value.dtype).view_as(value)
+        for total, value in zip(gradients.coefficients, coefficients, strict=True)
+    ]
     return [gradients.x_seq, *of_norm, *gradients.states, *of_coefficients]
-
-
-def _summed(total: Tensor, coefficient: Tensor) -> Tensor:
-    """The gradient of a coefficient from that of every neuron, [N, *]."""
-    if coefficient.dim() == 0:
-        return total.sum(dtype=torch.float64).to(coefficient.dtype)
-    return total.transpose(0, 1).flatten(1).sum(1, dtype=torch.float64).to(coefficient.dtype)
 
 
 def _fake_backward(

@@ -65,7 +65,17 @@ class NeuronProblem(ctypes.Structure):
     )
 
 
-ALL: tuple[type[ctypes.Structure], ...] = (NormProblem, PackProblem, SpikeConvProblem, NeuronProblem)
+class SumProblem(ctypes.Structure):
+    """`struct SumProblem` of csrc/problem.hpp, field by field."""
+
+    _fields_ = (
+        *((name, ctypes.c_int64) for name in ("outer", "channels", "inner")),
+        *((name, ctypes.c_void_p) for name in ("values", "sums")),
+        *((name, ctypes.c_int32) for name in ("dtype", "threads")),
+    )
+
+
+ALL: tuple[type[ctypes.Structure], ...] = (NormProblem, PackProblem, SpikeConvProblem, NeuronProblem, SumProblem)
 """The structs in the order in which the library numbers them."""
 
 

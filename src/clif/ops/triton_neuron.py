@@ -126,4 +126,8 @@ def _backward(inputs: Aligned, incoming: list[Tensor | None], gradients: Gradien
     return None if sums is None else triton_norm.added_up(sums, channels)
 
 
-KERNELS = Kernels(_forward, _backward, triton_norm.statistics, triton_norm.scale)
+def _sums(values: Tensor) -> Tensor:
+    return values.sum((0, 2), dtype=torch.float64)
+
+
+KERNELS = Kernels(_forward, _backward, triton_norm.statistics, triton_norm.scale, _sums)
