@@ -151,3 +151,27 @@ def test_states_in_another_order_are_refused_without_registration_too(backend):
 def test_a_number_in_place_of_a_state_is_refused_by_name(backend):
     with pytest.raises(InputError, match=r"step of Numbered returned 0\.5 for w; it must return tensors"):
         Numbered(step_mode="m", backend=backend)(X)
+
+
+@pytest.mark.parametrize("name", ["reset", "check", "constants", "equations", "memory", "state_names", "type", "float"])
+def test_an_attribute_in_the_place_of_a_method_is_refused(name):
+    node = clif.LIFNode()
+    with pytest.raises(
+        InputError, match=f"{name} is a (method|property) of every neuron; give the attribute of LIFNode"
+    ):
+        setattr(node, name, "fast")
+    assert not isinstance(getattr(node, name), str)
+
+
+@pytest.mark.parametrize("name", ["mode", "rest", "start", "kind", "model", "gain"])
+def test_other_names_are_free(name):
+    node = clif.LIFNode()
+    setattr(node, name, "fast")
+    assert getattr(node, name) == "fast"
+
+
+@pytest.mark.parametrize("declared", ["states", "learnable"])
+@pytest.mark.parametrize("name", ["reset", "state", "training", "v_seq", "fire", "backend"])
+def test_a_state_that_would_hide_something_is_refused(declared, name):
+    with pytest.raises(InputError, match=f"Hiding declares '{name}', which every neuron has already"):
+        type("Hiding", (clif.SpikingNeuron,), {declared: {name: 0.0 if declared == "states" else "layer"}})

@@ -13,7 +13,7 @@ from clif.generate.trace import PLAIN
 from clif.layers import BatchNorm2d, StepModule
 from clif.neurons import norm_fusion, sequence
 from clif.neurons.firing import Firing
-from clif.neurons.planning import OWN, STEP, plan_of
+from clif.neurons.planning import OWN, STEP, check_is_free, check_names, plan_of
 from clif.neurons.recomputation import Calls, Values
 from clif.neurons.sequence import Mode
 from clif.ops import dispatch
@@ -81,6 +81,7 @@ class SpikingNeuron(Firing, StepModule):
         super().__init_subclass__(**arguments)
         if former := sorted({"one_step", "many_steps", "dynamics"} & vars(cls).keys()):
             raise InputError(f"{cls.__name__} defines {former[0]}, which nothing calls; define step(self, x, v)")
+        check_names(cls, SpikingNeuron)
 
     def __init__(
         self,
@@ -161,15 +162,17 @@ class SpikingNeuron(Firing, StepModule):
         if name in vars(self).get("_names", ()):
             values = vars(self).get("_values")
             names = list(self.states)
-            return self.rest()[name] if values is None else values[names.index(name)]
+            return self.rest_values()[name] if values is None else values[names.index(name)]
         return super().__getattr__(name)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in CHANGES_EVERY_CALL:
             object.__setattr__(self, name, value)  # nn.Module's looks for parameters and buffers
             return
+        if not callable(value) or isinstance(value, Surrogate):
+            check_is_free(name, type(self), SpikingNeuron)
         if name in vars(self).get("_names", ()):
-            present = self._values or tuple(self.rest().values())
+            present = self._values or tuple(self.rest_values().values())
             self._values = tuple(
                 [value if known == name else old for known, old in zip(self.states, present, strict=True)]
             )
@@ -187,7 +190,7 @@ class SpikingNeuron(Firing, StepModule):
         vars(self).pop("_planned", None)
         super().__delattr__(name)
 
-    def rest(self) -> dict[str, Any]:
+    def rest_values(self) -> dict[str, Any]:
         """The states at rest by name; 0 for one that cannot be read now, as v_reset if torch.compile traces it."""
         return {name: value_of(value) or 0.0 for name, value in self._rest().items()}
 
@@ -258,7 +261,7 @@ class SpikingNeuron(Firing, StepModule):
     def _compute(self, x: Tensor, norm: BatchNorm2d | None) -> Tensor:
         if norm is not None:
             if self._may_fuse(x) and norm_fusion.applies(equations := self.equations(), x, norm, self.backend):
-                start = self.start(x[0]) if self.keep_state else None
+                start = self.start_state(x[0]) if self.keep_state else None
                 spike_seq, last = norm_fusion.compute(equations, x, norm, start, self.backend, self._needs_last_state())
                 self._remember(last)
                 return spike_seq
@@ -267,13 +270,13 @@ class SpikingNeuron(Firing, StepModule):
 
     def _may_fuse(self, x: Tensor) -> bool:
         own = self.overrides("single_step_forward") or self.overrides("multi_step_forward")
-        return self.fuse_norm and self.step_mode == "m" and not own and self.mode().route(len(x)) == "backend"
+        return self.fuse_norm and self.step_mode == "m" and not own and self.sequence_mode().route(len(x)) == "backend"
 
     def overrides(self, name: str) -> bool:
         """Whether the class or the object defines a method of `SpikingNeuron` anew."""
         return name in vars(self) or getattr(type(self), name) is not getattr(SpikingNeuron, name)
 
-    def mode(self) -> Mode:
+    def sequence_mode(self) -> Mode:
         """How the neuron computes sequences."""
         return Mode(
             type(self).__name__,
@@ -290,19 +293,19 @@ class SpikingNeuron(Firing, StepModule):
                 "a graph of a single step would begin at rest at every call; export whole sequences "
                 '(clif.set_step_mode(net, "m")), or a network of clif.models by clif.export.to_onnx(net, path, "step")'
             )
-        spike, self._values = sequence.single_step(self.equations(), x, self.start(x))
+        spike, self._values = sequence.single_step(self.equations(), x, self.start_state(x))
         return spike
 
     def multi_step_forward(self, x_seq: Tensor) -> Tensor:
         """The spikes of a sequence, x_seq [T, N, *]."""
-        first, mode = first_step(x_seq), self.mode()
+        first, mode = first_step(x_seq), self.sequence_mode()
         if mode.route(len(x_seq)) == "own steps":
             if not self.keep_state:
                 self._values = None
             result = sequence.own_steps(self.single_step_forward, lambda: self.v, mode, x_seq)
             last = self.state or ()
         else:
-            start = self.start(first) if self.keep_state else None
+            start = self.start_state(first) if self.keep_state else None
             result = sequence.compute(self.equations(), mode, x_seq, start, self._needs_last_state())
             last = result.last
         if self.store_v_seq:
@@ -310,7 +313,7 @@ class SpikingNeuron(Firing, StepModule):
         self._remember(last)
         return result.spike_seq
 
-    def start(self, x: Tensor) -> State | None:
+    def start_state(self, x: Tensor) -> State | None:
         """The state before the step's input `x`, None at rest; a number counts for every element of `x`."""
         if self._values is None:
             return None

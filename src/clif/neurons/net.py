@@ -107,7 +107,7 @@ def backend_for(node: SpikingNeuron, x: Tensor) -> tuple[str, str]:
     if node.step_mode == "s":
         return "torch", "a single step is computed in PyTorch; kernels take sequences"
     first_step(x)
-    route = node.mode().route(len(x))
+    route = node.sequence_mode().route(len(x))
     if route != "backend":
         return "torch", BY_STEPS[route].format(type(node).__name__)
     if node.backend == "torch":

@@ -1,5 +1,6 @@
 """The plan of a neuron: its step traced with its present attributes, or why kernels cannot follow it."""
 
+import inspect
 import math
 import numbers
 from collections.abc import Mapping
@@ -9,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from clif.errors import InputError
 from clif.generate.plan import Plan, plan, refused
 from clif.generate.trace import PLAIN, Signature, check_order
 from clif.ops.constants import as_constant
@@ -23,6 +25,24 @@ OWN = frozenset(
     )
 )
 """Attributes that are not the equations'."""
+
+
+def check_names(kind: Any, base: type) -> None:
+    """Raise `InputError` for a state or learnable of a class whose name means something else in every neuron."""
+    declared = (vars(kind).get(name) for name in ("states", "learnable"))
+    for name in [name for names in declared if isinstance(names, Mapping) for name in names]:
+        if hasattr(base, name) or name in OWN or name == "training":
+            raise InputError(f"{kind.__name__} declares {name!r}, which every neuron has already; give it another name")
+
+
+def check_is_free(name: str, kind: type, base: type) -> None:
+    """Raise `InputError` for the name of a method, or of a property that cannot be set."""
+    member = inspect.getattr_static(base, name, None)
+    if inspect.isfunction(member) or (isinstance(member, property) and member.fset is None):
+        raise InputError(
+            f"{name} is a {'property' if isinstance(member, property) else 'method'} of every neuron; give the "
+            f"attribute of {kind.__name__} another name"
+        )
 
 
 class Planned(NamedTuple):
