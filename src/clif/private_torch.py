@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from clif.errors import InputError
 
@@ -83,3 +83,13 @@ def mkldnn_uses_bfloat16() -> bool | None:
     """What `torch.ops.mkldnn` says of bfloat16 on this processor; None if it says nothing."""
     answer = getattr(torch.ops.mkldnn, MKLDNN_BFLOAT16, None)
     return None if answer is None else bool(answer())
+
+
+def hand_over_hooks(old: nn.Module, new: nn.Module) -> None:
+    """Let `new` have the forward and backward hooks of `old`; their handles remove them from both."""
+    for name, hooks in vars(old).items():
+        if name.startswith(("_forward_", "_backward_")) and "hooks" in name:
+            vars(new)[name] = hooks
+    full = "_is_full_backward_hook"
+    if full in vars(old):
+        vars(new)[full] = vars(old)[full]

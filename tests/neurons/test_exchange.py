@@ -93,3 +93,21 @@ def test_a_parameter_tau_becomes_a_number(learnt):
     assert (net[0].tau, list(net.parameters())) == (3.0, [])
     exchange_neurons(net, "Learnt")
     assert net[0].tau.item() == 3.0
+
+
+def test_hooks_stay_and_their_handles_remove_them():
+    net = torch.nn.Sequential(torch.nn.Linear(3, 4), clif.LIFNode(step_mode="m"))
+    seen = []
+    handles = [
+        net[1].register_forward_hook(lambda *given: seen.append(("forward", type(given[0]).__name__))),
+        net[1].register_forward_pre_hook(lambda *given: seen.append(("before", len(given))), with_kwargs=True),
+        net[1].register_full_backward_hook(lambda *given: seen.append(("backward", len(given[1])))),
+    ]
+    clif.neurons.exchange_neurons(net, "CLIF")
+    net(torch.rand(2, 1, 3)).sum().backward()
+    assert seen == [("before", 3), ("forward", "CLIFNode"), ("backward", 1)]
+    for handle in handles:
+        handle.remove()
+    clif.reset_net(net)
+    net(torch.rand(2, 1, 3)).sum().backward()
+    assert len(seen) == 3

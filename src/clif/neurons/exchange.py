@@ -9,15 +9,17 @@ from clif.errors import InputError
 from clif.neurons.base import SpikingNeuron
 from clif.neurons.registry import options_of, spiking_neuron
 from clif.ops.constants import as_constant
+from clif.private_torch import hand_over_hooks
 
 
 def exchange_neurons(net: nn.Module, neuron: str) -> None:
     """Replace every spiking neuron of `net` by a `neuron`, a registered name, at rest with the same constants.
 
-    Weights and their state-dict keys stay; parameters of the neurons are those of the new ones, on the device and in
-    the dtype of the weights. τ becomes the start of a learnt one; a learnt one stays at its present value, which the
-    description of a network of `clif.models` keeps layer by layer. Raises `InputError` for an unknown neuron, for one
-    that has no place for a constant of the old one (`decay_input`), and if `net` has nothing to exchange.
+    Weights, their state-dict keys and the hooks of the neurons stay; parameters of the neurons are those of the new
+    ones, on the device and in the dtype of the weights. τ becomes the start of a learnt one; a learnt one stays at its
+    present value, which the description of a network of `clif.models` keeps layer by layer. Raises `InputError` for an
+    unknown neuron, for one that has no place for a constant of the old one (`decay_input`), and if `net` has nothing to
+    exchange.
     """
     kind = spiking_neuron(neuron)
     config = getattr(net, "config", None)
@@ -27,6 +29,7 @@ def exchange_neurons(net: nn.Module, neuron: str) -> None:
 
     def make(node: SpikingNeuron) -> SpikingNeuron:
         new = node_like(node, kind, **({} if hasattr(node, "tau") else _tau_for(kind, shared.get("tau"))))
+        hand_over_hooks(node, new)
         like = next(node.parameters(), weight)
         return new if like is None else new.to(like.device, like.dtype)
 
