@@ -1,5 +1,6 @@
 """The pictures of a page. Each function makes one matplotlib figure; nothing touches pyplot's global state."""
 
+import zlib
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -13,6 +14,11 @@ from clif.train.metrics import Row
 
 COLOURS = {"CLIF": "#0b6e99", "LIF": "#d1603d", "PLIF": "#6a7f3b"}
 GREY = "#7a7f87"
+
+
+def _colour(neuron: str) -> str:
+    """The colour of a neuron: always the same one, also of a user's."""
+    return COLOURS.get(neuron) or f"C{zlib.crc32(neuron.encode()) % 10}"
 
 
 def _tidy(axes: Axes, title: str, x: str, y: str) -> None:
@@ -29,7 +35,7 @@ def learning_curves(histories: Mapping[str, Sequence[Row]]) -> Figure:
     loss, accuracy = figure.subplots(1, 2)
     for neuron, history in histories.items():
         epochs = [row["epoch"] + 1 for row in history]
-        style = {"color": COLOURS[neuron], "marker": "o", "markersize": 4, "label": neuron}
+        style = {"color": _colour(neuron), "marker": "o", "markersize": 4, "label": neuron}
         loss.plot(epochs, [row["test_loss"] for row in history], **style)
         accuracy.plot(epochs, [100 * row["test_top1"] for row in history], **style)
     _tidy(loss, "Test loss", "epoch", "loss")
@@ -46,7 +52,7 @@ def firing_rate_bars(rates: Mapping[str, Mapping[str, float]]) -> Figure:
     width = 0.8 / len(rates)
     for i, (neuron, values) in enumerate(rates.items()):
         places = np.arange(len(layers)) + (i - (len(rates) - 1) / 2) * width
-        bars = axes.bar(places, [100 * values[layer] for layer in layers], width, color=COLOURS[neuron], label=neuron)
+        bars = axes.bar(places, [100 * values[layer] for layer in layers], width, color=_colour(neuron), label=neuron)
         axes.bar_label(bars, fmt="%.1f", fontsize=8, padding=1)
     axes.set_xticks(range(len(layers)), [f"layer {i + 1}" for i in range(len(layers))])
     _tidy(axes, "Firing rate on the test set", "", "spikes per neuron and step (%)")
@@ -82,7 +88,7 @@ def traces(recordings: Mapping[str, Trace], trained_steps: int) -> Figure:
     for panel, (neuron, recording) in zip(panels, recordings.items(), strict=True):
         steps = np.arange(1, len(recording.v) + 1)
         panel.axvspan(0.5, trained_steps + 0.5, color=GREY, alpha=0.12, linewidth=0)
-        panel.plot(steps, recording.v.numpy(), color=COLOURS[neuron], marker=".", label="v after the step")
+        panel.plot(steps, recording.v.numpy(), color=_colour(neuron), marker=".", label="v after the step")
         if recording.m is not None:
             panel.plot(steps, recording.m.numpy(), color=GREY, marker=".", linestyle="--", label="m")
         fired = steps[recording.spikes.numpy()]
@@ -100,9 +106,9 @@ def sweep_curve(tables: Mapping[str, Sequence[SweepRow]], sources: Mapping[str, 
     for neuron, rows in tables.items():
         places = range(len(rows))
         axes.plot(
-            places, [100 * row.top1 for row in rows], color=COLOURS[neuron], marker="o", label=f"{neuron}-trained"
+            places, [100 * row.top1 for row in rows], color=_colour(neuron), marker="o", label=f"{neuron}-trained"
         )
-        axes.axhline(100 * sources[neuron], color=COLOURS[neuron], linestyle=":", linewidth=1.2)
+        axes.axhline(100 * sources[neuron], color=_colour(neuron), linestyle=":", linewidth=1.2)
     names = ["soft" if row.v_reset is None else f"{row.v_reset:g}" for row in next(iter(tables.values()))]
     axes.set_xticks(range(len(names)), names)
     _tidy(axes, "Run as LIF (dotted: as trained)", "reset value", "test top-1 (%)")
