@@ -6,13 +6,15 @@ arrives as an expanded sequence (stride 0 along T, see `repeat_image`): stateles
 """
 
 import sys
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, Self
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from clif import spikingjelly
 from clif.errors import InputError
 from clif.ops import dispatch, spike_conv
 from clif.ops.kept import likely_cause, outside_inference
@@ -30,6 +32,10 @@ def check_step_mode(step_mode: str) -> str:
 
 class StepModule(nn.Module):
     """A module whose meaning depends on `step_mode`: "s" for one step a call, "m" for a whole sequence a call."""
+
+    def __new__(cls, *_: Any, **__: Any) -> Self:
+        spikingjelly.join(StepModule)
+        return super().__new__(cls)
 
     def __init__(self, step_mode: str = "s") -> None:
         super().__init__()
@@ -57,6 +63,19 @@ class StepModule(nn.Module):
     def memory(self) -> dict[str, Any]:
         """What a call or `clif.set_step_mode` may change, by attribute; `vars(module).update` brings it back."""
         return {"_step_mode": self._step_mode}
+
+    def named_memories(self) -> Iterator[tuple[str, Any]]:
+        """What the module itself remembers between calls, by SpikingJelly's name for it."""
+        yield from ()
+
+    def memories(self) -> Iterator[Any]:
+        """The values of `named_memories()`."""
+        for _, value in self.named_memories():
+            yield value
+
+    @property
+    def _memories(self) -> Mapping[str, Any]:
+        return MappingProxyType(dict(self.named_memories()))
 
 
 def repeat_image(x: Tensor, T: int) -> Tensor:
@@ -233,6 +252,9 @@ class Dropout(StepModule):
     @property
     def memory(self) -> dict[str, Any]:
         return {**super().memory, "mask": self.mask}
+
+    def named_memories(self) -> Iterator[tuple[str, Any]]:
+        yield "mask", self.mask
 
     def reset(self) -> None:
         """Forget the mask; the next call in training draws a new one."""

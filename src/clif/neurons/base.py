@@ -10,15 +10,16 @@ from torch import Tensor, nn
 
 from clif.errors import InputError
 from clif.generate.trace import PLAIN
-from clif.layers import BatchNorm2d, StepModule
+from clif.layers import BatchNorm2d
 from clif.neurons import norm_fusion, sequence
 from clif.neurons.firing import Firing
+from clif.neurons.functional_state import FunctionalState, as_tensors
 from clif.neurons.planning import OWN, STEP, check_is_free, check_names, plan_of
-from clif.neurons.recomputation import Calls, Values
+from clif.neurons.recomputation import Calls, Values, in_backward
 from clif.neurons.sequence import Mode
 from clif.ops import dispatch
 from clif.ops.constants import Constant, as_constant, check_constants, value_of
-from clif.ops.equations import Equations, State, compute_dtype, first_step
+from clif.ops.equations import Equations, State, first_step
 from clif.ops.registration import is_exported
 from clif.surrogate import AnySurrogate, Surrogate, resolve
 
@@ -28,7 +29,7 @@ COMPUTATION = STEP | {"forward", "single_step_forward", "multi_step_forward"}
 CHANGES_EVERY_CALL = frozenset(("_values", "_calls", "v_seq"))
 
 
-class SpikingNeuron(Firing, StepModule):
+class SpikingNeuron(Firing, FunctionalState):
     """Base of all neurons: a class declares its `states` and its `step`, and everything else follows.
 
     Single-step mode ("s"): x [N, *] -> spikes [N, *]. Multi-step mode ("m"): x_seq [T, N, *] -> spikes [T, N, *].
@@ -172,10 +173,7 @@ class SpikingNeuron(Firing, StepModule):
         if not callable(value) or isinstance(value, Surrogate):
             check_is_free(name, type(self), SpikingNeuron)
         if name in vars(self).get("_names", ()):
-            present = self._values or tuple(self.rest_values().values())
-            self._values = tuple(
-                [value if known == name else old for known, old in zip(self.states, present, strict=True)]
-            )
+            self._set_state(name, value)
             return
         given: Any = resolve(value) if name == "surrogate_function" else value
         super().__setattr__(name, given)
@@ -189,6 +187,14 @@ class SpikingNeuron(Firing, StepModule):
     def __delattr__(self, name: str) -> None:
         vars(self).pop("_planned", None)
         super().__delattr__(name)
+
+    def _set_state(self, name: str, value: Any) -> None:
+        rest = tuple(self.rest_values().values())
+        present = self._values or rest
+        values = tuple([value if known == name else old for known, old in zip(self.states, present, strict=True)])
+        self._values = None if not any(isinstance(v, Tensor) for v in values) and values == rest else values
+        if in_backward():  # a call that is computed again begins from the state that it is given
+            self._calls = self._calls.reset()
 
     def rest_values(self) -> dict[str, Any]:
         """The states at rest by name; 0 for one that cannot be read now, as v_reset if torch.compile traces it."""
@@ -315,10 +321,7 @@ class SpikingNeuron(Firing, StepModule):
 
     def start_state(self, x: Tensor) -> State | None:
         """The state before the step's input `x`, None at rest; a number counts for every element of `x`."""
-        if self._values is None:
-            return None
-        dtype = compute_dtype(x.dtype)
-        return tuple([v if isinstance(v, Tensor) else torch.full_like(x, v, dtype=dtype) for v in self._values])
+        return None if self._values is None else as_tensors(self._values, x)
 
     def _needs_last_state(self) -> bool:
         """Whether the state after a sequence is computed: for the next one, or to be looked at outside training."""
