@@ -73,6 +73,7 @@ class SpikingNeuron(Firing, FunctionalState):
     which the neuron makes no sense.
     """
 
+    v_seq: Tensor | None
     states: Mapping[str, float] = {"v": 0.0}
     learnable: Mapping[str, str] = {}
     neuron: ClassVar[str | None] = None
@@ -97,7 +98,6 @@ class SpikingNeuron(Firing, FunctionalState):
         super().__init__(step_mode)
         self._values: Values = None
         self._calls = Calls()
-        self.v_seq: Tensor | None = None
         self.v_threshold = v_threshold
         self.v_reset = v_reset
         self.surrogate_function: Any = surrogate_function
@@ -179,6 +179,8 @@ class SpikingNeuron(Firing, FunctionalState):
         super().__setattr__(name, given)
         if name not in OWN:
             vars(self).pop("_planned", None)
+        if name == "store_v_seq":
+            self.v_seq = None
         if "_values" in vars(self) and (name == "states" or "_names" not in vars(self)):
             # A property `states` may ask for what __init__ has not set yet.
             with suppress(AttributeError):
