@@ -84,12 +84,21 @@ def test_the_example_of_a_training_runs(run_folder):
 
 
 def test_the_example_of_a_neuron_of_one_s_own_runs(capsys):
-    (example,) = examples("docs/neurons.md")
+    example, _ = examples("docs/neurons.md")
     there = {"__name__": "my_neurons"}
     exec(example, there)
     assert capsys.readouterr().out == "('cpu', '')\n"
     there["node"](there["x_seq"]).sum().backward()
     assert there["node"].k.grad.isfinite()
+
+
+def test_the_example_inside_spikingjelly_runs():
+    pytest.importorskip("spikingjelly.activation_based.memopt", reason="no SpikingJelly 2.0", exc_type=ImportError)
+    _, example = examples("docs/neurons.md")
+    there = {}
+    exec(example, there)
+    assert [state.shape for state in there["states"]] == [(8, 32), (8, 32), (8, 10)]
+    assert all(parameter.grad.isfinite().all() for parameter in there["net"].parameters())
 
 
 def test_the_example_of_a_network_of_one_s_own_trains(own_code):

@@ -16,10 +16,12 @@ def join(kind: type[nn.Module]) -> None:
     """Derive `kind`, and so every class and object of it, from SpikingJelly's `MemoryModule`, if that is loaded.
 
     `kind` must derive from `torch.nn.Module` alone, and have `named_memories` and `_memories`. It behaves as before:
-    what `MemoryModule` changes of `torch.nn.Module` is PyTorch's again.
+    what `MemoryModule` changes of `torch.nn.Module` is PyTorch's again. Before version 2.0 nothing is to be gained.
     """
     memory_module = getattr(sys.modules.get("spikingjelly.activation_based.base"), "MemoryModule", None)
-    if memory_module is not None and not issubclass(kind, memory_module):
+    if memory_module is None or issubclass(kind, memory_module):
+        return
+    if hasattr(memory_module, "functional_forward") and not hasattr(memory_module, "backend"):
         kind.__bases__ = (_derive(memory_module),)
 
 

@@ -107,6 +107,16 @@ def test_functional_forward_of_a_network(net):
     assert_close(base.extract_memories(net), list(states))
 
 
+def test_the_mask_of_a_dropout_is_a_state(Node):
+    net, x = nn.Sequential(Node(v_threshold=0.1), Dropout(0.5)), torch.ones(2, 50)
+    forward = base.to_functional_forward(net)
+    (first,), states = forward((x,), tuple(base.extract_memories(net)))
+    assert net[1].mask is None
+    (again,), _ = forward((x,), (*(0.0 for _ in net[0].states), states[-1]))
+    assert torch.equal(again, first)
+    assert 0 < first.count_nonzero() < first.numel()
+
+
 @pytest.mark.parametrize("container", [layer.MultiStepContainer, lambda node: layer.StepModeContainer(True, "m", node)])
 def test_functional_forward_of_a_container_that_loops(container, Node):
     module, x = container(Node()), torch.full((2, 1, 2), 1.5)

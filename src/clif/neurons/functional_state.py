@@ -1,5 +1,6 @@
 """A neuron's calls as functions of its state, by SpikingJelly's names: nothing is written to the neuron."""
 
+import numbers
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -94,7 +95,10 @@ class FunctionalState(StepModule):
         return inputs[0]
 
     def _with_states(self, call: Callable[[Tensor], Tensor], x: Tensor, states: State) -> Outputs:
-        """A call that a class defines in its own way, from `states`; the neuron's own are put back afterwards."""
+        """A call that a class defines in its own way, from `states`; those of the neuron are put back afterwards.
+
+        What the class keeps beside its `states` stays as the call leaves it.
+        """
         kept = {**self.memory, "keep_state": self.keep_state}
         try:
             self._values, self._calls, self.keep_state = states or None, Calls().reset(), True
@@ -109,10 +113,10 @@ def as_tensors(states: Sequence[Memory], x: Tensor) -> State:
     return tuple([_as_tensor(state, x) for state in states])
 
 
-def _as_tensor(state: Memory, x: Tensor) -> Tensor:
+def _as_tensor(state: Any, x: Tensor) -> Tensor:
     dtype = compute_dtype(x.dtype)
     if isinstance(state, Tensor):
         return state if state.dim() else state.to(x.device, dtype).expand(x.shape)
-    if isinstance(state, int | float):
-        return torch.full_like(x, state, dtype=dtype)
+    if isinstance(state, numbers.Real):
+        return torch.full_like(x, float(state), dtype=dtype)
     raise InputError(f"a state is a number or a tensor, got {state!r}")
