@@ -79,7 +79,7 @@ class Body:
 
     def _crossing(self, loop: int) -> set[int]:
         """The values of earlier loops that arrays bring to this one; what is cheap is computed again."""
-        wanted = [j for i in self.order if self.loop_of[i] == loop for j in self.nodes[i].arguments]
+        wanted = [j for i in self.order if self.loop_of[i] == loop for j in self._operands(i)]
         wanted += [place for _, place, at in self.statements if at == loop]
 
         def cost(i: int) -> float:
@@ -94,6 +94,11 @@ class Body:
             return self.nodes[i].kind == "number"
 
         return choose_kept(self.nodes, wanted, cost, can_keep, IN_REGISTER)
+
+    def _operands(self, i: int) -> tuple[int, ...]:
+        """What the expression of a value takes: for the sigmoid of a product with a constant, the factors."""
+        scaled = self.scales(i)
+        return self.nodes[i if scaled is None else scaled].arguments
 
     def _is_there(self, i: int) -> bool:
         return i in self.kept or not self.nodes[i].arguments or is_uniform(self.nodes, i)
