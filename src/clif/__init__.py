@@ -19,9 +19,14 @@ if TYPE_CHECKING:
     from clif import precision as precision
     from clif import surrogate as surrogate
     from clif import train as train
+    from clif.neurons import ALIFNode as ALIFNode
+    from clif.neurons import ARLIFNode as ARLIFNode
     from clif.neurons import CLIFNode as CLIFNode
     from clif.neurons import CLIFTauNode as CLIFTauNode
+    from clif.neurons import EIFNode as EIFNode
+    from clif.neurons import GLIFNode as GLIFNode
     from clif.neurons import IFNode as IFNode
+    from clif.neurons import IzhikevichNode as IzhikevichNode
     from clif.neurons import KLIFNode as KLIFNode
     from clif.neurons import LIFNode as LIFNode
     from clif.neurons import PLIFNode as PLIFNode
@@ -55,6 +60,11 @@ _MODULES = (
     "train",
 )
 _NAMES = {
+    "ALIFNode": "neurons",
+    "ARLIFNode": "neurons",
+    "EIFNode": "neurons",
+    "GLIFNode": "neurons",
+    "IzhikevichNode": "neurons",
     "CLIFNode": "neurons",
     "CLIFTauNode": "neurons",
     "IFNode": "neurons",

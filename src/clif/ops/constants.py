@@ -53,6 +53,14 @@ def check_constants(tau: Any, v_threshold: Any, v_reset: Any, v_subtract: Any = 
     _check_values(*(None if value is None else as_constant(name, value) for name, value in given))
 
 
+def check_number(name: str, value: Any, above: float = -math.inf, below: float = math.inf) -> None:
+    """Raise `InputError` unless `value` is a finite number between the bounds, which are excluded."""
+    number = value_of(as_constant(name, value))
+    if number is not None and not above < number < below:
+        wanted = "between {} and {}" if below < math.inf else "greater than {}" if above > -math.inf else ""
+        raise InputError(f"{name} must be a finite number {wanted.format(above, below)}".rstrip() + f", got {number}")
+
+
 def _check_values(*constants: Constant | None) -> None:
     tau, v_threshold, v_reset, v_subtract = map(value_of, constants)
     if tau is not None and not (math.isfinite(tau) and tau > 1):
