@@ -14,10 +14,13 @@ from clif.deploy import clif_to_lif, exact_sums, fold_batch_norm
 from clif.errors import InputError
 from clif.export import initial_state, save_program, signature, to_onnx, to_program
 from clif.models import create_model
+from clif.names import neuron_names
 from clif.train.checkpoint import save_checkpoint
 
 ort = pytest.importorskip("onnxruntime")
 onnx = pytest.importorskip("onnx")
+
+OTHERS = [name for name in neuron_names() if name not in ("CLIF", "LIF", "GLIF", "ReLU")]
 
 
 def session(path):
@@ -29,7 +32,9 @@ def axes(values):
     return [[dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim] for value in values]
 
 
-@pytest.mark.parametrize("neuron", ["CLIF", "LIF"])
+@pytest.mark.parametrize(
+    "neuron", ["CLIF", "LIF", "GLIF", *(pytest.param(name, marks=pytest.mark.slow) for name in OTHERS)]
+)
 @torch.no_grad()
 def test_onnx_runtime_gives_the_same_logits_for_any_batch(exact_network, exact_input, tmp_path, neuron):
     net = exact_network(neuron)

@@ -11,6 +11,7 @@ import clif
 from clif.energy.count import operations_of
 from clif.generate.compiler import CompilerError, find
 from clif.models import create_model
+from clif.neurons import exchange_neurons
 from clif.neurons.registry import NEURONS, options_of
 from clif.ops import cpu
 
@@ -119,6 +120,19 @@ def test_its_operations_are_counted(name):
     found = operations_of(node)
     assert found.states == len(node.states)
     assert found.macs + found.acs >= 1
+
+
+@each
+def test_it_takes_the_place_of_lif_and_gives_it_back(name):
+    net = create_model("snn5_noAP", neuron="LIF", T=2, tau=1.5).double().eval()
+    x = torch.rand(2, 3, 32, 32, dtype=torch.float64)
+    exchange_neurons(net, name)
+    again = create_model(**net.config).double().eval()
+    again.load_state_dict(net.state_dict())
+    assert net.config["neuron"] == name
+    assert torch.equal(net(x), again(x))
+    exchange_neurons(net, "LIF")
+    assert net.features[0].act.tau == pytest.approx(1.5)
 
 
 @each

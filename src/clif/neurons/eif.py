@@ -10,23 +10,23 @@ from clif.ops.constants import Constant, check_constants, check_number
 from clif.ops.switches import scale_if
 from clif.surrogate import AnySurrogate
 
-MAX_EXPONENT = 4.0
-
 
 @register_neuron("EIF")
 class EIFNode(SpikingNeuron):
     """LIF with an exponential upswing, which sets in about `theta_rh`:
 
-        e = Δ_T·exp(min((v − theta_rh)/Δ_T, 4));   u = v + (v_rest − v + e)/τ + x
+        e = Δ_T·exp(min((v − theta_rh)/Δ_T, max_exponent));   u = v + (v_rest − v + e)/τ + x
         s = Θ(u − v_threshold);   v = u − s·v_threshold, or v_reset after a spike
 
-    The exponent is clamped at 4, so that the upswing e is at most Δ_T·e⁴ ≈ 54.6·Δ_T and its derivative at most e⁴;
-    beyond the bound the derivative is 0, as PyTorch's.
+    The exponent is clamped at `max_exponent`: the upswing is at most 2.7·Δ_T by default, and u grows by at most
+    1 + 1.7/τ with v. At the bound the derivative is that of the exponential, beyond it 0, as PyTorch's. After a hard
+    reset v is below `v_threshold`, and with the other defaults nothing is clamped.
 
     Args:
         tau: membrane time constant in steps, > 1. Default: 2.
         delta_T: sharpness Δ_T of the upswing, > 0, in units of v; towards 0 the neuron becomes LIF. Default: 0.25.
         theta_rh: rheobase threshold. Default: 0.8.
+        max_exponent: the bound of the exponent. In float32 the exponential overflows above 88. Default: 1.
         v_rest: resting potential, towards which v leaks. v starts at `v_reset`, or 0. Default: 0.
         decay_input: divide the input by τ as well. Default: False.
 
@@ -59,6 +59,7 @@ class EIFNode(SpikingNeuron):
         delta_T: Constant = 0.25,
         theta_rh: Constant = 0.8,
         v_rest: Constant = 0.0,
+        max_exponent: Constant = 1.0,
     ) -> None:
         check_constants(tau, v_threshold, v_reset)
         super().__init__(v_threshold, v_reset, surrogate_function, detach_reset, step_mode, backend, store_v_seq)
@@ -67,6 +68,7 @@ class EIFNode(SpikingNeuron):
         self.delta_T = delta_T
         self.theta_rh = theta_rh
         self.v_rest = v_rest
+        self.max_exponent = max_exponent
         self.check()
 
     def check(self) -> None:
@@ -74,10 +76,11 @@ class EIFNode(SpikingNeuron):
         check_number("delta_T", self.delta_T, above=0)
         check_number("theta_rh", self.theta_rh)
         check_number("v_rest", self.v_rest)
+        check_number("max_exponent", self.max_exponent)
 
     def step(self, x: Any, v: Any) -> tuple[Any, ...]:
         rate = 1.0 / self.tau
-        exponent = torch.clamp((v - self.theta_rh) / self.delta_T, max=MAX_EXPONENT)
+        exponent = torch.clamp((v - self.theta_rh) / self.delta_T, max=self.max_exponent)
         upswing = self.delta_T * torch.exp(exponent)
         u = v + (self.v_rest - v + upswing) * rate + scale_if(self.decay_input, x, rate)
         spike = self.fire(u)

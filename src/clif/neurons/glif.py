@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from clif.errors import InputError
 from clif.neurons.base import SpikingNeuron
@@ -56,10 +56,10 @@ class GLIFNode(SpikingNeuron):
         self,
         channels: int,
         init_tau: Constant = 2.0,
-        init_v_threshold: float = 0.5,
-        init_linear_decay: float = 0.05,
-        init_v_subreset: float | None = None,
-        init_conduct: float = 0.5,
+        init_v_threshold: Constant = 0.5,
+        init_linear_decay: Constant = 0.05,
+        init_v_subreset: Constant | None = None,
+        init_conduct: Constant = 0.5,
         surrogate_function: AnySurrogate | None = None,
         detach_reset: bool = False,
         step_mode: str = "s",
@@ -85,8 +85,8 @@ class GLIFNode(SpikingNeuron):
         for name, value in starts.items():
             check_number(name, value, above=0, below=1)
         del self.v_threshold
-        shares = {"alpha": 0.5, "beta": 0.5, "gamma": 0.5, "w": 1 / float(init_tau)}
-        shares |= {name.removeprefix("init_"): float(value) for name, value in starts.items()}
+        shares = {"alpha": 0.5, "beta": 0.5, "gamma": 0.5, "w": 1 / _number("init_tau", init_tau)}
+        shares |= {name.removeprefix("init_"): _number(name, value) for name, value in starts.items()}
         for name, share in shares.items():
             self.register_parameter(name, nn.Parameter(torch.full((channels,), math.log(share / (1 - share)))))
 
@@ -113,3 +113,9 @@ class GLIFNode(SpikingNeuron):
         s = self.in_reset(spike)
         kept = (1 - alpha * torch.sigmoid(w)) * u
         return spike, kept - s * (gamma * kept + (1 - gamma) * torch.sigmoid(v_subreset))
+
+
+def _number(name: str, value: Constant) -> float:
+    if isinstance(value, Tensor) and value.requires_grad:
+        raise InputError(f"{name} is a number at which a parameter starts; give float({name}), it is learnt then")
+    return float(value)
