@@ -149,6 +149,7 @@ def test_spikes_and_kinks_are_jumps():
         torch.maximum(x, torch.tensor(0.25))
         (2 * x).floor()
         (x.sum() > 0).any()
+        (x * 0).relu()  # a state at rest
     torch.testing.assert_close(distance.nearest, torch.tensor([0.05, 0.0, 0.1]))
 
 

@@ -31,7 +31,10 @@ ROUNDING: dict[str, Callable[[Tensor], Tensor]] = {"floor": torch.round, "round"
 
 
 class Distance(TorchFunctionMode):
-    """Within it `nearest` [P] becomes how near the P elements of operands came to a jump of an operation."""
+    """Within it `nearest` [P] becomes how near the P elements of operands came to a jump of an operation.
+
+    Where all of them are at it, as the state at rest is, they are so in every dtype, and that does not count.
+    """
 
     def __init__(self, like: Tensor) -> None:
         super().__init__()
@@ -44,7 +47,7 @@ class Distance(TorchFunctionMode):
         given = dict(kwargs or {})
         for place in _jumps(func.__name__.strip("_"), args, given):
             distance = torch.as_tensor(args[0] - place).detach().abs()
-            if distance.numel() == self.nearest.numel():
+            if distance.numel() == self.nearest.numel() and distance.any():
                 self.nearest = torch.minimum(self.nearest, distance.reshape(-1))
         return func(*args, **given)
 

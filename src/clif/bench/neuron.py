@@ -106,7 +106,7 @@ def _measure_shape(settings: NeuronSettings, shape: tuple[int, ...], device: tor
             if note is not None:
                 refused.append(Row(name, dtype_name, None, note, dict(where)))
                 continue
-            runs[name, dtype_name] = _forward_backward(contestant, x_seq, d_spike)
+            runs[name, dtype_name] = forward_backward(contestant, x_seq, d_spike)
             kept[name, dtype_name] = bytes_kept(functools.partial(contestant.run, x_seq)) / elements
             if contestant.plan is not None and shape == settings.shape and settings.neuron not in neuron_names():
                 notes[name, dtype_name] = first_call.describe(contestant.plan, name, dtype, device)
@@ -126,7 +126,7 @@ def _measure_shape(settings: NeuronSettings, shape: tuple[int, ...], device: tor
     yield from refused
 
 
-def _forward_backward(contestant: Contestant, x_seq: Tensor, d_spike: Tensor) -> Run:
+def forward_backward(contestant: Contestant, x_seq: Tensor, d_spike: Tensor) -> Run:
     """What is timed; what the neuron allocates and frees is its time."""
     wanted = (x_seq, *contestant.parameters)
     return lambda: torch.autograd.grad(contestant.run(x_seq), wanted, d_spike, allow_unused=True)
