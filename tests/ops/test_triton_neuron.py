@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 from interpreting import DEVICE, on_a_gpu, passed_with_the_interpreter
 from programs import SHAPES, inputs, loop, safe_neurons, two_states
 
+from clif.bench.definition import Definition, Layer
 from clif.errors import InputError
-from clif.generate.program import Graph, Program
+from clif.generate.program import Graph, Program, parse
+from clif.names import neuron_names
 from clif.ops import kernel_interface, neuron, triton
 from clif.surrogate import ATan, Rectangle, Sigmoid, Triangle
 
@@ -99,6 +101,17 @@ def close(got, want, dtype) -> None:
 def test_equals_pytorch(name, surrogate, T):
     program, constants = getattr(traced_neurons, name)(surrogate, v_reset=-0.25 if T == 3 else None).traced()
     agree(program, constants, drawn(program, (T, 3, 5, 7)), keep_state=T != 1)
+
+
+@on_a_gpu
+@pytest.mark.usefixtures("poisoned")
+@pytest.mark.parametrize("name", [name for name in neuron_names() if name != "ReLU"])
+def test_registered_neurons_equal_pytorch(name):
+    node = Definition(name).node(Layer(name, 5, torch.float32, torch.device("cpu")))
+    node.surrogate_function = Sigmoid()
+    plan = node.equations().plan
+    program = parse(plan.text)
+    agree(program, plan.constants, drawn(program, (4, 3, 5, 7)))
 
 
 @on_a_gpu
