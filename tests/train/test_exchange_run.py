@@ -11,7 +11,7 @@ from clif.train.checkpoint import read_checkpoint
 from clif.train.interrupt import Interrupted
 from clif.train.loop import Trainer, fit
 
-KINDS = [("LIF", "KLIF"), ("CLIF", "CLIFTau"), ("PLIF", "LIF"), ("IF", "LIF")]
+KINDS = [("LIF", "KLIF"), ("CLIF", "CLIFTau"), ("PLIF", "LIF"), ("IF", "LIF"), ("CLIF", "GLIF")]
 OPTIONS = {"exchange_epoch": 1, "tau": 1.5, "surrogate": "sigmoid"}
 
 
