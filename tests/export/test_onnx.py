@@ -195,7 +195,11 @@ def test_the_command_makes_sums_exact(tmp_path):
     assert_close(program(images), exact_sums(net.eval())(images))
 
 
-@pytest.mark.parametrize("convert", [lambda net: net, lambda net: clif_to_lif(net, v_reset=0.0), clif_to_lif])
+@pytest.mark.parametrize(
+    "convert",
+    [lambda net: net, pytest.param(lambda net: clif_to_lif(net, v_reset=0.0), marks=pytest.mark.slow), clif_to_lif],
+    ids=["CLIF", "hard reset", "soft reset"],
+)
 @torch.no_grad()
 def test_exact_sums_fire_the_same_spikes(convert, tmp_path):
     """Where tenths add up to the threshold, the order of the sum decides in a network whose sums are not exact."""
