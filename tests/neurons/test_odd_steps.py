@@ -175,3 +175,19 @@ def test_other_names_are_free(name):
 def test_a_state_that_would_hide_something_is_refused(declared, name):
     with pytest.raises(InputError, match=f"Hiding declares '{name}', which every neuron has already"):
         type("Hiding", (clif.SpikingNeuron,), {declared: {name: 0.0 if declared == "states" else "layer"}})
+
+
+class Gated(clif.SpikingNeuron):
+    """The surrogate's sigmoid, of a multiple of u, comes after another one of a state that changes in between."""
+
+    states = {"v": 0.0, "a": 0.5}
+
+    def step(self, x, v, a):
+        u = 0.75 * v + x * torch.sigmoid(a)
+        spike = self.fire(u)
+        return spike, self.reset_after(u, spike), 0.5 * a + 0.25 * spike
+
+
+@pytest.mark.parametrize("surrogate", ["rectangle", "sigmoid", "triangle", "atan"])
+def test_a_sigmoid_behind_another_reads_states_before_they_change(surrogate):
+    assert assert_as_the_loop(Gated(step_mode="m", surrogate_function=surrogate)) == "cpu"

@@ -193,6 +193,7 @@ class _Loop:
         if self.loop > 0 and i in body.crossing:
             return f"n{i}[i]"
         if node.is_leaf:
+            assert self.loop == 0 or node.operation not in ("state", "d_state"), "the first loop has overwritten it"
             return self._define(i, LEAVES[node.operation].format(int(node.value)))
         return self._define(i, self._expression(i))
 
