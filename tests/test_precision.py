@@ -130,12 +130,22 @@ def test_machines_that_choose_differently_compute_in_float32(monkeypatch):
         assert precision.common(mine, lambda one: [one, one]) is mine
 
 
-@pytest.mark.parametrize("unit", isa.BFLOAT16_UNITS)
-def test_without_the_systems_flags_those_that_the_kernels_find(unit, monkeypatch, tmp_path):
+@pytest.mark.parametrize(
+    ("best", "unit", "expected"),
+    [
+        ("avx2", "none", ""),
+        ("avx512_bf16", "vectors", "AVX-512 BF16"),
+        ("avx512_bf16", "tiles", "AMX"),
+        ("neon", "none", ""),
+        ("neon", "vectors", "ARM BF16"),
+    ],
+)
+def test_without_the_systems_flags_those_that_the_kernels_find(best, unit, expected, monkeypatch, tmp_path):
     monkeypatch.setattr(precision, "CPUINFO", tmp_path / "nothing")
+    monkeypatch.setattr(isa, "BEST", best)
     monkeypatch.setattr(isa, "PROCESSOR_BFLOAT16", unit)
     monkeypatch.setattr(torch.cpu, "get_capabilities", dict, raising=False)
-    assert precision.bfloat16_instructions() == {"none": "", "vectors": "AVX-512 BF16", "tiles": "AMX"}[unit]
+    assert precision.bfloat16_instructions() == expected
 
 
 def test_flags_that_pytorch_finds_count_too(monkeypatch, tmp_path):

@@ -155,7 +155,8 @@ def processor_flags() -> set[str]:
         text = ""
     if found := re.search(r"^(?:flags|Features)\s*:\s*(.+)$", text, re.MULTILINE):
         return set(found[1].split())
-    units: dict[str, set[str]] = {"tiles": {"amx_bf16"}, "vectors": {"avx512_bf16"}, "none": set()}
+    vectors = "bf16" if isa.BEST == "neon" else "avx512_bf16"
+    units: dict[str, set[str]] = {"tiles": {"amx_bf16"}, "vectors": {vectors}, "none": set()}
     capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     return units[isa.PROCESSOR_BFLOAT16] | {name for name, has_it in capabilities.items() if has_it is True}
 

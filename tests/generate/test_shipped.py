@@ -58,6 +58,7 @@ def test_the_library_has_every_program_of_a_neuron(name):
         (torch.bfloat16, "avx512", "avx2"),
         (torch.float64, "avx512_bf16", "avx2"),
         (torch.float64, "baseline", "baseline"),
+        (torch.bfloat16, "neon", "neon"),
     ],
 )
 def test_the_next_lower_set_is_taken(dtype, best, expected):

@@ -5,16 +5,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from hypothesis import strategies as st
 from torch import Tensor
 
 from clif import functional
 from clif.neurons.registry import spiking_neuron
 from clif.ops.equations import compute_dtype
-from clif.surrogate import Rectangle, Surrogate
+from clif.surrogate import ATan, Rectangle, Sigmoid, Surrogate, Triangle
 
 Layout = Callable[[Tensor], Tensor]
 
 TOLERANCES = {torch.float64: 1e-10, torch.float32: 2e-4, torch.bfloat16: 2e-2, torch.float16: 4e-3}
+SURROGATES = (Rectangle(), Rectangle(0.7), Sigmoid(), Triangle(), Triangle(1.5), ATan())
 MARGIN = 1e-3  # neurons whose potential comes nearer to a jump than this are not compared in lower precision
 
 
@@ -121,6 +123,30 @@ class Case:
         results = {"spike": spikes, **{f"{name}_last": s for name, s in zip(kept, state, strict=True)}}
         results |= {f"d{name}": g for name, g in zip(wanted, gradients, strict=True)}
         return {name: t.detach().cpu().double() for name, t in results.items()}
+
+
+@st.composite
+def any_case(draw) -> Case:
+    """Cases of all kinds."""
+    neuron = draw(st.sampled_from(["CLIF", "LIF", "PLIF"]))
+    v_reset = draw(st.sampled_from([None, 0.0, -0.25]))
+    soft_lif = neuron == "LIF" and v_reset is None
+    return Case(
+        neuron=neuron,
+        T=draw(st.integers(1, 9)),
+        shape=draw(st.sampled_from([(1,), (3,), (2, 17), (1, 64), (5, 129), (2, 3, 5, 7)])),
+        tau=draw(st.sampled_from([1.25, 2.0, 3.7])),
+        decay_input=draw(st.booleans()),
+        v_threshold=draw(st.sampled_from([1.0, 0.6])),
+        v_reset=v_reset,
+        v_subtract=draw(st.sampled_from([None, 0.5])) if soft_lif else None,
+        surrogate=draw(st.sampled_from(SURROGATES)),
+        detach_reset=draw(st.booleans()),
+        with_state=draw(st.booleans()),
+        with_state_gradients=draw(st.booleans()),
+        keep_state=draw(st.booleans()),
+        seed=draw(st.integers(0, 2**16)),
+    )
 
 
 def assert_equals_reference(

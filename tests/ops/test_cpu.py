@@ -1,82 +1,34 @@
 """The compiled kernels against the original's numbers and against the reference."""
 
-import json
 from dataclasses import replace
-from pathlib import Path
 
-import numpy as np
+import checks
+import golden
 import pytest
 import torch
-from cases import TOLERANCES, Case, assert_equals_reference
+from cases import TOLERANCES, Case, any_case, assert_equals_reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from clif import functional, surrogate
+from clif import functional
 from clif.ops import cpu, isa
-from clif.surrogate import ATan, Rectangle, Sigmoid, Triangle
+from clif.surrogate import ATan, Sigmoid
 
 pytestmark = pytest.mark.skipif(cpu.unavailable() is not None, reason=cpu.DESCRIPTION)
 
-GOLDEN = Path(__file__).parents[1] / "data" / "golden"
-SURROGATES = (Rectangle(), Rectangle(0.7), Sigmoid(), Triangle(), Triangle(1.5), ATan())
 DTYPES = (torch.float64, torch.float32, torch.bfloat16)
-
-
-def golden_cases() -> list[dict]:
-    return json.loads((GOLDEN / "neurons.json").read_text())
 
 
 @pytest.mark.usefixtures("each_isa")
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 1e-5)])
-@pytest.mark.parametrize("case", golden_cases(), ids=lambda c: f"{c['index']}-{c['neuron']}-{c['surrogate']}")
+@pytest.mark.parametrize("case", golden.CASES, ids=lambda c: f"{c['index']}-{c['neuron']}-{c['surrogate']}")
 def test_original_numbers(case, dtype, tolerance):
-    with np.load(GOLDEN / "neurons.npz") as arrays:
-        prefix = f"{case['index']:02d}/"
-        golden = {key.removeprefix(prefix): arrays[key] for key in arrays.files if key.startswith(prefix)}
-    x = torch.tensor(golden["x"], dtype=dtype, requires_grad=True)
-    constants = {k: case[k] for k in ("decay_input", "v_threshold", "v_reset", "detach_reset")}
-    constants |= {"surrogate_function": surrogate.get(case["surrogate"]), "backend": "cpu"}
-    if case["neuron"] == "PLIF":
-        w = torch.tensor(golden["w"], dtype=dtype, requires_grad=True)
-        constants["w"] = w
-    else:
-        constants["tau"] = case["tau"]
-    spikes, state = getattr(functional, f"{case['neuron'].lower()}_multi_step")(x, None, **constants)
-    spikes.backward(torch.tensor(golden["grad_spike"], dtype=dtype))
-    actual = {"grad_x": x.grad, **dict(zip(("v_last", "m_last"), state, strict=False))}
-    if case["neuron"] == "PLIF":
-        actual["grad_w"] = w.grad
-    np.testing.assert_array_equal(spikes.detach().numpy(), golden["spike"])
-    for name, value in actual.items():
-        np.testing.assert_allclose(value.detach().numpy(), golden[name], rtol=tolerance, atol=tolerance, err_msg=name)
-
-
-@st.composite
-def cases(draw) -> Case:
-    neuron = draw(st.sampled_from(["CLIF", "LIF", "PLIF"]))
-    v_reset = draw(st.sampled_from([None, 0.0, -0.25]))
-    soft_lif = neuron == "LIF" and v_reset is None
-    return Case(
-        neuron=neuron,
-        T=draw(st.integers(1, 9)),
-        shape=draw(st.sampled_from([(1,), (3,), (2, 17), (1, 64), (5, 129), (2, 3, 5, 7)])),
-        tau=draw(st.sampled_from([1.25, 2.0, 3.7])),
-        decay_input=draw(st.booleans()),
-        v_threshold=draw(st.sampled_from([1.0, 0.6])),
-        v_reset=v_reset,
-        v_subtract=draw(st.sampled_from([None, 0.5])) if soft_lif else None,
-        surrogate=draw(st.sampled_from(SURROGATES)),
-        detach_reset=draw(st.booleans()),
-        with_state=draw(st.booleans()),
-        with_state_gradients=draw(st.booleans()),
-        keep_state=draw(st.booleans()),
-        seed=draw(st.integers(0, 2**16)),
-    )
+    checks.assert_original_numbers(case, dtype, tolerance)
 
 
 @pytest.mark.usefixtures("each_isa")
-@given(case=cases(), dtype=st.sampled_from(DTYPES))
+@given(case=any_case(), dtype=st.sampled_from(DTYPES))
 @settings(max_examples=300, deadline=None, derandomize=True)
 def test_equals_reference(case, dtype):
     assert_equals_reference(case, "cpu", dtype)
@@ -236,30 +188,14 @@ def test_results_too_large_for_the_caches_are_written_past_them(dtype):
 @pytest.mark.usefixtures("each_isa")
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1.2e-7), (torch.float64, 3e-16)], ids=str)
 def test_sigmoid_is_accurate_to_rounding(dtype, tolerance):
-    powers = torch.logspace(-44, 38, 165, dtype=torch.float64)
-    u = torch.cat([torch.linspace(-30, 30, 20_001), torch.linspace(-1500, 1500, 20_001), powers, -powers])
-    u = torch.cat([u, torch.tensor([0.0, -0.0, float("inf"), -float("inf")])]).to(dtype).view(1, 1, -1)
-    m = torch.ones_like(u[0])
-    _, (_, m_last) = functional.clif_multi_step(u, (torch.zeros_like(m), m), v_threshold=3e38, backend="cpu")
-    difference = (m_last.double() - torch.sigmoid(u[0].double() / 2)).abs()
-    assert (difference - (u[0] == float("inf")).double()).max() <= tolerance  # what is infinite has fired
+    checks.assert_sigmoid_is_accurate(dtype, tolerance)
 
 
 @pytest.mark.usefixtures("each_isa")
 @pytest.mark.parametrize("bits", [0x7FC00000, 0xFFC00000, 0x7F800001, 0x7FFFFFFF], ids=hex)
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 def test_every_nan_stays(dtype, bits):
-    nan = torch.from_numpy(np.array([bits], dtype=np.uint32).view(np.float32))
-    x_seq = torch.ones(2, 1, 37, dtype=dtype)
-    x_seq[0, 0, ::3] = nan.to(dtype)
-    x_seq.requires_grad_()
-    spikes, (v, m) = functional.clif_multi_step(x_seq, surrogate_function=Sigmoid(), backend="cpu")
-    gradient = torch.autograd.grad(v.sum() + m.sum(), x_seq)[0]
-    expected = torch.zeros(37, dtype=torch.bool)
-    expected[::3] = True
-    for values in (v[0], m[0], *gradient[:, 0]):
-        assert torch.equal(values.isnan(), expected)
-    assert not spikes[:, 0, ::3].any()
+    checks.assert_nan_stays(dtype, bits)
 
 
 @pytest.mark.parametrize("shape", [(3, 0), (3, 0, 4), (1, 1)])

@@ -11,6 +11,7 @@ import torch
 import clif
 from clif import functional
 from clif.errors import InputError
+from clif.instruction_sets import best_of
 from clif.ops import cpu, isa, problems, spike_conv
 from clif.ops.packing import pack, unpack
 
@@ -31,6 +32,8 @@ def run(*command: str, **environment: str) -> subprocess.CompletedProcess:
         ("avx2", "avx2", "avx2"),
         ("avx512_bf16", "AVX512", "avx512"),
         ("baseline", " baseline ", "baseline"),
+        ("neon", None, "neon"),
+        ("neon", "baseline", "baseline"),
     ],
 )
 def test_the_best_set_or_the_one_that_is_wanted(best, wanted, expected):
@@ -46,12 +49,30 @@ def test_the_best_set_or_the_one_that_is_wanted(best, wanted, expected):
         ("avx512", "sse", "CLIF_ISA=sse: no such instruction set; it can be baseline, avx2, avx512 here"),
         ("avx2", "avx512 bf16", "CLIF_ISA=avx512 bf16: no such instruction set"),
         ("avx2", "1", "CLIF_ISA=1: no such instruction set"),
+        ("avx512_bf16", "neon", "CLIF_ISA=neon: this machine lacks NEON; it can be baseline, avx2"),
+        ("neon", "avx2", "CLIF_ISA=avx2: this machine lacks AVX2; it can be baseline, neon here"),
     ],
 )
 def test_what_the_machine_lacks_or_nobody_knows_is_refused_by_name(best, wanted, message):
     with pytest.raises(InputError) as refused:
         isa.lowered(best, wanted)
     assert str(refused.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("machine", "best"), [("x86_64", "avx512_bf16"), ("AMD64", "avx512_bf16"), ("aarch64", "neon"), ("arm64", "neon")]
+)
+def test_without_the_library_a_set_of_the_kind_of_processor_may_be_named(machine, best):
+    assert best_of(machine) == best
+
+
+@compiled
+def test_the_library_has_the_sets_of_this_processor_alone():
+    problem, _memory = pack_problem()
+    for number in range(len(isa.NAMES)):
+        problem.isa = number
+        status = isa.LIBRARY.clif_pack(ctypes.byref(problem))
+        assert status == (0 if isa.NAMES[number] in isa.available() else 3), isa.NAMES[number]
 
 
 @compiled

@@ -4,13 +4,13 @@ import copy
 
 import pytest
 import torch
+from checks import batch_norm, check_equal, results, sequence
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
 import clif
 from clif import models, surrogate
-from clif.layers import BatchNorm2d
 from clif.neurons import norm_fusion
 from clif.neurons.blocks import fire
 from clif.ops import cpu
@@ -20,63 +20,11 @@ pytestmark = pytest.mark.skipif(cpu.unavailable() is not None, reason=cpu.DESCRI
 NODES = {"CLIF": clif.CLIFNode, "LIF": clif.LIFNode, "PLIF": clif.PLIFNode}
 
 
-def channels_last(x_seq):
-    return x_seq.flatten(0, 1).contiguous(memory_format=torch.channels_last).unflatten(0, x_seq.shape[:2])
-
-
-def sequence(T, N, C, H, W, dtype=torch.float64, seed=0):
-    r = torch.Generator().manual_seed(seed)
-    return channels_last((0.4 + 1.7 * torch.randn(T, N, C, H, W, generator=r, dtype=torch.float64)).to(dtype))
-
-
-def batch_norm(C, dtype=torch.float64, training=True):
-    r = torch.Generator().manual_seed(1)
-    norm = BatchNorm2d(C).to(dtype).train(training)
-    with torch.no_grad():
-        for values, low, high in (
-            (norm.weight, 0.5, 1.5),
-            (norm.bias, -0.3, 0.6),
-            (norm.running_mean, -1, 1),
-            (norm.running_var, 0.5, 2),
-        ):
-            values.copy_(low + (high - low) * torch.rand(C, generator=r))
-    return norm
-
-
 def uses_kernel(neuron, norm, x):
     with torch.profiler.profile() as profile:
         fire(neuron, norm, x)
     names = {event.key for event in profile.key_averages()}
     return "clif::neuron" in names and "aten::batch_norm" not in names
-
-
-def results(node, norm, x, fuse_norm, d_spike, state=None):
-    """Everything that comes out of one forward and backward pass, by name."""
-    node, norm = copy.deepcopy(node), copy.deepcopy(norm)
-    node.fuse_norm = fuse_norm
-    x = x.detach().clone().requires_grad_()
-    if state is not None:
-        state = [s.clone().requires_grad_() for s in state]
-        node.state = tuple(state)
-    spikes = fire(node, norm, x)
-    last = node.state or ()
-    loss = (spikes * d_spike).sum() + sum(s.sin().sum() for s in last)
-    loss.backward()
-    named = {"spikes": spikes, "d_x": x.grad, "d_weight": norm.weight.grad, "d_bias": norm.bias.grad}
-    named |= {f"last_{i}": s for i, s in enumerate(last)}
-    named |= {f"d_{name}": parameter.grad for name, parameter in node.named_parameters()}
-    named |= {f"d_state_{i}": s.grad for i, s in enumerate(state or [])}
-    named |= {name: buffer for name, buffer in norm.named_buffers() if "running" in name}
-    return {name: t.detach().double() for name, t in named.items()}, int(norm.num_batches_tracked)
-
-
-def check_equal(node, norm, x, rtol=1e-9, atol=1e-10, state=None):
-    d_spike = torch.randn(x.shape, generator=torch.Generator().manual_seed(2), dtype=x.dtype)
-    fused, fused_batches = results(node, norm, x, True, d_spike, state)
-    separate, batches = results(node, norm, x, False, d_spike, state)
-    assert fused_batches == batches
-    for name, expected in separate.items():
-        assert_close(fused[name], expected, rtol=rtol, atol=atol * (1 + expected.abs().max().item()), msg=name)
 
 
 @pytest.mark.parametrize("training", [True, False])

@@ -7,6 +7,7 @@ import sys
 import pytest
 import torch
 import torch.nn.functional as F
+from checks import CONVOLVED, assert_convolves, spikes
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
@@ -21,37 +22,8 @@ from clif.errors import InputError
 from clif.layers import Conv2d
 from clif.ops import cpu, spike_conv
 from clif.ops.cpu import Geometry
-from clif.ops.packing import pack
 
 pytestmark = pytest.mark.skipif(cpu.unavailable() is not None, reason=cpu.DESCRIPTION)
-
-TOLERANCES = {torch.float64: 1e-13, torch.float32: 1e-5, torch.bfloat16: 1e-2}
-
-
-def spikes(*shape, rate=0.15, dtype=torch.float64, height=1.0, seed=0):
-    r = torch.Generator().manual_seed(seed)
-    x = height * (torch.rand(shape, generator=r, dtype=torch.float64) < rate)
-    return x.to(dtype).contiguous(memory_format=torch.channels_last)
-
-
-def assert_convolves(geometry, rate=0.15, dtype=torch.float64, height=1.0, with_bias=True, seed=0):
-    """The kernels, output and gradient of the weights, are PyTorch's convolution in float64 but for rounding."""
-    x = spikes(*geometry.shape, rate=rate, dtype=dtype, height=height, seed=seed)
-    r = torch.Generator().manual_seed(seed)
-    weight = torch.randn(geometry.weight_shape, generator=r).to(dtype).contiguous(memory_format=torch.channels_last)
-    bias = torch.randn(geometry.out_channels, generator=r).to(dtype) if with_bias else None
-    d_out = torch.randn(geometry.out_shape, generator=r).to(dtype).contiguous(memory_format=torch.channels_last)
-    packed = pack(x)
-    out = cpu.spike_conv(packed.words, packed.height, geometry, weight, bias)
-    d_weight = cpu.spike_conv_weight_gradient(packed.words, packed.height, geometry, d_out)
-
-    exact = weight.double().requires_grad_()
-    expected = F.conv2d(x.double(), exact, None if bias is None else bias.double(), geometry.stride, geometry.padding)
-    expected.backward(d_out.double())
-    for actual, wanted in ((out, expected.detach()), (d_weight, exact.grad)):
-        assert actual.dtype == dtype
-        scale = max(1.0, wanted.abs().max().item())
-        assert_close(actual.double(), wanted, rtol=0, atol=TOLERANCES[dtype] * scale)
 
 
 @st.composite
@@ -68,7 +40,7 @@ def geometries(draw):
 @given(
     geometry=geometries(),
     rate=st.sampled_from([0.0, 0.1, 0.6, 1.0]),
-    dtype=st.sampled_from(list(TOLERANCES)),
+    dtype=st.sampled_from(list(CONVOLVED)),
     height=st.sampled_from([1.0, 1.25]),
     with_bias=st.booleans(),
     seed=st.integers(0, 2**16),
@@ -77,7 +49,7 @@ def test_any_convolution(geometry, rate, dtype, height, with_bias, seed):
     assert_convolves(geometry, rate, dtype, height, with_bias, seed)
 
 
-@pytest.mark.parametrize("dtype", TOLERANCES)
+@pytest.mark.parametrize("dtype", CONVOLVED)
 @pytest.mark.parametrize(
     "geometry",
     [
@@ -92,7 +64,7 @@ def test_strips_and_groups(geometry, dtype):
 
 
 @pytest.mark.usefixtures("each_isa")
-@pytest.mark.parametrize("dtype", TOLERANCES)
+@pytest.mark.parametrize("dtype", CONVOLVED)
 def test_instruction_sets(dtype):
     assert_convolves(Geometry((3, 40, 9, 7), 70, 3, 2, 1), dtype=dtype)
 

@@ -8,6 +8,8 @@
 
 #ifdef CLIF_X86
 #include <cpuid.h>
+#elif defined(CLIF_NEON) && defined(__linux__)
+#include <sys/auxv.h>
 #endif
 
 using namespace clif;
@@ -64,16 +66,19 @@ CLIF_EXPORT std::int64_t clif_struct_bytes(std::int32_t which) {
 // The longest row of channels that a batch norm may have.
 CLIF_EXPORT int clif_most_channels() { return static_cast<int>(longest_chunk); }
 
-// What multiplies in bfloat16 here: 0 nothing, 1 the vector units (AVX512-BF16), 2 the tiles (AMX).
+// What multiplies in bfloat16 here: 0 nothing, 1 the vector units (AVX512-BF16, ARM's BF16), 2 the tiles (AMX).
 CLIF_EXPORT int clif_bfloat16_unit() {
 #ifdef CLIF_X86
     unsigned a = 0, b = 0, c = 0, d = 0;
     if (__get_cpuid_count(7, 0, &a, &b, &c, &d) && d >> 22 & 1) return 2;
     if (__get_cpuid_count(7, 1, &a, &b, &c, &d) && a >> 5 & 1) return 1;
+#elif defined(CLIF_NEON) && defined(__linux__)
+    constexpr unsigned long bfloat16 = 1UL << 14;  // HWCAP2_BF16
+    if (getauxval(AT_HWCAP2) & bfloat16) return 1;
 #endif
     return 0;
 }
 
-// The best instruction set of this machine: 0 baseline, 1 AVX2, 2 AVX-512, 3 the same with BF16.
+// The best instruction set of this machine: 0 baseline, 1 AVX2, 2 AVX-512, 3 the same with BF16, 4 NEON.
 CLIF_EXPORT int clif_isa() { return static_cast<int>(best_isa()); }
 }

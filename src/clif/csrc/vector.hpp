@@ -1,5 +1,5 @@
 // Vectors of numbers, with the operators and functions that plain numbers have in scalar.hpp. What differs between
-// instruction sets is in avx2.hpp and avx512.hpp; the compiler itself knows the arithmetic of vectors.
+// instruction sets is in avx2.hpp, avx512.hpp and neon.hpp; the compiler itself knows the arithmetic of vectors.
 //
 // They are faster than loops over plain numbers that the compiler vectorises: bounds become a minimum and a maximum
 // rather than comparisons, and AVX-512 has instructions for the parts of 2^y.

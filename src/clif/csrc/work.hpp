@@ -11,6 +11,10 @@
 #endif
 #endif
 
+#if defined(__aarch64__) && defined(__GNUC__)
+#define CLIF_NEON 1
+#endif
+
 namespace clif {
 
 // What the functions of the C interface return; all but the first did nothing. `clif.ops.cpu` mirrors it.
@@ -113,9 +117,9 @@ struct Loops {
     void (*add_rows)(const RowSums<Compute<S>>&);
 };
 
-// Instruction sets, the best one last, each with its loops. `baseline` is whatever the compiler was told to build for.
-// The last one differs in bfloat16 only.
-enum class Isa { baseline, avx2, avx512, avx512_bf16 };
+// Instruction sets, each with its loops. `baseline` is whatever the compiler was told to build for. Those of x86 each
+// include the ones before; avx512_bf16 differs from avx512 in bfloat16 only. 64-bit ARM has baseline and neon.
+enum class Isa { baseline, avx2, avx512, avx512_bf16, neon };
 
 namespace baseline {
 template <class S>
@@ -135,6 +139,12 @@ template <class S>
 Loops<S> loops();
 }
 #endif
+#ifdef CLIF_NEON
+namespace neon {
+template <class S>
+Loops<S> loops();
+}
+#endif
 
 inline Isa best_isa() {
 #ifdef CLIF_X86
@@ -148,13 +158,24 @@ inline Isa best_isa() {
     }
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return Isa::avx2;
 #endif
+#ifdef CLIF_NEON
+    return Isa::neon;
+#else
     return Isa::baseline;
+#endif
+}
+
+// Whether `isa` is one of this machine's.
+inline bool has_isa(int isa) {
+    const Isa best = best_isa();
+    if (best == Isa::neon) return isa == static_cast<int>(Isa::baseline) || isa == static_cast<int>(best);
+    return isa >= 0 && isa <= static_cast<int>(best);
 }
 
 // The loops for `isa`, which must be one of this machine's.
 template <class S>
 Loops<S> loops_for(int isa) {
-    if (isa < 0 || isa > static_cast<int>(best_isa())) throw Unknown{Status::isa};
+    if (!has_isa(isa)) throw Unknown{Status::isa};
     switch (static_cast<Isa>(isa)) {
 #ifdef CLIF_X86
 #ifdef CLIF_AVX512_BF16
@@ -164,6 +185,9 @@ Loops<S> loops_for(int isa) {
 #endif
         case Isa::avx512: return avx512::loops<S>();
         case Isa::avx2: return avx2::loops<S>();
+#endif
+#ifdef CLIF_NEON
+        case Isa::neon: return neon::loops<S>();
 #endif
         case Isa::baseline: return baseline::loops<S>();
         default: throw Unknown{Status::isa};

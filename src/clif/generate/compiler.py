@@ -11,6 +11,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
+from clif.instruction_sets import SETS
+
 HEADERS = Path(__file__).resolve().parent.parent / "csrc"
 
 FLAGS = (
@@ -19,13 +21,6 @@ FLAGS = (
 )
 OF_GCC = ("-fopenmp-simd", "-fno-tree-pre", "-falign-functions=64")
 OF_CLANG = ("-fopenmp-simd", "-nostdlib++")
-
-ISA_FLAGS = {
-    "baseline": (),
-    "avx2": ("-mavx2", "-mfma"),
-    "avx512": ("-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma"),
-}
-ISA_FLAGS["avx512_bf16"] = (*ISA_FLAGS["avx512"], "-mavx512bf16")
 
 
 class Compiler(NamedTuple):
@@ -65,7 +60,8 @@ def find() -> Compiler:
 def compile_unit(source: str, isa: str, target: Path) -> None:
     """Compile a unit's text for an instruction set into a shared library. Raises `CompilerError`."""
     compiler = find()
-    command = [*compiler.command, *compiler.flags, *ISA_FLAGS[isa], f"-I{HEADERS}", "-x", "c++", "-", "-o", str(target)]
+    flags = (*compiler.flags, *SETS[isa].flags)
+    command = [*compiler.command, *flags, f"-I{HEADERS}", "-x", "c++", "-", "-o", str(target)]
     try:
         done = subprocess.run([*command, "-lm"], input=source, capture_output=True, text=True, timeout=600, check=False)
     except (OSError, subprocess.SubprocessError) as error:
@@ -81,4 +77,6 @@ def identity(isa: str) -> str:
     compiler = find()
     headers = "".join(path.read_text(encoding="utf-8") for path in sorted(HEADERS.glob("*.hpp")))
     machine = f"{sys.platform} {platform.machine()}"
-    return "\n".join([machine, " ".join(compiler.command), compiler.version, *compiler.flags, *ISA_FLAGS[isa], headers])
+    return "\n".join(
+        [machine, " ".join(compiler.command), compiler.version, *compiler.flags, *SETS[isa].flags, headers]
+    )

@@ -13,6 +13,7 @@ import torch
 
 from clif.generate import compiler, cpp, units
 from clif.generate.program import forward_program, parse
+from clif.instruction_sets import SETS
 from clif.neurons.base import SpikingNeuron
 from clif.neurons.registry import options_of, spiking_neuron
 from clif.surrogate import SURROGATES
@@ -24,9 +25,6 @@ OPTIONS: dict[str, tuple[Any, ...]] = {
     "surrogate_function": tuple(SURROGATES),
 }
 """What a neuron's program depends on."""
-
-GUARDS = {"baseline": "", "avx2": "CLIF_X86", "avx512": "CLIF_X86", "avx512_bf16": "CLIF_AVX512_BF16"}
-"""The macro of csrc/work.hpp without which an instruction set cannot be compiled for."""
 
 NOTE = "// Written by `python -m clif.generate.shipped`.\n"
 
@@ -82,14 +80,15 @@ def header(texts: list[str]) -> str:
 
 def source(name: str, dtype: torch.dtype, set_name: str) -> str:
     """The file that compiles a neuron's programs for one storage type and instruction set."""
-    guard = GUARDS[set_name]
+    guard = SETS[set_name].guard
     body = (
         f'#include "../strips.hpp"\n#include "{name}.hpp"\n\nnamespace clif::CLIF_ISA {{\n\n'
         f"bool {_function(name, dtype)}(std::uint64_t key, Unit& unit) {{ "
         f"return find<{units.STORAGE[dtype]}>(key, unit); }}\n\n}}  // namespace clif::CLIF_ISA\n"
     )
     if not guard:
-        return f'{NOTE}#define CLIF_ISA {set_name}\n\n#include "../unit.hpp"\n\n#include "../scalar.hpp"\n\n{body}'
+        begin = f'#define CLIF_ISA {set_name}\n\n#include "../unit.hpp"\n\n#include "../{SETS[set_name].numbers}"\n\n'
+        return f"{NOTE}{begin}{body}"
     begin = f'#include "../begin_{set_name}.hpp"\n\n#ifdef {guard}\n'
     return f'{NOTE}{begin}{body}\n#include "../end_isa.hpp"\n#endif\n'
 
@@ -101,8 +100,8 @@ def _function(name: str, dtype: torch.dtype) -> str:
 def lookup(names: list[str]) -> str:
     """The file with the function of the C interface that finds a unit."""
     declared, cases = "", ""
-    for number, (set_name, guard) in enumerate(GUARDS.items()):
-        before, after = (f"#ifdef {guard}\n", "#endif\n") if guard else ("", "")
+    for number, (set_name, one) in enumerate(SETS.items()):
+        before, after = (f"#ifdef {one.guard}\n", "#endif\n") if one.guard else ("", "")
         dtypes = [dtype for dtype in units.STORAGE if set_name in units.SHIPPED[dtype]]
         functions = "".join(
             f"bool {_function(name, dtype)}(std::uint64_t, Unit&);\n" for dtype in dtypes for name in names
@@ -121,7 +120,7 @@ def lookup(names: list[str]) -> str:
         "// Fills in the unit of a program, known by the first 64 bits of its text's SHA-256; 0 if there is none.\n"
         'extern "C" CLIF_EXPORT int clif_shipped_unit(std::uint64_t key, std::int32_t dtype, std::int32_t isa, '
         "Unit* unit) {\n"
-        f"    if (isa > static_cast<int>(best_isa()) || dtype < 0 || dtype >= {len(units.STORAGE)}) return 0;\n"
+        f"    if (!has_isa(isa) || dtype < 0 || dtype >= {len(units.STORAGE)}) return 0;\n"
         f"    switch (isa * {len(units.STORAGE)} + dtype) {{\n{cases}        default: return 0;\n    }}\n}}\n"
     )
 

@@ -14,15 +14,16 @@ from clif.errors import InputError
 from clif.generate import cache as store
 from clif.generate import compiler, cpp
 from clif.generate.program import MOST_COEFFICIENTS, MOST_STATES, parse
+from clif.instruction_sets import SETS, up_to
 from clif.ops.isa import LIBRARY, NAMES
 
 STORAGE = {torch.float32: "float", torch.bfloat16: "clif::Bfloat16", torch.float64: "double"}
 """The storage types in C++, numbered as `with_dtype` of csrc/interface.hpp does."""
 
 SHIPPED = {
-    torch.float32: ("baseline", "avx2", "avx512"),
-    torch.bfloat16: ("baseline", "avx2", "avx512_bf16"),
-    torch.float64: ("baseline", "avx2"),
+    torch.float32: ("baseline", "avx2", "avx512", "neon"),
+    torch.bfloat16: ("baseline", "avx2", "avx512_bf16", "neon"),
+    torch.float64: ("baseline", "avx2", "neon"),
 }
 """The instruction sets for which the library has units; for another one it has the next lower of these."""
 
@@ -50,7 +51,8 @@ def source(text: str, dtype: torch.dtype, isa: str) -> str:
     storage = STORAGE[dtype]
     only_bfloat16 = "#define CLIF_BFLOAT16_ONLY\n" if isa == "avx512_bf16" else ""
     return (
-        f'#define CLIF_ISA {isa}\n{only_bfloat16}#include "begin_unit.hpp"\n\n'
+        f"#define CLIF_ISA {isa}\n{only_bfloat16}\n"
+        f'#include "unit.hpp"\n\n#include "{SETS[isa].numbers}"\n\n#include "strips.hpp"\n\n'
         f"namespace clif::CLIF_ISA {{\nnamespace {{\n\n{cpp.source(parse(text))}\n}}  // namespace\n"
         "}  // namespace clif::CLIF_ISA\n\n"
         'extern "C" __attribute__((visibility("default"))) void clif_unit(clif::Unit* unit) {\n'
@@ -65,7 +67,7 @@ def shipped_key(text: str) -> int:
 
 def shipped_set(dtype: torch.dtype, isa: str) -> str:
     """The instruction set of the unit that the library has for a machine with `isa`."""
-    return next(name for name in reversed(SHIPPED[dtype]) if NAMES.index(name) <= NAMES.index(isa))
+    return next(name for name in reversed(up_to(isa)) if name in SHIPPED[dtype])
 
 
 def shipped(text: str, dtype: torch.dtype, isa: str) -> Unit | None:

@@ -1,20 +1,23 @@
 """The compiled kernels' library, and the instruction set that they run with: the machine's best, or a lower one.
 
-The environment variable CLIF_ISA lowers it for a process: baseline, avx2, avx512 or avx512_bf16.
+The environment variable CLIF_ISA lowers it for a process: to baseline, avx2, avx512 or avx512_bf16 on x86, to baseline
+or neon on 64-bit ARM.
 """
 
 import ctypes
 import importlib.util
 import os
+import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from clif.errors import InputError
+from clif.instruction_sets import SETS, best_of, up_to
 from clif.ops import problems
 
 VARIABLE = "CLIF_ISA"
-IN_WORDS = {"baseline": "baseline", "avx2": "AVX2", "avx512": "AVX-512", "avx512_bf16": "AVX-512 with BF16"}
-"""The instruction sets by name, numbered as `enum class Isa` of csrc/work.hpp, each with all before it."""
+IN_WORDS = {name: one.words for name, one in SETS.items()}
+"""The instruction sets by name, numbered as `enum class Isa` of csrc/work.hpp."""
 NAMES = tuple(IN_WORDS)
 BFLOAT16_UNITS = ("none", "vectors", "tiles")
 INTERFACE = 6
@@ -29,7 +32,7 @@ def lowered(best: str, wanted: str | None) -> str:
     name = (wanted or "").strip().lower()
     if not name:
         return best
-    has = NAMES[: NAMES.index(best) + 1]
+    has = up_to(best)
     if name not in has:
         wrong = f"this machine lacks {IN_WORDS[name]}" if name in NAMES else "no such instruction set"
         raise InputError(f"{VARIABLE}={wanted}: {wrong}; it can be {', '.join(has)} here")
@@ -56,13 +59,13 @@ BEST = NAMES[0] if LIBRARY is None else NAMES[LIBRARY.clif_isa()]
 PROCESSOR_BFLOAT16 = BFLOAT16_UNITS[0] if LIBRARY is None else BFLOAT16_UNITS[LIBRARY.clif_bfloat16_unit()]
 """What of the processor multiplies in bfloat16, whatever the kernels run with: "none", "vectors" or "tiles"."""
 
-_name = lowered(BEST if LIBRARY is not None else NAMES[-1], os.environ.get(VARIABLE))
+_name = lowered(BEST if LIBRARY is not None else best_of(platform.machine()), os.environ.get(VARIABLE))
 _current = NAMES.index(_name)
 
 
 def available() -> tuple[str, ...]:
     """The instruction sets that the kernels can run with here, the best one last; none if they were not compiled."""
-    return () if LIBRARY is None else NAMES[: NAMES.index(BEST) + 1]
+    return () if LIBRARY is None else up_to(BEST)
 
 
 def current() -> int:

@@ -42,6 +42,19 @@ bool lif_bfloat16(std::uint64_t, Unit&);
 bool plif_bfloat16(std::uint64_t, Unit&);
 }
 #endif
+#ifdef CLIF_NEON
+namespace neon {
+bool clif_float32(std::uint64_t, Unit&);
+bool lif_float32(std::uint64_t, Unit&);
+bool plif_float32(std::uint64_t, Unit&);
+bool clif_bfloat16(std::uint64_t, Unit&);
+bool lif_bfloat16(std::uint64_t, Unit&);
+bool plif_bfloat16(std::uint64_t, Unit&);
+bool clif_float64(std::uint64_t, Unit&);
+bool lif_float64(std::uint64_t, Unit&);
+bool plif_float64(std::uint64_t, Unit&);
+}
+#endif
 
 }  // namespace clif
 
@@ -49,7 +62,7 @@ using namespace clif;
 
 // Fills in the unit of a program, known by the first 64 bits of its text's SHA-256; 0 if there is none.
 extern "C" CLIF_EXPORT int clif_shipped_unit(std::uint64_t key, std::int32_t dtype, std::int32_t isa, Unit* unit) {
-    if (isa > static_cast<int>(best_isa()) || dtype < 0 || dtype >= 3) return 0;
+    if (!has_isa(isa) || dtype < 0 || dtype >= 3) return 0;
     switch (isa * 3 + dtype) {
         case 0:
             return baseline::clif_float32(key, *unit) ||
@@ -88,6 +101,20 @@ extern "C" CLIF_EXPORT int clif_shipped_unit(std::uint64_t key, std::int32_t dty
             return avx512_bf16::clif_bfloat16(key, *unit) ||
                    avx512_bf16::lif_bfloat16(key, *unit) ||
                    avx512_bf16::plif_bfloat16(key, *unit);
+#endif
+#ifdef CLIF_NEON
+        case 12:
+            return neon::clif_float32(key, *unit) ||
+                   neon::lif_float32(key, *unit) ||
+                   neon::plif_float32(key, *unit);
+        case 13:
+            return neon::clif_bfloat16(key, *unit) ||
+                   neon::lif_bfloat16(key, *unit) ||
+                   neon::plif_bfloat16(key, *unit);
+        case 14:
+            return neon::clif_float64(key, *unit) ||
+                   neon::lif_float64(key, *unit) ||
+                   neon::plif_float64(key, *unit);
 #endif
         default: return 0;
     }

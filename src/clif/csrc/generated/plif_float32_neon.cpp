@@ -1,0 +1,15 @@
+// Written by `python -m clif.generate.shipped`.
+#include "../begin_neon.hpp"
+
+#ifdef CLIF_NEON
+#include "../strips.hpp"
+#include "plif.hpp"
+
+namespace clif::CLIF_ISA {
+
+bool plif_float32(std::uint64_t key, Unit& unit) { return find<float>(key, unit); }
+
+}  // namespace clif::CLIF_ISA
+
+#include "../end_isa.hpp"
+#endif
