@@ -11,11 +11,18 @@ from glob import glob
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
+UNROLLED = [
+    "-fno-tree-pre",  # without these two the unrolled loops may or may not run a tenth slower, by chance
+    "-falign-functions=64",
+]
+
 
 class ParallelBuild(build_ext):
     """Compiles the sources of an extension side by side."""
 
     def build_extensions(self):
+        if not any("zig" in word for word in self.compiler.compiler_so):  # which refuses options that it does not know
+            self.extensions[0].extra_compile_args += UNROLLED
         one_by_one = self.compiler.compile
 
         def side_by_side(sources, **options):
@@ -45,8 +52,6 @@ setup(
                 "-ffp-contract=off",  # a fused multiply-add would let spikes differ between instruction sets
                 "-fno-math-errno",  # these two keep the meaning of NaN and infinity and let loops be vectorised
                 "-fno-trapping-math",
-                "-fno-tree-pre",  # without these two the unrolled loops may or may not run a tenth slower, by chance
-                "-falign-functions=64",
             ],
             extra_link_args=["-pthread", "-ldl"],
         )

@@ -79,7 +79,7 @@ def _own_unit(folder: Path, command, number: int, program: str, dtype: torch.dty
     """A program's unit with the flags of a neuron's own kernels, under a name of its own."""
     source = folder / f"own_{number}.cpp"
     source.write_text(units.source(program, dtype, name))
-    flags = [flag for flag in compiler.Compiler(command, "").flags if flag != "-shared"]
+    flags = [flag for flag in compiler.Compiler(command, _run([*command, "--version"])).flags if flag != "-shared"]
     _run([*command, *flags, f"-Dclif_unit=own_{number}", f"-I{compiler.HEADERS}", "-c", source, "-o", f"{source}.o"])
     return Path(f"{source}.o")
 

@@ -105,6 +105,20 @@ def assert_nan_stays(dtype, bits):
     assert not spikes[:, 0, ::3].any()
 
 
+def assert_rounds_to_the_nearest():
+    """Results in bfloat16 are the nearest number, of two as near the even one. What is subnormal may count as 0."""
+    bits = torch.randint(-(2**31), 2**31, (6, 1999), generator=torch.Generator().manual_seed(0)).int()
+    bits[1] = bits[1] & ~0xFFFF | 0x8000  # ties
+    exact = bits.view(torch.float32)
+    exact[exact.abs() < torch.finfo(torch.float32).tiny] = 1
+    x_seq, zero = torch.zeros(6, 1, 1999, 1, 3, dtype=torch.bfloat16), torch.zeros_like(exact)
+    x_seq = channels_last(x_seq)
+    rounded = torch.zeros_like(x_seq)
+    cpu.scale(x_seq, rounded, zero, zero, exact)
+    expected = exact.bfloat16()[:, None, :, None, None].expand(x_seq.shape)
+    assert_close(rounded, expected, rtol=0, atol=0, equal_nan=True)
+
+
 def channels_last(x_seq):
     return x_seq.flatten(0, 1).contiguous(memory_format=torch.channels_last).unflatten(0, x_seq.shape[:2])
 

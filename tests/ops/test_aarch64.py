@@ -158,6 +158,11 @@ def test_with_a_batch_norm_spikes_are_those_of_this_machine(neuron, dtype, machi
 
 
 @pytest.mark.usefixtures("arm")
+def test_bfloat16_is_rounded_to_the_nearest():
+    checks.assert_rounds_to_the_nearest()
+
+
+@pytest.mark.usefixtures("arm")
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("shape", [(2, 3, 37), (3, 5, 4, 7), (1, 1, 1)])
 def test_a_neuron_from_outside_the_package(shape, dtype):

@@ -4,7 +4,7 @@ import copy
 
 import pytest
 import torch
-from checks import batch_norm, check_equal, results, sequence
+from checks import assert_rounds_to_the_nearest, batch_norm, check_equal, results, sequence
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.testing import assert_close
@@ -112,6 +112,11 @@ def test_means_far_from_zero_lose_no_variance():
     fire(clif.LIFNode(step_mode="m"), norm, x)
     reference(x.double())
     assert_close(norm.running_var, reference.running_var.float(), rtol=1e-4, atol=0)
+
+
+@pytest.mark.usefixtures("each_isa")
+def test_bfloat16_is_rounded_to_the_nearest():
+    assert_rounds_to_the_nearest()
 
 
 def test_nan_stays_where_it_is():
