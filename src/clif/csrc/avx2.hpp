@@ -190,4 +190,28 @@ CLIF_INLINE Vector<R> scaled(Vector<R> power, __m256i integer) {
     return power * Vector<R>(Native<R>::power_of_2(integer));
 }
 
+// For float, a table takes fewer instructions than the polynomial of Exp2: a register holds 2^(i/8), as bits less
+// i << 20, so that adding y in eighths << 20 gives the bits of 2^y with y rounded to eighths. A cubic does the rest.
+struct alignas(32) Powers {
+    std::uint32_t bits[8] = {0x3F800000, 0x3F7B95C2, 0x3F7837F0, 0x3F75FED7,
+                             0x3F7504F3, 0x3F75672A, 0x3F7744FD, 0x3F7AC0C7};
+};
+
+inline constexpr Powers powers;
+
+CLIF_INLINE Vector<float> one_plus_exp2(Vector<float> y) {
+    y = Native<float>::within(y.lanes, Exp2<float>::bound);
+    constexpr float rounder = Exp2<float>::rounder / 8;
+    const Vector<float> shifted = y + rounder;
+    const Vector<float> rest = y - (shifted - rounder);  // at most 1/16
+    const __m256i eighths = _mm256_castps_si256(shifted.lanes);
+    const __m256i table = _mm256_load_si256(reinterpret_cast<const __m256i*>(powers.bits));
+    const __m256i root = _mm256_permutevar8x32_epi32(table, eighths);  // by the lowest 3 bits
+    const Vector<float> scale = _mm256_castsi256_ps(_mm256_add_epi32(root, _mm256_slli_epi32(eighths, 20)));
+    Vector<float> power = multiply_add(rest, Vector<float>(5.5496223e-2F), Vector<float>(2.4025764e-1F));
+    power = multiply_add(power, rest, Vector<float>(6.9314724e-1F));
+    power = multiply_add(power, rest, Vector<float>(1));  // relative error 3e-8
+    return multiply_add(power, scale, Vector<float>(1));
+}
+
 }  // namespace clif::CLIF_ISA
