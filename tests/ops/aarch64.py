@@ -17,13 +17,13 @@ import torch
 from clif.generate import compiler, units
 from clif.instruction_sets import ARM
 from clif.ops import cpu, isa
-from clif.ops.problems import NeuronProblem, NormProblem, PackProblem, SpikeConvProblem
+from clif.ops.problems import NeuronProblem, NormProblem, PackProblem, SpikeConvProblem, SumProblem
 
 ROOT = Path(__file__).parents[2]
 DRIVER = Path(__file__).with_name("aarch64_driver.cpp")
 CALLS = (
     *("clif_unit_forward", "clif_unit_backward", "clif_norm_statistics", "clif_norm_backward"),
-    *("clif_pack", "clif_unpack", "clif_spike_conv_forward", "clif_spike_conv_backward"),
+    *("clif_pack", "clif_unpack", "clif_spike_conv_forward", "clif_spike_conv_backward", "clif_channel_sums"),
 )
 FACTS = ("clif_interface", "clif_isa", "clif_bfloat16_unit")
 """The functions of the driver, in the order of their numbers."""
@@ -214,5 +214,15 @@ def _of_conv(p: SpikeConvProblem, element: int, computed: int) -> dict[str, int]
     }
 
 
-SIZES = {NeuronProblem: _of_neuron, NormProblem: _of_norm, PackProblem: _of_pack, SpikeConvProblem: _of_conv}
+def _of_sums(p: SumProblem, element: int, computed: int) -> dict[str, int]:  # noqa: ARG001
+    return {"values": p.outer * p.channels * p.inner * computed, "sums": p.channels * 8}
+
+
+SIZES = {
+    NeuronProblem: _of_neuron,
+    NormProblem: _of_norm,
+    PackProblem: _of_pack,
+    SpikeConvProblem: _of_conv,
+    SumProblem: _of_sums,
+}
 """The bytes behind the pointers of each problem, from the sizes of its elements and of what it computes in."""

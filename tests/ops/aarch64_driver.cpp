@@ -22,6 +22,7 @@ int clif_pack(void*);
 int clif_unpack(const void*);
 int clif_spike_conv_forward(const void*);
 int clif_spike_conv_backward(const void*);
+int clif_channel_sums(const void*);
 int clif_shipped_unit(std::uint64_t key, std::int32_t dtype, std::int32_t isa, clif::Unit* unit);
 int clif_interface();
 int clif_isa();
@@ -82,9 +83,10 @@ std::int64_t call(std::int64_t function, void* problem) {
         case 5: return clif_unpack(problem);
         case 6: return clif_spike_conv_forward(problem);
         case 7: return clif_spike_conv_backward(problem);
-        case 8: return clif_interface();
-        case 9: return clif_isa();
-        case 10: return clif_bfloat16_unit();
+        case 8: return clif_channel_sums(problem);
+        case 9: return clif_interface();
+        case 10: return clif_isa();
+        case 11: return clif_bfloat16_unit();
         default: std::exit(2);
     }
 }

@@ -2,15 +2,18 @@
 
 import ctypes
 import os
+import re
 import subprocess
 import sys
 
+import aarch64
 import pytest
 import torch
 
 import clif
 from clif import functional
 from clif.errors import InputError
+from clif.generate import compiler
 from clif.instruction_sets import best_of
 from clif.ops import cpu, isa, problems, spike_conv
 from clif.ops.packing import pack, unpack
@@ -161,6 +164,13 @@ ENTRIES = {
     "clif_spike_conv_forward": (conv_problem, ("dtype", "isa")),
     "clif_spike_conv_backward": (conv_problem, ("dtype", "isa")),
 }
+
+
+def test_the_driver_for_64_bit_arm_has_every_entry():
+    text = "".join((compiler.HEADERS / name).read_text("utf-8") for name in ("kernels.cpp", "units.cpp"))
+    entries = re.findall(r"^CLIF_EXPORT int (\w+)\((?:const )?\w+Problem\*", text, re.MULTILINE)
+    assert sorted(entries) == sorted(aarch64.CALLS)
+    assert set(aarch64.SIZES) == set(problems.ALL)
 
 
 @compiled

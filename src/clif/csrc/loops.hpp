@@ -1,6 +1,6 @@
 // The inner loops, compiled once for every instruction set: each of baseline.cpp, avx2.cpp, avx512.cpp,
-// avx512_bf16.cpp and neon.cpp includes this with CLIF_ISA, the namespace, defined and its numbers declared. A lambda is
-// inlined as a function is.
+// avx512_bf16.cpp and neon.cpp includes this with CLIF_ISA, the namespace, defined and its numbers declared. A lambda
+// is inlined as a function is.
 #pragma once
 
 #include "work.hpp"
