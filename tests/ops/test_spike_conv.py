@@ -22,8 +22,11 @@ from clif.errors import InputError
 from clif.layers import Conv2d
 from clif.ops import cpu, spike_conv
 from clif.ops.cpu import Geometry
+from clif.ops.spike_conv_limits import Limits
 
 pytestmark = pytest.mark.skipif(cpu.unavailable() is not None, reason=cpu.DESCRIPTION)
+
+LIMITS = Limits(rate=0.3, channels=32, pixels=128)
 
 
 @st.composite
@@ -78,7 +81,7 @@ def test_the_number_of_threads_changes_nothing():
         for threads in (1, 2, 3, 5):
             torch.set_num_threads(threads)
             conv.zero_grad()
-            out = spike_conv.convolve(conv, x)
+            out = spike_conv.convolve(conv, x, LIMITS)
             out.square().sum().backward()
             results.append((out, conv.weight.grad))
     finally:
@@ -130,19 +133,18 @@ def test_it_keeps_bits_for_the_backward_pass():
     x = spikes(4, 32, 8, 8, dtype=torch.float32).requires_grad_()
     conv = convolution(dtype=torch.float32)
     with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t):
-        out = spike_conv.convolve(conv, x)
+        out = spike_conv.convolve(conv, x, LIMITS)
     assert [tensor.nbytes for tensor in kept] == [conv.weight.nbytes, x.numel() // 8]
     out.sum().backward()
     with pytest.raises(RuntimeError, match="backward through the graph a second time"):
         out.sum().backward()
 
 
-def test_autocast_gives_its_dtype(monkeypatch):
-    monkeypatch.setattr(spike_conv, "HIGHEST_RATE", dict.fromkeys(spike_conv.HIGHEST_RATE, 0.3))
+def test_autocast_gives_its_dtype():
     conv = convolution(dtype=torch.float32)
     x = spikes(4, 32, 8, 8, dtype=torch.float32)
     with torch.autocast("cpu", torch.bfloat16):
-        out = spike_conv.convolve(conv, x)
+        out = spike_conv.convolve(conv, x, LIMITS)
         conv.backend = "torch"
         expected = conv(x)
     assert out.dtype == expected.dtype == torch.bfloat16
@@ -172,7 +174,7 @@ REFUSED = {
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_is_left_to_pytorch(name):
     conv, x = REFUSED[name]
-    assert spike_conv.convolve(conv, x) is None
+    assert spike_conv.convolve(conv, x, LIMITS) is None
 
 
 def test_pytorch_counts_its_operations():
@@ -196,7 +198,7 @@ def test_memory_of_any_layout_is_read_right():
     conv, x = convolution(), spikes(4, 32, 8, 8)
     strided = torch.randn(48, 3, dtype=torch.float64)[:, 0]
     twin = with_weight(conv.weight.detach().contiguous(), strided)
-    assert_close(spike_conv.convolve(twin, x), F.conv2d(x, conv.weight, strided, padding=1))
+    assert_close(spike_conv.convolve(twin, x, LIMITS), F.conv2d(x, conv.weight, strided, padding=1))
 
 
 @pytest.mark.parametrize(
@@ -209,7 +211,7 @@ def test_memory_of_any_layout_is_read_right():
 )
 def test_weights_that_the_module_does_not_announce_are_pytorchs(weight, bias):
     conv, x = with_weight(weight.double(), bias.double()), spikes(4, 32, 8, 8)
-    assert spike_conv.convolve(conv, x) is None
+    assert spike_conv.convolve(conv, x, LIMITS) is None
     assert_close(conv(x), F.conv2d(x, weight.double(), bias.double(), padding=1), check_dtype=False)
 
 
@@ -279,6 +281,7 @@ import resource, torch
 from clif.ops import cpu
 from clif.ops.cpu import Geometry
 from clif.ops.packing import pack
+from clif.ops.spike_conv_limits import Limits
 
 torch.set_num_threads(2)
 geometry = Geometry((64, 512, 32, 32), 64, 32, 1, 0)

@@ -11,20 +11,22 @@ from torch import Tensor, nn
 from torch.autograd import Function, forward_ad
 from torch.nn.grad import conv2d_input
 
-from clif import precision, private_torch
-from clif.ops import cpu, isa, registration
+from clif import private_torch
+from clif.ops import cpu, registration
 from clif.ops.cpu import Geometry
 from clif.ops.packing import Packed, pack
 from clif.ops.registration import is_observed, is_transformed
+from clif.ops.spike_conv_limits import Limits, limits
 
-HIGHEST_RATE = {"none": 0.3, "vectors": 0.2, "tiles": 0.0}
-"""By what multiplies in bfloat16: up to which share of spikes adding is faster. float32 and float64 are as "none"."""
-LEAST_CHANNELS, LEAST_KERNEL, LEAST_PIXELS = 32, 3, 128
-"""Of input and output channels, of the kernel's side, and of output pixels: below, the lookup costs what it saves."""
+LEAST_KERNEL = 3
+"""Of the kernel's side: below, the lookup costs what it saves."""
 
 
-def convolve(conv: nn.Conv2d, x: Tensor) -> Tensor | None:
-    """`conv(x)` for x [N, C, H, W], or None where PyTorch's own convolution is the one to take."""
+def convolve(conv: nn.Conv2d, x: Tensor, within: Limits | None = None) -> Tensor | None:
+    """`conv(x)` for x [N, C, H, W], or None where PyTorch's own convolution is the one to take.
+
+    It is outside the limits, those of `clif.ops.spike_conv_limits` unless others are given.
+    """
     if is_observed() or forward_ad._current_level >= 0 or not (_takes_module(conv) and _takes_tensors(conv, x)):
         return None
     if torch.is_autocast_enabled("cpu"):
@@ -33,19 +35,15 @@ def convolve(conv: nn.Conv2d, x: Tensor) -> Tensor | None:
         return None
     geometry = _geometry(conv, x)
     images, _, *size = geometry.out_shape
-    highest = HIGHEST_RATE[_unit(x.dtype)]
-    if min(size) < 1 or images * size[0] * size[1] < LEAST_PIXELS or highest == 0:
+    within = within or limits(x.dtype)
+    is_small = min(size) < 1 or images * size[0] * size[1] < within.pixels
+    if is_small or min(conv.in_channels, conv.out_channels) < within.channels or within.rate == 0:
         return None
     packed = pack(x)
-    if not isinstance(packed, Packed) or packed.spikes > highest * x.numel():
+    if not isinstance(packed, Packed) or packed.spikes > within.rate * x.numel():
         return None
     weight, bias = (None if tensor is None else tensor.to(x.dtype) for tensor in (conv.weight, conv.bias))
     return _SpikeConv.apply(x, weight, bias, packed.words, packed.height, geometry)
-
-
-def _unit(dtype: torch.dtype) -> str:
-    """What multiplies in PyTorch's convolution of this dtype."""
-    return isa.bfloat16_unit() if dtype == torch.bfloat16 and precision.pytorch_uses_bfloat16() else "none"
 
 
 def _takes_module(conv: nn.Conv2d) -> bool:
@@ -56,7 +54,6 @@ def _takes_module(conv: nn.Conv2d) -> bool:
         and all(isinstance(size, tuple) and len(set(size)) == 1 for size in sizes)
         and (conv.groups, conv.dilation, conv.padding_mode) == (1, (1, 1), "zeros")
         and conv.kernel_size[0] >= LEAST_KERNEL
-        and min(conv.in_channels, conv.out_channels) >= LEAST_CHANNELS
         and type(conv)._conv_forward is nn.Conv2d._conv_forward
     )
 

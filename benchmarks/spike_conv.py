@@ -1,0 +1,106 @@
+"""Measure where convolutions of spikes by adding are faster than PyTorch's, for `clif.ops.spike_conv_limits`.
+
+    python benchmarks/spike_conv.py [--rounds 7] [--threads 2]
+
+The measurements go to benchmarks/results/KIND/spike_conv.json, where KIND is the instruction set that the kernels run
+with; the lines of the table are printed. A lower set, with PyTorch lowered alike:
+
+    CLIF_ISA=avx2 ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 python benchmarks/spike_conv.py
+
+A measurement is a 3×3 convolution, forward or forward and the gradient of the weight, whichever compares worse; of both
+ways the fastest of the rounds counts, which other programs on the machine disturb least.
+"""
+
+import argparse
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+import clif
+from clif.bench import machine
+from clif.bench.measure import measure, threads
+from clif.files import write_atomically
+from clif.ops import isa, spike_conv
+from clif.ops.spike_conv_limits import FALLBACK, Limits, kind_of, limits_of
+
+RESULTS = Path(__file__).parent / "results"
+RATES = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4)
+CHANNELS = (16, 32, 64, 128, 256)
+MAPS = ((1, 6), (2, 8), (6, 8), (16, 8), (12, 16), (6, 32), (48, 16))
+"""Images, and pixels along a side."""
+MOST_WORK = 1.3e9  # multiplications; more takes too long, and is no other case
+MOST_WORK_BY_FALLBACK = 1e8
+ALL = Limits(1.0, 1, 1)
+
+
+def cases(dtype: torch.dtype) -> Iterator[tuple[int, int, int]]:
+    """Channels, images and sides that are worth their time."""
+    most = MOST_WORK_BY_FALLBACK if kind_of(dtype) == FALLBACK else MOST_WORK
+    for channels in CHANNELS:
+        for images, side in MAPS:
+            if channels * channels * 9 * images * side * side <= most:
+                yield channels, images, side
+
+
+def compare(dtype: torch.dtype, channels: int, images: int, side: int, rate: float, rounds: int) -> float:
+    """Our time by PyTorch's."""
+    torch.manual_seed(0)
+    x = (torch.rand(images, channels, side, side) < rate).to(dtype).contiguous(memory_format=torch.channels_last)
+    conv = clif.layers.Conv2d(channels, channels, 3, padding=1, bias=False, dtype=dtype)
+    conv.to(memory_format=torch.channels_last)
+    d_out = torch.randn(x.shape).to(dtype).contiguous(memory_format=torch.channels_last)
+
+    def adding(x: Tensor) -> Tensor:
+        out = spike_conv.convolve(conv, x, ALL)
+        assert out is not None
+        return out
+
+    def multiplying(x: Tensor) -> Tensor:
+        return torch.nn.functional.conv2d(x, conv.weight, padding=1)
+
+    def backward(forward: Callable[[Tensor], Tensor]) -> Callable[[], Any]:
+        return lambda: torch.autograd.grad(forward(x), conv.weight, d_out)
+
+    def alone(forward: Callable[[Tensor], Tensor]) -> Callable[[], Any]:
+        def run() -> Tensor:
+            with torch.no_grad():
+                return forward(x)
+
+        return run
+
+    found = []
+    for kind in (alone, backward):
+        runs = {"adding": kind(adding), "multiplying": kind(multiplying)}
+        timings = measure(runs, rounds, torch.device("cpu"))
+        found.append(timings["adding"].fastest / timings["multiplying"].fastest)
+    return max(found)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    given = parser.parse_args()
+    name = isa.NAMES[isa.current()]
+    described = machine.describe(torch.device("cpu"), given.threads)
+    rows: dict[str, list[dict[str, Any]]] = {}
+    with threads(given.threads):
+        for dtype in (torch.float32, torch.bfloat16, torch.float64):
+            kind = kind_of(dtype)
+            for channels, images, side in cases(dtype):
+                where = {"channels": channels, "pixels": images * side * side}
+                for rate in RATES:
+                    ratio = compare(dtype, channels, images, side, rate, given.rounds)
+                    rows.setdefault(kind, []).append({**where, "rate": rate, "ratio": round(ratio, 3)})
+            print(f'{name}: "{kind}": {limits_of(rows[kind])}', flush=True)
+    path = RESULTS / name / "spike_conv.json"
+    text = json.dumps({"machine": described, "rounds": given.rounds, "rows": rows}, indent=1)
+    write_atomically(path, lambda file: file.write((text + "\n").encode()))
+
+
+if __name__ == "__main__":
+    main()
