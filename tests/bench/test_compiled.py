@@ -21,8 +21,12 @@ def test_a_lowered_process_has_a_cache_of_its_own(lowered, monkeypatch):
     assert ("clif-compiled-" in os.environ.get(module.CACHE, "")) == lowered
 
 
-def test_a_cache_that_is_named_stays(monkeypatch, tmp_path):
-    monkeypatch.setenv("ATEN_CPU_CAPABILITY", "default")
+@pytest.mark.parametrize("lowered", [True, False])
+def test_a_cache_that_pytorch_has_named_is_another_one_s(lowered, monkeypatch, tmp_path):
+    for name in module.LOWERING:
+        monkeypatch.setenv(name, "")
+    if lowered:
+        monkeypatch.setenv("ATEN_CPU_CAPABILITY", "default")
     monkeypatch.setenv(module.CACHE, str(tmp_path))
     module.compiled(torch.sin)
-    assert os.environ[module.CACHE] == str(tmp_path)
+    assert (os.environ[module.CACHE] != str(tmp_path)) == lowered
