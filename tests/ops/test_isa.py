@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import clif
-from clif import functional
+from clif import functional, precision
 from clif.errors import InputError
 from clif.generate import compiler
 from clif.instruction_sets import best_of
@@ -113,16 +113,16 @@ def test_using_one_set_ends_with_its_block():
 def test_convolutions_of_spikes_choose_by_the_set_in_use(monkeypatch):
     """At a rate at which the processor's units for bfloat16 are faster, but nothing else is."""
     monkeypatch.setattr(isa, "PROCESSOR_BFLOAT16", "vectors")
-    monkeypatch.setattr(spike_conv.precision, "pytorch_uses_bfloat16", lambda: True)
-    conv = clif.layers.Conv2d(32, 32, 3, padding=1).bfloat16().to(memory_format=torch.channels_last)
-    x = torch.zeros(4, 32, 8, 8, dtype=torch.bfloat16).contiguous(memory_format=torch.channels_last)
+    monkeypatch.setattr(precision, "pytorch_uses_bfloat16", lambda: True)
+    conv = clif.layers.Conv2d(64, 64, 3, padding=1).bfloat16().to(memory_format=torch.channels_last)
+    x = torch.zeros(8, 64, 8, 8, dtype=torch.bfloat16).contiguous(memory_format=torch.channels_last)
     x[:, ::4] = 1
     taken = {}
     for name in isa.available():
         with isa.using(name):
             taken[name] = spike_conv.convolve(conv, x) is not None
     assert taken == {name: name != isa.BEST for name in isa.available()}
-    monkeypatch.setattr(spike_conv.precision, "pytorch_uses_bfloat16", lambda: False)
+    monkeypatch.setattr(precision, "pytorch_uses_bfloat16", lambda: False)
     with isa.using(isa.BEST):
         assert spike_conv.convolve(conv, x) is not None
 
