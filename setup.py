@@ -21,7 +21,9 @@ class ParallelBuild(build_ext):
     """Compiles the sources of an extension side by side."""
 
     def build_extensions(self):
-        if not any("zig" in word for word in self.compiler.compiler_so):  # which refuses options that it does not know
+        if not any(
+            "zig" in word for word in getattr(self.compiler, "compiler_so", ())
+        ):  # which refuses options that it does not know
             self.extensions[0].extra_compile_args += UNROLLED
         one_by_one = self.compiler.compile
 

@@ -13,7 +13,9 @@ ways the fastest of the rounds counts, which other programs on the machine distu
 
 import argparse
 import json
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,7 @@ from clif.bench import machine
 from clif.bench.measure import measure, threads
 from clif.files import write_atomically
 from clif.ops import isa, spike_conv
-from clif.ops.spike_conv_limits import FALLBACK, Limits, kind_of, limits_of
+from clif.ops.spike_conv_limits import FALLBACK, NEVER, Limits, kind_of
 
 RESULTS = Path(__file__).parent / "results"
 RATES = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4)
@@ -80,6 +82,39 @@ def compare(dtype: torch.dtype, channels: int, images: int, side: int, rate: flo
     return max(found)
 
 
+SLOWER, SELDOM = 1.1, 0.05
+"""A measurement counts as slower beyond so many times PyTorch's time; so many of them may be."""
+
+
+def limits_of(rows: Iterable[Mapping[str, Any]]) -> Limits:
+    """The limits by measurements: dicts of "rate", "channels", "pixels" and "ratio", our time by PyTorch's.
+
+    Of the limits within which adding is seldom slower they are those that save most: the sum of −log(ratio) over the
+    measurements within is the greatest.
+    """
+    found = list(rows)
+    best, most = NEVER, 0.0
+    values = ({row[name] for row in found} for name in ("rate", "channels", "pixels"))
+    for one in sorted(Limits(*each) for each in product(*values)):
+        inside = [row["ratio"] for row in found if _is_within(row, one)]
+        slower = sum(ratio > SLOWER for ratio in inside)
+        saved = -sum(math.log(ratio) for ratio in inside)
+        if saved > most and slower <= SELDOM * len(inside):
+            best, most = one, saved
+    return best
+
+
+def _is_within(row: Mapping[str, Any], limits: Limits) -> bool:
+    return row["rate"] <= limits.rate and row["channels"] >= limits.channels and row["pixels"] >= limits.pixels
+
+
+def as_text(measured: Mapping[str, Any]) -> str:
+    """What was measured as JSON, a row a line."""
+    plain = {key: value for key, value in measured.items() if key != "rows"}
+    kinds = [f'"{kind}": [\n' + ",\n".join(map(json.dumps, rows)) + "\n]" for kind, rows in measured["rows"].items()]
+    return json.dumps(plain, indent=1)[:-2] + ',\n "rows": {\n' + ",\n".join(kinds) + "\n}}\n"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7)
@@ -98,8 +133,8 @@ def main() -> None:
                     rows.setdefault(kind, []).append({**where, "rate": rate, "ratio": round(ratio, 3)})
             print(f'{name}: "{kind}": {limits_of(rows[kind])}', flush=True)
     path = RESULTS / name / "spike_conv.json"
-    text = json.dumps({"machine": described, "rounds": given.rounds, "rows": rows}, indent=1)
-    write_atomically(path, lambda file: file.write((text + "\n").encode()))
+    text = as_text({"machine": described, "rounds": given.rounds, "rows": rows})
+    write_atomically(path, lambda file: file.write(text.encode()))
 
 
 if __name__ == "__main__":

@@ -195,12 +195,16 @@ class _Constants(Firing):
         vars(self).update(constants)
 
 
+MOST_KNOWN = 1000
+_known: dict[Any, Equations] = {}
+
+
 def _equations(kind: type[SpikingNeuron], **constants: Any) -> Equations:
     """The equations of a neuron with these constants and learnables; raises `InputError` as `check_constants` does."""
     own = type(constants["surrogate_function"]).__module__ == Surrogate.__module__
     if torch.compiler.is_compiling() or not own or any(isinstance(value, Tensor) for value in constants.values()):
         return _make_equations(kind, constants)
-    key = (kind, *constants.items())
+    key = (kind, kind.step, *constants.items())
     try:
         found = _known.get(key)
     except TypeError:  # of a constant that is no number, which `_make_equations` names
@@ -210,10 +214,6 @@ def _equations(kind: type[SpikingNeuron], **constants: Any) -> Equations:
             _known.clear()
         found = _known[key] = _make_equations(kind, constants)
     return found
-
-
-MOST_KNOWN = 1000
-_known: dict[Any, Equations] = {}
 
 
 def _make_equations(kind: type[SpikingNeuron], constants: dict[str, Any]) -> Equations:

@@ -71,6 +71,14 @@ def test_a_step_replaced_on_the_class_after_a_call_is_traced_anew(monkeypatch):
     assert torch.equal(node.v, torch.full((2, 5), 21.0))
 
 
+def test_a_step_replaced_on_the_class_is_that_of_its_function_too(monkeypatch):
+    x_seq = torch.rand(3, 2, 5)
+    clif.functional.lif_multi_step(x_seq)
+    monkeypatch.setattr(clif.LIFNode, "step", lambda self, x, v: (self.fire(x), v + 7))
+    _, (v,) = clif.functional.lif_multi_step(x_seq)
+    assert torch.equal(v, torch.full((2, 5), 21.0))
+
+
 def test_a_called_neuron_is_copied_and_pickled():
     node = clif.CLIFNode(step_mode="m")
     expected = computed(node)

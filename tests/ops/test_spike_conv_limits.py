@@ -1,5 +1,6 @@
 """The limits of the convolutions of spikes: what the committed measurements say."""
 
+import importlib.util
 import json
 from pathlib import Path
 
@@ -8,10 +9,19 @@ import torch
 
 from clif import precision
 from clif.ops import isa, spike_conv_limits
-from clif.ops.spike_conv_limits import FALLBACK, NEVER, TABLE, Limits, limits, limits_of
+from clif.ops.spike_conv_limits import FALLBACK, NEVER, TABLE, Limits, limits
 
-RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+RESULTS = BENCHMARKS / "results"
 MEASURED = sorted(path.parent.name for path in RESULTS.glob("*/spike_conv.json"))
+
+
+@pytest.fixture(scope="module")
+def script():
+    spec = importlib.util.spec_from_file_location("spike_conv_benchmark", BENCHMARKS / "spike_conv.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def test_every_row_of_the_table_was_measured():
@@ -19,9 +29,12 @@ def test_every_row_of_the_table_was_measured():
 
 
 @pytest.mark.parametrize("name", MEASURED)
-def test_the_table_is_that_of_the_measurements(name):
-    rows = json.loads((RESULTS / name / "spike_conv.json").read_text())["rows"]
-    assert {kind: limits_of(found) for kind, found in rows.items()} == TABLE[name]
+def test_the_table_is_that_of_the_measurements(script, name):
+    text = (RESULTS / name / "spike_conv.json").read_text()
+    measured = json.loads(text)
+    assert script.as_text(measured) == text
+    rows = measured["rows"]
+    assert {kind: script.limits_of(found) for kind, found in rows.items()} == TABLE[name]
 
 
 def measurements(slow):
@@ -48,8 +61,8 @@ def measurements(slow):
         (lambda row: (row["rate"], row["channels"], row["pixels"]) == (0.2, 32, 128), Limits(0.4, 16, 64)),
     ],
 )
-def test_limits_save_most_and_are_seldom_slower(slow, expected):
-    assert limits_of(measurements(slow)) == expected
+def test_limits_save_most_and_are_seldom_slower(script, slow, expected):
+    assert script.limits_of(measurements(slow)) == expected
 
 
 def test_a_set_without_measurements_has_the_narrowest_limits(monkeypatch):

@@ -26,7 +26,7 @@ double sum_of_run(const R* run, std::int64_t size) {
 
 // Adds up `count` rows of `period` numbers that follow one another: to sums[i / inner] what the rows have at i.
 template <class R>
-void add_rows(const R* rows, std::int64_t count, std::int64_t period, std::int64_t inner, R* partial, double* sums) {
+void add_periods(const R* rows, std::int64_t count, std::int64_t period, std::int64_t inner, R* partial, double* sums) {
     for (std::int64_t first = 0; first < count; first += sums_at_once) {
         std::fill_n(partial, period, R(0));
         for (std::int64_t row = first; row < std::min(count, first + sums_at_once); ++row) {
@@ -51,7 +51,7 @@ void channel_sums(const SumProblem& p) {
     const auto add = [&](R* partial, std::int64_t item) {
         double* const own = sums.data() + item * C;
         const std::int64_t first = count * item / sum_items, end = count * (item + 1) / sum_items;
-        if (by_row) return add_rows(values + first * period, end - first, period, p.inner, partial, own);
+        if (by_row) return add_periods(values + first * period, end - first, period, p.inner, partial, own);
         for (std::int64_t i = first; i < end; ++i) {
             const std::int64_t run = i / pieces, from = i % pieces * piece;
             own[run % C] += sum_of_run(values + run * p.inner + from, std::min(piece, p.inner - from));

@@ -1,13 +1,10 @@
 """Up to where adding up spikes is faster than PyTorch's convolution, by instruction set and dtype.
 
-`benchmarks/spike_conv.py` measures it; what it measured is in `benchmarks/results/*/spike_conv.json`, and `limits_of`
-makes the table of that. Nothing is timed when a network runs, so that the same run takes the same way every time.
+`benchmarks/spike_conv.py` measures it and makes the table of what it measured, `benchmarks/results/*/spike_conv.json`.
+Nothing is timed when a network runs, so that the same run takes the same way every time.
 """
 
-import math
-from collections.abc import Iterable, Mapping
-from itertools import product
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 
@@ -26,7 +23,7 @@ class Limits(NamedTuple):
 NEVER = Limits(0.0, 0, 0)
 
 FALLBACK = "bfloat16 by fallback"
-"""bfloat16 that PyTorch does not multiply with instructions for it, but one number at a time."""
+"""bfloat16 on a processor, or in an instruction set, for which PyTorch has no instructions that multiply it."""
 
 TABLE: dict[str, dict[str, Limits]] = {
     "baseline": {
@@ -73,29 +70,3 @@ def kind_of(dtype: torch.dtype) -> str:
     if dtype == torch.bfloat16 and not (isa.bfloat16_unit() != "none" and precision.pytorch_uses_bfloat16()):
         return FALLBACK
     return str(dtype).removeprefix("torch.")
-
-
-SLOWER, SELDOM = 1.1, 0.05
-"""A measurement counts as slower beyond so many times PyTorch's time; so many of them may be."""
-
-
-def limits_of(rows: Iterable[Mapping[str, Any]]) -> Limits:
-    """The limits by measurements: dicts of "rate", "channels", "pixels" and "ratio", our time by PyTorch's.
-
-    Of the limits within which adding is seldom slower they are those that save most: the sum of −log(ratio) over the
-    measurements within is the greatest.
-    """
-    found = list(rows)
-    best, most = NEVER, 0.0
-    values = ({row[name] for row in found} for name in ("rate", "channels", "pixels"))
-    for one in sorted(Limits(*each) for each in product(*values)):
-        inside = [row["ratio"] for row in found if _is_within(row, one)]
-        slower = sum(ratio > SLOWER for ratio in inside)
-        saved = -sum(math.log(ratio) for ratio in inside)
-        if saved > most and slower <= SELDOM * len(inside):
-            best, most = one, saved
-    return best
-
-
-def _is_within(row: Mapping[str, Any], limits: Limits) -> bool:
-    return row["rate"] <= limits.rate and row["channels"] >= limits.channels and row["pixels"] >= limits.pixels
