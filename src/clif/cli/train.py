@@ -96,19 +96,26 @@ def _chosen(summary: dict[str, Any], which: str) -> str:
     return f", chosen on {summary['best_chosen_on']}" if which == "best" else ""
 
 
+def _figures(summary: dict[str, Any]) -> list[tuple[str, str]]:
+    """The epochs to tell of, and of each the part of the data that it was evaluated on: with -test_at_end not all."""
+    epochs = ("last", "best") if summary["best_chosen_on"] else ("last",)
+    parts = [next((part for part in ("test", "val", "train") if f"{part}_top1" in summary[w]), "") for w in epochs]
+    return list(zip(epochs, parts, strict=True))
+
+
 def _describe(summary: dict[str, Any]) -> list[str]:
     return [
         f"{which} epoch ({summary[which]['epoch'] + 1}{_chosen(summary, which)}): "
-        f"test top-1 {summary[which]['test_top1']:.2%} top-5 {summary[which]['test_top5']:.2%}"
-        for which in ("last", "best")
+        f"{part} top-1 {summary[which][f'{part}_top1']:.2%} top-5 {summary[which][f'{part}_top5']:.2%}"
+        for which, part in _figures(summary)
     ]
 
 
 def _describe_seeds(summary: dict[str, Any]) -> list[str]:
     number = len(summary["seeds"])
     lines = []
-    for which in ("last", "best"):
-        top1, top5 = (summary[which][name] for name in ("test_top1", "test_top5"))
-        scores = f"test top-1 {top1['mean']:.2%} ± {top1['std']:.2%} top-5 {top5['mean']:.2%} ± {top5['std']:.2%}"
+    for which, part in _figures(summary):
+        top1, top5 = (summary[which][f"{part}_{name}"] for name in ("top1", "top5"))
+        scores = f"{part} top-1 {top1['mean']:.2%} ± {top1['std']:.2%} top-5 {top5['mean']:.2%} ± {top5['std']:.2%}"
         lines.append(f"{which} epoch{_chosen(summary, which)}, {number} seeds: {scores}")
     return lines

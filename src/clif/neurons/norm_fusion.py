@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from clif.layers import BatchNorm2d, has_hooks, is_repeated
+from clif.layers import BatchNorm2d, has_hooks
 from clif.ops import dispatch
 from clif.ops.equations import Equations, State
 
@@ -14,7 +14,6 @@ def applies(equations: Equations, x: Tensor, norm: BatchNorm2d, backend: str) ->
         and not has_hooks(norm)
         and x.dim() == 5
         and len(x) > 0
-        and not is_repeated(x)
         and dispatch.fuses_norm(x, norm.for_kernels(), backend, equations)
     )
 

@@ -86,7 +86,11 @@ def _forward(*arguments: Any) -> tuple[Tensor, list[Tensor]]:
     kernels = kernels_for(x_seq.device.type, inputs.backend)
     found: list[Tensor] = []
     if inputs.own_statistics:
-        found = list(kernels.statistics(layout.align_sequence(x_seq, strides)))
+        once = x_seq[:1] if x_seq.stride(0) == 0 else x_seq
+        found = [
+            value if len(value) == len(x_seq) else value.repeat(len(x_seq), 1)
+            for value in kernels.statistics(layout.align_sequence(once, strides))
+        ]
     mean, var = found or inputs.norm[2:] or (None, None)
     spike_seq = layout.empty_sequence(x_seq, strides)
     last = [layout.empty_state(x_seq, strides, True) for _ in inputs.states] if inputs.keep_state else []

@@ -1,5 +1,6 @@
 """The parts of a run: its network, how a step calls it, its optimiser and learning-rate schedule."""
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -7,13 +8,23 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
-from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, StepLR
+from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, OneCycleLR, StepLR
 
 from clif.data import get_dataset
+from clif.errors import InputError
 from clif.models import SpikingNetwork, create_model
 from clif.models.network import step_by_step
 from clif.neurons.gradient_window import set_gradient_window
 from clif.train.config import TrainConfig
+from clif.train.muon import Muon, hidden_weights
+
+
+def check_stages(config: TrainConfig) -> None:
+    """Raise `InputError` if `T_stages` would change the frames of recordings."""
+    if config.stages() and not get_dataset(config.dataset).mean:
+        raise InputError(
+            f"T_stages is for images, which are shown T times; {config.dataset} has recordings of T frames"
+        )
 
 
 def make_net(config: TrainConfig) -> SpikingNetwork:
@@ -49,20 +60,28 @@ class Computation(nn.Module):
 
 
 def make_optimizer(config: TrainConfig, net: nn.Module) -> Optimizer:
-    """SGD or AdamW; fused on a GPU, where a step can then be skipped without waiting for the host."""
+    """SGD or AdamW, fused on a GPU, where a step can then be skipped without waiting for the host; or Muon."""
     device = next(net.parameters()).device
     groups: Any = [{"params": params} for params in _groups(config, net)]
     if config.no_decay_norm_bias:
-        groups[1]["weight_decay"] = 0.0
+        groups[-1]["weight_decay"] = 0.0
+    if config.opt == "Muon":
+        groups[0]["orthogonal"] = True
+        return Muon(groups, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay)
     common: dict[str, Any] = {"lr": config.lr, "weight_decay": config.weight_decay, "fused": device.type == "cuda"}
     return AdamW(groups, **common) if config.opt == "AdamW" else SGD(groups, momentum=config.momentum, **common)
 
 
 def _groups(config: TrainConfig, net: nn.Module) -> list[list[nn.Parameter]]:
-    """The parameters of a network, those without weight decay apart."""
+    """The parameters of a network by their treatment: those that Muon turns first, those without weight decay last."""
+    rest, groups = list(net.parameters()), []
+    if config.opt == "Muon":
+        groups.append(hidden_weights(net))
+        taken = set(groups[0])
+        rest = [p for p in rest if p not in taken]
     if not config.no_decay_norm_bias:
-        return [list(net.parameters())]
-    return [[p for p in net.parameters() if p.dim() > 1], [p for p in net.parameters() if p.dim() <= 1]]
+        return [*groups, rest]
+    return [*groups, [p for p in rest if p.dim() > 1], [p for p in rest if p.dim() <= 1]]
 
 
 def follow_parameters(config: TrainConfig, optimizer: Optimizer, net: nn.Module) -> None:
@@ -74,11 +93,40 @@ def follow_parameters(config: TrainConfig, optimizer: Optimizer, net: nn.Module)
         del optimizer.state[gone]
 
 
-def make_scheduler(config: TrainConfig, optimizer: Optimizer) -> LRScheduler:
-    """The learning rate by epoch: times `gamma` every `step_size` epochs, or a cosine to 0 over `T_max` of them."""
+def make_scheduler(config: TrainConfig, optimizer: Optimizer, steps_per_epoch: int) -> LRScheduler:
+    """The learning rate by epoch: times `gamma` every `step_size` epochs, or a cosine to 0 over `T_max` of them.
+
+    Or by step: in a line up to the rate over `warmup_epochs` and in a line down to 0 at the end of `T_max` epochs.
+    """
+    if config.lr_scheduler == "OneCycle":
+        return OneCycleLR(
+            optimizer,
+            max_lr=[group["lr"] for group in optimizer.param_groups],
+            total_steps=config.T_max * steps_per_epoch,
+            pct_start=config.warmup_epochs / config.T_max or 0.3,
+            anneal_strategy="linear",
+            cycle_momentum=False,
+        )
     if config.lr_scheduler == "StepLR":
         return StepLR(optimizer, step_size=int(config.step_size), gamma=config.gamma)
     return CosineAnnealingLR(optimizer, T_max=config.T_max)
+
+
+def advance(scheduler: LRScheduler) -> None:
+    """One epoch or step further; torch does not see that the optimiser stepped before a resume, and would warn.
+
+    A cycle stays at its end.
+    """
+    if isinstance(scheduler, OneCycleLR) and scheduler.last_epoch >= scheduler.total_steps - 1:
+        return
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Detected call of `lr_scheduler.step")
+        scheduler.step()
+
+
+def is_by_step(scheduler: LRScheduler) -> bool:
+    """Whether a schedule goes on with every step of the optimiser, not with every epoch."""
+    return isinstance(scheduler, OneCycleLR)
 
 
 @contextmanager

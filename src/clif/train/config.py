@@ -68,21 +68,30 @@ class TrainConfig:
     drop_rate: float = _network(0.0, "dropout rate, one mask for all time steps")
     exchange_neuron: str = _network("", "replace the neurons by these at the start of exchange_epoch")
     exchange_epoch: int = _network(0, "epochs with --neuron before the neurons are exchanged")
+    T_stages: str = _network(
+        "", "fewer time steps in the first epochs: 1:12,2:6 is T = 1 for 12 epochs, 2 for the next 6, then T"
+    )
     gradient_window: int = _network(
         0, "truncate the gradient through each neuron to this many time steps, a window that slides; 0: all of them"
     )
 
     b: int = _optimisation(128, "batch size, of all processes together")
-    opt: str = _optimisation("SGD", "optimiser", ("SGD", "AdamW"))
+    opt: str = _optimisation("SGD", "optimiser", ("SGD", "AdamW", "Muon"))
     lr: float = _optimisation(0.1, "learning rate at the start")
-    momentum: float = _optimisation(0.9, "momentum of SGD")
+    momentum: float = _optimisation(0.9, "momentum of SGD and Muon")
     weight_decay: float = _optimisation(5e-4, "weight decay")
     no_decay_norm_bias: bool = _optimisation(False, "no weight decay for batch norms, biases and PLIF's time constants")
-    lr_scheduler: str = _optimisation("CosALR", "learning-rate schedule, stepped once an epoch", ("CosALR", "StepLR"))
-    T_max: int = _optimisation(300, "epochs of half a cosine period (CosALR)")
+    lr_scheduler: str = _optimisation(
+        "CosALR",
+        "learning-rate schedule by epoch, or OneCycle: by step, in a line up to lr and down to 0",
+        ("CosALR", "StepLR", "OneCycle"),
+    )
+    T_max: int = _optimisation(300, "epochs of half a cosine period (CosALR), or of the cycle (OneCycle)")
     step_size: float = _optimisation(100, "epochs between two decays (StepLR)")
     gamma: float = _optimisation(0.1, "factor of a decay (StepLR)")
-    warmup_epochs: float = _optimisation(0.0, "epochs over which the learning rate rises from 0, step by step")
+    warmup_epochs: float = _optimisation(
+        0.0, "epochs over which the learning rate rises from 0, step by step; OneCycle: 0 is 3/10 of T_max"
+    )
     accumulate: int = _optimisation(1, "batches whose gradients make one step of the optimiser")
     clip_grad_norm: float = _optimisation(0.0, "scale gradients down to at most this norm; 0: leave them")
     ema: float = _optimisation(
@@ -96,6 +105,9 @@ class TrainConfig:
 
     epochs: int = _length(300, "epochs in all")
     max_steps: int = _length(0, "end the run after this many steps of the optimiser in all; 0: no limit")
+    test_at_end: bool = _length(
+        False, "evaluate the test set once, after the last epoch; the validation split alone after the others"
+    )
     max_time: float = _length(0.0, "end this start of the run after so many seconds, resumable; 0: no limit")
     early_stop: int = _length(0, "end after so many epochs without a better one; 0: never")
 
@@ -153,6 +165,12 @@ class TrainConfig:
             if choices and getattr(self, field.name) not in choices:
                 raise unknown_name(field.name, getattr(self, field.name), choices)
         self._check_exchange()
+        self._check_stages()
+        if self.lr_scheduler == "OneCycle":
+            _require(self, "epochs", self.epochs <= self.T_max, f"at most T_max = {self.T_max}, where the cycle ends")
+            _require(self, "warmup_epochs", self.warmup_epochs < self.T_max, f"less than T_max = {self.T_max}")
+        if self.test_at_end and self.early_stop and not self.val_split:
+            raise InputError("early_stop with test_at_end needs epochs to compare: add -val_split 0.1")
         if self.gradient_window and not self.multiple_step:
             raise InputError("gradient_window computes the sequence at once; leave -multiple_step True")
         if unknown := [word for word in self.logger_names() if word not in ("wandb", "mlflow")]:
@@ -169,6 +187,30 @@ class TrainConfig:
         if self.neuron not in spiking:
             raise InputError(f"there are no spiking neurons to exchange in a network of {self.neuron}: use -neuron LIF")
         _require(self, "exchange_epoch", self.exchange_epoch >= 1, "at least 1 with -exchange_neuron")
+
+    def _check_stages(self) -> None:
+        if self.stages() and self.neuron == "ReLU":
+            raise InputError("T_stages: a network of ReLU has one time step; leave it out")
+
+    def stages(self) -> list[tuple[int, int]]:
+        """The pairs (time steps, epochs) of `T_stages`; the epochs after them have T."""
+        wrong = InputError(f"T_stages takes T:epochs, whole numbers such as 1:12,2:6; got {self.T_stages!r}")
+        try:
+            words = self.T_stages.split(",") if self.T_stages.strip() else []
+            stages = [(int(steps), int(epochs)) for steps, epochs in (word.split(":") for word in words)]
+        except ValueError:
+            raise wrong from None
+        if any(number < 1 for stage in stages for number in stage):
+            raise wrong
+        return stages
+
+    def time_steps(self, epoch: int) -> int:
+        """T in an epoch, counted from 0."""
+        for steps, epochs in self.stages():
+            if epoch < epochs:
+                return steps
+            epoch -= epochs
+        return self.T
 
     def logger_names(self) -> list[str]:
         """The loggers asked for besides TensorBoard."""

@@ -22,7 +22,10 @@ from clif.precision import choose, common
 from clif.train.checkpoint import LAST, load_weights, read_checkpoint
 from clif.train.components import (
     Computation,
+    advance,
+    check_stages,
     follow_parameters,
+    is_by_step,
     make_net,
     make_optimizer,
     make_scheduler,
@@ -43,6 +46,7 @@ class Learner:
 
     A step is one of the optimiser; `global_step` counts them over all epochs. `history` has the figures of the epochs
     so far, `best` the best `<chosen_on>_top1` of them, `inherited_best` the one that a checkpoint to go on from names.
+    `chosen_on` is "val", "test" or, if no part of the data is evaluated after each epoch, "": the last epoch is best.
     """
 
     def __init__(self, config: TrainConfig, engine: Engine, folder: RunFolder) -> None:
@@ -51,6 +55,7 @@ class Learner:
         self.device = engine.device
         self.folder = folder
         self.precision = common(choose(self.device, config.amp, config.amp_dtype, config.dtype), engine.gather_object)
+        check_stages(config)
         self.net = make_net(config).to(self.device)
         if config.pre_train is not None:
             load_weights(self.net, read_checkpoint(config.pre_train)["net"], config.pre_train)
@@ -58,12 +63,12 @@ class Learner:
             synchronise_batch_norms(self.net)
         self.average = Average(self.net, config.ema) if config.ema > 0 else None
         self.optimizer = make_optimizer(config, self.net)
-        self.scheduler = make_scheduler(config, self.optimizer)
         scaled = self.precision.dtype == torch.float16
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=scaled)
         self.loss = SpikingLoss(config.loss_lambda, config.loss_means, config.mse_n_reg, config.label_smoothing)
         self.loaders = self.engine.first(self._make_loaders)
         self.steps_per_epoch = -(-len(self.loaders["train"]) // config.accumulate)
+        self.scheduler = make_scheduler(config, self.optimizer, self.steps_per_epoch)
 
         self.epoch = 0
         self.step = 0
@@ -75,7 +80,7 @@ class Learner:
         self.computation = engine.wrap(Computation(self.net, config.multiple_step))
 
         self.history: list[Row] = []
-        self.chosen_on = "val" if config.val_split > 0 else "test"
+        self.chosen_on = "val" if config.val_split > 0 else "" if config.test_at_end else "test"
         self.best = -math.inf
         self.inherited_best = 0.0
         self.ended: str | None = None
@@ -83,6 +88,11 @@ class Learner:
     def end(self, reason: str) -> None:
         """End the run after the present step, or after the present epoch's evaluation; `reason` is told."""
         self.ended = self.ended or reason
+
+    def begin_stage(self) -> None:
+        """Give the network the time steps of this epoch."""
+        for net in {self.net, self.evaluated_net}:
+            net.T = self.config.time_steps(self.epoch)
 
     @property
     def evaluated_net(self) -> SpikingNetwork:
@@ -131,6 +141,8 @@ class Learner:
         with scaled_rate(self.optimizer, self._warmup_factor()):
             self.scaler.step(self.optimizer)
         self.scaler.update()
+        if is_by_step(self.scheduler):
+            advance(self.scheduler)
         if self.average is not None:
             self.average.update(self.net)
         return loss
@@ -153,7 +165,7 @@ class Learner:
                 self.guard.protect(self.optimizer)
 
     def _warmup_factor(self) -> float:
-        steps = self.config.warmup_epochs * self.steps_per_epoch
+        steps = 0 if is_by_step(self.scheduler) else self.config.warmup_epochs * self.steps_per_epoch
         return min(1.0, (self.global_step + 1) / steps) if steps > 0 else 1.0
 
     def _add_gradient(self, share: Share, total: int) -> Tensor:

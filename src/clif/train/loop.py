@@ -20,6 +20,7 @@ from clif.precision import first_time, slow_warning
 from clif.progress import progress_bar
 from clif.train.callbacks import Callback, make_loggers
 from clif.train.checkpoint import BEST, LAST
+from clif.train.components import advance, is_by_step
 from clif.train.config import TrainConfig
 from clif.train.engine import Engine, Follower, with_processes
 from clif.train.folder import RunFolder, last_checkpoint, read_last, run_of
@@ -28,7 +29,7 @@ from clif.train.learner import Learner
 from clif.train.metrics import MetricsLog, Result, Row, columns, describe, summarise
 from clif.train.monitor import GradientNorms, unhealthy
 from clif.train.resume import check_options, other_run
-from clif.train.state import advance, capture, precision_of, restore
+from clif.train.state import capture, precision_of, restore
 from clif.user_code import differences
 
 logger = logging.getLogger("clif.train")
@@ -193,6 +194,7 @@ class Trainer(Learner):
         """The steps of the epoch that are left, or fewer where the run is over."""
         if self.exchange_if_due():
             self._say(f"epoch {self.epoch + 1} begins with {self.config.exchange_neuron} neurons")
+        self.begin_stage()
         self.net.train()
         loader = self.loaders["train"]
         shares = loader.shares(self.epoch, self.step * self.config.accumulate)
@@ -221,8 +223,10 @@ class Trainer(Learner):
 
     def _finish_epoch(self, log: MetricsLog | None) -> None:
         self.require_sound()
-        row = self._row()
-        advance(self.scheduler)
+        self.begin_stage()
+        row = self._row(is_last=self.epoch + 1 == self.config.epochs)
+        if not is_by_step(self.scheduler):
+            advance(self.scheduler)
         self.epoch, self.step, self.running = self.epoch + 1, 0, RunningScores(self.device)
         self.monitor.reset()
         self.norms = GradientNorms(self.device)
@@ -230,9 +234,8 @@ class Trainer(Learner):
         self.history.append(row)
         if log is not None:
             log.add(self.history)
-        score = row[f"{self.chosen_on}_top1"]
-        improved, self.best = score > self.best, max(self.best, score)
-        if improved:
+        if not self.chosen_on or row[f"{self.chosen_on}_top1"] > self.best:
+            self.best = row.get(f"{self.chosen_on}_top1", self.best)
             self._save(BEST)
         self._save(LAST)
         self._say(describe(row, self.config.epochs))
@@ -255,7 +258,7 @@ class Trainer(Learner):
         self._call("on_epoch", row)
         return rows
 
-    def _row(self) -> Row:
+    def _row(self, is_last: bool = False) -> Row:
         """The figures of the epoch so far, and those of an evaluation."""
         reduce = self.engine.sum
         row: Row = {"epoch": self.epoch, "lr": self.optimizer.param_groups[0]["lr"]}
@@ -271,7 +274,7 @@ class Trainer(Learner):
             self._warn(f"{name} {fault}", f"layer {name} {fault} in epoch {self.epoch + 1}")
         self.engine.share_buffers(self.evaluated_net)
         for part in ("val", "test"):
-            if part in self.loaders:
+            if part in self.loaders and (is_last or part != "test" or not self.config.test_at_end):
                 check_stop = self._stop_if_asked_here if self.engine.world_size == 1 else lambda: None
                 row |= columns(part, self._evaluate(self.loaders[part], check_stop))
         return row

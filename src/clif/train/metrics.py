@@ -81,8 +81,8 @@ def _tensorboard(folder: Path, purged: int | None) -> SummaryWriter | None:
 
 
 def summarise(last: Row, epochs: list[Row], chosen_on: str) -> dict[str, Any]:
-    """The last figures, and those of the best of the epochs by `<chosen_on>_top1` ("test" or "val")."""
-    best = max(epochs, key=lambda row: row[f"{chosen_on}_top1"])
+    """The last figures, and those of the best of the epochs by `<chosen_on>_top1` ("": of the last)."""
+    best = max(epochs, key=lambda row: row[f"{chosen_on}_top1"]) if chosen_on else last
     return {"last": last, "best": best, "best_chosen_on": chosen_on}
 
 

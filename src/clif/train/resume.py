@@ -60,12 +60,20 @@ def stored_options(content: dict[str, Any]) -> dict[str, Any]:
     """The options with which a checkpoint was trained, as far as it says; the original's says the optimiser's."""
     groups, schedule = content.get("optimizer", {}).get("param_groups"), content.get("lr_scheduler", {})
     group = groups[0] if isinstance(groups, list) and groups and isinstance(groups[0], dict) else {}
-    said = {"lr": group.get("initial_lr"), "weight_decay": group.get("weight_decay"), "momentum": group.get("momentum")}
+    said = {
+        "lr": group.get("max_lr", group.get("initial_lr")),
+        "weight_decay": group.get("weight_decay"),
+        "momentum": group.get("momentum"),
+    }
     said |= {name: schedule.get(name) for name in ("T_max", "step_size", "gamma")}
     if schedule:
-        said["lr_scheduler"] = "StepLR" if "step_size" in schedule else "CosALR"
+        said["lr_scheduler"] = _schedule(schedule)
     options = {RENAMED.get(name, name): value for name, value in content.get("config", {}).items()}
     return {**options, **{name: value for name, value in said.items() if value is not None}}
+
+
+def _schedule(state: dict[str, Any]) -> str:
+    return "StepLR" if "step_size" in state else "OneCycle" if "total_steps" in state else "CosALR"
 
 
 def check_options(config: TrainConfig, content: dict[str, Any], where: str) -> str:

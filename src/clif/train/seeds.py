@@ -20,7 +20,7 @@ from clif.train.interrupt import GONE, SIGPIPE, Interrupted
 from clif.train.loop import fit
 from clif.train.metrics import Result
 
-FIGURES = ("test_top1", "test_top5", "test_loss")
+FIGURES = tuple(f"{part}_{name}" for part in ("train", "val", "test") for name in ("top1", "top5", "loss"))
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,7 @@ def summarise_seeds(runs: dict[int, Result]) -> dict[str, Any]:
                 "by_seed": [row[name] for row in rows],
             }
             for name in FIGURES
+            if all(name in row for row in rows)
         }
     summary["best_chosen_on"] = next(iter(runs.values())).summary["best_chosen_on"]
     return summary

@@ -3,7 +3,6 @@
 import copy
 import dataclasses
 import math
-import warnings
 from typing import Any
 
 import torch
@@ -14,6 +13,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from clif.errors import InputError
 from clif.models.network import set_layer_options
 from clif.train.checkpoint import load_weights
+from clif.train.components import advance, is_by_step
 from clif.train.learner import Learner
 from clif.user_code import imported
 
@@ -72,11 +72,14 @@ def restore(trainer: Learner, content: dict[str, Any], where: str) -> None:
     if is_same_schedule(trainer.scheduler.state_dict(), content["lr_scheduler"]):
         trainer.scheduler.load_state_dict(content["lr_scheduler"])
     else:
-        begin_schedule(trainer.optimizer, trainer.scheduler, trainer.epoch)
+        steps = int((content.get("progress") or {}).get("global_step", trainer.epoch * trainer.steps_per_epoch))
+        begin_schedule(trainer.optimizer, trainer.scheduler, steps if is_by_step(trainer.scheduler) else trainer.epoch)
     trainer.global_step = trainer.epoch * trainer.steps_per_epoch
     trainer.inherited_best = float(content.get("max_test_acc", 0.0))
     trainer.history = list(content.get("history", []))
-    trainer.best = max((row[f"{trainer.chosen_on}_top1"] for row in trainer.history), default=-math.inf)
+    trainer.best = max(
+        (row[f"{trainer.chosen_on}_top1"] for row in trainer.history if trainer.chosen_on), default=-math.inf
+    )
     if content.get("scaler"):
         trainer.scaler.load_state_dict(content["scaler"])
     if progress := content.get("progress"):
@@ -147,7 +150,7 @@ def load_optimizer(optimizer: Optimizer, state: dict[str, Any], opt: str, where:
     Raises `InputError` where the state is another optimiser's or another network's.
     """
     groups = state.get("param_groups") or [{}]
-    found = "AdamW" if "betas" in groups[0] else "SGD"
+    found = "AdamW" if "betas" in groups[0] else "Muon" if "orthogonal" in groups[0] else "SGD"
     if found != opt:
         raise InputError(f"{where}: was trained with {found}; resume with -opt {found}, or use -pre_train")
     stored = {"params", "lr", "initial_lr"}
@@ -165,16 +168,9 @@ def is_same_schedule(state: dict[str, Any], other: dict[str, Any]) -> bool:
     return all(other.get(key) == value for key, value in state.items() if key != "last_epoch" and key[0] != "_")
 
 
-def begin_schedule(optimizer: Optimizer, scheduler: LRScheduler, epoch: int) -> None:
-    """Bring a new scheduler to where it would be at the start of `epoch`, and the optimiser's rates with it."""
+def begin_schedule(optimizer: Optimizer, scheduler: LRScheduler, position: int) -> None:
+    """Bring a new scheduler to its place after `position` epochs or steps, and the optimiser's rates with it."""
     for group, rate in zip(optimizer.param_groups, scheduler.base_lrs, strict=True):
         group["lr"] = group["initial_lr"] = rate
-    for _ in range(epoch):
+    for _ in range(position):
         advance(scheduler)
-
-
-def advance(scheduler: LRScheduler) -> None:
-    """One epoch further; torch does not see that the optimiser stepped before a resume, and would warn."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Detected call of `lr_scheduler.step")
-        scheduler.step()

@@ -1,0 +1,91 @@
+"""Muon (Jordan et al., 2024): steps whose directions are orthogonal matrices, for the weights of hidden layers."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+COEFFICIENTS = (3.4445, -4.7750, 2.0315)
+ITERATIONS = 5
+
+
+def orthogonalise(matrix: Tensor) -> Tensor:
+    """Nearly U·Vᵀ of a matrix U·S·Vᵀ [rows, columns], by five Newton-Schulz iterations; singular values 0.7 to 1.2.
+
+    On a CPU they are computed in the matrix's own dtype, for bfloat16 is slow on many of them, else in bfloat16.
+    """
+    a, b, c = COEFFICIENTS
+    x = matrix if matrix.device.type == "cpu" else matrix.bfloat16()
+    x = x / (x.norm() + 1e-7)
+    wide = x.shape[0] <= x.shape[1]
+    x = x if wide else x.mT
+    for _ in range(ITERATIONS):
+        gram = x @ x.mT
+        x = torch.addmm(x, torch.addmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    return (x if wide else x.mT).to(matrix.dtype)
+
+
+class Muon(Optimizer):
+    """Muon for groups with "orthogonal": True, SGD with Nesterov's momentum for the others.
+
+    A weight [out, ...] of an orthogonal group is a matrix [out, -1]. Its step is lr·|w|·O/|O|, with O the nearly
+    orthogonal matrix of its momentum and |·| the Frobenius norm, and it keeps the norm that it had: behind a
+    convolution a batch norm takes the norm out anyway. So `lr` is the angle of a step, and there is no weight decay in
+    these groups. A weight that is zero stays zero.
+
+        optimizer = Muon([{"params": hidden, "orthogonal": True}, {"params": others, "lr": 0.1}], lr=0.2)
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 0.2,
+        momentum: float = 0.6,
+        weight_decay: float = 0.0,
+        orthogonal: bool = False,
+    ) -> None:
+        super().__init__(
+            params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay, "orthogonal": orthogonal}
+        )
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            change = self._turn if group["orthogonal"] else self._descend
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    change(parameter, parameter.grad, group)
+        return loss
+
+    def _direction(self, parameter: Tensor, grad: Tensor, momentum: float) -> Tensor:
+        """The gradient with Nesterov's momentum."""
+        state = self.state[parameter]
+        if "momentum_buffer" not in state:
+            state["momentum_buffer"] = torch.zeros_like(parameter)
+        buffer: Tensor = state["momentum_buffer"]
+        buffer.mul_(momentum).add_(grad)
+        return grad.add(buffer, alpha=momentum)
+
+    def _turn(self, weight: Tensor, grad: Tensor, group: dict[str, Any]) -> None:
+        direction = self._direction(weight, grad, group["momentum"])
+        matrix = orthogonalise(direction.flatten(1))
+        norm = weight.norm()
+        weight.add_(matrix.view(direction.shape) * (-group["lr"] * norm / (matrix.norm() + 1e-7)))
+        weight.mul_(norm / (weight.norm() + 1e-7))
+
+    def _descend(self, parameter: Tensor, grad: Tensor, group: dict[str, Any]) -> None:
+        if group["weight_decay"]:
+            grad = grad.add(parameter, alpha=group["weight_decay"])
+        parameter.add_(self._direction(parameter, grad, group["momentum"]), alpha=-group["lr"])
+
+
+def hidden_weights(net: nn.Module) -> list[nn.Parameter]:
+    """What Muon turns: the weights of all convolutions but the first, which sees pixels or frames."""
+    convolutions = [m for m in net.modules() if isinstance(m, nn.Conv2d)]
+    return [m.weight for m in convolutions[1:]]

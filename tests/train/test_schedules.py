@@ -1,0 +1,141 @@
+"""Options that change during a run: time steps in stages, the one-cycle rate, and the test set at the end."""
+
+import json
+
+import pytest
+import torch
+from runs import LAST, StopAfter, assert_same_run, rows
+from torch.testing import assert_close
+
+import clif
+import clif.train.loop as loop
+from clif.data import create_loader
+from clif.errors import InputError
+from clif.train import Callback, evaluate, fit
+from clif.train.checkpoint import read_checkpoint
+from clif.train.config import resolve
+from clif.train.interrupt import Interrupted
+
+STAGES = {"T": 4, "T_stages": "1:1,2:1", "epochs": 3, "T_max": 3, "model": "snn7"}
+FAST = {**STAGES, "opt": "Muon", "momentum": 0.6, "lr_scheduler": "OneCycle", "warmup_epochs": 1.0, "ema": 0.9}
+
+
+class Watch(Callback):
+    def __init__(self):
+        self.steps, self.rates = [], []
+
+    def on_step(self, trainer, loss):
+        del loss
+        self.steps.append((trainer.net.T, trainer.evaluated_net.T))
+        self.rates.append(trainer.optimizer.param_groups[0]["lr"])
+
+
+@pytest.mark.parametrize("ema", [0.0, 0.9])
+def test_the_time_steps_grow_by_epoch_and_end_with_T(config, ema):
+    watch = Watch()
+    result = fit(config(**STAGES, ema=ema), True, [watch])
+    assert watch.steps == [(T, T) for T in (1, 2, 4) for _ in range(4)]
+    net = clif.load(result.folder)
+    assert net.T == net.config["T"] == 4
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("", [4, 4, 4]), ("1:2", [1, 1, 4]), ("2:1,3:5", [2, 3, 3]), (" 1:1, 2:1 ", [1, 2, 4])]
+)
+def test_the_stages_say_the_time_steps_of_each_epoch(config, text, expected):
+    stages = config(T=4, T_stages=text)
+    assert [stages.time_steps(epoch) for epoch in range(3)] == expected
+
+
+@pytest.mark.parametrize("text", ["1", "1:2:3", "a:1", "1:0", "0:1", "1:2,", "1.5:2", "-1:2"])
+def test_stages_of_another_form_are_refused(text):
+    with pytest.raises(InputError, match=r"^T_stages takes .*such as 1:12,2:6"):
+        resolve(T_stages=text)
+
+
+def test_stages_of_a_network_without_time_and_of_recordings_are_refused(tmp_path, config):
+    with pytest.raises(InputError, match="T_stages: a network of ReLU has one time step"):
+        resolve(T_stages="1:2", neuron="ReLU")
+    with pytest.raises(InputError, match="T_stages is for images.*nmnist"):
+        fit(config(dataset="nmnist", data_dir=str(tmp_path), T_stages="1:1"), quiet=True)
+
+
+def test_one_cycle_rises_and_falls_in_a_line(config):
+    watch = Watch()
+    epochs, steps = 5, 4
+    fit(config(epochs=epochs, T_max=epochs, lr=0.1, lr_scheduler="OneCycle", warmup_epochs=2.0), True, [watch])
+    total, top = epochs * steps, 2 * steps - 1
+    expected = [
+        0.004 + (0.1 - 0.004) * i / top if i <= top else 0.1 + (4e-7 - 0.1) * (i - top) / (total - 1 - top)
+        for i in range(1, total)
+    ]
+    assert_close(watch.rates, [*expected, expected[-1]], rtol=1e-6, atol=1e-9)
+
+
+def test_one_cycle_ends_with_the_epochs(config):
+    with pytest.raises(InputError, match="epochs must be at most T_max = 2, where the cycle ends"):
+        config(lr_scheduler="OneCycle", epochs=3, T_max=2)
+    with pytest.raises(InputError, match="warmup_epochs must be less than T_max = 2"):
+        config(lr_scheduler="OneCycle", epochs=2, T_max=2, warmup_epochs=2.0)
+
+
+@pytest.fixture(scope="module")
+def whole(short_run, tmp_path_factory):
+    """The folder of an uninterrupted run with `FAST`."""
+    return fit(resolve(**{**short_run, **FAST, "out_dir": str(tmp_path_factory.mktemp("whole"))}), quiet=True).folder
+
+
+@pytest.mark.parametrize("checks", [2, 6, 14])
+def test_a_fast_run_stopped_anywhere_goes_on_to_the_same_bits(train, config, whole, monkeypatch, checks):
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "StopRequest", lambda: StopAfter(checks))
+        with pytest.raises(Interrupted):
+            train(**FAST)
+    folder = train(resume=str(config(**FAST).run_folder() / LAST), **FAST).folder
+    assert_same_run(folder, whole)
+
+
+def test_a_run_goes_on_with_another_rate_as_if_it_had_had_it_from_the_start(train, config, monkeypatch, tmp_path):
+    options = {**FAST, "lr": 0.1}
+    expected = read_checkpoint(train(**options, out_dir=str(tmp_path / "other")).folder / LAST)
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "StopRequest", lambda: StopAfter(6))
+        with pytest.raises(Interrupted):
+            train(**FAST)
+    folder = train(resume=str(config(**FAST).run_folder() / LAST), **options).folder
+    found = read_checkpoint(folder / LAST)
+    assert found["lr_scheduler"] == expected["lr_scheduler"]
+    assert found["optimizer"]["param_groups"] == expected["optimizer"]["param_groups"]
+
+
+@pytest.mark.parametrize(("val_split", "chosen_on"), [(0.2, "val"), (0.0, "")])
+def test_the_test_set_is_evaluated_once_after_the_last_epoch(train, tiny_cifar10, val_split, chosen_on):
+    result = train(test_at_end=True, val_split=val_split, epochs=3, T_max=3)
+    tested = [bool(row.get("test_top1")) for row in rows(result.folder)]
+    assert tested == [False, False, True]
+    assert all(("val_top1" in row) == (val_split > 0) for row in rows(result.folder))
+    loader = create_loader("cifar10", tiny_cifar10, train=False, batch_size=16)
+    expected = evaluate(clif.load(result.folder / LAST), loader)
+    assert result.summary["last"]["test_top1"] == expected.top1
+    assert result.summary["best_chosen_on"] == chosen_on
+    best = read_checkpoint(result.folder / "checkpoint_best.pth")
+    assert best["epoch"] == (2 if not val_split else result.summary["best"]["epoch"])
+    assert json.loads((result.folder / "summary.json").read_text())["last"] == result.summary["last"]
+
+
+def test_a_run_that_a_limit_ends_leaves_the_test_set_alone(train):
+    result = train(test_at_end=True, val_split=0.2, max_steps=3)
+    assert "test_top1" not in result.summary["last"]
+    assert "val_top1" in result.summary["last"]
+
+
+def test_stopping_early_needs_epochs_to_compare(config):
+    with pytest.raises(InputError, match="early_stop with test_at_end needs epochs to compare: add -val_split"):
+        config(test_at_end=True, early_stop=2)
+
+
+def test_the_weights_of_a_fast_run_move(train):
+    folder = train(**FAST, save_init=True).folder
+    first, last = (read_checkpoint(folder / name)["net"] for name in ("checkpoint_0.pth", LAST))
+    moved = [name for name in first if first[name].is_floating_point() and not torch.equal(first[name], last[name])]
+    assert len(moved) >= len(first) // 2
