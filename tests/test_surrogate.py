@@ -181,3 +181,26 @@ def test_a_sharpness_is_a_number(alpha):
 
 def test_a_sharpness_may_be_a_tensor_of_one_element():
     assert Sigmoid(torch.tensor(2.0)) == Sigmoid(2.0)
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_a_name_with_alpha_is_read_and_written(kind):
+    name = kind.__name__.lower()
+    assert surrogate.get(f"{name}:0.37") == kind(0.37)
+    assert surrogate.get(surrogate.name_of(kind(1 / 3))) == kind(1 / 3)
+    assert surrogate.name_of(kind()) == name
+    assert surrogate.name_of(torch.sigmoid) is None
+
+
+@pytest.mark.parametrize("alpha", ["", "x", "0", "-1", "nan", "inf", "1:2"])
+def test_an_alpha_that_is_no_positive_number_is_refused(alpha):
+    with pytest.raises(InputError, match=r"alpha must be a positive number|α of a surrogate is a number > 0"):
+        surrogate.get(f"triangle:{alpha}")
+
+
+def test_a_network_keeps_the_alpha_of_its_surrogate():
+    for one in (clif.surrogate.Triangle(0.5), "Triangle:0.5"):
+        net = clif.models.create_model("snn5_noAP", surrogate=one)
+        assert net.config["surrogate"] == "triangle:0.5"
+        nodes = [module for module in net.modules() if isinstance(module, clif.CLIFNode)]
+        assert all(node.surrogate_function == Triangle(0.5) for node in nodes)

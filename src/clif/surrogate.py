@@ -114,10 +114,29 @@ SURROGATES: dict[str, type[Surrogate]] = {
 
 
 def get(name: str) -> Surrogate:
-    """The surrogate of that name (any case) with its default α. Raises `InputError` for an unknown name."""
-    if name.lower() not in SURROGATES:
-        raise unknown_name("surrogate", name, SURROGATES)
-    return SURROGATES[name.lower()]()
+    """The surrogate of that name (any case) with its default α, or with the α behind a colon: "triangle:0.5".
+
+    Raises `InputError` for an unknown name and an α that is no number > 0.
+    """
+    word, colon, alpha = name.partition(":")
+    if word.lower() not in SURROGATES:
+        raise unknown_name("surrogate", word, SURROGATES)
+    kind = SURROGATES[word.lower()]
+    if not colon:
+        return kind()
+    try:
+        return kind(float(alpha))
+    except ValueError:
+        raise InputError(f'the α of a surrogate is a number > 0, as in "{word}:0.5"; got {name!r}') from None
+
+
+def name_of(surrogate_function: Any) -> str | None:
+    """The name by which `get` makes an equal surrogate, α included where it is not the default, or None."""
+    for name, kind in SURROGATES.items():
+        if type(surrogate_function) is kind:
+            full = name if surrogate_function == kind() else f"{name}:{surrogate_function.alpha!r}"
+            return full if surrogate_function == get(full) else None
+    return None
 
 
 def resolve(surrogate_function: Any) -> SurrogateFunction:

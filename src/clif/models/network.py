@@ -27,15 +27,15 @@ class NeuronFactory(Protocol):
 
 
 def surrogate_name(surrogate: Any) -> str:
-    """The name of a surrogate given by name, class or object; `InputError` for one that its name does not describe."""
+    """The name of a surrogate given by name, class or object; `InputError` for one that no name describes."""
     found = surrogates.resolve(surrogate)
-    for name, kind in surrogates.SURROGATES.items():
-        if found == kind():
-            return name
-    raise InputError(
-        f"a network keeps its surrogate by name, so that it can be loaded again; got {found!r}. Take one of "
-        f"{', '.join(surrogates.SURROGATES)}, and set surrogate_function of the neurons of the network that you have"
-    )
+    if (name := surrogates.name_of(found)) is None:
+        raise InputError(
+            f"a network keeps its surrogate by name, so that it can be loaded again; got {found!r}. Take one of "
+            f"{', '.join(surrogates.SURROGATES)}, and set surrogate_function of the neurons of the network that you "
+            "have"
+        )
+    return name
 
 
 def plain_constant(name: str, value: Any) -> Any:

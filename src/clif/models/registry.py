@@ -58,7 +58,8 @@ def create_model(
             others take any; for them it is what export and energy assume, and for VGGs at least 32.
         T: time steps for which a static image is shown.
         tau: membrane time constant in steps, > 1, of neurons that have one (where it starts, if it is learnt).
-        surrogate: "rectangle", "sigmoid", "triangle" or "atan", or a class of `clif.surrogate`.
+        surrogate: "rectangle", "sigmoid", "triangle" or "atan", with another α than the default as "triangle:0.5"; or
+            a class or object of `clif.surrogate`.
         drop_rate: dropout, one mask for all steps.
         layer_options: constants of single neurons by layer name, which replace those of all: what a deployed network
             was fitted to, such as {"features.0.act": {"v_subtract": 1.8}}.

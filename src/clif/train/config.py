@@ -64,7 +64,9 @@ class TrainConfig:
     neuron: str = _network("LIF", "CLIF, LIF, PLIF or any registered neuron, or ReLU (the baseline; forces T = 1)")
     T: int = _network(6, "time steps")
     tau: float = _network(2.0, "membrane time constant in steps, > 1")
-    surrogate: str = _network("rectangle", "surrogate gradient: rectangle, sigmoid, triangle or atan")
+    surrogate: str = _network(
+        "rectangle", "surrogate gradient: rectangle, sigmoid, triangle or atan; triangle:0.5 for another α"
+    )
     drop_rate: float = _network(0.0, "dropout rate, one mask for all time steps")
     exchange_neuron: str = _network("", "replace the neurons by these at the start of exchange_epoch")
     exchange_epoch: int = _network(0, "epochs with --neuron before the neurons are exchanged")
@@ -144,8 +146,9 @@ class TrainConfig:
     def check(self) -> None:
         """Raise `InputError` for an unknown name, a value outside its range, or one that does not go with another."""
         for kind in ("dataset", "model", "neuron", "surrogate"):
-            if getattr(self, kind) not in (known := known_names(kind)):
-                raise unknown_name(kind, getattr(self, kind), [*known, *(DATASET_ALIASES if kind == "dataset" else ())])
+            name = _name_part(kind, getattr(self, kind))
+            if name not in (known := known_names(kind)):
+                raise unknown_name(kind, name, [*known, *(DATASET_ALIASES if kind == "dataset" else ())])
         for name in ("b", "epochs", "T", "T_max", "accumulate", "devices", "nodes", "keep_last"):
             _require(self, name, getattr(self, name) >= 1, "at least 1")
         for name in ("j", "checkpoint_every", "seed", "max_steps", "early_stop", "exchange_epoch", "gradient_window"):
@@ -166,6 +169,7 @@ class TrainConfig:
                 raise unknown_name(field.name, getattr(self, field.name), choices)
         self._check_exchange()
         self._check_stages()
+        self._check_alpha()
         if self.lr_scheduler == "OneCycle":
             _require(self, "epochs", self.epochs <= self.T_max, f"at most T_max = {self.T_max}, where the cycle ends")
             _require(self, "warmup_epochs", self.warmup_epochs < self.T_max, f"less than T_max = {self.T_max}")
@@ -187,6 +191,15 @@ class TrainConfig:
         if self.neuron not in spiking:
             raise InputError(f"there are no spiking neurons to exchange in a network of {self.neuron}: use -neuron LIF")
         _require(self, "exchange_epoch", self.exchange_epoch >= 1, "at least 1 with -exchange_neuron")
+
+    def _check_alpha(self) -> None:
+        _, colon, alpha = self.surrogate.partition(":")
+        try:
+            fits = not colon or 0 < float(alpha) < math.inf
+        except ValueError:
+            fits = False
+        if not fits:
+            raise InputError(f"surrogate: α is a number > 0, such as triangle:0.5; got {self.surrogate!r}")
 
     def _check_stages(self) -> None:
         if self.stages() and self.neuron == "ReLU":
@@ -269,7 +282,7 @@ def resolve(recipe: str | None = None, **overrides: Any) -> TrainConfig:
         config.T_max = config.epochs
     config.dataset = dataset_name(config.dataset)
     for name, kind in (("neuron", "neuron"), ("exchange_neuron", "neuron"), ("surrogate", "surrogate")):
-        setattr(config, name, _spelling(getattr(config, name), known_names(kind)))
+        setattr(config, name, _spelling(getattr(config, name), kind))
     if config.neuron == "ReLU":
         config.T = 1
     config.check()
@@ -286,6 +299,12 @@ def _renamed(values: dict[str, Any]) -> dict[str, Any]:
     return {RENAMED.get(key, key): value for key, value in values.items()}
 
 
-def _spelling(name: str, known: list[str]) -> str:
-    """The known name that differs from `name` in case at most, or `name`."""
-    return next((one for one in known if one.lower() == name.lower()), name)
+def _name_part(kind: str, value: str) -> str:
+    """The name in a value of an option: all of it, or what is before the α of a surrogate."""
+    return value.partition(":")[0] if kind == "surrogate" else value
+
+
+def _spelling(value: str, kind: str) -> str:
+    """`value` with a known name in it that it differs from in case at most."""
+    name = _name_part(kind, value)
+    return next((one for one in known_names(kind) if one.lower() == name.lower()), name) + value[len(name) :]
