@@ -56,7 +56,7 @@ def test_stages_of_another_form_are_refused(text):
 def test_stages_of_a_network_without_time_and_of_recordings_are_refused(tmp_path, config):
     with pytest.raises(InputError, match="T_stages: a network of ReLU has one time step"):
         resolve(T_stages="1:2", neuron="ReLU")
-    with pytest.raises(InputError, match=r"T_stages is for images.*nmnist"):
+    with pytest.raises(InputError, match=r"T_stages is for images; nmnist has recordings"):
         fit(config(dataset="nmnist", data_dir=str(tmp_path), T_stages="1:1"), quiet=True)
 
 

@@ -153,6 +153,11 @@ class Loader:
             while ahead:
                 yield ahead.popleft().result()
 
+    def plain_images(self, limit: int) -> Tensor:
+        """At most `limit` samples, evenly spaced in file order, normalised and not augmented."""
+        index = torch.linspace(0, self.num_samples - 1, min(limit, self.num_samples)).round().long()
+        return self._normalised(self._take(index)[0])
+
     def position(self, epoch: int, batch: int) -> dict[str, int]:
         """What a checkpoint keeps to go on with number `batch` of `epoch`."""
         size = {"samples": self.num_samples, "batch_size": self.batch_size}

@@ -19,12 +19,11 @@ from clif.train.config import TrainConfig
 from clif.train.muon import Muon, hidden_weights
 
 
-def check_stages(config: TrainConfig) -> None:
-    """Raise `InputError` if `T_stages` would change the frames of recordings."""
-    if config.stages() and not get_dataset(config.dataset).mean:
-        raise InputError(
-            f"T_stages is for images, which are shown T times; {config.dataset} has recordings of T frames"
-        )
+def check_images(config: TrainConfig) -> None:
+    """Raise `InputError` if `T_stages` would change the frames of recordings, or `whiten` would whiten them."""
+    for name in ("T_stages", "whiten"):
+        if getattr(config, name) and not get_dataset(config.dataset).mean:
+            raise InputError(f"{name} is for images; {config.dataset} has recordings of T frames")
 
 
 def make_net(config: TrainConfig) -> SpikingNetwork:
@@ -72,9 +71,10 @@ def make_optimizer(config: TrainConfig, net: nn.Module) -> Optimizer:
     return AdamW(groups, **common) if config.opt == "AdamW" else SGD(groups, momentum=config.momentum, **common)
 
 
-def _groups(config: TrainConfig, net: nn.Module) -> list[list[nn.Parameter]]:
+def _groups(config: TrainConfig, net: nn.Module) -> list[list[Tensor]]:
     """The parameters of a network by their treatment: those that Muon turns first, those without weight decay last."""
-    rest, groups = list(net.parameters()), []
+    rest: list[Tensor] = list(net.parameters())
+    groups: list[list[Tensor]] = []
     if config.opt == "Muon":
         groups.append(hidden_weights(net))
         taken = set(groups[0])

@@ -68,6 +68,9 @@ class TrainConfig:
         "rectangle", "surrogate gradient: rectangle, sigmoid, triangle or atan; triangle:0.5 for another α"
     )
     drop_rate: float = _network(0.0, "dropout rate, one mask for all time steps")
+    whiten: bool = _network(
+        False, "begin with filters in the first convolution that whiten the patches of the training images"
+    )
     exchange_neuron: str = _network("", "replace the neurons by these at the start of exchange_epoch")
     exchange_epoch: int = _network(0, "epochs with --neuron before the neurons are exchanged")
     T_stages: str = _network(
@@ -173,6 +176,8 @@ class TrainConfig:
         if self.lr_scheduler == "OneCycle":
             _require(self, "epochs", self.epochs <= self.T_max, f"at most T_max = {self.T_max}, where the cycle ends")
             _require(self, "warmup_epochs", self.warmup_epochs < self.T_max, f"less than T_max = {self.T_max}")
+        if self.whiten and self.pre_train:
+            raise InputError("whiten and pre_train both give the first layer its weights; leave one of them out")
         if self.test_at_end and self.early_stop and not self.val_split:
             raise InputError("early_stop with test_at_end needs epochs to compare: add -val_split 0.1")
         if self.gradient_window and not self.multiple_step:

@@ -23,7 +23,7 @@ from clif.train.checkpoint import LAST, load_weights, read_checkpoint
 from clif.train.components import (
     Computation,
     advance,
-    check_stages,
+    check_images,
     follow_parameters,
     is_by_step,
     make_net,
@@ -39,6 +39,10 @@ from clif.train.metrics import Row
 from clif.train.monitor import GradientNorms, LayerMonitor
 from clif.train.nonfinite import FiniteGuard, first_bad_value, trace
 from clif.train.sync_batch_norm import set_idle, synchronise_batch_norms
+from clif.train.whiten import whiten_first_layer
+
+WHITENED = 5_000
+"""Images whose patches the filters of `whiten` are made of."""
 
 
 class Learner:
@@ -55,8 +59,11 @@ class Learner:
         self.device = engine.device
         self.folder = folder
         self.precision = common(choose(self.device, config.amp, config.amp_dtype, config.dtype), engine.gather_object)
-        check_stages(config)
+        check_images(config)
         self.net = make_net(config).to(self.device)
+        self.loaders = self.engine.first(self._make_loaders)
+        if config.whiten:
+            whiten_first_layer(self.net, self.loaders["train"].plain_images(WHITENED), config.seed)
         if config.pre_train is not None:
             load_weights(self.net, read_checkpoint(config.pre_train)["net"], config.pre_train)
         if config.sync_bn:
@@ -66,7 +73,6 @@ class Learner:
         scaled = self.precision.dtype == torch.float16
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=scaled)
         self.loss = SpikingLoss(config.loss_lambda, config.loss_means, config.mse_n_reg, config.label_smoothing)
-        self.loaders = self.engine.first(self._make_loaders)
         self.steps_per_epoch = -(-len(self.loaders["train"]) // config.accumulate)
         self.scheduler = make_scheduler(config, self.optimizer, self.steps_per_epoch)
 

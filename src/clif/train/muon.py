@@ -51,7 +51,7 @@ class Muon(Optimizer):
         )
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -85,7 +85,7 @@ class Muon(Optimizer):
         parameter.add_(self._direction(parameter, grad, group["momentum"]), alpha=-group["lr"])
 
 
-def hidden_weights(net: nn.Module) -> list[nn.Parameter]:
+def hidden_weights(net: nn.Module) -> list[Tensor]:
     """What Muon turns: the weights of all convolutions but the first, which sees pixels or frames."""
     convolutions = [m for m in net.modules() if isinstance(m, nn.Conv2d)]
     return [m.weight for m in convolutions[1:]]
