@@ -15,6 +15,7 @@ from clif.errors import InputError
 from clif.models import SpikingNetwork, create_model
 from clif.models.network import step_by_step
 from clif.neurons.gradient_window import set_gradient_window
+from clif.precision import Precision
 from clif.train.config import TrainConfig
 from clif.train.muon import Muon, hidden_weights
 
@@ -58,7 +59,7 @@ class Computation(nn.Module):
         return self.net(images) if self.multiple_step else step_by_step(self.net, images)
 
 
-def make_optimizer(config: TrainConfig, net: nn.Module) -> Optimizer:
+def make_optimizer(config: TrainConfig, net: nn.Module, precision: Precision) -> Optimizer:
     """SGD or AdamW, fused on a GPU, where a step can then be skipped without waiting for the host; or Muon."""
     device = next(net.parameters()).device
     groups: Any = [{"params": params} for params in _groups(config, net)]
@@ -66,7 +67,9 @@ def make_optimizer(config: TrainConfig, net: nn.Module) -> Optimizer:
         groups[-1]["weight_decay"] = 0.0
     if config.opt == "Muon":
         groups[0]["orthogonal"] = True
-        return Muon(groups, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay)
+        dtype = torch.bfloat16 if precision.dtype in (torch.bfloat16, torch.float16) else None
+        options: dict[str, Any] = {"momentum": config.momentum, "weight_decay": config.weight_decay, "dtype": dtype}
+        return Muon(groups, lr=config.lr, **options)
     common: dict[str, Any] = {"lr": config.lr, "weight_decay": config.weight_decay, "fused": device.type == "cuda"}
     return AdamW(groups, **common) if config.opt == "AdamW" else SGD(groups, momentum=config.momentum, **common)
 

@@ -69,7 +69,7 @@ class Learner:
         if config.sync_bn:
             synchronise_batch_norms(self.net)
         self.average = Average(self.net, config.ema) if config.ema > 0 else None
-        self.optimizer = make_optimizer(config, self.net)
+        self.optimizer = make_optimizer(config, self.net, self.precision)
         scaled = self.precision.dtype == torch.float16
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=scaled)
         self.loss = SpikingLoss(config.loss_lambda, config.loss_means, config.mse_n_reg, config.label_smoothing)

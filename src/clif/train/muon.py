@@ -11,14 +11,13 @@ COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 ITERATIONS = 5
 
 
-def orthogonalise(matrix: Tensor) -> Tensor:
+def orthogonalise(matrix: Tensor, dtype: torch.dtype | None = None) -> Tensor:
     """Nearly U·Vᵀ of a matrix U·S·Vᵀ [rows, columns], by five Newton-Schulz iterations; singular values 0.7 to 1.2.
 
-    On a CPU they are computed in the matrix's own dtype, for bfloat16 is slow on many of them, else in bfloat16.
+    They are computed in `dtype`, for which bfloat16 is enough, or in that of the matrix.
     """
     a, b, c = COEFFICIENTS
-    x = matrix if matrix.device.type == "cpu" else matrix.bfloat16()
-    x = x / (x.norm() + 1e-7)
+    x = (matrix / (matrix.norm() + 1e-7)).to(dtype or matrix.dtype)
     wide = x.shape[0] <= x.shape[1]
     x = x if wide else x.mT
     for _ in range(ITERATIONS):
@@ -33,7 +32,8 @@ class Muon(Optimizer):
     A weight [out, ...] of an orthogonal group is a matrix [out, -1]. Its step is lr·|w|·O/|O|, with O the nearly
     orthogonal matrix of its momentum and |·| the Frobenius norm, and it keeps the norm that it had: behind a
     convolution a batch norm takes the norm out anyway. So `lr` is the angle of a step, and there is no weight decay in
-    these groups. A weight that is zero stays zero.
+    these groups. A weight that is zero stays zero. The orthogonal matrix is computed in `dtype`, by default that of the
+    weight.
 
         optimizer = Muon([{"params": hidden, "orthogonal": True}, {"params": others, "lr": 0.1}], lr=0.2)
     """
@@ -45,7 +45,9 @@ class Muon(Optimizer):
         momentum: float = 0.6,
         weight_decay: float = 0.0,
         orthogonal: bool = False,
+        dtype: torch.dtype | None = None,
     ) -> None:
+        self.dtype = dtype
         super().__init__(
             params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay, "orthogonal": orthogonal}
         )
@@ -74,7 +76,7 @@ class Muon(Optimizer):
 
     def _turn(self, weight: Tensor, grad: Tensor, group: dict[str, Any]) -> None:
         direction = self._direction(weight, grad, group["momentum"])
-        matrix = orthogonalise(direction.flatten(1))
+        matrix = orthogonalise(direction.flatten(1), self.dtype)
         norm = weight.norm()
         weight.add_(matrix.view(direction.shape) * (-group["lr"] * norm / (matrix.norm() + 1e-7)))
         weight.mul_(norm / (weight.norm() + 1e-7))
