@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clif import memory
@@ -9,6 +10,7 @@ from clif.cli.common import Parser, add_config_options, add_import_option, confi
 from clif.cli.terminal import print_yaml
 from clif.errors import InputError
 from clif.output import silence_broken
+from clif.paths import expand_home
 from clif.train.interrupt import Interrupted, last_words
 from clif.user_code import import_code, require
 
@@ -28,7 +30,10 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    memory.lean()
+    if _lean(arguments):
+        memory.lean()
+    else:
+        memory.keep()
     import_code(arguments.imports)
     config = _config(arguments)
     if arguments.print_config:
@@ -66,6 +71,17 @@ def _train(config: "TrainConfig", arguments: argparse.Namespace) -> int:
             elif arguments.seeds is not None:
                 JsonLines().write("seeds", **summary)
     return 0
+
+
+def _lean(arguments: argparse.Namespace) -> bool:
+    """What the options, the recipe or the run say of `lean_memory`; it must be known before torch is loaded."""
+    from clif.train.recipe import read_recipe
+    from clif.train.resume import CONFIG
+
+    run = arguments.resume_run and str(Path(expand_home(arguments.resume_run)) / CONFIG)
+    source = run or arguments.recipe
+    said = read_recipe(source)["config"] if source else {}
+    return {"lean_memory": True, **said, **config_values(arguments)}["lean_memory"] is not False
 
 
 def _config(arguments: argparse.Namespace) -> "TrainConfig":

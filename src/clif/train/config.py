@@ -125,6 +125,9 @@ class TrainConfig:
         "auto", "auto: what is fast here; on a GPU float16 with loss scaling, on a CPU bfloat16 or float32", AMP_DTYPES
     )
     dtype: str = _machine("float32", "of weights and states; float64 has no mixed precision", ("float32", "float64"))
+    lean_memory: bool = _machine(
+        True, "give the memory of large tensors back at once, on a CPU with glibc; False is faster and takes more"
+    )
     multiple_step: bool = _machine(True, "compute the sequence at once; False: one step a call, same numbers, slower")
     seed: int = _machine(2022, "seed of the weights, the order, the augmentation and the dropout")
 
@@ -244,7 +247,7 @@ class TrainConfig:
         Flags that only say where the run ends (`LIMITS`) do not change it, so that a run can go on with others.
         """
         elsewhere = {"data_dir", "out_dir", "resume", "name", "j", "checkpoint_every", "keep_last", *LIMITS}
-        elsewhere |= {"loggers", "log_grad_norm", "log_firing_rates"}
+        elsewhere |= {"loggers", "log_grad_norm", "log_firing_rates", "lean_memory"}
         defaults = {field.name: field.default for field in dataclasses.fields(self)}
         values = {
             key: value
