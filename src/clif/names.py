@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import json
 import sys
 from functools import cache
 from pathlib import Path
@@ -77,6 +78,13 @@ def model_descriptions() -> dict[str, str]:
     """
     marked = _marked("models", ast.FunctionDef, "register_model")
     return {node.name: inspect.cleandoc(ast.get_docstring(node) or "") for node, _ in sorted(marked, key=_by_name)}
+
+
+def pretrained_index(folder: Path | None = None) -> dict[str, dict[str, Any]]:
+    """What the index of the weights that come with the package says of each, by name."""
+    path = (folder or Path(__file__).parent / "models" / "weights") / "index.json"
+    index: dict[str, dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
+    return dict(sorted(index.items()))
 
 
 @cache

@@ -14,6 +14,7 @@ COMMANDS = {
     "demo": "train CLIF and LIF on real digits, deploy, and write a page about it (2 minutes)",
     "train": "train a network, by recipe or by options",
     "eval": "accuracy and throughput of a checkpoint",
+    "predict": "what a trained network sees in images or recordings, step by step",
     "deploy": "run a trained CLIF network as plain LIF",
     "export": "write a network for other tools: NIR, ONNX or torch.export",
     "energy": "the energy of an inference, from measured firing rates",

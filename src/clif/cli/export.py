@@ -1,9 +1,10 @@
 """Write a trained network for other tools.
 
 nir: a graph for neuromorphic hardware and other simulators (LIF with a hard reset; convert a CLIF network first).
-onnx: for ONNX runtimes. torch: a torch.export program (.pt2). For the last two, --form says what the file computes:
+onnx: for ONNX runtimes. torch: a torch.export program (.pt2). For these two, --form says what the file computes:
 image and sequence are all T steps at once; step is one step, with the states as inputs and outputs. With --exact the
 convolutions have sums that do not depend on the order of their parts, which runtimes choose differently.
+safetensors: the weights alone, with the name of their network, to give away; clif takes the file as a checkpoint.
 """
 
 import argparse
@@ -14,13 +15,15 @@ from clif.errors import InputError
 from clif.names import FORMS
 from clif.user_code import import_code
 
-FORMATS = {"nir": ".nir", "onnx": ".onnx", "torch": ".pt2"}
+FORMATS = {"nir": ".nir", "onnx": ".onnx", "torch": ".pt2", "safetensors": ".safetensors"}
 OPTIONS = ("dataset", "model", "neuron", "T", "tau")
 
 
 def add_arguments(parser: Parser) -> None:
     parser.add_argument("checkpoint", help="a checkpoint, or a run folder (its best checkpoint)")
-    parser.add_argument("--format", required=True, choices=tuple(FORMATS), metavar="FORMAT", help="nir, onnx or torch")
+    parser.add_argument(
+        "--format", required=True, choices=tuple(FORMATS), metavar="FORMAT", help="nir, onnx, torch or safetensors"
+    )
     parser.add_argument("--form", choices=FORMS, metavar="FORM", help="onnx, torch: image (default), sequence or step")
     parser.add_argument(
         "--exact",
@@ -28,7 +31,8 @@ def add_arguments(parser: Parser) -> None:
         help="onnx, torch: weights on a grid; LIF then fires the same everywhere, CLIF but for a sigmoid's last digit",
     )
     parser.add_argument("--dt", type=float, metavar="SECONDS", help="nir: length of a time step (default: 1e-4)")
-    parser.add_argument("--out", metavar="FILE", help="default: network.nir, .onnx or .pt2 by the checkpoint")
+    parser.add_argument("--bfloat16", action="store_true", help="safetensors: weights in bfloat16, half the size")
+    parser.add_argument("--out", metavar="FILE", help="default: network.nir, .onnx, .pt2 … by the checkpoint")
     add_import_option(parser)
     add_config_options(parser, only=OPTIONS, default="the checkpoint's")
 
@@ -40,6 +44,10 @@ def run(arguments: argparse.Namespace) -> int:
         raise InputError("--form belongs to --format onnx and torch; a NIR graph is always that of one step")
     if arguments.format != "nir" and arguments.dt is not None:
         raise InputError("--dt belongs to --format nir")
+    if arguments.format == "safetensors" and (arguments.form is not None or arguments.exact):
+        raise InputError("--form and --exact belong to --format onnx and torch; safetensors holds weights alone")
+    if arguments.format != "safetensors" and arguments.bfloat16:
+        raise InputError("--bfloat16 belongs to --format safetensors")
     if arguments.format == "nir" and arguments.exact:
         raise InputError("--exact belongs to --format onnx and torch; NIR's weights have τ and the threshold in them")
     if "T" in given and (arguments.format == "nir" or arguments.form == "step"):
@@ -60,6 +68,8 @@ def run(arguments: argparse.Namespace) -> int:
     out = Path(arguments.out) if arguments.out else folder / f"network{FORMATS[arguments.format]}"
     if arguments.format == "nir":
         export.to_nir(net, out, **({} if arguments.dt is None else {"dt": arguments.dt}))
+    elif arguments.format == "safetensors":
+        export.to_safetensors(net, out, opened.content.get("config"), arguments.bfloat16)
     elif arguments.format == "onnx":
         export.to_onnx(net, out, arguments.form or "image")
     else:

@@ -1,4 +1,7 @@
-"""List the networks: what they are, and their parameters for 10 classes of 32×32 colour images."""
+"""List the networks: what they are, and their parameters for 10 classes of 32×32 colour images.
+
+With --pretrained, list the weights that come with the package: every command takes them as pretrained:NAME.
+"""
 
 import argparse
 import fnmatch
@@ -6,20 +9,38 @@ import re
 
 from clif.cli.common import Parser, print_entry
 from clif.errors import unknown_name
-from clif.names import model_descriptions
+from clif.names import model_descriptions, pretrained_index
 
 PARAMETERS = re.compile(r"([\d.]+ M) parameters")
 
 
 def add_arguments(parser: Parser) -> None:
     parser.add_argument("pattern", nargs="?", default="*", help='only names that match, such as "spiking_vgg*"')
+    parser.add_argument("--pretrained", action="store_true", help="list the weights that come with the package")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    descriptions = model_descriptions()
-    names = fnmatch.filter(descriptions, arguments.pattern)
+    return _list_pretrained(arguments.pattern) if arguments.pretrained else _list_models(arguments.pattern)
+
+
+def _list_pretrained(pattern: str) -> int:
+    index = pretrained_index()
+    names = fnmatch.filter(index, pattern)
     if not names:
-        raise unknown_name("model", arguments.pattern, descriptions)
+        raise unknown_name("pretrained weights", pattern, index)
+    width = max(map(len, names))
+    for name in names:
+        one = index[name]
+        label = f"{name:<{width}}  {one['dataset']} {one['test_top1']:.2%}  "
+        print_entry(label, f"{one['description']} ({one['model']}, {one['neuron']}, T={one['T']})")
+    return 0
+
+
+def _list_models(pattern: str) -> int:
+    descriptions = model_descriptions()
+    names = fnmatch.filter(descriptions, pattern)
+    if not names:
+        raise unknown_name("model", pattern, descriptions)
     width = max(map(len, names))
     for name in names:
         size = PARAMETERS.search(descriptions[name])

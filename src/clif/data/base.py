@@ -56,6 +56,7 @@ class Dataset:
 
     `read(root, train)` returns a split that is quick to read, `find(root, train, T, sort_events)` one that is converted
     once into a cache; a set has one of them. A set inside a dependency takes no notice of root (`needs_root` False).
+    `read_recording(path, T)` reads one recording of event data by itself, as a sample [1, T, 2, H, W].
     `mean` and `std` normalise each channel on the scale 0–1; event frames keep their counts and have none. Training
     samples get `augmentation`, or `strong` where `cutupmix_auto` asks for it. `published` are the sizes of the whole
     training and test set; with `fixed_classes` a split that lacks a class is not complete.
@@ -74,6 +75,7 @@ class Dataset:
     fixed_classes: bool = True
     read: Callable[[Path, bool], Arrays] | None = None
     find: Callable[[Path, bool, int, bool], Split] | None = None
+    read_recording: Callable[[Path, int], NDArray] | None = None
 
     @property
     def num_classes(self) -> int:

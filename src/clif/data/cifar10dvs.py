@@ -27,7 +27,15 @@ from clif.data.folders import (
     nested,
     numbered_files,
 )
-from clif.data.recordings import FrameFormat, frames_folder, frames_of, other_files, read_events_npz, sample_of
+from clif.data.recordings import (
+    FrameFormat,
+    frames_folder,
+    frames_of,
+    other_files,
+    read_events_npz,
+    recording_sample,
+    sample_of,
+)
 from clif.data.untrusted import foreign, naming
 from clif.data.warp import OneOf, Roll, Rotate, Shear
 from clif.errors import InputError, MissingFileError
@@ -128,9 +136,15 @@ def zip_sample(form: FrameFormat, archive: Path, member: str) -> NDArray[np.floa
         return form.sample(mirrored(parse_aedat2(raw, name, sort=form.sort)))
 
 
+def read_one(path: Path, T: int) -> NDArray:
+    """One recording as a sample of T frames [1, T, 2, H, W]."""
+    return recording_sample(FrameFormat(T, SENSOR, resized=SIZE), path, ".aedat", read_recording)
+
+
 CIFAR10_DVS = Dataset(
     name="cifar10dvs",
     find=find_cifar10dvs,
+    read_recording=read_one,
     classes=CIFAR10.classes,
     in_channels=2,
     image_size=SIZE,

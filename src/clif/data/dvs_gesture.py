@@ -26,7 +26,15 @@ from clif.data.folders import (
     nested,
     numbered_files,
 )
-from clif.data.recordings import FrameFormat, frames_folder, frames_of, other_files, read_events_npz, sample_of
+from clif.data.recordings import (
+    FrameFormat,
+    frames_folder,
+    frames_of,
+    other_files,
+    read_events_npz,
+    recording_sample,
+    sample_of,
+)
 from clif.data.text import read_lines, read_text
 from clif.data.untrusted import foreign, naming
 from clif.errors import InputError, MissingFileError
@@ -203,9 +211,15 @@ def read_tonic(path: Path) -> Events:
     return {"t": 1000 * t, "x": x, "y": y, "p": p}
 
 
+def read_one(path: Path, T: int) -> NDArray:
+    """One recording as a sample of T frames [1, T, 2, H, W]."""
+    return recording_sample(FrameFormat(T, SENSOR), path, ".aedat", read_aedat3)
+
+
 DVS_GESTURE = Dataset(
     name="dvs_gesture",
     find=find_dvs_gesture,
+    read_recording=read_one,
     classes=CLASSES,
     in_channels=2,
     image_size=SENSOR,

@@ -34,10 +34,11 @@ def read_rgb(path: Path, width: int, height: int) -> NDArray[np.uint8]:
     with foreign(path, "an image"), Image.open(path, formats=FORMATS) as image:
         if image.size != (width, height):
             raise InputError(f"{path}: is {image.size[0]}×{image.size[1]}, images of this set are {width}×{height}")
-        return np.ascontiguousarray(_rgb(image).transpose(2, 0, 1))
+        return np.ascontiguousarray(to_rgb(image).transpose(2, 0, 1))
 
 
-def _rgb(image: Image.Image) -> NDArray[np.uint8]:
+def to_rgb(image: Image.Image) -> NDArray[np.uint8]:
+    """An image of any mode as uint8 [height, width, 3]."""
     if image.mode.startswith("I"):
         grey = np.asarray(image)
         if grey.min() < 0 or grey.max() > 0xFFFF:

@@ -16,6 +16,7 @@ from clif.data.recordings import (
     frames_of,
     other_files,
     read_events_npz,
+    recording_sample,
     sample_of,
 )
 from clif.errors import MissingFileError
@@ -77,9 +78,15 @@ def rank(base: Path, train: bool, form: FrameFormat) -> Rank:
     return (2 if best(not train) else 1, *here) if here else ()
 
 
+def read_one(path: Path, T: int) -> NDArray:
+    """One recording as a sample of T frames [1, T, 2, H, W]."""
+    return recording_sample(FrameFormat(T, SENSOR), path, ".bin", read_nmnist)
+
+
 NMNIST = Dataset(
     name="nmnist",
     find=find_nmnist,
+    read_recording=read_one,
     classes=CLASSES,
     in_channels=2,
     image_size=SENSOR,

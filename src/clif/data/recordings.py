@@ -99,6 +99,14 @@ def read_arrays(path: Path, *names: str) -> dict[str, NDArray]:
             return {name: content[name] for name in names}
 
 
+def recording_sample(format: FrameFormat, path: Path, suffix: str, read: Callable[[Path], Events]) -> NDArray:
+    """One sample from a file of a set's own format, whose name ends with `suffix`, or SpikingJelly's .npz of events."""
+    readers = {suffix: read, ".npz": read_events_npz}
+    if path.suffix.lower() not in readers:
+        raise InputError(f"{path}: a recording of this set is a {suffix} or .npz file")
+    return sample_of(format, path, readers[path.suffix.lower()])
+
+
 def frames_folder(base: Path, T: int) -> Path:
     """Where SpikingJelly keeps T frames split by number."""
     return base / f"frames_number_{T}_split_by_number"

@@ -4,6 +4,7 @@ from clif.export.nir import to_nir
 from clif.export.onnx import to_onnx
 from clif.export.program import Signature, initial_state, save_program, signature, to_program
 from clif.export.read_nir import NIRNetwork, from_nir
+from clif.export.weights import to_safetensors
 from clif.names import FORMS
 
 __all__ = [
@@ -17,4 +18,5 @@ __all__ = [
     "to_nir",
     "to_onnx",
     "to_program",
+    "to_safetensors",
 ]

@@ -2,13 +2,16 @@
 
 from clif.models import plain, resnet, vgg
 from clif.models.network import SpikingNetwork, Stream, predict
+from clif.models.pretrained import Pretrained, list_pretrained
 from clif.models.registry import create_model, list_models, register_model
 
 __all__ = [
+    "Pretrained",
     "SpikingNetwork",
     "Stream",
     "create_model",
     "list_models",
+    "list_pretrained",
     "plain",
     "predict",
     "register_model",

@@ -4,7 +4,7 @@ import fnmatch
 from collections.abc import Callable
 from typing import Any
 
-from clif.errors import unknown_name
+from clif.errors import InputError, unknown_name
 from clif.models.network import (
     SpikingNetwork,
     lay_out,
@@ -13,10 +13,22 @@ from clif.models.network import (
     set_layer_options,
     surrogate_name,
 )
+from clif.models.pretrained import pretrained_for
 from clif.neurons.registry import neuron_name
 from clif.surrogate import Surrogate
 
 _MODELS: dict[str, Callable[..., SpikingNetwork]] = {}
+
+DEFAULTS: dict[str, Any] = {
+    "num_classes": 10,
+    "in_channels": 3,
+    "T": 6,
+    "tau": 2.0,
+    "surrogate": "rectangle",
+    "drop_rate": 0.0,
+    "image_size": 32,
+}
+"""The arguments of `create_model` that are not given."""
 
 
 def register_model(function: Callable[..., SpikingNetwork]) -> Callable[..., SpikingNetwork]:
@@ -33,17 +45,18 @@ def list_models(pattern: str = "*") -> list[str]:
 def create_model(
     name: str,
     neuron: str = "CLIF",
-    num_classes: int = 10,
-    in_channels: int = 3,
-    T: int = 6,
-    tau: float = 2.0,
-    surrogate: str | type[Surrogate] | Surrogate = "rectangle",
-    drop_rate: float = 0.0,
-    image_size: int = 32,
+    num_classes: int | None = None,
+    in_channels: int | None = None,
+    T: int | None = None,
+    tau: float | None = None,
+    surrogate: str | type[Surrogate] | Surrogate | None = None,
+    drop_rate: float | None = None,
+    image_size: int | None = None,
     layer_options: dict[str, dict[str, float | None]] | None = None,
+    pretrained: str | None = None,
     **neuron_options: Any,
 ) -> SpikingNetwork:
-    """A network by name, with fresh weights, in multi-step and training mode.
+    """A network by name, with fresh or pretrained weights, in multi-step and training mode.
 
     It computes in channels_last, the faster layout, whatever that of its input; training, evaluation and deployment
     thus compute in the same order and agree to the last spike. Its weights are contiguous, as `torch.nn.utils.prune`,
@@ -54,23 +67,54 @@ def create_model(
         name: one of `list_models()`.
         neuron: a registered neuron such as "CLIF" (any case; see `clif.register_neuron`), or "ReLU", the baseline
             without time, which forces T = 1.
-        num_classes, in_channels, image_size: of the data; images are square. The plain stacks take this size only. The
-            others take any; for them it is what export and energy assume, and for VGGs at least 32.
-        T: time steps for which a static image is shown.
-        tau: membrane time constant in steps, > 1, of neurons that have one (where it starts, if it is learnt).
-        surrogate: "rectangle", "sigmoid", "triangle" or "atan", with another α than the default as "triangle:0.5"; or
-            a class or object of `clif.surrogate`.
-        drop_rate: dropout, one mask for all steps.
+        num_classes, in_channels, image_size: of the data (10, 3, 32); images are square. Most plain stacks take this
+            size only. The others take any; for them it is what export and energy assume, and for VGGs at least 32.
+        T: time steps for which a static image is shown (6).
+        tau: membrane time constant in steps, > 1, of neurons that have one (2; where it starts, if it is learnt).
+        surrogate: "rectangle" (the default), "sigmoid", "triangle" or "atan", with another α than the default as
+            "triangle:0.5"; or a class or object of `clif.surrogate`.
+        drop_rate: dropout, one mask for all steps (0).
         layer_options: constants of single neurons by layer name, which replace those of all: what a deployed network
             was fitted to, such as {"features.0.act": {"v_subtract": 1.8}}.
+        pretrained: a data set, such as "cifar10", for which weights of this network come with the package
+            (`list_pretrained`). What is not given is then as it was when they were trained.
         neuron_options: further arguments of the neuron, such as v_reset=-0.06, v_threshold, detach_reset.
 
     The arguments are kept in `net.config`. Raises `InputError` for an unknown name or option, with the nearest ones,
-    and for constants that are learnt: a Parameter belongs to one neuron, set it there.
+    for constants that are learnt (a Parameter belongs to one neuron, set it there), and for pretrained weights that do
+    not exist or have other sizes than those given.
     """
     if name not in _MODELS:
         raise unknown_name("model", name, _MODELS)
-    neuron, surrogate = neuron_name(neuron), surrogate_name(surrogate)
+    neuron = neuron_name(neuron)
+    sizes = {"num_classes": num_classes, "in_channels": in_channels, "T": T, "image_size": image_size}
+    given = {**sizes, "tau": tau, "surrogate": surrogate, "drop_rate": drop_rate, "layer_options": layer_options}
+    given = {option: value for option, value in given.items() if value is not None} | neuron_options
+    if pretrained is None:
+        return _create(name, neuron, **{**DEFAULTS, **given})
+    content = pretrained_for(name, pretrained, neuron).content()
+    net = _create(**{**content["model"], **given})
+    try:
+        net.load_state_dict(content["net"])
+    except RuntimeError as error:
+        raise InputError(f"the weights of {name} for {pretrained} do not fit: {str(error).splitlines()[-1]}") from error
+    return net
+
+
+def _create(
+    name: str,
+    neuron: str,
+    num_classes: int,
+    in_channels: int,
+    T: int,
+    tau: float,
+    surrogate: str | type[Surrogate] | Surrogate,
+    drop_rate: float,
+    image_size: int,
+    layer_options: dict[str, dict[str, float | None]] | None = None,
+    **neuron_options: Any,
+) -> SpikingNetwork:
+    surrogate = surrogate_name(surrogate)
     tau = plain_constant("tau", tau)
     neuron_options = {option: plain_constant(option, value) for option, value in neuron_options.items()}
     if neuron == "ReLU":

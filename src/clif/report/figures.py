@@ -21,7 +21,8 @@ def _colour(neuron: str) -> str:
     return COLOURS.get(neuron) or f"C{zlib.crc32(neuron.encode()) % 10}"
 
 
-def _tidy(axes: Axes, title: str, x: str, y: str) -> None:
+def tidy(axes: Axes, title: str, x: str, y: str) -> None:
+    """What all plots share: a title at the left, axis labels, a faint grid and no frame above and at the right."""
     axes.set_title(title, loc="left", fontsize=11)
     axes.set_xlabel(x)
     axes.set_ylabel(y)
@@ -38,8 +39,8 @@ def learning_curves(histories: Mapping[str, Sequence[Row]]) -> Figure:
         style = {"color": _colour(neuron), "marker": "o", "markersize": 4, "label": neuron}
         loss.plot(epochs, [row["test_loss"] for row in history], **style)
         accuracy.plot(epochs, [100 * row["test_top1"] for row in history], **style)
-    _tidy(loss, "Test loss", "epoch", "loss")
-    _tidy(accuracy, "Test accuracy", "epoch", "top-1 (%)")
+    tidy(loss, "Test loss", "epoch", "loss")
+    tidy(accuracy, "Test accuracy", "epoch", "top-1 (%)")
     loss.legend(frameon=False)
     return figure
 
@@ -55,7 +56,7 @@ def firing_rate_bars(rates: Mapping[str, Mapping[str, float]]) -> Figure:
         bars = axes.bar(places, [100 * values[layer] for layer in layers], width, color=_colour(neuron), label=neuron)
         axes.bar_label(bars, fmt="%.1f", fontsize=8, padding=1)
     axes.set_xticks(range(len(layers)), [f"layer {i + 1}" for i in range(len(layers))])
-    _tidy(axes, "Firing rate on the test set", "", "spikes per neuron and step (%)")
+    tidy(axes, "Firing rate on the test set", "", "spikes per neuron and step (%)")
     axes.legend(frameon=False)
     return figure
 
@@ -74,7 +75,7 @@ def raster(image: Tensor, title: str, spikes: Mapping[str, Tensor], most: int = 
         panel.set_xlim(0.5, len(layer) + 0.5)
         panel.set_ylim(-1, most)
         panel.set_xticks(range(1, len(layer) + 1))
-        _tidy(panel, f"layer {i + 1}", "step", "neuron" if i == 0 else "")
+        tidy(panel, f"layer {i + 1}", "step", "neuron" if i == 0 else "")
         panel.grid(visible=False)
         if i:
             panel.set_yticks([])
@@ -93,7 +94,7 @@ def traces(recordings: Mapping[str, Trace], trained_steps: int) -> Figure:
             panel.plot(steps, recording.m.numpy(), color=GREY, marker=".", linestyle="--", label="m")
         fired = steps[recording.spikes.numpy()]
         panel.scatter(fired, np.full(len(fired), 1.0), marker="|", s=120, color="black", label="spike")
-        _tidy(panel, f"{neuron}: {len(fired)} spikes in {len(steps)} steps", "step", "potential")
+        tidy(panel, f"{neuron}: {len(fired)} spikes in {len(steps)} steps", "step", "potential")
         panel.margins(y=0.2)
         panel.legend(frameon=False, fontsize=8, loc="upper left", ncols=3)
     return figure
@@ -111,6 +112,6 @@ def sweep_curve(tables: Mapping[str, Sequence[SweepRow]], sources: Mapping[str, 
         axes.axhline(100 * sources[neuron], color=_colour(neuron), linestyle=":", linewidth=1.2)
     names = ["soft" if row.v_reset is None else f"{row.v_reset:g}" for row in next(iter(tables.values()))]
     axes.set_xticks(range(len(names)), names)
-    _tidy(axes, "Run as LIF (dotted: as trained)", "reset value", "test top-1 (%)")
+    tidy(axes, "Run as LIF (dotted: as trained)", "reset value", "test top-1 (%)")
     axes.legend(frameon=False)
     return figure

@@ -21,9 +21,12 @@ from clif.devices import find_device
 from clif.errors import InputError, MissingFileError
 from clif.files import write_atomically
 from clif.models import SpikingNetwork, create_model
+from clif.models.pretrained import PREFIX, find_pretrained
 from clif.neurons.registry import neuron_name
 from clif.paths import expand_home
-from clif.train.weights import AVERAGES, find_weights, fit_names, read_safetensors
+from clif.safetensors import read_safetensors
+from clif.train.remote import fetch, is_remote
+from clif.train.weights import AVERAGES, find_weights, fit_names
 from clif.user_code import changed, needed_by
 
 logger = logging.getLogger("clif.train")
@@ -73,11 +76,15 @@ def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
 def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
     """The content of a checkpoint, ours or the original's, on the CPU. Nothing in it is executed.
 
-    A run folder stands for its best checkpoint. Of other programs' files, safetensors among them, the weights come
-    under 'net', and what else has the original's keys. Raises `InputError` for a file that is missing, damaged, no
-    checkpoint, or that holds more than tensors and plain values.
+    `path` is a file, a run folder, which stands for its best checkpoint, pretrained:NAME for weights that come with the
+    package, or a URL or hf:… as `clif.train.remote.fetch` takes it. Of other programs' files, safetensors among them,
+    the weights come under 'net', and what else has the original's keys. Raises `InputError` for a file that is missing,
+    damaged, no checkpoint, or that holds more than tensors and plain values.
     """
-    path = Path(expand_home(path))
+    name = os.fspath(path)
+    if name.startswith(PREFIX):
+        return find_pretrained(name).content()
+    path = fetch(name) if is_remote(name) else Path(expand_home(path))
     try:
         if path.is_dir():
             path = path / BEST if (path / BEST).is_file() else path / LAST
@@ -88,7 +95,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
         raise
     except OSError as error:
         raise InputError(f"{path}: the checkpoint cannot be read: {error.strerror}") from error
-    content = read_safetensors(path) if path.suffix == ".safetensors" else _read_archive(path)
+    content = _read_safetensors(path) if path.suffix == ".safetensors" else _read_archive(path)
     if not isinstance(content, dict) or not isinstance(content.get("net"), dict):
         content = _foreign(content, path)
     else:
@@ -97,6 +104,11 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
         if key in content and not isinstance(content[key], kind):
             raise InputError(f"{path}: damaged: {key!r} holds a {type(content[key]).__name__}, not a {kind.__name__}")
     return content
+
+
+def _read_safetensors(path: Path) -> Any:
+    weights, description = read_safetensors(path)
+    return {**description, "net": weights} if description else weights
 
 
 def _read_archive(path: Path) -> Any:

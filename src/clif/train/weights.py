@@ -1,15 +1,8 @@
 """Weights as other programs save them: where a file holds them, and under which names."""
 
-import json
-import math
 from collections.abc import Iterable
-from pathlib import Path
-from typing import Any
 
-import torch
 from torch import Tensor
-
-from clif.errors import InputError
 
 WEIGHTS = ("net", "state_dict", "model_state_dict", "model", "network", "net_state_dict", "module", "weights")
 """Keys under which programs save a state dict, the original's first."""
@@ -28,19 +21,6 @@ WRAPPERS = ("module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_
 
 PARENTS = ("model", "net", "network", "ema_model", "student")
 """Attributes under which a larger module holds the network."""
-
-TYPES = {
-    "F64": torch.float64,
-    "F32": torch.float32,
-    "F16": torch.float16,
-    "BF16": torch.bfloat16,
-    "BOOL": torch.bool,
-    "I64": torch.int64,
-    "I32": torch.int32,
-    "I16": torch.int16,
-    "I8": torch.int8,
-    "U8": torch.uint8,
-}
 
 
 def is_state_dict(value: object) -> bool:
@@ -87,27 +67,3 @@ def fit_names(state_dict: dict[str, Tensor], own: Iterable[str]) -> dict[str, Te
 
 def _without(key: str, names: tuple[str, ...]) -> str:
     return ".".join(part for part in key.split(".") if part not in names)
-
-
-def read_safetensors(path: Path) -> dict[str, Tensor]:
-    """The tensors of a safetensors file. Raises `InputError` for a file that is none or is damaged."""
-    try:
-        with path.open("rb") as file:
-            size = int.from_bytes(file.read(8), "little")
-            if size > path.stat().st_size:
-                raise ValueError("its header is cut off")
-            header = json.loads(file.read(size))
-            data = bytearray(file.read())
-        return {name: _tensor(entry, data) for name, entry in header.items() if name != "__metadata__"}
-    except (ValueError, KeyError, TypeError, AttributeError, RuntimeError, RecursionError) as error:
-        raise InputError(f"{path}: not a safetensors file, or damaged: {error}") from error
-
-
-def _tensor(entry: dict[str, Any], data: bytearray) -> Tensor:
-    dtype, shape, (start, end) = TYPES[entry["dtype"]], entry["shape"], entry["data_offsets"]
-    count = math.prod(shape)
-    if not (0 <= start <= end <= len(data)) or end - start != count * dtype.itemsize:
-        raise ValueError("the places of its tensors do not fit its length")
-    if count == 0:
-        return torch.empty(shape, dtype=dtype)
-    return torch.frombuffer(data, dtype=dtype, count=count, offset=start).view(shape).clone()

@@ -1,0 +1,107 @@
+"""Weights that come with the package: what they are, how well they do, and where they lie."""
+
+import dataclasses
+import fnmatch
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from clif.errors import InputError, unknown_name
+from clif.names import pretrained_index
+from clif.safetensors import read_safetensors
+
+WEIGHTS = Path(__file__).parent / "weights"
+PREFIX = "pretrained:"
+"""`clif.load` and the commands take a checkpoint of this package as pretrained:NAME."""
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """Weights that come with the package.
+
+    `test_top1` is the accuracy on the data set's test set, in 0–1, in float32, of the network trained by `recipe` from
+    `seed` with the code of `commit`. `file` has the weights, `sha256` is its hash. `layer_options` and `v_reset` are
+    what a conversion to LIF changed beside the neuron; its weights are those of the network it was made from.
+    """
+
+    name: str
+    description: str
+    model: str
+    neuron: str
+    dataset: str
+    T: int
+    test_top1: float
+    recipe: str
+    seed: int
+    commit: str
+    licence: str
+    file: str
+    sha256: str
+    layer_options: dict[str, dict[str, float | None]] | None = None
+
+    @property
+    def path(self) -> Path:
+        """The file with the weights."""
+        return WEIGHTS / self.file
+
+    @property
+    def card(self) -> Path:
+        """The model card, in Markdown."""
+        return self.path.with_suffix(".md")
+
+    def content(self) -> dict[str, Any]:
+        """The weights under "net", the network under "model" and the options it was trained with under "config".
+
+        Raises `InputError` if the file is missing or is not the one that was published.
+        """
+        try:
+            found = hashlib.sha256(self.path.read_bytes()).hexdigest()
+        except OSError as error:
+            raise InputError(f"{self.path}: the weights of {self.name} cannot be read: {error.strerror}") from error
+        if found != self.sha256:
+            raise InputError(f"{self.path}: damaged: its SHA-256 is {found}, not {self.sha256}; install clif-snn again")
+        net, description = read_safetensors(self.path)
+        changes = {"neuron": self.neuron, "layer_options": self.layer_options}
+        model = {**description["model"], **{key: value for key, value in changes.items() if value}}
+        return {"net": net, "model": model, "config": {**description["config"], "neuron": self.neuron}}
+
+
+def list_pretrained(pattern: str = "*") -> list[Pretrained]:
+    """The weights that come with the package whose names match a shell pattern, sorted by name.
+
+    for one in clif.models.list_pretrained("cifar10*"):
+        print(one.name, one.neuron, f"{one.test_top1:.2%}", one.sha256)
+    """
+    return [one for name, one in _index().items() if fnmatch.fnmatch(name, pattern)]
+
+
+def find_pretrained(name: str) -> Pretrained:
+    """The weights of that name, with or without "pretrained:". Raises `InputError` for an unknown one."""
+    name = name.removeprefix(PREFIX)
+    if name not in _index():
+        raise unknown_name("pretrained weights", name, _index())
+    return _index()[name]
+
+
+def pretrained_for(model: str, dataset: str, neuron: str) -> Pretrained:
+    """The weights of a model for a data set with a neuron. Raises `InputError` that lists those of the model."""
+    of_model = [one for one in list_pretrained() if one.model == model]
+    for one in of_model:
+        if (one.dataset, one.neuron) == (dataset, neuron):
+            return one
+    has = ", ".join(f"{one.dataset} with {one.neuron}" for one in of_model) or "none"
+    raise InputError(f"no weights of {model} for {dataset} with {neuron} neurons come with clif; it has: {has}")
+
+
+@cache
+def _index() -> dict[str, Pretrained]:
+    return {name: Pretrained(name=name, **values) for name, values in pretrained_index(WEIGHTS).items()}
+
+
+def index_entry(one: Pretrained) -> dict[str, Any]:
+    """What `weights/index.json` holds of an entry."""
+    values = dataclasses.asdict(one)
+    del values["name"]
+    return {key: value for key, value in values.items() if value is not None}

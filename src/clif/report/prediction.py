@@ -1,0 +1,58 @@
+"""The picture of predictions: each sample beside the probabilities of its likeliest classes from step to step."""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from clif.data.base import Dataset
+from clif.data.gallery import colour_events, colour_image
+from clif.errors import InputError
+from clif.files import write_atomically
+from clif.prediction import Prediction
+from clif.report.figures import tidy
+
+FORMATS = (".png", ".svg", ".pdf")
+
+
+def prediction_figure(dataset: Dataset, predictions: Sequence[Prediction], top: int = 3) -> Figure:
+    """One row a file: what the network was shown, and the probabilities of the `top` classes after each step."""
+    figure = Figure(figsize=(7, 2.2 * len(predictions)), layout="constrained")
+    rows = figure.subplots(len(predictions), 2, width_ratios=[1, 2.4], squeeze=False)
+    for (shown, axes), prediction in zip(rows, predictions, strict=True):
+        shown.imshow(_picture(dataset, prediction))
+        shown.set_axis_off()
+        shown.set_title(prediction.path.name, loc="left", fontsize=9)
+        steps = range(1, len(prediction.probabilities) + 1)
+        for name, _ in prediction.best(number=top):
+            values = prediction.probabilities[:, dataset.classes.index(name)]
+            axes.plot(steps, 100 * values.numpy(), marker="o", markersize=4, label=name)
+        tidy(axes, "", "time steps" if axes is rows[-1][1] else "", "probability (%)")
+        axes.set_ylim(-3, 103)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return figure
+
+
+def _picture(dataset: Dataset, prediction: Prediction):
+    if dataset.mean:
+        return colour_image(dataset, prediction.frames[0])
+    events = prediction.frames.sum(0)
+    return colour_events(events / events.quantile(0.999).clamp(min=1))
+
+
+def check_format(path: Path) -> None:
+    """Raise `InputError` unless a path ends as a picture's does."""
+    if path.suffix.lower() not in FORMATS:
+        raise InputError(f"{path}: a picture is a .png, .svg or .pdf file")
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a figure as .png, .svg or .pdf. Raises `InputError` for another format and if it cannot be written."""
+    check_format(path)
+    try:
+        write_atomically(path, partial(figure.savefig, format=path.suffix[1:].lower(), dpi=130))
+    except OSError as error:
+        raise InputError(f"{path} cannot be written ({error.strerror})") from error

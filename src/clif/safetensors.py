@@ -1,0 +1,85 @@
+"""The safetensors format: tensors by name, and what describes them, in a file that nothing is executed to read."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import torch
+from torch import Tensor
+
+from clif.errors import InputError
+from clif.files import write_atomically
+
+TYPES = {
+    "F64": torch.float64,
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "BOOL": torch.bool,
+    "I64": torch.int64,
+    "I32": torch.int32,
+    "I16": torch.int16,
+    "I8": torch.int8,
+    "U8": torch.uint8,
+}
+NAMES = {dtype: name for name, dtype in TYPES.items()}
+DESCRIPTION = "clif"
+"""The key in a file's metadata under which clif describes the network, as JSON."""
+
+
+def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The tensors of a file, and clif's description of their network, {} without one.
+
+    Raises `InputError` for a file that is none or is damaged.
+    """
+    try:
+        with path.open("rb") as file:
+            size = int.from_bytes(file.read(8), "little")
+            if size > path.stat().st_size:
+                raise ValueError("its header is cut off")
+            header = json.loads(file.read(size))
+            data = bytearray(file.read())
+        metadata = header.pop("__metadata__", {})
+        description = json.loads(metadata.get(DESCRIPTION, "{}"))
+        if not isinstance(description, dict):
+            raise ValueError("its description is no mapping")
+        return {name: _tensor(entry, data) for name, entry in header.items()}, description
+    except (ValueError, KeyError, TypeError, AttributeError, RuntimeError, RecursionError) as error:
+        raise InputError(f"{path}: not a safetensors file, or damaged: {error}") from error
+
+
+def _tensor(entry: dict[str, Any], data: bytearray) -> Tensor:
+    dtype, shape, (start, end) = TYPES[entry["dtype"]], entry["shape"], entry["data_offsets"]
+    count = math.prod(shape)
+    if not (0 <= start <= end <= len(data)) or end - start != count * dtype.itemsize:
+        raise ValueError("the places of its tensors do not fit its length")
+    if count == 0:
+        return torch.empty(shape, dtype=dtype)
+    return torch.frombuffer(data, dtype=dtype, count=count, offset=start).view(shape).clone()
+
+
+def write_safetensors(path: Path, tensors: dict[str, Tensor], description: dict[str, Any]) -> None:
+    """Write tensors and a description of their network. Raises `InputError` if the file cannot be written."""
+    header: dict[str, Any] = {"__metadata__": {"format": "pt", DESCRIPTION: json.dumps(description)}}
+    place = 0
+    for name, tensor in tensors.items():
+        size = tensor.numel() * tensor.dtype.itemsize
+        header[name] = {
+            "dtype": NAMES[tensor.dtype],
+            "shape": list(tensor.shape),
+            "data_offsets": [place, place + size],
+        }
+        place += size
+    head = json.dumps(header).encode()
+    head += b" " * (-len(head) % 8)
+
+    def write(file: BinaryIO) -> None:
+        file.write(len(head).to_bytes(8, "little") + head)
+        for tensor in tensors.values():
+            file.write(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+
+    try:
+        write_atomically(path, write)
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror}") from error

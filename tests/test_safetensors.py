@@ -1,0 +1,73 @@
+"""Files of safetensors: what is written is read again, and what others wrote too."""
+
+import json
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.testing import assert_close
+
+import clif
+from clif.cli import main
+from clif.errors import InputError
+from clif.export import to_safetensors
+from clif.models import create_model
+from clif.safetensors import TYPES, read_safetensors, write_safetensors
+
+
+@given(
+    shapes=st.dictionaries(st.text(min_size=1, max_size=8), st.lists(st.integers(0, 4), max_size=3), max_size=4),
+    dtype=st.sampled_from(sorted(TYPES)),
+)
+def test_tensors_come_back(tmp_path_factory, shapes, dtype):
+    path = tmp_path_factory.mktemp("x") / "x.safetensors"
+    shapes.pop("__metadata__", None)
+    tensors = {name: (torch.rand(shape) * 100).to(TYPES[dtype]) for name, shape in shapes.items()}
+    write_safetensors(path, tensors, {"a": [1, None, "ü"]})
+    found, description = read_safetensors(path)
+    assert description == {"a": [1, None, "ü"]}
+    assert found.keys() == tensors.keys()
+    for name, tensor in tensors.items():
+        assert_close(found[name], tensor, rtol=0, atol=0)
+
+
+def test_a_network_is_read_with_its_description(tmp_path):
+    net = create_model("snn7", "PLIF", T=2, image_size=24).eval()
+    to_safetensors(net, tmp_path / "net.safetensors", {"dataset": "cifar10", "data_dir": "/home/me", "name": "secret"})
+    assert b"/home/me" not in (content := (tmp_path / "net.safetensors").read_bytes())
+    assert b"secret" not in content
+    found = clif.load(tmp_path / "net.safetensors")
+    assert found.config == net.config
+    assert_close(dict(found.state_dict()), dict(net.state_dict()), rtol=0, atol=0)
+
+
+def test_bfloat16_halves_the_file_and_leaves_norms_alone(tmp_path):
+    net = create_model("snn7", T=2)
+    for name, bfloat16 in (("whole", False), ("half", True)):
+        to_safetensors(net, tmp_path / name, bfloat16=bfloat16)
+    assert (tmp_path / "half").stat().st_size < 0.51 * (tmp_path / "whole").stat().st_size
+    found, _ = read_safetensors(tmp_path / "half")
+    for name, value in net.state_dict().items():
+        assert_close(found[name].to(value), value.bfloat16().to(value) if value.dim() > 1 else value, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("description", ["[]", "3", "{", '"a"'])
+def test_a_description_of_another_form_is_refused(tmp_path, description):
+    path = tmp_path / "x.safetensors"
+    head = json.dumps({"__metadata__": {"clif": description}}).encode()
+    path.write_bytes(len(head).to_bytes(8, "little") + head)
+    with pytest.raises(InputError, match=r"x\.safetensors: not a safetensors file, or damaged"):
+        read_safetensors(path)
+
+
+def test_the_command_writes_weights_to_give_away(tmp_path, capsys):
+    clif.train.fit(clif.train.resolve("digits", T=1, max_steps=1, amp=False, out_dir=str(tmp_path)), quiet=True)
+    run = next(tmp_path.iterdir())
+    out = tmp_path / "weights.safetensors"
+    assert main(["export", str(run), "--format", "safetensors", "--bfloat16", "--out", str(out)]) == 0
+    assert main(["eval", str(out)]) == 0
+    assert "digits test" in capsys.readouterr().out
+    assert main(["export", str(run), "--format", "safetensors", "--exact"]) == 2
+    assert main(["export", str(run), "--format", "onnx", "--bfloat16"]) == 2
+    assert "--bfloat16 belongs to --format safetensors" in capsys.readouterr().err
