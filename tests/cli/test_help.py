@@ -32,7 +32,7 @@ def test_help_shows_one_spelling_of_every_option_with_its_meaning(command, capsy
             assert not re.search(rf"{re.escape(action.option_strings[0])}(?![\w-])", shown)
         elif action.option_strings:
             (option,) = action.option_strings
-            assert re.fullmatch(r"-[a-zA-Z]|--[a-zA-Z]+(-[a-zA-Z]+)*", option)
+            assert re.fullmatch(r"-[a-zA-Z]|--[a-zA-Z][a-zA-Z0-9]*(-[a-zA-Z0-9]+)*", option)
             assert len(re.findall(rf"^  {re.escape(option)}(?![\w-])", shown, re.MULTILINE)) == 1
 
 

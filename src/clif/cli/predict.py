@@ -1,8 +1,8 @@
 """What a trained network sees in images or recordings: classes with probabilities, step by step as they form.
 
 The network is a checkpoint, a run folder, or pretrained:NAME for weights that come with the package (clif models
---pretrained lists them). An image may have any size: its shorter side is scaled to that of the data set, and its centre is taken. A
-recording is in the format of its data set.
+--pretrained lists them). An image may have any size: its shorter side is scaled to that of the data set, and its
+centre is taken. A recording is in the format of its data set.
 """
 
 import argparse
