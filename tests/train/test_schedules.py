@@ -42,22 +42,44 @@ def test_the_time_steps_grow_by_epoch_and_end_with_T(config, ema):
 @pytest.mark.parametrize(
     ("text", "expected"), [("", [4, 4, 4]), ("1:2", [1, 1, 4]), ("2:1,3:5", [2, 3, 3]), (" 1:1, 2:1 ", [1, 2, 4])]
 )
-def test_the_stages_say_the_time_steps_of_each_epoch(config, text, expected):
-    stages = config(T=4, T_stages=text)
+def test_the_stages_say_the_value_of_each_epoch(config, text, expected):
+    stages = config(T=4, T_stages=text, size_stages=text, model="snn7")
     assert [stages.time_steps(epoch) for epoch in range(3)] == expected
+    assert [stages.image_size(epoch, 4) for epoch in range(3)] == expected
 
 
+@pytest.mark.parametrize("name", ["T_stages", "size_stages"])
 @pytest.mark.parametrize("text", ["1", "1:2:3", "a:1", "1:0", "0:1", "1:2,", "1.5:2", "-1:2"])
-def test_stages_of_another_form_are_refused(text):
-    with pytest.raises(InputError, match=r"^T_stages takes .*such as 1:12,2:6"):
-        resolve(T_stages=text)
+def test_stages_of_another_form_are_refused(name, text):
+    with pytest.raises(InputError, match=rf"^{name} takes VALUE:EPOCHS, .*such as 1:12,2:6"):
+        resolve(**{name: text})
 
 
-def test_stages_of_a_network_without_time_and_of_recordings_are_refused(tmp_path, config):
-    with pytest.raises(InputError, match="T_stages: a network of ReLU has one time step"):
-        resolve(T_stages="1:2", neuron="ReLU")
-    with pytest.raises(InputError, match=r"T_stages is for images; nmnist has recordings"):
-        fit(config(dataset="nmnist", data_dir=str(tmp_path), T_stages="1:1"), quiet=True)
+def test_stages_of_recordings_are_refused(tmp_path, config):
+    for options in ({"T_stages": "1:1"}, {"size_stages": "16:1"}):
+        with pytest.raises(InputError, match=rf"{next(iter(options))} is for images; nmnist has recordings"):
+            fit(config(dataset="nmnist", data_dir=str(tmp_path), **options), quiet=True)
+
+
+def test_a_network_of_relu_has_one_step_in_every_epoch(config):
+    assert config(neuron="ReLU", T_stages="2:1").time_steps(0) == 1
+
+
+def test_the_training_images_grow_and_the_others_are_whole(config):
+    seen = []
+
+    class Sizes(Callback):
+        def on_start(self, trainer):
+            trainer.net.register_forward_pre_hook(lambda net, x: seen.append((net.training, x[0].shape[-1])))
+
+    fit(config(model="snn7", size_stages="16:1,24:1", epochs=3, T_max=3), True, [Sizes()])
+    assert [size for training, size in seen if training] == [16] * 4 + [24] * 4 + [32] * 4
+    assert {size for training, size in seen if not training} == {32}
+
+
+def test_a_network_of_one_size_is_refused_other_sizes(config):
+    with pytest.raises(InputError, match="size_stages needs a network that takes images of any size; snn5_noAP does"):
+        fit(config(size_stages="16:1"), quiet=True)
 
 
 def test_one_cycle_rises_and_falls_in_a_line(config):

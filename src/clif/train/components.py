@@ -21,8 +21,8 @@ from clif.train.muon import Muon, hidden_weights
 
 
 def check_images(config: TrainConfig) -> None:
-    """Raise `InputError` if `T_stages` would change the frames of recordings, or `whiten` would whiten them."""
-    for name in ("T_stages", "whiten"):
+    """Raise `InputError` if options for images are given for recordings."""
+    for name in ("T_stages", "size_stages", "whiten"):
         if getattr(config, name) and not get_dataset(config.dataset).mean:
             raise InputError(f"{name} is for images; {config.dataset} has recordings of T frames")
 

@@ -25,6 +25,7 @@ from clif.names import (
 from clif.paths import expand_home
 from clif.train.option_fields import convert, option, parse_bool, types_of
 from clif.train.recipe import list_recipes, read_recipe
+from clif.train.stages import parse_stages, value_at
 
 __all__ = ["TrainConfig", "field_types", "list_recipes", "parse_bool", "read_recipe", "resolve"]
 
@@ -75,6 +76,9 @@ class TrainConfig:
     exchange_epoch: int = _network(0, "epochs with --neuron before the neurons are exchanged")
     T_stages: str = _network(
         "", "fewer time steps in the first epochs: 1:12,2:6 is T = 1 for 12 epochs, 2 for the next 6, then T"
+    )
+    size_stages: str = _network(
+        "", "smaller training images in the first epochs: 24:8 is 24 pixels a side for 8 epochs, then all of them"
     )
     gradient_window: int = _network(
         0, "truncate the gradient through each neuron to this many time steps, a window that slides; 0: all of them"
@@ -174,7 +178,8 @@ class TrainConfig:
             if choices and getattr(self, field.name) not in choices:
                 raise unknown_name(field.name, getattr(self, field.name), choices)
         self._check_exchange()
-        self._check_stages()
+        for name in ("T_stages", "size_stages"):
+            parse_stages(name, getattr(self, name))
         self._check_alpha()
         if self.lr_scheduler == "OneCycle":
             _require(self, "epochs", self.epochs <= self.T_max, f"at most T_max = {self.T_max}, where the cycle ends")
@@ -209,29 +214,13 @@ class TrainConfig:
         if not fits:
             raise InputError(f"surrogate: α is a number > 0, such as triangle:0.5; got {self.surrogate!r}")
 
-    def _check_stages(self) -> None:
-        if self.stages() and self.neuron == "ReLU":
-            raise InputError("T_stages: a network of ReLU has one time step; leave it out")
-
-    def stages(self) -> list[tuple[int, int]]:
-        """The pairs (time steps, epochs) of `T_stages`; the epochs after them have T."""
-        wrong = InputError(f"T_stages takes T:epochs, whole numbers such as 1:12,2:6; got {self.T_stages!r}")
-        try:
-            words = self.T_stages.split(",") if self.T_stages.strip() else []
-            stages = [(int(steps), int(epochs)) for steps, epochs in (word.split(":") for word in words)]
-        except ValueError:
-            raise wrong from None
-        if any(number < 1 for stage in stages for number in stage):
-            raise wrong
-        return stages
-
     def time_steps(self, epoch: int) -> int:
         """T in an epoch, counted from 0."""
-        for steps, epochs in self.stages():
-            if epoch < epochs:
-                return steps
-            epoch -= epochs
-        return self.T
+        return value_at(parse_stages("T_stages", self.T_stages), epoch, self.T)
+
+    def image_size(self, epoch: int, full: int) -> int:
+        """The pixels of a side of the training images in an epoch, counted from 0; `full` are those of the data set."""
+        return value_at(parse_stages("size_stages", self.size_stages), epoch, full)
 
     def logger_names(self) -> list[str]:
         """The loggers asked for besides TensorBoard."""
@@ -292,7 +281,7 @@ def resolve(recipe: str | None = None, **overrides: Any) -> TrainConfig:
     for name, kind in (("neuron", "neuron"), ("exchange_neuron", "neuron"), ("surrogate", "surrogate")):
         setattr(config, name, _spelling(getattr(config, name), kind))
     if config.neuron == "ReLU":
-        config.T = 1
+        config.T, config.T_stages = 1, ""
     config.check()
     return config
 

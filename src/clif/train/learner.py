@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from clif.data import Loader, create_loader
@@ -62,6 +63,8 @@ class Learner:
         check_images(config)
         self.net = make_net(config).to(self.device)
         self.loaders = self.engine.first(self._make_loaders)
+        if config.size_stages and not self.net.any_size:
+            raise InputError(f"size_stages needs a network that takes images of any size; {config.model} does not")
         if config.whiten:
             whiten_first_layer(self.net, self.loaders["train"].plain_images(WHITENED), config.seed)
         if config.pre_train is not None:
@@ -96,9 +99,10 @@ class Learner:
         self.ended = self.ended or reason
 
     def begin_stage(self) -> None:
-        """Give the network the time steps of this epoch."""
+        """Give the network the time steps of this epoch, and its images their size."""
         for net in {self.net, self.evaluated_net}:
             net.T = self.config.time_steps(self.epoch)
+        self.image_size = self.config.image_size(self.epoch, self.net.image_size)
 
     @property
     def evaluated_net(self) -> SpikingNetwork:
@@ -203,6 +207,8 @@ class Learner:
             key_dropout(self.net, keys)
         if self.config.dtype == "float64":
             images = images.double()
+        if images.shape[-1] != self.image_size and self.net.training:
+            images = F.interpolate(images, size=(self.image_size,) * 2, mode="bilinear", antialias=True)
         with self.precision.autocast():
             return computation(images), labels
 
