@@ -5,10 +5,20 @@ import pytest
 import torch
 from torch import Generator
 
-from clif.data.augment import Augmentation, Crop, CutOut, Flip, RandomErasing, draw_boxes
+from clif.data import create_loader
+from clif.data.augment import (
+    Augmentation,
+    Crop,
+    CutOut,
+    Flip,
+    RandomErasing,
+    draw_boxes,
+    read_augmentation,
+)
 from clif.data.mix import Mix, cutmix_box, one_hot
 from clif.data.policy import AutoAugment, TrivialAugmentWide
 from clif.data.warp import OneOf, Roll, Rotate, Shear
+from clif.errors import InputError
 
 N, C, H, W = 12, 3, 20, 26
 
@@ -218,3 +228,38 @@ def test_operations_stay_on_the_device_of_the_images(operation):
     draws = operation.draw(N, H, W, generator())
     moved = operation.apply(torch.zeros(N, C, H, W, dtype=torch.uint8, device="meta"), *draws)
     assert (moved.device.type, moved.shape) == ("meta", (N, C, H, W))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("none", Augmentation([], [])),
+        ("crop", Augmentation([Crop(4)], [])),
+        ("crop:2,flip", Augmentation([Crop(2), Flip()], [])),
+        ("flip, cutout:0.25, crop:3", Augmentation([Flip(), CutOut(0.25), Crop(3)], [])),
+        ("erase:1,flip,cutout", Augmentation([Flip(), CutOut(0.5)], [RandomErasing(1.0)])),
+    ],
+)
+def test_an_augmentation_is_named_by_its_operations(text, expected):
+    assert read_augmentation(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text", ["crop:", "crop:x", "crop:0", "crop:2.5", "crop:-1", "cutout:2", "cutout:nan", "flip:1"]
+)
+def test_an_operation_with_a_number_that_makes_no_sense_is_refused(text):
+    with pytest.raises(InputError, match=r"write crop:4, flip, cutout:0\.5 or erase:0\.1"):
+        read_augmentation(text)
+
+
+@pytest.mark.parametrize("text", ["cutuot", "crop:2,", "none,flip", " "])
+def test_an_unknown_operation_is_refused(text):
+    with pytest.raises(InputError, match="unknown augmentation"):
+        read_augmentation(text)
+
+
+def test_a_loader_takes_other_operations_than_the_data_set_s(tiny_cifar10):
+    plain = create_loader("cifar10", tiny_cifar10, augment=False, batch_size=50)
+    for text, same in (("none", True), ("flip", False)):
+        other = create_loader("cifar10", tiny_cifar10, augmentation=text, batch_size=50)
+        assert torch.equal(next(iter(plain))[0], next(iter(other))[0]) == same

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from clif.data.mix import Mix
+from clif.errors import InputError, unknown_name
 
 Draws = tuple[Any, ...]
 """Tensors with one row a sample, or tuples of such."""
@@ -126,6 +127,37 @@ class RandomErasing:
     def apply(self, images: Tensor, *draws: Tensor) -> Tensor:
         box = draws[0].to(images.device)
         return cut_out(images, box, torch.zeros(len(box), dtype=images.dtype, device=images.device))
+
+
+OPERATIONS: dict[str, tuple[type, type | None]] = {
+    "crop": (Crop, int),
+    "flip": (Flip, None),
+    "cutout": (CutOut, float),
+    "erase": (RandomErasing, float),
+}
+"""The operations by the names that `read_augmentation` takes, and the kind of number behind a colon."""
+
+
+def read_augmentation(text: str) -> Augmentation:
+    """Operations by name, in their order, with a number behind a colon: "crop:2,flip,cutout:0.5"; "none" for none.
+
+    `crop:PADDING` in pixels (4), `flip`, `cutout:CHANCE` (0.5) and, on normalised images, `erase:CHANCE` (0.1). Raises
+    `InputError` for another name or number.
+    """
+    stored, normalised = [], []
+    for word in text.split(",") if text != "none" else []:
+        name, colon, number = word.strip().partition(":")
+        if name not in OPERATIONS:
+            raise unknown_name("augmentation", name, OPERATIONS)
+        kind, of = OPERATIONS[name]
+        try:
+            operation = kind() if not colon else kind(of(number))  # type: ignore[misc]
+            if colon and not 0 < of(number) <= (1 if of is float else 64):  # type: ignore[misc]
+                raise ValueError
+        except (ValueError, TypeError):
+            raise InputError(f"augmentation {word!r}: write crop:4, flip, cutout:0.5 or erase:0.1") from None
+        (normalised if kind is RandomErasing else stored).append(operation)
+    return Augmentation(stored, normalised)
 
 
 def draw_boxes(n: int, height: int, width: int, generator: Generator) -> Tensor:

@@ -14,7 +14,7 @@ import torch
 from sklearn.model_selection import train_test_split
 from torch import Generator, Tensor
 
-from clif.data.augment import Augmentation, Draws, normalise
+from clif.data.augment import Augmentation, Draws, normalise, read_augmentation
 from clif.data.base import Arrays, Dataset, Split
 from clif.data.cifar import CIFAR10, CIFAR100
 from clif.data.cifar10dvs import CIFAR10_DVS
@@ -299,6 +299,7 @@ def create_loader(
     seed: int = 2022,
     shuffle: bool | None = None,
     augment: bool | None = None,
+    augmentation: str = "",
     cutupmix_auto: bool = False,
     val_split: float = 0.0,
     validation: bool = False,
@@ -320,6 +321,7 @@ def create_loader(
         device: where the batches are made; a GPU keeps the whole set where it fits (`Loader`).
         seed: of the order and the augmentation.
         shuffle, augment: differ from what `train` says; for instance plain training images for calibration.
+        augmentation: the operations in place of the set's own, as `clif.data.augment.read_augmentation` takes them.
         cutupmix_auto: augment with the set's strong augmentation; where it mixes samples labels are soft, [N, classes].
         val_split: hold this stratified fraction of the training set out, the same for the same `split_seed`.
         validation: give the held-out part (in file order, not augmented) instead of the rest.
@@ -339,11 +341,11 @@ def create_loader(
         raise InputError("validation=True gives the part of the training set that val_split > 0 holds out")
     if T < 1:
         raise InputError(f"T must be at least 1 time step, got {T}")
-    augmentation = dataset.augmentation
+    operations = read_augmentation(augmentation) if augmentation else dataset.augmentation
     if cutupmix_auto:
         if dataset.strong is None:
             raise InputError(f"{dataset.name} has no -cutupmix_auto augmentation")
-        augmentation = dataset.strong
+        operations = dataset.strong
     arrays = read_split(dataset, Path(expand_home(root or "")), train, T, allow_incomplete, sort_events, rank > 0)
     chosen = None
     if train and val_split > 0:
@@ -359,7 +361,7 @@ def create_loader(
         batch_size,
         device,
         shuffle=changing if shuffle is None else shuffle,
-        augmentation=augmentation if (changing if augment is None else augment) else None,
+        augmentation=operations if (changing if augment is None else augment) else None,
         seed=seed,
         workers=workers,
         rank=rank,

@@ -57,6 +57,10 @@ class TrainConfig:
     cutupmix_auto: bool = _data(
         False, "the data set's strong augmentation; CIFAR: TrivialAugment, random erasing, MixUp or CutMix"
     )
+    augmentation: str = _data(
+        "",
+        "in place of the data set's own: crop:PADDING, flip, cutout:CHANCE, erase:CHANCE with commas between, or none",
+    )
     allow_incomplete: bool = _data(False, "accept a data set that lacks classes, or files that its own lists name")
     sort_events: bool = _data(False, "sort recordings whose times run backwards, which are refused otherwise")
     j: int = _data(0, "threads that prepare batches ahead; 0: none")
@@ -184,6 +188,8 @@ class TrainConfig:
         if self.lr_scheduler == "OneCycle":
             _require(self, "epochs", self.epochs <= self.T_max, f"at most T_max = {self.T_max}, where the cycle ends")
             _require(self, "warmup_epochs", self.warmup_epochs < self.T_max, f"less than T_max = {self.T_max}")
+        if self.augmentation and self.cutupmix_auto:
+            raise InputError("cutupmix_auto is an augmentation of its own; leave out -augmentation")
         if self.whiten and self.pre_train:
             raise InputError("whiten and pre_train both give the first layer its weights; leave one of them out")
         if self.test_at_end and self.early_stop and not self.val_split:

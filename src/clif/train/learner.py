@@ -124,7 +124,12 @@ class Learner:
         }
         loaders = {
             "train": create_loader(
-                config.dataset, train=True, seed=config.seed, cutupmix_auto=config.cutupmix_auto, **common
+                config.dataset,
+                train=True,
+                seed=config.seed,
+                cutupmix_auto=config.cutupmix_auto,
+                augmentation=config.augmentation,
+                **common,
             ),
             "test": create_loader(config.dataset, train=False, **common),
         }
