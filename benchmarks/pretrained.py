@@ -1,0 +1,123 @@
+"""Make the weights that come with the package from a run: src/clif/models/weights.
+
+    python benchmarks/pretrained.py RUN --name cifar10_fast --recipe cifar10_fast --data-dir data
+
+Takes the weights after the last epoch, in bfloat16 if the test accuracy in float32 arithmetic then stays within
+`TOLERANCE`, else as they are. The conversion to LIF, NAME_lif, is fitted by `subtract` on the default training loader
+and shares the file. Writes the file, its model card and the entries of index.json.
+"""
+
+import argparse
+import hashlib
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import clif
+from clif.data import create_loader
+from clif.evaluation import evaluate
+from clif.export import to_safetensors
+from clif.files import write_atomically
+from clif.models.pretrained import WEIGHTS, Pretrained, index_entry
+from clif.names import pretrained_index
+from clif.train.checkpoint import LAST
+from clif.trained_network import open_checkpoint
+
+TOLERANCE = 5e-4
+LICENCES = {
+    "cifar10": "Apache-2.0; trained on CIFAR-10 (Krizhevsky, 2009), which names no licence",
+    "nmnist": "Apache-2.0; trained on N-MNIST (Orchard et al., 2015), CC BY-SA 4.0",
+    "digits": "Apache-2.0; trained on the UCI digits (Alpaydin & Kaynak, 1998), CC BY 4.0",
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path, help="the run's folder")
+    parser.add_argument("--name", required=True, help="what the weights are called")
+    parser.add_argument("--recipe", required=True, help="how to train them again: a recipe, with its options")
+    parser.add_argument("--data-dir", default="data")
+    given = parser.parse_args()
+    opened = open_checkpoint(given.run / LAST, {"data_dir": given.data_dir})
+    net, config = opened.net.eval(), opened.config
+    test = create_loader(config.dataset, given.data_dir, train=False, T=net.T, batch_size=250)
+    whole = evaluate(net, test).top1
+    path = WEIGHTS / f"{given.name}.safetensors"
+    with tempfile.TemporaryDirectory() as folder:
+        half = Path(folder) / path.name
+        to_safetensors(net, half, opened.content["config"], bfloat16=True)
+        stored = evaluate(clif.load(half), test).top1
+    bfloat16 = abs(stored - whole) <= TOLERANCE
+    to_safetensors(net, path, opened.content["config"], bfloat16=bfloat16)
+    shipped = clif.load(path)
+    print(f"test accuracy {whole:.2%}, stored in bfloat16 {stored:.2%}: {'bfloat16' if bfloat16 else 'float32'}")
+
+    lif = clif.deploy.clif_to_lif(
+        shipped, method="subtract", loader=create_loader(config.dataset, given.data_dir, T=net.T)
+    )
+    environment = json.loads((given.run / "environment.json").read_text())[0]
+    common: dict[str, Any] = {
+        "model": net.config["name"],
+        "dataset": config.dataset,
+        "T": net.T,
+        "recipe": given.recipe,
+        "seed": config.seed,
+        "commit": environment["git"]["clif"],
+        "licence": LICENCES[config.dataset],
+        "file": path.name,
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+    }
+    entries = [
+        Pretrained(
+            name=given.name,
+            description=f"{config.dataset}, {net.config['name']} with CLIF neurons",
+            neuron="CLIF",
+            test_top1=evaluate(shipped, test).top1,
+            **common,
+        ),
+        Pretrained(
+            name=f"{given.name}_lif",
+            description=f"{given.name} run as LIF, each layer with a soft reset of its own",
+            neuron="LIF",
+            test_top1=evaluate(lif, test).top1,
+            layer_options=lif.config["layer_options"],
+            **common,
+        ),
+    ]
+    index = pretrained_index() | {one.name: index_entry(one) for one in entries}
+    write_atomically(WEIGHTS / "index.json", lambda file: file.write((json.dumps(index, indent=1) + "\n").encode()))
+    write_atomically(entries[0].card, lambda file: file.write(card(entries, net, config, environment).encode()))
+    print(*(f"{one.name}: {one.test_top1:.2%} of the test set" for one in entries), sep="\n")
+
+
+def card(entries: list[Pretrained], net: Any, config: Any, environment: dict[str, Any]) -> str:
+    """The model card, in Markdown."""
+    source, lif = entries
+    size = sum(parameter.numel() for parameter in net.parameters())
+    machine = environment["machine"]
+    return f"""# {source.name}
+
+{source.model} with CLIF neurons (Huang et al., ICML 2024), T = {source.T}, {size / 1e6:.2f} M parameters, for
+{source.dataset}.
+
+| | test accuracy |
+|---|---|
+| `pretrained:{source.name}`, CLIF | {source.test_top1:.2%} |
+| `pretrained:{lif.name}`, the same weights as LIF, soft reset fitted to each layer | {lif.test_top1:.2%} |
+
+- Input: {net.config["in_channels"]} × {net.config["image_size"]} × {net.config["image_size"]}, normalised as the data
+  set `{source.dataset}` of clif does; the classes are those of `clif.data.get_dataset("{source.dataset}").classes`.
+- Trained from scratch on the whole training set: `clif train {source.recipe} --seed {source.seed}`, {config.epochs}
+  epochs, commit {source.commit}, {environment["precision"]["computed_in"]} on {machine["cores"]} cores. The test set was
+  evaluated after the last epoch and chose nothing.
+- Evaluated in float32 from the stored weights: `clif eval pretrained:{source.name} --data-dir DATA`.
+- Meant for research, teaching and as a start for fine-tuning and deployment. It knows its {net.config["num_classes"]}
+  classes only and gives one of them to any input; it was not tested for fairness, robustness or safety.
+- File: `{source.file}`, SHA-256 {source.sha256}.
+- Licence: {source.licence}.
+"""
+
+
+if __name__ == "__main__":
+    main()
