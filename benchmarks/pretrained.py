@@ -109,8 +109,8 @@ def card(entries: list[Pretrained], net: Any, config: Any, environment: dict[str
 - Input: {net.config["in_channels"]} × {net.config["image_size"]} × {net.config["image_size"]}, normalised as the data
   set `{source.dataset}` of clif does; the classes are those of `clif.data.get_dataset("{source.dataset}").classes`.
 - Trained from scratch on the whole training set: `clif train {source.recipe} --seed {source.seed}`, {config.epochs}
-  epochs, commit {source.commit}, {environment["precision"]["computed_in"]} on {machine["cores"]} cores. The test set was
-  evaluated after the last epoch and chose nothing.
+  epochs, commit {source.commit}, in {environment["precision"]["computed_in"]} on {machine["cores"]} cores. The test set
+  was evaluated after the last epoch and chose nothing.
 - Evaluated in float32 from the stored weights: `clif eval pretrained:{source.name} --data-dir DATA`.
 - Meant for research, teaching and as a start for fine-tuning and deployment. It knows its {net.config["num_classes"]}
   classes only and gives one of them to any input; it was not tested for fairness, robustness or safety.
