@@ -8,12 +8,13 @@ Neurons also take a surrogate by name ("sigmoid") or class (`Sigmoid`), with its
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar, overload
 
 import torch
 from torch import Tensor
 
 from clif.errors import InputError, unknown_name
+from clif.registration import decorator, put
 
 
 class _Spike(torch.autograd.Function):
@@ -102,6 +103,7 @@ class ATan(Surrogate):
 
 
 SurrogateFunction = Surrogate | Callable[[Tensor], Tensor]
+Kind = TypeVar("Kind", bound=type[Surrogate])
 AnySurrogate = SurrogateFunction | type[Surrogate] | str
 """What neurons take: a surrogate, any function that gives spikes, or one of clif's by its class or name."""
 
@@ -111,6 +113,40 @@ SURROGATES: dict[str, type[Surrogate]] = {
     "triangle": Triangle,
     "atan": ATan,
 }
+
+
+@overload
+def register_surrogate(name: Kind) -> Kind: ...
+@overload
+def register_surrogate(name: str) -> Callable[[Kind], Kind]: ...
+def register_surrogate(name: Any) -> Any:
+    """A class decorator: gives a surrogate its name for `surrogate=`, `-surrogate` and the surrogate of a neuron.
+
+    Bare, the name is that of the class; it is taken in any case. A class of the same module and qualified name is
+    replaced, as in a notebook. Raises `InputError` for a name that is taken, for a class that is no `Surrogate` with a
+    `derivative` of its own, and for one that cannot be made from α alone.
+
+        @clif.surrogate.register_surrogate("gauss")
+        class Gauss(clif.surrogate.Surrogate):
+            def derivative(self, x):
+                return self.alpha * torch.exp(-((self.alpha * x) ** 2))
+    """
+    return decorator("register_surrogate", name, _register)
+
+
+def _register(name: str, kind: Any) -> Any:
+    if not (isinstance(kind, type) and issubclass(kind, Surrogate)) or kind.derivative is Surrogate.derivative:
+        raise InputError(
+            f"register_surrogate({name!r}) takes a class derived from clif.surrogate.Surrogate that defines "
+            f"derivative(self, x), got {kind!r}"
+        )
+    try:
+        kind(kind().alpha)
+    except TypeError as error:
+        raise InputError(
+            f"{kind.__name__} must be made by {kind.__name__}() and by {kind.__name__}(alpha): {error}"
+        ) from error
+    return put(SURROGATES, name.lower(), kind)
 
 
 def get(name: str) -> Surrogate:

@@ -2,7 +2,7 @@
 
 import fnmatch
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar, overload
 
 from clif.errors import InputError, unknown_name
 from clif.models.network import (
@@ -15,7 +15,10 @@ from clif.models.network import (
 )
 from clif.models.pretrained import pretrained_for
 from clif.neurons.registry import neuron_name
+from clif.registration import decorator, put
 from clif.surrogate import Surrogate
+
+Model = TypeVar("Model", bound=Callable[..., SpikingNetwork])
 
 _MODELS: dict[str, Callable[..., SpikingNetwork]] = {}
 
@@ -31,10 +34,27 @@ DEFAULTS: dict[str, Any] = {
 """The arguments of `create_model` that are not given."""
 
 
-def register_model(function: Callable[..., SpikingNetwork]) -> Callable[..., SpikingNetwork]:
-    """Decorator: make a function available to `create_model` under its own name."""
-    _MODELS[function.__name__] = function
-    return function
+@overload
+def register_model(name: Model) -> Model: ...
+@overload
+def register_model(name: str) -> Callable[[Model], Model]: ...
+def register_model(name: Any) -> Any:
+    """A function decorator: makes a network available to `create_model`, `-model` and every other option.
+
+    Bare, the name is that of the function. A function of the same module and qualified name is replaced, as in a
+    notebook. The function takes the arguments neuron (a factory of neuron modules), num_classes, in_channels, T,
+    drop_rate and image_size by name and returns a `SpikingNetwork`. Raises `InputError` for a name that is taken.
+
+        @clif.models.register_model("small_net")
+        def small(neuron, num_classes, in_channels, T, drop_rate, image_size): ...
+    """
+    return decorator("register_model", name, _register)
+
+
+def _register(name: str, function: Any) -> Any:
+    if not callable(function):
+        raise InputError(f"register_model({name!r}) takes a function that returns a SpikingNetwork, got {function!r}")
+    return put(_MODELS, name, function)
 
 
 def list_models(pattern: str = "*") -> list[str]:

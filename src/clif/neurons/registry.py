@@ -9,6 +9,7 @@ from torch import nn
 from clif.errors import InputError, unknown_name
 from clif.generate.trace import Signature, check_step
 from clif.neurons.base import SpikingNeuron
+from clif.registration import decorator, put
 
 Kind = TypeVar("Kind", bound=type[SpikingNeuron])
 
@@ -37,31 +38,16 @@ def register_neuron(name: Any) -> Any:
                 spike = self.fire(u)
                 return spike, self.reset_after(u, spike)
     """
-    if isinstance(name, type):
-        return _register(name.__name__, name)
-    if not isinstance(name, str) or not name.isidentifier():
-        raise InputError(f"register_neuron takes a name of letters, digits and _, such as 'Slope', got {name!r}")
-    return lambda kind: _register(name, kind)
+    return decorator("register_neuron", name, _register)
 
 
 def _register(name: str, kind: Any) -> Any:
     if not (isinstance(kind, type) and issubclass(kind, SpikingNeuron)):
         raise InputError(f"register_neuron({name!r}) takes a class derived from clif.SpikingNeuron, got {kind!r}")
-    for known, other in NEURONS.items():
-        if known.lower() == name.lower() and _place(other) != _place(kind):
-            raise InputError(
-                f"the name {name!r} is taken by {other.__module__}.{other.__qualname__}; give {kind.__name__} another"
-            )
     _check(kind)
-    for former in [known for known in NEURONS if known.lower() == name.lower()]:
-        del NEURONS[former]
-    NEURONS[name] = kind
+    put(NEURONS, name, kind)
     kind.neuron = name
     return kind
-
-
-def _place(kind: type) -> tuple[str, str]:
-    return kind.__module__, kind.__qualname__
 
 
 def _check(kind: type[SpikingNeuron]) -> None:

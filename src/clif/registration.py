@@ -1,0 +1,39 @@
+"""How things get a name: the decorators `register_…`, which all follow one rule."""
+
+from collections.abc import Callable
+from typing import Any
+
+from clif.errors import InputError
+
+
+def decorator(function: str, name: Any, enter: Callable[[str, Any], Any]) -> Any:
+    """What the decorator `function` returns: used bare, the name is that of the thing itself.
+
+    `enter(name, thing)` puts the thing in its place and returns it. Raises `InputError` for a name that is no word.
+    """
+    if callable(name) and hasattr(name, "__name__"):
+        return enter(name.__name__, name)
+    if not isinstance(name, str) or not name.isidentifier():
+        raise InputError(f"{function} takes a name of letters, digits and _, such as 'Slope', got {name!r}")
+    return lambda thing: enter(name, thing)
+
+
+def put(registry: dict[str, Any], name: str, thing: Any) -> Any:
+    """Enter a class or function under its name; one of the same module and qualified name is replaced.
+
+    Names that differ in case alone are the same. Raises `InputError` for a name that another thing has.
+    """
+    same = [known for known in registry if known.lower() == name.lower()]
+    for other in (registry[known] for known in same):
+        if _place(other) != _place(thing):
+            raise InputError(f"the name {name!r} is taken by {'.'.join(_place(other))}; give {thing.__name__} another")
+    for former in same:
+        del registry[former]
+    registry[name] = thing
+    return thing
+
+
+def _place(thing: Any) -> tuple[str, str]:
+    """The module and the qualified name of a class or function, or of the class of an object that has neither."""
+    named = thing if hasattr(thing, "__qualname__") else type(thing)
+    return named.__module__, named.__qualname__

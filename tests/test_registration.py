@@ -1,0 +1,96 @@
+"""The rule that all registers of names share, seen through networks and surrogates; neurons have tests of their own."""
+
+import math
+
+import pytest
+import torch
+
+import clif
+from clif.errors import InputError
+from clif.models import create_model, list_models, register_model
+from clif.models.plain import PlainSNN
+from clif.models.registry import _MODELS
+from clif.surrogate import SURROGATES, Surrogate, register_surrogate
+from clif.train.config import resolve
+
+
+@pytest.fixture(autouse=True)
+def registries(monkeypatch):
+    monkeypatch.setattr("clif.models.registry._MODELS", dict(_MODELS))
+    monkeypatch.setattr("clif.surrogate.SURROGATES", dict(SURROGATES))
+
+
+def network(name="small"):
+    def function(**options):
+        return PlainSNN([(4, 3, 1), "pool"], **options)
+
+    function.__name__, function.__qualname__ = name, f"network.{name}"
+    return function
+
+
+def shape(name="Gauss", **attributes):
+    def derivative(self, x):
+        return self.alpha * torch.exp(-((self.alpha * x) ** 2))
+
+    return type(name, (Surrogate,), {"derivative": derivative, "__module__": __name__, **attributes})
+
+
+def test_a_network_goes_by_its_own_name_or_another():
+    assert register_model(function := network()) is function
+    register_model("other")(network("third"))
+    assert {"small", "other"} <= set(list_models())
+    assert "third" not in list_models()
+    assert create_model("other", T=2, image_size=8)(torch.randn(1, 3, 8, 8)).shape == (2, 1, 10)
+
+
+def test_the_same_function_again_replaces_it():
+    register_model(network())
+    again = register_model(network())
+    assert len([name for name in list_models() if name == "small"]) == 1
+    assert create_model("small", T=1, image_size=8).config["name"] == "small"
+    assert register_model("SMALL")(again) is again
+    assert [name for name in list_models() if name.lower() == "small"] == ["SMALL"]
+
+
+@pytest.mark.parametrize("name", ["small", "Small", "spiking_vgg11_bn"])
+def test_a_name_of_another_function_is_refused(name):
+    register_model(network())
+    with pytest.raises(InputError, match=rf"the name '{name}' is taken by .*; give other another"):
+        register_model(name)(network("other"))
+
+
+@pytest.mark.parametrize("register", [register_model, register_surrogate])
+@pytest.mark.parametrize("name", ["", "my net", "a-b", 3, None])
+def test_a_name_is_an_identifier(register, name):
+    with pytest.raises(InputError, match=r"^register_\w+ takes a name of letters, digits and _"):
+        register(name)
+
+
+def test_a_network_is_a_function():
+    with pytest.raises(InputError, match="takes a function that returns a SpikingNetwork, got 3"):
+        register_model("three")(3)
+
+
+def test_a_surrogate_is_taken_by_name_everywhere():
+    register_surrogate(shape())
+    node = clif.LIFNode(surrogate_function="gauss:2", backend="torch")
+    x = torch.full([1, 3], 0.5, requires_grad=True)
+    node(x).sum().backward()
+    torch.testing.assert_close(x.grad, torch.full([1, 3], 2 / math.e))
+    net = create_model("snn5_noAP", "LIF", surrogate="Gauss:0.5", T=1)
+    assert net.config["surrogate"] == "gauss:0.5"
+    assert resolve(surrogate="GAUSS:3").surrogate == "gauss:3"
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "message"),
+    [
+        ("Sigmoid", shape(), r"the name 'sigmoid' is taken by clif\.surrogate\.Sigmoid; give Gauss another"),
+        ("mine", torch.nn.ReLU, "takes a class derived from clif.surrogate.Surrogate"),
+        ("mine", type("Bare", (Surrogate,), {}), r"that defines derivative\(self, x\)"),
+        ("mine", shape(__init__=lambda _: None), r"must be made by Gauss\(\) and by Gauss\(alpha\)"),
+    ],
+)
+def test_a_surrogate_that_does_not_fit_is_refused(name, kind, message):
+    with pytest.raises(InputError, match=message):
+        register_surrogate(name)(kind)
