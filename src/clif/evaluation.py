@@ -15,13 +15,17 @@ from clif.progress import progress_bar
 
 @dataclass(frozen=True)
 class Scores:
-    """What a pass over a data set gave: mean loss, top-1 and top-5 accuracy in 0–1, and the time it took."""
+    """What a pass over a data set gave: mean loss, top-1 and top-5 accuracy in 0–1, and the time it took.
+
+    `by_class` has, where it was asked for, the hits and the samples of each class.
+    """
 
     loss: float
     top1: float
     top5: float
     samples: int
     seconds: float
+    by_class: tuple[tuple[int, int], ...] = ()
 
     @property
     def images_per_second(self) -> float:
@@ -31,9 +35,11 @@ class Scores:
 class RunningScores:
     """Sums over batches that stay on the device; reading them costs a synchronisation, adding to them does not."""
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(self, device: torch.device, num_classes: int = 0) -> None:
         self.sums = torch.zeros(3, dtype=torch.float64, device=device)
         """Loss, hits and hits among the first five, summed over this process's samples."""
+        self.by_class = torch.zeros(num_classes, 2, dtype=torch.float64, device=device)
+        """Hits and samples of each class, or of none."""
         self.samples = 0
         self.seconds = 0.0
         self._reader = NonblockingReader()
@@ -48,12 +54,16 @@ class RunningScores:
         N = len(labels)
         self.sums += torch.stack([loss.detach() * N, hits[:, 0].sum(), hits.sum()]).to(self.sums)
         self.samples += N
+        if len(self.by_class):
+            counts = torch.stack([hits[:, 0].to(self.by_class), self.by_class.new_ones(N)], dim=1)
+            self.by_class.index_add_(0, labels, counts)
 
     def scores(self, reduce: Callable[[Tensor], Tensor] = lambda tensor: tensor) -> Scores:
         """What was counted; `reduce` sums a tensor over all processes."""
         *sums, samples = reduce(torch.cat([self.sums, self.sums.new_tensor([self.samples])])).tolist()
         loss, top1, top5 = (value / max(samples, 1) for value in sums)
-        return Scores(loss, top1, top5, int(samples), self.seconds)
+        by_class = reduce(self.by_class).long().tolist() if len(self.by_class) else []
+        return Scores(loss, top1, top5, int(samples), self.seconds, tuple((hits, n) for hits, n in by_class))
 
     def glance(self) -> tuple[float, float]:
         """Loss and top-1 of this process so far, or a little before: a GPU does not wait."""
@@ -69,17 +79,19 @@ def evaluate(
     quiet: bool = True,
     check_stop: Callable[[], None] = lambda: None,
     reduce: Callable[[Tensor], Tensor] = lambda tensor: tensor,
+    num_classes: int = 0,
 ) -> Scores:
     """Scores of `net` in eval mode over the loader's batches; the mode it was in comes back.
 
     The network must return logits [T, N, classes]. `check_stop` is called after every batch and may raise; `reduce`
-    sums a tensor over the processes, where each has its part of the loader's batches.
+    sums a tensor over the processes, where each has its part of the loader's batches. With `num_classes`, that of the
+    data, the scores have a count by class too.
     """
     loss = SpikingLoss() if loss is None else loss
     was_training = net.training
     weight = next(net.parameters())
     device = weight.device
-    running = RunningScores(device)
+    running = RunningScores(device, num_classes)
     start = time.perf_counter()
     net.eval()
     try:

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-DATASET_NAMES = ("digits", "cifar10", "cifar100", "tiny_imagenet", "cifar10dvs", "dvs_gesture", "nmnist")
+DATASET_NAMES = ("digits", "cifar10", "cifar100", "tiny_imagenet", "cifar10dvs", "dvs_gesture", "nmnist", "images")
 
 DATASETS_WITHOUT_FILES = ("digits",)
 
@@ -112,7 +112,7 @@ def _marked(package: str, kind: type[ast.AST], decorator: str) -> list[tuple[Any
 
 
 REGISTRIES = {
-    "dataset": ("clif.data.loader", "DATASETS"),
+    "dataset": ("clif.data.registry", "DATASETS"),
     "model": ("clif.models.registry", "_MODELS"),
     "neuron": ("clif.neurons.registry", "NEURONS"),
     "surrogate": ("clif.surrogate", "SURROGATES"),

@@ -6,8 +6,10 @@ from typing import Any
 
 import torch
 
-from clif.data import create_loader, get_dataset
+from clif.data import Dataset, Loader, create_loader
+from clif.data.description import trained_on
 from clif.devices import choose_device
+from clif.errors import InputError
 from clif.evaluation import Scores, evaluate
 from clif.loss import SpikingLoss
 from clif.models import SpikingNetwork
@@ -23,12 +25,22 @@ NETWORK_OPTIONS = ("model", "neuron", "T", "tau", "surrogate", "drop_rate")
 
 @dataclass(frozen=True)
 class Opened:
-    """A checkpoint at work: its network on the device, its configuration with what was given, and all its content."""
+    """A checkpoint at work: its network on the device, its configuration with what was given, and all its content.
+
+    `dataset` describes the data that the network was trained on; for images of one's own it needs no folder.
+    """
 
     net: SpikingNetwork
     config: TrainConfig
     device: torch.device
     content: dict[str, Any]
+    dataset: Dataset
+
+    def loader(self, **options: Any) -> Loader:
+        """Batches of the configured data, with further `options` of `create_loader`, for this network."""
+        config = self.config
+        common: dict[str, Any] = {"batch_size": config.b, "T": self.net.T, "device": self.device, "workers": config.j}
+        return create_loader(self.dataset, config.data_dir, **{**common, **config.reading(), **options})
 
 
 def open_checkpoint(path: str | os.PathLike[str], given: dict[str, Any], exact: bool = False) -> Opened:
@@ -40,25 +52,27 @@ def open_checkpoint(path: str | os.PathLike[str], given: dict[str, Any], exact: 
     with needed_by(content.get("imports"), str(path)):
         config = resolve(**{**content.get("config", {}), "devices": 1, "nodes": 1, **given})
     device = choose_device(config.device)
+    dataset = trained_on(content.get("data"), config.dataset, config.data_dir, config.data_options(), str(path))
     network: dict[str, Any] = {key: value for key, value in given.items() if key in NETWORK_OPTIONS}
     if "model" not in content:
-        network |= {"T": config.T, "tau": config.tau, "image_size": get_dataset(config.dataset).image_size}
+        network |= {"T": config.T, "tau": config.tau, "image_size": dataset.image_size}
     net = build_network(content, str(path), **network)
     dtype = torch.float32
     if exact:
         dtype = getattr(torch, given["dtype"]) if "dtype" in given else next(net.parameters()).dtype
-    return Opened(net.to(device, dtype), config, device, content)
+    return Opened(net.to(device, dtype), config, device, content, dataset)
 
 
 @dataclass(frozen=True)
 class Report:
-    """Scores of a checkpoint on a test set, with what was evaluated, how, where and in which precision."""
+    """Scores of a checkpoint on a test set, with what was evaluated, on what, how, where and in which precision."""
 
     scores: Scores
     net: SpikingNetwork
     config: TrainConfig
     device: torch.device
     precision: Precision
+    dataset: Dataset
 
 
 def evaluate_checkpoint(path: str | os.PathLike[str], given: dict[str, Any], quiet: bool = True) -> Report:
@@ -76,21 +90,15 @@ def evaluate_checkpoint(path: str | os.PathLike[str], given: dict[str, Any], qui
     if engine.is_first:
         warn_if_slow(precision)
     loader = engine.first(
-        lambda: create_loader(
-            config.dataset,
-            config.data_dir,
-            train=False,
-            batch_size=config.b,
-            T=net.T,
-            device=engine.device,
-            workers=config.j,
-            rank=engine.rank,
-            world_size=engine.world_size,
-            **config.reading(),
-        )
+        lambda: opened.loader(train=False, device=engine.device, rank=engine.rank, world_size=engine.world_size)
     )
+    dataset = loader.dataset
+    if (classes := net.config["num_classes"]) != dataset.num_classes:
+        raise InputError(f"{path}: tells {classes} classes apart, {dataset.name} has {dataset.num_classes}")
     loss = SpikingLoss(config.loss_lambda, config.loss_means, config.mse_n_reg, config.label_smoothing)
     computation = Computation(net.to(engine.device), config.multiple_step)
     with precision.autocast():
-        scores = evaluate(computation, loader, loss, quiet or not engine.is_first, reduce=engine.sum)
-    return Report(scores, net, config, engine.device, precision)
+        scores = evaluate(
+            computation, loader, loss, quiet or not engine.is_first, reduce=engine.sum, num_classes=dataset.num_classes
+        )
+    return Report(scores, net, config, engine.device, precision, dataset)

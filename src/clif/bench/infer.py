@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -88,14 +87,9 @@ def _subject(settings: InferSettings) -> tuple[SpikingNetwork, list[tuple[Tensor
             net(x)
         return net.eval(), random
 
-    from clif.data import create_loader
-
     given = {} if settings.data_dir is None else {"data_dir": settings.data_dir}
     opened = open_checkpoint(settings.checkpoint, {**given, "device": "cpu"})
-    config = opened.config
-    sizes: dict[str, Any] = {"batch_size": 50, "T": opened.net.T, "limit": settings.images}
-    loader = create_loader(config.dataset, config.data_dir, train=False, **sizes, **config.reading())
-    batches = list(loader)
+    batches = list(opened.loader(train=False, batch_size=50, limit=settings.images))
     if batches[0][0].dim() == 5:
         raise InputError("clif bench infer times networks of static images; this checkpoint's data are event frames")
     return opened.net.eval(), batches

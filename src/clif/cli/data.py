@@ -1,15 +1,19 @@
 """Check the files of a data set, convert them once for fast loading, show samples, or download it.
 
 check reads every file and says what was found, how many samples each class has, and what is missing or damaged; its
-exit code is 1 where something is. prepare converts recordings or JPEG files into a cache beside them, which training
+exit code is 1 where something is. prepare converts recordings or image files into a cache beside them, which training
 otherwise does the first time it needs it. show draws samples before and after augmentation. download fetches a set that
-has a public address into the folder, resumes what broke off, and checks it; nothing else ever downloads.
+has a public address into the folder, resumes what broke off, and checks it; nothing else ever downloads. The set images
+is your own: --data-dir is its folder, or a table of paths and labels.
 """
 
 import argparse
 from pathlib import Path
+from typing import Any
 
-from clif.cli.common import Parser, flag
+from clif.cli.common import Parser, add_config_options, add_import_option, config_values, flag
+from clif.data_options import CHOSEN, DataOptions
+from clif.user_code import import_code
 
 SHOWN = 20
 OPTIONS = {
@@ -26,7 +30,7 @@ OPTIONS = {
 
 def add_arguments(parser: Parser) -> None:
     parser.add_argument("action", choices=("check", "prepare", "show", "download"), help="what to do")
-    parser.add_argument("dataset", help="the data set, such as cifar10 or DVSCIFAR10")
+    parser.add_argument("dataset", help="the data set, such as cifar10, DVSCIFAR10 or images")
     parser.add_argument(
         "--data-dir", metavar="FOLDER", default="./data", help="its folder, or the parent (default: ./data)"
     )
@@ -47,36 +51,45 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--out", metavar="FILE", help="show: the PNG file to write (default: DATASET.png)")
     parser.add_argument("--cutupmix-auto", action="store_true", help="show: the strong augmentation")
     parser.add_argument("--quiet", action="store_true", help="all but show: no progress bar")
+    add_import_option(parser)
+    add_config_options(parser, only=CHOSEN)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from clif.data import get_dataset
+    import_code(arguments.imports)
+    from clif.data import open_dataset
     from clif.data.check import check_files, prepare_files
+    from clif.data.registry import spelling
     from clif.errors import InputError
 
-    dataset, root = get_dataset(arguments.dataset), Path(arguments.data_dir)
+    name, root = spelling(arguments.dataset), Path(arguments.data_dir)
+    chosen = {name: value for name, value in config_values(arguments).items() if name in CHOSEN}
+    if arguments.action == "download" and chosen:
+        raise InputError(f"{flag(next(iter(chosen)))} belongs to clif data check, prepare and show")
     for option, actions in OPTIONS.items():
         if getattr(arguments, option) not in (None, False) and arguments.action not in actions:
             raise InputError(f"{flag(option)} belongs to clif data {' and '.join(actions)}")
     T = 6 if arguments.T is None else arguments.T
     if T < 1:
         raise InputError(f"-T must be at least 1 frame, got {T}")
-    if arguments.T is not None and dataset.mean:
+    if arguments.action == "download":
+        from clif.data.download import download
+
+        download(name, root, arguments.quiet)
+        print(f"{name} is in {root}")
+        return 0
+    options = DataOptions(**chosen)
+    dataset = open_dataset(name, root, options)
+    if arguments.T is not None and not dataset.events:
         raise InputError(f"-T is for event data; {dataset.name} has images")
-    reading = {"allow_incomplete": arguments.allow_incomplete, "sort_events": arguments.sort_events}
+    reading: dict[str, Any] = {"allow_incomplete": arguments.allow_incomplete, "sort_events": arguments.sort_events}
     if arguments.action == "show":
         from clif.data.gallery import draw_gallery
 
         out = Path(arguments.out or f"{dataset.name}.png")
-        reading["cutupmix_auto"] = arguments.cutupmix_auto
+        reading |= {"cutupmix_auto": arguments.cutupmix_auto, "options": options}
         for path in draw_gallery(dataset.name, root, out, T, **reading):
             print(path)
-        return 0
-    if arguments.action == "download":
-        from clif.data.download import download
-
-        download(dataset.name, root, arguments.quiet)
-        print(f"{dataset.name} is in {root}")
         return 0
     if arguments.action == "prepare":
         for done in prepare_files(dataset, root, T, arguments.skip_damaged, arguments.quiet, **reading):
@@ -89,7 +102,7 @@ def run(arguments: argparse.Namespace) -> int:
     for report in check_files(dataset, root, T, arguments.quiet, **reading):
         filled = {name: count for name, count in report.counts.items() if count}
         print(f"{dataset.name} {report.part} in {report.folder}: {report.samples} samples of {len(filled)} classes")
-        if report.samples != report.published:
+        if report.published and report.samples != report.published:
             print(f"  the published set has {report.published} samples of {dataset.num_classes} classes")
         if filled:
             print("  " + ", ".join(f"{name} {count}" for name, count in filled.items()))

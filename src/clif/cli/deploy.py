@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 OPTIONS = (
-    *("dataset", "data_dir", "val_split", "allow_incomplete", "sort_events", "j"),
+    *("dataset", "data_dir", "val_split", "allow_incomplete", "sort_events", "test_split", "split_seed", "j"),
     *("model", "neuron", "T", "tau", "surrogate", "b", "device"),
 )
 

@@ -12,7 +12,7 @@ from clif.cli.common import Parser, add_config_options, add_import_option, confi
 from clif.user_code import import_code
 
 OPTIONS = (
-    *("dataset", "data_dir", "allow_incomplete", "sort_events", "j"),
+    *("dataset", "data_dir", "allow_incomplete", "sort_events", "test_split", "split_seed", "j"),
     *("model", "neuron", "T", "tau", "b", "device"),
 )
 
@@ -27,7 +27,6 @@ def add_arguments(parser: Parser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     import_code(arguments.imports)
-    from clif.data import create_loader
     from clif.energy import estimate
     from clif.errors import InputError
     from clif.files import write_atomically
@@ -37,18 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise InputError(f"--images must be at least 1, got {arguments.images}")
     opened = open_checkpoint(arguments.checkpoint, config_values(arguments))
     config = opened.config
-    loader = create_loader(
-        config.dataset,
-        config.data_dir,
-        train=False,
-        batch_size=config.b,
-        T=opened.net.T,
-        device=opened.device,
-        workers=config.j,
-        limit=arguments.images,
-        **config.reading(),
-    )
-    energy = estimate(opened.net, loader)
+    energy = estimate(opened.net, opened.loader(train=False, limit=arguments.images))
     print(f"{config.dataset}, {opened.net.config['name']}, {energy.neuron}, T={energy.T}, {energy.images} test images")
     width = max(len(layer.name) for layer in energy.layers)
     print(

@@ -13,10 +13,13 @@ from clif.errors import InputError
 from clif.user_code import import_code
 
 NETWORK = ("model", "neuron", "T", "tau")
-DATA = ("dataset", "data_dir", "allow_incomplete", "sort_events", "b", "j")
+DATA = ("dataset", "data_dir", "allow_incomplete", "sort_events", "test_split", "split_seed", "b", "j")
 LOSS = ("loss_lambda", "loss_means", "mse_n_reg", "label_smoothing")
 MACHINE = ("device", "devices", "nodes", "dtype", "amp_dtype", "multiple_step")
 OPTIONS = (*DATA, *NETWORK, *LOSS, *MACHINE, "resume")
+
+SHOWN = 20
+"""The classes of one's own data whose accuracy is shown."""
 
 OPTIMISER = ("opt", "lr", "momentum", "weight_decay", "lr_scheduler", "T_max", "step_size", "gamma", "epochs", "amp")
 OTHERS = ("cutupmix_auto", "surrogate", "drop_rate", "seed", "name", "out_dir", "pre_train", "save_init")
@@ -50,7 +53,22 @@ def run(arguments: argparse.Namespace) -> int:
         f"{report.config.dataset} test: top-1 {scores.top1:.2%}  top-5 {scores.top5:.2%}  loss {scores.loss:.4f}  "
         f"({scores.samples} images, {report.net.config['name']}, {report.net.config['neuron']}, T={report.net.T})"
     )
+    if not any(report.dataset.published):
+        _print_by_class(report.dataset.classes, scores.by_class)
     print(f"throughput: {scores.images_per_second:.1f} images/s on {report.device}, batch {report.config.b}")
     if "amp_dtype" in given:
         print(f"precision: {report.precision}")
     return 0
+
+
+def _print_by_class(classes: tuple[str, ...], counts: tuple[tuple[int, int], ...]) -> None:
+    """A line a class; of many classes those with the lowest accuracy."""
+    rows = [(hits / n, name, n) for name, (hits, n) in zip(classes, counts, strict=True) if n]
+    if len(rows) > SHOWN:
+        print(f"the {SHOWN} of {len(rows)} classes with the lowest accuracy:")
+        rows = sorted(rows)[:SHOWN]
+    width = max((len(name) for _, name, _ in rows), default=0)
+    for accuracy, name, n in rows:
+        print(f"  {name:<{width}}  {accuracy:7.2%} of {n}")
+    if absent := [name for name, (_, n) in zip(classes, counts, strict=True) if not n]:
+        print(f"  no test image of {', '.join(absent)}")

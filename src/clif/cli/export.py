@@ -54,22 +54,20 @@ def run(arguments: argparse.Namespace) -> int:
         raise InputError("-T is for all steps at once, --form image or sequence; this writes a single step")
 
     from clif import export
-    from clif.data import get_dataset
     from clif.deploy import EVENT_GRID, exact_sums
     from clif.trained_network import open_checkpoint
 
     opened = open_checkpoint(arguments.checkpoint, given)
     net = opened.net.cpu().eval()
     if arguments.exact:
-        of_events = not get_dataset(opened.config.dataset).mean
-        net = exact_sums(net, **(EVENT_GRID if of_events else {}))
+        net = exact_sums(net, **(EVENT_GRID if opened.dataset.events else {}))
     path = Path(arguments.checkpoint)
     folder = path if path.is_dir() else path.parent
     out = Path(arguments.out) if arguments.out else folder / f"network{FORMATS[arguments.format]}"
     if arguments.format == "nir":
         export.to_nir(net, out, **({} if arguments.dt is None else {"dt": arguments.dt}))
     elif arguments.format == "safetensors":
-        export.to_safetensors(net, out, opened.content.get("config"), arguments.bfloat16)
+        export.to_safetensors(net, out, opened.content.get("config"), arguments.bfloat16, opened.content.get("data"))
     elif arguments.format == "onnx":
         export.to_onnx(net, out, arguments.form or "image")
     else:

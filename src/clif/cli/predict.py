@@ -34,7 +34,6 @@ def run(arguments: argparse.Namespace) -> int:
     import_code(arguments.imports)
     if arguments.top < 1:
         raise InputError(f"--top must be at least 1, got {arguments.top}")
-    from clif.data import get_dataset
     from clif.paths import expand_home
     from clif.prediction import predict_files
     from clif.report.prediction import check_format, prediction_figure, save_figure
@@ -42,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     opened = open_checkpoint(arguments.checkpoint, config_values(arguments))
     paths = [Path(expand_home(file)) for file in arguments.files]
-    dataset = get_dataset(opened.config.dataset)
+    dataset = opened.dataset
     if arguments.out:
         check_format(Path(arguments.out))
     predictions = predict_files(opened.net, dataset, paths)

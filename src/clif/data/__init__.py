@@ -2,7 +2,23 @@
 
 from clif.data import events
 from clif.data.augment import Augmentation
-from clif.data.base import Arrays, Dataset
-from clif.data.loader import DATASETS, Loader, create_loader, get_dataset
+from clif.data.base import Arrays, Dataset, Source, Split
+from clif.data.loader import Loader, create_loader
+from clif.data.registry import DATASETS, get_dataset, open_dataset, register_dataset
+from clif.data_options import DataOptions
 
-__all__ = ["DATASETS", "Arrays", "Augmentation", "Dataset", "Loader", "create_loader", "events", "get_dataset"]
+__all__ = [
+    "DATASETS",
+    "Arrays",
+    "Augmentation",
+    "DataOptions",
+    "Dataset",
+    "Loader",
+    "Source",
+    "Split",
+    "create_loader",
+    "events",
+    "get_dataset",
+    "open_dataset",
+    "register_dataset",
+]

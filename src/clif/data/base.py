@@ -15,10 +15,13 @@ class Arrays:
     """One split: samples [n, …] and labels int64 [n], in file order; on disk where they are memory-mapped.
 
     Images are uint8 [n, C, H, W]. Event frames are [n, T, 2, H, W]: int16 counts, or float16 where they were resized.
+    `mean` and `std` are those of each channel of images on the scale 0–1, where they have been measured.
     """
 
     images: NDArray
     labels: NDArray[np.int64]
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -55,22 +58,26 @@ class Dataset:
     """A data set by name.
 
     `read(root, train)` returns a split that is quick to read, `find(root, train, T, sort_events)` one that is converted
-    once into a cache; a set has one of them. A set inside a dependency takes no notice of root (`needs_root` False).
+    once into a cache; a set has one of them, but for a description from a checkpoint, which has no files. A set inside
+    a dependency takes no notice of root (`needs_root` False). Samples are images or, with `events`, frames of events.
     `read_recording(path, T)` reads one recording of event data by itself, as a sample [1, T, 2, H, W].
-    `mean` and `std` normalise each channel on the scale 0–1; event frames keep their counts and have none. Training
+    `mean` and `std` normalise each channel of images on the scale 0–1, and are measured on the training set where they
+    are not given; event frames keep their counts. `resize` is how images of other sizes fit (`DataOptions`). Training
     samples get `augmentation`, or `strong` where `cutupmix_auto` asks for it. `published` are the sizes of the whole
-    training and test set; with `fixed_classes` a split that lacks a class is not complete.
+    training and test set, if it has such; with `fixed_classes` a split that lacks a class is not complete.
     """
 
     name: str
     classes: tuple[str, ...]
     in_channels: int
     image_size: int
-    published: tuple[int, int]
-    augmentation: Augmentation | None
+    published: tuple[int, int] = (0, 0)
+    augmentation: Augmentation | None = None
     strong: Augmentation | None = None
+    events: bool = False
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
+    resize: str = "crop"
     needs_root: bool = True
     fixed_classes: bool = True
     read: Callable[[Path, bool], Arrays] | None = None

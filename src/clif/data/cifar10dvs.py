@@ -147,6 +147,7 @@ CIFAR10_DVS = Dataset(
     read_recording=read_one,
     classes=CIFAR10.classes,
     in_channels=2,
+    events=True,
     image_size=SIZE,
     published=(9_000, 1_000),
     augmentation=Augmentation(stored=(Flip(), Rotate(15))),

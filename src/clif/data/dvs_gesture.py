@@ -222,6 +222,7 @@ DVS_GESTURE = Dataset(
     read_recording=read_one,
     classes=CLASSES,
     in_channels=2,
+    events=True,
     image_size=SENSOR,
     published=(1_176, 288),
     augmentation=None,

@@ -33,13 +33,13 @@ class Sample:
 
 
 def draw_gallery(
-    name: str, root: Path | None, out: Path, T: int = 6, samples: int = 8, seed: int = 2022, **options: bool
+    name: str, root: Path | None, out: Path, T: int = 6, samples: int = 8, seed: int = 2022, **reading: Any
 ) -> list[Path]:
     """Write `out` (a .png) and for event data an animation beside it (.gif); returns what was written.
 
-    `options` are those of `create_loader`, such as cutupmix_auto.
+    `reading` are arguments of `create_loader`, such as cutupmix_auto and options.
     """
-    chosen = choose_samples(name, root, T, samples, seed, **options)
+    chosen = choose_samples(name, root, T, samples, seed, **reading)
     paths = [out]
     try:
         make_sheet(chosen).save(out, "PNG")
@@ -52,9 +52,9 @@ def draw_gallery(
     return paths
 
 
-def choose_samples(name: str, root: Path | None, T: int, samples: int, seed: int, **options: bool) -> list[Sample]:
+def choose_samples(name: str, root: Path | None, T: int, samples: int, seed: int, **reading: Any) -> list[Sample]:
     """Random training samples; both loaders shuffle by the same seed, so that they give the same ones."""
-    common: dict[str, Any] = {"batch_size": samples, "T": T, "seed": seed, **options}
+    common: dict[str, Any] = {"batch_size": samples, "T": T, "seed": seed, **reading}
     plain = create_loader(name, root, augment=False, **common)
     augmented = create_loader(name, root, augment=True, **common)
     (before, labels), (after, _) = next(iter(plain)), next(iter(augmented))
@@ -73,10 +73,10 @@ def pictures(loader: Loader, batch: Tensor, i: int) -> list[Picture]:
 
 
 def colour_image(dataset: Dataset, image: Tensor) -> Picture:
-    """A normalised image [3, H, W] in its own colours."""
+    """A normalised image [C, H, W] in its own colours, [H, W, 3]; C is 1 or 3."""
     mean, std = (torch.tensor(values)[:, None, None] for values in (dataset.mean, dataset.std))
     pixels = ((image * std + mean) * 255).round().clamp(0, 255)
-    return pixels.permute(1, 2, 0).to(torch.uint8).numpy()
+    return pixels.expand(3, -1, -1).permute(1, 2, 0).to(torch.uint8).numpy()
 
 
 def colour_events(frame: Tensor) -> Picture:

@@ -1,10 +1,11 @@
-"""Image files as uint8 RGB, whatever their depth and channels are."""
+"""Image files as uint8, whatever their format, depth and channels are."""
 
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
 from clif.data.folders import files_in
 from clif.data.untrusted import foreign
@@ -12,6 +13,23 @@ from clif.errors import InputError
 
 SUFFIXES = (".jpeg", ".jpg", ".png")
 FORMATS = ("JPEG", "PNG")
+
+NO_PICTURES = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
+"""Formats that Pillow only recognises, or reads by running another program."""
+
+
+@cache
+def readable_formats() -> tuple[str, ...]:
+    """The formats of pictures that Pillow reads here."""
+    Image.init()
+    return tuple(sorted(set(Image.OPEN) - NO_PICTURES))
+
+
+@cache
+def readable_suffixes() -> tuple[str, ...]:
+    """How the names of files in those formats end, in lower case."""
+    formats = readable_formats()
+    return tuple(sorted(suffix for suffix, kind in Image.registered_extensions().items() if kind in formats))
 
 
 def images_in(folder: Path) -> list[Path]:
@@ -37,6 +55,23 @@ def read_rgb(path: Path, width: int, height: int) -> NDArray[np.uint8]:
         return np.ascontiguousarray(to_rgb(image).transpose(2, 0, 1))
 
 
+def read_fitted(path: Path, size: int, channels: int, resize: str) -> NDArray[np.uint8]:
+    """An image in any format and of any size as uint8 [channels, size, size]; of several pictures the first.
+
+    It is turned as its EXIF says. With `resize` "crop" its shorter side is scaled to `size` and its centre cut out,
+    with "stretch" both sides are scaled. Raises `InputError` for a file that is damaged or foreign.
+    """
+    with foreign(path, "an image"), Image.open(path, formats=readable_formats()) as opened:
+        opened.draft(None, (2 * size, 2 * size))
+        image = Image.fromarray(to_rgb(ImageOps.exif_transpose(opened)))
+        if resize == "stretch":
+            fitted = image.resize((size, size), Image.Resampling.BILINEAR)
+        else:
+            fitted = ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR)
+        pixels = np.asarray(fitted.convert("L" if channels == 1 else "RGB"))
+        return np.ascontiguousarray(pixels.reshape(size, size, channels).transpose(2, 0, 1))
+
+
 def to_rgb(image: Image.Image) -> NDArray[np.uint8]:
     """An image of any mode as uint8 [height, width, 3]."""
     if image.mode.startswith("I"):
@@ -44,6 +79,8 @@ def to_rgb(image: Image.Image) -> NDArray[np.uint8]:
         if grey.min() < 0 or grey.max() > 0xFFFF:
             raise InputError(f"grey values go from {grey.min()} to {grey.max()}, outside 16 bits")
         return np.repeat((grey.astype(np.uint16) >> 8).astype(np.uint8)[..., None], 3, axis=2)
+    if image.mode == "F":
+        raise InputError("its values are floating-point numbers; save it with 8 or 16 bits a channel")
     if image.mode == "P" and "transparency" in image.info:
         image = image.convert("RGBA")
     return np.asarray(image.convert("RGB"))

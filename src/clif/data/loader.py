@@ -5,6 +5,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -16,25 +17,16 @@ from torch import Generator, Tensor
 
 from clif.data.augment import Augmentation, Draws, normalise, read_augmentation
 from clif.data.base import Arrays, Dataset, Split
-from clif.data.cifar import CIFAR10, CIFAR100
-from clif.data.cifar10dvs import CIFAR10_DVS
 from clif.data.complete import absent_samples, compare_size, part_name, require_complete
-from clif.data.digits import DIGITS
-from clif.data.dvs_gesture import DVS_GESTURE
 from clif.data.mix import one_hot
-from clif.data.nmnist import NMNIST
+from clif.data.registry import open_dataset
 from clif.data.split_cache import load_split
-from clif.data.tiny_imagenet import TINY_IMAGENET
+from clif.data.statistics import channel_statistics
+from clif.data_options import DataOptions
 from clif.devices import find_device
-from clif.errors import InputError, unknown_name
-from clif.names import DATASET_ALIASES, dataset_name
+from clif.errors import InputError
 from clif.paths import expand_home
 from clif.random import epoch_seed, sample_keys
-
-DATASETS: dict[str, Dataset] = {
-    dataset.name: dataset for dataset in (DIGITS, CIFAR10, CIFAR100, TINY_IMAGENET, CIFAR10_DVS, DVS_GESTURE, NMNIST)
-}
-ALIASES = DATASET_ALIASES
 
 Batch = tuple[Tensor, Tensor]
 
@@ -46,14 +38,6 @@ class Share(NamedTuple):
     labels: Tensor
     keys: Tensor
     batch_size: int
-
-
-def get_dataset(name: str) -> Dataset:
-    """The data set of that name or alias (any case). Raises `InputError` for an unknown one, with the nearest names."""
-    key = dataset_name(name)
-    if key not in DATASETS:
-        raise unknown_name("dataset", name, [*DATASETS, "DVSCIFAR10", "DVSCIFAR10-pt", "dvsgesture"])
-    return DATASETS[key]
 
 
 class Loader:
@@ -219,7 +203,7 @@ class Loader:
         return images.to(self.device, non_blocking=True), self.labels[index.to(self.device)]
 
     def _normalised(self, images: Tensor) -> Tensor:
-        return normalise(images, self.mean, self.std) if self.dataset.mean else images.float()
+        return normalise(images, self.mean, self.std) if not self.dataset.events else images.float()
 
     def _time_first(self, images: Tensor) -> Tensor:
         return images.transpose(0, 1).contiguous() if images.dim() == 5 else images
@@ -245,7 +229,7 @@ def validation_split(labels: np.ndarray, fraction: float, seed: int) -> tuple[np
 
 def check_sorting(dataset: Dataset, sort_events: bool) -> None:
     """Raise `InputError` if there are no events to sort."""
-    if sort_events and dataset.mean:
+    if sort_events and not dataset.events:
         raise InputError(f"{dataset.name} has images, no events to sort; leave out -sort_events")
 
 
@@ -288,8 +272,17 @@ def read_split(
     return arrays
 
 
+def measured(dataset: Dataset, training: Callable[[], Arrays]) -> Dataset:
+    """The data set with the mean and standard deviation of its training set, where it has images and says no others."""
+    if dataset.events or dataset.mean:
+        return dataset
+    arrays = training()
+    mean, std = (arrays.mean, arrays.std) if arrays.mean else channel_statistics(arrays.images)
+    return replace(dataset, mean=mean, std=std)
+
+
 def create_loader(
-    name: str,
+    name: str | Dataset,
     root: str | os.PathLike[str] | None = None,
     train: bool = True,
     batch_size: int = 128,
@@ -307,6 +300,7 @@ def create_loader(
     limit: int | None = None,
     allow_incomplete: bool = False,
     sort_events: bool = False,
+    options: DataOptions | None = None,
     workers: int = 0,
     rank: int = 0,
     world_size: int = 1,
@@ -314,8 +308,9 @@ def create_loader(
     """Batches (x, y) of a data set by name: x float32 [N, C, H, W] or, of event data, [T, N, 2, H, W]; y int64 [N].
 
     Args:
-        name: one of `DATASETS`, such as "digits" (needs no files), "cifar10" or "dvs_gesture"; or one of `ALIASES`.
-        root: the data set's folder or its parent.
+        name: one of `DATASETS`, such as "digits" (needs no files), "cifar10", "dvs_gesture" or "images" (one's own); or
+            a `Dataset`, whose classes, sizes and normalisation are kept: that of the data a network was trained on.
+        root: the data set's folder or its parent; of images also a table (`clif.data.image_table`).
         train: the training set, shuffled and augmented, or the test set in file order.
         T: frames of a sample of event data; static images have no time axis: the network shows them `net.T` times.
         device: where the batches are made; a GPU keeps the whole set where it fits (`Loader`).
@@ -328,12 +323,18 @@ def create_loader(
         limit: at most so many samples, evenly spaced in file order (so of all classes in sets sorted by class).
         allow_incomplete: accept a set that lacks classes, or files that its own lists name; one line says what.
         sort_events: sort recordings whose times run backwards, which are refused otherwise.
+        options: how the files become samples, where the data set leaves that open (`DataOptions`).
         workers: threads that prepare batches ahead; 0 prepares them when asked.
         rank, world_size: this process and how many there are; each gets its part of every batch of `batch_size`.
 
     Raises `InputError` for an unknown name, a device that is not here, and files missing, truncated or foreign.
     """
-    dataset = get_dataset(name)
+    options = options or DataOptions(split_seed=split_seed)
+    trained = name if isinstance(name, Dataset) else None
+    if isinstance(name, Dataset) and (name.read or name.find):
+        dataset = name
+    else:
+        dataset = open_dataset(name.name if trained else name, root, options, trained)
     device = find_device(device)
     if dataset.needs_root and root is None:
         raise InputError(f"{dataset.name} needs the folder it lies in: root=... (-data_dir on the command line)")
@@ -346,7 +347,11 @@ def create_loader(
         if dataset.strong is None:
             raise InputError(f"{dataset.name} has no -cutupmix_auto augmentation")
         operations = dataset.strong
-    arrays = read_split(dataset, Path(expand_home(root or "")), train, T, allow_incomplete, sort_events, rank > 0)
+    folder, quiet = Path(expand_home(root or "")), rank > 0
+    arrays = read_split(dataset, folder, train, T, allow_incomplete, sort_events, quiet)
+    dataset = measured(
+        dataset, lambda: arrays if train else read_split(dataset, folder, True, T, allow_incomplete, quiet=quiet)
+    )
     chosen = None
     if train and val_split > 0:
         kept, held_out = validation_split(arrays.labels, val_split, split_seed)

@@ -89,6 +89,7 @@ NMNIST = Dataset(
     read_recording=read_one,
     classes=CLASSES,
     in_channels=2,
+    events=True,
     image_size=SENSOR,
     published=(60_000, 10_000),
     augmentation=None,

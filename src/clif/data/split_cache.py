@@ -1,8 +1,9 @@
 """The cache of a split: its samples and labels as memory-mapped arrays, converted once.
 
-A cache is a folder with images.npy, labels.npy and meta.json. Its name holds a digest of the version, the parameters
-and every source file's path, size and time, so that a change of any makes another cache. It is written under a
-temporary name and renamed when it is complete: what was interrupted is never taken for good.
+A cache is a folder with images.npy, labels.npy and meta.json, which has the mean and standard deviation of images too.
+Its name holds a digest of the version, the parameters and every source file's path, size and time, so that a change of
+any makes another cache. It is written under a temporary name and renamed when it is complete: what was interrupted is
+never taken for good.
 """
 
 import contextlib
@@ -17,10 +18,12 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from clif.data.base import Arrays, Source, Split
+from clif.data.statistics import channel_statistics
 from clif.errors import InputError, MissingFileError
 from clif.progress import progress_bar
 
@@ -28,6 +31,7 @@ VERSION = 2
 FOLDER = ".clif-cache"
 PARTIAL = ".partial-"
 DAY = 86_400
+ROWS = 256
 
 
 @dataclass(frozen=True)
@@ -81,14 +85,15 @@ def sample_bytes(split: Split) -> int:
 def open_cache(folder: Path, split: Split) -> Arrays | None:
     """A complete cache as arrays mapped from disk, or None."""
     try:
-        samples = json.loads((folder / "meta.json").read_text())["samples"]
+        meta = json.loads((folder / "meta.json").read_text())
+        samples, mean, std = meta["samples"], tuple(meta.get("mean", ())), tuple(meta.get("std", ()))
         images = np.load(folder / "images.npy", mmap_mode="c", allow_pickle=False)
         labels = np.load(folder / "labels.npy", allow_pickle=False)
     except (OSError, ValueError, EOFError, KeyError, TypeError):
         return None
     shape = (samples, *split.shape)
     fits = images.shape == shape and images.dtype == split.dtype and labels.shape == shape[:1]
-    return Arrays(images, labels) if fits else None
+    return Arrays(images, labels, mean, std) if fits else None
 
 
 def skipped_files(split: Split) -> list[str]:
@@ -126,13 +131,16 @@ def build_cache(target: Path, split: Split, skip_damaged: bool, quiet: bool) -> 
     try:
         building.mkdir()
         samples, skipped = write_arrays(building, split, skip_damaged, quiet)
-        meta = {
+        meta: dict[str, Any] = {
             "version": VERSION,
             "name": split.name,
             "parameters": split.parameters,
             "samples": samples,
             "root": str(split.root.resolve()),
         }
+        if split.dtype == "uint8" and len(split.shape) == 3:
+            images = np.load(building / "images.npy", mmap_mode="r")
+            meta["mean"], meta["std"] = channel_statistics(images)
         meta["skipped"] = [f"{damage.path}: {damage.reason}" for damage in skipped]
         (building / "meta.json").write_text(json.dumps(meta, indent=2))
         if open_cache(target, split) is None:
@@ -168,10 +176,19 @@ def write_arrays(folder: Path, split: Split, skip_damaged: bool, quiet: bool) ->
     if not good.any():
         raise InputError(f"every file of {split.name} in {split.root} is damaged, the first: {skipped[0].reason}")
     if skipped:
-        np.save(folder / "good.npy", images[good])
+        copy_rows(images, good, folder / "good.npy")
         (folder / "good.npy").replace(folder / "images.npy")
     np.save(folder / "labels.npy", labels[good])
     return int(good.sum()), skipped
+
+
+def copy_rows(images: np.ndarray, chosen: np.ndarray, path: Path) -> None:
+    """Write the chosen rows to a file, piece by piece, so that they need no memory of their own."""
+    index = np.flatnonzero(chosen)
+    kept = np.lib.format.open_memmap(path, mode="w+", dtype=images.dtype, shape=(len(index), *images.shape[1:]))
+    for start in range(0, len(index), ROWS):
+        kept[start : start + ROWS] = images[index[start : start + ROWS]]
+    kept.flush()
 
 
 def convert_all(sources: list[Source], title: str, quiet: bool) -> Iterator[tuple[int, np.ndarray | InputError]]:

@@ -64,7 +64,7 @@ def write_deployment(deployment: Deployment, content: dict[str, Any]) -> None:
         raise InputError(f"{deployment.folder} cannot be written ({error}); choose another folder with -out") from error
     lif = deployment.conversion.net
     kept: dict[str, Any] = {
-        key: content[key] for key in ("epoch", "max_test_acc", "config", "imports") if key in content
+        key: content[key] for key in ("epoch", "max_test_acc", "config", "imports", "data") if key in content
     }
     save_checkpoint(deployment.checkpoint, {"net": lif.state_dict(), "model": lif.config, **kept, "deploy": report})
 

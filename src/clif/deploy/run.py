@@ -8,22 +8,20 @@ from typing import Any
 
 import torch
 
-from clif.data import Loader, create_loader
+from clif.data import Loader
 from clif.deploy.deployment import Deployment, write_deployment
 from clif.deploy.graph import norms_before_neurons
 from clif.deploy.judge import judge
 from clif.deploy.methods import IMAGES, METHODS, Conversion, convert
 from clif.deploy.plain_lif import plain_lif
 from clif.deploy.sweep import PAPER_RESETS, SweepRow, best_row, sweep
-from clif.devices import choose_device
 from clif.errors import InputError, unknown_name
 from clif.evaluation import evaluate
 from clif.models import SpikingNetwork
 from clif.paths import expand_home
 from clif.precision import asked_for, warn_if_slow
 from clif.train.checkpoint import read_checkpoint
-from clif.train.config import TrainConfig
-from clif.trained_network import open_checkpoint
+from clif.trained_network import Opened, open_checkpoint
 
 CHOICE_IMAGES = 5000
 
@@ -72,7 +70,7 @@ def deploy_checkpoint(
     choice: list[SweepRow] = []
     table: list[SweepRow] = []
     chosen = None
-    choice_data, loader = _fit_loader(config, net.T, method, options)
+    choice_data, loader = _fit_loader(opened, method, options)
     with precision.autocast(cache_enabled=False):  # a fit changes weights that a cache would keep
         if method == "sweep":
             begun = time.perf_counter()
@@ -82,7 +80,7 @@ def deploy_checkpoint(
             conversion = Conversion(plain_lif(net, chosen), method, images, time.perf_counter() - begun)
         else:
             conversion = convert(net, method, loader, **options, **({"quiet": quiet} if method == "finetune" else {}))
-        test = _loader(config, net.T, train=False)
+        test = opened.loader(train=False)
         source = evaluate(net, test, quiet=quiet)
         if method == "sweep":
             table = sweep(net, test, v_resets, quiet)
@@ -128,27 +126,22 @@ def _checkpoint_folder(path: Path) -> Path:
     return path if path.is_dir() else path.parent
 
 
-def _loader(config: TrainConfig, T: int, **options: Any) -> Loader:
-    device = choose_device(config.device)
-    common: dict[str, Any] = {"batch_size": config.b, "T": T, "device": device, "workers": config.j}
-    return create_loader(config.dataset, config.data_dir, **common, **config.reading(), **options)
-
-
-def _fit_loader(config: TrainConfig, T: int, method: str, options: dict[str, Any]) -> tuple[str, Loader]:
+def _fit_loader(opened: Opened, method: str, options: dict[str, Any]) -> tuple[str, Loader]:
     """The images on which a conversion is fitted.
 
     A sweep chooses by accuracy, so it takes those that the run held out, where there are any. The others look at no
     labels: calibrate and subtract take a few training images as they are, finetune all, shuffled and augmented.
     """
+    config = opened.config
     if method == "sweep" and config.val_split > 0:
-        loader = _loader(config, T, train=True, val_split=config.val_split, validation=True)
+        loader = opened.loader(train=True, val_split=config.val_split, validation=True)
         return f"{loader.num_samples} training images that the run held out", loader
     if method == "finetune":
-        loader = _loader(config, T, train=True, seed=config.seed, val_split=config.val_split)
+        loader = opened.loader(train=True, seed=config.seed, val_split=config.val_split)
         return f"{loader.num_samples} training images, augmented", loader
     limit = CHOICE_IMAGES if method == "sweep" else options.get("images", IMAGES)
     part = {"val_split": config.val_split, "shuffle": False, "augment": False, "limit": limit}
-    loader = _loader(config, T, train=True, **part)
+    loader = opened.loader(train=True, **part)
     if method == "sweep":
         return f"{loader.num_samples} training images (the run held none out; it was trained on them)", loader
     return f"{loader.num_samples} training images, without their labels", loader

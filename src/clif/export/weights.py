@@ -21,8 +21,10 @@ def to_safetensors(
     path: str | os.PathLike[str],
     config: dict[str, Any] | None = None,
     bfloat16: bool = False,
+    data: dict[str, Any] | None = None,
 ) -> None:
-    """Write the weights of `net`, with the arguments of `create_model` and `config`, the options of its training.
+    """Write the weights of `net`, with the arguments of `create_model` and `config`, the options of its training, and
+    `data`, the description of what it was trained on, both from a checkpoint.
 
     `clif.load(path)` and every command that takes a checkpoint read it, and other programs read its tensors. With
     `bfloat16` weights of two and more dimensions are stored in bfloat16, in half the bytes, rounded to 8 bits of
@@ -37,4 +39,8 @@ def to_safetensors(
 
     kept = {key: value for key, value in (config or {}).items() if key not in PRIVATE}
     tensors = {name: stored(value.detach()) for name, value in net.state_dict().items()}
-    write_safetensors(Path(expand_home(path)), tensors, {"model": net.config, "config": kept})
+    write_safetensors(
+        Path(expand_home(path)),
+        tensors,
+        {"model": net.config, "config": kept, **({} if data is None else {"data": data})},
+    )

@@ -37,7 +37,7 @@ def prediction_figure(dataset: Dataset, predictions: Sequence[Prediction], top: 
 
 
 def _picture(dataset: Dataset, prediction: Prediction):
-    if dataset.mean:
+    if not dataset.events:
         return colour_image(dataset, prediction.frames[0])
     events = prediction.frames.sum(0)
     return colour_events(events / events.quantile(0.999).clamp(min=1))

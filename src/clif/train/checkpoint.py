@@ -39,6 +39,7 @@ CONTENT_TYPES: dict[str, type] = {
     "precision": str,
     "config": dict,
     "imports": list,
+    "data": dict,
     "history": list,
     "progress": dict,
     "rng": dict,

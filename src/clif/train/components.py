@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, OneCycleLR, StepLR
 
-from clif.data import get_dataset
+from clif.data import Dataset, open_dataset
 from clif.errors import InputError
 from clif.models import SpikingNetwork, create_model
 from clif.models.network import step_by_step
@@ -20,17 +20,22 @@ from clif.train.config import TrainConfig
 from clif.train.muon import Muon, hidden_weights
 
 
+def data_of(config: TrainConfig) -> Dataset:
+    """The configured data set, as its name or its folder describes it."""
+    return open_dataset(config.dataset, config.data_dir, config.data_options())
+
+
 def check_images(config: TrainConfig) -> None:
     """Raise `InputError` if options for images are given for recordings."""
     for name in ("T_stages", "size_stages", "whiten"):
-        if getattr(config, name) and not get_dataset(config.dataset).mean:
+        if getattr(config, name) and data_of(config).events:
             raise InputError(f"{name} is for images; {config.dataset} has recordings of T frames")
 
 
 def make_net(config: TrainConfig) -> SpikingNetwork:
     """The configured network for the configured data, with weights drawn from the seed."""
     torch.manual_seed(config.seed)
-    dataset = get_dataset(config.dataset)
+    dataset = data_of(config)
     net = create_model(
         config.model,
         neuron=config.neuron,

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from clif.data_options import CHOSEN, RESIZES, DataOptions
 from clif.errors import InputError, unknown_name
 from clif.names import (
     AMP_DTYPES,
@@ -50,9 +51,10 @@ class TrainConfig:
     """Defaults and names are those of the original command line; `resolve` builds one and checks it."""
 
     dataset: str = _data(
-        "cifar10", "data set: digits, cifar10, cifar100, tiny_imagenet, cifar10dvs, dvs_gesture or nmnist"
+        "cifar10",
+        "data set: digits, cifar10, cifar100, tiny_imagenet, cifar10dvs, dvs_gesture, nmnist or images (your own)",
     )
-    data_dir: str = _data("./data", "folder of the data set, or its parent")
+    data_dir: str = _data("./data", "folder of the data set, or its parent; of images also a table, list.csv")
     val_split: float = _data(0.0, "stratified fraction of the training set held out; chooses the best epoch if > 0")
     cutupmix_auto: bool = _data(
         False, "the data set's strong augmentation; CIFAR: TrivialAugment, random erasing, MixUp or CutMix"
@@ -63,6 +65,11 @@ class TrainConfig:
     )
     allow_incomplete: bool = _data(False, "accept a data set that lacks classes, or files that its own lists name")
     sort_events: bool = _data(False, "sort recordings whose times run backwards, which are refused otherwise")
+    image_size: int = _data(0, "images: height and width to which they are brought; 0: 64")
+    in_channels: int = _data(0, "images: 1 (grey) or 3 (RGB); 0: 3")
+    resize: str = _data("crop", "images: crop (shorter side scaled, centre cut out) or stretch", RESIZES)
+    test_split: float = _data(0.2, "images without a test/: stratified fraction that becomes the test set")
+    split_seed: int = _data(0, "seed of the test split and the validation split")
     j: int = _data(0, "threads that prepare batches ahead; 0: none")
 
     model: str = _network("spiking_vgg11_bn", "network, see: clif models")
@@ -181,6 +188,7 @@ class TrainConfig:
             choices = field.metadata["choices"]
             if choices and getattr(self, field.name) not in choices:
                 raise unknown_name(field.name, getattr(self, field.name), choices)
+        self.data_options()
         self._check_exchange()
         for name in ("T_stages", "size_stages"):
             parse_stages(name, getattr(self, name))
@@ -234,7 +242,16 @@ class TrainConfig:
 
     def reading(self) -> dict[str, Any]:
         """The options of `create_loader` that say how the data set's files are read."""
-        return {"allow_incomplete": self.allow_incomplete, "sort_events": self.sort_events}
+        return {
+            "allow_incomplete": self.allow_incomplete,
+            "sort_events": self.sort_events,
+            "options": self.data_options(),
+            "split_seed": self.split_seed,
+        }
+
+    def data_options(self) -> DataOptions:
+        """How the files become samples, where the data set leaves that open. Raises `InputError` for a bad value."""
+        return DataOptions(**{name: getattr(self, name) for name in CHOSEN})
 
     def run_folder(self) -> Path:
         """Where this run writes: the same for the same flags, another for any flag or data that change the numbers.

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from clif.data.description import record
 from clif.errors import InputError
 from clif.models.network import set_layer_options
 from clif.train.checkpoint import load_weights
@@ -35,6 +36,7 @@ def capture(trainer: Learner) -> dict[str, Any]:
         "max_test_acc": max(trainer.best, trainer.inherited_best),
         "config": dataclasses.asdict(trainer.config),
         "imports": imported(),
+        "data": record(trainer.loaders["train"].dataset),
         "history": trainer.history,
         "progress": {
             "step": trainer.step,
@@ -62,6 +64,7 @@ def restore(trainer: Learner, content: dict[str, Any], where: str) -> None:
     parts = {key: content.get(key) for key in ("optimizer", "lr_scheduler", "epoch")}
     if missing := [key for key, value in parts.items() if value is None or value == {}]:
         raise InputError(f"{where}: cannot be resumed, it has no {missing[0]!r}; -pre_train starts from its weights")
+    _require_same_classes(trainer, content.get("data") or {}, where)
     _follow_exchange(trainer, content.get("model") or {})
     raw = content.get("net_raw", content["net"])
     load_weights(trainer.net, raw, where)
@@ -93,6 +96,13 @@ def restore(trainer: Learner, content: dict[str, Any], where: str) -> None:
         torch.set_rng_state(rng["cpu"])
         if rng["cuda"] and trainer.device.type == "cuda":
             torch.cuda.set_rng_state_all(rng["cuda"])
+
+
+def _require_same_classes(trainer: Learner, data: dict[str, Any], where: str) -> None:
+    """Raise `InputError` where labels would mean other classes than before."""
+    dataset = trainer.loaders["train"].dataset
+    if data.get("name") == dataset.name and tuple(data["classes"]) != dataset.classes:
+        raise InputError(f"{where}: was trained on other classes than {dataset.name} has now; begin a new run")
 
 
 def _follow_exchange(trainer: Learner, model: dict[str, Any]) -> None:

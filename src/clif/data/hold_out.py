@@ -1,0 +1,29 @@
+"""A stratified split that depends on the seed and on each class by itself."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clif.errors import InputError
+
+
+def hold_out(
+    labels: Sequence[int], fraction: float, seed: int, classes: Sequence[str], where: str
+) -> NDArray[np.bool_]:
+    """Which of the samples with these labels are held out: of each class `fraction`, at least one and not all.
+
+    What is drawn from a class does not depend on the others. Raises `InputError`, with `where` the samples are, for a
+    class of one sample.
+    """
+    held_out = np.zeros(len(labels), dtype=bool)
+    for label in np.unique(labels):
+        members = np.flatnonzero(np.asarray(labels) == label)
+        if len(members) < 2:
+            raise InputError(
+                f"{where}: the class {classes[label]} has one image, which cannot be in the training and the test set; "
+                "add more, or give the test set a folder of its own"
+            )
+        count = min(max(1, round(fraction * len(members))), len(members) - 1)
+        held_out[np.random.default_rng([seed, label]).permutation(members)[:count]] = True
+    return held_out

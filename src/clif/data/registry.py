@@ -1,0 +1,147 @@
+"""The data sets by name, those that a person registers among them."""
+
+import dataclasses
+import inspect
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar, overload
+
+from clif.data.base import Dataset
+from clif.data.cifar import CIFAR10, CIFAR100
+from clif.data.cifar10dvs import CIFAR10_DVS
+from clif.data.digits import DIGITS
+from clif.data.dvs_gesture import DVS_GESTURE
+from clif.data.image_folder import open_images
+from clif.data.nmnist import NMNIST
+from clif.data.tiny_imagenet import TINY_IMAGENET
+from clif.data_options import DataOptions
+from clif.errors import InputError, unknown_name
+from clif.names import DATASET_ALIASES, dataset_name
+from clif.paths import expand_home
+from clif.registration import decorator, put
+
+Opener = TypeVar("Opener", bound=Callable[..., Dataset])
+
+DATASETS: dict[str, Dataset | Callable[..., Dataset]] = {
+    **{
+        dataset.name: dataset
+        for dataset in (DIGITS, CIFAR10, CIFAR100, TINY_IMAGENET, CIFAR10_DVS, DVS_GESTURE, NMNIST)
+    },
+    "images": open_images,
+}
+"""The sets that are the same everywhere, and the functions that describe a set: `f()` or `f(root, options)`."""
+
+
+@overload
+def register_dataset(name: Opener) -> Opener: ...
+@overload
+def register_dataset(name: str) -> Callable[[Opener], Opener]: ...
+def register_dataset(name: Any) -> Any:
+    """A function decorator: makes a data set available to `create_loader`, `-dataset` and `clif data`.
+
+    Bare, the name is that of the function; it is taken in any case. A function of the same module and qualified name is
+    replaced, as in a notebook. The function returns the `Dataset`; it takes nothing or, where the classes or sizes
+    depend on the folder, `root` (a `Path`) and `options` (`DataOptions`; it should keep the order of
+    `options.classes` where that is not empty). Raises `InputError` for a name that is taken and for other arguments.
+
+        @clif.data.register_dataset
+        def stripes():
+            def read(root, train):  # uint8 [n, C, H, W] and int64 [n]
+                images = np.zeros((200, 1, 32, 32), np.uint8)
+                images[::2, :, ::4] = 255
+                return clif.data.Arrays(images, np.arange(200) % 2)
+
+            return clif.data.Dataset("stripes", ("striped", "plain"), 1, 32, needs_root=False, read=read)
+    """
+    return decorator("register_dataset", name, _register)
+
+
+def _register(name: str, function: Any) -> Any:
+    if not callable(function) or len(inspect.signature(function).parameters) not in (0, 2):
+        raise InputError(
+            f"register_dataset({name!r}) takes a function without arguments, or with root and options, that returns a "
+            f"clif.data.Dataset; got {function!r}"
+        )
+    if dataset_name(name) != name.lower():
+        raise InputError(f"the name {name!r} is another one of {dataset_name(name)}; give {function.__name__} another")
+    return put(DATASETS, name.lower(), function)
+
+
+def spelling(name: str) -> str:
+    """The one spelling of a name or alias given in any case. Raises `InputError` for an unknown one."""
+    return _find(name)[0]
+
+
+def get_dataset(name: str) -> Dataset:
+    """The data set of that name or alias (any case), of those that need no folder to be described.
+
+    Raises `InputError` for an unknown one, with the nearest names, and for one that its folder describes.
+    """
+    key, found = _find(name)
+    if lies_in_folder(key):
+        raise InputError(f"what {key} holds is known from its folder; open_dataset({key!r}, root) describes it")
+    return found if isinstance(found, Dataset) else _described(key, found())
+
+
+def lies_in_folder(name: str) -> bool:
+    """Whether a set of that name is described by its folder, not by its name alone."""
+    _, found = _find(name)
+    return not isinstance(found, Dataset) and bool(inspect.signature(found).parameters)
+
+
+def open_dataset(
+    name: str,
+    root: str | os.PathLike[str] | None = None,
+    options: DataOptions | None = None,
+    trained: Dataset | None = None,
+) -> Dataset:
+    """The description of a data set by name, with the folder and the options on which it depends.
+
+    `trained` is the description of the data that a network was trained on: its classes, sizes and normalisation are
+    kept. Raises `InputError` for an unknown name, an option that the set has no use for, a folder that is missing or
+    not laid out as the set, and classes that are not those of `trained`.
+
+        open_dataset("images", "holiday", DataOptions(image_size=96)).classes
+    """
+    key, found = _find(name)
+    options = options or DataOptions()
+    if not lies_in_folder(key):
+        options.allow(key, "split_seed")
+        dataset = get_dataset(key)
+    else:
+        if root is None:
+            raise InputError(f"{key} needs the folder it lies in: root=... (-data_dir on the command line)")
+        if trained is not None:
+            names = ("image_size", "in_channels", "resize", "classes")
+            options = dataclasses.replace(options, **{name: getattr(trained, name) for name in names})
+        assert not isinstance(found, Dataset)
+        dataset = _described(key, found(Path(expand_home(root)), options))
+    if trained is not None and trained.classes != dataset.classes:
+        raise InputError(
+            f"{key} in {root} has {dataset.num_classes} classes, the network was trained on {trained.num_classes}, or "
+            "on others or in another order; give the folder that it was trained on"
+        )
+    return keep_statistics(dataset, trained)
+
+
+def keep_statistics(dataset: Dataset, trained: Dataset | None) -> Dataset:
+    """The data set with the normalisation of `trained`, if it has none of its own."""
+    if trained is None or dataset.mean or dataset.events:
+        return dataset
+    return dataclasses.replace(dataset, mean=trained.mean, std=trained.std)
+
+
+def _find(name: str) -> tuple[str, Dataset | Callable[..., Dataset]]:
+    key = dataset_name(name)
+    if key not in DATASETS:
+        raise unknown_name("dataset", name, [*DATASETS, *DATASET_ALIASES])
+    return key, DATASETS[key]
+
+
+def _described(name: str, dataset: Any) -> Dataset:
+    if not isinstance(dataset, Dataset):
+        raise InputError(f"the function of the data set {name} returned {dataset!r}, not a clif.data.Dataset")
+    if (dataset.read is None) == (dataset.find is None):
+        raise InputError(f"the data set {name} must have either read or find")
+    return dataclasses.replace(dataset, name=name)
