@@ -8,11 +8,13 @@ import torch
 
 from clif.data import Dataset, Loader, create_loader
 from clif.data.description import trained_on
+from clif.data_options import CHOSEN
 from clif.devices import choose_device
 from clif.errors import InputError
 from clif.evaluation import Scores, evaluate
 from clif.loss import SpikingLoss
 from clif.models import SpikingNetwork
+from clif.names import dataset_name
 from clif.precision import Precision, asked_for, common, warn_if_slow
 from clif.train.checkpoint import build_network, read_checkpoint
 from clif.train.components import Computation
@@ -49,8 +51,11 @@ def open_checkpoint(path: str | os.PathLike[str], given: dict[str, Any], exact: 
     The network is in float32 or, with `exact`, in the `dtype` given or else that of its weights.
     """
     content = read_checkpoint(path)
+    said = content.get("config", {})
+    if "dataset" in given and dataset_name(given["dataset"]) != said.get("dataset"):
+        said = {key: value for key, value in said.items() if key not in CHOSEN}
     with needed_by(content.get("imports"), str(path)):
-        config = resolve(**{**content.get("config", {}), "devices": 1, "nodes": 1, **given})
+        config = resolve(**{**said, "devices": 1, "nodes": 1, **given})
     device = choose_device(config.device)
     dataset = trained_on(content.get("data"), config.dataset, config.data_dir, config.data_options(), str(path))
     network: dict[str, Any] = {key: value for key, value in given.items() if key in NETWORK_OPTIONS}

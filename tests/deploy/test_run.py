@@ -8,7 +8,7 @@ import torch
 
 import clif
 import clif.deploy.run as deploy_run
-from clif import progress
+from clif import progress, trained_network
 from clif.deploy import SweepRow, deploy_checkpoint
 from clif.deploy.judge import judge
 from clif.errors import InputError, MissingFileError
@@ -43,14 +43,14 @@ def test_the_chosen_network_reloads_and_has_the_accuracy_of_the_table(checkpoint
 @pytest.mark.parametrize(("val_split", "samples"), [(0.0, 50), (0.2, 10)])
 def test_the_value_is_chosen_on_training_images_only(checkpoint, monkeypatch, val_split, samples):
     path = checkpoint(val_split=val_split)
-    order, create = [], deploy_run.create_loader
+    order, create = [], trained_network.create_loader
 
     def record(*arguments, **options):
         loader = create(*arguments, **options)
         order.append((options["train"], options.get("validation", False), loader.num_samples, loader.augmentation))
         return loader
 
-    monkeypatch.setattr(deploy_run, "create_loader", record)
+    monkeypatch.setattr(trained_network, "create_loader", record)
     result = deploy_checkpoint(path, v_resets=RESETS)
     assert order == [(True, val_split > 0, samples, None), (False, False, 20, None)]
     assert result.choice[0].samples == samples

@@ -54,7 +54,9 @@ def read_table(table: Path) -> list[Row]:
                     continue
             row = _row(cells, columns, reader.line_num, table)
             if row.path in named:
-                raise InputError(f"{table}: line {row.line} names {row.path} a second time, after {named[row.path]}")
+                raise InputError(
+                    f"{table}: line {row.line} names {row.path} a second time, after line {named[row.path]}"
+                )
             named[row.path] = row.line
             rows.append(row)
     except csv.Error as error:

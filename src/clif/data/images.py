@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from clif.data.folders import files_in
-from clif.data.untrusted import foreign
+from clif.data.untrusted import foreign, naming
 from clif.errors import InputError
 
 SUFFIXES = (".jpeg", ".jpg", ".png")
@@ -49,7 +49,7 @@ def read_rgb(path: Path, width: int, height: int) -> NDArray[np.uint8]:
     EXIF is not applied, all as torchvision's folders do, except that these turn 16-bit grey images white. Raises
     `InputError` for a file that is damaged, foreign or of another size.
     """
-    with foreign(path, "an image"), Image.open(path, formats=FORMATS) as image:
+    with naming(path), foreign(path, "an image"), Image.open(path, formats=FORMATS) as image:
         if image.size != (width, height):
             raise InputError(f"{path}: is {image.size[0]}×{image.size[1]}, images of this set are {width}×{height}")
         return np.ascontiguousarray(to_rgb(image).transpose(2, 0, 1))
@@ -61,7 +61,7 @@ def read_fitted(path: Path, size: int, channels: int, resize: str) -> NDArray[np
     It is turned as its EXIF says. With `resize` "crop" its shorter side is scaled to `size` and its centre cut out,
     with "stretch" both sides are scaled. Raises `InputError` for a file that is damaged or foreign.
     """
-    with foreign(path, "an image"), Image.open(path, formats=readable_formats()) as opened:
+    with naming(path), foreign(path, "an image"), Image.open(path, formats=readable_formats()) as opened:
         opened.draft(None, (2 * size, 2 * size))
         image = Image.fromarray(to_rgb(ImageOps.exif_transpose(opened)))
         if resize == "stretch":
