@@ -102,12 +102,24 @@ def test_the_example_inside_spikingjelly_runs():
 
 
 def test_the_example_of_a_network_of_one_s_own_trains(own_code):
-    _, example = examples("docs/training.md")
+    _, example, *_ = examples("docs/training.md")
     own_code.write("my_net.py", example)
     line = "train digits -import my_net.py --model my_net --max-steps 30 -T 2 --quiet"
     assert main(line.split()) == 0
     (summary,) = own_code.folder.glob("logs/*/summary.json")
     assert json.loads(summary.read_text())["last"]["test_top1"] > 0.3
+
+
+def test_the_examples_of_a_data_set_and_a_surrogate_of_one_s_own_train(own_code, monkeypatch):
+    monkeypatch.setattr("clif.data.registry.DATASETS", dict(clif.data.DATASETS))
+    monkeypatch.setattr("clif.surrogate.SURROGATES", dict(clif.surrogate.SURROGATES))
+    for path, marker in (("docs/data.md", "register_dataset"), ("docs/training.md", "register_surrogate")):
+        (example,) = [text for text in examples(path) if marker in text]
+        own_code.write(f"{marker}.py", example)
+    line = "-dataset stripes -surrogate gauss:2 -model snn5_noAP -T 2 -b 50 -epochs 2 -T_max 2 -lr 0.01 --quiet"
+    assert main(["train", "-import", "register_dataset.py", "-import", "register_surrogate.py", *line.split()]) == 0
+    (summary,) = own_code.folder.glob("logs/*/summary.json")
+    assert json.loads(summary.read_text())["last"]["test_top1"] > 0.9
 
 
 @pytest.mark.parametrize("path", DOCUMENTS)

@@ -69,6 +69,16 @@ def test_fewer_than_five_classes_are_all_among_the_first_five():
     assert scores.top5 == 1
 
 
+@pytest.mark.parametrize("sizes", [(5,), (2, 3), (1, 1, 3)])
+def test_hits_are_counted_by_class_where_that_is_asked_for(sizes):
+    x, labels = ranked(*ORDERS), torch.tensor(LABELS)
+    batches = list(zip(x.split(sizes), labels.split(sizes), strict=True))
+    assert evaluate(Echo(), batches).by_class == ()
+    by_class = evaluate(Echo(), batches, num_classes=CLASSES).by_class
+    right = x.mean(1).argmax(-1) == labels
+    assert by_class == tuple((int(right[labels == c].sum()), LABELS.count(c)) for c in range(CLASSES))
+
+
 def test_soft_labels_count_by_their_largest_share():
     running = RunningScores(torch.device("cpu"))
     soft = torch.full((5, CLASSES), 0.1)

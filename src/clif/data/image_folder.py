@@ -119,7 +119,8 @@ def find_images(options: DataOptions, root: Path, train: bool, _T: int, _sort_ev
             str(listing.source),
         )
         labelled = [one for one, out in zip(labelled, held_out, strict=True) if out != train]
-    if absent := [name for name, label in index.items() if label not in {found for found, _ in labelled}]:
+    present = {label for label, _ in labelled}
+    if absent := [name for name, label in index.items() if label not in present]:
         missing.append(f"no image of {shortened(absent, ', ')}")
     size, channels, resize = options.image_size, options.in_channels, options.resize
     sources = [Source(path, (label,), partial(load_image, path, size, channels, resize)) for label, path in labelled]
