@@ -13,6 +13,7 @@ from PIL import Image
 
 from clif.data import DataOptions, create_loader, get_dataset, open_dataset
 from clif.data.check import check_files, prepare_files
+from clif.data.sample import read_sample
 from clif.errors import InputError, MissingFileError
 
 SMALL = DataOptions(image_size=8)
@@ -154,6 +155,20 @@ def test_an_image_is_turned_as_its_exif_says(tmp_path):
     path.parent.mkdir()
     Image.fromarray(array).save(path, exif=exif)
     assert pixels(path)[0, :, 0].tolist() == [0] * 4 + [255] * 4
+
+
+@pytest.mark.parametrize("resize", ["crop", "stretch"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_single_file_is_read_as_the_set_is(tmp_path, resize, channels):
+    array = np.random.default_rng(0).integers(0, 256, (70, 90, 3), dtype=np.uint8)
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        for i in range(2):
+            Image.fromarray(array).save(tmp_path / name / f"{i}.jpg")
+    options = DataOptions(image_size=16, in_channels=channels, resize=resize)
+    loader = create_loader("images", tmp_path, augment=False, options=options)
+    images, _ = next(iter(loader))
+    torch.testing.assert_close(read_sample(loader.dataset, tmp_path / "a" / "0.jpg", T=1), images[0])
 
 
 def test_the_normalisation_is_that_of_the_training_set(tmp_path):

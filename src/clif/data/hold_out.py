@@ -17,8 +17,9 @@ def hold_out(
     class of one sample.
     """
     held_out = np.zeros(len(labels), dtype=bool)
-    for label in np.unique(labels):
-        members = np.flatnonzero(np.asarray(labels) == label)
+    of_class = np.array(labels)
+    for label in np.unique(of_class):
+        members = np.flatnonzero(of_class == label)
         if len(members) < 2:
             raise InputError(
                 f"{where}: the class {classes[label]} has one image, which cannot be in the training and the test set; "

@@ -108,7 +108,7 @@ def find_images(options: DataOptions, root: Path, train: bool, _T: int, _sort_ev
             f"{listing.source}: the {part or 'set'} has the class {unknown[0]}, which the training set has not; its "
             f"classes are {shortened(options.classes, ', ')}"
         )
-    labelled = sorted((index[name], path) for name, path in images)
+    labelled = sorted(((index[name], path) for name, path in images), key=lambda one: (one[0], str(one[1])))
     missing = list(listing.missing.get(part, []))
     if not test:
         held_out = hold_out(

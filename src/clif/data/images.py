@@ -69,7 +69,7 @@ def read_fitted(path: Path, size: int, channels: int, resize: str) -> NDArray[np
         else:
             fitted = ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR)
         pixels = np.asarray(fitted.convert("L" if channels == 1 else "RGB"))
-        return np.ascontiguousarray(pixels.reshape(size, size, channels).transpose(2, 0, 1))
+        return np.array(pixels.reshape(size, size, channels).transpose(2, 0, 1), order="C")
 
 
 def to_rgb(image: Image.Image) -> NDArray[np.uint8]:

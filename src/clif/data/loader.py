@@ -330,11 +330,11 @@ def create_loader(
     Raises `InputError` for an unknown name, a device that is not here, and files missing, truncated or foreign.
     """
     options = options or DataOptions(split_seed=split_seed)
-    trained = name if isinstance(name, Dataset) else None
-    if isinstance(name, Dataset) and (name.read or name.find):
-        dataset = name
+    if isinstance(name, str):
+        dataset = open_dataset(name, root, options)
     else:
-        dataset = open_dataset(name.name if trained else name, root, options, trained)
+        has_files = name.read is not None or name.find is not None
+        dataset = name if has_files else open_dataset(name.name, root, options, trained=name)
     device = find_device(device)
     if dataset.needs_root and root is None:
         raise InputError(f"{dataset.name} needs the folder it lies in: root=... (-data_dir on the command line)")
