@@ -28,5 +28,5 @@ def test_the_seed_and_no_other_class_decides():
 
 
 def test_a_class_of_one_is_named():
-    with pytest.raises(InputError, match="here: the class b has one image"):
+    with pytest.raises(InputError, match="here: the class b has one sample"):
         hold_out([0, 0, 1], 0.5, 0, CLASSES, "here")

@@ -73,6 +73,15 @@ def test_without_parts_a_stratified_split_is_drawn(tmp_path, below):
     assert len(labels(root, False, replace(SMALL, test_split=0.5))) == 5 + 2 + 1
 
 
+def test_files_that_are_no_images_are_left_out_and_named(tmp_path, caplog):
+    root = write_set(tmp_path, {"cat": 2, "dog": 2})
+    for name in ("a.heic", "b.txt", "._000.png", "Thumbs.db"):
+        (root / "cat" / name).write_bytes(b"x")
+    assert len(labels(root, True)) == 2
+    assert f"2 files are left out, by the name no image that can be read: {root / 'cat' / 'a.heic'}, " in caplog.text
+    assert len(caplog.records) == 1
+
+
 def test_images_added_to_a_class_leave_the_split_of_the_others(tmp_path):
     root = write_set(tmp_path, {"cat": 10, "dog": 10})
     before = {source.path for source in split(root, False)[1].sources if source.labels == (1,)}
@@ -212,7 +221,7 @@ def test_training_images_are_moved_and_flipped(tmp_path):
     [
         ({}, "has no training images; images lie in ROOT/train/CLASS"),
         ({"a": 3}, "has images of one class only, a"),
-        ({"a": 3, "b": 1}, "the class b has one image"),
+        ({"a": 3, "b": 1}, "the class b has one sample"),
         ({"a": 3, "b": 0}, "b has no image that can be read"),
         ({".": 1, "a": 3, "b": 3}, r"000\.png: lies in no folder of a class"),
         ({"train/a": 1, "train/b": 1, "training/c": 1}, "are both the train part"),

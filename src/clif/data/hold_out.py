@@ -22,7 +22,7 @@ def hold_out(
         members = np.flatnonzero(of_class == label)
         if len(members) < 2:
             raise InputError(
-                f"{where}: the class {classes[label]} has one image, which cannot be in the training and the test set; "
+                f"{where}: the class {classes[label]} has one sample, which cannot be in both parts; "
                 "add more, or give the test set a folder of its own"
             )
         count = min(max(1, round(fraction * len(members))), len(members) - 1)

@@ -209,17 +209,26 @@ def class_images(folder: Path) -> Labelled:
     if stray := files_in(folder, *readable_suffixes()):
         raise InputError(f"{stray[0]}: lies in no folder of a class; move it into one. {LAYOUT[0].upper()}{LAYOUT[1:]}")
     images: Labelled = []
+    others: list[str] = []
     for inner in folders_in(folder):
-        found = [(inner.name, path) for path in images_below(inner)]
+        found = []
+        for path in files_below(inner):
+            if path.name.lower().endswith(readable_suffixes()):
+                found.append((inner.name, path))
+            else:
+                others.append(str(path))
         if not found:
             raise MissingFileError(
                 f"{inner} has no image that can be read; remove it, or put the images of the class there"
             )
         images += found
+    if others:
+        number = f"{len(others)} file is" if len(others) == 1 else f"{len(others)} files are"
+        say_once(f"{folder}: {number} left out, by the name no image that can be read: {shortened(others, ', ')}")
     return images
 
 
-def images_below(folder: Path) -> Iterator[Path]:
-    yield from files_in(folder, *readable_suffixes())
+def files_below(folder: Path) -> Iterator[Path]:
+    yield from files_in(folder)
     for inner in folders_in(folder):
-        yield from images_below(inner)
+        yield from files_below(inner)

@@ -42,8 +42,9 @@ def register_dataset(name: Any) -> Any:
 
     Bare, the name is that of the function; it is taken in any case. A function of the same module and qualified name is
     replaced, as in a notebook. The function returns the `Dataset`; it takes nothing or, where the classes or sizes
-    depend on the folder, `root` (a `Path`) and `options` (`DataOptions`; it should keep the order of
-    `options.classes` where that is not empty). Raises `InputError` for a name that is taken and for other arguments.
+    depend on the folder, `root` (a `Path`) and `options` (`DataOptions`). It then calls `options.allow` with the
+    options that it obeys, and keeps `options.classes`, where they are given, in their order. Raises `InputError` for a
+    name that is taken and for other arguments.
 
         @clif.data.register_dataset
         def stripes():
