@@ -69,6 +69,7 @@ def test_every_recipe_runs_with_every_neuron_by_one_override(name):
     for neuron in ("CLIF", "LIF", "PLIF", "ReLU"):
         config = resolve(name, neuron=neuron)
         assert (config.neuron, config.T) == (neuron, 1 if neuron == "ReLU" else resolve(name).T)
+        assert config.time_steps(0) == (1 if neuron == "ReLU" else resolve(name).time_steps(0))
     folders = {resolve(name, neuron=neuron).run_folder() for neuron in ("CLIF", "LIF", "PLIF", "ReLU")}
     assert len(folders) == 4
 
@@ -81,5 +82,5 @@ def test_the_cost_is_that_of_the_network_and_the_data(name):
     net = create_model(config.model, "ReLU", **size).eval()
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         net(torch.zeros(1, dataset.in_channels, dataset.image_size, dataset.image_size))
-    steps = config.T * dataset.published[0] * config.epochs
+    steps = dataset.published[0] * sum(config.time_steps(epoch) for epoch in range(config.epochs))
     assert read_recipe(name)["cost"] == pytest.approx(3 * counter.get_total_flops() * steps / 1e18, rel=0.06)

@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,10 +79,12 @@ def _lean(arguments: argparse.Namespace) -> bool:
     from clif.train.recipe import read_recipe
     from clif.train.resume import CONFIG
 
-    run = arguments.resume_run and str(Path(expand_home(arguments.resume_run)) / CONFIG)
-    source = run or arguments.recipe
-    said = read_recipe(source)["config"] if source else {}
-    return {"lean_memory": True, **said, **config_values(arguments)}["lean_memory"] is not False
+    given: dict[str, Any] = {}
+    with suppress(InputError):  # which is told when the configuration is read
+        run = arguments.resume_run and str(Path(expand_home(arguments.resume_run)) / CONFIG)
+        if source := run or arguments.recipe:
+            given = read_recipe(source)["config"]
+    return {"lean_memory": True, **given, **config_values(arguments)}["lean_memory"] is not False
 
 
 def _config(arguments: argparse.Namespace) -> "TrainConfig":

@@ -232,7 +232,7 @@ class TrainConfig:
         """T in an epoch, counted from 0."""
         return value_at(parse_stages("T_stages", self.T_stages), epoch, self.T)
 
-    def image_size(self, epoch: int, full: int) -> int:
+    def training_size(self, epoch: int, full: int) -> int:
         """The pixels of a side of the training images in an epoch, counted from 0; `full` are those of the data set."""
         return value_at(parse_stages("size_stages", self.size_stages), epoch, full)
 

@@ -102,7 +102,7 @@ class Learner:
         """Give the network the time steps of this epoch, and its images their size."""
         for net in {self.net, self.evaluated_net}:
             net.T = self.config.time_steps(self.epoch)
-        self.image_size = self.config.image_size(self.epoch, self.net.image_size)
+        self.image_size = self.config.training_size(self.epoch, self.net.image_size)
 
     @property
     def evaluated_net(self) -> SpikingNetwork:
