@@ -92,6 +92,14 @@ def test_the_example_of_a_neuron_of_one_s_own_runs(capsys):
     assert there["node"].k.grad.isfinite()
 
 
+def test_the_example_of_layers_runs():
+    (example,) = examples("docs/layers.md")
+    there = {}
+    exec(example, there)
+    assert there["logits"].shape == (10, 8, 4)
+    assert all(parameter.grad.isfinite().all() for parameter in there["net"].parameters())
+
+
 def test_the_example_inside_spikingjelly_runs():
     pytest.importorskip("spikingjelly.activation_based.memopt", reason="no SpikingJelly 2.0", exc_type=ImportError)
     _, example = examples("docs/neurons.md")

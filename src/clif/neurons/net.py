@@ -143,13 +143,15 @@ def set_fuse_norm(net: nn.Module, fuse_norm: bool) -> None:
 def set_keep_state(net: nn.Module, keep_state: bool) -> None:
     """Let every neuron of `net` keep its state from one sequence to the next (the default), or begin each at rest.
 
+    Leaky integrators and recurrent containers follow.
+
     In multi-step mode only. Where gradients are recorded, as in training, the last state is then not even computed: the
     neuron is at rest again after the call, which takes less time and memory. The networks of `clif.models` begin every
     sequence at rest, so their neurons come without; with True their last `v` and `m` can be looked at in training too.
     """
     for module in net.modules():
-        if isinstance(module, SpikingNeuron):
-            module.keep_state = keep_state
+        if isinstance(module, StepModule) and hasattr(module, "keep_state"):
+            module.keep_state = keep_state  # type: ignore[assignment]
 
 
 def set_pack_spikes(net: nn.Module, pack_spikes: bool) -> None:

@@ -1,0 +1,58 @@
+"""Dropout whose mask stays the same over time."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from clif.errors import InputError
+from clif.layers.remembering import Remembering
+from clif.ops.kept import likely_cause, outside_inference
+from clif.random import derive_keys, keyed_mask
+
+
+class Dropout(Remembering):
+    """Dropout whose mask is drawn once and kept for all steps: over a sequence [T, N, *], or from reset to reset.
+
+    With `keys` [N] (see `key_dropout`) each sample's mask comes from its key, else from torch's global generator.
+    """
+
+    mask: Tensor | None
+    memory_name = "mask"
+
+    def __init__(self, p: float = 0.0, step_mode: str = "s") -> None:
+        super().__init__(step_mode)
+        if not 0 <= p < 1:
+            raise InputError(f"the dropout rate must be in [0, 1), got {p}")
+        self.p = p
+        self.keys: Tensor | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.p == 0:
+            return x
+        if self.step_mode == "m":
+            return x * self._draw(x[0])
+        if self.mask is None:
+            self.mask = self._draw(x)
+        elif self.mask.shape != x.shape:
+            raise InputError(
+                f"the dropout mask has shape {list(self.mask.shape)} but the input {list(x.shape)}; "
+                + likely_cause(self.mask, x)
+            )
+        self.mask = outside_inference(self.mask)
+        return x * self.mask
+
+    def _draw(self, x: Tensor) -> Tensor:
+        if self.keys is None:
+            return F.dropout(torch.ones_like(x), self.p)
+        mask = torch.full_like(x, 1 / (1 - self.p))
+        return mask.masked_fill_(keyed_mask(self.keys, x.shape, self.p), 0)
+
+    def extra_repr(self) -> str:
+        return f"p={self.p}"
+
+
+def key_dropout(net: nn.Module, keys: Tensor | None) -> None:
+    """Give the dropouts of `net` the keys [N] of the samples that come next (`clif.random`); None takes them back."""
+    dropouts = (module for module in net.modules() if isinstance(module, Dropout) and module.p > 0)
+    for number, module in enumerate(dropouts):
+        module.keys = None if keys is None else derive_keys(keys, number)

@@ -1,0 +1,64 @@
+"""A readout without spikes."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from clif.errors import InputError
+from clif.layers.remembering import Remembering
+
+
+class LeakyIntegrator(Remembering):
+    """A membrane that never fires, as a readout: v[t] = v[t−1]·(1 − 1/τ) + x[t], with v = 0 at rest.
+
+    The output is v. With `decay_input` it is v[t] = v[t−1]·(1 − 1/τ) + x[t]/τ, which settles at a constant input's
+    value. Single-step mode: x [N, *] -> v [N, *]. Multi-step mode: x_seq [T, N, *] -> v_seq [T, N, *]. Both continue
+    from the v of the call before until `clif.reset_net`, unless `clif.set_keep_state(net, False)` lets every sequence
+    begin at rest. v is float32 for inputs in half precision; the output has the dtype of the input.
+
+    Args:
+        tau: membrane time constant τ in steps, > 1; math.inf adds up the inputs.
+        decay_input: divide the input by τ.
+        step_mode: "s" or "m".
+
+    Raises `InputError` for a τ out of range, an integer input, a sequence without steps, and a v of another shape.
+
+        >>> readout = clif.layers.LeakyIntegrator(tau=2.0, step_mode="m")
+        >>> readout(torch.ones(3, 1, 1)).flatten()
+        tensor([1.0000, 1.5000, 1.7500])
+    """
+
+    v: Tensor | None
+    memory_name = "v"
+    keep_state = True
+
+    def __init__(self, tau: float = 2.0, decay_input: bool = False, step_mode: str = "s") -> None:
+        super().__init__(step_mode)
+        if not tau > 1:
+            raise InputError(f"tau of a LeakyIntegrator must be greater than 1, got {tau}")
+        if decay_input and math.isinf(tau):
+            raise InputError("decay_input divides the input by tau, which is endless; leave one of them out")
+        self.tau = float(tau)
+        self.decay_input = decay_input
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not x.is_floating_point():
+            raise InputError(f"LeakyIntegrator needs a floating-point input, got {x.dtype}; convert it with x.float()")
+        if self.step_mode == "s":
+            return self._step(x)
+        if x.dim() < 2 or len(x) == 0:
+            raise InputError(f"a sequence must have shape [T, N, *] with T ≥ 1, got {list(x.shape)}")
+        if not self.keep_state:
+            self.reset()
+        return torch.stack([self._step(step) for step in x])
+
+    def _step(self, x: Tensor) -> Tensor:
+        v = self._fitting(x, x.shape)
+        charge = x.to(torch.promote_types(x.dtype, torch.float32))
+        charge = charge / self.tau if self.decay_input else charge
+        self.v = charge if v is None else v * (1 - 1 / self.tau) + charge
+        return self.v.to(x.dtype)
+
+    def extra_repr(self) -> str:
+        return f"tau={self.tau}, decay_input={self.decay_input}, step_mode={self.step_mode}"

@@ -1,0 +1,128 @@
+"""Batch norms that take their statistics step by step."""
+
+import sys
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from clif.errors import InputError
+from clif.layers.step import StepModule, check_layout, fold, is_repeated, repeat_image
+from clif.ops.norm import Norm
+
+
+class _NormByStep(nn.modules.batchnorm._BatchNorm):
+    """A batch norm for a step [N, C, *], and for a sequence as for its steps one after the other."""
+
+    momentum: float | None
+    num_batches_tracked: Tensor
+    layout: str
+
+    def _is_sequence(self, x: Tensor) -> bool:
+        raise NotImplementedError
+
+    @property
+    def affine(self) -> bool:
+        """Always true. Refuses a conversion to `torch.nn.SyncBatchNorm`, which asks for it."""
+        if "sync" in sys._getframe(1).f_code.co_name:
+            raise InputError(
+                f"torch.nn.SyncBatchNorm would take axis 1 of [T, {self.layout}] for the channels; clif synchronises "
+                "its BatchNorm2d itself: -sync_bn True (clif train), or clif.train.synchronise_batch_norms(net)"
+            )
+        return True
+
+    @affine.setter
+    def affine(self, affine: bool) -> None:
+        if not affine:
+            raise InputError(f"clif.layers.{type(self).__name__} always has weight and bias")
+        vars(self)["affine"] = affine
+
+    def rate(self, repeats: int) -> float:
+        """How far the running statistics move towards those of a step that was just counted `repeats` times."""
+        if self.momentum is None:  # the plain mean over all steps
+            return repeats / float(self.num_batches_tracked)
+        return self.momentum if repeats == 1 else 1 - (1 - self.momentum) ** repeats
+
+    def for_kernels(self) -> Norm:
+        """What a kernel needs that normalises as this module would at this moment."""
+        fixed = (None, None) if self.training else (self.running_mean, self.running_var)
+        return Norm(self.weight, self.bias, self.eps, *fixed)
+
+    @torch.no_grad()
+    def observe(self, mean: Tensor, var: Tensor, count: int) -> None:
+        """Update the running statistics with mean and biased variance [T, C] of T steps of `count` values a channel."""
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        for mean_t, var_t in zip(mean, var * (count / (count - 1)), strict=True):
+            self.num_batches_tracked += 1
+            self.running_mean.lerp_(mean_t, rate := self.rate(1))
+            self.running_var.lerp_(var_t, rate)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self._is_sequence(x):
+            return self._normalise(x)
+        if not self.training:
+            return fold(self._normalise, x, x.dim() - 1)
+        if is_repeated(x):
+            return repeat_image(self._normalise(x[0], repeats=len(x)), len(x))
+        return torch.cat([self._normalise(step) for step in x.unbind(0)]).unflatten(0, x.shape[:2])
+
+    def _normalise(self, x: Tensor, repeats: int = 1) -> Tensor:
+        """Normalise [N, C, *]; in training update the running statistics as `repeats` equal steps would."""
+        if not self.training or x.numel() <= x.shape[1]:  # a branch: under torch.compile sizes may be symbols
+            return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps)
+        self.num_batches_tracked += repeats
+        rate = self.rate(repeats)
+        return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, True, rate, self.eps)
+
+
+class BatchNorm2d(_NormByStep, nn.BatchNorm2d):
+    """`torch.nn.BatchNorm2d` for a step or a sequence; in training each step t has the statistics of its own N samples.
+
+    The running statistics are updated once a step, T times for a sequence, exactly as T calls would. Where a channel
+    has a single value (N = H = W = 1), which has no variance, the running statistics normalise it and stay as they are.
+    """
+
+    layout = "N, C, H, W"
+
+    def __init__(self, num_features: int, eps: float = 1e-5, momentum: float | None = 0.1) -> None:
+        super().__init__(num_features, eps, momentum)
+
+    def _is_sequence(self, x: Tensor) -> bool:
+        check_layout(self, x, self.layout, self.num_features, -3)
+        return x.dim() == 5
+
+
+class BatchNorm1d(_NormByStep, nn.BatchNorm1d, StepModule):
+    """`torch.nn.BatchNorm1d` for a step or a sequence; in training each step t has the statistics of its own N samples.
+
+    In single-step mode ("s", the default) it takes [N, C] or [N, C, L], in multi-step mode ("m") [T, N, C] or
+    [T, N, C, L]: three axes can be either, so `step_mode` decides (`clif.set_step_mode`). In all else it is as
+    `BatchNorm2d`: the running statistics are updated once a step, and normalise a channel with a single value.
+
+    Raises `InputError` for another number of axes or channels.
+
+        >>> clif.layers.BatchNorm1d(4, step_mode="m")(torch.rand(6, 8, 4)).shape
+        torch.Size([6, 8, 4])
+    """
+
+    layout = "N, C"
+
+    def __init__(
+        self, num_features: int, eps: float = 1e-5, momentum: float | None = 0.1, step_mode: str = "s"
+    ) -> None:
+        super().__init__(num_features, eps, momentum)
+        self.step_mode = step_mode
+
+    def _is_sequence(self, x: Tensor) -> bool:
+        many = self.step_mode == "m"
+        channels = 1 + many
+        if x.dim() not in (channels + 1, channels + 2) or x.shape[channels] != self.num_features:
+            C = self.num_features
+            shapes = f"[T, N, {C}] or [T, N, {C}, L]" if many else f"[N, {C}] or [N, {C}, L]"
+            other = 'one step: clif.set_step_mode(net, "s")' if many else 'a sequence: clif.set_step_mode(net, "m")'
+            raise InputError(
+                f'BatchNorm1d with step_mode="{self.step_mode}" takes {shapes}, got an input {list(x.shape)}; for '
+                f"{other}"
+            )
+        return many

@@ -1,0 +1,117 @@
+"""Layers without a state, by torch's names and with torch's parameters."""
+
+import torch
+from torch import Tensor, nn
+
+from clif.errors import InputError
+from clif.layers.step import check_layout, fold, is_repeated
+from clif.ops import dispatch, spike_conv
+from clif.ops.packing import packed_while_saved
+
+
+class Linear(nn.Linear):
+    """`torch.nn.Linear` for a step [N, *, in_features] or a sequence [T, N, *, in_features].
+
+    Raises `InputError` for another number of features.
+
+        >>> clif.layers.Linear(4, 2)(torch.rand(6, 8, 4)).shape
+        torch.Size([6, 8, 2])
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.dim() < 2 or x.shape[-1] != self.in_features:
+            n = self.in_features
+            raise InputError(
+                f"{type(self).__name__} takes one step [N, *, {n}] or a sequence [T, N, *, {n}], got an input "
+                f"{list(x.shape)}"
+            )
+        return fold(super().forward, x, x.dim() - 1) if x.dim() > 2 and is_repeated(x) else super().forward(x)
+
+
+class Conv1d(nn.Conv1d):
+    """`torch.nn.Conv1d` for a step [N, C, L] or a sequence [T, N, C, L].
+
+    Raises `InputError` for another number of axes or channels.
+
+        >>> clif.layers.Conv1d(2, 4, 3, padding=1)(torch.rand(6, 8, 2, 16)).shape
+        torch.Size([6, 8, 4, 16])
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        check_layout(self, x, "N, C, L", self.in_channels, -2)
+        return fold(super().forward, x, 3)
+
+
+class Conv2d(nn.Conv2d):
+    """`torch.nn.Conv2d` for a step or a sequence.
+
+    Where its input is spikes, and few, the compiled kernels add up the weights they select (`clif.ops.spike_conv`),
+    unless `backend` is "torch". They take inputs on a CPU, in channels_last (for a network of your own:
+    `net.to(memory_format=torch.channels_last)`), whose elements are 0 or one other number; square kernels of side 3 or
+    more, strides and paddings square, padded with zeros, groups = dilation = 1; 32 or more input and output channels;
+    and 128 or more output pixels over the T·N images. Under torch.compile, tracing and torch.func all is PyTorch's.
+
+    With `pack_spikes` it keeps spikes for backward as one bit each, as those kernels always do.
+    """
+
+    _backend = "auto"
+    pack_spikes = False
+
+    @property
+    def backend(self) -> str:
+        return self._backend
+
+    @backend.setter
+    def backend(self, backend: str) -> None:
+        self._backend = dispatch.check_backend(backend)
+
+    def forward(self, x: Tensor) -> Tensor:
+        check_layout(self, x, "N, C, H, W", self.in_channels, -3)
+        return fold(self._convolve, x)
+
+    def _convolve(self, x: Tensor) -> Tensor:
+        if self.backend != "torch" and (out := spike_conv.convolve(self, x)) is not None:
+            return out
+        if self.pack_spikes and torch.is_grad_enabled() and not torch.compiler.is_compiling():
+            with packed_while_saved(x):
+                return super().forward(x)
+        return super().forward(x)
+
+
+class AvgPool2d(nn.AvgPool2d):
+    """`torch.nn.AvgPool2d` for a step [N, C, H, W] or a sequence [T, N, C, H, W]."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        check_layout(self, x, "N, C, H, W")
+        return fold(super().forward, x)
+
+
+class MaxPool2d(nn.MaxPool2d):
+    """`torch.nn.MaxPool2d` for a step [N, C, H, W] or a sequence [T, N, C, H, W]; without `return_indices`.
+
+    Spikes stay spikes.
+
+        >>> clif.layers.MaxPool2d(2)(torch.rand(6, 8, 3, 32, 32)).shape
+        torch.Size([6, 8, 3, 16, 16])
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        check_layout(self, x, "N, C, H, W")
+        if self.return_indices:
+            raise InputError("clif.layers.MaxPool2d gives no indices; leave out return_indices")
+        return fold(super().forward, x)
+
+
+class AdaptiveAvgPool2d(nn.AdaptiveAvgPool2d):
+    """`torch.nn.AdaptiveAvgPool2d` for a step [N, C, H, W] or a sequence [T, N, C, H, W]."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        check_layout(self, x, "N, C, H, W")
+        return fold(super().forward, x)
+
+
+class Flatten(nn.Module):
+    """[..., C, H, W] -> [..., C·H·W]."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.flatten(-3)

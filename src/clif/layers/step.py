@@ -1,0 +1,109 @@
+"""What all layers share: the step mode, and how a layer for [N, *] is applied to a sequence [T, N, *]."""
+
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, Self
+
+from torch import Tensor, nn
+
+from clif import spikingjelly
+from clif.errors import InputError
+
+
+def check_step_mode(step_mode: str) -> str:
+    """`step_mode` itself; raises `InputError` unless it is "s" or "m"."""
+    if step_mode not in ("s", "m"):
+        raise InputError(f'step_mode must be "s" (one step) or "m" (a sequence [T, N, *]), got {step_mode!r}')
+    return step_mode
+
+
+class StepModule(nn.Module):
+    """A module whose meaning depends on `step_mode`: "s" for one step a call, "m" for a whole sequence a call."""
+
+    def __new__(cls, *_: Any, **__: Any) -> Self:
+        spikingjelly.join(StepModule)
+        return super().__new__(cls)
+
+    def __init__(self, step_mode: str = "s") -> None:
+        super().__init__()
+        self.step_mode = step_mode
+
+    @property
+    def step_mode(self) -> str:
+        return self._step_mode
+
+    @step_mode.setter
+    def step_mode(self, step_mode: str) -> None:
+        self._step_mode = check_step_mode(step_mode)
+
+    @property
+    def state(self) -> tuple[Tensor, ...] | None:
+        """What the module remembers between calls, or None at rest; assigning None brings it back to rest."""
+        return None
+
+    @state.setter
+    def state(self, state: tuple[Tensor, ...] | None) -> None:
+        if state is not None:
+            raise InputError(f"{type(self).__name__} has no state to set")
+
+    @property
+    def memory(self) -> dict[str, Any]:
+        """What a call or `clif.set_step_mode` may change, by attribute; `vars(module).update` brings it back."""
+        return {"_step_mode": self._step_mode}
+
+    def named_memories(self) -> Iterator[tuple[str, Any]]:
+        """What the module itself remembers between calls, by SpikingJelly's name for it."""
+        yield from ()
+
+    def memories(self) -> Iterator[Any]:
+        """The values of `named_memories()`."""
+        for _, value in self.named_memories():
+            yield value
+
+    @property
+    def _memories(self) -> Mapping[str, Any]:
+        return MappingProxyType(dict(self.named_memories()))
+
+
+def repeat_image(x: Tensor, T: int) -> Tensor:
+    """One image [N, C, H, W] as the sequence [T, N, C, H, W] that shows it at every step, without copying it."""
+    return x.expand(T, *x.shape)
+
+
+def is_repeated(x_seq: Tensor) -> bool:
+    """Whether a sequence [T, ...] is the same image at every step, and no one asks for its gradient step by step."""
+    return len(x_seq) > 1 and x_seq.stride(0) == 0 and not (x_seq.is_leaf and x_seq.requires_grad)
+
+
+def check_layout(layer: nn.Module, x: Tensor, layout: str, size: int | None = None, axis: int = -1) -> None:
+    """Raise `InputError` unless x is a step in the `layout`, such as "N, C, H, W", or a sequence of such steps.
+
+    `size`, if it is given, is what x must have along `axis`, counted from the end.
+    """
+    names = layout.split(", ")
+    if x.dim() in (len(names), len(names) + 1) and size in (None, x.shape[axis]):
+        return
+    if size is not None:
+        names[axis] = str(size)
+    step = ", ".join(names)
+    raise InputError(
+        f"{type(layer).__name__} takes one step [{step}] or a sequence [T, {step}], got an input {list(x.shape)}"
+    )
+
+
+def fold(layer: Callable[[Tensor], Tensor], x: Tensor, step_dims: int = 4) -> Tensor:
+    """Apply a stateless layer to a step or to a sequence (once, if it is repeated).
+
+    A step has `step_dims` axes, [N, C, H, W] by default, and a sequence one more.
+    """
+    if x.dim() != step_dims + 1:
+        return layer(x)
+    if is_repeated(x):
+        return repeat_image(layer(x[0]), len(x))
+    return layer(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+
+
+def has_hooks(module: nn.Module) -> bool:
+    """Whether someone listens to the calls of this very module, or of all modules, or has replaced its `forward`."""
+    own = (module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks)
+    return any(own) or "forward" in vars(module) or nn.modules.module._has_any_global_hook()
