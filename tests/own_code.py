@@ -9,6 +9,9 @@ import pytest
 from clif import user_code
 from clif.names import REGISTRIES
 
+OWN = ("model", "loss", "opt", "lr_scheduler")
+"""The kinds whose names are forgotten too."""
+
 NETWORK = """
 import torch
 import clif
@@ -38,9 +41,8 @@ class OwnCode:
         self._patch = monkeypatch
         monkeypatch.chdir(folder)
         monkeypatch.setattr(sys, "path", sys.path)
-        module, registry = REGISTRIES["model"]
-        self._registry = (importlib.import_module(module), registry)
-        self._models = dict(getattr(*self._registry))
+        places = [(importlib.import_module(module), registry) for module, registry in map(REGISTRIES.get, OWN)]
+        self._registries = [(place, dict(getattr(*place))) for place in places]
         self.new_process()
 
     def write(self, name: str, text: str) -> Path:
@@ -55,4 +57,5 @@ class OwnCode:
                 del sys.modules[name]
         self._patch.setattr(sys, "path", [entry for entry in sys.path if not entry.startswith(str(self.folder))])
         self._patch.setattr(user_code, "_imported", {})
-        self._patch.setattr(*self._registry, dict(self._models))
+        for place, content in self._registries:
+            self._patch.setattr(*place, dict(content))

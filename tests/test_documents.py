@@ -76,7 +76,7 @@ def test_the_example_of_a_stream_runs(run_folder):
 
 @pytest.mark.slow
 def test_the_example_of_a_training_runs(run_folder):
-    example, _ = examples("docs/training.md")
+    example, *_ = examples("docs/training.md")
     there = {}
     exec(example, there)
     assert there["result"].history[-1]["test_top1"] > 0.9
@@ -128,6 +128,15 @@ def test_the_examples_of_a_data_set_and_a_surrogate_of_one_s_own_train(own_code,
     assert main(["train", "-import", "register_dataset.py", "-import", "register_surrogate.py", *line.split()]) == 0
     (summary,) = own_code.folder.glob("logs/*/summary.json")
     assert json.loads(summary.read_text())["last"]["test_top1"] > 0.9
+
+
+def test_the_examples_of_own_names_train(own_code):
+    (example,) = [text for text in examples("docs/training.md") if "register_loss" in text]
+    own_code.write("my_training.py", example)
+    line = "train digits -import my_training.py --loss last_step --opt Adagrad --lr-scheduler Exponential --gamma 0.9"
+    assert main([*line.split(), "--max-steps", "30", "-T", "2", "--quiet"]) == 0
+    (summary,) = own_code.folder.glob("logs/*/summary.json")
+    assert json.loads(summary.read_text())["last"]["train_loss"] > 0
 
 
 @pytest.mark.parametrize("path", DOCUMENTS)

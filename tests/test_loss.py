@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch.testing import assert_close
 
+from clif.loss import CrossEntropy, Distillation, RateMSE, TETLoss
 from clif.train import SpikingLoss
 
 T, N, CLASSES = 3, 4, 5
@@ -99,3 +100,49 @@ def test_float16_logits_whose_squares_overflow_have_a_finite_loss_and_gradient()
     loss.backward()
     assert loss.item() == pytest.approx(0.95 * np.log(CLASSES) + 0.05 * 999**2, rel=1e-5)
     assert logits.grad.isfinite().all()
+
+
+LOSSES = [SpikingLoss(), CrossEntropy(), CrossEntropy(0.1), TETLoss(), TETLoss(0.1), RateMSE()]
+
+
+def test_tet_is_the_mean_of_the_cross_entropies_of_the_steps(logits):
+    labels = torch.tensor(LABELS)
+    expected = torch.stack([F.cross_entropy(step, labels, label_smoothing=0.2) for step in logits]).mean()
+    assert_close(TETLoss(0.2)(logits, labels), expected, rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.3])
+def test_the_cross_entropy_is_that_of_the_mean_logits(logits, smoothing):
+    smooth = (1 - smoothing) * np.eye(CLASSES)[LABELS] + smoothing / CLASSES
+    expected = by_hand(logits.mean(0, keepdim=True), smooth, 0, 0)
+    assert CrossEntropy(smoothing)(logits, torch.tensor(LABELS)).item() == pytest.approx(expected, abs=1e-12)
+
+
+def test_the_rate_mse_is_that_of_the_mean_logits_to_the_one_hot_label(logits):
+    expected = np.mean((logits.numpy().mean(0) - np.eye(CLASSES)[LABELS]) ** 2)
+    assert RateMSE()(logits, torch.tensor(LABELS)).item() == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("loss", LOSSES, ids=str)
+def test_one_hot_soft_labels_are_the_hard_ones_for_every_loss(logits, loss):
+    labels = torch.tensor(LABELS)
+    assert_close(loss(logits, F.one_hot(labels, CLASSES).float()), loss(logits, labels), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("loss", LOSSES, ids=str)
+def test_every_loss_is_a_mean_over_samples_in_float32_and_float64_stays(logits, loss):
+    labels = torch.tensor(LABELS)
+    whole = loss(logits, labels)
+    assert_close(torch.stack([loss(logits[:, :2], labels[:2]), loss(logits[:, 2:], labels[2:])]).mean(), whole)
+    assert whole.dtype == torch.float64
+    assert loss(logits.bfloat16(), labels).dtype == torch.float32
+
+
+@pytest.mark.parametrize(("weight", "temperature"), [(0.5, 2.0), (1.0, 1.0), (0.0, 4.0)])
+def test_distillation_is_its_formula(logits, weight, temperature):
+    labels, teacher = torch.tensor(LABELS), torch.randn(1, N, CLASSES, dtype=torch.float64) * 2
+    p, q = (torch.softmax(part.mean(0) / temperature, -1).numpy() for part in (teacher, logits))
+    divergence = np.mean((p * (np.log(p) - np.log(q))).sum(-1))
+    expected = (1 - weight) * CrossEntropy()(logits, labels).item() + weight * temperature**2 * divergence
+    got = Distillation(CrossEntropy(), weight, temperature)(logits, labels, teacher)
+    assert got.item() == pytest.approx(expected, abs=1e-12)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from clif.loss import SpikingLoss
+from clif.loss import Loss, SpikingLoss
 from clif.nonblocking import NonblockingReader
 from clif.progress import progress_bar
 
@@ -75,7 +75,7 @@ class RunningScores:
 def evaluate(
     net: nn.Module,
     loader: Iterable[tuple[Tensor, Tensor]],
-    loss: SpikingLoss | None = None,
+    loss: Loss | None = None,
     quiet: bool = True,
     check_stop: Callable[[], None] = lambda: None,
     reduce: Callable[[Tensor], Tensor] = lambda tensor: tensor,

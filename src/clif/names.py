@@ -78,7 +78,7 @@ def model_descriptions() -> dict[str, str]:
 
     They are read from the source, for importing it would load torch.
     """
-    marked = _marked("models", ast.FunctionDef, "register_model")
+    marked = _marked("models/*.py", ast.FunctionDef, "register_model")
     return {node.name: inspect.cleandoc(ast.get_docstring(node) or "") for node, _ in sorted(marked, key=_by_name)}
 
 
@@ -92,19 +92,30 @@ def pretrained_index(folder: Path | None = None) -> dict[str, dict[str, Any]]:
 @cache
 def neuron_names() -> tuple[str, ...]:
     """The names of the neurons that clif ships, CLIF, LIF and PLIF first, and ReLU."""
-    found = {ast.literal_eval(mark.args[0]) for _, mark in _marked("neurons", ast.ClassDef, "register_neuron")}
+    found = {ast.literal_eval(mark.args[0]) for _, mark in _marked("neurons/*.py", ast.ClassDef, "register_neuron")}
     first = ("CLIF", "LIF", "PLIF")
     return (*first, *sorted(found.difference(first)), "ReLU")
+
+
+@cache
+def training_names(kind: str) -> tuple[str, ...]:
+    """The optimisers, schedules or losses that clif ships, in the order of their file; `kind` is their option."""
+    file, decorator = {
+        "opt": ("optimizers", "register_optimizer"),
+        "lr_scheduler": ("schedules", "register_scheduler"),
+        "loss": ("losses", "register_loss"),
+    }[kind]
+    return tuple(ast.literal_eval(mark.args[0]) for _, mark in _marked(f"train/{file}.py", ast.FunctionDef, decorator))
 
 
 def _by_name(marked: tuple[Any, Any]) -> str:
     return str(marked[0].name)
 
 
-def _marked(package: str, kind: type[ast.AST], decorator: str) -> list[tuple[Any, Any]]:
-    """The definitions of a package with a decorator, bare or called, and the decorator."""
+def _marked(files: str, kind: type[ast.AST], decorator: str) -> list[tuple[Any, Any]]:
+    """The definitions in some files of clif with a decorator, bare or called, and the decorator."""
     found = []
-    for path in (Path(__file__).parent / package).glob("*.py"):
+    for path in Path(__file__).parent.glob(files):
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
             for mark in getattr(node, "decorator_list", []):
                 name = mark.func if isinstance(mark, ast.Call) else mark
@@ -115,8 +126,11 @@ def _marked(package: str, kind: type[ast.AST], decorator: str) -> list[tuple[Any
 
 REGISTRIES = {
     "dataset": ("clif.data.registry", "DATASETS"),
+    "loss": ("clif.train.losses", "LOSSES"),
+    "lr_scheduler": ("clif.train.schedules", "SCHEDULERS"),
     "model": ("clif.models.registry", "_MODELS"),
     "neuron": ("clif.neurons.registry", "NEURONS"),
+    "opt": ("clif.train.optimizers", "OPTIMIZERS"),
     "surrogate": ("clif.surrogate", "SURROGATES"),
 }
 """The module and the name of the dictionary that holds everything of a kind, the user's own included."""
@@ -129,6 +143,7 @@ def known_names(kind: str) -> list[str]:
         "model": tuple(model_descriptions()) if kind == "model" else (),
         "neuron": neuron_names() if kind == "neuron" else (),
         "surrogate": SURROGATE_NAMES,
+        **({kind: training_names(kind)} if kind in ("opt", "lr_scheduler", "loss") else {}),
     }[kind]
     module, registry = REGISTRIES[kind]
     return list(dict.fromkeys([*shipped, *getattr(sys.modules.get(module), registry, ())]))

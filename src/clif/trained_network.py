@@ -12,7 +12,6 @@ from clif.data_options import CHOSEN
 from clif.devices import choose_device
 from clif.errors import InputError
 from clif.evaluation import Scores, evaluate
-from clif.loss import SpikingLoss
 from clif.models import SpikingNetwork
 from clif.names import dataset_name
 from clif.precision import Precision, asked_for, common, warn_if_slow
@@ -20,6 +19,7 @@ from clif.train.checkpoint import build_network, read_checkpoint
 from clif.train.components import Computation
 from clif.train.config import TrainConfig, resolve
 from clif.train.engine import Engine, with_processes
+from clif.train.losses import make_loss
 from clif.user_code import needed_by
 
 NETWORK_OPTIONS = ("model", "neuron", "T", "tau", "surrogate", "drop_rate")
@@ -100,7 +100,7 @@ def evaluate_checkpoint(path: str | os.PathLike[str], given: dict[str, Any], qui
     dataset = loader.dataset
     if (classes := net.config["num_classes"]) != dataset.num_classes:
         raise InputError(f"{path}: tells {classes} classes apart, {dataset.name} has {dataset.num_classes}")
-    loss = SpikingLoss(config.loss_lambda, config.loss_means, config.mse_n_reg, config.label_smoothing)
+    loss = make_loss(config)
     computation = Computation(net.to(engine.device), config.multiple_step)
     with precision.autocast():
         scores = evaluate(

@@ -58,7 +58,7 @@ def test_bash_reads_the_script(script):
         (["clif", "train", "--label"], ["--label-smoothing"]),
         (["clif", "train", "digits", "--model", ""], list_models()),
         (["clif", "train", "--neuron", "P"], ["PLIF"]),
-        (["clif", "train", "--opt", ""], ["SGD", "AdamW", "Muon"]),
+        (["clif", "train", "--opt", ""], ["SGD", "Adam", "AdamW", "Muon"]),
         (["clif", "train", "-b", "4", "--amp", ""], ["True", "False"]),
         (["clif", "deploy", "x.pth", "--method", "s"], ["sweep", "subtract"]),
         (["clif", "export", "x.pth", "--format", ""], ["nir", "onnx", "torch", "safetensors"]),

@@ -56,9 +56,12 @@ CHANGES = {
     "momentum": 0.8,
     "weight_decay": 5e-5,
     "lr_scheduler": "StepLR",
+    "lr_by_step": True,
     "T_max": 200,
+    "T_mult": 2,
     "step_size": 50,
     "gamma": 0.5,
+    "loss": "TET",
     "loss_lambda": 0.0,
     "loss_means": 0.5,
     "mse_n_reg": True,
@@ -148,6 +151,7 @@ def test_a_value_of_the_wrong_type_is_refused_by_name(name, value, named):
         ("loss_lambda", [-0.1, 1.1]),
         ("tau", [1.0, 0.5, -2.0, float("nan"), float("inf")]),
         ("step_size", [0.0, 0.5, 1.5]),
+        ("T_mult", [0]),
         ("accumulate", [0]),
         ("devices", [0]),
         ("nodes", [0]),
@@ -169,11 +173,16 @@ def test_a_value_outside_its_range_is_refused_by_name(name, values):
 
 @pytest.mark.parametrize(
     ("name", "value", "nearest"),
-    [("opt", "SDG", "SGD"), ("opt", "adamw", "AdamW"), ("lr_scheduler", "StepLr", "StepLR"), ("amp_dtype", "b16", "")],
+    [("opt", "SDG", "SGD"), ("lr_scheduler", "Step", "StepLR"), ("loss", "TTE", "TET"), ("amp_dtype", "b16", "")],
 )
 def test_a_value_that_is_no_choice_is_refused_with_the_nearest(name, value, nearest):
     with pytest.raises(InputError, match=f"unknown {name} '{value}'.*{nearest}"):
         resolve(**{name: value})
+
+
+def test_optimisers_schedules_and_losses_are_named_in_any_case():
+    config = resolve(opt="adamw", lr_scheduler="onecycle", loss="ce", epochs=300)
+    assert (config.opt, config.lr_scheduler, config.loss) == ("AdamW", "OneCycle", "CE")
 
 
 @pytest.mark.parametrize(("key", "nearest"), [("learning_rat", "lr"), ("weight_decey", "weight_decay"), ("t", "T")])

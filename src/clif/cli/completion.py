@@ -15,7 +15,7 @@ from typing import Any
 
 from clif.cli.common import Parser, bool_argument
 from clif.errors import InputError
-from clif.names import DATASET_NAMES, SURROGATE_NAMES, model_descriptions, neuron_names
+from clif.names import DATASET_NAMES, SURROGATE_NAMES, model_descriptions, neuron_names, training_names
 from clif.train.config import list_recipes
 
 SHELLS = ("bash", "zsh", "tcsh")
@@ -27,6 +27,9 @@ WORDS: dict[str, Callable[[], Iterable[str]]] = {
     "neuron": neuron_names,
     "exchange_neuron": lambda: neuron_names()[:-1],
     "surrogate": lambda: SURROGATE_NAMES,
+    "opt": lambda: training_names("opt"),
+    "lr_scheduler": lambda: training_names("lr_scheduler"),
+    "loss": lambda: training_names("loss"),
     "device": lambda: ("auto", "cpu", "cuda"),
     "per": lambda: ("channel", "layer", "network"),
     "start": lambda: ("subtract", "calibrate"),

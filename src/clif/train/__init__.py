@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from clif.train.config import TrainConfig as TrainConfig
     from clif.train.config import resolve as resolve
     from clif.train.loop import fit as fit
+    from clif.train.losses import register_loss as register_loss
+    from clif.train.optimizers import register_optimizer as register_optimizer
+    from clif.train.schedules import register_scheduler as register_scheduler
     from clif.train.seeds import fit_seeds as fit_seeds
     from clif.train.sync_batch_norm import synchronise_batch_norms as synchronise_batch_norms
 
@@ -20,6 +23,9 @@ _NAMES = {
     "TrainConfig": "clif.train.config",
     "evaluate": "clif.evaluation",
     "fit": "clif.train.loop",
+    "register_loss": "clif.train.losses",
+    "register_optimizer": "clif.train.optimizers",
+    "register_scheduler": "clif.train.schedules",
     "fit_seeds": "clif.train.seeds",
     "load": "clif.train.checkpoint",
     "resolve": "clif.train.config",

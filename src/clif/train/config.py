@@ -96,17 +96,21 @@ class TrainConfig:
     )
 
     b: int = _optimisation(128, "batch size, of all processes together")
-    opt: str = _optimisation("SGD", "optimiser", ("SGD", "AdamW", "Muon"))
+    opt: str = _optimisation("SGD", "optimiser: SGD, Adam, AdamW, Muon or any registered one")
     lr: float = _optimisation(0.1, "learning rate at the start")
     momentum: float = _optimisation(0.9, "momentum of SGD and Muon")
     weight_decay: float = _optimisation(5e-4, "weight decay")
     no_decay_norm_bias: bool = _optimisation(False, "no weight decay for batch norms, biases and PLIF's time constants")
     lr_scheduler: str = _optimisation(
         "CosALR",
-        "learning-rate schedule by epoch, or OneCycle: by step, in a line up to lr and down to 0",
-        ("CosALR", "StepLR", "OneCycle"),
+        "learning-rate schedule: CosALR, CosRestarts or StepLR, by epoch, OneCycle, by step, in a line up to lr and "
+        "down to 0, or any registered one",
     )
-    T_max: int = _optimisation(300, "epochs of half a cosine period (CosALR), or of the cycle (OneCycle)")
+    lr_by_step: bool = _optimisation(False, "let the schedule go on with every step of the optimiser, not every epoch")
+    T_max: int = _optimisation(
+        300, "epochs of half a cosine period (CosALR), of the first one (CosRestarts), or of the cycle (OneCycle)"
+    )
+    T_mult: int = _optimisation(1, "times how many each period is longer than the one before (CosRestarts)")
     step_size: float = _optimisation(100, "epochs between two decays (StepLR)")
     gamma: float = _optimisation(0.1, "factor of a decay (StepLR)")
     warmup_epochs: float = _optimisation(
@@ -118,7 +122,12 @@ class TrainConfig:
         0.0, "decay of a moving average of the weights, which is then evaluated and saved; 0: none, usual: 0.999"
     )
 
-    loss_lambda: float = _loss(0.05, "weight of the MSE term, 0: cross-entropy only")
+    loss: str = _loss(
+        "paper",
+        "paper: cross-entropy of every step with an MSE term; TET: without it; CE: of the mean logits; MSE: of the "
+        "mean logits to the one-hot label; or any registered one",
+    )
+    loss_lambda: float = _loss(0.05, "weight of the MSE term of the paper's loss, 0: cross-entropy only")
     loss_means: float = _loss(1.0, "constant target of the MSE term")
     mse_n_reg: bool = _loss(False, "one-hot target for the MSE term instead of the constant")
     label_smoothing: float = _loss(0.0, "label smoothing of the cross-entropy")
@@ -166,11 +175,11 @@ class TrainConfig:
 
     def check(self) -> None:
         """Raise `InputError` for an unknown name, a value outside its range, or one that does not go with another."""
-        for kind in ("dataset", "model", "neuron", "surrogate"):
+        for kind in ("dataset", "model", "neuron", "surrogate", "opt", "lr_scheduler", "loss"):
             name = _name_part(kind, getattr(self, kind))
             if name not in (known := known_names(kind)):
                 raise unknown_name(kind, name, [*known, *(DATASET_ALIASES if kind == "dataset" else ())])
-        for name in ("b", "epochs", "T", "T_max", "accumulate", "devices", "nodes", "keep_last"):
+        for name in ("b", "epochs", "T", "T_max", "T_mult", "accumulate", "devices", "nodes", "keep_last"):
             _require(self, name, getattr(self, name) >= 1, "at least 1")
         for name in ("j", "checkpoint_every", "seed", "max_steps", "early_stop", "exchange_epoch", "gradient_window"):
             _require(self, name, getattr(self, name) >= 0, "at least 0")
@@ -301,7 +310,8 @@ def resolve(recipe: str | None = None, **overrides: Any) -> TrainConfig:
     if recipe and "T_max" not in (overrides if "epochs" in overrides else values):
         config.T_max = config.epochs
     config.dataset = dataset_name(config.dataset)
-    for name, kind in (("neuron", "neuron"), ("exchange_neuron", "neuron"), ("surrogate", "surrogate")):
+    for name in ("neuron", "exchange_neuron", "surrogate", "opt", "lr_scheduler", "loss"):
+        kind = "neuron" if name == "exchange_neuron" else name
         setattr(config, name, _spelling(getattr(config, name), kind))
     if config.neuron == "ReLU":
         config.T, config.T_stages = 1, ""

@@ -10,35 +10,28 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import OneCycleLR
 
 from clif.data import Loader, create_loader
 from clif.data.loader import Share
 from clif.errors import InputError
 from clif.evaluation import RunningScores
 from clif.layers import key_dropout
-from clif.loss import SpikingLoss
 from clif.models import SpikingNetwork
 from clif.neurons import exchange_neurons
 from clif.precision import choose, common
 from clif.train.checkpoint import LAST, load_weights, read_checkpoint
-from clif.train.components import (
-    Computation,
-    advance,
-    check_images,
-    follow_parameters,
-    is_by_step,
-    make_net,
-    make_optimizer,
-    make_scheduler,
-    scaled_rate,
-)
+from clif.train.components import Computation, check_images, make_net
 from clif.train.config import TrainConfig
 from clif.train.ema import Average
 from clif.train.engine import Engine, Follower
 from clif.train.folder import RunFolder
+from clif.train.losses import make_loss
 from clif.train.metrics import Row
 from clif.train.monitor import GradientNorms, LayerMonitor
 from clif.train.nonfinite import FiniteGuard, first_bad_value, trace
+from clif.train.optimizers import follow_parameters, make_optimizer
+from clif.train.schedules import advance, is_by_step, make_scheduler, scaled_rate
 from clif.train.sync_batch_norm import set_idle, synchronise_batch_norms
 from clif.train.whiten import whiten_first_layer
 
@@ -75,9 +68,10 @@ class Learner:
         self.optimizer = make_optimizer(config, self.net, self.precision)
         scaled = self.precision.dtype == torch.float16
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=scaled)
-        self.loss = SpikingLoss(config.loss_lambda, config.loss_means, config.mse_n_reg, config.label_smoothing)
+        self.loss = make_loss(config)
         self.steps_per_epoch = -(-len(self.loaders["train"]) // config.accumulate)
         self.scheduler = make_scheduler(config, self.optimizer, self.steps_per_epoch)
+        self.by_step = is_by_step(config, self.scheduler)
 
         self.epoch = 0
         self.step = 0
@@ -156,7 +150,7 @@ class Learner:
         with scaled_rate(self.optimizer, self._warmup_factor()):
             self.scaler.step(self.optimizer)
         self.scaler.update()
-        if is_by_step(self.scheduler):
+        if self.by_step:
             advance(self.scheduler)
         if self.average is not None:
             self.average.update(self.net)
@@ -180,7 +174,7 @@ class Learner:
                 self.guard.protect(self.optimizer)
 
     def _warmup_factor(self) -> float:
-        steps = 0 if is_by_step(self.scheduler) else self.config.warmup_epochs * self.steps_per_epoch
+        steps = 0 if isinstance(self.scheduler, OneCycleLR) else self.config.warmup_epochs * self.steps_per_epoch
         return min(1.0, (self.global_step + 1) / steps) if steps > 0 else 1.0
 
     def _add_gradient(self, share: Share, total: int) -> Tensor:
@@ -191,6 +185,9 @@ class Learner:
                 stack.enter_context(self.monitor.watching(self.net, self.step))
             logits, labels = self._compute(share, self.computation)
         loss = self.loss(logits, labels)
+        if not isinstance(loss, Tensor) or loss.dim() > 0:
+            shape = list(loss.shape) if isinstance(loss, Tensor) else type(loss).__name__
+            raise InputError(f"the loss must be one number, the mean over the samples, got {shape}")
         weight = len(share.labels) * self.engine.world_size / total
         self.scaler.scale(loss if weight == 1 else loss * weight).backward()
         if not idle:

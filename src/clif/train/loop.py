@@ -20,7 +20,6 @@ from clif.precision import first_time, slow_warning
 from clif.progress import progress_bar
 from clif.train.callbacks import Callback, make_loggers
 from clif.train.checkpoint import BEST, LAST
-from clif.train.components import advance, is_by_step
 from clif.train.config import TrainConfig
 from clif.train.engine import Engine, Follower, with_processes
 from clif.train.folder import RunFolder, last_checkpoint, read_last, run_of
@@ -29,6 +28,7 @@ from clif.train.learner import Learner
 from clif.train.metrics import MetricsLog, Result, Row, columns, describe, summarise
 from clif.train.monitor import GradientNorms, unhealthy
 from clif.train.resume import check_options, other_run
+from clif.train.schedules import advance
 from clif.train.state import capture, precision_of, restore
 from clif.user_code import differences
 
@@ -225,7 +225,7 @@ class Trainer(Learner):
         self.require_sound()
         self.begin_stage()
         row = self._row(is_last=self.epoch + 1 == self.config.epochs)
-        if not is_by_step(self.scheduler):
+        if not self.by_step:
             advance(self.scheduler)
         self.epoch, self.step, self.running = self.epoch + 1, 0, RunningScores(self.device)
         self.monitor.reset()

@@ -69,7 +69,7 @@ def stored_options(content: dict[str, Any]) -> dict[str, Any]:
     if schedule:
         said["lr_scheduler"] = _schedule(schedule)
     options = {RENAMED.get(name, name): value for name, value in content.get("config", {}).items()}
-    return {**options, **{name: value for name, value in said.items() if value is not None}}
+    return {**{name: value for name, value in said.items() if value is not None}, **options}
 
 
 def _schedule(state: dict[str, Any]) -> str:

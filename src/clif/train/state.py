@@ -14,8 +14,8 @@ from clif.data.description import record
 from clif.errors import InputError
 from clif.models.network import set_layer_options
 from clif.train.checkpoint import load_weights
-from clif.train.components import advance, is_by_step
 from clif.train.learner import Learner
+from clif.train.schedules import advance
 from clif.user_code import imported
 
 
@@ -70,13 +70,13 @@ def restore(trainer: Learner, content: dict[str, Any], where: str) -> None:
     load_weights(trainer.net, raw, where)
     if trainer.average is not None:
         load_weights(trainer.average.net, content["net"], where)
-    load_optimizer(trainer.optimizer, content["optimizer"], trainer.config.opt, where)
+    load_optimizer(trainer.optimizer, content["optimizer"], where)
     trainer.epoch = int(content["epoch"]) + 1
     if is_same_schedule(trainer.scheduler.state_dict(), content["lr_scheduler"]):
         trainer.scheduler.load_state_dict(content["lr_scheduler"])
     else:
         steps = int((content.get("progress") or {}).get("global_step", trainer.epoch * trainer.steps_per_epoch))
-        begin_schedule(trainer.optimizer, trainer.scheduler, steps if is_by_step(trainer.scheduler) else trainer.epoch)
+        begin_schedule(trainer.optimizer, trainer.scheduler, steps if trainer.by_step else trainer.epoch)
     trainer.global_step = trainer.epoch * trainer.steps_per_epoch
     trainer.inherited_best = float(content.get("max_test_acc", 0.0))
     trainer.history = list(content.get("history", []))
@@ -154,14 +154,14 @@ def _own(trainer: Learner, parts: Tensor) -> Tensor:
     return parts.sum(0) if engine.is_first else torch.zeros_like(parts[0])
 
 
-def load_optimizer(optimizer: Optimizer, state: dict[str, Any], opt: str, where: str) -> None:
+def load_optimizer(optimizer: Optimizer, state: dict[str, Any], where: str) -> None:
     """Load what an optimiser remembers and its rates; its other options, such as weight decay, stay as they are here.
 
     Raises `InputError` where the state is another optimiser's or another network's.
     """
     groups = state.get("param_groups") or [{}]
-    found = "AdamW" if "betas" in groups[0] else "Muon" if "orthogonal" in groups[0] else "SGD"
-    if found != opt:
+    found = _family(groups[0])
+    if found != _family(optimizer.param_groups[0]):
         raise InputError(f"{where}: was trained with {found}; resume with -opt {found}, or use -pre_train")
     stored = {"params", "lr", "initial_lr"}
     own = [{key: value for key, value in group.items() if key not in stored} for group in optimizer.param_groups]
@@ -171,6 +171,13 @@ def load_optimizer(optimizer: Optimizer, state: dict[str, Any], opt: str, where:
         optimizer.load_state_dict({**state, "param_groups": groups})
     except (ValueError, KeyError) as error:
         raise InputError(f"{where}: the optimiser's state does not fit this network: {error}") from error
+
+
+def _family(group: dict[str, Any]) -> str:
+    """The kind of an optimiser by the options of its groups."""
+    if "orthogonal" in group:
+        return "Muon"
+    return "AdamW" if "betas" in group else "SGD" if "nesterov" in group else "its optimiser"
 
 
 def is_same_schedule(state: dict[str, Any], other: dict[str, Any]) -> bool:

@@ -1,0 +1,59 @@
+"""Losses by name, for the option -loss."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from clif.errors import InputError
+from clif.loss import CrossEntropy, Loss, RateMSE, SpikingLoss, TETLoss
+from clif.registering import register
+from clif.train.config import TrainConfig
+
+Maker = TypeVar("Maker", bound=Callable[[TrainConfig], Loss])
+
+LOSSES: dict[str, Callable[[TrainConfig], Loss]] = {}
+"""What makes a loss of a configuration, by name."""
+
+
+def register_loss(name: Any) -> Any:
+    """Decorator: give what makes a loss its name for `-loss`; bare, its own name.
+
+    It is called with the configuration and returns the loss: a function of logits [T, N, classes] and labels, int64 [N]
+    or soft [N, classes], that gives a scalar, the mean over the samples. A class whose `__init__` takes the
+    configuration and that can be called is one. The same module and qualified name replaces what was registered.
+
+    Raises `InputError` for a name that is taken.
+
+        @clif.train.register_loss
+        def last_step(config):
+            return lambda logits, labels: torch.nn.functional.cross_entropy(logits[-1], labels)
+    """
+    return register(LOSSES, "register_loss", name)
+
+
+@register_loss("paper")
+def _paper(config: TrainConfig) -> Loss:
+    return SpikingLoss(config.loss_lambda, config.loss_means, config.mse_n_reg, config.label_smoothing)
+
+
+@register_loss("CE")
+def _cross_entropy(config: TrainConfig) -> Loss:
+    return CrossEntropy(config.label_smoothing)
+
+
+@register_loss("TET")
+def _tet(config: TrainConfig) -> Loss:
+    return TETLoss(config.label_smoothing)
+
+
+@register_loss("MSE")
+def _rate_mse(config: TrainConfig) -> Loss:
+    del config
+    return RateMSE()
+
+
+def make_loss(config: TrainConfig) -> Loss:
+    """The configured loss. Raises `InputError` where a registered one cannot be called."""
+    loss = LOSSES[config.loss](config)
+    if not callable(loss):
+        raise InputError(f"the loss {config.loss} must be callable, got {type(loss).__name__}")
+    return loss

@@ -1,0 +1,98 @@
+"""Optimisers by name, for the option -opt, and the parameters by their treatment."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import SGD, Adam, AdamW, Optimizer
+
+from clif.errors import InputError
+from clif.precision import Precision
+from clif.registering import register
+from clif.train.config import TrainConfig
+from clif.train.muon import Muon, hidden_weights
+
+Groups = list[dict[str, Any]]
+
+OPTIMIZERS: dict[str, Callable[[Groups, TrainConfig], Optimizer]] = {}
+"""What makes an optimiser of parameter groups and a configuration, by name."""
+
+
+def register_optimizer(name: Any) -> Any:
+    """Decorator: give what makes an optimiser its name for `-opt`; bare, its own name.
+
+    It is called with the parameter groups, a list of dicts as `torch.optim` takes it, and the configuration, whose
+    `lr`, `momentum` and `weight_decay` it may use, and returns a `torch.optim.Optimizer`. With `-no_decay_norm_bias`
+    the last group says "weight_decay": 0. The same module and qualified name replaces what was registered.
+
+    Raises `InputError` for a name that is taken.
+
+        @clif.train.register_optimizer
+        def Adagrad(groups, config):
+            return torch.optim.Adagrad(groups, lr=config.lr, weight_decay=config.weight_decay)
+    """
+    return register(OPTIMIZERS, "register_optimizer", name)
+
+
+def _common(groups: Groups, config: TrainConfig) -> dict[str, Any]:
+    """Rate and decay; fused on a GPU, where a step can then be skipped without waiting for the host."""
+    device = next(parameter for group in groups for parameter in group["params"]).device
+    return {"lr": config.lr, "weight_decay": config.weight_decay, "fused": device.type == "cuda"}
+
+
+@register_optimizer("SGD")
+def _sgd(groups: Groups, config: TrainConfig) -> Optimizer:
+    return SGD(groups, momentum=config.momentum, **_common(groups, config))
+
+
+@register_optimizer("Adam")
+def _adam(groups: Groups, config: TrainConfig) -> Optimizer:
+    return Adam(groups, **_common(groups, config))
+
+
+@register_optimizer("AdamW")
+def _adamw(groups: Groups, config: TrainConfig) -> Optimizer:
+    return AdamW(groups, **_common(groups, config))
+
+
+@register_optimizer("Muon")
+def _muon(groups: Groups, config: TrainConfig) -> Optimizer:
+    return Muon(groups, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay)
+
+
+def make_optimizer(config: TrainConfig, net: nn.Module, precision: Precision) -> Optimizer:
+    """The configured optimiser of the network. Raises `InputError` where a registered one gives something else."""
+    groups: Groups = [{"params": params} for params in _groups(config, net)]
+    if config.no_decay_norm_bias:
+        groups[-1]["weight_decay"] = 0.0
+    if config.opt == "Muon":
+        groups[0]["orthogonal"] = True
+    optimizer = OPTIMIZERS[config.opt](groups, config)
+    if not isinstance(optimizer, Optimizer):
+        raise InputError(f"the optimiser {config.opt} must be a torch.optim.Optimizer, got {type(optimizer).__name__}")
+    if isinstance(optimizer, Muon) and precision.dtype in (torch.bfloat16, torch.float16):
+        optimizer.dtype = torch.bfloat16
+    return optimizer
+
+
+def _groups(config: TrainConfig, net: nn.Module) -> list[list[Tensor]]:
+    """The parameters of a network by their treatment: those that Muon turns first, those without weight decay last."""
+    rest: list[Tensor] = list(net.parameters())
+    groups: list[list[Tensor]] = []
+    if config.opt == "Muon":
+        groups.append(hidden_weights(net))
+        taken = set(groups[0])
+        rest = [p for p in rest if p not in taken]
+    if not config.no_decay_norm_bias:
+        return [*groups, rest]
+    return [*groups, [p for p in rest if p.dim() > 1], [p for p in rest if p.dim() <= 1]]
+
+
+def follow_parameters(config: TrainConfig, optimizer: Optimizer, net: nn.Module) -> None:
+    """Let an optimiser of `make_optimizer` have the parameters that `net` has now, and forget all others."""
+    present = set(net.parameters())
+    for group, params in zip(optimizer.param_groups, _groups(config, net), strict=True):
+        group["params"][:] = params
+    for gone in [parameter for parameter in optimizer.state if parameter not in present]:
+        del optimizer.state[gone]

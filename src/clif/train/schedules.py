@@ -1,0 +1,120 @@
+"""Learning-rate schedules by name, for the option -lr_scheduler."""
+
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import (
+    CosineAnnealingLR,
+    CosineAnnealingWarmRestarts,
+    CyclicLR,
+    LRScheduler,
+    OneCycleLR,
+    ReduceLROnPlateau,
+    StepLR,
+)
+
+from clif.errors import InputError
+from clif.registering import register
+from clif.train.config import TrainConfig
+
+SCHEDULERS: dict[str, Callable[[Optimizer, TrainConfig, int], LRScheduler]] = {}
+"""What makes a schedule of an optimiser, a configuration and the schedule's steps in an epoch, by name."""
+
+BY_STEP = ("OneCycle",)
+"""The schedules that go on with every step of the optimiser, whatever -lr_by_step says."""
+
+
+def register_scheduler(name: Any) -> Any:
+    """Decorator: give what makes a learning-rate schedule its name for `-lr_scheduler`; bare, its own name.
+
+    It is called with the optimiser, the configuration and the number of the schedule's steps in an epoch, and returns a
+    schedule of `torch.optim.lr_scheduler`. That number is 1, for schedules go on with every epoch, unless `-lr_by_step`
+    lets them go on with every step of the optimiser. The same module and qualified name replaces what was registered.
+
+    Raises `InputError` for a name that is taken.
+
+        @clif.train.register_scheduler("Exponential")
+        def exponential(optimizer, config, per_epoch):
+            return torch.optim.lr_scheduler.ExponentialLR(optimizer, config.gamma ** (1 / per_epoch))
+    """
+    return register(SCHEDULERS, "register_scheduler", name)
+
+
+@register_scheduler("CosALR")
+def _cosine(optimizer: Optimizer, config: TrainConfig, per_epoch: int) -> LRScheduler:
+    return CosineAnnealingLR(optimizer, T_max=config.T_max * per_epoch)
+
+
+@register_scheduler("CosRestarts")
+def _cosine_with_restarts(optimizer: Optimizer, config: TrainConfig, per_epoch: int) -> LRScheduler:
+    return CosineAnnealingWarmRestarts(optimizer, T_0=config.T_max * per_epoch, T_mult=config.T_mult)
+
+
+@register_scheduler("StepLR")
+def _steps(optimizer: Optimizer, config: TrainConfig, per_epoch: int) -> LRScheduler:
+    return StepLR(optimizer, step_size=int(config.step_size) * per_epoch, gamma=config.gamma)
+
+
+@register_scheduler("OneCycle")
+def _one_cycle(optimizer: Optimizer, config: TrainConfig, per_epoch: int) -> LRScheduler:
+    """In a line up to the rate over `warmup_epochs` and in a line down to 0 at the end of `T_max` epochs."""
+    return OneCycleLR(
+        optimizer,
+        max_lr=[group["lr"] for group in optimizer.param_groups],
+        total_steps=config.T_max * per_epoch,
+        pct_start=config.warmup_epochs / config.T_max or 0.3,
+        anneal_strategy="linear",
+        cycle_momentum=False,
+    )
+
+
+def make_scheduler(config: TrainConfig, optimizer: Optimizer, steps_per_epoch: int) -> LRScheduler:
+    """The configured schedule. Raises `InputError` for a registered one that is none, or that needs a metric."""
+    by_step = config.lr_by_step or config.lr_scheduler in BY_STEP
+    scheduler = SCHEDULERS[config.lr_scheduler](optimizer, config, steps_per_epoch if by_step else 1)
+    return check_scheduler(scheduler, optimizer, f"the schedule {config.lr_scheduler}")
+
+
+def check_scheduler(scheduler: Any, optimizer: Optimizer, what: str) -> LRScheduler:
+    """The schedule itself. Raises `InputError` unless it is a schedule of `optimizer` that needs no metric."""
+    if not isinstance(scheduler, LRScheduler):
+        kind = type(scheduler).__name__
+        raise InputError(f"{what} must be a schedule of torch.optim.lr_scheduler, got {kind}")
+    if isinstance(scheduler, ReduceLROnPlateau):
+        raise InputError(f"{what} is a ReduceLROnPlateau, which needs a metric; set the rate in a callback instead")
+    if scheduler.optimizer is not optimizer:
+        raise InputError(f"{what} must be of the run's own optimiser; pass both")
+    return scheduler
+
+
+def advance(scheduler: LRScheduler) -> None:
+    """One epoch or step further; torch does not see that the optimiser stepped before a resume, and would warn.
+
+    A cycle stays at its end.
+    """
+    if isinstance(scheduler, OneCycleLR) and scheduler.last_epoch >= scheduler.total_steps - 1:
+        return
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Detected call of `lr_scheduler.step")
+        scheduler.step()
+
+
+def is_by_step(config: TrainConfig, scheduler: LRScheduler) -> bool:
+    """Whether a schedule goes on with every step of the optimiser, not with every epoch."""
+    return config.lr_by_step or isinstance(scheduler, OneCycleLR | CyclicLR)
+
+
+@contextmanager
+def scaled_rate(optimizer: Optimizer, factor: float) -> Iterator[None]:
+    """Within it the learning rates are `factor` times what the schedule says."""
+    rates = [group["lr"] for group in optimizer.param_groups]
+    try:
+        for group, rate in zip(optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate * factor if factor != 1 else rate
+        yield
+    finally:
+        for group, rate in zip(optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate
