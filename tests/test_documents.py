@@ -139,6 +139,14 @@ def test_the_examples_of_own_names_train(own_code):
     assert json.loads(summary.read_text())["last"]["train_loss"] > 0
 
 
+def test_the_example_of_own_objects_trains(run_folder):
+    *_, example = examples("docs/training.md")
+    there = {}
+    exec(example, there)
+    assert there["result"].history[-1]["val_top1"] > 0.8
+    assert there["result"].folder.resolve().is_relative_to(run_folder)
+
+
 @pytest.mark.parametrize("path", DOCUMENTS)
 def test_every_example_compiles(path):
     for example in examples(path):

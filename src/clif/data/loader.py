@@ -32,11 +32,14 @@ Batch = tuple[Tensor, Tensor]
 
 
 class Share(NamedTuple):
-    """A process's part of a batch: its samples (maybe none), their keys (`clif.random`), and the whole batch's size."""
+    """A process's part of a batch: its samples (maybe none), their keys (`clif.random`), and the whole batch's size.
+
+    A loader of the user's own knows no keys.
+    """
 
     images: Tensor
     labels: Tensor
-    keys: Tensor
+    keys: Tensor | None
     batch_size: int
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from clif.devices import find_device
 from clif.errors import InputError, MissingFileError
@@ -40,6 +40,7 @@ CONTENT_TYPES: dict[str, type] = {
     "config": dict,
     "imports": list,
     "data": dict,
+    "own": list,
     "history": list,
     "progress": dict,
     "rng": dict,
@@ -192,6 +193,11 @@ def build_network(
     """The network of a checkpoint's content, with its weights; `where` names the file in errors."""
     stored = dict(content.get("model") or {})
     if not stored:
+        if "net" in content.get("own", []):
+            raise InputError(
+                f"{where}: holds a network of your own, which only your code can make; its weights are "
+                'clif.train.checkpoint.read_checkpoint(path)["net"]'
+            )
         if model is None or neuron is None:
             raise InputError(
                 f"{where}: a checkpoint in the original's format does not say which network it holds; "
@@ -216,14 +222,15 @@ def build_network(
     return net
 
 
-def load_weights(net: SpikingNetwork, state_dict: dict[str, Tensor], where: str) -> None:
+def load_weights(net: nn.Module, state_dict: dict[str, Tensor], where: str) -> None:
     """Load a state dict that must fit exactly, but for wrappers and counters in its names (`fit_names`).
 
     Raises `InputError` with the first key or shape that does not fit.
     """
     own = net.state_dict()
     state_dict = fit_names(state_dict, own)
-    name = f"{net.config['name']} with {net.config['neuron']} neurons"
+    config = getattr(net, "config", {})
+    name = f"{config['name']} with {config['neuron']} neurons" if config else f"this {type(net).__name__}"
     if differing := sorted(own.keys() ^ state_dict.keys(), key=str):
         verb = "lacks" if differing[0] in own else "has the unknown key"
         raise InputError(f"{where}: does not fit {name}: it {verb} {differing[0]} ({len(differing)} keys differ)")

@@ -7,6 +7,7 @@ from clif.data import Dataset, open_dataset
 from clif.errors import InputError
 from clif.models import SpikingNetwork, create_model
 from clif.models.network import step_by_step
+from clif.neurons import reset_net
 from clif.neurons.gradient_window import set_gradient_window
 from clif.train.config import TrainConfig
 
@@ -44,12 +45,23 @@ def make_net(config: TrainConfig) -> SpikingNetwork:
 
 
 class Computation(nn.Module):
-    """How a training step calls the network: images [N, C, H, W] or [T, N, C, H, W] -> logits [T, N, classes]."""
+    """How a training step calls the network: x [N, …] or [T, N, …] -> logits [T, N, classes].
 
-    def __init__(self, net: SpikingNetwork, multiple_step: bool) -> None:
+    A module that is no `SpikingNetwork` is brought to rest first; where it gives [N, classes], T is 1.
+    """
+
+    def __init__(self, net: nn.Module, multiple_step: bool) -> None:
         super().__init__()
         self.net = net
         self.multiple_step = multiple_step
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.net(images) if self.multiple_step else step_by_step(self.net, images)
+        if isinstance(self.net, SpikingNetwork):
+            logits: Tensor = self.net(images) if self.multiple_step else step_by_step(self.net, images)
+            return logits
+        reset_net(self.net)
+        logits = self.net(images)
+        if not isinstance(logits, Tensor) or logits.dim() not in (2, 3):
+            given = list(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+            raise InputError(f"the network must give logits [T, N, classes] or [N, classes], got {given}")
+        return logits if logits.dim() == 3 else logits[None]

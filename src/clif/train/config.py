@@ -241,9 +241,9 @@ class TrainConfig:
         """T in an epoch, counted from 0."""
         return value_at(parse_stages("T_stages", self.T_stages), epoch, self.T)
 
-    def training_size(self, epoch: int, full: int) -> int:
-        """The pixels of a side of the training images in an epoch, counted from 0; `full` are those of the data set."""
-        return value_at(parse_stages("size_stages", self.size_stages), epoch, full)
+    def training_size(self, epoch: int) -> int:
+        """The pixels of a side of the training images in an epoch, counted from 0; 0 if they are as they are."""
+        return value_at(parse_stages("size_stages", self.size_stages), epoch, 0)
 
     def logger_names(self) -> list[str]:
         """The loggers asked for besides TensorBoard."""
@@ -262,10 +262,11 @@ class TrainConfig:
         """How the files become samples, where the data set leaves that open. Raises `InputError` for a bad value."""
         return DataOptions(**{name: getattr(self, name) for name in CHOSEN})
 
-    def run_folder(self) -> Path:
+    def run_folder(self, **own: str) -> Path:
         """Where this run writes: the same for the same flags, another for any flag or data that change the numbers.
 
-        Flags that only say where the run ends (`LIMITS`) do not change it, so that a run can go on with others.
+        Flags that only say where the run ends (`LIMITS`) do not change it, so that a run can go on with others. Of
+        objects of the user's own `own` has the words for "model", "neuron" and "dataset".
         """
         elsewhere = {"data_dir", "out_dir", "resume", "name", "j", "checkpoint_every", "keep_last", *LIMITS}
         elsewhere |= {"loggers", "log_grad_norm", "log_firing_rates", "lean_memory"}
@@ -275,10 +276,12 @@ class TrainConfig:
             for key, value in dataclasses.asdict(self).items()
             if key not in elsewhere and value != defaults[key]
         }
-        if self.dataset not in DATASETS_WITHOUT_FILES:
+        values |= own
+        if self.dataset not in DATASETS_WITHOUT_FILES and "dataset" not in own:
             values["data_dir"] = str(Path(self.data_dir).resolve())
         digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:8]
-        words = [self.name, self.dataset, self.model, self.neuron, f"T{self.T}", f"seed{self.seed}", digest]
+        named = [own.get(name, getattr(self, name)) for name in ("dataset", "model", "neuron")]
+        words = [self.name, *named, f"T{self.T}", f"seed{self.seed}", digest]
         return Path(self.out_dir) / "_".join(word for word in words if word)
 
 

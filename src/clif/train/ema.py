@@ -3,9 +3,9 @@
 import copy
 
 import torch
+from torch import nn
 
 from clif import private_torch
-from clif.models import SpikingNetwork
 from clif.neurons.exchange import replace_nodes
 
 
@@ -15,18 +15,18 @@ class Average:
     Each `update` sets average ← decay·average + (1 − decay)·weight; other buffers are copied.
     """
 
-    def __init__(self, net: SpikingNetwork, decay: float) -> None:
+    def __init__(self, net: nn.Module, decay: float) -> None:
         self.decay = decay
         self.net = copy.deepcopy(net).eval().requires_grad_(False)
 
-    def exchange(self, net: SpikingNetwork) -> None:
+    def exchange(self, net: nn.Module) -> None:
         """Take over the neurons of `net`, which has other ones now; averages of their parameters begin with them."""
         new, names = dict(net.named_modules()), {module: name for name, module in self.net.named_modules()}
         replace_nodes(self.net, lambda node: copy.deepcopy(new[names[node]]).eval().requires_grad_(False))
         self.net.config = copy.deepcopy(net.config)
 
     @torch.no_grad()
-    def update(self, net: SpikingNetwork) -> None:
+    def update(self, net: nn.Module) -> None:
         """Take the present weights of the trained `net` in."""
         pairs = list(zip(self.net.state_dict().values(), net.state_dict().values(), strict=True))
         averaged = [(old, new) for old, new in pairs if old.is_floating_point()]

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import OneCycleLR
 
-from clif.data import Loader, create_loader
+from clif.data import create_loader
 from clif.data.loader import Share
 from clif.errors import InputError
 from clif.evaluation import RunningScores
@@ -31,9 +31,12 @@ from clif.train.metrics import Row
 from clif.train.monitor import GradientNorms, LayerMonitor
 from clif.train.nonfinite import FiniteGuard, first_bad_value, trace
 from clif.train.optimizers import follow_parameters, make_optimizer
+from clif.train.own import Own, is_positioned
 from clif.train.schedules import advance, is_by_step, make_scheduler, scaled_rate
 from clif.train.sync_batch_norm import set_idle, synchronise_batch_norms
 from clif.train.whiten import whiten_first_layer
+
+NOTHING = Own()
 
 WHITENED = 5_000
 """Images whose patches the filters of `whiten` are made of."""
@@ -47,17 +50,20 @@ class Learner:
     `chosen_on` is "val", "test" or, if no part of the data is evaluated after each epoch, "": the last epoch is best.
     """
 
-    def __init__(self, config: TrainConfig, engine: Engine, folder: RunFolder) -> None:
+    def __init__(self, config: TrainConfig, engine: Engine, folder: RunFolder, own: Own = NOTHING) -> None:
         self.config = config
+        self.own = own
         self.engine = engine
         self.device = engine.device
         self.folder = folder
         self.precision = common(choose(self.device, config.amp, config.amp_dtype, config.dtype), engine.gather_object)
-        check_images(config)
-        self.net = make_net(config).to(self.device)
+        if own.loaders is None:
+            check_images(config)
+        self.net: Any = make_net(config).to(self.device) if own.net is None else own.place(config, self.device)
         self.loaders = self.engine.first(self._make_loaders)
-        if config.size_stages and not self.net.any_size:
+        if config.size_stages and not getattr(self.net, "any_size", False):
             raise InputError(f"size_stages needs a network that takes images of any size; {config.model} does not")
+        self.is_positioned = is_positioned(self.loaders["train"])
         if config.whiten:
             whiten_first_layer(self.net, self.loaders["train"].plain_images(WHITENED), config.seed)
         if config.pre_train is not None:
@@ -65,16 +71,18 @@ class Learner:
         if config.sync_bn:
             synchronise_batch_norms(self.net)
         self.average = Average(self.net, config.ema) if config.ema > 0 else None
-        self.optimizer = make_optimizer(config, self.net, self.precision)
+        self.optimizer = own.optimizer or make_optimizer(config, self.net, self.precision)
         scaled = self.precision.dtype == torch.float16
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=scaled)
-        self.loss = make_loss(config)
+        self.loss = own.loss or make_loss(config)
         self.steps_per_epoch = -(-len(self.loaders["train"]) // config.accumulate)
-        self.scheduler = make_scheduler(config, self.optimizer, self.steps_per_epoch)
+        self.scheduler = own.scheduler or make_scheduler(config, self.optimizer, self.steps_per_epoch)
         self.by_step = is_by_step(config, self.scheduler)
 
         self.epoch = 0
         self.step = 0
+        self.step_samples = 0
+        self._kept: list[Share] = []
         self.global_step = 0
         self.running = RunningScores(self.device)
         self.monitor = LayerMonitor(self.net, self.device, config.log_firing_rates)
@@ -83,7 +91,8 @@ class Learner:
         self.computation = engine.wrap(Computation(self.net, config.multiple_step))
 
         self.history: list[Row] = []
-        self.chosen_on = "val" if config.val_split > 0 else "" if config.test_at_end else "test"
+        tested = "test" in self.loaders and not config.test_at_end
+        self.chosen_on = "val" if "val" in self.loaders else "test" if tested else ""
         self.best = -math.inf
         self.inherited_best = 0.0
         self.ended: str | None = None
@@ -92,19 +101,27 @@ class Learner:
         """End the run after the present step, or after the present epoch's evaluation; `reason` is told."""
         self.ended = self.ended or reason
 
+    @property
+    def dataset(self) -> Dataset | None:
+        """The data set of the training loader; None for a loader of one's own."""
+        loader = self.loaders["train"]
+        return loader.dataset if isinstance(loader, Loader) else None
+
     def begin_stage(self) -> None:
         """Give the network the time steps of this epoch, and its images their size."""
-        for net in {self.net, self.evaluated_net}:
+        for net in {self.net, self.evaluated_net} if isinstance(self.net, SpikingNetwork) else ():
             net.T = self.config.time_steps(self.epoch)
-        self.image_size = self.config.training_size(self.epoch, self.net.image_size)
+        self.image_size = self.config.training_size(self.epoch)
 
     @property
-    def evaluated_net(self) -> SpikingNetwork:
+    def evaluated_net(self) -> Any:
         """The network that is evaluated and saved as "net": the average of the weights where there is one."""
         return self.net if self.average is None else self.average.net
 
-    def _make_loaders(self) -> dict[str, Loader]:
+    def _make_loaders(self) -> dict[str, Any]:
         config = self.config
+        if self.own.loaders is not None:
+            return self.own.place_loaders(self.device)
         common: dict[str, Any] = {
             "root": config.data_dir,
             "batch_size": config.b,
@@ -133,19 +150,30 @@ class Learner:
 
     def samples_before(self, step: int) -> int:
         """Samples of an epoch, of all processes, that come before its step number `step`."""
-        return min(step * self.config.accumulate * self.config.b, self.loaders["train"].num_samples)
+        loader = self.loaders["train"]
+        return min(step * self.config.accumulate * loader.batch_size, loader.num_samples)
+
+    def _next_batches(self, shares: Iterator[Share]) -> tuple[Iterator[Share], int, int]:
+        """The batches of the next step, their number, and that of their samples in all processes."""
+        accumulate, loader = self.config.accumulate, self.loaders["train"]
+        if self.is_positioned:
+            total = self.samples_before(self.step + 1) - self.samples_before(self.step)
+            return shares, -(-total // loader.batch_size), total
+        left = len(loader) - self.step * accumulate
+        self._kept = [next(shares) for _ in range(min(accumulate, left))]
+        return iter(self._kept), len(self._kept), sum(share.batch_size for share in self._kept)
 
     def train_step(self, shares: Iterator[Share]) -> Tensor:
         """One step of the optimiser on the next batches; this process's loss of the last of them."""
         config = self.config
-        total = self.samples_before(self.step + 1) - self.samples_before(self.step)
+        batches_of_step, batches, total = self._next_batches(shares)
+        self.step_samples = total
         if not config.sync_bn:
             self.engine.share_buffers(self.net)
         self.optimizer.zero_grad()
-        batches = -(-total // config.b)
         for number in range(batches):
             with self.engine.no_sync(self.computation, enabled=number < batches - 1):
-                loss = self._add_gradient(next(shares), total)
+                loss = self._add_gradient(next(batches_of_step), total)
         self._check_gradient()
         with scaled_rate(self.optimizer, self._warmup_factor()):
             self.scaler.step(self.optimizer)
@@ -202,17 +230,23 @@ class Learner:
         idle = len(labels) == 0
         if idle:
             images = images.new_zeros([size or 1 for size in images.shape])
-            labels, keys = labels.new_zeros(1, *labels.shape[1:]), keys.new_zeros(1)
+            labels, keys = labels.new_zeros(1, *labels.shape[1:]), None if keys is None else keys.new_zeros(1)
         if self.config.sync_bn:
             set_idle(self.net, idle)
-        if self.config.drop_rate > 0:
+        if self.config.drop_rate > 0 or self.own.net is not None:
             key_dropout(self.net, keys)
         if self.config.dtype == "float64":
             images = images.double()
-        if images.shape[-1] != self.image_size and self.net.training:
+        if self.image_size and self.net.training:
             images = F.interpolate(images, size=(self.image_size,) * 2, mode="bilinear", antialias=True)
         with self.precision.autocast():
-            return computation(images), labels
+            logits = computation(images)
+        if self.own.net is not None and logits.shape[1] != len(labels):
+            raise InputError(
+                f"the network must give logits [T, N, classes] or [N, classes], got {list(logits.shape)} for N = "
+                f"{len(labels)} labels"
+            )
+        return logits, labels
 
     def exchange_if_due(self) -> bool:
         """Exchange the neurons where the configuration says so for this epoch; whether it did."""
@@ -241,7 +275,8 @@ class Learner:
         if number >= 0:
             step = int(number) - (self.global_step - self.step)
             traces = [trace for trace in self.engine.gather_object(self._trace(step)) if trace is not None]
-            value, cause = traces[0] if traces else (0.0, "the gradient")
+            unknown = "not known" if not self.is_positioned and step != self.step else "the gradient"
+            value, cause = traces[0] if traces else (0.0, unknown)
             what = "the gradient became not finite" if math.isfinite(value) else f"the loss became {value}"
             self._fail(f"{what} in epoch {self.epoch + 1}, step {step + 1}", cause)
 
@@ -261,7 +296,10 @@ class Learner:
     def _trace(self, step: int) -> tuple[float, str] | None:
         """The loss of a step of this epoch, computed again, and where it stops being finite; None if it does not."""
         accumulate = self.config.accumulate
-        shares = itertools.islice(self.loaders["train"].shares(self.epoch, step * accumulate), accumulate)
+        if not self.is_positioned:
+            shares: Iterator[Share] = iter(self._kept if step == self.step else ())
+        else:
+            shares = itertools.islice(self.loaders["train"].shares(self.epoch, step * accumulate), accumulate)
         computation = Computation(self.net, self.config.multiple_step)
         return trace(self.net, (partial(self._loss_of, share, computation) for share in shares))
 

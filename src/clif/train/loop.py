@@ -6,27 +6,36 @@ import logging
 import math
 import shlex
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from clif.data import Loader
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
 from clif.errors import InputError
 from clif.evaluation import RunningScores, Scores, evaluate
+from clif.layers import key_dropout
+from clif.loss import Loss
+from clif.models import SpikingNetwork
+from clif.neurons import reset_net
 from clif.output import reader_is_gone, silence_broken
 from clif.paths import expand_home
 from clif.precision import first_time, slow_warning
 from clif.progress import progress_bar
 from clif.train.callbacks import Callback, make_loggers
 from clif.train.checkpoint import BEST, LAST
+from clif.train.components import Computation
 from clif.train.config import TrainConfig
 from clif.train.engine import Engine, Follower, with_processes
 from clif.train.folder import RunFolder, last_checkpoint, read_last, run_of
 from clif.train.interrupt import GONE, SIGPIPE, Interrupted, StopRequest
-from clif.train.learner import Learner
+from clif.train.learner import NOTHING, Learner
 from clif.train.metrics import MetricsLog, Result, Row, columns, describe, summarise
 from clif.train.monitor import GradientNorms, unhealthy
+from clif.train.own import Own
 from clif.train.resume import check_options, other_run
 from clif.train.schedules import advance
 from clif.train.state import capture, precision_of, restore
@@ -40,14 +49,34 @@ def fit(
     quiet: bool = False,
     callbacks: Sequence[Callback] = (),
     folder: str | Path | None = None,
+    *,
+    net: nn.Module | None = None,
+    loaders: Mapping[str, Iterable[tuple[Tensor, Tensor]]] | None = None,
+    optimizer: Optimizer | None = None,
+    scheduler: LRScheduler | None = None,
+    loss: Loss | None = None,
 ) -> Result:
     """Train as `config` says, in `folder` or `config.run_folder()`; an earlier run there is kept under another name.
+
+    Objects of your own take the place of what `config` would make:
+
+    - `net`: any module from x to logits [T, N, classes], or [N, classes] for T = 1. It is trained in place; its neurons
+      are brought to rest before every batch.
+    - `loaders`: iterables of (x, y) under "train" and, if there are any, "test" and "val", which then chooses the best
+      epoch. x is [N, …] or [T, N, …], y int64 [N] or soft labels [N, classes]. "train" has a length.
+    - `optimizer`, of the parameters of `net`, and `scheduler`, of this optimiser; it goes on with every epoch, or with
+      every step if it is a OneCycleLR or CyclicLR, or `config.lr_by_step` says so.
+    - `loss`: a function of logits [T, N, classes] and labels to a scalar, the mean over the samples.
+
+    A run goes on with the same objects: `config.resume`. Where the training loader cannot begin in the middle of an
+    epoch, as `clif.data.Loader` can, it goes on from the last whole epoch: to the same numbers if all that is random
+    comes from torch's generator, as the order of a DataLoader does.
 
     The folder gets config.yaml, environment.json, metrics.csv, TensorBoard events, summary.json and the checkpoints.
     `callbacks` watch the run and may end it. Raises `InputError` for what the user can mend, and `Interrupted` after
     Ctrl-C or SIGTERM, when the last checkpoint holds the state.
     """
-    return Trainer(config, quiet, callbacks, folder).fit()
+    return Trainer(config, quiet, callbacks, folder, Own(net, loaders, optimizer, scheduler, loss)).fit()
 
 
 class Trainer(Learner):
@@ -59,14 +88,17 @@ class Trainer(Learner):
         quiet: bool = False,
         callbacks: Sequence[Callback] = (),
         folder: str | Path | None = None,
+        own: Own = NOTHING,
     ) -> None:
-        config = dataclasses.replace(config)
+        config = own.adapt(config)
+        self.own = own
         with_processes(config)
         engine = Engine(config)
         self.quiet = quiet or not engine.is_first
         loggers = engine.only_first(lambda: make_loggers(config.logger_names()))
         self.callbacks = [*callbacks, *(loggers or [])]
-        run_folder = RunFolder(config.run_folder() if folder is None else Path(expand_home(folder)), config.keep_last)
+        path = config.run_folder(**own.words()) if folder is None else Path(expand_home(folder))
+        run_folder = RunFolder(path, config.keep_last)
         engine.only_first(run_folder.lock)
         try:
             self._make_or_load(config, engine, run_folder)
@@ -85,10 +117,12 @@ class Trainer(Learner):
         content, changes = None, ""
         if start is not None:
             content = engine.first(lambda: read_last(start))
+            engine.first(lambda: self.own.check_same(content, str(start)))
             changes = engine.first(lambda: check_options(config, content, str(start)))
         elif config.resume is not None:
             begins_anew = f"{config.resume} has no checkpoint yet: the run begins anew"
-        super().__init__(config if start is None else dataclasses.replace(config, pre_train=None), engine, run_folder)
+        made_for = config if start is None else dataclasses.replace(config, pre_train=None)
+        super().__init__(made_for, engine, run_folder, self.own)
         self.config = config
         self._signum: int | None = None
         self._reader_is_gone = False
@@ -108,6 +142,9 @@ class Trainer(Learner):
             result = self._fit()
         finally:
             self.folder.release()
+            if self.own.net is not None:
+                key_dropout(self.net, None)
+                reset_net(self.net)
         if self._asked_to_stop() == SIGPIPE:
             raise Interrupted(SIGPIPE, f"{GONE}; complete: run folder {result.folder}")
         return result
@@ -119,6 +156,8 @@ class Trainer(Learner):
         try:
             self._call("on_start")
             self._say_precision()
+            if not self.is_positioned:
+                self._say("an interrupted run goes on from its last whole epoch: the loader cannot begin within one")
             with StopRequest() as self._stop:
                 while self.step == self.steps_per_epoch or not self._is_over():
                     if self.step == self.steps_per_epoch:
@@ -200,7 +239,7 @@ class Trainer(Learner):
         shares = loader.shares(self.epoch, self.step * self.config.accumulate)
         title = f"epoch {self.epoch + 1}/{self.config.epochs}"
         shown = began = time.perf_counter()
-        before, seen = self.running.seconds, self.samples_before(self.step)
+        before, seen = self.running.seconds, self.samples_before(self.step) if self.is_positioned else 0
         with progress_bar(loader.num_samples, title, self.quiet, initial=seen) as bar:
             while self.step < self.steps_per_epoch:
                 loss = self.train_step(shares)
@@ -208,7 +247,7 @@ class Trainer(Learner):
                 self.global_step += 1
                 now = time.perf_counter()
                 self.running.seconds = before + now - began
-                bar.update(self.samples_before(self.step) - self.samples_before(self.step - 1))
+                bar.update(self.step_samples)
                 if not self.quiet and now - shown > 0.5:
                     (mean, top1), shown = self.running.glance(), now
                     bar.set_postfix(loss=f"{mean:.4f}", top1=f"{top1:.2%}", refresh=False)
@@ -279,9 +318,12 @@ class Trainer(Learner):
                 row |= columns(part, self._evaluate(self.loaders[part], check_stop))
         return row
 
-    def _evaluate(self, loader: Loader, check_stop: Any) -> Scores:
+    def _evaluate(self, loader: Any, check_stop: Any) -> Scores:
         arguments: dict[str, Any] = {} if self.engine.world_size == 1 else {"reduce": self.engine.sum}
-        return evaluate(self.evaluated_net, loader, self.loss, self.quiet, check_stop, **arguments)
+        net = self.evaluated_net
+        if not isinstance(net, SpikingNetwork):
+            net = Computation(net, multiple_step=True).train(net.training)
+        return evaluate(net, loader, self.loss, self.quiet, check_stop, **arguments)
 
     def _asked_to_stop(self) -> int | None:
         """The signal that came to this process; the lost reader of its output counts as one."""
@@ -296,8 +338,11 @@ class Trainer(Learner):
         if not self._signum:
             return
         self.require_sound()
-        self._save(LAST)
         where = f"epoch {self.epoch + 1}, step {self.step} of {self.steps_per_epoch}"
+        if self.is_positioned or self.step == 0:
+            self._save(LAST)
+        else:
+            where += ", which begins anew when the run goes on"
         why = f"{GONE}; " if self._signum == SIGPIPE else ""
         path = shlex.quote(str(self.folder.path / LAST))
         if not self.engine.is_first:

@@ -27,7 +27,7 @@ def capture(trainer: Learner) -> dict[str, Any]:
     net, gather = trainer.net, trainer.engine.gather
     content: dict[str, Any] = {
         "net": trainer.evaluated_net.state_dict(),
-        "model": net.config,
+        "model": getattr(net, "config", {}),
         "optimizer": trainer.optimizer.state_dict(),
         "lr_scheduler": trainer.scheduler.state_dict(),
         "scaler": trainer.scaler.state_dict(),
@@ -36,7 +36,7 @@ def capture(trainer: Learner) -> dict[str, Any]:
         "max_test_acc": max(trainer.best, trainer.inherited_best),
         "config": dataclasses.asdict(trainer.config),
         "imports": imported(),
-        "data": record(trainer.loaders["train"].dataset),
+        "own": trainer.own.names(),
         "history": trainer.history,
         "progress": {
             "step": trainer.step,
@@ -54,6 +54,8 @@ def capture(trainer: Learner) -> dict[str, Any]:
             "cuda": torch.cuda.get_rng_state_all() if trainer.device.type == "cuda" else [],
         },
     }
+    if (dataset := trainer.dataset) is not None:
+        content["data"] = record(dataset)
     if trainer.average is not None:
         content["net_raw"] = net.state_dict()
     return content
@@ -100,7 +102,8 @@ def restore(trainer: Learner, content: dict[str, Any], where: str) -> None:
 
 def _require_same_classes(trainer: Learner, data: dict[str, Any], where: str) -> None:
     """Raise `InputError` where labels would mean other classes than before."""
-    dataset = trainer.loaders["train"].dataset
+    if (dataset := trainer.dataset) is None:
+        return
     if data.get("name") == dataset.name and tuple(data["classes"]) != dataset.classes:
         raise InputError(f"{where}: was trained on other classes than {dataset.name} has now; begin a new run")
 

@@ -1,0 +1,249 @@
+"""Runs with objects of the user's own: what they train, that they go on, and what is refused."""
+
+import pytest
+import torch
+from runs import LAST, StopAfter, assert_same_run
+from torch import nn
+from torch.testing import assert_close
+from torch.utils.data import DataLoader, TensorDataset
+
+import clif
+import clif.train.loop as loop
+from clif import layers
+from clif.data import create_loader
+from clif.errors import InputError
+from clif.loss import CrossEntropy
+from clif.train import Callback, fit
+from clif.train.checkpoint import read_checkpoint
+from clif.train.interrupt import Interrupted
+
+N, FEATURES, CLASSES, T = 20, 6, 3, 3
+
+
+class Net(nn.Module):
+    """[N, features] -> logits [T, N, classes]."""
+
+    def __init__(self, T=T):
+        super().__init__()
+        self.T = T
+        self.layers = nn.Sequential(
+            layers.Linear(FEATURES, 8),
+            layers.BatchNorm1d(8),
+            clif.CLIFNode(),
+            layers.Dropout(0.2),
+            layers.Linear(8, CLASSES),
+        )
+        clif.set_step_mode(self, "m")
+
+    def forward(self, x):
+        return self.layers(x.expand(self.T, *x.shape))
+
+
+def data(seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    y = torch.arange(N) % CLASSES
+    return TensorDataset(torch.randn(N, FEATURES, generator=generator) + y[:, None], y)
+
+
+def made(**changed):
+    """A network, loaders, an optimiser and a schedule, anew for each run."""
+    torch.manual_seed(1)
+    net = Net()
+    optimizer = torch.optim.RMSprop(net.parameters(), lr=0.01)
+    objects = {
+        "net": net,
+        "loaders": {"train": DataLoader(data(), 6, shuffle=True), "test": DataLoader(data(1), 8)},
+        "optimizer": optimizer,
+        "scheduler": torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.5),
+        "loss": nn_loss,
+    }
+    return {**objects, **changed}
+
+
+def nn_loss(logits, labels):
+    return nn.functional.cross_entropy(logits.mean(0), labels)
+
+
+class Seen(Callback):
+    def __init__(self):
+        self.losses = []
+
+    def on_step(self, trainer, loss):
+        del trainer
+        self.losses.append(loss.item())
+
+
+def test_a_run_is_the_loop_that_one_would_write(config):
+    seen = Seen()
+    result = fit(config(epochs=2), True, [seen], **made())
+    objects = made()
+    net, optimizer, scheduler = (objects[name] for name in ("net", "optimizer", "scheduler"))
+    torch.manual_seed(config().seed)
+    losses = []
+    for _ in range(2):
+        net.train()
+        for x, y in objects["loaders"]["train"]:
+            clif.reset_net(net)
+            loss = nn_loss(net(x), y)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+        scheduler.step()
+        list(objects["loaders"]["test"])
+    assert len(losses) == 8
+    assert seen.losses == pytest.approx(losses, rel=1e-6)
+    assert [row["lr"] for row in result.history] == pytest.approx([0.01, 0.005])
+    net.eval()
+    clif.reset_net(net)
+    x, y = data(1).tensors
+    with torch.no_grad():
+        assert result.history[-1]["test_top1"] == pytest.approx((net(x).mean(0).argmax(-1) == y).float().mean().item())
+    content = read_checkpoint(result.folder / LAST)
+    assert_close(content["net"], net.state_dict())
+    assert content["own"] == ["net", "loaders", "optimizer", "scheduler", "loss"]
+    assert result.folder.name.startswith("own_Net_T")
+
+
+@pytest.mark.parametrize("more", [{}, {"ema": 0.9, "accumulate": 3, "clip_grad_norm": 1.0, "log_grad_norm": True}])
+@pytest.mark.parametrize("checks", [2, 7, 9])
+def test_a_run_goes_on_from_its_last_whole_epoch_to_the_same_bits(config, tmp_path, monkeypatch, checks, more):
+    values = {"epochs": 6, **more}
+    whole = fit(config(**values, out_dir=str(tmp_path / "whole")), quiet=True, **made())
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "StopRequest", lambda: StopAfter(checks))
+        with pytest.raises(Interrupted):
+            fit(config(**values), quiet=True, **made())
+    resumed = fit(config(**values, resume="auto"), quiet=True, **made())
+    assert_same_run(resumed.folder, whole.folder)
+
+
+def test_a_loader_that_can_begin_anywhere_goes_on_there(config, tmp_path, monkeypatch, tiny_cifar10):
+    def objects():
+        torch.manual_seed(0)
+        net = clif.models.create_model("snn5_noAP", "CLIF", T=2, drop_rate=0.2)
+        return {"net": net, "loaders": {"train": create_loader("cifar10", tiny_cifar10, batch_size=20, seed=3)}}
+
+    values = {"epochs": 2, "b": 7}
+    whole = fit(config(**values, out_dir=str(tmp_path / "whole")), quiet=True, **objects())
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "StopRequest", lambda: StopAfter(3))
+        with pytest.raises(Interrupted, match="step 2 of 3"):
+            fit(config(**values), quiet=True, **objects())
+    resumed = fit(config(**values, resume="auto"), quiet=True, **objects())
+    assert_same_run(resumed.folder, whole.folder)
+    assert clif.load(resumed.folder).T == 2
+    assert "test_top1" not in resumed.history[-1]
+    assert resumed.summary["best_chosen_on"] == ""
+
+
+def test_a_network_without_time_gives_logits_of_one_step(config):
+    net = nn.Sequential(nn.Linear(FEATURES, 16), nn.ReLU(), nn.Linear(16, CLASSES))
+    loaders = {"train": [tuple(data().tensors)], "val": DataLoader(data(), 8)}
+    options = {"opt": "Adam", "lr": 0.05, "lr_scheduler": "StepLR", "loss": "CE"}
+    result = fit(config(epochs=30, T_max=30, **options), quiet=True, net=net, loaders=loaders)
+    assert result.history[-1]["val_top1"] > 0.9
+    assert result.summary["best_chosen_on"] == "val"
+
+
+def test_the_loader_that_cannot_begin_within_an_epoch_is_told_of(config, capsys):
+    fit(config(epochs=1), **made())
+    assert "an interrupted run goes on from its last whole epoch" in capsys.readouterr().out
+
+
+def test_soft_labels_and_a_shape_with_time_first_are_taken(config):
+    x = torch.rand(T, N, FEATURES)
+    y = torch.softmax(torch.randn(N, CLASSES), -1)
+    net = nn.Sequential(layers.Linear(FEATURES, CLASSES), layers.LeakyIntegrator(step_mode="m"))
+    result = fit(config(epochs=1, loss="TET"), quiet=True, net=net, loaders={"train": [(x, y)]})
+    assert result.history[0]["train_loss"] > 0
+    assert net[1].v is None
+
+
+def test_a_one_cycle_of_one_s_own_goes_on_with_every_step(config):
+    net = Net()
+    optimizer = torch.optim.SGD(net.parameters(), 0.1)
+    scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.1, total_steps=8)
+    fit(config(epochs=2), True, **made(net=net, optimizer=optimizer, scheduler=scheduler))
+    assert scheduler.last_epoch == 7
+
+
+def other_optimizer():
+    return torch.optim.SGD(nn.Linear(2, 2).parameters(), 0.1)
+
+
+class Lying(list):
+    def __len__(self):
+        return 5
+
+
+@pytest.mark.parametrize(
+    ("options", "objects", "message"),
+    [
+        ({}, {"net": 3}, "net= takes a torch.nn.Module, got int"),
+        ({}, {"net": nn.Flatten()}, "the network has no parameters to train"),
+        ({"whiten": True}, {}, "whiten is for networks that the configuration makes"),
+        ({"T_stages": "1:1"}, {}, "T_stages is for a clif.models.SpikingNetwork"),
+        ({"multiple_step": False}, {}, "multiple_step=False is for a clif.models.SpikingNetwork"),
+        ({"val_split": 0.2}, {}, r'val_split is for the data of the configuration; pass loaders\["val"\]'),
+        ({"checkpoint_every": 1}, {}, "checkpoint_every writes within an epoch"),
+        ({}, {"loaders": {"test": []}}, r'loaders= needs at least loaders\["train"\]'),
+        ({}, {"loaders": {"train": [1], "valid": []}}, r"unknown part of loaders= 'valid'; did you mean val"),
+        ({}, {"loaders": {"train": []}}, r"loaders\['train'\] is empty"),
+        ({}, {"loaders": {"train": (pair for pair in [1])}}, r"loaders\['train'\] gives its batches only once"),
+        ({}, {"loaders": {"train": 3}}, r"loaders\['train'\] must be an iterable of \(x, y\), got int"),
+        ({}, {"loaders": {"train": [torch.rand(2, 6)]}}, r"must give pairs of tensors \(x, y\), got Tensor"),
+        ({}, {"loaders": {"train": [(torch.rand(2, 6), torch.rand(2))]}}, r"got x \[2, 6\] and y torch.float32 \[2\]"),
+        ({}, {"loaders": {"train": Lying([data().tensors])}}, "has the length 5 but gave fewer batches in epoch 1"),
+        ({"early_stop": 2}, {"loaders": {"train": [data().tensors]}}, r'early_stop needs .* pass loaders\["val"\]'),
+        ({}, {"net": None}, "an optimizer of your own is that of a network of your own"),
+        ({}, {"optimizer": None}, "a scheduler of your own is that of an optimizer of your own"),
+        ({}, {"optimizer": other_optimizer()}, "scheduler= must be of the run's own optimiser"),
+        ({}, {"optimizer": other_optimizer(), "scheduler": None}, "the optimizer has none of the network's parameters"),
+        ({}, {"loss": 3}, "loss= takes a function of logits and labels, got int"),
+        ({}, {"loss": lambda logits, _labels: logits}, "the loss must be one number"),
+    ],
+)
+def test_what_does_not_fit_is_refused_in_one_line(config, options, objects, message):
+    with pytest.raises(InputError, match=message):
+        fit(config(**options), quiet=True, **made(**objects))
+
+
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [
+        (lambda x: x[None, None], r"must give logits \[T, N, classes\] or \[N, classes\], got \[1, 1, 6, 3\]"),
+        (lambda x: x[:, None], r"got \[6, 1, 3\] for N = 6 labels"),
+        (lambda x: (x,), "got tuple"),
+    ],
+)
+def test_other_outputs_of_the_network_are_refused(config, output, message):
+    class Odd(nn.Linear):
+        def forward(self, x):
+            return output(super().forward(x))
+
+    loaders = {"train": DataLoader(data(), 6)}
+    with pytest.raises(InputError, match=message):
+        fit(config(), quiet=True, net=Odd(FEATURES, CLASSES), loaders=loaders, loss=CrossEntropy())
+
+
+def test_a_run_goes_on_with_the_same_objects_only(config):
+    folder = fit(config(epochs=1), quiet=True, **made()).folder
+    with pytest.raises(InputError, match=r"its run was given net=, loaders=, .*, this one is given net=, loaders="):
+        fit(config(epochs=2, resume=str(folder)), quiet=True, **made(loss=None))
+    with pytest.raises(InputError, match="holds a network of your own, which only your code can make"):
+        clif.load(folder)
+
+
+def test_a_place_within_an_epoch_is_no_start(config):
+    folder = fit(config(epochs=3, max_steps=5), quiet=True, **made()).folder
+    with pytest.raises(InputError, match="stops within an epoch, where this training loader cannot begin; go on from"):
+        fit(config(epochs=3, resume=str(folder)), quiet=True, **made())
+    (before,) = folder.glob("checkpoint_epoch*_step000000.pth")
+    assert len(fit(config(epochs=3, resume=str(before)), quiet=True, **made()).history) == 3
+
+
+def test_a_loss_that_is_not_finite_names_its_layer(config):
+    objects = made(loaders={"train": [(torch.full((4, FEATURES), float("nan")), torch.zeros(4, dtype=torch.int64))]})
+    with pytest.raises(InputError, match="first not finite: "):
+        fit(config(), quiet=True, **objects)
