@@ -43,7 +43,7 @@ logger = logging.getLogger("clif.train")
 LIMITS = ("epochs", "max_steps", "max_time", "early_stop")
 """The options that say where a run ends and change no step before that."""
 
-PATHS = ("data_dir", "out_dir", "resume", "pre_train")
+PATHS = ("data_dir", "out_dir", "resume", "pre_train", "teacher")
 
 
 @dataclass
@@ -131,6 +131,13 @@ class TrainConfig:
     loss_means: float = _loss(1.0, "constant target of the MSE term")
     mse_n_reg: bool = _loss(False, "one-hot target for the MSE term instead of the constant")
     label_smoothing: float = _loss(0.0, "label smoothing of the cross-entropy")
+    teacher: str | None = _loss(
+        None, "also learn the mean logits of the network in this checkpoint, spiking or not (distillation)"
+    )
+    teacher_weight: float = _loss(0.5, "weight of the teacher in the loss, the labels have the rest")
+    teacher_temperature: float = _loss(
+        2.0, "temperature of the distillation, > 0: higher ones tell more of wrong classes"
+    )
 
     epochs: int = _length(300, "epochs in all")
     max_steps: int = _length(0, "end the run after this many steps of the optimiser in all; 0: no limit")
@@ -187,10 +194,12 @@ class TrainConfig:
             _require(self, name, 0 <= getattr(self, name) < 1, "in [0, 1)")
         for name in ("momentum", "weight_decay", "gamma", "clip_grad_norm", "warmup_epochs", "max_time"):
             _require(self, name, 0 <= getattr(self, name) < math.inf, "a number ≥ 0")
-        _require(self, "lr", 0 < self.lr < math.inf, "a number > 0")
+        for name in ("lr", "teacher_temperature"):
+            _require(self, name, 0 < getattr(self, name) < math.inf, "a number > 0")
         _require(self, "seed", self.seed < 2**63, "below 2**63")
         _require(self, "name", not set(self.name) & set("/\\"), "one word, without / or \\")
-        _require(self, "loss_lambda", 0 <= self.loss_lambda <= 1, "in [0, 1]")
+        for name in ("loss_lambda", "teacher_weight"):
+            _require(self, name, 0 <= getattr(self, name) <= 1, "in [0, 1]")
         _require(self, "tau", 1 < self.tau < math.inf, "greater than 1 (tau = 1 would keep no memory at all)")
         _require(self, "step_size", self.step_size >= 1 and self.step_size % 1 == 0, "a whole number of epochs ≥ 1")
         for field in dataclasses.fields(self):
@@ -308,7 +317,7 @@ def resolve(recipe: str | None = None, **overrides: Any) -> TrainConfig:
     for key in values:
         if key not in known:
             raise unknown_name("configuration key", key, known)
-    optional = ("resume", "pre_train")
+    optional = ("resume", "pre_train", "teacher")
     config = TrainConfig(**{key: convert(key, value, known[key], key in optional) for key, value in values.items()})
     if recipe and "T_max" not in (overrides if "epochs" in overrides else values):
         config.T_max = config.epochs

@@ -17,10 +17,11 @@ from clif.data.loader import Share
 from clif.errors import InputError
 from clif.evaluation import RunningScores
 from clif.layers import key_dropout
+from clif.loss import Distillation
 from clif.models import SpikingNetwork
 from clif.neurons import exchange_neurons
 from clif.precision import choose, common
-from clif.train.checkpoint import LAST, load_weights, read_checkpoint
+from clif.train.checkpoint import LAST, load, load_weights, read_checkpoint
 from clif.train.components import Computation, check_images, make_net
 from clif.train.config import TrainConfig
 from clif.train.ema import Average
@@ -75,6 +76,7 @@ class Learner:
         scaled = self.precision.dtype == torch.float16
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=scaled)
         self.loss = own.loss or make_loss(config)
+        self.teacher = None if config.teacher is None else self._load_teacher(config.teacher)
         self.steps_per_epoch = -(-len(self.loaders["train"]) // config.accumulate)
         self.scheduler = own.scheduler or make_scheduler(config, self.optimizer, self.steps_per_epoch)
         self.by_step = is_by_step(config, self.scheduler)
@@ -148,6 +150,10 @@ class Learner:
             loaders["val"] = create_loader(config.dataset, train=True, validation=True, **common)
         return loaders
 
+    def _load_teacher(self, path: str) -> SpikingNetwork:
+        teacher = load(path, map_location=self.device).requires_grad_(False)
+        return teacher.double() if self.config.dtype == "float64" else teacher.float()
+
     def samples_before(self, step: int) -> int:
         """Samples of an epoch, of all processes, that come before its step number `step`."""
         loader = self.loaders["train"]
@@ -211,8 +217,8 @@ class Learner:
         with ExitStack() as stack:
             if not idle:
                 stack.enter_context(self.monitor.watching(self.net, self.step))
-            logits, labels = self._compute(share, self.computation)
-        loss = self.loss(logits, labels)
+            images, logits, labels = self._compute(share, self.computation)
+        loss = self._training_loss(images, logits, labels)
         if not isinstance(loss, Tensor) or loss.dim() > 0:
             shape = list(loss.shape) if isinstance(loss, Tensor) else type(loss).__name__
             raise InputError(f"the loss must be one number, the mean over the samples, got {shape}")
@@ -224,8 +230,8 @@ class Learner:
             self.running.add(shown, logits, labels)
         return loss.detach()
 
-    def _compute(self, share: Share, computation: nn.Module) -> tuple[Tensor, Tensor]:
-        """Logits and labels of a share; an empty one is stood in for by a sample that must not count."""
+    def _compute(self, share: Share, computation: nn.Module) -> tuple[Tensor, Tensor, Tensor]:
+        """Images, logits and labels of a share; an empty one is stood in for by a sample that must not count."""
         images, labels, keys, _ = share
         idle = len(labels) == 0
         if idle:
@@ -246,7 +252,21 @@ class Learner:
                 f"the network must give logits [T, N, classes] or [N, classes], got {list(logits.shape)} for N = "
                 f"{len(labels)} labels"
             )
-        return logits, labels
+        return images, logits, labels
+
+    def _training_loss(self, images: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
+        """The loss beside the labels, and beside the teacher if there is one."""
+        if self.teacher is None:
+            return self.loss(logits, labels)
+        with torch.no_grad(), self.precision.autocast():
+            taught = self.teacher(images)
+        if taught.shape[-1] != logits.shape[-1]:
+            raise InputError(
+                f"the teacher {self.config.teacher} tells {taught.shape[-1]} classes apart, the network "
+                f"{logits.shape[-1]}; take one that was trained on the same classes"
+            )
+        distillation = Distillation(self.loss, self.config.teacher_weight, self.config.teacher_temperature)
+        return distillation(logits, labels, taught)
 
     def exchange_if_due(self) -> bool:
         """Exchange the neurons where the configuration says so for this epoch; whether it did."""
@@ -304,7 +324,7 @@ class Learner:
         return trace(self.net, (partial(self._loss_of, share, computation) for share in shares))
 
     def _loss_of(self, share: Share, computation: nn.Module) -> Tensor:
-        return self.loss(*self._compute(share, computation))
+        return self._training_loss(*self._compute(share, computation))
 
     def _mistake(self, message: str) -> BaseException:
         return InputError(message) if self.engine.is_first else Follower(2)

@@ -1,7 +1,7 @@
 """Objects of the user's own in a run: a network, loaders, an optimiser, a schedule, a loss."""
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sized
 from dataclasses import dataclass
 from typing import Any
 
@@ -148,16 +148,16 @@ class Batches:
             raise InputError(f"loaders[{part!r}] must be an iterable of (x, y), got {type(batches).__name__}")
         if isinstance(batches, Iterator):
             raise InputError(f"loaders[{part!r}] gives its batches only once; pass a list or a DataLoader")
-        if part == "train" and not hasattr(batches, "__len__"):
+        if part == "train" and not isinstance(batches, Sized):
             raise InputError("loaders['train'] needs a length, the number of its batches: define __len__")
-        if hasattr(batches, "__len__") and len(batches) == 0:
+        if isinstance(batches, Sized) and len(batches) == 0:
             raise InputError(f"loaders[{part!r}] is empty")
 
     @property
     def num_samples(self) -> int:
         """The samples of an epoch, 0 where no one knows."""
         dataset = getattr(self.batches, "dataset", None)
-        return len(dataset) if hasattr(dataset, "__len__") else 0
+        return len(dataset) if isinstance(dataset, Sized) else 0
 
     def __len__(self) -> int:
         return len(self.batches)  # type: ignore[arg-type]
