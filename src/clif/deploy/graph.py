@@ -8,11 +8,23 @@ from torch import fx, nn
 
 from clif.deploy.affine import ChannelAffine
 from clif.errors import InputError
-from clif.layers import AdaptiveAvgPool2d, AvgPool2d, BatchNorm2d, Conv2d, Dropout, Flatten, StepModule
+from clif.layers import (
+    AdaptiveAvgPool2d,
+    AvgPool2d,
+    BatchNorm2d,
+    Conv1d,
+    Conv2d,
+    Dropout,
+    Flatten,
+    Linear,
+    MaxPool2d,
+    StepModule,
+)
 from clif.models import SpikingNetwork
 from clif.neurons import SpikingNeuron
 
-LAYERS = (StepModule, Conv2d, AvgPool2d, AdaptiveAvgPool2d, BatchNorm2d, Flatten, ChannelAffine)
+STATELESS = (Linear, Conv1d, Conv2d, AvgPool2d, MaxPool2d, AdaptiveAvgPool2d, Flatten)
+LAYERS = (StepModule, BatchNorm2d, ChannelAffine, *STATELESS)
 ADDITIONS = (operator.add, operator.iadd, torch.add)
 
 
@@ -31,7 +43,8 @@ class _LayerTracer(fx.Tracer):
 def layer_graph(net: nn.Module) -> fx.GraphModule:
     """`net.logits` (of a module that is no `SpikingNetwork`: `net.forward`) as calls of the layers that `net` owns.
 
-    Raises `InputError` for a network whose data flow depends on its data, and for a layer that is called twice.
+    Raises `InputError` for a network whose data flow depends on its data, for a layer that is called twice, and for a
+    container that calls its layers step by step.
     """
     tracer = _LayerTracer()
     tracer.traced_func_name = "logits" if isinstance(net, SpikingNetwork) else "forward"
@@ -42,6 +55,11 @@ def layer_graph(net: nn.Module) -> fx.GraphModule:
     called = [str(node.target) for node in graph.nodes if node.op == "call_module"]
     if repeated := {name for name in called if called.count(name) > 1}:
         raise InputError(f"the layer {min(repeated)} is used more than once; make a layer of its own for each use")
+    for name in called:
+        layer = net.get_submodule(name)
+        is_container = isinstance(layer, StepModule) and not isinstance(layer, SpikingNeuron)
+        if is_container and next(layer.children(), None) is not None:
+            raise InputError(f"the layers inside {name}, a {type(layer).__name__}, cannot be followed")
     return fx.GraphModule(net, graph)
 
 

@@ -6,6 +6,7 @@ import torch
 from torch import fx, nn
 
 from clif.deploy.graph import layer_graph, layer_of, spiking_nodes
+from clif.errors import InputError
 from clif.layers import Conv2d
 from clif.models import SpikingNetwork
 from clif.neurons import SpikingNeuron
@@ -35,13 +36,18 @@ class Weights:
 
 
 def weight_layers(net: SpikingNetwork, image_size: int | None = None) -> list[Weights]:
-    """Every convolution and linear layer in the order of computation, for images of `image_size` pixels a side."""
+    """Every convolution and linear layer in the order of computation, for images of `image_size` pixels a side.
+
+    Raises `InputError` for other convolutions.
+    """
     graph = layer_graph(net)
     shapes = _shapes(graph, net, image_size or net.image_size)
     found = []
     for node in graph.graph.nodes:
         layer = layer_of(graph, node)
         if not isinstance(layer, Conv2d | nn.Linear):
+            if isinstance(layer, nn.modules.conv._ConvNd):
+                raise InputError(f"energy counts clif.layers.Conv2d and linear layers; {node.target} is a {layer}")
             continue
         before, after = shapes[node.all_input_nodes[0]], shapes[node]
         found.append(

@@ -1,0 +1,46 @@
+"""What the graph of a network and its energy say of these layers: counted, or refused, never left out."""
+
+import pytest
+from torch import nn
+
+import clif
+from clif import layers
+from clif.deploy.graph import layer_graph
+from clif.energy.layers import weight_layers
+from clif.errors import InputError
+
+
+class Net(clif.models.SpikingNetwork):
+    def __init__(self, *parts):
+        super().__init__(T=2, in_channels=1, image_size=4, any_size=False)
+        self.layers = nn.Sequential(*parts)
+        clif.set_step_mode(self, "m")
+
+    def logits(self, x):
+        return self.layers(x)
+
+
+def test_linear_layers_behind_a_max_pool_are_counted_as_torchs_are():
+    counted = []
+    for kind in (layers.Linear, nn.Linear):
+        features = [layers.MaxPool2d(2), layers.Flatten(), kind(4, 8), clif.LIFNode()]
+        counted.append(weight_layers(Net(*features, kind(8, 3), layers.LeakyIntegrator())))
+    assert [layer.macs for layer in counted[0]] == [32, 24]
+    assert counted[0] == counted[1]
+    assert counted[0][1].fed_by == ("layers.3",)
+
+
+def test_containers_and_other_convolutions_are_refused():
+    recurrent = layers.Recurrent(clif.LIFNode(), layers.Linear(16, 16))
+    with pytest.raises(InputError, match=r"the layers inside layers\.1, a Recurrent, cannot be followed"):
+        layer_graph(Net(layers.Flatten(), recurrent))
+    rows = Net(layers.TimeDistributed(nn.Flatten(1, 2)))
+    with pytest.raises(InputError, match="a TimeDistributed, cannot be followed"):
+        layer_graph(rows)
+
+    class Rows(Net):
+        def logits(self, x):
+            return self.layers(x.flatten(-3, -2)).mean(-1)
+
+    with pytest.raises(InputError, match=r"energy counts .*; layers\.0 is a Conv1d\(4, 3"):
+        weight_layers(Rows(layers.Conv1d(4, 3, 3)))
