@@ -18,6 +18,17 @@ def decorator(function: str, name: Any, enter: Callable[[str, Any], Any]) -> Any
     return lambda thing: enter(name, thing)
 
 
+def register(registry: dict[str, Any], function: str, name: Any) -> Any:
+    """What the decorator `function` of a registry of functions and classes returns; see `decorator` and `put`."""
+
+    def enter(name: str, thing: Any) -> Any:
+        if not callable(thing) or not hasattr(thing, "__qualname__"):
+            raise InputError(f"{function}({name!r}) takes a function or a class, got {thing!r}")
+        return put(registry, name, thing)
+
+    return decorator(function, name, enter)
+
+
 def put(registry: dict[str, Any], name: str, thing: Any) -> Any:
     """Enter a class or function under its name; one of the same module and qualified name is replaced.
 

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import OneCycleLR
 
-from clif.data import create_loader
+from clif.data import Dataset, Loader, create_loader
 from clif.data.loader import Share
 from clif.errors import InputError
 from clif.evaluation import RunningScores

@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 from clif.errors import InputError
 from clif.loss import CrossEntropy, Loss, RateMSE, SpikingLoss, TETLoss
-from clif.registering import register
+from clif.registration import register
 from clif.train.config import TrainConfig
 
 Maker = TypeVar("Maker", bound=Callable[[TrainConfig], Loss])

@@ -9,7 +9,7 @@ from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from clif.errors import InputError
 from clif.precision import Precision
-from clif.registering import register
+from clif.registration import register
 from clif.train.config import TrainConfig
 from clif.train.muon import Muon, hidden_weights
 

@@ -17,7 +17,7 @@ from torch.optim.lr_scheduler import (
 )
 
 from clif.errors import InputError
-from clif.registering import register
+from clif.registration import register
 from clif.train.config import TrainConfig
 
 SCHEDULERS: dict[str, Callable[[Optimizer, TrainConfig, int], LRScheduler]] = {}
