@@ -300,8 +300,8 @@ except MemoryError as error:
     assert done.stdout.startswith("clif_spike_conv_forward: not enough memory"), done.stderr
 
 
-def test_pytorchs_errors_stay():
-    with pytest.raises(RuntimeError, match="expected input"):
+def test_an_input_that_does_not_fit_is_refused():
+    with pytest.raises(InputError, match=r"Conv2d takes one step \[N, 32, H, W\].*got an input \[4, 31, 8, 8\]"):
         convolution()(spikes(4, 31, 8, 8))
     with pytest.raises(RuntimeError, match="size"):
         convolution(kernel_size=9, padding=0)(spikes(30, 32, 8, 8))

@@ -144,7 +144,8 @@ def read_augmentation(text: str) -> Augmentation:
     `crop:PADDING` in pixels (4), `flip`, `cutout:CHANCE` (0.5) and, on normalised images, `erase:CHANCE` (0.1). Raises
     `InputError` for another name or number.
     """
-    stored, normalised = [], []
+    stored: list[Operation] = []
+    normalised: list[Operation] = []
     for word in text.split(",") if text != "none" else []:
         name, colon, number = word.strip().partition(":")
         if name not in OPERATIONS:

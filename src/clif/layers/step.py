@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Self
 
+import torch
 from torch import Tensor, nn
 
 from clif import spikingjelly
@@ -80,6 +81,8 @@ def check_layout(layer: nn.Module, x: Tensor, layout: str, size: int | None = No
 
     `size`, if it is given, is what x must have along `axis`, counted from the end.
     """
+    if torch.jit.is_tracing():  # which would take the sizes for values that a program depends on
+        return
     names = layout.split(", ")
     if x.dim() in (len(names), len(names) + 1) and size in (None, x.shape[axis]):
         return

@@ -81,6 +81,7 @@ class Learner:
         self.scheduler = own.scheduler or make_scheduler(config, self.optimizer, self.steps_per_epoch)
         self.by_step = is_by_step(config, self.scheduler)
 
+        self.image_size = 0
         self.epoch = 0
         self.step = 0
         self.step_samples = 0
