@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from clif import precision as precision
     from clif import surrogate as surrogate
     from clif import train as train
+    from clif.models.wrapped import wrap as wrap
     from clif.neurons import ALIFNode as ALIFNode
     from clif.neurons import ARLIFNode as ARLIFNode
     from clif.neurons import CLIFNode as CLIFNode
@@ -83,6 +84,7 @@ _NAMES = {
     "set_pack_spikes": "neurons",
     "set_step_mode": "neurons",
     "load": "train.checkpoint",
+    "wrap": "models.wrapped",
 }
 
 __all__ = ["__version__", *_MODULES, *_NAMES]

@@ -4,11 +4,13 @@ from clif.models import plain, resnet, vgg
 from clif.models.network import SpikingNetwork, Stream, predict
 from clif.models.pretrained import Pretrained, list_pretrained
 from clif.models.registry import create_model, list_models, register_model
+from clif.models.wrapped import Wrapped, wrap
 
 __all__ = [
     "Pretrained",
     "SpikingNetwork",
     "Stream",
+    "Wrapped",
     "create_model",
     "list_models",
     "list_pretrained",
@@ -17,4 +19,5 @@ __all__ = [
     "register_model",
     "resnet",
     "vgg",
+    "wrap",
 ]

@@ -128,6 +128,11 @@ class SpikingNetwork(StepModule):
         self.any_size = any_size
         self.config: dict[str, Any] = {}
 
+    @property
+    def sample_shape(self) -> tuple[int, ...]:
+        """The shape of one sample at one step, [C, H, W], for which it is exported."""
+        return self.in_channels, self.image_size, self.image_size
+
     def logits(self, x: Tensor) -> Tensor:
         """[N, C, H, W] -> [N, classes] or [T, N, C, H, W] -> [T, N, classes], from the present state."""
         raise NotImplementedError

@@ -22,6 +22,7 @@ from clif.errors import InputError, MissingFileError
 from clif.files import write_atomically
 from clif.models import SpikingNetwork, create_model
 from clif.models.pretrained import PREFIX, find_pretrained
+from clif.models.wrapped import WRAPPED
 from clif.neurons.registry import neuron_name
 from clif.paths import expand_home
 from clif.safetensors import read_safetensors
@@ -172,17 +173,26 @@ def load(
     model: str | None = None,
     neuron: str | None = None,
     map_location: str | torch.device = "cpu",
+    net: Any = None,
     **options: Any,
-) -> SpikingNetwork:
+) -> Any:
     """The network of a checkpoint or run folder, in eval mode and multi-step mode.
 
     Our checkpoints say what they hold. For one in the original's format name `model` and `neuron`, and where they
     differ from `create_model`'s defaults T, tau, surrogate and image_size; classes and channels are read off its
     weights. Any argument given replaces what the checkpoint says: `load(path, T=4)`, `load(path, neuron="LIF")`.
 
+    With `net`, a module of one's own or what `clif.wrap` made of it, the weights are loaded into it, and it is returned
+    in eval mode; a checkpoint does not hold the class of a wrapped network.
+
     Raises `InputError` for a device that is not here, a file that cannot be read, and weights that do not fit.
     """
     device = find_device(map_location)
+    if net is not None:
+        if named := [key for key, value in {"model": model, "neuron": neuron, **options}.items() if value is not None]:
+            raise InputError(f"{', '.join(named)}: describes a network to be made; net= is one already")
+        load_weights(net, read_checkpoint(path)["net"], str(path))
+        return net.to(device).eval()
     net = build_network(read_checkpoint(path), str(path), model=model, neuron=neuron, **options)
     return net.to(device).eval()
 
@@ -204,6 +214,11 @@ def build_network(
                 'name it, for example model="spiking_resnet18", neuron="CLIF"'
             )
         stored = _sizes(content["net"], where)
+    if stored.get("name") == WRAPPED and model is None:
+        raise InputError(
+            f"{where}: holds the weights of a wrapped {stored.get('class')}, whose class no checkpoint holds; make the "
+            f"module again and load them into it: clif.load(path, net=clif.wrap(my_net, T={stored.get('T')}))"
+        )
     given = {"name": model, "neuron": neuron and neuron_name(neuron), **options}
     arguments = {**stored, **{key: value for key, value in given.items() if value is not None}}
     try:

@@ -1,0 +1,194 @@
+"""A module of one's own as a network of clif: `wrap` repeats images, resets at each call, streams and loads."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from clif.errors import InputError
+from clif.layers import repeat_image
+from clif.models.network import SpikingNetwork, channels_last
+from clif.neurons import SpikingNeuron, reset_net, set_keep_state, set_step_mode
+from clif.neurons.net import is_foreign, visiting
+from clif.sequence_layers import CONTAINERS, has_own_forward, sharing_copy, take_sequences
+
+WRAPPED = "wrapped"
+"""What the description of a wrapped network has for a name; no model is registered under it."""
+
+OF_IMAGES = (nn.Conv2d, nn.ConvTranspose2d, nn.BatchNorm2d, nn.GroupNorm, nn.AvgPool2d, nn.MaxPool2d)
+
+
+class Wrapped(SpikingNetwork):
+    """A module of one's own in `net`, as a network: what `wrap` returns.
+
+    In multi-step mode it takes samples [N, *], shown at each of `T` steps, or a sequence [T, N, *], from rest, and
+    returns the logits of every step [T, N, classes]; in single-step mode it takes and returns one step.
+    """
+
+    def __init__(self, net: nn.Module, T: int | None, input_shape: Sequence[int] | None = None) -> None:
+        shape = None if input_shape is None else tuple(int(size) for size in input_shape)
+        if shape is not None and (not shape or min(shape) < 1):
+            raise InputError(f"input_shape is that of one sample, as (3, 32, 32) or (64,), got {input_shape!r}")
+        dims = _sample_dims(net) if shape is None else len(shape)
+        image = shape if shape is not None and dims == 3 else (0, 0, 0)
+        super().__init__(1 if T is None else T, image[0], image[-1], any_size=True)
+        self.net = net
+        self.input_shape = shape
+        self.dims = dims
+        self.repeats = T is not None
+        nodes = {module for module in net.modules() if isinstance(module, SpikingNeuron)}
+        kinds = sorted({node.neuron or type(node).__name__ for node in nodes})
+        self.config = {
+            "name": WRAPPED,
+            "class": type(net).__name__,
+            "neuron": ", ".join(kinds),
+            "T": self.T,
+            "input_shape": None if shape is None else list(shape),
+        }
+
+    @property
+    def sample_shape(self) -> tuple[int, ...]:
+        if self.input_shape is None:
+            raise InputError(
+                "the shape of one sample is not known; give it to clif.wrap(net, T=…, input_shape=(C, H, W)), or (F,) "
+                "for vectors"
+            )
+        return self.input_shape
+
+    def logits(self, x: Tensor) -> Tensor:
+        result: Tensor = self.net(x)
+        return result
+
+    def _compute(self, x: Tensor) -> Tensor:
+        self._check_input(x)
+        if self.dims == 3 and self.memory_format == torch.channels_last:
+            x = channels_last(x)
+        if self.step_mode == "s":
+            return self.logits(x)
+        reset_net(self)
+        return self.logits(repeat_image(x, self.T) if x.dim() == self.dims + 1 else x)
+
+    def _check_input(self, x: Tensor) -> None:
+        sample = list(self.input_shape or [("C", "H", "W"), ("F",)][self.dims == 1])
+        names = ", ".join(map(str, sample))
+        static, sequence = f"[N, {names}]", f"[T, N, {names}]"
+        dims = [self.dims + 1] if self.step_mode == "s" else [self.dims + 1, self.dims + 2][not self.repeats :]
+        fits = self.input_shape is None or tuple(x.shape[-self.dims :]) == self.input_shape
+        if x.dim() not in dims or not fits:
+            takes = static if self.step_mode == "s" else f"{static} or {sequence}" if self.repeats else sequence
+            hint = "" if self.repeats else "; clif.wrap(net, T=…) shows samples at each of T steps"
+            raise InputError(f"this {type(self.net).__name__} takes an input {takes}, got {list(x.shape)}{hint}")
+        if x.dim() == self.dims + 2 and len(x) == 0:
+            raise InputError(f"got an empty sequence {list(x.shape)}; T must be at least 1")
+        if not x.is_floating_point():
+            raise InputError(f"networks take a floating-point input, got {x.dtype}; use x.float()")
+
+
+def wrap(net: nn.Module, T: int, input_shape: Sequence[int] | None = None) -> Wrapped:
+    """A module of spiking neurons as a network of clif, with the parameters of `net`, which stays as it is.
+
+    The network shows a sample [N, *] at each of `T` steps or takes a sequence [T, N, *], begins every call at rest,
+    returns the logits [T, N, classes], and has `stream()`. All that takes a network of `clif.models` takes it. Its
+    checkpoints load by `clif.load(path, net=clif.wrap(net, T=…))`.
+
+    Layers of PyTorch for one step are replaced by those of clif that take sequences: batch norms then have statistics
+    of each step, dropout keeps a mask for all steps. Parameters and buffers are those of `net` itself: training one
+    trains the other. State-dict names get "net." in front.
+
+    Args:
+        net: a `torch.nn.Sequential`, or any module whose `forward` computes a sequence at once as it computes its steps
+            one by one.
+        T: time steps for which a sample is shown.
+        input_shape: the shape of one sample, (C, H, W) or (F,): needed for export, and for a module with a `forward` of
+            its own, which is then tried out. Without it images or vectors are told by the first layer.
+
+    Raises `InputError` for a module without neurons of clif, and names a layer that cannot take sequences.
+
+        net = torch.nn.Sequential(torch.nn.Linear(4, 8), clif.CLIFNode(), torch.nn.Linear(8, 2))
+        logits = clif.wrap(net, T=6)(torch.rand(5, 4))       # [6, 5, 2]
+    """
+    return _wrap(net, T, input_shape)
+
+
+def as_network(
+    net: nn.Module, input_shape: Sequence[int] | None = None, T: int | None = None, images: bool = False
+) -> SpikingNetwork:
+    """`net` itself if it is a network of clif, else wrapped; `InputError` where it must take samples and T is None."""
+    if isinstance(net, SpikingNetwork):
+        if input_shape is not None or T is not None:
+            raise InputError(
+                f"a {type(net).__name__} knows its T and the shape of its input; give them for others only"
+            )
+        return net
+    if images and T is None:
+        raise InputError(
+            f"a {type(net).__name__} does not say for how many steps it sees a sample; give T=…, or clif.wrap(net, T=…)"
+        )
+    return _wrap(net, T, input_shape)
+
+
+def layer_name(net: nn.Module, name: str) -> str:
+    """The name of a layer of a network as its owner knows it, without what `wrap` puts in front."""
+    return name.removeprefix("net.") if isinstance(net, Wrapped) else name
+
+
+def _wrap(net: nn.Module, T: int | None, input_shape: Sequence[int] | None) -> Wrapped:
+    if isinstance(net, SpikingNetwork):
+        raise InputError(f"a {type(net).__name__} is a network of clif already; use it as it is")
+    if foreign := next((f"{name} is a {type(m).__name__}" for name, m in net.named_modules() if is_foreign(m)), None):
+        raise InputError(f"{foreign} of SpikingJelly; clif.convert(net, neuron=None).net makes the network ours first")
+    if not any(isinstance(module, SpikingNeuron) for module in net.modules()):
+        raise InputError(
+            f"this {type(net).__name__} has no spiking neuron of clif; clif.convert(net) puts them in the place of its "
+            "activations"
+        )
+    wrapped = Wrapped(take_sequences(sharing_copy(net)), T, input_shape).train(net.training)
+    set_keep_state(wrapped, False)
+    set_step_mode(wrapped, "m")
+    reset_net(wrapped)
+    own = [m for m in wrapped.net.modules() if has_own_forward(m) and not isinstance(m, (*CONTAINERS, SpikingNeuron))]
+    if own:
+        _try_out(wrapped, type(own[0]).__name__)
+    return wrapped
+
+
+def _try_out(wrapped: Wrapped, name: str) -> None:
+    """Raise `InputError` where a sequence at once gives other numbers than its steps one by one."""
+    if wrapped.input_shape is None:
+        raise InputError(
+            f"{name} has a forward of its own, which is tried out on a sequence; give the shape of one sample, "
+            "input_shape=(C, H, W) or (F,)"
+        )
+    like = next(wrapped.parameters())
+    generator = torch.Generator().manual_seed(0)
+    x_seq = (torch.randn(2, 3, *wrapped.input_shape, generator=generator) * 3).to(like.device, like.dtype)
+    try:
+        with visiting(wrapped, "s"):
+            steps = torch.stack([wrapped(x) for x in x_seq])
+        with visiting(wrapped, "m"):
+            whole = wrapped(x_seq)
+        same = whole.shape == steps.shape and torch.allclose(whole, steps, rtol=1e-3, atol=1e-3)
+    except (RuntimeError, IndexError, TypeError) as error:
+        raise InputError(
+            f"{name} cannot take a sequence of samples {list(wrapped.input_shape)}: {str(error).splitlines()[0]}"
+        ) from error
+    if not same:
+        raise InputError(
+            f"{name} computes a sequence [T, N, *] otherwise than its steps one by one; let its forward use layers, "
+            "such as torch.nn.Flatten() in place of x.flatten(1) or x.view(len(x), -1)"
+        )
+
+
+def _sample_dims(net: nn.Module) -> int:
+    """3 for a network whose first layer takes images, 1 for vectors."""
+    for module in net.modules():
+        if isinstance(module, OF_IMAGES):
+            return 3
+        if isinstance(module, nn.Linear | nn.BatchNorm1d):
+            return 1
+        if not has_own_forward(module) and not isinstance(module, SpikingNeuron | nn.Identity):
+            break
+    raise InputError(
+        f"whether this {type(net).__name__} takes images or vectors does not show in its first layer; give the shape "
+        "of one sample, input_shape=(C, H, W) or (F,)"
+    )

@@ -1,0 +1,132 @@
+"""PyTorch's layers for a step as layers for a sequence: the counterparts, and how a network comes to have them."""
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from clif import layers
+from clif.errors import InputError
+from clif.layers import StepModule, fold
+
+
+class MaxPool2d(nn.MaxPool2d):
+    """`torch.nn.MaxPool2d` for a step or a sequence."""
+
+    def forward(self, x: Tensor) -> Any:
+        return fold(super().forward, x)
+
+
+class AdaptiveMaxPool2d(nn.AdaptiveMaxPool2d):
+    """`torch.nn.AdaptiveMaxPool2d` for a step or a sequence."""
+
+    def forward(self, x: Tensor) -> Any:
+        return fold(super().forward, x)
+
+
+class ConvTranspose2d(nn.ConvTranspose2d):
+    """`torch.nn.ConvTranspose2d` for a step or a sequence."""
+
+    def forward(self, x: Tensor, output_size: Any = None) -> Tensor:
+        return fold(lambda y: super(ConvTranspose2d, self).forward(y, output_size), x)
+
+
+class GroupNorm(nn.GroupNorm):
+    """`torch.nn.GroupNorm` for images of a step or a sequence."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return fold(super().forward, x)
+
+
+class BatchNorm1d(nn.BatchNorm1d):
+    """`torch.nn.BatchNorm1d` for vectors [N, F] or [T, N, F]; in training each step has its own statistics."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.dim() == 2:
+            return super().forward(x)
+        if not self.training:
+            return super().forward(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+        return torch.stack([super(BatchNorm1d, self).forward(step) for step in x.unbind(0)])
+
+
+class Flatten(StepModule):
+    """`torch.nn.Flatten()` for a step, [N, *] -> [N, F], or a sequence, [T, N, *] -> [T, N, F]."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.flatten(1 if self.step_mode == "s" else 2)
+
+
+SAME: dict[type[nn.Module], type[nn.Module]] = {
+    nn.Conv2d: layers.Conv2d,
+    nn.BatchNorm2d: layers.BatchNorm2d,
+    nn.AvgPool2d: layers.AvgPool2d,
+    nn.AdaptiveAvgPool2d: layers.AdaptiveAvgPool2d,
+    nn.MaxPool2d: MaxPool2d,
+    nn.AdaptiveMaxPool2d: AdaptiveMaxPool2d,
+    nn.ConvTranspose2d: ConvTranspose2d,
+    nn.GroupNorm: GroupNorm,
+    nn.BatchNorm1d: BatchNorm1d,
+}
+"""Layers with the same attributes, parameters and names as those of PyTorch."""
+
+AS_THEY_ARE = (
+    *(nn.Linear, nn.Identity, nn.LayerNorm, nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.SiLU, nn.GELU),
+    *(nn.Sigmoid, nn.Tanh, nn.Hardtanh, nn.Softplus, *SAME.values(), layers.Flatten),
+)
+CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
+
+
+def sharing_copy(net: nn.Module) -> Any:
+    """A copy of the modules of `net` that shares its parameters and buffers."""
+    memo: dict[int, Any] = {id(tensor): tensor for tensor in (*net.parameters(), *net.buffers())}
+    return copy.deepcopy(net, memo)
+
+
+def take_sequences(net: nn.Module) -> nn.Module:
+    """Let the layers of `net`, in place, take [T, N, *] as well as [N, *]; returns it, or what stands for it.
+
+    Raises `InputError` with the name of a layer that has no counterpart.
+    """
+    counterparts: dict[nn.Module, nn.Module] = {}
+    for name, module in list(net.named_modules()):
+        counterparts[module] = _counterpart(name or "the network itself", module)
+    for module in list(net.modules()):
+        for name, child in list(module._modules.items()):
+            if child is not None and counterparts[child] is not child:
+                setattr(module, name, counterparts[child])
+    return counterparts[net]
+
+
+def _counterpart(name: str, module: nn.Module) -> nn.Module:
+    kind: type[Any] = type(module)
+    if kind is nn.BatchNorm2d and not (module.affine and module.track_running_stats):
+        raise InputError(
+            f"{name} is a BatchNorm2d with affine=False or track_running_stats=False; clif.layers.BatchNorm2d always "
+            "has weight, bias and running statistics"
+        )
+    if isinstance(module, nn.MaxPool2d | nn.AdaptiveMaxPool2d) and module.return_indices:
+        raise InputError(f"{name} returns indices (return_indices=True), which no layer for sequences takes")
+    if kind in SAME:
+        module.__class__ = SAME[kind]
+    elif kind is nn.Dropout:
+        return layers.Dropout(module.p, step_mode="m").train(module.training)
+    elif kind is nn.Flatten:
+        if (module.start_dim, module.end_dim) not in ((1, -1), (1, 3)):
+            raise InputError(
+                f"{name} flattens from axis {module.start_dim} to {module.end_dim}; networks of sequences flatten "
+                "whole images, torch.nn.Flatten() or clif.layers.Flatten()"
+            )
+        return Flatten("m")
+    elif not isinstance(module, (StepModule, *AS_THEY_ARE)) and not has_own_forward(module):
+        raise InputError(
+            f"{name}, a {kind.__module__}.{kind.__name__}, cannot take sequences [T, N, *]; take a layer of "
+            "clif.layers or one of PyTorch's for images and vectors, or derive yours from clif.layers.StepModule; clif.convert "
+            "makes networks of SpikingJelly and snnTorch ours"
+        )
+    return module
+
+
+def has_own_forward(module: nn.Module) -> bool:
+    """Whether a module only calls others, in a way of its own or one after the other."""
+    return isinstance(module, CONTAINERS) or bool(module._modules)
