@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from clif import precision as precision
     from clif import surrogate as surrogate
     from clif import train as train
+    from clif.conversion import convert as convert
     from clif.models.wrapped import wrap as wrap
     from clif.neurons import ALIFNode as ALIFNode
     from clif.neurons import ARLIFNode as ARLIFNode
@@ -75,6 +76,7 @@ _NAMES = {
     "SpikingNeuron": "neurons",
     "backend_for": "neurons",
     "backends": "ops.dispatch",
+    "convert": "conversion",
     "detach_net": "neurons",
     "register_neuron": "neurons",
     "reset_net": "neurons",

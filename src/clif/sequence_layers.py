@@ -89,11 +89,14 @@ def take_sequences(net: nn.Module) -> nn.Module:
     Raises `InputError` with the name of a layer that has no counterpart.
     """
     counterparts: dict[nn.Module, nn.Module] = {}
+    inside = {part for module in net.modules() if isinstance(module, StepModule) for part in list(module.modules())[1:]}
     for name, module in list(net.named_modules()):
+        if module in inside:
+            continue
         counterparts[module] = _counterpart(name or "the network itself", module)
     for module in list(net.modules()):
         for name, child in list(module._modules.items()):
-            if child is not None and counterparts[child] is not child:
+            if child is not None and counterparts.get(child, child) is not child:
                 setattr(module, name, counterparts[child])
     return counterparts[net]
 
@@ -121,8 +124,8 @@ def _counterpart(name: str, module: nn.Module) -> nn.Module:
     elif not isinstance(module, (StepModule, *AS_THEY_ARE)) and not has_own_forward(module):
         raise InputError(
             f"{name}, a {kind.__module__}.{kind.__name__}, cannot take sequences [T, N, *]; take a layer of "
-            "clif.layers or one of PyTorch's for images and vectors, or derive yours from clif.layers.StepModule; clif.convert "
-            "makes networks of SpikingJelly and snnTorch ours"
+            "clif.layers or one of PyTorch's for images and vectors, or derive yours from clif.layers.StepModule; "
+            "clif.convert makes networks of SpikingJelly and snnTorch ours"
         )
     return module
 

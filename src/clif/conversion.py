@@ -1,0 +1,292 @@
+"""Networks of PyTorch, SpikingJelly and snnTorch with neurons of clif, and what differs then."""
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, fx, nn
+
+from clif import surrogate as surrogates
+from clif.errors import InputError, unknown_name
+from clif.layers import Dropout
+from clif.neurons import SpikingNeuron, set_step_mode
+from clif.neurons.exchange import channels_for
+from clif.neurons.registry import options_of, spiking_neuron
+from clif.sequence_layers import SAME, take_sequences
+
+ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.ELU, nn.SELU, nn.CELU, nn.GELU, nn.SiLU, nn.Mish)
+ACTIVATIONS += (nn.Hardswish, nn.Softplus, nn.Sigmoid, nn.Tanh, nn.Hardtanh)
+FUNCTIONS = (F.relu, torch.relu, F.relu6, F.leaky_relu, F.gelu, F.silu, F.elu, torch.sigmoid, torch.tanh)
+SPIKINGJELLY = {"LIFNode": "LIF", "IFNode": "IF", "ParametricLIFNode": "PLIF", "ComplementaryLIFNode": "CLIF"}
+SURROGATES: dict[str, Callable[[float], surrogates.Surrogate]] = {
+    "Sigmoid": surrogates.Sigmoid,
+    "ATan": surrogates.ATan,
+    "PiecewiseQuadratic": surrogates.Triangle,
+    "Rect": lambda alpha: surrogates.Rectangle(1 / alpha),
+}
+SHOWN = ("tau", "decay_input", "v_threshold", "v_reset", "detach_reset", "surrogate_function")
+
+
+@dataclass(frozen=True)
+class Replaced:
+    """A layer by name, what it was and is, and how it now differs from what it was and from clif's defaults."""
+
+    name: str
+    before: str
+    after: str
+    differences: tuple[str, ...]
+    defaults: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Converted:
+    """What `convert` gave: the network, its replaced layers, and notes on the whole. `print` shows it all."""
+
+    net: Any
+    layers: list[Replaced]
+    notes: list[str]
+
+    def __str__(self) -> str:
+        lines = []
+        for layer in self.layers:
+            lines.append(f"{layer.name}: {layer.before} -> {layer.after}")
+            lines += [f"    differs: {line}" for line in layer.differences]
+            lines += [f"    kept: {line}" for line in layer.defaults]
+        return "\n".join([*lines, *(f"note: {line}" for line in self.notes)])
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A neuron or activation as it is: the neuron of clif that is nearest, its constants, how even that one differs."""
+
+    nearest: str | None
+    constants: dict[str, Any] = field(default_factory=dict)
+    differences: list[str] = field(default_factory=list)
+
+
+def convert(net: nn.Module, neuron: str | None = "CLIF", **options: Any) -> Converted:
+    """A copy of `net` whose neurons, or activations, are those of clif; all other weights stay.
+
+    It takes networks of SpikingJelly 2.0 (LIFNode, IFNode, ParametricLIFNode, ComplementaryLIFNode; its layers become
+    those of clif), of snnTorch (Leaky with init_hidden=True), and ANNs of PyTorch, whose activations (modules such as
+    `torch.nn.ReLU`) become neurons. Constants of neurons are kept: what they were, not clif's defaults. The network of
+    an ANN or of snnTorch takes one step at a time; `clif.wrap(converted.net, T=…)` makes a network of it.
+
+    Args:
+        neuron: a registered neuron, or None for the one that is nearest to what was there (LIF for an activation).
+        options: constants of all neurons, such as tau=2.0 or v_reset=None, in place of those that were there.
+
+    The result holds the network in `net` and, printed, says layer by layer what differs. Raises `InputError` for a
+    network with nothing to replace, an unknown neuron or option, and names a layer that cannot be replaced.
+
+        converted = clif.convert(ann, neuron="CLIF", tau=2.0)
+        print(converted)
+        net = clif.wrap(converted.net, T=6)
+    """
+    copied = copy.deepcopy(net)
+    modes = {vars(m)["_step_mode"] for m in copied.modules() if _is_of(m, "spikingjelly") and "_step_mode" in vars(m)}
+    weight = next((p for p in copied.parameters() if p.is_floating_point()), torch.zeros(()))
+    made: dict[nn.Module, nn.Module] = {}
+    replaced = []
+    for prefix, parent in list(copied.named_modules()):
+        for name, child in list(parent._modules.items()):
+            full = f"{prefix}.{name}".lstrip(".")
+            if child is None or (source := _read(full, child)) is None:
+                continue
+            if child not in made or isinstance(child, ACTIVATIONS):
+                made[child], entry = _replace(full, child, source, neuron, options, weight)
+                replaced.append(entry)
+            parent._modules[name] = made[child]
+    if not replaced:
+        raise InputError(
+            f"this {type(net).__name__} has no neuron of SpikingJelly or snnTorch and no activation module"
+        )
+    notes = _check_calls(copied, {entry.name for entry in replaced})
+    if modes:
+        notes += _take_layers(copied)
+        copied = take_sequences(copied)
+        set_step_mode(copied, max(modes - {"s"}, default="s"))
+    return Converted(copied, replaced, notes)
+
+
+def _is_of(module: nn.Module, library: str) -> bool:
+    return type(module).__module__.split(".")[0] == library
+
+
+def _read(name: str, module: nn.Module) -> _Source | None:
+    """What a module is, or None for one that is no neuron and no activation."""
+    if isinstance(module, SpikingNeuron):
+        return None
+    if _is_of(module, "spikingjelly"):
+        return _spikingjelly(name, module) if hasattr(module, "v_threshold") else None
+    if _is_of(module, "snntorch"):
+        return _snntorch(name, module)
+    if isinstance(module, ACTIVATIONS):
+        return _Source(None, {}, ["it fires 0 or 1 over time; the weights were trained for values, so train on"])
+    return None
+
+
+def _spikingjelly(name: str, node: Any) -> _Source:
+    kind = type(node).__name__
+    if kind not in SPIKINGJELLY:
+        raise InputError(f"{name} is a {kind} of SpikingJelly; known are {', '.join(SPIKINGJELLY)}")
+    constants = {key: getattr(node, key) for key in ("v_threshold", "v_reset", "detach_reset", "step_mode")}
+    constants |= {key: getattr(node, key) for key in ("tau", "decay_input", "store_v_seq") if hasattr(node, key)}
+    if kind == "ParametricLIFNode":
+        constants["tau"] = 1 / torch.sigmoid(node.w.detach().double()).item()
+    given = node.surrogate_function
+    if not getattr(given, "spiking", True):
+        raise InputError(f"the surrogate of {name} has spiking=False and gives no spikes; set spiking=True")
+    if (known := SURROGATES.get(type(given).__name__)) is not None:
+        return _Source(SPIKINGJELLY[kind], {**constants, "surrogate_function": known(float(given.alpha))})
+    slow = f"the surrogate {type(given).__name__} of SpikingJelly is kept, with which neurons compute in PyTorch only"
+    return _Source(SPIKINGJELLY[kind], {**constants, "surrogate_function": given}, [slow])
+
+
+def _snntorch(name: str, node: Any) -> _Source:
+    if type(node).__name__ != "Leaky":
+        raise InputError(f"{name} is a {type(node).__name__} of snnTorch; known is Leaky")
+    if not node.init_hidden:
+        raise InputError(
+            f"{name} hands its state through forward; make it with init_hidden=True, and call it with its input alone"
+        )
+    if node.inhibition or node.state_quant:
+        raise InputError(f"{name} has inhibition or state_quant, which no neuron of clif has")
+    beta, threshold = (_number(name, key, getattr(node, key)) for key in ("beta", "threshold"))
+    if not 0 < beta <= 1:
+        raise InputError(f"{name} has beta={beta}; tau = 1/(1 - beta) needs 0 < beta < 1, and 1 for IF")
+    factor = _number(name, "graded_spikes_factor", node.graded_spikes_factor)
+    if factor != 1:
+        raise InputError(f"{name} has graded_spikes_factor={factor}; neurons of clif fire 0 or 1")
+    reset = node.reset_mechanism
+    differences = ["it fires where v ≥ v_threshold; snnTorch where mem > threshold"]
+    if reset == "none":
+        differences.append("it resets, by subtraction, after each spike; snnTorch's reset_mechanism is none")
+    elif node.reset_delay:
+        differences.append(
+            "it resets right after a spike, before the leak; snnTorch (reset_delay=True) in the next step"
+            + (", after the leak" if reset == "subtract" else "")
+        )
+    else:
+        differences.append("it resets once a spike; snnTorch again in the next step, if mem is still above threshold")
+    if isinstance(node.beta, nn.Parameter) or isinstance(node.threshold, nn.Parameter):
+        differences.append('beta or threshold was learnt and is a number now; neuron="PLIF" learns tau')
+    if node.output:
+        differences.append("it returns its spikes alone; with output=True snnTorch returns (spikes, mem)")
+    differences.append(
+        "the surrogate is clif's default, Rectangle(1), in place of spike_grad; or give surrogate_function="
+    )
+    constants = {"v_threshold": threshold, "v_reset": 0.0 if reset == "zero" else None}
+    return (
+        _Source("IF", constants, differences)
+        if beta == 1
+        else _Source("LIF", {**constants, "tau": 1 / (1 - beta), "decay_input": False}, differences)
+    )
+
+
+def _number(name: str, key: str, value: Any) -> float:
+    if isinstance(value, Tensor) and value.numel() != 1:
+        raise InputError(f"{name} has a {key} for each neuron, {list(value.shape)}; neurons of clif have one a layer")
+    # in float32 the shortest decimal: 0.9 and not 0.89999998
+    exact = isinstance(value, Tensor) and value.dtype == torch.float64
+    return float(value) if exact else float(f"{float(value):.7g}")
+
+
+def _replace(
+    name: str, module: nn.Module, source: _Source, neuron: str | None, options: dict[str, Any], weight: Tensor
+) -> tuple[nn.Module, Replaced]:
+    kind = spiking_neuron(source.nearest or "LIF" if neuron is None else neuron)
+    known = options_of(kind)
+    for option in options:
+        if option not in known:
+            raise unknown_name(f"option of the neuron {kind.neuron}", option, known)
+    constants = dict(source.constants)
+    if "tau" in constants and "tau" not in known and "init_tau" in known:
+        constants["init_tau"] = constants.pop("tau")
+    given = {key: value for key, value in constants.items() if key in known} | options
+    if "channels" in known and "channels" not in given and (channels := channels_for(kind, known, None)) is not None:
+        given["channels"] = channels
+    new = kind(**given).to(weight.device, weight.dtype).train(module.training)
+    differences = list(source.differences)
+    if source.nearest is not None and kind.neuron != source.nearest:
+        differences.insert(0, f"the equations are those of {kind.neuron}, no longer of {source.nearest}")
+    lost = {key: value for key, value in constants.items() if key not in known and value not in (False, None)}
+    differences += [f"{kind.neuron} has no {key}; {key}={value} is gone" for key, value in lost.items()]
+    differences += [
+        f"{key}={value!r} was {constants[key]!r}"
+        for key, value in options.items()
+        if key in constants and constants[key] != value
+    ]
+    entry = Replaced(name, type(module).__name__, type(new).__name__, tuple(differences), _not_defaults(new, known))
+    return new, entry
+
+
+def _not_defaults(node: SpikingNeuron, known: dict[str, Any]) -> tuple[str, ...]:
+    found = []
+    for key in SHOWN:
+        option = known.get(key, known.get(f"init_{key}"))
+        if option is None:
+            continue
+        default = surrogates.resolve(None) if key == "surrogate_function" else option.default
+        value = getattr(node, key)
+        close = isinstance(value, float) and isinstance(default, float) and abs(value - default) < 1e-6
+        if value != default and not close:
+            found.append(f"{key}={value!r} (clif's default: {default!r})")
+    return tuple(found)
+
+
+class _CallTracer(fx.Tracer):
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return not m._modules or isinstance(m, SpikingNeuron) or super().is_leaf_module(m, module_qualified_name)
+
+
+def _check_calls(net: nn.Module, names: set[str]) -> list[str]:
+    """Notes on activations that are no modules; `InputError` for a neuron that a forward calls twice."""
+    try:
+        nodes = list(_CallTracer().trace(net).nodes)
+    except Exception as error:  # a forward that branches on its data can raise anything
+        return [
+            f"the calls of {type(net).__name__} could not be followed ({str(error).splitlines()[0]}): look whether its "
+            "forward calls an activation twice, or as a function such as F.relu, which stays"
+        ]
+    called = [str(node.target) for node in nodes if node.op == "call_module"]
+    if repeated := sorted(name for name in names if called.count(name) > 1):
+        raise InputError(f"{repeated[0]} is called more than once, but a neuron has one state; give each call a module")
+    functions = {node.target.__name__ for node in nodes if node.op == "call_function" and node.target in FUNCTIONS}
+    functions |= {str(node.target) for node in nodes if node.op == "call_method" and node.target in ("relu", "relu_")}
+    return [f"{name} is called as a function and stays; make it a module to replace it" for name in sorted(functions)]
+
+
+def _take_layers(net: nn.Module) -> list[str]:
+    """Make the layers of SpikingJelly those of PyTorch or clif, in place; returns what differs then."""
+    notes = []
+    for prefix, parent in list(net.named_modules()):
+        for name, child in [] if isinstance(parent, SpikingNeuron) else list(parent._modules.items()):
+            full = f"{prefix}.{name}".lstrip(".")
+            if child is not None and _is_of(child, "spikingjelly"):
+                parent._modules[name] = _layer(full, child)
+                if isinstance(child, nn.BatchNorm1d | nn.BatchNorm2d):
+                    notes.append(
+                        f"{full}: in training a batch norm of clif has statistics of each step; SpikingJelly's in "
+                        "multi-step mode those of all steps together"
+                    )
+    if _is_of(net, "spikingjelly") and isinstance(net, nn.Sequential):
+        net.__class__ = nn.Sequential
+    return notes
+
+
+def _layer(name: str, layer: Any) -> nn.Module:
+    kind = type(layer)
+    if kind.__name__ == "Dropout":
+        return Dropout(layer.p).train(layer.training)
+    base = next(
+        (base for base in kind.__mro__ if base.__module__.startswith("torch.nn.") and base is not nn.Module), None
+    )
+    own = kind.__name__ in ("SeqToANNContainer", "MultiStepContainer") or (base and base.__name__ == kind.__name__)
+    if base is None or not own:
+        raise InputError(f"{name} is a {kind.__name__} of SpikingJelly, which has no counterpart in PyTorch or clif")
+    layer.__class__ = SAME.get(base, base)
+    return layer

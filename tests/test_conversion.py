@@ -1,0 +1,184 @@
+"""Networks of other libraries with neurons of clif, compared with what they were where the dynamics agree."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+import clif
+from clif.errors import InputError
+from clif.surrogate import ATan, Rectangle, Sigmoid, Triangle
+
+
+def test_activations_become_neurons_and_weights_stay():
+    ann = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(144, 2)).double()
+    converted = clif.convert(ann, tau=1.5)
+    assert isinstance(ann[2], nn.ReLU)
+    assert isinstance(converted.net[2], clif.CLIFNode)
+    assert converted.net[2].tau == 1.5
+    assert torch.equal(converted.net[0].weight, ann[0].weight)
+    assert ann.state_dict().keys() == converted.net.state_dict().keys()
+    assert str(converted).startswith("2: ReLU -> CLIFNode\n    differs: it fires 0 or 1 over time")
+    assert "tau=1.5 (clif's default: 2.0)" in str(converted)
+    net = clif.wrap(converted.net, T=3)
+    assert net(torch.rand(2, 1, 8, 8, dtype=torch.float64)).shape == (3, 2, 2)
+
+
+def test_a_shared_activation_becomes_a_neuron_for_each_place():
+    relu = nn.ReLU()
+    net = clif.convert(nn.Sequential(nn.Linear(2, 2), relu, nn.Linear(2, 2), relu)).net
+    assert net[1] is not net[3]
+
+
+class Twice(nn.Module):
+    def __init__(self, function=None):
+        super().__init__()
+        self.linear, self.relu, self.function = nn.Linear(2, 2), nn.ReLU(), function
+
+    def forward(self, x):
+        x = self.relu(self.linear(x))
+        return self.function(x) if self.function else self.relu(x)
+
+
+def test_an_activation_that_is_called_twice_is_refused_and_a_function_noted():
+    with pytest.raises(InputError, match="relu is called more than once"):
+        clif.convert(Twice())
+    assert clif.convert(Twice(F.relu)).notes == [
+        "relu is called as a function and stays; make it a module to replace it"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((nn.Sequential(nn.Linear(2, 2)),), "no activation module"),
+        ((nn.Sequential(nn.ReLU()), "CLIFF"), "did you mean CLIF"),
+    ],
+)
+def test_what_cannot_be_converted_says_why(arguments, message):
+    with pytest.raises(InputError, match=message):
+        clif.convert(*arguments)
+    with pytest.raises(InputError, match="unknown option of the neuron CLIF 'thau'; did you mean tau"):
+        clif.convert(nn.Sequential(nn.ReLU()), thau=2.0)
+
+
+def jelly():
+    reason = "no SpikingJelly 2.0"
+    pytest.importorskip("spikingjelly.activation_based.memopt", reason=reason, exc_type=ImportError)
+    from spikingjelly.activation_based import functional, layer, neuron, surrogate
+
+    return functional, layer, neuron, surrogate
+
+
+@pytest.mark.parametrize("step_mode", ["s", "m"])
+@pytest.mark.parametrize("v_reset", [None, 0.0])
+@pytest.mark.parametrize("kind", ["LIFNode", "IFNode", "ParametricLIFNode"])
+def test_networks_of_spikingjelly_compute_what_they_did(kind, v_reset, step_mode):
+    functional, layer, neuron, _ = jelly()
+    torch.manual_seed(0)
+    constants = {"v_reset": v_reset, "v_threshold": 0.25, **({} if kind == "IFNode" else {"decay_input": False})}
+    source = nn.Sequential(
+        layer.Conv2d(1, 4, 3, padding=1),
+        layer.BatchNorm2d(4),
+        getattr(neuron, kind)(**constants),
+        layer.MaxPool2d(2),
+        layer.Dropout(0.1),
+        layer.Flatten(),
+        layer.Linear(64, 32),
+        getattr(neuron, kind)(**constants),
+    ).eval()
+    functional.set_step_mode(source, step_mode)
+    x_seq = torch.rand(4, 2, 1, 8, 8) * 4
+    converted = clif.convert(source, neuron=None)
+    assert not any(type(module).__module__.startswith("spikingjelly") for module in converted.net.modules())
+    run = (lambda net: net(x_seq)) if step_mode == "m" else (lambda net: torch.stack([net(x) for x in x_seq]))
+    expected = run(source)
+    assert 0 < expected.mean() < 1
+    assert torch.equal(run(converted.net), expected)
+    if kind != "ParametricLIFNode":
+        assert converted.net.state_dict().keys() == source.state_dict().keys()
+    assert converted.layers[0].differences == ()
+    assert (
+        "surrogate_function=Sigmoid(alpha=4.0) (clif's default: Rectangle(alpha=1.0))" in converted.layers[0].defaults
+    )
+    assert any("statistics of each step" in note for note in converted.notes)
+    assert clif.wrap(converted.net, T=4)(x_seq).equal(expected)
+
+
+def test_containers_of_spikingjelly_are_unpacked():
+    _, layer, neuron, _ = jelly()
+    torch.manual_seed(0)
+    source = nn.Sequential(
+        layer.SeqToANNContainer(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4)), neuron.LIFNode(decay_input=False, step_mode="m")
+    ).eval()
+    x_seq = torch.rand(4, 2, 1, 8, 8) * 4
+    assert torch.equal(clif.convert(source, neuron="LIF").net(x_seq), source(x_seq))
+
+
+def test_clif_takes_the_constants_of_spikingjelly_and_says_so():
+    _, _, neuron, surrogate = jelly()
+    source = nn.Sequential(nn.Linear(2, 2), neuron.LIFNode(tau=3.0, surrogate_function=surrogate.Erf()))
+    converted = clif.convert(source)
+    node = converted.net[1]
+    assert (node.tau, node.decay_input, node.v_reset, node.v_threshold) == (3.0, True, 0.0, 1.0)
+    (layer,) = converted.layers
+    assert layer.differences[0] == "the equations are those of CLIF, no longer of LIF"
+    assert "Erf of SpikingJelly is kept" in layer.differences[1]
+    assert "decay_input=True (clif's default: False)" in layer.defaults
+    assert clif.convert(source, v_reset=None).net[1].v_reset is None
+    assert "v_reset=None was 0.0" in str(clif.convert(source, v_reset=None))
+    assert "IF has no tau; tau=3.0 is gone" in str(clif.convert(source, "IF"))
+
+
+def test_surrogates_of_spikingjelly_are_translated():
+    _, _, neuron, surrogate = jelly()
+    pairs = [
+        (surrogate.Sigmoid(3.0), Sigmoid(3.0)),
+        (surrogate.ATan(1.5), ATan(1.5)),
+        (surrogate.PiecewiseQuadratic(0.8), Triangle(0.8)),
+        (surrogate.Rect(2.0), Rectangle(0.5)),
+    ]
+    for theirs, ours in pairs:
+        net = clif.convert(nn.Sequential(neuron.IFNode(surrogate_function=theirs)), neuron=None).net
+        assert net[0].surrogate_function == ours
+        x = torch.linspace(-0.9, 0.9, 8, requires_grad=True)
+        expected = torch.autograd.grad(theirs(x).sum(), x)[0]
+        torch.testing.assert_close(torch.autograd.grad(ours(x).sum(), x)[0], expected)
+
+
+def test_neurons_of_spikingjelly_that_are_not_known_are_named():
+    _, _, neuron, _ = jelly()
+    with pytest.raises(InputError, match="0 is a QIFNode of SpikingJelly"):
+        clif.convert(nn.Sequential(neuron.QIFNode()))
+    with pytest.raises(InputError, match=r"SpikingJelly; clif\.convert"):
+        clif.wrap(nn.Sequential(neuron.LIFNode(), nn.Linear(2, 2)), T=2)
+
+
+def test_leaky_of_snntorch_becomes_lif_and_its_delayed_reset_is_named():
+    snn = pytest.importorskip("snntorch")
+    torch.manual_seed(0)
+    source = nn.Sequential(nn.Linear(4, 8), snn.Leaky(0.9, threshold=1.5, init_hidden=True), nn.Linear(8, 2))
+    converted = clif.convert(source, neuron=None)
+    node = converted.net[1]
+    assert isinstance(node, clif.LIFNode)
+    assert (round(node.tau, 6), node.v_threshold, node.v_reset) == (10.0, 1.5, None)
+    assert "snnTorch (reset_delay=True) in the next step, after the leak" in str(converted)
+    assert "snnTorch where mem > threshold" in str(converted)
+    assert "surrogate is clif's default" in str(converted)
+    x = torch.rand(3, 4)
+    assert torch.equal(converted.net(x), source(x))  # the first step, before any reset
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"beta": 0.9}, "init_hidden=True"),
+        ({"beta": torch.rand(3), "init_hidden": True}, "beta for each neuron"),
+        ({"beta": 0.0, "init_hidden": True}, "beta=0"),
+        ({"beta": 0.9, "init_hidden": True, "state_quant": torch.round}, "state_quant"),
+    ],
+)
+def test_leaky_of_another_kind_is_refused(options, message):
+    snn = pytest.importorskip("snntorch")
+    with pytest.raises(InputError, match=message):
+        clif.convert(nn.Sequential(snn.Leaky(**options)))
