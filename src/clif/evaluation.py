@@ -8,7 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from clif.errors import InputError
 from clif.loss import Loss, SpikingLoss
+from clif.models import SpikingNetwork
+from clif.neurons import reset_net
 from clif.nonblocking import NonblockingReader
 from clif.progress import progress_bar
 
@@ -71,6 +74,14 @@ class RunningScores:
         return (math.nan, math.nan) if sums is None else (sums[0].item(), sums[1].item())
 
 
+def _check_logits(net: nn.Module, images: Tensor, logits: Tensor, labels: Tensor) -> None:
+    if logits.dim() != 3 or logits.shape[1] != len(labels):
+        raise InputError(
+            f"{type(net).__name__} gives {list(logits.shape)} for an input {list(images.shape)} and {len(labels)} "
+            "labels; logits are [T, N, classes]. clif.wrap(net, T=…) shows samples at each of T steps"
+        )
+
+
 @torch.no_grad()
 def evaluate(
     net: nn.Module,
@@ -83,12 +94,13 @@ def evaluate(
 ) -> Scores:
     """Scores of `net` in eval mode over the loader's batches; the mode it was in comes back.
 
-    The network must return logits [T, N, classes]. `check_stop` is called after every batch and may raise; `reduce`
-    sums a tensor over the processes, where each has its part of the loader's batches. With `num_classes`, that of the
-    data, the scores have a count by class too.
+    `net` is a network of clif or any module that returns logits [T, N, classes]; each batch begins at rest.
+    `check_stop` is called after every batch and may raise; `reduce` sums a tensor over the processes, where each has
+    its part of the loader's batches. With `num_classes`, that of the data, the scores have a count by class too.
     """
     loss = SpikingLoss() if loss is None else loss
     was_training = net.training
+    resets_itself = any(isinstance(module, SpikingNetwork) for module in net.modules())
     weight = next(net.parameters())
     device = weight.device
     running = RunningScores(device, num_classes)
@@ -97,7 +109,10 @@ def evaluate(
     try:
         with progress_bar(getattr(loader, "num_samples", 0), "test", quiet) as bar:
             for images, labels in loader:
+                if not resets_itself:
+                    reset_net(net)
                 logits = net(images.to(weight.dtype) if weight.dtype == torch.float64 else images)
+                _check_logits(net, images, logits, labels)
                 running.add(loss(logits, labels), logits, labels)
                 bar.update(len(labels))
                 check_stop()

@@ -49,7 +49,8 @@ def run(arguments: argparse.Namespace) -> int:
             f"{layer.operations / 1e6:>9.3f}  {layer.memory / 1e6:>14.2f}"
         )
     print(f"operations: {energy.acs / 1e6:.2f} M ACs, {energy.macs / 1e6:.2f} M MACs, {energy.microjoule:.2f} µJ")
-    print(f"with memory: {energy.memory_millijoule:.3f} mJ; as published: {energy.published.total_mJ:.3f} mJ")
+    published = f"; as published: {energy.published.total_mJ:.3f} mJ" if energy.published is not None else ""
+    print(f"with memory: {energy.memory_millijoule:.3f} mJ{published}")
     if arguments.out:
         content = json.dumps(energy.as_dict(), indent=2).encode()
         try:

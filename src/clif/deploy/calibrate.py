@@ -26,6 +26,7 @@ from clif.errors import InputError
 from clif.layers import BatchNorm2d
 from clif.models import SpikingNetwork
 from clif.models.network import set_layer_options
+from clif.models.wrapped import as_network
 from clif.neurons import LIFNode, SpikingNeuron, set_step_mode
 
 RESETS = tuple(round(-0.6 + 0.04 * i, 2) for i in range(24))
@@ -56,6 +57,7 @@ def calibrate(
     _check_per(per, ("channel", "layer"))
     if not resets or max(resets) >= 1:
         raise InputError("resets needs values below v_threshold, in units of it; example: (-0.2, -0.1, 0.0)")
+    net = as_network(net)
     norms = norms_before_neurons(net)
     source, lif = _pair(net, plain_lif(net, v_reset=0.0))
     gains: dict[str, Tensor] = {}
@@ -96,6 +98,7 @@ def subtract(
     _check_per(per, ("layer", "network"))
     if not extras or min(extras) <= -1:
         raise InputError("extras needs values above -1, in units of v_threshold; example: (0.7, 0.8, 0.9)")
+    net = as_network(net)
     layers = list(spiking_nodes(layer_graph(net)))
     source, lif = _pair(net, plain_lif(net, v_reset=None))
     values = _one_for_all(source, lif, layers, batches, extras) if per == "network" else {}

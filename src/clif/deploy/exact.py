@@ -8,12 +8,13 @@ float32 in any order: it is enough to round each output channel's weights to suc
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
 from clif.deploy.fold import Network, fold_batch_norm, replace
 from clif.deploy.graph import input_levels, layer_graph, layer_of
 from clif.errors import InputError
-from clif.layers import Conv2d, fold
+from clif.layers import fold
+from clif.neurons import SpikingNeuron
 
 FLOAT32_BITS = 24
 EVENT_GRID: dict[str, Any] = {"levels": 16, "largest": 256.0}
@@ -35,6 +36,8 @@ class Grid(nn.Module):
 def exact_sums(net: Network, levels: int = 128, largest: float = 8.0) -> Network:
     """A copy in eval mode and float32, batch norms folded, whose convolutions round nothing but their weights.
 
+    So do the linear layers whose results arrive at neurons.
+
     Its LIF neurons then fire the same spikes in every runtime that rounds single operations as IEEE 754 says (where
     multiplications and additions are fused: with τ = 2 and no batch norm left over); CLIF's but for what two sigmoids
     differ. The network is another one by that rounding, as after any quantisation: where a potential was near the
@@ -54,7 +57,7 @@ def exact_sums(net: Network, levels: int = 128, largest: float = 8.0) -> Network
     graph = layer_graph(exact)
     for node in list(graph.graph.nodes):
         conv = layer_of(graph, node)
-        if not isinstance(conv, Conv2d):
+        if not isinstance(conv, nn.Conv2d) and not (isinstance(conv, nn.Linear) and _reaches_neuron(graph, node)):
             continue
         before = node.all_input_nodes[0]
         if before.op == "placeholder":
@@ -63,18 +66,24 @@ def exact_sums(net: Network, levels: int = 128, largest: float = 8.0) -> Network
         elif (steps := input_levels(graph, before)) is not None and _is_power_of_two(steps):
             _round_weights(conv, steps, 1.0)
         else:
+            kind = "linear layer" if isinstance(conv, nn.Linear) else "convolution"
             raise InputError(
-                f"the convolution {node.target} cannot have exact sums: its input is neither the network's nor spikes "
+                f"the {kind} {node.target} cannot have exact sums: its input is neither the network's nor spikes "
                 "behind average pools of a power of two"
             )
     return exact
+
+
+def _reaches_neuron(graph: fx.GraphModule, node: fx.Node) -> bool:
+    """Whether what a layer computes arrives at a neuron, as a linear layer's does in networks of vectors."""
+    return any(isinstance(layer_of(graph, user), SpikingNeuron) or _reaches_neuron(graph, user) for user in node.users)
 
 
 def _is_power_of_two(value: float) -> bool:
     return value > 0 and float(value).hex().startswith("0x1.0000000000000p")
 
 
-def _round_weights(conv: Conv2d, levels: int, largest: float) -> None:
+def _round_weights(conv: nn.Conv2d | nn.Linear, levels: int, largest: float) -> None:
     """Round to the finest grid on which no partial sum over inputs k/levels within ±largest needs more than 24 bits."""
     weight = conv.weight.detach().double()
     bias = torch.zeros(len(weight), dtype=torch.float64) if conv.bias is None else conv.bias.detach().double()
@@ -88,10 +97,10 @@ def _round_weights(conv: Conv2d, levels: int, largest: float) -> None:
 
 
 def _largest_sum(weight: Tensor, bias: Tensor, largest: float) -> Tensor:
-    return weight.abs().sum((1, 2, 3)) * largest + bias.abs()
+    return weight.abs().flatten(1).sum(1) * largest + bias.abs()
 
 
 def _on_grid(weight: Tensor, bias: Tensor, products: Tensor, levels: int) -> tuple[Tensor, Tensor]:
     """The nearest weights whose products with k/levels are multiples of 1/products, and the nearest such bias."""
-    grid = (products / levels).view(-1, 1, 1, 1)
+    grid = (products / levels).view(-1, *[1] * (weight.dim() - 1))
     return (weight * grid).round() / grid, (bias * products).round() / products

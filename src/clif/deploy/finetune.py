@@ -54,7 +54,7 @@ def finetune(
         with torch.no_grad():
             answers = [teacher(x) for x in choice]
         best, kept = divergence(student, choice, answers), copy.deepcopy(student.state_dict())
-        seen = 2 * count_images(choice)
+        seen = 2 * count_images(choice, net.dims)
     with progress_bar(epochs * getattr(loader, "num_samples", 0), "finetune", quiet) as bar:
         for step, (images, classes) in enumerate(
             itertools.chain.from_iterable(itertools.repeat(loader, epochs)), start=1
@@ -69,10 +69,10 @@ def finetune(
             loss.backward()
             optimizer.step()
             schedule.step()
-            seen += count_images([images])
-            bar.update(count_images([images]))
+            seen += count_images([images], net.dims)
+            bar.update(count_images([images], net.dims))
             if step in quarters:
-                seen += count_images(choice)
+                seen += count_images(choice, net.dims)
                 if (found := divergence(student, choice, answers)) < best:
                     best, kept = found, copy.deepcopy(student.state_dict())
     if not labels:

@@ -18,17 +18,17 @@ from clif.neurons import SpikingNeuron
 SpikesFor = Callable[[SpikingNeuron, Tensor, float], Tensor]
 
 
-def take_images(loader: Iterable[tuple[Tensor, Tensor]], count: int) -> list[Tensor]:
-    """The first `count` samples of a loader as batches [N, C, H, W] or [T, N, C, H, W]; the labels are not looked at.
+def take_images(loader: Iterable[tuple[Tensor, Tensor]], count: int, dims: int = 3) -> list[Tensor]:
+    """The first `count` samples of a loader as batches [N, *] or [T, N, *]; the labels are not looked at.
 
-    Raises `InputError` where the loader is empty or `count` is less than 1.
+    A sample has `dims` axes, 3 for images. Raises `InputError` where the loader is empty or `count` is less than 1.
     """
     if count < 1:
         raise InputError(f"a fit needs at least 1 image, got images={count}")
     batches: list[Tensor] = []
     left = count
     for images, _ in loader:
-        batch_axis = images.dim() - 4
+        batch_axis = images.dim() - 1 - dims
         batches.append(images.narrow(batch_axis, 0, min(left, images.shape[batch_axis])))
         left -= batches[-1].shape[batch_axis]
         if left <= 0:
@@ -38,8 +38,8 @@ def take_images(loader: Iterable[tuple[Tensor, Tensor]], count: int) -> list[Ten
     return batches
 
 
-def count_images(batches: Sequence[Tensor]) -> int:
-    return sum(batch.shape[batch.dim() - 4] for batch in batches)
+def count_images(batches: Sequence[Tensor], dims: int = 3) -> int:
+    return sum(batch.shape[batch.dim() - 1 - dims] for batch in batches)
 
 
 @contextmanager
@@ -155,5 +155,5 @@ def divergence(lif: SpikingNetwork, batches: Sequence[Tensor], answers: Sequence
     """
     apart = 0.0
     for x, wanted in zip(batches, answers, strict=True):
-        apart += kl_divergence(lif(x), wanted).item() * count_images([x])
-    return apart / count_images(batches)
+        apart += kl_divergence(lif(x), wanted).item() * count_images([x], lif.dims)
+    return apart / count_images(batches, lif.dims)

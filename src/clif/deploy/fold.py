@@ -9,35 +9,39 @@ from torch import Tensor, fx, nn
 from clif.deploy.affine import ChannelAffine
 from clif.deploy.graph import layer_graph, layer_of
 from clif.errors import InputError
-from clif.layers import BatchNorm2d, Conv2d
 from clif.neurons import reset_net
 
 Network = TypeVar("Network", bound=nn.Module)
+Norm = nn.BatchNorm1d | nn.BatchNorm2d
 
 
-def scale_and_shift(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+def scale_and_shift(norm: Norm) -> tuple[Tensor, Tensor]:
     """The batch norm's eval mode as y = scale·x + shift: two tensors [C] in float64."""
     if norm.running_mean is None or norm.running_var is None:
         raise InputError("a batch norm without running statistics has no fixed scale in eval mode")
-    weight, bias, mean, var = (
-        value.detach().double() for value in (norm.weight, norm.bias, norm.running_mean, norm.running_var)
-    )
+    mean, var = norm.running_mean.detach().double(), norm.running_var.detach().double()
+    if not norm.affine:
+        scale = torch.rsqrt(var + norm.eps)
+        return scale, -mean * scale
+    weight, bias = norm.weight.detach().double(), norm.bias.detach().double()
     scale = weight / torch.sqrt(var + norm.eps)
     return scale, bias - mean * scale
 
 
 def foldable_norms(net: nn.Module) -> dict[str, str | None]:
-    """Every batch norm by name, with the convolution into which it folds exactly, or None where there is none.
+    """Every batch norm by name, with the convolution (or linear layer) into which it folds exactly, or None.
 
-    It folds where its only input is a convolution whose result nothing else uses. In a pre-activation block the first
+    It folds where its only input is a convolution (of vectors: a linear layer) whose result nothing else uses.
+    In a pre-activation block the first
     batch norm normalises the sum of two branches, so nothing before it can take its scale.
     """
     graph = layer_graph(net)
     found: dict[str, str | None] = {}
     for node in graph.graph.nodes:
-        if isinstance(layer_of(graph, node), BatchNorm2d):
+        if isinstance(norm := layer_of(graph, node), Norm):
             before: fx.Node = node.all_input_nodes[0]
-            alone = isinstance(layer_of(graph, before), Conv2d) and len(before.users) == 1
+            kind = nn.Conv2d if isinstance(norm, nn.BatchNorm2d) else nn.Linear
+            alone = isinstance(layer_of(graph, before), kind) and len(before.users) == 1
             found[str(node.target)] = str(before.target) if alone else None
     return found
 
@@ -56,28 +60,31 @@ def fold_batch_norm(net: Network, rest: str = "refuse") -> Network:
     reset_net(folded)
     for name, before in foldable_norms(folded).items():
         norm = folded.get_submodule(name)
-        assert isinstance(norm, BatchNorm2d)
+        assert isinstance(norm, Norm)
         if before is not None:
             conv = folded.get_submodule(before)
-            assert isinstance(conv, Conv2d)
+            assert isinstance(conv, nn.Conv2d | nn.Linear)
             _fold_into(conv, norm)
             replace(folded, name, nn.Identity())
-        elif rest == "affine":
-            scale, shift = (value.to(norm.weight.dtype) for value in scale_and_shift(norm))
+        elif rest == "affine" and isinstance(norm, nn.BatchNorm2d):
+            scale, shift = (value.to(norm.running_var) for value in scale_and_shift(norm))
             replace(folded, name, ChannelAffine(scale, shift))
-        elif rest == "refuse":
+        elif rest != "keep":
             raise InputError(
                 f"the batch norm {name} does not follow a convolution of its own (pre-activation blocks normalise a "
-                'sum), so it cannot be folded exactly; rest="affine" leaves it as a scale and a shift a channel'
+                'sum), so it cannot be folded exactly; rest="affine" leaves it as a scale and a shift a channel, of '
+                'images, and rest="keep" as it is'
             )
     return folded
 
 
-def _fold_into(conv: Conv2d, norm: BatchNorm2d) -> None:
+def _fold_into(conv: nn.Conv2d | nn.Linear, norm: Norm) -> None:
     scale, shift = scale_and_shift(norm)
-    weight = conv.weight.detach().double() * scale[:, None, None, None]
+    weight = conv.weight.detach().double() * scale.view(-1, *[1] * (conv.weight.dim() - 1))
     bias = shift if conv.bias is None else shift + conv.bias.detach().double() * scale
-    weight = weight.to(conv.weight).to(memory_format=torch.channels_last)
+    weight = weight.to(conv.weight)
+    if weight.dim() == 4:
+        weight = weight.to(memory_format=torch.channels_last)
     conv.weight = nn.Parameter(weight, conv.weight.requires_grad)
     conv.bias = nn.Parameter(bias.to(conv.weight), conv.weight.requires_grad)
 

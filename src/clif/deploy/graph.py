@@ -8,23 +8,17 @@ from torch import fx, nn
 
 from clif.deploy.affine import ChannelAffine
 from clif.errors import InputError
-from clif.layers import (
-    AdaptiveAvgPool2d,
-    AvgPool2d,
-    BatchNorm2d,
-    Conv1d,
-    Conv2d,
-    Dropout,
-    Flatten,
-    Linear,
-    MaxPool2d,
-    StepModule,
-)
+from clif.layers import BatchNorm2d, Dropout, Flatten, Linear, StepModule
 from clif.models import SpikingNetwork
 from clif.neurons import SpikingNeuron
+from clif.sequence_layers import SAME
+from clif.sequence_layers import Flatten as StepFlatten
 
-STATELESS = (Linear, Conv1d, Conv2d, AvgPool2d, MaxPool2d, AdaptiveAvgPool2d, Flatten)
-LAYERS = (StepModule, BatchNorm2d, ChannelAffine, *STATELESS)
+LAYERS = (StepModule, Flatten, Linear, ChannelAffine, *SAME.values())
+FLATTENS = (Flatten, StepFlatten, nn.Flatten)
+UNCHANGING = (nn.Identity, nn.Dropout, Dropout, nn.MaxPool2d, nn.AdaptiveMaxPool2d, *FLATTENS)
+"""In eval mode their results are among their inputs, and those of spikes are spikes."""
+
 ADDITIONS = (operator.add, operator.iadd, torch.add)
 
 
@@ -85,10 +79,10 @@ def input_levels(graph: fx.GraphModule, node: fx.Node) -> int | None:
         layer = layer_of(graph, node)
         if isinstance(layer, SpikingNeuron):
             return levels
-        if isinstance(layer, AvgPool2d) and _averages_equal_parts(layer):
+        if isinstance(layer, nn.AvgPool2d) and _averages_equal_parts(layer):
             size = layer.kernel_size
             levels *= size * size if isinstance(size, int) else size[0] * size[1]
-        elif not isinstance(layer, Dropout | nn.Identity):
+        elif not isinstance(layer, UNCHANGING) or (isinstance(layer, nn.MaxPool2d) and layer.return_indices):
             return None
         node = node.all_input_nodes[0]
 

@@ -6,11 +6,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from clif.deploy.fold import fold_batch_norm, replace
+from clif.deploy.fold import Network, fold_batch_norm, replace
 from clif.deploy.graph import input_levels, layer_graph, layer_of
 from clif.errors import InputError
-from clif.layers import Conv2d, fold
-from clif.models import SpikingNetwork
+from clif.layers import fold
 from clif.precision import pytorch_uses_bfloat16
 
 MOST_LEVELS = 255
@@ -22,7 +21,7 @@ class Int8Conv2d(nn.Module):
     The sums are exact 32-bit integers; the result is float32 (or `dtype`) with the bias added. Inference on a CPU only.
     """
 
-    def __init__(self, conv: Conv2d, levels: int, dtype: torch.dtype = torch.float32) -> None:
+    def __init__(self, conv: nn.Conv2d, levels: int, dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
         self.levels = levels
         self.dtype = dtype
@@ -49,10 +48,11 @@ class Int8Conv2d(nn.Module):
         return run(*arguments, *self.geometry, self.groups, *result).to(self.dtype)
 
 
-def quantize_weights(net: SpikingNetwork, dtype: torch.dtype = torch.float32) -> SpikingNetwork:
+def quantize_weights(net: Network, dtype: torch.dtype = torch.float32) -> Network:
     """A copy for inference on a CPU: batch norms folded, and int8 weights wherever spikes arrive, pooled or not.
 
-    After pools over so many neurons that their means have more than 255 levels the weights stay as they are.
+    After pools over so many neurons that their means have more than 255 levels, and in convolutions that are not padded
+    with a number of zeros, the weights stay as they are.
 
     The first convolution, which sees the image, and the linear layer compute in float32. `dtype` is what the
     convolutions give to the neurons: bfloat16 is faster and rounds the neurons' input. Raises `InputError` where
@@ -64,7 +64,7 @@ def quantize_weights(net: SpikingNetwork, dtype: torch.dtype = torch.float32) ->
     graph = layer_graph(folded)
     for node in list(graph.graph.nodes):
         conv = layer_of(graph, node)
-        if not isinstance(conv, Conv2d):
+        if not isinstance(conv, nn.Conv2d) or isinstance(conv.padding, str) or conv.padding_mode != "zeros":
             continue
         levels = input_levels(graph, node.all_input_nodes[0])
         if levels is not None and levels <= MOST_LEVELS:
@@ -72,7 +72,7 @@ def quantize_weights(net: SpikingNetwork, dtype: torch.dtype = torch.float32) ->
     for module in folded.modules():
         if isinstance(module, nn.Linear):
             module.register_forward_pre_hook(_in_its_dtype)
-        elif isinstance(module, Conv2d):
+        elif isinstance(module, nn.Conv2d):
             module.register_forward_hook(lambda _module, _inputs, y: y.to(dtype))
     return folded
 

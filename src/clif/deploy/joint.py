@@ -34,7 +34,7 @@ def fit_gains(
     log_gains = {
         layer: weight.new_zeros(len(weight) if per_channel else 1).requires_grad_() for layer, weight in sizes.items()
     }
-    pieces = list(_pieces(batches))
+    pieces = list(_pieces(batches, net.dims))
     optimizer = torch.optim.Adam(log_gains.values(), lr=lr)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=epochs * len(pieces))
     for x in pieces * epochs:
@@ -56,6 +56,6 @@ def _scaled(lif: SpikingNetwork, norms: Mapping[str, str], log_gains: Mapping[st
     }
 
 
-def _pieces(batches: Sequence[Tensor]) -> Iterator[Tensor]:
+def _pieces(batches: Sequence[Tensor], dims: int) -> Iterator[Tensor]:
     for batch in batches:
-        yield from batch.split(BATCH, batch.dim() - 4)
+        yield from batch.split(BATCH, batch.dim() - 1 - dims)

@@ -5,15 +5,17 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from clif.deploy.calibrate import Fitted, calibrate, subtract
 from clif.deploy.finetune import finetune
 from clif.deploy.fit import count_images, take_images
+from clif.deploy.fold import Network
 from clif.deploy.plain_lif import plain_lif
 from clif.deploy.sweep import PAPER_RESETS, best_row, sweep
 from clif.errors import InputError, unknown_name
-from clif.models import SpikingNetwork
+from clif.models.network import SpikingNetwork
+from clif.models.wrapped import Wrapped, as_network, layer_name
 from clif.names import CONVERSIONS
 
 Batches = Iterable[tuple[Tensor, Tensor]]
@@ -34,7 +36,7 @@ class Conversion:
     `images` is the number of training images looked at, each as often as it was; `seconds` the wall-clock time.
     """
 
-    net: SpikingNetwork
+    net: Any
     method: str
     images: int
     seconds: float
@@ -42,13 +44,16 @@ class Conversion:
 
 
 def clif_to_lif(
-    net: SpikingNetwork,
+    net: Network,
     v_reset: float | None = None,
     method: str | None = None,
     loader: Batches | None = None,
     **options: Any,
-) -> SpikingNetwork:
+) -> Network:
     """A copy of `net` at rest whose neurons are LIF; weights, τ, dtype, device, training and step mode stay.
+
+    A module of one's own is fitted on sequences [T, N, *]; `clif.wrap(net, T=…)` takes single samples as well. Its
+    layers of PyTorch are in a fitted copy those of clif, with the same state-dict names.
 
     Without `method` all neurons get the same reset: soft (`v_reset` None) or hard to `v_reset`. With a `method` of
     `METHODS` the conversion is fitted on training images from `loader`; see `convert` for those and their `options`.
@@ -61,10 +66,11 @@ def clif_to_lif(
         return plain_lif(net, v_reset)
     if v_reset is not None:
         raise InputError(f"method={method!r} fits the reset itself; give either v_reset or method")
-    return convert(net, method, loader, **options).net
+    converted: Network = convert(net, method, loader, **options).net
+    return converted
 
 
-def convert(net: SpikingNetwork, method: str, loader: Batches | None, **options: Any) -> Conversion:
+def convert(net: nn.Module, method: str, loader: Batches | None, **options: Any) -> Conversion:
     """Convert a CLIF network by a fitted method, on training images of `loader` (labels are used by sweep only).
 
     - "sweep": the hard reset value, or the soft reset, with the best accuracy on `loader`; options: `v_resets`.
@@ -81,7 +87,12 @@ def convert(net: SpikingNetwork, method: str, loader: Batches | None, **options:
     if loader is None:
         raise InputError(f"method={method!r} is fitted on training images; give loader=clif.data.create_loader(...)")
     begun = time.perf_counter()
-    lif, images, values = _RUN[method](net, loader, **options)
+    network = as_network(net)
+    lif, images, values = _RUN[method](network, loader, **options)
+    if network is not net:
+        assert isinstance(lif, Wrapped)
+        values = {layer_name(lif, layer): fitted for layer, fitted in values.items()}
+        lif = lif.unwrapped(net)
     return Conversion(lif, method, images, time.perf_counter() - begun, values)
 
 
@@ -97,15 +108,15 @@ def _sweep(net: SpikingNetwork, loader: Batches, v_resets: Sequence[float | None
 
 
 def _calibrate(net: SpikingNetwork, loader: Batches, images: int = IMAGES, **options: Any) -> Result:
-    batches = take_images(loader, images)
+    batches = take_images(loader, images, net.dims)
     fitted = calibrate(net, batches, **options)
-    return fitted.net, count_images(batches), fitted.values
+    return fitted.net, count_images(batches, net.dims), fitted.values
 
 
 def _subtract(net: SpikingNetwork, loader: Batches, images: int = IMAGES, **options: Any) -> Result:
-    batches = take_images(loader, images)
+    batches = take_images(loader, images, net.dims)
     fitted = subtract(net, batches, **options)
-    return fitted.net, count_images(batches), fitted.values
+    return fitted.net, count_images(batches, net.dims), fitted.values
 
 
 def _finetune(
@@ -121,10 +132,10 @@ def _finetune(
         raise unknown_name("start of the fine-tuning", start, tuple(STARTS))
     fit, usual_lr = STARTS[start]
     lr = (LABELLED_LR if labels else usual_lr) if lr is None else lr
-    choice = take_images(loader, images)
+    choice = take_images(loader, images, net.dims)
     fitted = fit(net, choice)
     lif, seen = finetune(net, fitted.net, loader, choice, lr=lr, labels=labels, **options)
-    return lif, count_images(choice) + seen, fitted.values
+    return lif, count_images(choice, net.dims) + seen, fitted.values
 
 
 _RUN: dict[str, Callable[..., Result]] = dict(zip(METHODS, (_sweep, _calibrate, _subtract, _finetune), strict=True))

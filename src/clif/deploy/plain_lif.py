@@ -2,15 +2,15 @@
 
 import copy
 
+from clif.deploy.fold import Network
 from clif.errors import InputError
-from clif.models import SpikingNetwork
 from clif.neurons import LIFNode, PLIFNode, SpikingNeuron, reset_net
 from clif.neurons.exchange import forget_layer_options, node_like, replace_nodes
 
 CONVERTED = ("CLIF", "LIF")
 
 
-def plain_lif(net: SpikingNetwork, v_reset: float | None = None) -> SpikingNetwork:
+def plain_lif(net: Network, v_reset: float | None = None) -> Network:
     """A copy of `net` at rest whose neurons are LIF, with a soft reset (None) or a hard reset to `v_reset`.
 
     A CLIF neuron that fires is reset by more than its threshold; a hard reset slightly below 0 makes up for it (the
@@ -28,7 +28,8 @@ def plain_lif(net: SpikingNetwork, v_reset: float | None = None) -> SpikingNetwo
             )
     if not replace_nodes(lif, lambda node: node_like(node, LIFNode, v_reset=v_reset)):
         raise InputError(f"{type(net).__name__} has no CLIF or LIF neuron to convert")
-    lif.config = {**net.config, "neuron": "LIF", "v_reset": v_reset}
-    forget_layer_options(lif.config, lambda name: name not in ("v_reset", "v_subtract"))
+    if isinstance(config := getattr(lif, "config", None), dict):
+        config.update(neuron="LIF", v_reset=v_reset)
+        forget_layer_options(config, lambda name: name not in ("v_reset", "v_subtract"))
     reset_net(lif)
     return lif

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
 
 from torch import Tensor, nn
@@ -14,6 +14,7 @@ from clif.errors import InputError
 from clif.generate.lower import is_uniform, lower
 from clif.generate.program import Node, needed, parse
 from clif.models import SpikingNetwork
+from clif.models.wrapped import Wrapped, as_network, layer_name
 from clif.neurons import SpikingNeuron
 
 AC_PJ, MAC_PJ = 0.9, 4.6
@@ -54,14 +55,14 @@ class Energy:
     macs: float
     microjoule: float
     memory_millijoule: float
-    published: PublishedCount
+    published: PublishedCount | None
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
-        return {**asdict(self), "published_mJ": self.published.total_mJ}
+        return {**asdict(self), "published_mJ": None if self.published is None else self.published.total_mJ}
 
 
-def estimate(net: SpikingNetwork, loader: Iterable[tuple[Tensor, Tensor]]) -> Energy:
+def estimate(net: nn.Module, loader: Iterable[tuple[Tensor, Tensor]]) -> Energy:
     """Measure `net` in eval mode over the loader's images and count an inference of T steps of the mean image.
 
     A spike costs an accumulation at every synapse that it reaches (on average over the map, so that strides and borders
@@ -74,17 +75,21 @@ def estimate(net: SpikingNetwork, loader: Iterable[tuple[Tensor, Tensor]]) -> En
     20 in one of 32 kB, 100 in one of 1 MB, and linearly between; each layer has a memory for its weights, one for its
     states and one for its spikes.
 
+    A module of one's own (`clif.wrap` says which) sees sequences [T, N, *], wrapped also single samples; `published` is
+    then None, for the paper counts its own architectures.
+
     Raises `InputError` for an empty loader, for a network with other neurons than its `config` says, and for neurons
     whose operations are not known.
     """
+    net = as_network(net)
     neuron = _neuron(net)
-    counted = _Counted(loader)
+    counted = _Counted(loader, net.dims)
     rates = measure_rates(net, counted, spiking_layers(net))
     if rates is None:
         raise InputError("the loader is empty; the energy is measured on its images")
     repeats = counted.steps or 1  # a static image meets the first layer once
     T = counted.steps or net.T
-    layers = [_weights(layer, neuron, rates, T, repeats) for layer in weight_layers(net, counted.size)]
+    layers = [_weights(layer, rates, T, repeats) for layer in weight_layers(net, counted.size)]
     sizes = neuron_sizes(net, counted.size)
     costs = {name: operations_of(node) for name, node in spiking_layers(net).items()}
     layers += [_neurons(name, size, costs[name], rates[name], T) for name, size in sizes.items()]
@@ -92,21 +97,21 @@ def estimate(net: SpikingNetwork, loader: Iterable[tuple[Tensor, Tensor]]) -> En
         neuron,
         T,
         counted.images,
-        {name: rates[name] for name in sizes},
-        layers,
+        {layer_name(net, name): rates[name] for name in sizes},
+        [replace(layer, name=layer_name(net, layer.name)) for layer in layers],
         sum(layer.acs for layer in layers),
         sum(layer.macs for layer in layers),
         sum(layer.operations for layer in layers) / 1e6,
         sum(layer.memory for layer in layers) / 1e9,
-        published(net, [rates[name] for name in sizes], counted.size),
+        None if isinstance(net, Wrapped) else published(net, [rates[name] for name in sizes], counted.size),
     )
 
 
 def _neuron(net: SpikingNetwork) -> str:
     """The kind of all neurons of a network."""
-    if not isinstance(net, SpikingNetwork):
-        raise InputError(f"energy is estimated for networks of clif.models, not for a {type(net).__name__}")
     neuron: str = net.config.get("neuron", "")
+    if isinstance(net, Wrapped):
+        return neuron
     for name, node in spiking_layers(net).items():
         if isinstance(node, SpikingNeuron) and (node.neuron != neuron or node.redefined):
             raise InputError(
@@ -163,22 +168,23 @@ def _is_one(node: Node, constants: tuple[float, ...]) -> bool:
 class _Counted:
     """The loader, counting images and noting their size and, for frames, how many there are."""
 
-    def __init__(self, loader: Iterable[tuple[Tensor, Tensor]]) -> None:
+    def __init__(self, loader: Iterable[tuple[Tensor, Tensor]], dims: int) -> None:
         self.loader = loader
+        self.dims = dims
         self.images = 0
-        self.size: int | None = None
+        self.size: tuple[int, ...] | None = None
         self.steps: int | None = None
 
     def __iter__(self):
         for images, labels in self.loader:
-            self.images += images.shape[images.dim() - 4]
-            self.size = images.shape[-1]
-            self.steps = len(images) if images.dim() == 5 else None
+            self.images += images.shape[images.dim() - 1 - self.dims]
+            self.size = tuple(images.shape[images.dim() - self.dims :])
+            self.steps = len(images) if images.dim() == self.dims + 2 else None
             yield images, labels
 
 
-def _weights(layer: Weights, neuron: str, rates: dict[str, float], T: int, repeats: int) -> LayerCount:
-    spiking = bool(layer.fed_by) and neuron != "ReLU"
+def _weights(layer: Weights, rates: dict[str, float], T: int, repeats: int) -> LayerCount:
+    spiking = bool(layer.fed_by) and all(name in rates for name in layer.fed_by)
     spikes = sum(rates[name] for name in layer.fed_by) * layer.in_size * T if spiking else 0.0
     acs = spikes * layer.macs / layer.in_size
     macs = 0.0 if spiking else float(layer.macs * repeats)

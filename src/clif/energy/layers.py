@@ -7,7 +7,6 @@ from torch import fx, nn
 
 from clif.deploy.graph import layer_graph, layer_of, spiking_nodes
 from clif.errors import InputError
-from clif.layers import Conv2d
 from clif.models import SpikingNetwork
 from clif.neurons import SpikingNeuron
 from clif.neurons.net import visiting
@@ -35,19 +34,23 @@ class Weights:
         return "shortcut" in self.name.split(".")
 
 
-def weight_layers(net: SpikingNetwork, image_size: int | None = None) -> list[Weights]:
-    """Every convolution and linear layer in the order of computation, for images of `image_size` pixels a side.
+Size = int | tuple[int, ...] | None
+"""Of one sample: its shape, the pixels a side of an image, or None for that of the network."""
 
-    Raises `InputError` for other convolutions.
+
+def weight_layers(net: SpikingNetwork, size: Size = None) -> list[Weights]:
+    """Every convolution and linear layer in the order of computation, for samples of `size`.
+
+    Raises `InputError` for another layer that has a matrix of weights.
     """
     graph = layer_graph(net)
-    shapes = _shapes(graph, net, image_size or net.image_size)
+    shapes = _shapes(graph, net, size)
     found = []
     for node in graph.graph.nodes:
         layer = layer_of(graph, node)
-        if not isinstance(layer, Conv2d | nn.Linear):
-            if isinstance(layer, nn.modules.conv._ConvNd):
-                raise InputError(f"energy counts clif.layers.Conv2d and linear layers; {node.target} is a {layer}")
+        if not isinstance(layer, nn.Conv2d | nn.Linear):
+            if layer is not None and any(weight.dim() > 1 for weight in layer.parameters()):
+                raise InputError(f"the operations of {node.target}, a {type(layer).__name__}, cannot be counted")
             continue
         before, after = shapes[node.all_input_nodes[0]], shapes[node]
         found.append(
@@ -66,10 +69,10 @@ def weight_layers(net: SpikingNetwork, image_size: int | None = None) -> list[We
     return found
 
 
-def neuron_sizes(net: SpikingNetwork, image_size: int | None = None) -> dict[str, int]:
-    """Neurons of every spiking layer for one image, in the order of computation."""
+def neuron_sizes(net: SpikingNetwork, size: Size = None) -> dict[str, int]:
+    """Neurons of every spiking layer for one sample, in the order of computation."""
     graph = layer_graph(net)
-    shapes = _shapes(graph, net, image_size or net.image_size)
+    shapes = _shapes(graph, net, size)
     return {name: shapes[node].numel() for name, node in spiking_nodes(graph).items()}
 
 
@@ -88,7 +91,8 @@ def _activations_before(graph: fx.GraphModule, node: fx.Node) -> tuple[str, ...]
     return tuple(found)
 
 
-def _shapes(graph: fx.GraphModule, net: SpikingNetwork, size: int) -> dict[fx.Node, torch.Size]:
+def _shapes(graph: fx.GraphModule, net: SpikingNetwork, size: Size) -> dict[fx.Node, torch.Size]:
+    sample = net.sample_shape if size is None else (net.in_channels, size, size) if isinstance(size, int) else size
     shapes: dict[fx.Node, torch.Size] = {}
 
     class Recorder(fx.Interpreter):
@@ -99,5 +103,5 @@ def _shapes(graph: fx.GraphModule, net: SpikingNetwork, size: int) -> dict[fx.No
 
     parameter = next(net.parameters())
     with visiting(net, "s"):
-        Recorder(graph).run(parameter.new_zeros(1, net.in_channels, size, size))
+        Recorder(graph).run(parameter.new_zeros(1, *sample))
     return shapes

@@ -11,7 +11,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from clif.energy.layers import weight_layers
+from clif.energy.layers import Size, weight_layers
 from clif.errors import InputError
 from clif.models import SpikingNetwork
 from clif.neurons import SpikingNeuron
@@ -62,7 +62,7 @@ class PublishedCount:
         return sum(parts) / 1e9
 
 
-def published(net: SpikingNetwork, firing_rates: Sequence[float] = (), image_size: int | None = None) -> PublishedCount:
+def published(net: SpikingNetwork, firing_rates: Sequence[float] = (), image_size: Size = None) -> PublishedCount:
     """Table 7 for a network and its firing rates, one for each spiking layer in the order of computation.
 
     A ReLU network needs none (and T = 1). `image_size` replaces the network's own. Raises `InputError` where the number

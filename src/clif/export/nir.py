@@ -12,6 +12,7 @@ weights of its own there, as behind a sum or a pool, gets I = x and r = τ (with
 
 import io
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,20 +23,24 @@ import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
 from clif.deploy import ChannelAffine, fold_batch_norm
-from clif.deploy.graph import is_addition, layer_graph, layer_of
+from clif.deploy.graph import FLATTENS, is_addition, layer_graph, layer_of
 from clif.errors import InputError
 from clif.export.extras import require
-from clif.export.program import check_network
 from clif.files import write_atomically
-from clif.layers import AdaptiveAvgPool2d, AvgPool2d, Conv2d, Dropout, Flatten
+from clif.layers import AdaptiveAvgPool2d, AvgPool2d, Conv2d, Dropout
 from clif.models import SpikingNetwork
+from clif.models.wrapped import as_network, layer_name
 from clif.neurons import CLIFNode, LIFNode, PLIFNode, SpikingNeuron, reset_net, set_step_mode
 
 UNCHANGING = (nn.Identity, nn.Dropout, Dropout)  # in eval mode
 
 
 def to_nir(
-    net: SpikingNetwork, path: str | os.PathLike[str] | None = None, dt: float = 1e-4, depthwise: bool = False
+    net: nn.Module,
+    path: str | os.PathLike[str] | None = None,
+    dt: float = 1e-4,
+    depthwise: bool = False,
+    input_shape: Sequence[int] | None = None,
 ) -> Any:
     """The network as a flat `nir.NIRGraph`, written to `path` where one is given.
 
@@ -47,9 +52,11 @@ def to_nir(
     The 1×1 convolutions have diagonal weights [C, C, 1, 1], or with `depthwise` weights [C, 1, 1, 1] in C groups. Those
     are smaller, but `nir` 1.0.8 reads them with `nir.read(path, type_check=False)` only, and snnTorch not at all.
 
+    A module of one's own (`clif.wrap` says which) needs `input_shape`, (C, H, W) or (F,) of one sample.
+
     Raises `InputError` for what NIR cannot express: CLIF neurons, soft resets, layers that have no NIR node.
     """
-    check_network(net, "export.to_nir")
+    net = as_network(net, input_shape)
     nir = require("nir")
     if not (np.isfinite(dt) and dt > 0):
         raise InputError(f"dt must be a number of seconds above 0, got {dt}")
@@ -162,21 +169,21 @@ class _Writer:
             )
         return _Value(sources, shape)
 
-    def _layer(self, layer_name: str, layer: nn.Module, value: _Value, shape: tuple[int, ...]) -> _Value:
+    def _layer(self, full_name: str, layer: nn.Module, value: _Value, shape: tuple[int, ...]) -> _Value:
         if isinstance(layer, UNCHANGING):
             return value
         if isinstance(layer, AdaptiveAvgPool2d):
             return value if shape == value.shape else _Value(value.sources, value.shape, layer)
-        name = layer_name.replace(".", "_")
+        name = layer_name(self.net, full_name).replace(".", "_")
         pool, value = value.pool, _Value(value.sources, value.shape)
-        if isinstance(layer, Flatten | nn.Flatten):
+        if isinstance(layer, FLATTENS):
             whole = {"input": np.array(value.shape)}
             self._add(name, self.nir.Flatten(start_dim=0, end_dim=-1, input_type=whole), value)
             return _Value([name], value.shape if pool else shape, pool)
         if isinstance(layer, nn.Linear):
             self._add(name, self._linear(layer, value, pool), value)
             return _Value([name], shape)
-        self._add(name, self._node(layer_name, layer, value, shape), _Value(value.sources, value.shape, pool))
+        self._add(name, self._node(full_name, layer, value, shape), _Value(value.sources, value.shape, pool))
         return _Value([name], shape)
 
     def _node(self, name: str, layer: nn.Module, value: _Value, shape: tuple[int, ...]) -> Any:
@@ -261,7 +268,7 @@ def _shapes(graph: fx.GraphModule, net: SpikingNetwork) -> dict[fx.Node, tuple[i
 
     set_step_mode(net, "s")
     with torch.no_grad():
-        Recorder(graph).run(torch.zeros(1, net.in_channels, net.image_size, net.image_size))
+        Recorder(graph).run(torch.zeros(1, *net.sample_shape))
     reset_net(net)
     return shapes
 

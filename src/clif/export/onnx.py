@@ -4,30 +4,40 @@ import contextlib
 import io
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from clif.errors import InputError
 from clif.export.extras import require
-from clif.export.program import BATCH, check_network, quiet, signature, to_program
+from clif.export.program import BATCH, quiet, signature, to_program
 from clif.files import write_atomically
-from clif.models import SpikingNetwork
+from clif.models.wrapped import as_network
 
 OPSET = 20
 
 
-def to_onnx(net: SpikingNetwork, path: str | os.PathLike[str], form: str = "image") -> Path:
+def to_onnx(
+    net: nn.Module,
+    path: str | os.PathLike[str],
+    form: str = "image",
+    input_shape: Sequence[int] | None = None,
+    T: int | None = None,
+) -> Path:
     """Write the network as an ONNX file of plain operations, with a dynamic axis named "batch"; returns its path.
 
     Forms are those of `to_program`: "image" and "sequence" unroll the T steps; "step" is one step, its states inputs
     and outputs, as runtimes want that follow a stream. Start it with zeros (with a hard reset, v_reset), or with
     `initial_state`. Inputs and outputs are named as `signature` says. Weights are part of the file.
 
+    A module of one's own needs `input_shape` and `T` as in `to_program`.
+
     Raises `InputError` for an unknown form, a missing package, and a path that cannot be written.
     """
-    check_network(net, "export.to_onnx")
+    net = as_network(net, input_shape, T, images=form != "step")
     for package in ("onnx", "onnxscript"):
         require(package)
     names = signature(net, form)

@@ -5,7 +5,7 @@ import io
 import logging
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from torch.export import Dim, ExportedProgram
 from clif.errors import InputError
 from clif.files import write_atomically
 from clif.models import SpikingNetwork
+from clif.models.wrapped import as_network, layer_name
 from clif.names import FORMS
 from clif.neurons import SpikingNeuron, reset_net, set_backend, set_step_mode
 
@@ -64,21 +65,14 @@ class _Step(nn.Module):
         return (logits, *after)
 
 
-def check_network(net: nn.Module, door: str) -> None:
-    """Raise `InputError` for what is no network of `clif.models`."""
-    if not isinstance(net, SpikingNetwork):
-        raise InputError(
-            f"{door} takes the networks of clif.models, which know their input and steps, got a {type(net).__name__}; "
-            "make yours a subclass of clif.models.SpikingNetwork that defines logits(x), of layers of clif.layers, "
-            'or call torch.onnx.export(net, (x_seq,), dynamo=True) on it, in step mode "m"'
-        )
-
-
 def spiking_neurons(net: nn.Module) -> dict[str, SpikingNeuron]:
-    return {name: module for name, module in net.named_modules() if isinstance(module, SpikingNeuron)}
+    found = {name: module for name, module in net.named_modules() if isinstance(module, SpikingNeuron)}
+    return {layer_name(net, name): module for name, module in found.items()}
 
 
-def to_program(net: SpikingNetwork, form: str = "image") -> ExportedProgram:
+def to_program(
+    net: nn.Module, form: str = "image", input_shape: Sequence[int] | None = None, T: int | None = None
+) -> ExportedProgram:
     """The network in eval mode as a `torch.export` program of plain PyTorch operations, for any batch size N.
 
     Forms, none of which needs a sample input:
@@ -87,11 +81,13 @@ def to_program(net: SpikingNetwork, form: str = "image") -> ExportedProgram:
     - "step": x [N, C, H, W] and the list of states -> the logits of the step [N, classes] and the states after it. The
       states are those of `signature`, each of the shape that `initial_state` gives.
 
-    The image size is `net.image_size`. Raises `InputError` for an unknown form.
+    The image size is `net.image_size`. A module of one's own (`clif.wrap` says which) needs `input_shape`, (C, H, W) or
+    (F,) of one sample, and `T` for the first two forms; its samples may be vectors. Raises `InputError` for an unknown
+    form, and where these are missing.
     """
-    check_network(net, "export.to_program")
     if form not in FORMS:
         raise InputError(f"form must be one of {', '.join(FORMS)}, got {form!r}")
+    net = as_network(net, input_shape, T, images=form != "step")
     prepared = copy.deepcopy(net).eval().requires_grad_(False)
     reset_net(prepared)
     set_backend(prepared, "torch")
@@ -99,7 +95,7 @@ def to_program(net: SpikingNetwork, form: str = "image") -> ExportedProgram:
     parameter = next(prepared.parameters())
     batch = Dim(BATCH, min=1)
     # An example of 2: torch.export takes a size of 1 for a constant.
-    x = parameter.new_zeros(2, net.in_channels, net.image_size, net.image_size)
+    x = parameter.new_zeros(2, *net.sample_shape)
     with torch.no_grad(), quiet():
         if form == "step":
             states = list(initial_state(net, 2).values())
@@ -110,11 +106,17 @@ def to_program(net: SpikingNetwork, form: str = "image") -> ExportedProgram:
         return torch.export.export(_Whole(prepared), (example,), dynamic_shapes=({axis: batch},), strict=False)
 
 
-def save_program(net: SpikingNetwork, path: str | os.PathLike[str], form: str = "image") -> Path:
+def save_program(
+    net: nn.Module,
+    path: str | os.PathLike[str],
+    form: str = "image",
+    input_shape: Sequence[int] | None = None,
+    T: int | None = None,
+) -> Path:
     """Write `to_program`'s program for `torch.export.load`; returns its path."""
     content = io.BytesIO()
     with quiet():
-        torch.export.save(to_program(net, form), content)
+        torch.export.save(to_program(net, form, input_shape, T), content)
     try:
         write_atomically(Path(path), lambda file: file.write(content.getvalue()))
     except OSError as error:
@@ -122,7 +124,7 @@ def save_program(net: SpikingNetwork, path: str | os.PathLike[str], form: str = 
     return Path(path)
 
 
-def signature(net: SpikingNetwork, form: str) -> Signature:
+def signature(net: nn.Module, form: str) -> Signature:
     """The names of a program's inputs and outputs; states are "LAYER.v" and "LAYER.m", afterwards "LAYER.v.next"."""
     states = [f"{name}.{state}" for name, node in spiking_neurons(net).items() for state in node.state_names]
     if form != "step":
@@ -131,16 +133,16 @@ def signature(net: SpikingNetwork, form: str) -> Signature:
 
 
 @torch.no_grad()
-def initial_state(net: SpikingNetwork, batch_size: int) -> dict[str, Tensor]:
-    """The states at rest by the names of `signature`, for a batch of images of `net.image_size`."""
-    check_network(net, "export.initial_state")
+def initial_state(net: nn.Module, batch_size: int, input_shape: Sequence[int] | None = None) -> dict[str, Tensor]:
+    """The states at rest by the names of `signature`, for a batch of samples of the shape that is exported."""
+    net = as_network(net, input_shape)
     probe = copy.deepcopy(net).eval()
     reset_net(probe)
     set_step_mode(probe, "s")
     neurons = spiking_neurons(probe)
     at_rest = {f"{name}.{s}": float(getattr(node, s)) for name, node in neurons.items() for s in node.state_names}
     parameter = next(probe.parameters())
-    probe(parameter.new_zeros(batch_size, net.in_channels, net.image_size, net.image_size))
+    probe(parameter.new_zeros(batch_size, *net.sample_shape))
     shaped = [value for node in neurons.values() for value in node.state or ()]
     return {
         name: torch.full(value.shape, rest, dtype=value.dtype, device=value.device)

@@ -117,6 +117,8 @@ class SpikingNetwork(StepModule):
     """
 
     memory_format = torch.channels_last
+    dims = 3
+    """Axes of one sample: 3 for images, 1 for vectors."""
 
     def __init__(self, T: int, in_channels: int, image_size: int, any_size: bool) -> None:
         super().__init__("m")

@@ -50,8 +50,8 @@ class Wrapped(SpikingNetwork):
     def sample_shape(self) -> tuple[int, ...]:
         if self.input_shape is None:
             raise InputError(
-                "the shape of one sample is not known; give it to clif.wrap(net, T=…, input_shape=(C, H, W)), or (F,) "
-                "for vectors"
+                f"the shape of one sample of this {type(self.net).__name__} is not known; give input_shape=(C, H, W), "
+                "or (F,) for vectors, here or to clif.wrap"
             )
         return self.input_shape
 
@@ -59,9 +59,16 @@ class Wrapped(SpikingNetwork):
         result: Tensor = self.net(x)
         return result
 
+    def unwrapped(self, source: nn.Module) -> nn.Module:
+        """The module inside, whose neurons and dropouts are in the step mode and keep their states as in `source`."""
+        nodes = [module for module in source.modules() if isinstance(module, SpikingNeuron)]
+        set_step_mode(self.net, nodes[0].step_mode)
+        set_keep_state(self.net, nodes[0].keep_state)
+        return self.net
+
     def _compute(self, x: Tensor) -> Tensor:
         self._check_input(x)
-        if self.dims == 3 and self.memory_format == torch.channels_last:
+        if self.dims == 3 and self.memory_format == torch.channels_last and x.shape[-3] > 1:
             x = channels_last(x)
         if self.step_mode == "s":
             return self.logits(x)
