@@ -161,7 +161,7 @@ def test_leaky_of_snntorch_becomes_lif_and_its_delayed_reset_is_named():
     converted = clif.convert(source, neuron=None)
     node = converted.net[1]
     assert isinstance(node, clif.LIFNode)
-    assert (round(node.tau, 6), node.v_threshold, node.v_reset) == (10.0, 1.5, None)
+    assert (round(node.tau, 6), node.v_threshold, node.v_reset, node.detach_reset) == (10.0, 1.5, None, True)
     assert "snnTorch (reset_delay=True) in the next step, after the leak" in str(converted)
     assert "snnTorch where mem > threshold" in str(converted)
     assert "surrogate is clif's default" in str(converted)

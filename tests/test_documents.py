@@ -147,6 +147,17 @@ def test_the_example_of_own_objects_trains(run_folder):
     assert there["result"].folder.resolve().is_relative_to(run_folder)
 
 
+def test_the_examples_of_networks_of_one_s_own_run(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    there = {}
+    for example in examples("docs/own_networks.md"):
+        exec(example, there)
+    assert there["logits"].shape == (6, 4, 10)
+    assert torch.equal(there["again"](x := torch.rand(2, 1, 8, 8)), there["wrapped"].eval()(x))
+    assert capsys.readouterr().out.startswith("1: ReLU -> CLIFNode")
+    assert there["snn"](torch.rand(2, 1, 8, 8)).shape == (6, 2, 10)
+
+
 @pytest.mark.parametrize("path", DOCUMENTS)
 def test_every_example_compiles(path):
     for example in examples(path):

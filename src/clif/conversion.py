@@ -17,8 +17,10 @@ from clif.neurons.exchange import channels_for
 from clif.neurons.registry import options_of, spiking_neuron
 from clif.sequence_layers import SAME, take_sequences
 
-ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.ELU, nn.SELU, nn.CELU, nn.GELU, nn.SiLU, nn.Mish)
-ACTIVATIONS += (nn.Hardswish, nn.Softplus, nn.Sigmoid, nn.Tanh, nn.Hardtanh)
+ACTIVATIONS: tuple[type[nn.Module], ...] = (
+    *(nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.ELU, nn.SELU, nn.CELU, nn.GELU, nn.SiLU, nn.Mish),
+    *(nn.Hardswish, nn.Softplus, nn.Sigmoid, nn.Tanh, nn.Hardtanh),
+)
 FUNCTIONS = (F.relu, torch.relu, F.relu6, F.leaky_relu, F.gelu, F.silu, F.elu, torch.sigmoid, torch.tanh)
 SPIKINGJELLY = {"LIFNode": "LIF", "IFNode": "IF", "ParametricLIFNode": "PLIF", "ComplementaryLIFNode": "CLIF"}
 SURROGATES: dict[str, Callable[[float], surrogates.Surrogate]] = {
@@ -179,7 +181,7 @@ def _snntorch(name: str, node: Any) -> _Source:
     differences.append(
         "the surrogate is clif's default, Rectangle(1), in place of spike_grad; or give surrogate_function="
     )
-    constants = {"v_threshold": threshold, "v_reset": 0.0 if reset == "zero" else None}
+    constants = {"v_threshold": threshold, "v_reset": 0.0 if reset == "zero" else None, "detach_reset": True}
     return (
         _Source("IF", constants, differences)
         if beta == 1

@@ -33,9 +33,13 @@ class ConvTranspose2d(nn.ConvTranspose2d):
 
 
 class GroupNorm(nn.GroupNorm):
-    """`torch.nn.GroupNorm` for images of a step or a sequence."""
+    """`torch.nn.GroupNorm` for images of a step or a sequence, or for vectors of a step."""
 
     def forward(self, x: Tensor) -> Tensor:
+        if x.dim() == 3:
+            raise InputError(
+                f"GroupNorm takes sequences of images [T, N, C, H, W], got {list(x.shape)}; take LayerNorm"
+            )
         return fold(super().forward, x)
 
 
@@ -70,7 +74,7 @@ SAME: dict[type[nn.Module], type[nn.Module]] = {
 }
 """Layers with the same attributes, parameters and names as those of PyTorch."""
 
-AS_THEY_ARE = (
+AS_THEY_ARE: tuple[type[nn.Module], ...] = (
     *(nn.Linear, nn.Identity, nn.LayerNorm, nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.SiLU, nn.GELU),
     *(nn.Sigmoid, nn.Tanh, nn.Hardtanh, nn.Softplus, *SAME.values(), layers.Flatten),
 )
@@ -112,12 +116,13 @@ def _counterpart(name: str, module: nn.Module) -> nn.Module:
         raise InputError(f"{name} returns indices (return_indices=True), which no layer for sequences takes")
     if kind in SAME:
         module.__class__ = SAME[kind]
-    elif kind is nn.Dropout:
+    elif isinstance(module, nn.Dropout) and kind is nn.Dropout:
         return layers.Dropout(module.p, step_mode="m").train(module.training)
-    elif kind is nn.Flatten:
-        if (module.start_dim, module.end_dim) not in ((1, -1), (1, 3)):
+    elif isinstance(module, nn.Flatten) and kind is nn.Flatten:
+        start, end = module.start_dim, module.end_dim
+        if start != 1 or end not in (-1, 3):
             raise InputError(
-                f"{name} flattens from axis {module.start_dim} to {module.end_dim}; networks of sequences flatten "
+                f"{name} flattens from axis {start} to {end}; networks of sequences flatten "
                 "whole images, torch.nn.Flatten() or clif.layers.Flatten()"
             )
         return Flatten("m")

@@ -89,11 +89,12 @@ def convert(net: nn.Module, method: str, loader: Batches | None, **options: Any)
     begun = time.perf_counter()
     network = as_network(net)
     lif, images, values = _RUN[method](network, loader, **options)
+    result: nn.Module = lif
     if network is not net:
         assert isinstance(lif, Wrapped)
         values = {layer_name(lif, layer): fitted for layer, fitted in values.items()}
-        lif = lif.unwrapped(net)
-    return Conversion(lif, method, images, time.perf_counter() - begun, values)
+        result = lif.unwrapped(net)
+    return Conversion(result, method, images, time.perf_counter() - begun, values)
 
 
 Result = tuple[SpikingNetwork, int, dict[str, list[float]]]
