@@ -15,12 +15,9 @@ from clif.layers import Dropout
 from clif.neurons import SpikingNeuron, set_step_mode
 from clif.neurons.exchange import channels_for
 from clif.neurons.registry import options_of, spiking_neuron
-from clif.sequence_layers import SAME, take_sequences
+from clif.sequence_layers import ELEMENTWISE, SAME, take_sequences
 
-ACTIVATIONS: tuple[type[nn.Module], ...] = (
-    *(nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.ELU, nn.SELU, nn.CELU, nn.GELU, nn.SiLU, nn.Mish),
-    *(nn.Hardswish, nn.Softplus, nn.Sigmoid, nn.Tanh, nn.Hardtanh),
-)
+ACTIVATIONS = (*ELEMENTWISE, nn.PReLU)
 FUNCTIONS = (F.relu, torch.relu, F.relu6, F.leaky_relu, F.gelu, F.silu, F.elu, torch.sigmoid, torch.tanh)
 SPIKINGJELLY = {"LIFNode": "LIF", "IFNode": "IF", "ParametricLIFNode": "PLIF", "ComplementaryLIFNode": "CLIF"}
 SURROGATES: dict[str, Callable[[float], surrogates.Surrogate]] = {

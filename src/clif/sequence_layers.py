@@ -74,10 +74,14 @@ SAME: dict[type[nn.Module], type[nn.Module]] = {
 }
 """Layers with the same attributes, parameters and names as those of PyTorch."""
 
-AS_THEY_ARE: tuple[type[nn.Module], ...] = (
-    *(nn.Linear, nn.Identity, nn.LayerNorm, nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.SiLU, nn.GELU),
-    *(nn.Sigmoid, nn.Tanh, nn.Hardtanh, nn.Softplus, *SAME.values(), layers.Flatten),
+ELEMENTWISE: tuple[type[nn.Module], ...] = (
+    *(nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.SELU, nn.CELU, nn.GELU, nn.SiLU, nn.Mish),
+    *(nn.Hardswish, nn.Softplus, nn.Sigmoid, nn.Tanh, nn.Hardtanh),
 )
+"""Activations without a weight."""
+
+COUNTERPARTS: tuple[type[nn.Module], ...] = tuple(SAME.values())
+AS_THEY_ARE = (nn.Linear, nn.Identity, nn.LayerNorm, layers.Flatten, *ELEMENTWISE, *COUNTERPARTS)
 CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 
 

@@ -11,10 +11,10 @@ from clif.errors import InputError
 from clif.layers import BatchNorm2d, Dropout, Flatten, Linear, StepModule
 from clif.models import SpikingNetwork
 from clif.neurons import SpikingNeuron
-from clif.sequence_layers import SAME
+from clif.sequence_layers import COUNTERPARTS
 from clif.sequence_layers import Flatten as StepFlatten
 
-LAYERS = (StepModule, Flatten, Linear, ChannelAffine, *SAME.values())
+LAYERS = (StepModule, Flatten, Linear, ChannelAffine, *COUNTERPARTS)
 FLATTENS = (Flatten, StepFlatten, nn.Flatten)
 UNCHANGING = (nn.Identity, nn.Dropout, Dropout, nn.MaxPool2d, nn.AdaptiveMaxPool2d, *FLATTENS)
 """In eval mode their results are among their inputs, and those of spikes are spikes."""

@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from clif.deploy.plain_lif import plain_lif
 from clif.evaluation import evaluate
-from clif.models import SpikingNetwork
+from clif.models.wrapped import as_network
 from clif.neurons import set_step_mode
 
 PAPER_RESETS: tuple[float | None, ...] = (None, 0.0, -0.02, -0.04, -0.06, -0.08, -0.1)
@@ -24,15 +24,16 @@ class SweepRow:
 
 
 def sweep(
-    net: SpikingNetwork,
+    net: nn.Module,
     loader: Iterable[tuple[Tensor, Tensor]],
     v_resets: Sequence[float | None] = PAPER_RESETS,
     quiet: bool = True,
 ) -> list[SweepRow]:
     """Evaluate `net` as LIF with each of the reset values on the loader's batches; `net` itself is left alone."""
     rows = []
+    network = as_network(net)
     for v_reset in v_resets:
-        lif = plain_lif(net, v_reset)
+        lif = plain_lif(network, v_reset)
         set_step_mode(lif, "m")
         scores = evaluate(lif, loader, quiet=quiet)
         rows.append(SweepRow(v_reset, scores.top1, scores.top5, scores.samples))
