@@ -162,11 +162,22 @@ def test_leaky_of_snntorch_becomes_lif_and_its_delayed_reset_is_named():
     node = converted.net[1]
     assert isinstance(node, clif.LIFNode)
     assert (round(node.tau, 6), node.v_threshold, node.v_reset, node.detach_reset) == (10.0, 1.5, None, True)
-    assert "snnTorch (reset_delay=True) in the next step, after the leak" in str(converted)
+    assert "snnTorch (reset_delay=True) a step later, after the leak" in str(converted)
     assert "snnTorch where mem > threshold" in str(converted)
     assert "surrogate is clif's default" in str(converted)
     x = torch.rand(3, 4)
     assert torch.equal(converted.net(x), source(x))  # the first step, before any reset
+
+
+def test_leaky_with_a_reset_to_zero_fires_the_same_spikes():
+    snn = pytest.importorskip("snntorch")
+    source = nn.Sequential(snn.Leaky(0.9, init_hidden=True, reset_mechanism="zero"))
+    converted = clif.convert(source, neuron=None)
+    assert "reset_delay" not in str(converted)
+    x_seq = torch.rand(20, 50, 4, generator=torch.Generator().manual_seed(0))
+    expected = torch.stack([source(x) for x in x_seq])
+    assert 0 < expected.mean() < 1
+    assert torch.equal(torch.stack([converted.net(x) for x in x_seq]), expected)
 
 
 @pytest.mark.parametrize(

@@ -164,12 +164,11 @@ def _snntorch(name: str, node: Any) -> _Source:
     differences = ["it fires where v ≥ v_threshold; snnTorch where mem > threshold"]
     if reset == "none":
         differences.append("it resets, by subtraction, after each spike; snnTorch's reset_mechanism is none")
-    elif node.reset_delay:
+    elif node.reset_delay and reset == "subtract":
         differences.append(
-            "it resets right after a spike, before the leak; snnTorch (reset_delay=True) in the next step"
-            + (", after the leak" if reset == "subtract" else "")
+            "it resets right after a spike, before the leak; snnTorch (reset_delay=True) a step later, after the leak"
         )
-    else:
+    elif not node.reset_delay:
         differences.append("it resets once a spike; snnTorch again in the next step, if mem is still above threshold")
     if isinstance(node.beta, nn.Parameter) or isinstance(node.threshold, nn.Parameter):
         differences.append('beta or threshold was learnt and is a number now; neuron="PLIF" learns tau')
