@@ -3,19 +3,11 @@
 import copy
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from clif import layers
 from clif.errors import InputError
 from clif.layers import StepModule, fold
-
-
-class MaxPool2d(nn.MaxPool2d):
-    """`torch.nn.MaxPool2d` for a step or a sequence."""
-
-    def forward(self, x: Tensor) -> Any:
-        return fold(super().forward, x)
 
 
 class AdaptiveMaxPool2d(nn.AdaptiveMaxPool2d):
@@ -43,17 +35,6 @@ class GroupNorm(nn.GroupNorm):
         return fold(super().forward, x)
 
 
-class BatchNorm1d(nn.BatchNorm1d):
-    """`torch.nn.BatchNorm1d` for vectors [N, F] or [T, N, F]; in training each step has its own statistics."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        if x.dim() == 2:
-            return super().forward(x)
-        if not self.training:
-            return super().forward(x.flatten(0, 1)).unflatten(0, x.shape[:2])
-        return torch.stack([super(BatchNorm1d, self).forward(step) for step in x.unbind(0)])
-
-
 class Flatten(StepModule):
     """`torch.nn.Flatten()` for a step, [N, *] -> [N, F], or a sequence, [T, N, *] -> [T, N, F]."""
 
@@ -66,11 +47,12 @@ SAME: dict[type[nn.Module], type[nn.Module]] = {
     nn.BatchNorm2d: layers.BatchNorm2d,
     nn.AvgPool2d: layers.AvgPool2d,
     nn.AdaptiveAvgPool2d: layers.AdaptiveAvgPool2d,
-    nn.MaxPool2d: MaxPool2d,
+    nn.MaxPool2d: layers.MaxPool2d,
     nn.AdaptiveMaxPool2d: AdaptiveMaxPool2d,
     nn.ConvTranspose2d: ConvTranspose2d,
     nn.GroupNorm: GroupNorm,
-    nn.BatchNorm1d: BatchNorm1d,
+    nn.BatchNorm1d: layers.BatchNorm1d,
+    nn.Conv1d: layers.Conv1d,
 }
 """Layers with the same attributes, parameters and names as those of PyTorch."""
 
@@ -120,6 +102,8 @@ def _counterpart(name: str, module: nn.Module) -> nn.Module:
         raise InputError(f"{name} returns indices (return_indices=True), which no layer for sequences takes")
     if kind in SAME:
         module.__class__ = SAME[kind]
+        if isinstance(module, StepModule):
+            module.step_mode = "m"
     elif isinstance(module, nn.Dropout) and kind is nn.Dropout:
         return layers.Dropout(module.p, step_mode="m").train(module.training)
     elif isinstance(module, nn.Flatten) and kind is nn.Flatten:
