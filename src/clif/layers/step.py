@@ -81,7 +81,7 @@ def check_layout(layer: nn.Module, x: Tensor, layout: str, size: int | None = No
 
     `size`, if it is given, is what x must have along `axis`, counted from the end.
     """
-    if torch.jit.is_tracing():  # which would take the sizes for values that a program depends on
+    if torch.jit.is_tracing():  # type: ignore[attr-defined]  # it takes the sizes for values
         return
     names = layout.split(", ")
     if x.dim() in (len(names), len(names) + 1) and size in (None, x.shape[axis]):
