@@ -35,7 +35,7 @@ class GroupNorm(nn.GroupNorm):
         return fold(super().forward, x)
 
 
-class Flatten(StepModule):
+class StepFlatten(StepModule):
     """`torch.nn.Flatten()` for a step, [N, *] -> [N, F], or a sequence, [T, N, *] -> [T, N, F]."""
 
     def forward(self, x: Tensor) -> Tensor:
@@ -113,7 +113,7 @@ def _counterpart(name: str, module: nn.Module) -> nn.Module:
                 f"{name} flattens from axis {start} to {end}; networks of sequences flatten "
                 "whole images, torch.nn.Flatten() or clif.layers.Flatten()"
             )
-        return Flatten("m")
+        return StepFlatten("m")
     elif not isinstance(module, (StepModule, *AS_THEY_ARE)) and not has_own_forward(module):
         raise InputError(
             f"{name}, a {kind.__module__}.{kind.__name__}, cannot take sequences [T, N, *]; take a layer of "

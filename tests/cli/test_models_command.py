@@ -41,3 +41,9 @@ def test_the_names_that_are_known_without_torch_are_those_that_are_registered():
     assert tuple(DATASETS) == DATASET_NAMES
     assert set(neuron_names()) <= set(NEURONS)
     assert tuple(SURROGATES) == SURROGATE_NAMES
+
+
+def test_without_weights_the_list_says_so(capsys, monkeypatch):
+    monkeypatch.setattr("clif.cli.models.pretrained_index", dict)
+    assert main(["models", "--pretrained"]) == 0
+    assert capsys.readouterr().out == "no weights come with this version\n"

@@ -44,3 +44,9 @@ def test_containers_and_other_convolutions_are_refused():
 
     with pytest.raises(InputError, match=r"the operations of layers\.0, a Conv1d, cannot be counted"):
         weight_layers(Rows(layers.Conv1d(4, 3, 3)))
+
+
+@pytest.mark.parametrize("between", [nn.Sigmoid(), nn.PReLU(), layers.LeakyIntegrator()])
+def test_values_that_are_no_spikes_are_not_counted_as_such(between):
+    with pytest.raises(InputError, match=r"layers\.4 gets no spikes but the values of layers\.3"):
+        weight_layers(Net(layers.Flatten(), nn.Linear(16, 8), clif.LIFNode(), between, nn.Linear(8, 3)))

@@ -4,14 +4,14 @@ import pytest
 import torch
 from runs import LAST, StopAfter, assert_same_run
 from torch import nn
-from torch.optim.lr_scheduler import CosineAnnealingLR, CosineAnnealingWarmRestarts, StepLR
+from torch.optim.lr_scheduler import CosineAnnealingLR, CosineAnnealingWarmRestarts, OneCycleLR, StepLR
 
 import clif.train.loop as loop
 from clif.cli import main
 from clif.errors import InputError
 from clif.names import known_names, training_names
 from clif.precision import choose
-from clif.train import register_loss, register_optimizer, register_scheduler
+from clif.train import fit, register_loss, register_optimizer, register_scheduler
 from clif.train.checkpoint import read_checkpoint
 from clif.train.config import resolve
 from clif.train.interrupt import Interrupted
@@ -178,3 +178,19 @@ def test_the_command_line_takes_what_an_import_registers(own_code, capsys):
 
 def test_old_run_folders_keep_their_names():
     assert resolve(loss="paper", lr_by_step=False, T_mult=1).run_folder() == resolve().run_folder()
+
+
+@pytest.mark.parametrize(
+    ("loss", "option"),
+    [("CE", {"loss_lambda": 0.2}), ("TET", {"mse_n_reg": True}), ("MSE", {"label_smoothing": 0.1})],
+)
+def test_an_option_that_a_loss_does_not_have_is_refused(config, loss, option):
+    with pytest.raises(InputError, match=rf"{next(iter(option))} has no effect on -loss {loss}; leave it at"):
+        fit(config(loss=loss, **option), quiet=True)
+
+
+def test_a_cycle_that_was_made_for_epochs_is_refused(config, monkeypatch):
+    monkeypatch.setitem(SCHEDULERS, "cycle", lambda optimizer, config, n: OneCycleLR(optimizer, 0.1, config.T_max * n))
+    with pytest.raises(InputError, match="cycle is a OneCycleLR, which goes on by step: add -lr_by_step"):
+        fit(config(lr_scheduler="cycle"), quiet=True)
+    assert fit(config(lr_scheduler="cycle", lr_by_step=True), quiet=True).history

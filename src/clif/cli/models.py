@@ -25,6 +25,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _list_pretrained(pattern: str) -> int:
     index = pretrained_index()
+    if not index:
+        print("no weights come with this version")
+        return 0
     names = fnmatch.filter(index, pattern)
     if not names:
         raise unknown_name("pretrained weights", pattern, index)

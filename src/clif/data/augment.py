@@ -6,7 +6,7 @@ what they do to a sample depends on the seed, the epoch and the sample only, not
 Mixing (`clif.data.mix`) goes by batch: one share for all its samples, each with its neighbour in it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -129,13 +129,13 @@ class RandomErasing:
         return cut_out(images, box, torch.zeros(len(box), dtype=images.dtype, device=images.device))
 
 
-OPERATIONS: dict[str, tuple[type, type | None]] = {
-    "crop": (Crop, int),
-    "flip": (Flip, None),
-    "cutout": (CutOut, float),
-    "erase": (RandomErasing, float),
+NAMED: dict[str, tuple[Callable[..., Operation], Callable[[str], float] | None, float]] = {
+    "crop": (Crop, int, 64),
+    "flip": (Flip, None, 0),
+    "cutout": (CutOut, float, 1),
+    "erase": (RandomErasing, float, 1),
 }
-"""The operations by the names that `read_augmentation` takes, and the kind of number behind a colon."""
+"""The operations that `read_augmentation` takes: how the number behind a colon is read, and its largest value."""
 
 
 def read_augmentation(text: str) -> Augmentation:
@@ -144,21 +144,25 @@ def read_augmentation(text: str) -> Augmentation:
     `crop:PADDING` in pixels (4), `flip`, `cutout:CHANCE` (0.5) and, on normalised images, `erase:CHANCE` (0.1). Raises
     `InputError` for another name or number.
     """
-    stored: list[Operation] = []
-    normalised: list[Operation] = []
-    for word in text.split(",") if text != "none" else []:
-        name, colon, number = word.strip().partition(":")
-        if name not in OPERATIONS:
-            raise unknown_name("augmentation", name, OPERATIONS)
-        kind, of = OPERATIONS[name]
-        try:
-            operation = kind() if not colon else kind(of(number))  # type: ignore[misc]
-            if colon and not 0 < of(number) <= (1 if of is float else 64):  # type: ignore[misc]
-                raise ValueError
-        except (ValueError, TypeError):
-            raise InputError(f"augmentation {word!r}: write crop:4, flip, cutout:0.5 or erase:0.1") from None
-        (normalised if kind is RandomErasing else stored).append(operation)
-    return Augmentation(stored, normalised)
+    operations = [_read_operation(word.strip()) for word in text.split(",")] if text != "none" else []
+    normalised = [operation for operation in operations if isinstance(operation, RandomErasing)]
+    return Augmentation([operation for operation in operations if operation not in normalised], normalised)
+
+
+def _read_operation(word: str) -> Operation:
+    name, colon, text = word.partition(":")
+    if name not in NAMED:
+        raise unknown_name("augmentation", name, NAMED)
+    kind, read, largest = NAMED[name]
+    if not colon:
+        return kind()
+    try:
+        number = read(text) if read else 0
+    except ValueError:
+        number = 0
+    if not 0 < number <= largest:
+        raise InputError(f"augmentation {word!r}: write crop:4, flip, cutout:0.5 or erase:0.1")
+    return kind(number)
 
 
 def draw_boxes(n: int, height: int, width: int, generator: Generator) -> Tensor:

@@ -11,8 +11,7 @@ from clif.errors import InputError
 from clif.layers import BatchNorm2d, Dropout, Flatten, Linear, StepModule
 from clif.models import SpikingNetwork
 from clif.neurons import SpikingNeuron
-from clif.sequence_layers import COUNTERPARTS
-from clif.sequence_layers import Flatten as StepFlatten
+from clif.sequence_layers import COUNTERPARTS, StepFlatten
 
 LAYERS = (StepModule, Flatten, Linear, ChannelAffine, *COUNTERPARTS)
 FLATTENS = (Flatten, StepFlatten, nn.Flatten)

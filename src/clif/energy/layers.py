@@ -7,9 +7,11 @@ from torch import fx, nn
 
 from clif.deploy.graph import layer_graph, layer_of, spiking_nodes
 from clif.errors import InputError
+from clif.layers import LeakyIntegrator
 from clif.models import SpikingNetwork
 from clif.neurons import SpikingNeuron
 from clif.neurons.net import visiting
+from clif.sequence_layers import ELEMENTWISE
 
 
 @dataclass(frozen=True)
@@ -77,15 +79,22 @@ def neuron_sizes(net: SpikingNetwork, size: Size = None) -> dict[str, int]:
 
 
 def _activations_before(graph: fx.GraphModule, node: fx.Node) -> tuple[str, ...]:
-    """The neurons (or ReLUs) that the ways back from a layer meet first; none where one meets the network's input."""
+    """The neurons (or ReLUs) that the ways back from a layer meet first; none where one meets the network's input.
+
+    Raises `InputError` for a layer between whose results are no spikes.
+    """
     found = []
     sources = list(node.all_input_nodes)
     while sources:
         source = sources.pop()
         if source.op == "placeholder":
             return ()
-        if isinstance(layer_of(graph, source), SpikingNeuron | nn.ReLU):
+        layer = layer_of(graph, source)
+        if isinstance(layer, SpikingNeuron | nn.ReLU):
             found.append(str(source.target))
+        elif isinstance(layer, (*ELEMENTWISE, nn.PReLU, LeakyIntegrator)):
+            kind = type(layer).__name__
+            raise InputError(f"{node.target} gets no spikes but the values of {source.target}, a {kind}: not counted")
         else:
             sources += source.all_input_nodes
     return tuple(found)

@@ -22,8 +22,8 @@ class Pretrained:
     """Weights that come with the package.
 
     `test_top1` is the accuracy on the data set's test set, in 0–1, in float32, of the network trained by `recipe` from
-    `seed` with the code of `commit`. `file` has the weights, `sha256` is its hash. `layer_options` and `v_reset` are
-    what a conversion to LIF changed beside the neuron; its weights are those of the network it was made from.
+    `seed` with the code of `commit`. `file` has the weights, `sha256` is its hash. `layer_options` are what a
+    conversion to LIF changed beside the neuron; its weights are those of the network it was made from.
     """
 
     name: str

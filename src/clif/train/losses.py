@@ -1,14 +1,13 @@
 """Losses by name, for the option -loss."""
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from dataclasses import fields
+from typing import Any
 
 from clif.errors import InputError
 from clif.loss import CrossEntropy, Loss, RateMSE, SpikingLoss, TETLoss
 from clif.registration import register
 from clif.train.config import TrainConfig
-
-Maker = TypeVar("Maker", bound=Callable[[TrainConfig], Loss])
 
 LOSSES: dict[str, Callable[[TrainConfig], Loss]] = {}
 """What makes a loss of a configuration, by name."""
@@ -35,19 +34,31 @@ def _paper(config: TrainConfig) -> Loss:
     return SpikingLoss(config.loss_lambda, config.loss_means, config.mse_n_reg, config.label_smoothing)
 
 
+OF_THE_PAPER = ("loss_lambda", "loss_means", "mse_n_reg")
+
+
+def _refuse(config: TrainConfig, *names: str) -> None:
+    """Raise `InputError` for an option that was changed and that the loss does not have."""
+    for field in fields(config):
+        if field.name in names and getattr(config, field.name) != field.default:
+            raise InputError(f"{field.name} has no effect on -loss {config.loss}; leave it at {field.default}")
+
+
 @register_loss("CE")
 def _cross_entropy(config: TrainConfig) -> Loss:
+    _refuse(config, *OF_THE_PAPER)
     return CrossEntropy(config.label_smoothing)
 
 
 @register_loss("TET")
 def _tet(config: TrainConfig) -> Loss:
+    _refuse(config, *OF_THE_PAPER)
     return TETLoss(config.label_smoothing)
 
 
 @register_loss("MSE")
 def _rate_mse(config: TrainConfig) -> Loss:
-    del config
+    _refuse(config, *OF_THE_PAPER, "label_smoothing")
     return RateMSE()
 
 

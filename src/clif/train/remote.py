@@ -1,6 +1,5 @@
 """Checkpoints from elsewhere: a URL with a hash, or a file of a Hugging Face repository."""
 
-import os
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -55,6 +54,6 @@ def _from_hub(text: str) -> Path:
     except ImportError:
         raise InputError(f'{text} needs huggingface_hub: pip install "clif-snn[hub]"') from None
     try:
-        return Path(hf_hub_download(f"{owner}/{repository}", os.fspath(file), revision=revision or None))
+        return Path(hf_hub_download(f"{owner}/{repository}", file, revision=revision or None))
     except Exception as error:  # its own errors, and those of requests
         raise InputError(f"{text} cannot be downloaded: {' '.join(str(error).split())}") from error

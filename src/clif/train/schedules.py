@@ -72,10 +72,18 @@ def _one_cycle(optimizer: Optimizer, config: TrainConfig, per_epoch: int) -> LRS
 
 
 def make_scheduler(config: TrainConfig, optimizer: Optimizer, steps_per_epoch: int) -> LRScheduler:
-    """The configured schedule. Raises `InputError` for a registered one that is none, or that needs a metric."""
+    """The configured schedule.
+
+    Raises `InputError` for a registered one that is none, that needs a metric, or that goes on with every step of the
+    optimiser although it was made for epochs.
+    """
     by_step = config.lr_by_step or config.lr_scheduler in BY_STEP
-    scheduler = SCHEDULERS[config.lr_scheduler](optimizer, config, steps_per_epoch if by_step else 1)
-    return check_scheduler(scheduler, optimizer, f"the schedule {config.lr_scheduler}")
+    made = SCHEDULERS[config.lr_scheduler](optimizer, config, steps_per_epoch if by_step else 1)
+    scheduler = check_scheduler(made, optimizer, f"the schedule {config.lr_scheduler}")
+    if is_by_step(config, scheduler) and not by_step:
+        kind = type(scheduler).__name__
+        raise InputError(f"the schedule {config.lr_scheduler} is a {kind}, which goes on by step: add -lr_by_step")
+    return scheduler
 
 
 def check_scheduler(scheduler: Any, optimizer: Optimizer, what: str) -> LRScheduler:
