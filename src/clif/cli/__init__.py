@@ -18,6 +18,7 @@ COMMANDS = {
     "deploy": "run a trained CLIF network as plain LIF",
     "export": "write a network for other tools: NIR, ONNX or torch.export",
     "energy": "the energy of an inference, from measured firing rates",
+    "experiment": "neurons, time steps, gradient windows, τ, exchange or deployment compared over seeds",
     "data": "check, prepare, show or download a data set",
     "bench": "speed and memory of neurons and training steps, speed of inference on this machine",
     "cache": "show or delete the compiled kernels of neurons",

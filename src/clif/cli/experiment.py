@@ -1,0 +1,79 @@
+"""Train the arms of an experiment over several seeds, and compare them.
+
+Every run has its own folder. The same command goes on where it was interrupted, adds seeds or values that are new, and
+ends with a table, a figure if the experiment varies a number, and a page of all runs.
+"""
+
+import argparse
+
+from clif.cli.common import Parser, add_config_options, add_import_option, config_values
+from clif.errors import InputError
+from clif.experiment.plan import BY_RUN, KINDS, make_plan
+from clif.train.config import field_types
+from clif.user_code import import_code
+
+
+def add_arguments(parser: Parser) -> None:
+    kinds = "; ".join(f"{name}: {kind.text}" for name, kind in KINDS.items())
+    parser.add_argument("kind", help=kinds, choices=list(KINDS), metavar="kind")
+    parser.add_argument("recipe", nargs="?", default="digits", help="a recipe's name or YAML file (default: digits)")
+    parser.add_argument("--neurons", metavar="NAME,…", help="the neurons compared, the first with all others")
+    parser.add_argument("--values", metavar="X,…", help="values of T, k, τ or the epoch, as the kind says")
+    parser.add_argument("--seeds", metavar="N,N,…", default="0,1,2", help="the seeds of each arm (default: 0,1,2)")
+    parser.add_argument("--processes", type=int, default=1, metavar="N", help="runs at a time (default: 1)")
+    parser.add_argument("--out", metavar="FOLDER", help="the folder (default: experiments/KIND_DATASET_MODEL)")
+    parser.add_argument("--quiet", action="store_true", help="print the result only")
+    add_import_option(parser)
+    add_config_options(
+        parser,
+        only=[name for name in field_types() if name not in BY_RUN],
+        default="the recipe's",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    import_code(arguments.imports)
+    plan = make_plan(
+        arguments.kind,
+        arguments.recipe,
+        [word.strip() for word in arguments.neurons.split(",")] if arguments.neurons else (),
+        numbers("--values", arguments.values) if arguments.values else (),
+        [int(seed) for seed in numbers("--seeds", arguments.seeds, whole=True)],
+        arguments.out,
+        **config_values(arguments),
+    )
+    plan.runs()
+    from clif.experiment.figure import save
+    from clif.experiment.results import collect
+    from clif.experiment.runs import train_all
+
+    runs = train_all(plan, arguments.processes, arguments.imports, arguments.quiet)
+    results = collect(plan, runs)
+    written = results.write()
+    print_rows(results.rows())
+    if KINDS[plan.kind].axis is not None:
+        written += save(results, plan.folder)
+    if plan.kind == "deployment":
+        from clif.experiment.deployment import deploy_all
+
+        print_rows(deploy_all(plan, runs, arguments.quiet))
+        written += [plan.folder / "deployment.json", plan.folder / "deployment.md"]
+    print("written: " + ", ".join(map(str, written)))
+    return 0
+
+
+def numbers(option: str, text: str, whole: bool = False) -> list[float]:
+    """ "1,2.5" -> [1.0, 2.5]. Raises `InputError` for a word that is no number, or no whole one if `whole`."""
+    try:
+        return [int(word) if whole else float(word) for word in text.split(",")]
+    except ValueError:
+        kind = "whole numbers" if whole else "numbers"
+        raise InputError(f"{option} takes {kind} with commas between, got {text!r}") from None
+
+
+def print_rows(rows: list[list[str]]) -> None:
+    """A table in columns, its header first."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
+        print("  ".join(cells).rstrip())

@@ -1,0 +1,45 @@
+"""Experiments: the same recipe with several neurons, time steps, windows or time constants, over several seeds.
+
+    >>> plan = make_plan("neurons", "digits", neurons=("CLIF", "LIF"), seeds=(0, 1), epochs=2)
+    >>> results = collect(plan, train_all(plan))
+
+A run that is complete is read, one that was interrupted goes on, so that the same call can be given again.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from clif.experiment.deployment import deploy_all as deploy_all
+    from clif.experiment.figure import plot as plot
+    from clif.experiment.plan import KINDS as KINDS
+    from clif.experiment.plan import Arm as Arm
+    from clif.experiment.plan import Plan as Plan
+    from clif.experiment.plan import Run as Run
+    from clif.experiment.plan import make_plan as make_plan
+    from clif.experiment.results import ArmResult as ArmResult
+    from clif.experiment.results import Results as Results
+    from clif.experiment.results import collect as collect
+    from clif.experiment.runs import train_all as train_all
+
+_NAMES = {
+    "KINDS": "clif.experiment.plan",
+    "Arm": "clif.experiment.plan",
+    "ArmResult": "clif.experiment.results",
+    "Plan": "clif.experiment.plan",
+    "Results": "clif.experiment.results",
+    "Run": "clif.experiment.plan",
+    "collect": "clif.experiment.results",
+    "deploy_all": "clif.experiment.deployment",
+    "make_plan": "clif.experiment.plan",
+    "plot": "clif.experiment.figure",
+    "train_all": "clif.experiment.runs",
+}
+
+__all__ = sorted(_NAMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _NAMES:
+        return getattr(importlib.import_module(_NAMES[name]), name)
+    raise AttributeError(f"module 'clif.experiment' has no attribute {name!r}")

@@ -1,0 +1,239 @@
+"""What an experiment trains: a recipe, the arms that are compared, and the seeds of each. Without torch."""
+
+import dataclasses
+import json
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from clif.errors import InputError, unknown_name
+from clif.files import write_atomically
+from clif.train.config import TrainConfig, resolve
+from clif.train.recipe import read_yaml
+from clif.train.resume import CONFIG
+
+BY_RUN = ("out_dir", "name", "resume", "seed")
+"""Options that an experiment sets itself for each run."""
+
+FREE = (*BY_RUN, "data_dir", "j", "loggers", "checkpoint_every", "keep_last", "lean_memory")
+"""Options in which a run may differ from the plan and still be the run of the plan."""
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One of the things compared: its options in place of the recipe's, the curve it is a point of, and where on it."""
+
+    name: str
+    options: dict[str, Any]
+    curve: str
+    x: float | None = None
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training: an arm with a seed, in its folder."""
+
+    arm: Arm
+    config: TrainConfig
+    folder: Path
+
+    @property
+    def label(self) -> str:
+        return f"{self.arm.name}, seed {self.config.seed}"
+
+    def is_complete(self) -> bool:
+        """Whether it was trained to its end."""
+        return (self.folder / "summary.json").is_file()
+
+    def summary(self) -> dict[str, Any]:
+        """What the run wrote at its end. Raises `InputError` if it cannot be read."""
+        path = self.folder / "summary.json"
+        try:
+            content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise InputError(f"{path} cannot be read: {error}; delete the run's folder to train it again") from error
+        return content
+
+    def prepare(self) -> None:
+        """Write the configuration into the folder, or check that it is the one that is there."""
+        path = self.folder / CONFIG
+        values = dataclasses.asdict(self.config)
+        if not path.is_file():
+            text = yaml.safe_dump(values, sort_keys=False)
+            write_atomically(path, lambda file: file.write(text.encode()))
+            return
+        there = read_yaml(path)
+        others = [k for k, v in values.items() if k not in FREE and k in there and there[k] != v]
+        if others:
+            changes = ", ".join(f"{key} {there[key]!r} there, {values[key]!r} now" for key in others)
+            raise InputError(f"{self.folder} has a run with other options ({changes}); choose another --out")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """An experiment: its kind, what all arms share, the arms, the seeds and the folder."""
+
+    kind: str
+    base: TrainConfig
+    arms: list[Arm]
+    seeds: Sequence[int]
+    folder: Path
+    recipe: str | None = None
+    values: dict[str, Any] = field(default_factory=dict)
+
+    def runs(self) -> list[Run]:
+        """Every run, the first seed of all arms first. Raises `InputError` for options that do not go together."""
+        return [self._run(arm, seed) for seed in self.seeds for arm in self.arms]
+
+    def _run(self, arm: Arm, seed: int) -> Run:
+        try:
+            config = resolve(self.recipe, **{**self.values, **arm.options, "seed": seed})
+        except InputError as error:
+            raise type(error)(f"{arm.name}: {error}") from error
+        return Run(arm, config, self.folder / "runs" / f"{_slug(arm.name)}_seed{seed}")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of experiment: what it says in the help, the option it varies, the axis, and its arms."""
+
+    text: str
+    varies: tuple[str, ...]
+    axis: str | None
+    neurons: tuple[str, ...]
+    arms: Callable[[TrainConfig, Sequence[str], Sequence[float]], list[Arm]]
+    values: Callable[[TrainConfig], Sequence[float]] | None = None
+
+
+def make_plan(
+    kind: str,
+    recipe: str | None = "digits",
+    neurons: Sequence[str] = (),
+    values: Sequence[float] = (),
+    seeds: Sequence[int] = (0, 1, 2),
+    folder: str | Path | None = None,
+    **options: Any,
+) -> Plan:
+    """The plan of an experiment of `KINDS` on a recipe, with `options` of `TrainConfig` in place of the recipe's.
+
+    `neurons` and `values` are those of the kind where they are empty. The folder is experiments/KIND_DATASET_MODEL
+    unless one is given. Raises `InputError` for an unknown kind, values the kind does not take, seeds named twice, and
+    options that it sets itself.
+    """
+    if kind not in KINDS:
+        raise unknown_name("experiment", kind, KINDS)
+    what = KINDS[kind]
+    for name in (*BY_RUN, *what.varies):
+        if name in options:
+            instead = {"neuron": "--neurons", "seed": "--seeds", "out_dir": "--out"}.get(name)
+            raise InputError(
+                f"an experiment {kind} sets {name} itself; " + (f"use {instead}" if instead else "omit it")
+            )
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise InputError(f"name each seed once, got {', '.join(map(str, seeds)) or 'none'}")
+    if len(set(neurons)) < len(neurons) or len(set(values)) < len(values):
+        raise InputError("name each neuron and each value once")
+    if values and what.values is None:
+        raise InputError(f"an experiment {kind} takes no --values")
+    base = resolve(recipe, **options)
+    if what.values is not None and not values:
+        values = what.values(base)
+    arms = what.arms(base, neurons or what.neurons, values)
+    place = Path(folder) if folder is not None else Path("experiments") / f"{kind}_{base.dataset}_{base.model}"
+    return Plan(kind, base, arms, seeds, place, recipe, options)
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9.]+", "-", name).strip("-")
+
+
+def _whole(name: str, values: Sequence[float], least: int, most: float = float("inf")) -> list[int]:
+    for value in values:
+        if value != int(value) or not least <= value <= most:
+            upper = "" if most == float("inf") else f" to {most:g}"
+            raise InputError(f"--values of {name} are whole numbers from {least}{upper}, got {value:g}")
+    return [int(value) for value in values]
+
+
+def _neurons(_base: TrainConfig, neurons: Sequence[str], _values: Sequence[float]) -> list[Arm]:
+    return [Arm(name, {"neuron": name}, name) for name in neurons]
+
+
+def _timesteps(_base: TrainConfig, neurons: Sequence[str], values: Sequence[float]) -> list[Arm]:
+    steps = _whole("timesteps", values, 1)
+    return [Arm(f"{name}, T = {T}", {"neuron": name, "T": T}, name, T) for name in neurons for T in steps]
+
+
+def _windows(base: TrainConfig, neurons: Sequence[str], values: Sequence[float]) -> list[Arm]:
+    windows = _whole("bptt", values, 1, base.T)
+    return [
+        Arm(f"{name}, k = {k}", {"neuron": name, "gradient_window": k if k < base.T else 0}, name, k)
+        for name in neurons
+        for k in windows
+    ]
+
+
+def _taus(_base: TrainConfig, neurons: Sequence[str], values: Sequence[float]) -> list[Arm]:
+    return [Arm(f"{name}, τ = {tau:g}", {"neuron": name, "tau": tau}, name, tau) for name in neurons for tau in values]
+
+
+def _exchange(base: TrainConfig, neurons: Sequence[str], values: Sequence[float]) -> list[Arm]:
+    if len(neurons) != 2:
+        raise InputError(f"an experiment exchange takes two neurons, first and then, got {', '.join(neurons)}")
+    first, then = neurons
+    epochs = _whole("exchange", values, 1, base.epochs - 1)
+    exchanged = [
+        Arm(
+            f"{first}, {then} from epoch {epoch + 1}",
+            {"neuron": first, "exchange_neuron": then, "exchange_epoch": epoch},
+            f"{first}, then {then}",
+            epoch,
+        )
+        for epoch in epochs
+    ]
+    return [Arm(first, {"neuron": first}, first), Arm(then, {"neuron": then}, then), *exchanged]
+
+
+KINDS = {
+    "neurons": Kind("neurons compared on one recipe", ("neuron",), None, ("CLIF", "LIF", "PLIF"), _neurons),
+    "timesteps": Kind(
+        "accuracy by the number of time steps T (the paper's Figure 2b)",
+        ("neuron", "T"),
+        "time steps T",
+        ("CLIF", "LIF"),
+        _timesteps,
+        lambda _base: (1, 2, 4, 8),
+    ),
+    "bptt": Kind(
+        "the gradient cut to windows of k steps (the paper's Table 3)",
+        ("neuron", "gradient_window"),
+        "steps k of the gradient",
+        ("LIF",),
+        _windows,
+        lambda base: range(1, base.T + 1),
+    ),
+    "exchange": Kind(
+        "neurons exchanged during training (the paper's Figure 3a)",
+        ("neuron", "exchange_neuron", "exchange_epoch"),
+        "epochs before the exchange",
+        ("LIF", "CLIF"),
+        _exchange,
+        lambda base: (max(1, base.epochs // 2),),
+    ),
+    "tau": Kind(
+        "accuracy by the membrane time constant τ",
+        ("neuron", "tau"),
+        "time constant τ",
+        ("CLIF", "LIF"),
+        _taus,
+        lambda _base: (1.1, 1.5, 2.0, 4.0),
+    ),
+    "deployment": Kind(
+        "networks deployed as LIF by each method (the paper's Table 8)", ("neuron",), None, ("CLIF", "LIF"), _neurons
+    ),
+}
+"""The experiments by name."""
