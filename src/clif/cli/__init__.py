@@ -19,6 +19,7 @@ COMMANDS = {
     "export": "write a network for other tools: NIR, ONNX or torch.export",
     "energy": "the energy of an inference, from measured firing rates",
     "experiment": "neurons, time steps, gradient windows, τ, exchange or deployment compared over seeds",
+    "reproduce": "a row of the paper, the command that made it, and our runs that repeat it",
     "data": "check, prepare, show or download a data set",
     "bench": "speed and memory of neurons and training steps, speed of inference on this machine",
     "cache": "show or delete the compiled kernels of neurons",

@@ -1,14 +1,11 @@
 """The runs of an experiment deployed as LIF networks by each method: the paper's Table 8, and what fitting adds."""
 
-import json
 import statistics
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from clif.deploy import METHODS, deploy_checkpoint
-from clif.errors import InputError
-from clif.experiment.plan import Plan, Run
+from clif.experiment.plan import Plan, Run, read_json
 from clif.experiment.results import spread, write_table
 from clif.train.checkpoint import LAST
 
@@ -34,16 +31,11 @@ def deploy_all(plan: Plan, runs: Sequence[Run], quiet: bool = False) -> list[lis
 
 def _deploy(run: Run, method: str, quiet: bool) -> Report:
     folder = run.folder / ("deploy" if method == "sweep" else f"deploy_{method}")
-    path = folder / "deploy.json"
     if not (folder / "checkpoint_lif.pth").is_file():
         if not quiet:
             print(f"{run.label}: {method}", flush=True)
         deploy_checkpoint(run.folder / LAST, {"data_dir": run.config.data_dir}, out=folder, method=method)
-    try:
-        content: Report = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read ({error}); delete {folder} to deploy the run again") from error
-    return content
+    return read_json(folder / "deploy.json")
 
 
 def table(reports: dict[str, dict[str, list[Report]]]) -> list[list[str]]:

@@ -51,12 +51,7 @@ class Run:
 
     def summary(self) -> dict[str, Any]:
         """What the run wrote at its end. Raises `InputError` if it cannot be read."""
-        path = self.folder / "summary.json"
-        try:
-            content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise InputError(f"{path} cannot be read: {error}; delete the run's folder to train it again") from error
-        return content
+        return read_json(self.folder / "summary.json")
 
     def prepare(self) -> None:
         """Write the configuration into the folder, or check that it is the one that is there."""
@@ -145,6 +140,17 @@ def make_plan(
     arms = what.arms(base, neurons or what.neurons, values)
     place = Path(folder) if folder is not None else Path("experiments") / f"{kind}_{base.dataset}_{base.model}"
     return Plan(kind, base, arms, seeds, place, recipe, options)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The mapping in a JSON file of an experiment or run. Raises `InputError` if it cannot be read."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read ({error}); delete its folder to make it again") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: a JSON object is expected; delete its folder to make it again")
+    return content
 
 
 def _slug(name: str) -> str:

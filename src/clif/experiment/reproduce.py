@@ -1,0 +1,153 @@
+"""The rows of the paper's tables, and the runs at hand that repeat them."""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from clif.errors import InputError, unknown_name
+from clif.experiment.plan import KINDS, read_json
+from clif.experiment.results import PARTS, spread
+from clif.train.config import TrainConfig, resolve
+from clif.train.recipe import list_recipes, read_recipe, read_yaml
+from clif.train.resume import CONFIG
+
+PUBLISHED = Path(__file__).parent / "published.yaml"
+
+GROUPS = ("network", "optimisation", "loss")
+SAME = frozenset(
+    field.name
+    for field in dataclasses.fields(TrainConfig)
+    if field.metadata["group"] in GROUPS or field.name in ("dataset", "augmentation", "cutupmix_auto")
+) - {"T_max"}
+"""Options that a run must share with the recipe to repeat its row: not its length, seed, validation split, machine."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of the paper: its accuracies in % by column, in `epochs` epochs with so many seeds.
+
+    `original` is the command line of the original repository ("" if it gives none), `ours` that of clif. Runs that
+    repeat the row are found by its configuration, a row of an experiment (`kind`) by that of all its arms.
+    """
+
+    name: str
+    title: str
+    paper: dict[str, list[float]]
+    columns: list[str]
+    epochs: int
+    ours: str
+    config: TrainConfig
+    original: str = ""
+    source: str = "Tables 1, 2 and 5"
+    kind: str = ""
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """Runs that repeat a row: of each seed the last epoch's accuracy (0 to 1) on `part`, after so many epochs."""
+
+    part: str
+    accuracies: dict[int, float]
+    epochs: int
+    folders: list[Path]
+
+    def describe(self, row: Row) -> str:
+        """In one line, with what is shorter than the paper's."""
+        seeds = f"seed {next(iter(self.accuracies))}" if len(self.accuracies) == 1 else f"{len(self.accuracies)} seeds"
+        text = f"{spread(list(self.accuracies.values()))} % ({self.part}, last epoch, {seeds}, {self.epochs} epochs)"
+        if self.epochs < row.epochs:
+            text += f": a shorter run, {self.epochs} of the paper's {row.epochs} epochs"
+        return text
+
+
+def list_rows() -> dict[str, Row]:
+    """Every row by name: RECIPE:NEURON for accuracies, tableN_… for the tables of experiments."""
+    rows = {}
+    for recipe in list_recipes():
+        content = read_recipe(recipe)
+        for neuron, accuracy in content.get("published", {}).items():
+            config = resolve(recipe, neuron=neuron)
+            name = f"{recipe}:{neuron}"
+            original = content.get("original", "").replace("-neuron CLIF", f"-neuron {neuron}")
+            rows[name] = Row(
+                name,
+                f"{content['description']}, {neuron}",
+                {neuron: [accuracy]},
+                ["test accuracy"],
+                config.epochs,
+                f"clif train {recipe} --neuron {neuron} --data-dir data",
+                config,
+                original if neuron != "ReLU" else "",
+            )
+    for name, content in read_yaml(PUBLISHED).items():
+        rows[name] = Row(
+            name,
+            content["title"],
+            content["paper"],
+            content["columns"],
+            content["epochs"],
+            content["ours"],
+            resolve(content["recipe"], **content["options"]),
+            content["original"],
+            content["source"],
+            content["kind"],
+        )
+    return rows
+
+
+def find_row(name: str) -> Row:
+    """The row of that name. Raises `InputError` for an unknown one."""
+    rows = list_rows()
+    if name not in rows:
+        raise unknown_name("row", name, rows)
+    return rows[name]
+
+
+def find_runs(row: Row, folders: Sequence[str | Path]) -> list[Repeated]:
+    """The complete runs at or below the folders that repeat a recipe's row, the longest first.
+
+    A run counts if its options are the recipe's, but for its length, seed, validation split and machine. Runs of one
+    length and part are one result, with the last run of each seed. Raises `InputError` for a row of an experiment.
+    """
+    if row.kind:
+        raise InputError(f"{row.name} is the row of an experiment, which find_experiments finds")
+    results: dict[tuple[int, str], dict[int, tuple[float, Path]]] = {}
+    for folder in _runs(folders):
+        values = read_yaml(folder / CONFIG)
+        if not _same(values, row.config):
+            continue
+        last = read_json(folder / "summary.json")["last"]
+        part = next(part for part in PARTS if f"{part}_top1" in last)
+        key = last["epoch"] + 1, part
+        results.setdefault(key, {})[values["seed"]] = last[f"{part}_top1"], folder
+    return [
+        Repeated(part, {seed: found[seed][0] for seed in sorted(found)}, epochs, [path for _, path in found.values()])
+        for (epochs, part), found in sorted(results.items(), reverse=True)
+    ]
+
+
+def find_experiments(row: Row, folders: Sequence[str | Path]) -> list[Path]:
+    """The folders of experiments, at or below `folders`, that repeat the row of an experiment."""
+    found = []
+    for path in sorted(path for folder in folders for path in Path(folder).rglob("results.json")):
+        content = read_json(path)
+        if content.get("kind") != row.kind:
+            continue
+        varied = KINDS[row.kind].varies
+        if _same(vars(resolve(content["recipe"], **content["options"])), row.config, varied):
+            found.append(path.parent)
+    return found
+
+
+def _runs(folders: Sequence[str | Path]) -> list[Path]:
+    """Every folder of a complete run, the oldest first."""
+    found = {path.parent for folder in folders for path in Path(folder).rglob("summary.json")}
+    runs = [folder for folder in found if (folder / CONFIG).is_file()]
+    return sorted(runs, key=lambda folder: (folder / "summary.json").stat().st_mtime)
+
+
+def _same(values: dict[str, Any], config: TrainConfig, varied: Sequence[str] = ()) -> bool:
+    kept = {key: value for key, value in vars(config).items() if key in SAME.difference(varied)}
+    return all(values.get(key, value) == value for key, value in kept.items())

@@ -1,0 +1,82 @@
+"""What an experiment trains: the arms of each kind, and folders that belong to one configuration."""
+
+import dataclasses
+
+import pytest
+import yaml
+
+from clif.errors import InputError
+from clif.experiment import KINDS, make_plan
+
+
+def options(kind: str, **given):
+    return [run.config for run in make_plan(kind, "digits", seeds=[3], **given).runs()]
+
+
+def test_neurons_are_compared_on_one_recipe():
+    configs = options("neurons", neurons=["CLIF", "LIF"], epochs=2)
+    assert [(c.neuron, c.epochs, c.seed) for c in configs] == [("CLIF", 2, 3), ("LIF", 2, 3)]
+
+
+def test_timesteps_vary_T_for_each_neuron():
+    assert [(c.neuron, c.T) for c in options("timesteps", neurons=["LIF"], values=[2, 5])] == [("LIF", 2), ("LIF", 5)]
+
+
+def test_the_widest_window_is_the_whole_gradient():
+    configs = options("bptt", T=3)
+    assert [(c.neuron, c.T, c.gradient_window) for c in configs] == [("LIF", 3, 1), ("LIF", 3, 2), ("LIF", 3, 0)]
+
+
+def test_an_exchange_is_compared_with_both_neurons():
+    configs = options("exchange", neurons=["LIF", "CLIF"], values=[1], epochs=3)
+    assert [(c.neuron, c.exchange_neuron, c.exchange_epoch) for c in configs] == [
+        ("LIF", "", 0),
+        ("CLIF", "", 0),
+        ("LIF", "CLIF", 1),
+    ]
+
+
+def test_tau_varies():
+    assert [c.tau for c in options("tau", neurons=["CLIF"], values=[1.5, 3])] == [1.5, 3]
+
+
+def test_every_kind_has_a_plan_without_values_whose_runs_have_folders_of_their_own():
+    for kind in KINDS:
+        folders = [run.folder for run in make_plan(kind).runs()]
+        assert len(set(folders)) == len(folders) > 1
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"kind": "neuron"}, "did you mean neurons"),
+        ({"kind": "neurons", "neuron": "LIF"}, "use --neurons"),
+        ({"kind": "neurons", "seed": 1}, "use --seeds"),
+        ({"kind": "neurons", "seeds": [1, 1]}, "each seed once"),
+        ({"kind": "neurons", "values": [1]}, "takes no --values"),
+        ({"kind": "neurons", "neurons": ["CLIF", "CLIF"]}, "each neuron"),
+        ({"kind": "timesteps", "values": [1.5]}, "whole numbers from 1, got 1.5"),
+        ({"kind": "bptt", "values": [7], "T": 4}, "from 1 to 4, got 7"),
+        ({"kind": "exchange", "neurons": ["LIF"]}, "takes two neurons"),
+        ({"kind": "tau", "tau": 2.0}, "sets tau itself"),
+    ],
+)
+def test_what_makes_no_plan_is_refused(given, message):
+    with pytest.raises(InputError, match=message):
+        make_plan(**given)
+
+
+def test_an_option_that_an_arm_cannot_have_names_the_arm():
+    with pytest.raises(InputError, match="CLIF, τ = 0.5: tau must"):
+        make_plan("tau", values=[0.5]).runs()
+
+
+def test_a_folder_belongs_to_one_configuration(tmp_path):
+    run = make_plan("neurons", folder=tmp_path, epochs=2).runs()[0]
+    run.prepare()
+    run.prepare()
+    written = yaml.safe_load((run.folder / "config.yaml").read_text())
+    assert written == dataclasses.asdict(run.config)
+    other = make_plan("neurons", folder=tmp_path, epochs=3).runs()[0]
+    with pytest.raises(InputError, match=r"epochs 2 there, 3 now.*choose another --out"):
+        other.prepare()

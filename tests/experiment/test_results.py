@@ -1,0 +1,122 @@
+"""Tables, figures and the paper's rows from runs that are complete, here written by hand."""
+
+import dataclasses
+import json
+
+import pytest
+import yaml
+
+from clif.errors import InputError
+from clif.experiment import Plan, collect, make_plan, plot
+from clif.experiment.figure import save
+from clif.experiment.reproduce import find_experiments, find_row, find_runs, list_rows
+from clif.train import resolve
+
+SCORES = {("CLIF", 0): 0.9, ("CLIF", 1): 0.94, ("LIF", 0): 0.85, ("LIF", 1): 0.93}
+
+
+def complete(plan: Plan, scores, part: str = "test") -> None:
+    """Write what a run of each arm and seed would have left."""
+    for run in plan.runs():
+        run.prepare()
+        score = scores[run.arm.curve, run.config.seed]
+        last = {"epoch": run.config.epochs - 1, f"{part}_top1": score}
+        (run.folder / "summary.json").write_text(json.dumps({"last": last}))
+        (run.folder / "metrics.csv").write_text("epoch,train_loss\n" + f"0,{score}\n1,{score / 2}\n")
+
+
+def test_the_table_has_means_deviations_and_differences_by_seed(tmp_path):
+    plan = make_plan("neurons", neurons=["CLIF", "LIF"], seeds=[0, 1], folder=tmp_path)
+    complete(plan, SCORES)
+    results = collect(plan, plan.runs())
+    assert results.rows() == [
+        ["neurons", "seeds", "test accuracy (%)", "CLIF leads by (points)"],
+        ["CLIF", "2", "92.00 ± 2.83", ""],
+        ["LIF", "2", "89.00 ± 5.66", "3.00 ± 2.83"],
+    ]
+    results.write()
+    assert json.loads((tmp_path / "results.json").read_text())["arms"][1]["accuracies"] == [0.85, 0.93]
+    assert "| LIF | 2 | 89.00 ± 5.66 | 3.00 ± 2.83 |" in (tmp_path / "results.md").read_text()
+    with pytest.raises(InputError, match="no axis"):
+        plot(results)
+
+
+def test_results_need_every_run(tmp_path):
+    plan = make_plan("neurons", neurons=["CLIF"], seeds=[0, 1], folder=tmp_path)
+    complete(dataclasses.replace(plan, seeds=[0]), SCORES)
+    with pytest.raises(InputError, match="not complete: CLIF, seed 1"):
+        collect(plan, plan.runs())
+
+
+def test_a_damaged_summary_is_named(tmp_path):
+    plan = make_plan("neurons", neurons=["CLIF"], seeds=[0], folder=tmp_path)
+    complete(plan, SCORES)
+    path = plan.runs()[0].folder / "summary.json"
+    path.write_text("{")
+    with pytest.raises(InputError, match=r"summary\.json cannot be read"):
+        collect(plan, plan.runs())
+
+
+def test_curves_over_what_varies(tmp_path):
+    plan = make_plan("timesteps", neurons=["CLIF", "LIF"], values=[4, 2], seeds=[0, 1], folder=tmp_path)
+    complete(plan, SCORES, part="val")
+    axes = plot(collect(plan, plan.runs()))
+    assert [container.get_label() for container in axes.containers] == ["CLIF", "LIF"]
+    line = axes.containers[0].lines[0]
+    assert list(line.get_xdata()) == [2, 4]
+    assert line.get_ydata() == pytest.approx([92, 92])
+    assert axes.get_ylabel() == "val accuracy (%)"
+    assert axes.get_xlabel() == "time steps T"
+
+
+def test_an_exchange_shows_the_loss(tmp_path):
+    plan = make_plan("exchange", values=[1], seeds=[0], folder=tmp_path, epochs=2)
+    complete(plan, {("LIF", 0): 0.5, ("CLIF", 0): 0.6, ("LIF, then CLIF", 0): 0.55})
+    results = collect(plan, plan.runs())
+    axes = plot(results)
+    assert [list(line.get_ydata()) for line in axes.lines[:2]] == [[0.5, 0.25], [0.6, 0.3]]
+    assert [path.suffix for path in save(results, tmp_path) if path.stat().st_size] == [".svg", ".pdf", ".png"]
+
+
+def test_rows_of_the_paper_have_its_numbers_and_commands():
+    row = find_row("cifar10_resnet18:LIF")
+    assert row.paper == {"LIF": [94.51]}
+    assert row.original.endswith("-model spiking_resnet18 -T_max 200 -epochs 200 -weight_decay 5e-5 -neuron LIF")
+    assert find_row("table8_cifar100").paper["CLIF"][6] == 77.0
+    for row in list_rows().values():
+        assert all(len(accuracies) == len(row.columns) for accuracies in row.paper.values())
+    with pytest.raises(InputError, match="did you mean cifar10_resnet18"):
+        find_row("cifar10_resnet18")
+
+
+def write_run(folder, epochs: int, seed: int, score: float, **options) -> None:
+    folder.mkdir(parents=True)
+    config = resolve("cifar10_resnet18", epochs=epochs, seed=seed, **options)
+    (folder / "config.yaml").write_text(yaml.safe_dump(dataclasses.asdict(config)))
+    (folder / "summary.json").write_text(json.dumps({"last": {"epoch": epochs - 1, "test_top1": score}}))
+
+
+def test_runs_that_repeat_a_row_are_found_and_shorter_ones_told(tmp_path):
+    row = find_row("cifar10_resnet18:CLIF")
+    write_run(tmp_path / "a", 30, 0, 0.90)
+    write_run(tmp_path / "b", 30, 1, 0.92)
+    write_run(tmp_path / "c", 200, 0, 0.954)
+    write_run(tmp_path / "lif", 30, 0, 0.5, neuron="LIF")
+    write_run(tmp_path / "wide", 30, 0, 0.5, b=64)
+    long, short = find_runs(row, [tmp_path])
+    assert long.describe(row) == "95.40 % (test, last epoch, seed 0, 200 epochs)"
+    assert short.describe(row) == (
+        "91.00 ± 1.41 % (test, last epoch, 2 seeds, 30 epochs): a shorter run, 30 of the paper's 200 epochs"
+    )
+
+
+def test_experiments_that_repeat_a_row_are_found(tmp_path):
+    scores = {("LIF", 0): 0.9}
+    for name, options in (("paper", {"tau": 1.5}), ("other", {"tau": 1.5, "b": 64})):
+        plan = make_plan(
+            "bptt", "cifar10_resnet18", values=[1], seeds=[0], folder=tmp_path / name, epochs=3, **options
+        )
+        complete(plan, scores)
+        collect(plan, plan.runs()).write()
+    assert find_experiments(find_row("table3_tau1.5"), [tmp_path]) == [tmp_path / "paper"]
+    assert not find_experiments(find_row("table3_tau2"), [tmp_path])
