@@ -67,7 +67,7 @@ def test_what_makes_no_plan_is_refused(given, message):
 
 
 def test_an_option_that_an_arm_cannot_have_names_the_arm():
-    with pytest.raises(InputError, match="CLIF, τ = 0.5: tau must"):
+    with pytest.raises(InputError, match=r"CLIF, τ = 0\.5: tau must"):
         make_plan("tau", values=[0.5]).runs()
 
 
