@@ -113,9 +113,7 @@ def test_runs_that_repeat_a_row_are_found_and_shorter_ones_told(tmp_path):
 def test_experiments_that_repeat_a_row_are_found(tmp_path):
     scores = {("LIF", 0): 0.9}
     for name, options in (("paper", {"tau": 1.5}), ("other", {"tau": 1.5, "b": 64})):
-        plan = make_plan(
-            "bptt", "cifar10_resnet18", values=[1], seeds=[0], folder=tmp_path / name, epochs=3, **options
-        )
+        plan = make_plan("bptt", "cifar10_resnet18", values=[1], seeds=[0], folder=tmp_path / name, epochs=3, **options)
         complete(plan, scores)
         collect(plan, plan.runs()).write()
     assert find_experiments(find_row("table3_tau1.5"), [tmp_path]) == [tmp_path / "paper"]

@@ -7,8 +7,12 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.testing import assert_close
 
+from clif.errors import InputError
 from clif.models import create_model
+from clif.precision import Precision
+from clif.train import resolve
 from clif.train.muon import Muon, hidden_weights, orthogonalise
+from clif.train.optimizers import make_optimizer
 
 
 @settings(max_examples=25, deadline=None)
@@ -72,3 +76,17 @@ def test_the_hidden_weights_are_those_of_all_convolutions_but_the_first(model):
     net = create_model(model)
     convolutions = [module.weight for module in net.modules() if isinstance(module, nn.Conv2d)]
     assert [id(weight) for weight in hidden_weights(net)] == [id(weight) for weight in convolutions[1:]]
+
+
+@pytest.mark.parametrize(("options", "rates"), [({}, {0.05}), ({"sgd_lr": 0.4}, {0.4})])
+def test_what_sgd_trains_may_have_a_rate_of_its_own(options, rates):
+    config = resolve("cifar10_fast", lr=0.05, no_decay_norm_bias=True, **options)
+    net = create_model("snn7")
+    turned, *others = make_optimizer(config, net, Precision("cpu", torch.float32, "", "")).param_groups
+    assert (turned["orthogonal"], turned["lr"]) == (True, 0.05)
+    assert {group["lr"] for group in others} == rates
+
+
+def test_a_rate_for_sgd_belongs_to_muon():
+    with pytest.raises(InputError, match="sgd_lr must be 0 with -opt SGD"):
+        resolve("digits", opt="SGD", sgd_lr=0.1)

@@ -98,6 +98,9 @@ class TrainConfig:
     b: int = _optimisation(128, "batch size, of all processes together")
     opt: str = _optimisation("SGD", "optimiser: SGD, Adam, AdamW, Muon or any registered one")
     lr: float = _optimisation(0.1, "learning rate at the start")
+    sgd_lr: float = _optimisation(
+        0.0, "Muon: learning rate of the parameters that it leaves to SGD, such as those of batch norms; 0: lr"
+    )
     momentum: float = _optimisation(0.9, "momentum of SGD and Muon")
     weight_decay: float = _optimisation(5e-4, "weight decay")
     no_decay_norm_bias: bool = _optimisation(False, "no weight decay for batch norms, biases and PLIF's time constants")
@@ -192,7 +195,7 @@ class TrainConfig:
             _require(self, name, getattr(self, name) >= 0, "at least 0")
         for name in ("drop_rate", "val_split", "label_smoothing", "ema"):
             _require(self, name, 0 <= getattr(self, name) < 1, "in [0, 1)")
-        for name in ("momentum", "weight_decay", "gamma", "clip_grad_norm", "warmup_epochs", "max_time"):
+        for name in ("momentum", "weight_decay", "gamma", "clip_grad_norm", "warmup_epochs", "max_time", "sgd_lr"):
             _require(self, name, 0 <= getattr(self, name) < math.inf, "a number ≥ 0")
         for name in ("lr", "teacher_temperature"):
             _require(self, name, 0 < getattr(self, name) < math.inf, "a number > 0")
@@ -214,6 +217,7 @@ class TrainConfig:
         if self.lr_scheduler == "OneCycle":
             _require(self, "epochs", self.epochs <= self.T_max, f"at most T_max = {self.T_max}, where the cycle ends")
             _require(self, "warmup_epochs", self.warmup_epochs < self.T_max, f"less than T_max = {self.T_max}")
+        _require(self, "sgd_lr", self.opt == "Muon" or not self.sgd_lr, f"0 with -opt {self.opt}, whose rate is lr")
         if self.augmentation and self.cutupmix_auto:
             raise InputError("cutupmix_auto is an augmentation of its own; leave out -augmentation")
         if self.whiten and self.pre_train:

@@ -68,6 +68,8 @@ def make_optimizer(config: TrainConfig, net: nn.Module, precision: Precision) ->
         groups[-1]["weight_decay"] = 0.0
     if config.opt == "Muon":
         groups[0]["orthogonal"] = True
+        for group in groups[1:]:
+            group["lr"] = config.sgd_lr or config.lr
     optimizer = OPTIMIZERS[config.opt](groups, config)
     if not isinstance(optimizer, Optimizer):
         raise InputError(f"the optimiser {config.opt} must be a torch.optim.Optimizer, got {type(optimizer).__name__}")
