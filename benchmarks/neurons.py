@@ -16,7 +16,7 @@ from clif.bench.definition import Definition, Layer
 from clif.bench.measure import Run, Timing, measure, threads
 from clif.bench.neuron import forward_backward
 from clif.bench.neuron_contestants import factories
-from clif.energy.count import operations_of
+from clif.energy import operations_of
 from clif.names import neuron_names
 
 SHAPE = (6, 16, 64, 32, 32)

@@ -62,8 +62,10 @@ def test_every_spike_costs_an_accumulation_at_each_synapse(neuron, macs_a_neuron
     assert (report.images, report.T, set(report.firing_rates.values())) == (5, 3, {1.0})
     assert layers["features.0.fwd.0"].macs == MACS["features.0.fwd.0"]
     assert layers["features.0.fwd.0"].acs == 0
-    for name in ("features.1.fwd.0", "classifier"):
-        assert (layers[name].acs, layers[name].macs) == (pytest.approx(3 * MACS[name]), 0)
+    taps = 15 * 5 - 1  # a side of the second layer: 15 outputs of 5 taps, one of them beyond the border
+    for name, synapses in (("features.1.fwd.0", 64 * 16 * taps**2), ("classifier", MACS["classifier"])):
+        assert (layers[name].sops, layers[name].acs, layers[name].macs) == (3 * synapses, 3 * synapses, 0)
+    assert report.updates == 3 * NEURONS
     assert report.macs == MACS["features.0.fwd.0"] + 3 * macs_a_neuron * NEURONS
     assert report.microjoule == pytest.approx((0.9 * report.acs + 4.6 * report.macs) / 1e6)
     assert report.memory_millijoule > report.microjoule / 1e3

@@ -8,7 +8,7 @@ from comparing import outcome
 from torch.testing import assert_close
 
 import clif
-from clif.energy.count import operations_of
+from clif.energy import operations_of
 from clif.generate.compiler import CompilerError, find
 from clif.models import create_model
 from clif.neurons import exchange_neurons

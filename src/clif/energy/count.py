@@ -1,38 +1,45 @@
 """The energy of an inference from measured spikes, with everything that computes counted."""
 
-import itertools
+import math
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
-from typing import Any, NamedTuple
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from torch import Tensor, nn
 
-from clif.analysis.activity import measure_rates, spiking_layers
-from clif.energy.layers import Weights, neuron_sizes, weight_layers
-from clif.energy.published import ADD_PJ, COST_POINTS, MULTIPLY_PJ, PublishedCount, published
+from clif.analysis.activity import spiking_layers
+from clif.energy.accesses import AS_PUBLISHED, Accesses, energies, of_neurons, of_spikes, of_values
+from clif.energy.costs import PAPER, Costs
+from clif.energy.layers import neuron_sizes
+from clif.energy.measured import Measured, measure
+from clif.energy.operations import elementwise_layers, operations_of
+from clif.energy.published import PublishedCount, count_from_rates
 from clif.errors import InputError
-from clif.generate.lower import is_uniform, lower
-from clif.generate.program import Node, needed, parse
 from clif.models import SpikingNetwork
 from clif.models.wrapped import Wrapped, as_network, layer_name
 from clif.neurons import SpikingNeuron
 
-AC_PJ, MAC_PJ = 0.9, 4.6
-SUMS, FREE = ("add", "sub"), ("neg", "abs", "lt", "le", "eq", "and", "or", "not", "where", "maximum", "minimum")
-WORD = 4
-
 
 @dataclass(frozen=True)
 class LayerCount:
-    """A layer for one image: spikes that arrive (of neurons: that they fire) over all T steps, operations, energies.
+    """A layer for one image, over all T steps.
 
-    `operations` are in pJ and counted as in the paper's Table 6, `memory` in pJ as in its Table 7.
+    `spikes` arrive at it (of neurons: it fires them, at `rate` a neuron and step); `sops` are synaptic operations, an
+    accumulation at each synapse that a spike reaches; `acs` and `macs` all accumulations and multiplications with
+    accumulation; `updates` neurons · T. `stored_bytes` holds its weights or states, `moved_bytes` is read and written.
+    `operations` is the energy in pJ as in the paper's Table 6, `memory` with accesses as in its Table 7.
     """
 
     name: str
+    kind: str
+    rate: float | None
     spikes: float
+    sops: float
     acs: float
     macs: float
+    updates: int
+    stored_bytes: int
+    moved_bytes: float
     operations: float
     memory: float
 
@@ -41,9 +48,9 @@ class LayerCount:
 class Energy:
     """An inference of one image.
 
-    `acs` and `macs` are accumulations and multiplications with accumulation; `microjoule` is their energy at 0.9 and
-    4.6 pJ (32-bit floating point, the paper's Table 6). `memory_millijoule` is the energy with every access of a memory
-    (Lemaire et al., 2022, 32-bit integers), `published` the same exactly as the paper's Table 7 computes it.
+    `sops`, `acs`, `macs`, `updates`, `stored_bytes` and `moved_bytes` are the sums of the layers; `microjoule` is the
+    energy of ACs and MACs (Table 6), `memory_millijoule` that with every access of a memory (Lemaire et al., 2022), at
+    the `costs`; `published` the latter as the paper's Table 7 computes it from the firing rates.
     """
 
     neuron: str
@@ -51,59 +58,91 @@ class Energy:
     images: int
     firing_rates: dict[str, float]
     layers: list[LayerCount]
+    sops: float
     acs: float
     macs: float
+    updates: int
+    stored_bytes: int
+    moved_bytes: float
     microjoule: float
     memory_millijoule: float
-    published: PublishedCount | None
+    published: PublishedCount
+    costs: Costs
+
+    @property
+    def firing_rate(self) -> float | None:
+        """Spikes a neuron and step over all neurons; None for a network without neurons."""
+        fired = [layer for layer in self.layers if layer.rate is not None]
+        updates = sum(layer.updates for layer in fired)
+        return sum(layer.spikes for layer in fired) / updates if updates else None
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
-        return {**asdict(self), "published_mJ": None if self.published is None else self.published.total_mJ}
+        return {**asdict(self), "published_mJ": self.published.total_mJ}
 
 
-def estimate(net: nn.Module, loader: Iterable[tuple[Tensor, Tensor]]) -> Energy:
+def estimate(net: nn.Module, loader: Iterable[tuple[Tensor, Any]], costs: Costs = PAPER) -> Energy:
     """Measure `net` in eval mode over the loader's images and count an inference of T steps of the mean image.
 
-    A spike costs an accumulation at every synapse that it reaches (on average over the map, so that strides and borders
-    are counted as they are); a pooled spike costs as much as one that was not. What sees the image itself costs a
-    multiplication for each weight: once for a static image, at every step for frames. A neuron's dynamics cost what
-    `operations_of` says. Batch norms cost nothing: they fold into weights.
+    A spike costs an accumulation at every synapse that it reaches, borders and strides as they are; behind an average
+    pool as much as without, for the pool merges into the connections. What sees other values costs a multiplication for
+    each weight: a static image once, frames and what depends on neurons at every step. A neuron's dynamics cost what
+    `operations_of` says, other layers what `elementwise_layers` says. Batch norms fold into weights and cost nothing.
 
-    Memory: each arriving spike is read, then for each synapse a weight is read and a potential read and written; each
-    state is read and written once a step, each spike that is fired written. An access costs 10 pJ in a memory of 8 kB,
-    20 in one of 32 kB, 100 in one of 1 MB, and linearly between; each layer has a memory for its weights, one for its
-    states and one for its spikes.
+    Memory (docs/energy.md has the formulas): each arriving spike is read, then for each synapse a weight is read and a
+    potential read and written; each state and bias is accessed once a step, each fired spike written. An access costs
+    what `costs` says of a memory that holds the layer's values.
 
-    A module of one's own (`clif.wrap` says which) sees sequences [T, N, *], wrapped also single samples; `published` is
-    then None, for the paper counts its own architectures.
+    Args:
+        net: a network of `clif.models`, a wrapped one, or a module that takes sequences [T, N, *].
+        loader: batches (images [N, *] or frames [T, N, *], labels), all of one shape.
+        costs: energies of operations and memories, by default the paper's 45 nm.
 
-    Raises `InputError` for an empty loader, for a network with other neurons than its `config` says, and for neurons
+    Raises `InputError` for an empty loader, for a network with other neurons than its `config` says, and names a layer
     whose operations are not known.
     """
     net = as_network(net)
     neuron = _neuron(net)
-    counted = _Counted(loader, net.dims)
-    rates = measure_rates(net, counted, spiking_layers(net))
-    if rates is None:
-        raise InputError("the loader is empty; the energy is measured on its images")
-    repeats = counted.steps or 1  # a static image meets the first layer once
-    T = counted.steps or net.T
-    layers = [_weights(layer, rates, T, repeats) for layer in weight_layers(net, counted.size)]
-    sizes = neuron_sizes(net, counted.size)
-    costs = {name: operations_of(node) for name, node in spiking_layers(net).items()}
-    layers += [_neurons(name, size, costs[name], rates[name], T) for name, size in sizes.items()]
+    nodes = spiking_layers(net)
+    found = measure(net, loader)
+    sizes = neuron_sizes(found.followed)
+    needed = {name: operations_of(nodes[name]) for name in sizes}
+    layers = _weights(net, found, max((cost.states for cost in needed.values()), default=0), costs)
+    for name, size in sizes.items():
+        rate = found.rates[name]
+        fired, cost = rate * size * found.T, needed[name]
+        layers.append(
+            _layer(
+                layer_name(net, name),
+                type(nodes[name]).__name__,
+                of_neurons(size, fired, cost, found.T, costs),
+                costs,
+                rate=rate,
+                spikes=fired,
+                acs=size * found.T * cost.acs,
+                macs=size * found.T * cost.macs,
+                updates=size * found.T,
+                stored_bytes=cost.states * size * costs.word_bytes,
+            )
+        )
+    layers += _elementwise(net, found, costs)
+    rates = {name: found.rates[name] for name in sizes}
     return Energy(
-        neuron,
-        T,
-        counted.images,
-        {layer_name(net, name): rates[name] for name in sizes},
-        [replace(layer, name=layer_name(net, layer.name)) for layer in layers],
-        sum(layer.acs for layer in layers),
-        sum(layer.macs for layer in layers),
-        sum(layer.operations for layer in layers) / 1e6,
-        sum(layer.memory for layer in layers) / 1e9,
-        None if isinstance(net, Wrapped) else published(net, [rates[name] for name in sizes], counted.size),
+        neuron=neuron,
+        T=found.T,
+        images=found.images,
+        firing_rates={layer_name(net, name): rate for name, rate in rates.items()},
+        layers=layers,
+        sops=sum(layer.sops for layer in layers),
+        acs=sum(layer.acs for layer in layers),
+        macs=sum(layer.macs for layer in layers),
+        updates=sum(layer.updates for layer in layers),
+        stored_bytes=sum(layer.stored_bytes for layer in layers),
+        moved_bytes=sum(layer.moved_bytes for layer in layers),
+        microjoule=sum(layer.operations for layer in layers) / 1e6,
+        memory_millijoule=sum(layer.memory for layer in layers) / 1e9,
+        published=count_from_rates(net, found.followed, rates, found.T, found.frames, AS_PUBLISHED, costs),
+        costs=costs,
     )
 
 
@@ -121,98 +160,60 @@ def _neuron(net: SpikingNetwork) -> str:
     return neuron
 
 
-class Operations(NamedTuple):
-    """What one neuron does in a step: multiplications with accumulation, accumulations, states read and written."""
-
-    macs: float
-    acs: float
-    states: int
-
-
-def operations_of(node: nn.Module) -> Operations:
-    """The operations of a neuron a step.
-
-    The class says so by `macs_per_step`, as LIF (2) and CLIF (6) do, whose counts are the paper's. Otherwise they are
-    counted in the traced step: each product, quotient and function is a multiplication with accumulation, the sums that
-    are left over are accumulations, comparisons, choices and products with 1 are free. A ReLU costs nothing.
-
-    Raises `InputError` for a neuron of neither kind.
-    """
-    if not isinstance(node, SpikingNeuron):
-        return Operations(0.0, 0.0, 0)
-    states = len(node.state_names)
-    if node.macs_per_step is not None:
-        return Operations(float(node.macs_per_step), 0.0, states)
-    plan = node.equations().plan
-    if plan.trace is None:
-        raise InputError(
-            f"the operations of {type(node).__name__} cannot be counted ({plan.refusal}); set the class attribute "
-            "macs_per_step"
+def _weights(net: SpikingNetwork, found: Measured, states: int, costs: Costs) -> list[LayerCount]:
+    layers = []
+    for layer in found.layers:
+        spikes = sops = macs = 0.0
+        if layer.name in found.spikes:
+            spikes, sops = found.spikes[layer.name], found.sops[layer.name]
+            accesses = of_spikes(layer, spikes, sops, found.T, states, costs)
+        else:
+            repeats = found.repeats if layer.static else found.T
+            macs = float(layer.macs * repeats)
+            accesses = of_values(layer, repeats, costs)
+        layers.append(
+            _layer(
+                layer_name(net, layer.name),
+                layer.kind,
+                accesses,
+                costs,
+                spikes=spikes,
+                sops=sops,
+                acs=sops,
+                macs=macs,
+                stored_bytes=layer.parameters * costs.word_bytes,
+            )
         )
-    step = lower(parse(plan.text))["Any"].forward
-    computed = [step.nodes[i] for i in needed(step.nodes, step.results.values()) if not is_uniform(step.nodes, i)]
-    ones = {i for i, node in enumerate(step.nodes) if _is_one(node, plan.constants)}
-    names = [
-        node.operation
-        for node in computed
-        if node.arguments and not (node.operation == "mul" and ones & {*node.arguments})
-    ]
-    macs = sum(name not in (*SUMS, *FREE) for name in names)
-    return Operations(float(macs), float(max(0, sum(name in SUMS for name in names) - macs)), states)
+    return layers
 
 
-def _is_one(node: Node, constants: tuple[float, ...]) -> bool:
-    return node.operation == "constant" and constants[int(node.value)] == 1
+def _elementwise(net: SpikingNetwork, found: Measured, costs: Costs) -> list[LayerCount]:
+    layers = []
+    for name, (kind, size, cost) in elementwise_layers(found.followed).items():
+        updates = size * found.T
+        accesses = of_neurons(size, 0.0, cost, found.T, costs)
+        layers.append(
+            _layer(
+                layer_name(net, name),
+                kind,
+                accesses,
+                costs,
+                acs=updates * cost.acs,
+                macs=updates * cost.macs,
+                updates=updates if cost.states else 0,
+                stored_bytes=cost.states * size * costs.word_bytes,
+            )
+        )
+    return layers
 
 
-class _Counted:
-    """The loader, counting images and noting their size and, for frames, how many there are."""
-
-    def __init__(self, loader: Iterable[tuple[Tensor, Tensor]], dims: int) -> None:
-        self.loader = loader
-        self.dims = dims
-        self.images = 0
-        self.size: tuple[int, ...] | None = None
-        self.steps: int | None = None
-
-    def __iter__(self):
-        for images, labels in self.loader:
-            self.images += images.shape[images.dim() - 1 - self.dims]
-            self.size = tuple(images.shape[images.dim() - self.dims :])
-            self.steps = len(images) if images.dim() == self.dims + 2 else None
-            yield images, labels
-
-
-def _weights(layer: Weights, rates: dict[str, float], T: int, repeats: int) -> LayerCount:
-    spiking = bool(layer.fed_by) and all(name in rates for name in layer.fed_by)
-    spikes = sum(rates[name] for name in layer.fed_by) * layer.in_size * T if spiking else 0.0
-    acs = spikes * layer.macs / layer.in_size
-    macs = 0.0 if spiking else float(layer.macs * repeats)
-    reads = spikes if spiking else float(layer.in_size * repeats)
-    memory = (
-        reads * _access_energy(layer.in_size * WORD)
-        + (acs + macs) * _access_energy(layer.parameters * WORD)
-        + 2 * (acs + macs) * _access_energy(layer.out_size * WORD)
+def _layer(name: str, kind: str, accesses: Accesses, costs: Costs, **counts: Any) -> LayerCount:
+    every: dict[str, Any] = {"rate": None, "spikes": 0.0, "sops": 0.0, "acs": 0.0, "macs": 0.0, "updates": 0, **counts}
+    return LayerCount(
+        name=name,
+        kind=kind,
+        moved_bytes=accesses.memory * costs.word_bytes,
+        operations=every["acs"] * costs.ac_pj + every["macs"] * costs.mac_pj,
+        memory=math.fsum(energies([accesses], costs).values()),
+        **every,
     )
-    return _layer(layer.name, spikes, acs, macs, memory)
-
-
-def _neurons(name: str, size: int, cost: Operations, rate: float, T: int) -> LayerCount:
-    spikes = rate * size * T
-    states = size * cost.states
-    memory = 2 * T * states * _access_energy(states * WORD) + spikes * _access_energy(size * WORD)
-    return _layer(name, spikes, size * T * cost.acs, size * T * cost.macs, memory)
-
-
-def _layer(name: str, spikes: float, acs: float, macs: float, memory: float) -> LayerCount:
-    computing = acs * ADD_PJ + macs * (ADD_PJ + MULTIPLY_PJ)
-    return LayerCount(name, spikes, acs, macs, acs * AC_PJ + macs * MAC_PJ, memory + computing)
-
-
-def _access_energy(size: int) -> float:
-    """pJ of one access of a memory of so many bytes."""
-    x = max(float(size), COST_POINTS[1][0])
-    for (low, cost_low), (high, cost_high) in itertools.pairwise(COST_POINTS[1:]):
-        if x <= high:
-            return cost_low + (x - low) * (cost_high - cost_low) / (high - low)
-    return COST_POINTS[-1][1]

@@ -1,116 +1,254 @@
-"""The layers of a network that have weights, with their sizes and what feeds them."""
+"""The layers of a network that have weights: their sizes, what feeds them, and how far a spike reaches."""
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import torch
-from torch import fx, nn
+from torch import Tensor, fx, nn
 
-from clif.deploy.graph import layer_graph, layer_of, spiking_nodes
+from clif.deploy.graph import UNCHANGING, is_addition, layer_graph, layer_of, spiking_nodes
 from clif.errors import InputError
 from clif.layers import LeakyIntegrator
 from clif.models import SpikingNetwork
 from clif.neurons import SpikingNeuron
 from clif.neurons.net import visiting
-from clif.sequence_layers import ELEMENTWISE
+
+CONVOLUTIONS: tuple[type[nn.Module], ...] = (nn.Conv1d, nn.Conv2d, nn.ConvTranspose2d)
+COUNTED = (*CONVOLUTIONS, nn.Linear)
+NORMS = (nn.GroupNorm, nn.LayerNorm, nn.PReLU)
+"""Their parameters may have more than one axis, and are no matrices."""
+
+PRODUCTS = {
+    *("matmul", "mm", "bmm", "addmm", "baddbmm", "einsum", "linear", "bilinear", "scaled_dot_product_attention"),
+    *("conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "tensordot", "mv"),
+}
+UNEQUAL = -1
+RESHAPING = ("flatten", "reshape", "view", "permute", "transpose", "contiguous", "squeeze", "unsqueeze", "unflatten")
 
 
 @dataclass(frozen=True)
 class Weights:
-    """A convolution or linear layer: sizes of one image's input and output, kernel side and stride (1 if linear).
+    """A convolution or linear layer and the shapes of one sample's input and output.
 
-    `fed_by` names the neurons (or ReLUs) whose output arrives, pooled or not; none where the input itself does.
+    `fed_by` names the neurons whose spikes arrive, pooled or not, `fed_sizes` how many values of the input each has. If
+    `levels` is not None, `levels` times a value is a number of spikes (4 behind a 2×2 average pool).
+    `static` is a layer before which there is no neuron: it depends on what the network sees at this step alone.
+    `feeds_neurons` says whether a neuron is behind it. `kernel` and `stride` are 1 if it is linear.
     """
 
     name: str
-    in_size: int
-    out_size: int
+    kind: str
+    in_shape: tuple[int, ...]
+    out_shape: tuple[int, ...]
     out_channels: int
-    kernel: int
-    stride: int
+    groups: int
+    kernel: tuple[int, ...]
+    stride: tuple[int, ...]
     macs: int
     parameters: int
     fed_by: tuple[str, ...]
+    fed_sizes: tuple[int, ...]
+    levels: int | None
+    static: bool
+    feeds_neurons: bool
+
+    @property
+    def in_size(self) -> int:
+        return math.prod(self.in_shape)
+
+    @property
+    def out_size(self) -> int:
+        return math.prod(self.out_shape)
+
+    @property
+    def linear(self) -> bool:
+        return self.kind == "Linear"
 
     @property
     def shortcut(self) -> bool:
-        return "shortcut" in self.name.split(".")
+        return not {"shortcut", "downsample"}.isdisjoint(self.name.split("."))
+
+
+class Origin(NamedTuple):
+    """Where the values of a node come from; see `Weights`."""
+
+    fed: tuple[tuple[str, int], ...]
+    levels: int | None
+    static: bool
 
 
 Size = int | tuple[int, ...] | None
 """Of one sample: its shape, the pixels a side of an image, or None for that of the network."""
 
 
-def weight_layers(net: SpikingNetwork, size: Size = None) -> list[Weights]:
-    """Every convolution and linear layer in the order of computation, for samples of `size`.
+class Followed(NamedTuple):
+    """A network as a graph of its layers, and the shape of each node's result for one sample."""
 
-    Raises `InputError` for another layer that has a matrix of weights.
-    """
+    graph: fx.GraphModule
+    shapes: dict[fx.Node, torch.Size]
+
+
+def follow(net: SpikingNetwork, size: Size = None) -> Followed:
+    """The layers of a network for samples of `size`. Raises `InputError` for one whose layers cannot be followed."""
     graph = layer_graph(net)
-    shapes = _shapes(graph, net, size)
-    found = []
-    for node in graph.graph.nodes:
-        layer = layer_of(graph, node)
-        if not isinstance(layer, nn.Conv2d | nn.Linear):
-            if layer is not None and any(weight.dim() > 1 for weight in layer.parameters()):
-                raise InputError(f"the operations of {node.target}, a {type(layer).__name__}, cannot be counted")
-            continue
-        before, after = shapes[node.all_input_nodes[0]], shapes[node]
-        found.append(
-            Weights(
-                str(node.target),
-                before.numel(),
-                after.numel(),
-                after[0],
-                1 if isinstance(layer, nn.Linear) else layer.kernel_size[0],
-                1 if isinstance(layer, nn.Linear) else layer.stride[0],
-                after.numel() * layer.weight[0].numel(),
-                layer.weight.numel() + after[0],
-                _activations_before(graph, node),
-            )
-        )
-    return found
-
-
-def neuron_sizes(net: SpikingNetwork, size: Size = None) -> dict[str, int]:
-    """Neurons of every spiking layer for one sample, in the order of computation."""
-    graph = layer_graph(net)
-    shapes = _shapes(graph, net, size)
-    return {name: shapes[node].numel() for name, node in spiking_nodes(graph).items()}
-
-
-def _activations_before(graph: fx.GraphModule, node: fx.Node) -> tuple[str, ...]:
-    """The neurons (or ReLUs) that the ways back from a layer meet first; none where one meets the network's input.
-
-    Raises `InputError` for a layer between whose results are no spikes.
-    """
-    found = []
-    sources = list(node.all_input_nodes)
-    while sources:
-        source = sources.pop()
-        if source.op == "placeholder":
-            return ()
-        layer = layer_of(graph, source)
-        if isinstance(layer, SpikingNeuron | nn.ReLU):
-            found.append(str(source.target))
-        elif isinstance(layer, (*ELEMENTWISE, nn.PReLU, LeakyIntegrator)):
-            kind = type(layer).__name__
-            raise InputError(f"{node.target} gets no spikes but the values of {source.target}, a {kind}: not counted")
-        else:
-            sources += source.all_input_nodes
-    return tuple(found)
-
-
-def _shapes(graph: fx.GraphModule, net: SpikingNetwork, size: Size) -> dict[fx.Node, torch.Size]:
     sample = net.sample_shape if size is None else (net.in_channels, size, size) if isinstance(size, int) else size
     shapes: dict[fx.Node, torch.Size] = {}
 
     class Recorder(fx.Interpreter):
         def run_node(self, n: fx.Node):
             result = super().run_node(n)
-            shapes[n] = result.shape[1:]
+            if isinstance(result, Tensor):
+                shapes[n] = result.shape[1:]
             return result
 
     parameter = next(net.parameters())
     with visiting(net, "s"):
         Recorder(graph).run(parameter.new_zeros(1, *sample))
-    return shapes
+    return Followed(graph, shapes)
+
+
+def weight_layers(net: SpikingNetwork | Followed, size: Size = None) -> list[Weights]:
+    """Every convolution and linear layer in the order of computation, for samples of `size`.
+
+    Raises `InputError` for another layer or function that multiplies matrices.
+    """
+    graph, shapes = net if isinstance(net, Followed) else follow(net, size)
+    origins = _origins(graph, shapes)
+    found = []
+    for node in graph.graph.nodes:
+        layer = layer_of(graph, node)
+        _refuse_uncounted(node, layer)
+        if not isinstance(layer, nn.Conv1d | nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+            continue
+        source = node.all_input_nodes[0]
+        before, after, origin = shapes[source], shapes[node], origins[source]
+        transposed = isinstance(layer, nn.ConvTranspose2d)
+        kernel, stride = ((1,), (1,)) if isinstance(layer, nn.Linear) else (layer.kernel_size, layer.stride)
+        channels = layer.out_features if isinstance(layer, nn.Linear) else layer.out_channels
+        found.append(
+            Weights(
+                name=str(node.target),
+                kind=next(kind.__name__ for kind in COUNTED if isinstance(layer, kind)),
+                in_shape=tuple(before),
+                out_shape=tuple(after),
+                out_channels=channels,
+                groups=1 if isinstance(layer, nn.Linear) else layer.groups,
+                kernel=tuple(kernel),
+                stride=tuple(stride),
+                macs=(before if transposed else after).numel() * layer.weight[0].numel(),
+                parameters=layer.weight.numel() + channels,
+                fed_by=tuple(name for name, _ in origin.fed),
+                fed_sizes=tuple(values for _, values in origin.fed),
+                levels=origin.levels,
+                static=origin.static,
+                feeds_neurons=_feeds_neurons(graph, node),
+            )
+        )
+    return found
+
+
+def neuron_sizes(net: SpikingNetwork | Followed, size: Size = None) -> dict[str, int]:
+    """Neurons of every spiking layer for one sample, in the order of computation."""
+    graph, shapes = net if isinstance(net, Followed) else follow(net, size)
+    return {name: shapes[node].numel() for name, node in spiking_nodes(graph).items()}
+
+
+def fan_out(layer: nn.Module, weights: Weights) -> Tensor | int:
+    """At how many synapses a spike arrives: one number, or a map over the pixels of the input, float64."""
+    if weights.linear:
+        return weights.out_channels
+    kind: type[Any] = next(kind for kind in CONVOLUTIONS if isinstance(layer, kind))
+    options: dict[str, Any] = {
+        name: getattr(layer, name) for name in ("kernel_size", "stride", "padding", "dilation", "padding_mode")
+    }
+    if kind is nn.ConvTranspose2d:
+        options["output_padding"] = layer.output_padding
+    one = kind(1, 1, bias=False, dtype=torch.float64, **options)
+    nn.init.ones_(one.weight)
+    x = torch.zeros(1, 1, *weights.in_shape[1:], dtype=torch.float64, requires_grad=True)
+    with torch.enable_grad():
+        out = one(x, list(weights.out_shape[1:])) if kind is nn.ConvTranspose2d else one(x)
+        (reached,) = torch.autograd.grad(out.sum(), x)
+    return reached[0] * (weights.out_channels // weights.groups)
+
+
+def _refuse_uncounted(node: fx.Node, layer: nn.Module | None) -> None:
+    if layer is not None:
+        known = isinstance(layer, (*COUNTED, *NORMS, SpikingNeuron))
+        if not known and any(weight.dim() > 1 for weight in layer.parameters()):
+            raise InputError(f"the operations of {node.target}, a {type(layer).__name__}, cannot be counted")
+        return
+    name = node.target if node.op == "call_method" else getattr(node.target, "__name__", "")
+    if node.op in ("call_function", "call_method") and name in PRODUCTS:
+        raise InputError(
+            f"the operations of {name}, a function that the network calls, cannot be counted; make it a layer of "
+            "torch.nn or clif.layers"
+        )
+
+
+def _origins(graph: fx.GraphModule, shapes: dict[fx.Node, torch.Size]) -> dict[fx.Node, Origin]:
+    origins: dict[fx.Node, Origin] = {}
+    for node in graph.graph.nodes:
+        before = [origins[source] for source in node.all_input_nodes]
+        layer = layer_of(graph, node)
+        static = all(origin.static for origin in before)
+        origin = Origin((), None, static)
+        if isinstance(layer, SpikingNeuron):
+            origin = Origin(((str(node.target), shapes[node].numel()),), 1, False)
+        elif isinstance(layer, LeakyIntegrator):
+            origin = Origin((), None, False)
+        elif before and all(one.fed for one in before) and (passed := _passed(graph, node, shapes)):
+            levels = {one.levels for one in before}
+            level = levels.pop() if len(levels) == 1 else None
+            joined = is_addition(node) or _is_cat(node)
+            change = 1.0 if joined else shapes[node].numel() / shapes[node.all_input_nodes[0]].numel()
+            fed = tuple((name, round(values * change)) for one in before for name, values in one.fed)
+            origin = Origin(fed, None if level is None or passed == UNEQUAL else level * passed, static)
+        origins[node] = origin
+    return origins
+
+
+def _passed(graph: fx.GraphModule, node: fx.Node, shapes: dict[fx.Node, torch.Size]) -> int:
+    """At a node that passes spikes on: 1, or how many values a pool averages.
+
+    0 at a node that makes other values, `UNEQUAL` at a pool whose averages are over different numbers of values.
+    """
+    layer = layer_of(graph, node)
+    if layer is None:
+        name = node.target if node.op == "call_method" else getattr(node.target, "__name__", "")
+        return int(is_addition(node) or _is_cat(node) or name in RESHAPING)
+    if isinstance(layer, nn.AvgPool2d):
+        whole = layer.padding in (0, (0, 0)) or layer.count_include_pad
+        if layer.ceil_mode or not whole or layer.divisor_override is not None:
+            return UNEQUAL
+        size = layer.kernel_size
+        return size * size if isinstance(size, int) else math.prod(size)
+    if isinstance(layer, nn.AdaptiveAvgPool2d):
+        sides = list(zip(shapes[node.all_input_nodes[0]][1:], shapes[node][1:], strict=True))
+        if any(max(side) % min(side) for side in sides):
+            return UNEQUAL
+        return math.prod(max(old // new, 1) for old, new in sides)
+    return int(isinstance(layer, (*UNCHANGING, nn.ReLU)))
+
+
+def _is_cat(node: fx.Node) -> bool:
+    return node.op == "call_function" and node.target in (torch.cat, torch.concat)
+
+
+def _feeds_neurons(graph: fx.GraphModule, node: fx.Node) -> bool:
+    return any(isinstance(layer_of(graph, user), SpikingNeuron) for user in _behind(graph, node))
+
+
+def _behind(graph: fx.GraphModule, node: fx.Node) -> Iterator[fx.Node]:
+    """The nodes behind one, up to the next neurons or layers with weights."""
+    following, seen = list(node.users), set()
+    while following:
+        user = following.pop()
+        if user in seen:
+            continue
+        seen.add(user)
+        yield user
+        if not isinstance(layer_of(graph, user), (SpikingNeuron, *COUNTED)):
+            following += user.users

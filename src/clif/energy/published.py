@@ -1,24 +1,21 @@
-"""Lemaire et al.'s estimate exactly as the CLIF authors computed the paper's Table 7, with what it leaves out.
+"""Lemaire et al.'s estimate from firing rates, as the CLIF authors computed the paper's Table 7, or mended.
 
-It agrees with their numbers to the last digit, and so keeps their readings of the method, which `estimate` does not:
-a firing rate counts as the spikes of a whole inference, whatever T is; shortcut convolutions are left out; a strided
-convolution has ⌊k/stride⌋² accumulations a spike; each spike into the linear layer costs in·out accumulations; an
-access costs what a memory of as many words as there are accesses would cost, and between 8,192 and 1,048,576 of them
-that cost counts from 0 at the lower end of its interval; reads of the second state and of the first are multiplied.
+With all `Oddities`, the default, it agrees with their numbers to the last digit.
 """
 
-import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from clif.energy.layers import Size, weight_layers
-from clif.errors import InputError
-from clif.models import SpikingNetwork
-from clif.neurons import SpikingNeuron
+from torch import nn
 
-ADD_PJ, MULTIPLY_PJ = 0.1, 3.1
-MAC_PJ = ADD_PJ + MULTIPLY_PJ
-COST_POINTS = ((0.0, 0.0), (8192.0, 10.0), (32768.0, 20.0), (1048576.0, 100.0))
+from clif.analysis.activity import spiking_layers
+from clif.energy.accesses import AS_PUBLISHED, Accesses, Oddities, energies, of_neurons, of_spikes, of_values, total
+from clif.energy.costs import PAPER, Costs
+from clif.energy.layers import Followed, Size, Weights, follow, neuron_sizes, weight_layers
+from clif.energy.operations import Operations, operations_of
+from clif.errors import InputError
+from clif.models.wrapped import as_network
+from clif.neurons import SpikingNeuron
 
 
 @dataclass(frozen=True)
@@ -34,26 +31,11 @@ class PublishedCount:
     write_potential: float
     mac_addr: float
     acc_addr: float
-
-    @property
-    def E_op_pJ(self) -> float:
-        return self.mac_op * MAC_PJ + self.acc_op * ADD_PJ
-
-    @property
-    def E_addr_pJ(self) -> float:
-        return self.mac_addr * MAC_PJ + self.acc_addr * ADD_PJ
-
-    @property
-    def E_potential_pJ(self) -> float:
-        return _access_energy(self.read_potential) + _access_energy(self.write_potential)
-
-    @property
-    def E_inout_pJ(self) -> float:
-        return _access_energy(self.read_in) + _access_energy(self.write_out)
-
-    @property
-    def E_params_pJ(self) -> float:
-        return _access_energy(self.read_params)
+    E_op_pJ: float
+    E_addr_pJ: float
+    E_potential_pJ: float
+    E_inout_pJ: float
+    E_params_pJ: float
 
     @property
     def total_mJ(self) -> float:
@@ -62,60 +44,106 @@ class PublishedCount:
         return sum(parts) / 1e9
 
 
-def published(net: SpikingNetwork, firing_rates: Sequence[float] = (), image_size: Size = None) -> PublishedCount:
-    """Table 7 for a network and its firing rates, one for each spiking layer in the order of computation.
+COUNTS = (
+    "mac_op",
+    "acc_op",
+    "read_in",
+    "read_params",
+    "read_potential",
+    "write_out",
+    "write_potential",
+    *("mac_addr", "acc_addr"),
+)
 
-    A ReLU network needs none (and T = 1). `image_size` replaces the network's own. Raises `InputError` where the number
-    of rates is not that of the layers.
+
+def published(
+    net: nn.Module,
+    firing_rates: Sequence[float] | Mapping[str, float] = (),
+    image_size: Size = None,
+    *,
+    T: int | None = None,
+    frames: bool = False,
+    oddities: Oddities = AS_PUBLISHED,
+    costs: Costs = PAPER,
+) -> PublishedCount:
+    """Table 7 for a network and its firing rates.
+
+    Args:
+        net: a network of `clif.models` or one of one's own.
+        firing_rates: spikes a neuron and step, one for each spiking layer in the order of computation, or by layer
+            name. A network without neurons (ReLU) needs none.
+        image_size: the shape of one sample or the pixels a side of an image, in place of the network's own.
+        T: the steps of an inference, in place of the network's own.
+        frames: whether the input differs from step to step (matters without `pixels_as_spikes`).
+        oddities: which of the paper's readings are kept; `clif.energy.CORRECTED` keeps none.
+        costs: energies of operations and memories.
+
+    Raises `InputError` where the number of rates is not that of the layers, and for layers that cannot be counted.
+
+        >>> published(net, rates, oddities=replace(AS_PUBLISHED, rates_as_counts=False)).total_mJ
     """
-    layers = [layer for layer in weight_layers(net, image_size) if not layer.shortcut]
-    convolutions, linear = layers[:-1], layers[-1]
-    neurons = sum(layer.out_size for layer in convolutions)
-    macs = sum(layer.macs for layer in convolutions)
-    if net.config["neuron"] == "ReLU":
-        sizes = sum(layer.in_size + layer.out_size + layer.out_channels * layer.kernel**2 for layer in convolutions)
-        return PublishedCount(
-            mac_op=float(macs + linear.macs),
-            acc_op=float(neurons + linear.out_size),
-            read_in=float(macs + linear.in_size),
-            read_params=float(macs + neurons + linear.macs + linear.out_size),
-            read_potential=0.0,
-            write_out=float(neurons + linear.out_size),
-            write_potential=0.0,
-            mac_addr=0.0,
-            acc_addr=float(sizes + linear.in_size + linear.out_size),
-        )
-    rates = list(firing_rates)
-    if len(rates) != len(convolutions):
-        raise InputError(f"{len(convolutions)} firing rates are needed, one a spiking layer, got {len(rates)}")
-    states = max(len(node.state_names) for node in net.modules() if isinstance(node, SpikingNeuron))
-    operations = 2 * states - 1
-    spikes_in = [rate * layer.in_size for rate, layer in zip([1.0, *rates], convolutions, strict=False)]
-    spikes_out = sum(rate * layer.out_size for rate, layer in zip(rates, convolutions, strict=True))
-    into_linear = rates[-1] * linear.in_size
-    reached = sum(s * layer.out_channels * layer.kernel**2 for s, layer in zip(spikes_in, convolutions, strict=True))
-    strided = sum(
-        s * layer.out_channels * (layer.kernel // layer.stride) ** 2
-        for s, layer in zip(spikes_in, convolutions, strict=True)
-    )
-    outputs = neurons + linear.out_size
-    synaptic = reached + into_linear * linear.out_size
-    return PublishedCount(
-        mac_op=float(operations * net.T * outputs),
-        acc_op=strided + into_linear * linear.macs + net.T * neurons + operations * spikes_out,
-        read_in=sum(spikes_in) + into_linear,
-        read_params=synaptic + outputs,
-        read_potential=states**2 * (reached + neurons),
-        write_out=spikes_out,
-        write_potential=states * (synaptic + outputs),
-        mac_addr=2 * states * sum(spikes_in),
-        acc_addr=states * synaptic,
-    )
+    if T is not None and T < 1:
+        raise InputError(f"T must be at least 1, got {T}")
+    net = as_network(net)
+    followed = follow(net, image_size)
+    rates = _by_name(firing_rates, neuron_sizes(followed))
+    return count_from_rates(net, followed, rates, T or net.T, frames, oddities, costs)
 
 
-def _access_energy(accesses: float) -> float:
-    """pJ of so many accesses."""
-    for (low, cost_low), (high, cost_high) in itertools.pairwise(COST_POINTS):
-        if accesses < high:
-            return accesses * (accesses - low) * (cost_high - cost_low) / (high - low)
-    return accesses * COST_POINTS[-1][1]
+def count_from_rates(
+    net: nn.Module,
+    followed: Followed,
+    rates: Mapping[str, float],
+    T: int,
+    frames: bool,
+    oddities: Oddities,
+    costs: Costs,
+) -> PublishedCount:
+    """`published` of a network that was followed, with a rate for each of its layers of neurons."""
+    nodes, sizes = spiking_layers(net), neuron_sizes(followed)
+    needed = {name: _operations(nodes[name], oddities) for name in sizes}
+    states = max((cost.states for cost in needed.values()), default=0)
+    counted: list[Accesses] = []
+    for layer in weight_layers(followed):
+        if layer.shortcut and oddities.no_shortcuts:
+            continue
+        spikes = _spikes(layer, rates, T, oddities)
+        if spikes is None:
+            counted.append(of_values(layer, T if frames or not layer.static else 1, costs))
+        else:
+            sops = spikes * layer.macs / layer.in_size
+            counted.append(of_spikes(layer, spikes, sops, T, states, costs, oddities))
+    for name, size in sizes.items():
+        fired = rates[name] * size * (1 if oddities.rates_as_counts else T)
+        counted.append(of_neurons(size, fired, needed[name], T, costs, oddities))
+    sums = total(counted)
+    counts = {name: float(getattr(sums, name)) for name in COUNTS}
+    return PublishedCount(**counts, **energies(counted, costs, oddities))
+
+
+def _by_name(rates: Sequence[float] | Mapping[str, float], sizes: Mapping[str, int]) -> dict[str, float]:
+    if isinstance(rates, Mapping):
+        if missing := [name for name in sizes if name not in rates]:
+            raise InputError(f"the firing rate of {missing[0]} is missing; give one for each of: {', '.join(sizes)}")
+        return {name: float(rates[name]) for name in sizes}
+    listed = [] if not sizes else list(rates)
+    if len(listed) != len(sizes):
+        raise InputError(f"{len(sizes)} firing rates are needed, one a spiking layer, got {len(listed)}")
+    return dict(zip(sizes, map(float, listed), strict=True))
+
+
+def _operations(node: SpikingNeuron, oddities: Oddities) -> Operations:
+    if oddities.assumed_neuron_operations:  # they are not looked at
+        return Operations(0.0, 0.0, len(node.state_names))
+    return operations_of(node)
+
+
+def _spikes(layer: Weights, rates: Mapping[str, float], T: int, oddities: Oddities) -> float | None:
+    """The spikes that arrive in an inference, or None at a layer that multiplies."""
+    times = 1 if oddities.rates_as_counts else T
+    if layer.static:
+        return float(layer.in_size * times) if oddities.pixels_as_spikes and rates else None
+    if not layer.fed_by or (layer.levels is None and not oddities.pooled_spikes_shrink):
+        return None
+    arrived = sum(rates[name] * size for name, size in zip(layer.fed_by, layer.fed_sizes, strict=True))
+    return arrived * times * (1 if oddities.pooled_spikes_shrink else layer.levels or 1)

@@ -1,0 +1,105 @@
+"""What a network shows on data: firing rates, and how many spikes arrive at which synapses."""
+
+import itertools
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from clif.analysis.activity import measure_rates, spiking_layers
+from clif.energy.layers import Followed, Weights, fan_out, follow, weight_layers
+from clif.errors import InputError
+from clif.models import SpikingNetwork
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Of the mean image: firing rates by neuron layer; spikes that arrive and synaptic operations by layer of weights.
+
+    `T` are the steps of an inference; `repeats` is how often what depends on the input alone is computed: at each step
+    for frames, once for a static image.
+    """
+
+    followed: Followed
+    layers: list[Weights]
+    rates: dict[str, float]
+    spikes: dict[str, float]
+    sops: dict[str, float]
+    images: int
+    T: int
+    frames: bool
+
+    @property
+    def repeats(self) -> int:
+        return self.T if self.frames else 1
+
+
+def measure(net: SpikingNetwork, loader: Iterable[tuple[Tensor, Any]]) -> Measured:
+    """Show `net` the loader's images. Raises `InputError` for none, and for images of different shapes."""
+    batches = iter(loader)
+    first = next(batches, None)
+    if first is None:
+        raise InputError("the loader is empty; the energy is measured on its images")
+    counted = _Counted(itertools.chain([first], batches), net.dims, first[0])
+    followed = follow(net, counted.size)
+    layers = weight_layers(followed)
+    arrived: dict[str, Tensor] = {}
+    with _arrivals(net, layers, arrived):
+        rates = measure_rates(net, counted, spiking_layers(net)) or {}
+    spikes, sops = {}, {}
+    for layer in layers:
+        if layer.levels is not None and layer.name in arrived:
+            events = (arrived[layer.name] * layer.levels).round() / counted.images
+            spikes[layer.name] = events.sum().item()
+            sops[layer.name] = (events * fan_out(net.get_submodule(layer.name), layer)).sum().item()
+    steps = counted.steps
+    T = net.T if steps is None else steps
+    return Measured(followed, layers, rates, spikes, sops, counted.images, T, steps is not None)
+
+
+class _Counted:
+    """The batches, whose images are counted and must be of one shape."""
+
+    def __init__(self, batches: Iterable[tuple[Tensor, Any]], dims: int, first: Tensor) -> None:
+        self.batches = batches
+        self.dims = dims
+        self.images = 0
+        self.size = tuple(first.shape[first.dim() - dims :])
+        self.steps = len(first) if first.dim() == dims + 2 else None
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Any]]:
+        for images, labels in self.batches:
+            lead = images.dim() - self.dims
+            same = tuple(images.shape[lead:]) == self.size and (len(images) if lead == 2 else None) == self.steps
+            if not same:
+                shape = [*([] if self.steps is None else [self.steps]), "N", *self.size]
+                raise InputError(f"the first batch was of the shape {shape}, another one is {list(images.shape)}")
+            self.images += images.shape[lead - 1]
+            yield images, labels
+
+
+@contextmanager
+def _arrivals(net: SpikingNetwork, layers: list[Weights], arrived: dict[str, Tensor]) -> Iterator[None]:
+    """Add up what arrives at the layers that spikes feed, over steps and images, in float64."""
+
+    def hook(layer: Weights) -> Any:
+        axes = len(layer.in_shape)
+
+        def take(_module: Any, arguments: tuple[Tensor, ...]) -> None:
+            x = arguments[0].detach()
+            leading = tuple(range(x.dim() - axes))
+            total = x.sum(leading, dtype=torch.promote_types(x.dtype, torch.float32)).double().cpu()
+            arrived[layer.name] = arrived[layer.name] + total if layer.name in arrived else total
+
+        return take
+
+    spiking = [layer for layer in layers if layer.levels is not None]
+    handles = [net.get_submodule(layer.name).register_forward_pre_hook(hook(layer)) for layer in spiking]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
