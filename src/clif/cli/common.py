@@ -21,7 +21,7 @@ from clif.train.config import TrainConfig, field_types, parse_bool
 logger = logging.getLogger("clif")
 
 NUMBER = re.compile(r"-\.?\d")
-PATH_ARGUMENTS = {"checkpoint", "data_dir", "json", "lif", "out", "resume_run"}
+PATH_ARGUMENTS = {"checkpoint", "costs", "data_dir", "json", "lif", "out", "resume_run"}
 SHORT_WITH_VALUE = re.compile(r"-[a-zA-Z]\d")
 WIDEST = 100
 

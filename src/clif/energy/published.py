@@ -14,7 +14,7 @@ from clif.energy.costs import PAPER, Costs
 from clif.energy.layers import Followed, Size, Weights, follow, neuron_sizes, weight_layers
 from clif.energy.operations import Operations, operations_of
 from clif.errors import InputError
-from clif.models.wrapped import as_network
+from clif.models.wrapped import as_network, layer_name
 from clif.neurons import SpikingNeuron
 
 
@@ -86,7 +86,8 @@ def published(
         raise InputError(f"T must be at least 1, got {T}")
     net = as_network(net)
     followed = follow(net, image_size)
-    rates = _by_name(firing_rates, neuron_sizes(followed))
+    names = {layer_name(net, name): name for name in neuron_sizes(followed)}
+    rates = {names[name]: rate for name, rate in _by_name(firing_rates, list(names)).items()}
     return count_from_rates(net, followed, rates, T or net.T, frames, oddities, costs)
 
 
@@ -121,15 +122,15 @@ def count_from_rates(
     return PublishedCount(**counts, **energies(counted, costs, oddities))
 
 
-def _by_name(rates: Sequence[float] | Mapping[str, float], sizes: Mapping[str, int]) -> dict[str, float]:
+def _by_name(rates: Sequence[float] | Mapping[str, float], names: Sequence[str]) -> dict[str, float]:
     if isinstance(rates, Mapping):
-        if missing := [name for name in sizes if name not in rates]:
-            raise InputError(f"the firing rate of {missing[0]} is missing; give one for each of: {', '.join(sizes)}")
-        return {name: float(rates[name]) for name in sizes}
-    listed = [] if not sizes else list(rates)
-    if len(listed) != len(sizes):
-        raise InputError(f"{len(sizes)} firing rates are needed, one a spiking layer, got {len(listed)}")
-    return dict(zip(sizes, map(float, listed), strict=True))
+        if missing := [name for name in names if name not in rates]:
+            raise InputError(f"the firing rate of {missing[0]} is missing; give one for each of: {', '.join(names)}")
+        return {name: float(rates[name]) for name in names}
+    listed = [] if not names else list(rates)
+    if len(listed) != len(names):
+        raise InputError(f"{len(names)} firing rates are needed, one a spiking layer, got {len(listed)}")
+    return dict(zip(names, map(float, listed), strict=True))
 
 
 def _operations(node: SpikingNeuron, oddities: Oddities) -> Operations:
