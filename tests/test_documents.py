@@ -177,3 +177,12 @@ def test_every_command_line_is_understood(words):
     _, command, *rest = words
     if "--help" not in rest:
         command_parser(command).parse(rest)
+
+
+def test_the_example_of_energies_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (example,) = examples("docs/energy.md")
+    there = {}
+    exec(example, there)
+    assert "| total | LIF |" in capsys.readouterr().out
+    assert (tmp_path / "table.csv").read_text().startswith("layer,network,kind,rate,SOPs")

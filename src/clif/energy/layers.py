@@ -180,12 +180,18 @@ def _refuse_uncounted(node: fx.Node, layer: nn.Module | None) -> None:
         if not known and any(weight.dim() > 1 for weight in layer.parameters()):
             raise InputError(f"the operations of {node.target}, a {type(layer).__name__}, cannot be counted")
         return
-    name = node.target if node.op == "call_method" else getattr(node.target, "__name__", "")
-    if node.op in ("call_function", "call_method") and name in PRODUCTS:
+    name = _function(node)
+    own = type(node.target).__module__ == "torch._ops"  # an operator that is not PyTorch's function
+    if node.op in ("call_function", "call_method") and (name in PRODUCTS or own):
         raise InputError(
-            f"the operations of {name}, a function that the network calls, cannot be counted; make it a layer of "
-            "torch.nn or clif.layers"
+            f"the operations of {name or node.target}, a function that the network calls, cannot be counted; make it a "
+            "layer of torch.nn or clif.layers"
         )
+
+
+def _function(node: fx.Node) -> str:
+    """The name of the function or method that a node calls."""
+    return str(node.target) if node.op == "call_method" else getattr(node.target, "__name__", "")
 
 
 def _origins(graph: fx.GraphModule, shapes: dict[fx.Node, torch.Size]) -> dict[fx.Node, Origin]:
@@ -217,7 +223,7 @@ def _passed(graph: fx.GraphModule, node: fx.Node, shapes: dict[fx.Node, torch.Si
     """
     layer = layer_of(graph, node)
     if layer is None:
-        name = node.target if node.op == "call_method" else getattr(node.target, "__name__", "")
+        name = _function(node)
         return int(is_addition(node) or _is_cat(node) or name in RESHAPING)
     if isinstance(layer, nn.AvgPool2d):
         whole = layer.padding in (0, (0, 0)) or layer.count_include_pad
