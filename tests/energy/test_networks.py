@@ -171,6 +171,21 @@ def test_a_function_that_multiplies_matrices_is_refused_by_name(how):
         energy.estimate(net, [(torch.rand(N, 4), None)])
 
 
+class Named(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.neuron, self.readout = clif.IFNode(), nn.Linear(4, 3)
+
+    def forward(self, x):
+        return self.readout(input=self.neuron(x))
+
+
+def test_a_layer_that_gets_its_input_by_name():
+    _, found = counted(clif.wrap(Named(), T=T, input_shape=(4,)), torch.rand(N, 4))
+    assert found["readout"].sops == pytest.approx(3 * found["neuron"].spikes)
+    assert found["neuron"].spikes > 0
+
+
 def test_batches_have_one_shape():
     net = clif.wrap(nn.Sequential(nn.Conv2d(1, 2, 1), clif.IFNode()), T)
     with pytest.raises(InputError, match=r"the first batch was of the shape \['N', 1, 4, 4\], another one is"):
@@ -187,3 +202,18 @@ def test_batches_are_averaged():
     assert parts.images == whole.images == 6
     assert parts.sops == pytest.approx(whole.sops)
     assert parts.memory_millijoule == pytest.approx(whole.memory_millijoule)
+
+
+def test_events_of_frames():
+    net = clif.wrap(nn.Sequential(nn.MaxPool2d(2), nn.Conv2d(1, 2, 1), clif.IFNode()), T)
+    x = torch.poisson(torch.rand(T, N, 1, 4, 4))
+    report = energy.estimate(net, [(x, None)], events=True)
+    events = nn.functional.max_pool2d(x.flatten(0, 1), 2).sum().item()
+    assert report.layers[0].spikes * N == pytest.approx(events)
+    assert (report.sops * N, report.macs) == (pytest.approx(2 * events), report.layers[1].macs)
+    assert report.published.total_mJ > 0
+    with pytest.raises(InputError, match=r"events come in frames \[T, N, \*\], got images"):
+        energy.estimate(net, [(x[0], None)], events=True)
+    for wrong in (x / 2 + 0.1, -x - 1):
+        with pytest.raises(InputError, match="frames of events hold numbers from 0, others were found"):
+            energy.estimate(net, [(wrong, None)], events=True)

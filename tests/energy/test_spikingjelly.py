@@ -82,6 +82,19 @@ def test_the_bytes_of_weights_are_those_of_their_simple_model():
 
 
 @QUIET
+def test_frames_of_events():
+    net, x = convolutional(), (torch.rand(T, N, 2, 16, 16) < 0.4).float()
+    (sops,) = theirs(net, x, op_counter.SynOpCounter())
+    functional.reset_net(net)
+    ours = clif.convert(net, neuron=None).net
+    report = energy.estimate(ours, [(x, None)], events=True)
+    assert sops["0"] > 0
+    assert report.layers[0].sops * N == pytest.approx(sops["0"])
+    assert report.sops * N == pytest.approx(sops["Global"])
+    assert energy.estimate(ours, [(x, None)]).layers[0].macs == T * 8 * 18 * 256
+
+
+@QUIET
 @pytest.mark.parametrize("neurons", ["LIF", "CLIF"])
 @pytest.mark.parametrize("name", ["spiking_resnet18", "snn5_noAP"])
 def test_networks_of_clif(name, neurons):

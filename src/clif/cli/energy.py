@@ -25,6 +25,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("checkpoint", nargs="+", help="a checkpoint, or a run folder (its best checkpoint)")
     parser.add_argument("--images", type=int, default=1000, metavar="N", help="test images (default: 1000)")
     parser.add_argument("--out", metavar="FILE", help="also write the table: FILE.json (everything), .csv, .md or .tex")
+    parser.add_argument("--events", action="store_true", help="add up the events of frames, where a value is a number")
     costs = parser.add_argument_group("costs")
     costs.add_argument(
         "--costs",
@@ -55,7 +56,9 @@ def run(arguments: argparse.Namespace) -> int:
     measured: list[tuple[str, Energy]] = []
     for path in arguments.checkpoint:
         opened = open_checkpoint(path, config_values(arguments))
-        energy = estimate(opened.net, opened.loader(train=False, limit=arguments.images), costs)
+        energy = estimate(
+            opened.net, opened.loader(train=False, limit=arguments.images), costs, events=arguments.events
+        )
         measured.append((path, energy))
         name, dataset = opened.net.config["name"], opened.config.dataset
         print(f"{dataset}, {name}, {energy.neuron}, T={energy.T}, {energy.images} test images", flush=True)

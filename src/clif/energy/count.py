@@ -81,7 +81,9 @@ class Energy:
         return {**asdict(self), "published_mJ": self.published.total_mJ}
 
 
-def estimate(net: nn.Module, loader: Iterable[tuple[Tensor, Any]], costs: Costs = PAPER) -> Energy:
+def estimate(
+    net: nn.Module, loader: Iterable[tuple[Tensor, Any]], costs: Costs = PAPER, *, events: bool = False
+) -> Energy:
     """Measure `net` in eval mode over the loader's images and count an inference of T steps of the mean image.
 
     A spike costs an accumulation at every synapse that it reaches, borders and strides as they are; behind an average
@@ -97,14 +99,15 @@ def estimate(net: nn.Module, loader: Iterable[tuple[Tensor, Any]], costs: Costs 
         net: a network of `clif.models`, a wrapped one, or a module that takes sequences [T, N, *].
         loader: batches (images [N, *] or frames [T, N, *], labels), all of one shape.
         costs: energies of operations and memories, by default the paper's 45 nm.
+        events: the frames hold numbers of events, each of which is added up like a spike; else values are multiplied.
 
-    Raises `InputError` for an empty loader, for a network with other neurons than its `config` says, and names a layer
-    whose operations are not known.
+    Raises `InputError` for an empty loader, for `events` that are no such frames, for a network with other neurons than
+    its `config` says, and names a layer whose operations are not known.
     """
     net = as_network(net)
     neuron = _neuron(net)
     nodes = spiking_layers(net)
-    found = measure(net, loader)
+    found = measure(net, loader, events)
     sizes = neuron_sizes(found.followed)
     needed = {name: operations_of(nodes[name]) for name in sizes}
     layers = _weights(net, found, max((cost.states for cost in needed.values()), default=0), costs)

@@ -25,6 +25,9 @@ PRODUCTS = {
     *("conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "tensordot", "mv"),
 }
 UNEQUAL = -1
+INPUT = "the input"
+"""What `fed_by` calls the frames where their values count as spikes."""
+
 RESHAPING = ("flatten", "reshape", "view", "permute", "transpose", "contiguous", "squeeze", "unsqueeze", "unflatten")
 
 
@@ -109,13 +112,14 @@ def follow(net: SpikingNetwork, size: Size = None) -> Followed:
     return Followed(graph, shapes)
 
 
-def weight_layers(net: SpikingNetwork | Followed, size: Size = None) -> list[Weights]:
+def weight_layers(net: SpikingNetwork | Followed, size: Size = None, events: bool = False) -> list[Weights]:
     """Every convolution and linear layer in the order of computation, for samples of `size`.
 
-    Raises `InputError` for another layer or function that multiplies matrices.
+    With `events` the input itself is spikes. Raises `InputError` for another layer or function that multiplies
+    matrices.
     """
     graph, shapes = net if isinstance(net, Followed) else follow(net, size)
-    origins = _origins(graph, shapes)
+    origins = _origins(graph, shapes, events)
     found = []
     for node in graph.graph.nodes:
         layer = layer_of(graph, node)
@@ -194,14 +198,16 @@ def _function(node: fx.Node) -> str:
     return str(node.target) if node.op == "call_method" else getattr(node.target, "__name__", "")
 
 
-def _origins(graph: fx.GraphModule, shapes: dict[fx.Node, torch.Size]) -> dict[fx.Node, Origin]:
+def _origins(graph: fx.GraphModule, shapes: dict[fx.Node, torch.Size], events: bool) -> dict[fx.Node, Origin]:
     origins: dict[fx.Node, Origin] = {}
     for node in graph.graph.nodes:
         before = [origins[source] for source in node.all_input_nodes]
         layer = layer_of(graph, node)
         static = all(origin.static for origin in before)
         origin = Origin((), None, static)
-        if isinstance(layer, SpikingNeuron):
+        if node.op == "placeholder" and events:
+            origin = Origin(((INPUT, shapes[node].numel()),), 1, True)
+        elif isinstance(layer, SpikingNeuron):
             origin = Origin(((str(node.target), shapes[node].numel()),), 1, False)
         elif isinstance(layer, LeakyIntegrator):
             origin = Origin((), None, False)

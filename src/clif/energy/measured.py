@@ -37,24 +37,27 @@ class Measured:
         return self.T if self.frames else 1
 
 
-def measure(net: SpikingNetwork, loader: Iterable[tuple[Tensor, Any]]) -> Measured:
-    """Show `net` the loader's images. Raises `InputError` for none, and for images of different shapes."""
+def measure(net: SpikingNetwork, loader: Iterable[tuple[Tensor, Any]], events: bool = False) -> Measured:
+    """Show `net` the loader's images; with `events` they are frames whose values count as spikes.
+
+    Raises `InputError` for none, for images of different shapes, and for `events` that are no numbers of events.
+    """
     batches = iter(loader)
     first = next(batches, None)
     if first is None:
         raise InputError("the loader is empty; the energy is measured on its images")
-    counted = _Counted(itertools.chain([first], batches), net.dims, first[0])
+    counted = _Counted(itertools.chain([first], batches), net.dims, first[0], events)
     followed = follow(net, counted.size)
-    layers = weight_layers(followed)
+    layers = weight_layers(followed, events=events)
     arrived: dict[str, Tensor] = {}
     with _arrivals(net, layers, arrived):
         rates = measure_rates(net, counted, spiking_layers(net)) or {}
     spikes, sops = {}, {}
     for layer in layers:
         if layer.levels is not None and layer.name in arrived:
-            events = (arrived[layer.name] * layer.levels).round() / counted.images
-            spikes[layer.name] = events.sum().item()
-            sops[layer.name] = (events * fan_out(net.get_submodule(layer.name), layer)).sum().item()
+            mean = (arrived[layer.name] * layer.levels).round() / counted.images
+            spikes[layer.name] = mean.sum().item()
+            sops[layer.name] = (mean * fan_out(net.get_submodule(layer.name), layer)).sum().item()
     steps = counted.steps
     T = net.T if steps is None else steps
     return Measured(followed, layers, rates, spikes, sops, counted.images, T, steps is not None)
@@ -63,12 +66,15 @@ def measure(net: SpikingNetwork, loader: Iterable[tuple[Tensor, Any]]) -> Measur
 class _Counted:
     """The batches, whose images are counted and must be of one shape."""
 
-    def __init__(self, batches: Iterable[tuple[Tensor, Any]], dims: int, first: Tensor) -> None:
+    def __init__(self, batches: Iterable[tuple[Tensor, Any]], dims: int, first: Tensor, events: bool) -> None:
         self.batches = batches
         self.dims = dims
         self.images = 0
         self.size = tuple(first.shape[first.dim() - dims :])
         self.steps = len(first) if first.dim() == dims + 2 else None
+        self.events = events
+        if events and self.steps is None:
+            raise InputError(f"events come in frames [T, N, *], got images {list(first.shape)}; leave out events=True")
 
     def __iter__(self) -> Iterator[tuple[Tensor, Any]]:
         for images, labels in self.batches:
@@ -77,6 +83,8 @@ class _Counted:
             if not same:
                 shape = [*([] if self.steps is None else [self.steps]), "N", *self.size]
                 raise InputError(f"the first batch was of the shape {shape}, another one is {list(images.shape)}")
+            if self.events and not (images.ge(0) & images.eq(images.round())).all():
+                raise InputError("frames of events hold numbers from 0, others were found; leave out events=True")
             self.images += images.shape[lead - 1]
             yield images, labels
 
@@ -88,8 +96,8 @@ def _arrivals(net: SpikingNetwork, layers: list[Weights], arrived: dict[str, Ten
     def hook(layer: Weights) -> Any:
         axes = len(layer.in_shape)
 
-        def take(_module: Any, arguments: tuple[Tensor, ...]) -> None:
-            x = arguments[0].detach()
+        def take(_module: Any, arguments: tuple[Tensor, ...], named: dict[str, Tensor]) -> None:
+            x = (*arguments, *named.values())[0].detach()
             leading = tuple(range(x.dim() - axes))
             total = x.sum(leading, dtype=torch.promote_types(x.dtype, torch.float32)).double().cpu()
             arrived[layer.name] = arrived[layer.name] + total if layer.name in arrived else total
@@ -97,7 +105,8 @@ def _arrivals(net: SpikingNetwork, layers: list[Weights], arrived: dict[str, Ten
         return take
 
     spiking = [layer for layer in layers if layer.levels is not None]
-    handles = [net.get_submodule(layer.name).register_forward_pre_hook(hook(layer)) for layer in spiking]
+    modules = [(net.get_submodule(layer.name), hook(layer)) for layer in spiking]
+    handles = [module.register_forward_pre_hook(take, with_kwargs=True) for module, take in modules]
     try:
         yield
     finally:
