@@ -59,6 +59,8 @@ def test_what_each_reading_changes_in_the_papers_figure(paper, neuron):
         assert round(found, 3) == MILLIJOULE[name][column], name
     corrected = energy.published(net, rates, oddities=energy.CORRECTED).total_mJ
     assert round(corrected, 3) == (60.658, 49.646, 56.466)[column]
+    counts = replace(energy.CORRECTED, rates_as_counts=True)
+    assert round(energy.published(net, rates, oddities=counts).total_mJ, 3) == (10.473, 9.026, 56.466)[column]
 
 
 def test_single_counts_of_a_mended_reading(paper):
