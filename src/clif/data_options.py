@@ -1,11 +1,17 @@
 """The options of data sets that lie in a person's own folders. This module imports no torch."""
 
 import dataclasses
+import re
 from dataclasses import dataclass
 
 from clif.errors import InputError, unknown_name
 
 RESIZES = ("crop", "stretch")
+SPLITS = ("number", "time", "duration")
+TIME_UNITS = ("us", "ms", "s")
+COLUMNS = ("x", "y", "t", "p")
+SENSOR_SIZE = re.compile(r"(\d{1,5})\s*[x×,]\s*(\d{1,5})", re.IGNORECASE)
+LARGEST_SENSOR = 1 << 14
 
 
 @dataclass(frozen=True)
@@ -13,9 +19,14 @@ class DataOptions:
     """How the files of a data set become samples, where the set leaves that open; each set takes some of them.
 
     Args:
-        image_size: height and width of the samples in pixels; 0 is the set's own (images: 64).
+        image_size: height and width of the samples in pixels; 0 is the set's own (images: 64, events: the sensor's).
         in_channels: 1 (grey) or 3 (RGB); 0 is the set's own (images: 3).
         resize: "crop" scales the shorter side to `image_size` and cuts out the centre, "stretch" scales both sides.
+        sensor_size: of events, "WIDTHxHEIGHT" in pixels where the files do not say it, such as "346x260".
+        split_by: events become T frames of equal "number", of equal "time", or of the "duration" from the first event.
+        duration: of a frame in µs, with split_by "duration".
+        time_unit: of the times of events, "us", "ms" or "s", where the files do not say it; by number needs none.
+        columns: what the columns of files of events are where they have no names, "x,y,t,p" ("-" for others).
         test_split: the stratified fraction that becomes the test set where the files say nothing of one.
         split_seed: of that split, and of the validation split.
         classes: the classes in the order of their labels, where they are known, as from a checkpoint.
@@ -26,6 +37,11 @@ class DataOptions:
     image_size: int = 0
     in_channels: int = 0
     resize: str = "crop"
+    sensor_size: str = ""
+    split_by: str = "number"
+    duration: int = 0
+    time_unit: str = ""
+    columns: str = ""
     test_split: float = 0.2
     split_seed: int = 0
     classes: tuple[str, ...] = ()
@@ -37,16 +53,50 @@ class DataOptions:
             raise InputError(f"in_channels must be 1 (grey) or 3 (RGB), got {self.in_channels}")
         if self.resize not in RESIZES:
             raise unknown_name("resize", self.resize, RESIZES)
+        self._check_events()
         if not 0 < self.test_split < 1:
             raise InputError(f"test_split must lie between 0 and 1, got {self.test_split}")
         if self.split_seed < 0:
             raise InputError(f"split_seed must be at least 0, got {self.split_seed}")
+
+    def _check_events(self) -> None:
+        if self.sensor_size:
+            self.sensor()
+        if self.split_by not in SPLITS:
+            raise unknown_name("split_by", self.split_by, SPLITS)
+        if (self.duration != 0) != (self.split_by == "duration"):
+            raise InputError("split_by duration and duration, the µs of a frame, belong together; give both or neither")
+        if self.duration < 0:
+            raise InputError(f"duration must be at least 1 µs, got {self.duration}")
+        if self.time_unit and self.time_unit not in TIME_UNITS:
+            raise unknown_name("time_unit", self.time_unit, TIME_UNITS)
+        if self.time_unit and self.split_by == "number":
+            raise InputError("time_unit has no effect on frames by number; leave it out, or add -split_by time")
+        if self.columns:
+            column_names(self.columns)
+
+    def sensor(self) -> tuple[int, int]:
+        """`sensor_size` as (width, height). Raises `InputError` if it is none."""
+        found = SENSOR_SIZE.fullmatch(self.sensor_size.strip())
+        size = (int(found[1]), int(found[2])) if found else (0, 0)
+        if not 1 <= min(size) <= max(size) <= LARGEST_SENSOR:
+            raise InputError(f"sensor_size must be WIDTHxHEIGHT in pixels, such as 346x260, got {self.sensor_size!r}")
+        return size
 
     def allow(self, dataset: str, *taken: str) -> None:
         """Raise `InputError` for an option that was given and that the data set has no use for."""
         for field in dataclasses.fields(self):
             if field.name not in taken and getattr(self, field.name) != field.default:
                 raise InputError(f"{field.name} has no effect on the data set {dataset}; leave it out")
+
+
+def column_names(columns: str) -> list[str]:
+    """The names in "x,y,t,p", "-" for columns of other things. Raises `InputError` unless each of the four comes
+    once."""
+    names = [name.strip().lower() for name in columns.split(",")]
+    if sorted(name for name in names if name != "-") != sorted(COLUMNS):
+        raise InputError(f"columns must name x, y, t and p once each, and others -, such as t,x,y,p; got {columns!r}")
+    return names
 
 
 CHOSEN = tuple(field.name for field in dataclasses.fields(DataOptions) if field.name != "classes")

@@ -1,3 +1,6 @@
+import os
+from pathlib import Path
+
 import pytest
 
 
@@ -5,3 +8,12 @@ import pytest
 def own_cache(monkeypatch, tmp_path_factory):
     """Nothing is written into the user's cache folder."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+
+
+@pytest.fixture
+def shared_events() -> Path:
+    """Recordings of cameras, with what they hold: in the folder `CLIF_TEST_EVENTS`, or the test is left out."""
+    folder = os.environ.get("CLIF_TEST_EVENTS")
+    if folder is None:
+        pytest.skip("CLIF_TEST_EVENTS names no folder with recordings")
+    return Path(folder)

@@ -1,12 +1,12 @@
 import os
 import struct
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from refusing import read_or_refuse
 from writers import aedat2, aedat3, make_events, nmnist
 
 from clif.data import events
@@ -30,16 +30,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def assert_same(got: events.Events, expected: events.Events) -> None:
     for name in "txyp":
         np.testing.assert_array_equal(got[name], expected[name])
-
-
-def read_or_refuse(read: Callable[[Path], events.Events], path: Path) -> events.Events | None:
-    """What the file holds, or None if it is refused by an error that names it."""
-    try:
-        return read(path)
-    except InputError as error:
-        if str(path) not in str(error):
-            raise
-        return None
 
 
 @pytest.mark.parametrize("kind", FORMATS)

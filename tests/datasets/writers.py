@@ -45,3 +45,27 @@ def _packets(t: NDArray, packet: int) -> list[tuple[int, int]]:
 def nmnist(events: Events) -> bytes:
     records = zip(*(events[name].tolist() for name in "txyp"), strict=True)
     return b"".join(bytes([x, y]) + (p << 23 | t).to_bytes(3, "big") for t, x, y, p in records)
+
+
+def dat(events: Events, version: int = 2, size: tuple[int, int] | None = None, kind: int = 0x0C) -> bytes:
+    bits_x, bits_y = {1: (9, 8), 2: (14, 14)}[version]
+    sides = "" if size is None else f"% Height {size[1]}\n% Width {size[0]}\n"
+    header = f"% Data file containing CD events.\n% Version {version}\n{sides}% Date 2026-01-01 00:00:00\n"
+    records = zip(*(events[name].tolist() for name in "txyp"), strict=True)
+    packed = (struct.pack("<II", t % 2**32, p << bits_x + bits_y | y << bits_x | x) for t, x, y, p in records)
+    return header.encode() + bytes([kind, 8]) + b"".join(packed)
+
+
+def text(events: Events, names: str = "xytp", separator: str = ",", header: str | None = "", end: str = "\n") -> bytes:
+    """A line an event; without a `header` of its own the columns' names, with None no header."""
+    lines = [] if header is None else [header or separator.join(names)]
+    rows = zip(*(events[name].tolist() for name in names), strict=True)
+    return "".join(line + end for line in [*lines, *(separator.join(map(str, row)) for row in rows)]).encode()
+
+
+def structured(events: Events, names: str = "xytp") -> NDArray:
+    """A structured array, as tonic keeps recordings."""
+    array = np.zeros(len(events["t"]), [(name, np.int64 if name == "t" else np.int16) for name in names])
+    for name in names:
+        array[name] = events[name]
+    return array

@@ -189,7 +189,7 @@ def test_the_network_is_left_alone(exact_network, exact_input, spikes_of):
 
 
 def test_a_missing_package_is_named_with_the_command(exact_network, monkeypatch):
-    monkeypatch.setattr("clif.export.extras.importlib.import_module", _missing)
+    monkeypatch.setattr("clif.extras.importlib.import_module", _missing)
     with pytest.raises(InputError, match=r"pip install 'clif-snn\[nir\]'"):
         to_nir(exact_network(v_reset=0.0))
 

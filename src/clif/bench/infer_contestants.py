@@ -14,7 +14,7 @@ from clif.bench.compiled import compiled
 from clif.deploy.fold import fold_batch_norm
 from clif.deploy.int8 import quantize_weights
 from clif.export import to_onnx
-from clif.export.extras import require
+from clif.extras import require
 from clif.models import SpikingNetwork
 from clif.models.network import step_by_step
 

@@ -1,6 +1,7 @@
 """Data sets by name, as batches that are ready on the device: `create_loader("digits")`."""
 
 from clif.data import events
+from clif.data.any_recording import read_recording
 from clif.data.augment import Augmentation
 from clif.data.base import Arrays, Dataset, Source, Split
 from clif.data.loader import Loader, create_loader
@@ -20,5 +21,6 @@ __all__ = [
     "events",
     "get_dataset",
     "open_dataset",
+    "read_recording",
     "register_dataset",
 ]

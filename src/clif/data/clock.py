@@ -21,10 +21,10 @@ def unwrap(t: NDArray, bits: int) -> NDArray[np.int64]:
     return t - 2 * half * min(0, int(t.min()) // (2 * half))
 
 
-def in_order(events: dict[str, NDArray], sort: bool = False) -> dict[str, NDArray]:
+def in_order(events: dict[str, NDArray], sort: bool = False, unit: str = "µs") -> dict[str, NDArray]:
     """The recording {"t", "x", "y", "p"}, sorted by time if `sort`; equal times keep their order.
 
-    Raises `InputError` if times run backwards and `sort` is False.
+    Raises `InputError`, with the times in their `unit`, if they run backwards and `sort` is False.
     """
     t = events["t"]
     backwards = t[1:] < t[:-1]
@@ -34,10 +34,11 @@ def in_order(events: dict[str, NDArray], sort: bool = False) -> dict[str, NDArra
         order = np.argsort(t, kind="stable")
         return {name: values[order] for name, values in events.items()}
     first = int(backwards.argmax())
-    largest = int((t[:-1][backwards] - t[1:][backwards]).max())
+    largest = (t[:-1][backwards] - t[1:][backwards]).max()
+    unit = f" {unit}" if unit else ""
     raise InputError(
-        f"time runs backwards after event {first} ({int(t[first])} µs, then {int(t[first + 1])} µs), "
-        f"at {int(backwards.sum())} of {len(t)} events, by at most {largest} µs; the file is damaged, or its "
+        f"time runs backwards after event {first} ({t[first]}{unit}, then {t[first + 1]}{unit}), "
+        f"at {int(backwards.sum())} of {len(t)} events, by at most {largest}{unit}; the file is damaged, or its "
         "camera wrote events out of order: sort them by -sort_events (in Python sort_events=True, for one recording "
         "sort=True)"
     )

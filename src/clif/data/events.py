@@ -35,7 +35,7 @@ Events = dict[str, NDArray]
 StrPath = str | os.PathLike[str]
 
 DVS128_SIZE = 128
-NMNIST_SIZE = 34
+NMNIST_SIZE = (34, 34)
 POLARITY_EVENT = 1
 PACKET_HEADER = struct.Struct("<HHiiiiii")
 OVERFLOW_BITS = 31
@@ -115,11 +115,12 @@ def read_aedat3(path: StrPath, *, sort: bool = False) -> Events:
     return _checked(t, x, y, data >> 1 & 1, name, sort)
 
 
-def read_nmnist(path: StrPath, *, sort: bool = False) -> Events:
+def read_nmnist(path: StrPath, *, sort: bool = False, size: tuple[int, int] = NMNIST_SIZE) -> Events:
     """An N-MNIST recording (Orchard et al., 2015): 34×34 pixels, 40 bits an event.
 
     Bytes x, y, then big-endian one bit of polarity and 23 bits of time, which wraps after 8.4 s. An event with y = 240
-    is no pixel but an overflow: it adds 2¹³ µs to the times from there on.
+    is no pixel but an overflow: it adds 2¹³ µs to the times from there on. N-Caltech101 has the same format with a
+    `size` (width, height) of its own.
     """
     name = str(path)
     content = _read_bytes(path)
@@ -134,13 +135,14 @@ def read_nmnist(path: StrPath, *, sort: bool = False) -> Events:
     if overflow.any():
         t = (t + NMNIST_OVERFLOW * np.cumsum(overflow, dtype=np.int64))[~overflow]
         x, y, high = (values[~overflow] for values in (x, y, high))
-    outside = (x >= NMNIST_SIZE) | (y >= NMNIST_SIZE)
+    width, height = size
+    outside = (x >= width) | (y >= height)
     if outside.any():
         _refuse_other_format(content, name, "an N-MNIST recording")
         first = int(outside.argmax())
         raise InputError(
-            f"{name}: event {first} lies at x {x[first]}, y {y[first]}, outside the {NMNIST_SIZE}×{NMNIST_SIZE} pixels "
-            "of N-MNIST; the file is damaged or of another set"
+            f"{name}: event {first} lies at x {x[first]}, y {y[first]}, outside the {width}×{height} pixels "
+            "of the sensor; the file is damaged or of another set"
         )
     return _checked(unwrap(t, NMNIST_CLOCK_BITS), x, y, high >> 7, name, sort)
 

@@ -25,7 +25,7 @@ from torch import Tensor, fx, nn
 from clif.deploy import ChannelAffine, fold_batch_norm
 from clif.deploy.graph import FLATTENS, is_addition, layer_graph, layer_of
 from clif.errors import InputError
-from clif.export.extras import require
+from clif.extras import require
 from clif.files import write_atomically
 from clif.layers import AdaptiveAvgPool2d, AvgPool2d, Conv2d, Dropout
 from clif.models import SpikingNetwork

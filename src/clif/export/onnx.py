@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 from clif.errors import InputError
-from clif.export.extras import require
 from clif.export.program import BATCH, quiet, signature, to_program
+from clif.extras import require
 from clif.files import write_atomically
 from clif.models.wrapped import as_network
 

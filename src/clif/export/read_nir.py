@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from clif.errors import InputError, MissingFileError
-from clif.export.extras import require
+from clif.extras import require
 
 
 class NIRNetwork(nn.Module):

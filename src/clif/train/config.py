@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from clif.data_options import CHOSEN, RESIZES, DataOptions
+from clif.data_options import CHOSEN, RESIZES, SPLITS, DataOptions
 from clif.errors import InputError, unknown_name
 from clif.names import (
     AMP_DTYPES,
@@ -52,7 +52,8 @@ class TrainConfig:
 
     dataset: str = _data(
         "cifar10",
-        "data set: digits, cifar10, cifar100, tiny_imagenet, cifar10dvs, dvs_gesture, nmnist or images (your own)",
+        "data set: digits, cifar10, cifar100, tiny_imagenet, cifar10dvs, dvs_gesture, nmnist, images or events (your "
+        "own)",
     )
     data_dir: str = _data("./data", "folder of the data set, or its parent; of images also a table, list.csv")
     val_split: float = _data(0.0, "stratified fraction of the training set held out; chooses the best epoch if > 0")
@@ -65,10 +66,19 @@ class TrainConfig:
     )
     allow_incomplete: bool = _data(False, "accept a data set that lacks classes, or files that its own lists name")
     sort_events: bool = _data(False, "sort recordings whose times run backwards, which are refused otherwise")
-    image_size: int = _data(0, "images: height and width to which they are brought; 0: 64")
+    image_size: int = _data(
+        0, "images, events: height and width to which they are brought; 0: 64, of events the sensor's own"
+    )
     in_channels: int = _data(0, "images: 1 (grey) or 3 (RGB); 0: 3")
-    resize: str = _data("crop", "images: crop (shorter side scaled, centre cut out) or stretch", RESIZES)
-    test_split: float = _data(0.2, "images without a test/: stratified fraction that becomes the test set")
+    resize: str = _data(
+        "crop", "how image_size is reached: crop (shorter side scaled, centre cut out) or stretch", RESIZES
+    )
+    sensor_size: str = _data("", "events: WIDTHxHEIGHT of the sensor in pixels, where the files do not say it")
+    split_by: str = _data("number", "events: T frames of equal number, of equal time, or of one duration each", SPLITS)
+    duration: int = _data(0, "events with -split_by duration: µs of a frame, from the first event on")
+    time_unit: str = _data("", "events by time or duration: us, ms or s, where the files do not say it")
+    columns: str = _data("", "events: the columns of tables without names, such as x,y,t,p (- for others)")
+    test_split: float = _data(0.2, "images, events without a test/: stratified fraction that becomes the test set")
     split_seed: int = _data(0, "seed of the test split and the validation split")
     j: int = _data(0, "threads that prepare batches ahead; 0: none")
 

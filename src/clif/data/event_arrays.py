@@ -1,0 +1,101 @@
+"""Recordings as arrays: .npy and .npz files of NumPy, and HDF5.
+
+The columns are fields of a structured array, as tonic keeps them, arrays by their names, as SpikingJelly does, or the
+columns of an array [n, k] whose order is given.
+"""
+
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clif.data.event_columns import Raw, find_columns, named_columns, place_columns
+from clif.data.untrusted import foreign
+from clif.errors import InputError
+from clif.extras import require
+
+MAX_BYTES = 16 << 30
+"""What an .npz file may unpack to."""
+
+
+def read_npy(path: Path, columns: str = "") -> Raw:
+    """A structured array with fields for x, y, t and p, or numbers [n, k] in the order of `columns`."""
+    with foreign(path, "an .npy file"):
+        array = np.load(path, allow_pickle=False)
+    return from_array(array, columns)
+
+
+def read_npz(path: Path, columns: str = "") -> Raw:
+    """Arrays x, y, t and p by these names, or one array as `read_npy` takes it."""
+    with foreign(path, "an .npz file"):
+        with zipfile.ZipFile(path) as archive:
+            size = sum(member.file_size for member in archive.infolist())
+        if size > MAX_BYTES:
+            raise InputError(f"unpacks to {size / 2**30:.1f} GiB, no recording is that large")
+        with np.load(path, allow_pickle=False) as content:
+            names = list(content)
+            if found := find_columns(names):
+                arrays = {name: content[names[i]] for name, i in found.words.items()}
+                return Raw(arrays, found.size, found.unit)
+            if len(names) != 1:
+                raise InputError(f"holds {', '.join(names) or 'nothing'}, not the arrays x, y, t and p or a single one")
+            return from_array(content[names[0]], columns)
+
+
+def read_h5(path: Path, columns: str = "") -> Raw:
+    """Data sets x, y, t and p in one group, or one structured data set, anywhere in the file.
+
+    The attributes `width` and `height` of the group, the data set or the file are the sensor's size.
+    """
+    h5py = require("h5py", f"{path}")
+    with foreign(path, "an HDF5 file"), h5py.File(path, "r") as file:
+        places = {"/": file}
+        file.visititems(lambda name, item: places.update({f"/{name}": item}))
+        found = {name: named for name, item in places.items() if (named := _named(item))}
+        if len(found) > 1:
+            raise InputError(f"holds several recordings, {' and '.join(found)}; keep each in a file of its own")
+        if not found:
+            single = [item for item in places.values() if isinstance(item, h5py.Dataset)]
+            if len(single) == 1 and not single[0].dtype.names:
+                return from_array(single[0][()], columns)
+            raise InputError("has no data sets x, y, t and p in one group, and no structured one of them")
+        ((place, named),) = found.items()
+        item = places[place]
+        names = _names(item)
+        whole = item[()] if isinstance(item, h5py.Dataset) else None
+        arrays = {name: item[names[i]][()] if whole is None else whole[names[i]] for name, i in named.words.items()}
+        size = next((size for owner in (item, item.parent, file) if (size := _size(owner.attrs))), None)
+        return Raw(arrays, size, named.unit)
+
+
+def from_array(array: NDArray, columns: str) -> Raw:
+    """The columns of a structured array [n] or, in the order of `columns`, of an array [n, k]."""
+    if array.dtype.names:
+        fields = array.dtype.names
+        named = named_columns(fields, columns)
+        return Raw({name: array[fields[i]] for name, i in named.words.items()}, named.size, named.unit)
+    if array.ndim != 2 or array.dtype.kind not in "iuf":
+        raise InputError(f"must be a structured array [n] or numbers [n, 4], it is {array.dtype} {list(array.shape)}")
+    if array.shape[1] < 4:
+        raise InputError(f"must be numbers [n, 4] or more, it is {list(array.shape)}; each row is an event")
+    return Raw({name: array[:, i] for name, i in place_columns(columns, array.shape[1]).items()})
+
+
+def _names(item: Any) -> list[str]:
+    """The data sets [n] in a group, or the fields of a structured data set."""
+    if hasattr(item, "dtype"):
+        return list(item.dtype.names or ())
+    return [name for name, child in item.items() if hasattr(child, "dtype") and child.ndim == 1]
+
+
+def _named(item: Any) -> Any:
+    return find_columns(_names(item))
+
+
+def _size(attributes: Mapping[str, Any]) -> tuple[int, int] | None:
+    if "width" in attributes and "height" in attributes:
+        return int(attributes["width"]), int(attributes["height"])
+    return None

@@ -1,0 +1,171 @@
+"""Recordings as .npy, .npz and HDF5: fields and keys in any order, what is asked for, and damage."""
+
+import io
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from refusing import read_or_refuse
+from writers import make_events, structured
+
+from clif.data import read_recording
+from clif.data.any_recording import read_raw
+from clif.errors import InputError
+
+KEYS = (dict(zip("xytp", "xytp", strict=True)), {"x": "xs", "y": "ys", "t": "timestamps", "p": "polarity"})
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("arrays")
+
+
+def write(path: Path, events, keys, names, **also) -> None:
+    """`also` are further arrays or, of HDF5, attributes."""
+    arrays = {keys[name]: events[name] for name in names}
+    if path.suffix == ".npy":
+        np.save(path, structured(events, names))
+    elif path.suffix == ".npz":
+        np.savez(path, **arrays, **also)
+    else:
+        h5py = pytest.importorskip("h5py")
+        with h5py.File(path, "w") as file:
+            group = file.create_group("left/events")
+            for name, values in arrays.items():
+                group[name] = values
+            group.attrs.update(also)
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz", ".h5", ".hdf5"])
+@settings(max_examples=15, deadline=None)
+@given(n=st.integers(1, 60), names=st.permutations("xytp"), keys=st.sampled_from(KEYS), signed=st.booleans())
+def test_reads_what_was_written(folder, suffix, n, names, keys, signed):
+    expected = make_events(n, seed=n)
+    path = folder / f"written{suffix}"
+    write(path, expected | ({"p": 2 * expected["p"] - 1} if signed else {}), keys, "".join(names))
+    got = read_recording(path)
+    for name in "txyp":
+        np.testing.assert_array_equal(got[name], expected[name])
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz", ".h5"])
+def test_a_file_that_is_cut_is_an_error(folder, suffix):
+    path = folder / f"cut{suffix}"
+    write(path, make_events(9), KEYS[0], "xytp")
+    content = path.read_bytes()
+    for end in range(0, len(content), 1 if suffix == ".npy" else 13):
+        path.write_bytes(content[:end])
+        with pytest.raises(InputError) as error:
+            read_recording(path)
+        assert str(path) in str(error.value)
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz", ".h5"])
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_a_flipped_byte_is_read_or_refused(folder, suffix, data):
+    path = folder / f"flipped{suffix}"
+    write(path, make_events(9), KEYS[0], "xytp")
+    content = bytearray(path.read_bytes())
+    content[data.draw(st.integers(0, len(content) - 1))] ^= data.draw(st.integers(1, 255))
+    path.write_bytes(content)
+    got = read_or_refuse(read_recording, path)
+    assert got is None or set(got["p"]) <= {0, 1}
+
+
+def test_arrays_without_names_are_asked_for(folder):
+    expected = make_events(9)
+    path = folder / "plain.npy"
+    np.save(path, np.stack([expected[name] for name in "xypt"], axis=1))
+    with pytest.raises(InputError, match="its 4 columns have no names"):
+        read_recording(path)
+    np.testing.assert_array_equal(read_recording(path, columns="x,y,p,t")["t"], expected["t"])
+    np.savez(folder / "plain.npz", np.load(path))
+    np.testing.assert_array_equal(read_recording(folder / "plain.npz", columns="x,y,p,t")["t"], expected["t"])
+    other = structured(expected).astype([("f0", int), ("f1", int), ("f2", int), ("f3", int)])
+    np.save(path, other)
+    with pytest.raises(InputError, match="are called f0, f1, f2, f3"):
+        read_recording(path)
+    np.testing.assert_array_equal(read_recording(path, columns="x,y,t,p")["y"], expected["y"])
+
+
+def test_booleans_and_seconds(folder):
+    path = folder / "a.npz"
+    np.savez(
+        path, t=np.array([0.5, 1.5]), x=np.array([1.0, 2.0]), y=np.array([1, 2], np.uint8), p=np.array([True, False])
+    )
+    got = read_recording(path, time_unit="s")
+    assert [got[name].tolist() for name in "txyp"] == [[500_000, 1_500_000], [1, 2], [1, 2], [1, 0]]
+    assert read_recording(path)["t"].tolist() == [0.5, 1.5]
+
+
+def test_hdf5_says_its_size_and_one_recording_only(folder):
+    h5py = pytest.importorskip("h5py")
+    path = folder / "size.h5"
+    write(path, make_events(9), KEYS[0], "xytp", width=346, height=260)
+    assert read_raw(path).size == (346, 260)
+    with h5py.File(path, "a") as file:
+        file["CD/events"] = structured(make_events(9))
+    with pytest.raises(InputError, match="holds several recordings, /CD/events and /left/events"):
+        read_recording(path)
+    with h5py.File(path, "a") as file:
+        del file["left"]
+    assert len(read_recording(path)["t"]) == 9
+
+
+def test_without_h5py_the_error_says_what_to_install(folder, monkeypatch):
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    (folder / "a.h5").write_bytes(b"\x89HDF\r\n\x1a\n")
+    with pytest.raises(InputError, match=r"needs the package h5py.*clif-snn\[events\]"):
+        read_recording(folder / "a.h5")
+
+
+def pickled() -> bytes:
+    file = io.BytesIO()
+    np.save(file, np.array([{"x": 1}], dtype=object), allow_pickle=True)
+    return file.getvalue()
+
+
+def arrays(**changes) -> bytes:
+    file = io.BytesIO()
+    events = make_events(5) | changes
+    np.savez(file, **{name: values for name, values in events.items() if values is not None})
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.npy", b"", "cannot be read as an .npy file"),
+        ("a.npy", pickled(), "cannot be read as an .npy file"),
+        ("a.npz", arrays(t=np.arange(4)), "differ in length: 4 t, 5 x"),
+        ("a.npz", arrays(t=None), "holds x, y, p, not the arrays x, y, t and p"),
+        ("a.npz", arrays(x=np.array(list("abcde"))), r"x must be numbers \[n\], it is <U1 \[5\]"),
+        ("a.npz", arrays(x=np.array([1, 2, np.inf, 3, 4])), "event 2 has x inf"),
+        ("a.npz", arrays(t=np.array([1, 2, 3, np.nan, 4])), "event 3 has the time nan"),
+        ("a.npz", arrays(t=np.array([1, 2, 3, 2, 4])), r"backwards after event 2 \(3, then 2\)"),
+        ("a.npz", arrays(t=np.array([1, 2, 3, 4, 2**64 - 1], np.uint64)), "event 4 has the time 18446744073709551615"),
+        ("a.npz", arrays(p=np.array([1, 0, 255, 0, 1], np.uint8)), "event 2 has the polarity 255"),
+        ("a.npz", arrays(y=np.array([1, 2, 3, 4, -1])), "event 4 lies at"),
+        ("a.npz", arrays(**{name: np.zeros(0) for name in "txyp"}), "has no events"),
+    ],
+)
+def test_damage_is_named(folder, name, content, message):
+    path = folder / name
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=message) as error:
+        read_recording(path)
+    assert str(path) in str(error.value)
+
+
+def test_events_outside_the_sensor_and_unknown_names(folder):
+    path = folder / "a.npz"
+    path.write_bytes(arrays(x=np.array([1, 2, 130, 140, 5]), y=np.arange(5)))
+    with pytest.raises(InputError, match=r"event 2 lies at x 130, y 2, outside the 128x100 pixels .* 2 of 5 events"):
+        read_recording(path, sensor_size=(128, 100))
+    path.rename(folder / "a.mat")
+    with pytest.raises(InputError, match="is no recording by its name; those end in"):
+        read_recording(folder / "a.mat")
