@@ -99,5 +99,11 @@ def column_names(columns: str) -> list[str]:
     return names
 
 
+OF_RECORDINGS = ("sensor_size", "image_size", "resize", "split_by", "duration")
+"""The options that make samples of recordings."""
+
+OF_FILES = ("time_unit", "columns")
+"""The options that say what files of recordings hold, which differs from file to file."""
+
 CHOSEN = tuple(field.name for field in dataclasses.fields(DataOptions) if field.name != "classes")
 """The options that a person chooses, which are fields of `TrainConfig` too."""

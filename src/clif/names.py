@@ -8,7 +8,17 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-DATASET_NAMES = ("digits", "cifar10", "cifar100", "tiny_imagenet", "cifar10dvs", "dvs_gesture", "nmnist", "images")
+DATASET_NAMES = (
+    "digits",
+    "cifar10",
+    "cifar100",
+    "tiny_imagenet",
+    "cifar10dvs",
+    "dvs_gesture",
+    "nmnist",
+    "images",
+    "events",
+)
 
 DATASETS_WITHOUT_FILES = ("digits",)
 

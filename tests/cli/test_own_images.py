@@ -82,7 +82,7 @@ def test_a_test_set_alone_is_evaluated_by_the_classes_of_the_training(trained, t
     root = write_images(tmp_path, (("test", 2),), ("red", "green"))
     assert "no image of blue" in fails(capsys, "eval", trained[0], "-data_dir", root)
     assert main(["eval", str(trained[0]), "-data_dir", str(root), "-allow_incomplete"]) == 0
-    assert "no test image of blue" in capsys.readouterr().out
+    assert "no test sample of blue" in capsys.readouterr().out
 
 
 def test_predict_and_export_need_no_folder(trained, tmp_path, capsys):

@@ -13,8 +13,8 @@ from clif.data.augment import (
     Flip,
     RandomErasing,
     draw_boxes,
-    read_augmentation,
 )
+from clif.data.augmentation_names import read_augmentation
 from clif.data.mix import Mix, cutmix_box, one_hot
 from clif.data.policy import AutoAugment, TrivialAugmentWide
 from clif.data.warp import OneOf, Roll, Rotate, Shear
@@ -237,6 +237,7 @@ def test_operations_stay_on_the_device_of_the_images(operation):
         ("crop", Augmentation([Crop(4)], [])),
         ("crop:2,flip", Augmentation([Crop(2), Flip()], [])),
         ("flip, cutout:0.25, crop:3", Augmentation([Flip(), CutOut(0.25), Crop(3)], [])),
+        ("rotate:10,roll, shear:5", Augmentation([Rotate(10.0), Roll(5), Shear(5.0)], [])),
         ("erase:1,flip,cutout", Augmentation([Flip(), CutOut(0.5)], [RandomErasing(1.0)])),
     ],
 )
@@ -244,11 +245,15 @@ def test_an_augmentation_is_named_by_its_operations(text, expected):
     assert read_augmentation(text) == expected
 
 
+def test_of_events_cutout_leaves_none():
+    assert read_augmentation("cutout:1,flip", events=True) == Augmentation([CutOut(1.0, value=0), Flip()], [])
+
+
 @pytest.mark.parametrize(
     "text", ["crop:", "crop:x", "crop:0", "crop:2.5", "crop:-1", "cutout:2", "cutout:nan", "flip:1"]
 )
 def test_an_operation_with_a_number_that_makes_no_sense_is_refused(text):
-    with pytest.raises(InputError, match=r"write crop:4, flip, cutout:0\.5 or erase:0\.1"):
+    with pytest.raises(InputError, match=r"write crop:4, flip, cutout:0\.5, erase:0\.1, rotate:15, roll:5 or shear:15"):
         read_augmentation(text)
 
 

@@ -98,5 +98,5 @@ def _subject(settings: InferSettings) -> tuple[SpikingNetwork, list[tuple[Tensor
 def _random(net: SpikingNetwork, count: int) -> Iterator[tuple[Tensor, Tensor]]:
     for begin in range(0, count, 50):
         size = min(50, count - begin)
-        x = torch.randn(size, net.in_channels, net.image_size, net.image_size)
+        x = torch.randn(size, *net.sample_shape)
         yield x, torch.zeros(size, dtype=torch.int64)

@@ -3,8 +3,8 @@
 check reads every file and says what was found, how many samples each class has, and what is missing or damaged; its
 exit code is 1 where something is. prepare converts recordings or image files into a cache beside them, which training
 otherwise does the first time it needs it. show draws samples before and after augmentation. download fetches a set that
-has a public address into the folder, resumes what broke off, and checks it; nothing else ever downloads. The set images
-is your own: --data-dir is its folder, or a table of paths and labels.
+has a public address into the folder, resumes what broke off, and checks it; nothing else ever downloads. The sets
+images and events are your own: --data-dir is their folder or, of images, a table of paths and labels.
 """
 
 import argparse
@@ -30,7 +30,7 @@ OPTIONS = {
 
 def add_arguments(parser: Parser) -> None:
     parser.add_argument("action", choices=("check", "prepare", "show", "download"), help="what to do")
-    parser.add_argument("dataset", help="the data set, such as cifar10, DVSCIFAR10 or images")
+    parser.add_argument("dataset", help="the data set, such as cifar10, DVSCIFAR10, images or events")
     parser.add_argument(
         "--data-dir", metavar="FOLDER", default="./data", help="its folder, or the parent (default: ./data)"
     )

@@ -9,11 +9,12 @@ computes in the dtype of the weights, unless --amp-dtype asks for mixed precisio
 import argparse
 
 from clif.cli.common import Parser, add_config_options, add_import_option, config_values
+from clif.data_options import OF_FILES
 from clif.errors import InputError
 from clif.user_code import import_code
 
 NETWORK = ("model", "neuron", "T", "tau")
-DATA = ("dataset", "data_dir", "allow_incomplete", "sort_events", "test_split", "split_seed", "b", "j")
+DATA = ("dataset", "data_dir", "allow_incomplete", "sort_events", *OF_FILES, "test_split", "split_seed", "b", "j")
 LOSS = ("loss_lambda", "loss_means", "mse_n_reg", "label_smoothing")
 MACHINE = ("device", "devices", "nodes", "dtype", "amp_dtype", "multiple_step")
 OPTIONS = (*DATA, *NETWORK, *LOSS, *MACHINE, "resume")
@@ -71,4 +72,4 @@ def _print_by_class(classes: tuple[str, ...], counts: tuple[tuple[int, int], ...
     for accuracy, name, n in rows:
         print(f"  {name:<{width}}  {accuracy:7.2%} of {n}")
     if absent := [name for name, (_, n) in zip(classes, counts, strict=True) if not n]:
-        print(f"  no test image of {', '.join(absent)}")
+        print(f"  no test sample of {', '.join(absent)}")

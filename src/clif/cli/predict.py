@@ -2,7 +2,7 @@
 
 The network is a checkpoint, a run folder, or pretrained:NAME for weights that come with the package (clif models
 --pretrained lists them). An image may have any size: its shorter side is scaled to that of the data set, and its
-centre is taken. A recording is in the format of its data set.
+centre is taken. A recording is in the format of its data set, one of your own (events) in any that is read.
 """
 
 import argparse
@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clif.cli.common import Parser, add_config_options, add_import_option, config_values
+from clif.data_options import OF_FILES
 from clif.errors import InputError
 from clif.user_code import import_code
 
 if TYPE_CHECKING:
     from clif.prediction import Prediction
 
-OPTIONS = ("dataset", "model", "neuron", "T", "tau", "device")
+OPTIONS = ("dataset", "model", "neuron", "T", "tau", "device", *OF_FILES)
 
 
 def add_arguments(parser: Parser) -> None:

@@ -6,7 +6,7 @@ what they do to a sample depends on the seed, the epoch and the sample only, not
 Mixing (`clif.data.mix`) goes by batch: one share for all its samples, each with its neighbour in it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -15,7 +15,6 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from clif.data.mix import Mix
-from clif.errors import InputError, unknown_name
 
 Draws = tuple[Any, ...]
 """Tensors with one row a sample, or tuples of such."""
@@ -127,42 +126,6 @@ class RandomErasing:
     def apply(self, images: Tensor, *draws: Tensor) -> Tensor:
         box = draws[0].to(images.device)
         return cut_out(images, box, torch.zeros(len(box), dtype=images.dtype, device=images.device))
-
-
-NAMED: dict[str, tuple[Callable[..., Operation], Callable[[str], float] | None, float]] = {
-    "crop": (Crop, int, 64),
-    "flip": (Flip, None, 0),
-    "cutout": (CutOut, float, 1),
-    "erase": (RandomErasing, float, 1),
-}
-"""The operations that `read_augmentation` takes: how the number behind a colon is read, and its largest value."""
-
-
-def read_augmentation(text: str) -> Augmentation:
-    """Operations by name, in their order, with a number behind a colon: "crop:2,flip,cutout:0.5"; "none" for none.
-
-    `crop:PADDING` in pixels (4), `flip`, `cutout:CHANCE` (0.5) and, on normalised images, `erase:CHANCE` (0.1). Raises
-    `InputError` for another name or number.
-    """
-    operations = [_read_operation(word.strip()) for word in text.split(",")] if text != "none" else []
-    normalised = [operation for operation in operations if isinstance(operation, RandomErasing)]
-    return Augmentation([operation for operation in operations if operation not in normalised], normalised)
-
-
-def _read_operation(word: str) -> Operation:
-    name, colon, text = word.partition(":")
-    if name not in NAMED:
-        raise unknown_name("augmentation", name, NAMED)
-    kind, read, largest = NAMED[name]
-    if not colon:
-        return kind()
-    try:
-        number = read(text) if read else 0
-    except ValueError:
-        number = 0
-    if not 0 < number <= largest:
-        raise InputError(f"augmentation {word!r}: write crop:4, flip, cutout:0.5 or erase:0.1")
-    return kind(number)
 
 
 def draw_boxes(n: int, height: int, width: int, generator: Generator) -> Tensor:

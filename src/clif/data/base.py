@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clif.data.augment import Augmentation
+from clif.data_options import DataOptions
+from clif.sizes import Size
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,8 @@ class Dataset:
     `read(root, train)` returns a split that is quick to read, `find(root, train, T, sort_events)` one that is converted
     once into a cache; a set has one of them, but for a description from a checkpoint, which has no files. A set inside
     a dependency takes no notice of root (`needs_root` False). Samples are images or, with `events`, frames of events.
-    `read_recording(path, T)` reads one recording of event data by itself, as a sample [1, T, 2, H, W].
+    `read_recording(path, T)` reads one recording of event data by itself, as a sample [1, T, 2, H, W]; of recordings of
+    one's own `recordings` says how they become frames. `image_size` is the height and width of the samples.
     `mean` and `std` normalise each channel of images on the scale 0–1, and are measured on the training set where they
     are not given; event frames keep their counts. `resize` is how images of other sizes fit (`DataOptions`). Training
     samples get `augmentation`, or `strong` where `cutupmix_auto` asks for it. `published` are the sizes of the whole
@@ -70,7 +73,7 @@ class Dataset:
     name: str
     classes: tuple[str, ...]
     in_channels: int
-    image_size: int
+    image_size: Size
     published: tuple[int, int] = (0, 0)
     augmentation: Augmentation | None = None
     strong: Augmentation | None = None
@@ -78,6 +81,7 @@ class Dataset:
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
     resize: str = "crop"
+    recordings: DataOptions | None = None
     needs_root: bool = True
     fixed_classes: bool = True
     read: Callable[[Path, bool], Arrays] | None = None

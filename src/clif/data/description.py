@@ -1,13 +1,17 @@
 """What a checkpoint keeps of the data that its network was trained on, so that the network can be used without them."""
 
 from collections.abc import Mapping
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from clif.data.base import Dataset
+from clif.data.event_folder import read_one
 from clif.data.registry import get_dataset, keep_statistics, lies_in_folder, open_dataset
-from clif.data_options import DataOptions
+from clif.data_options import OF_FILES, OF_RECORDINGS, DataOptions
 from clif.errors import InputError
+from clif.sizes import plain_size
 
 KEPT = ("name", "classes", "in_channels", "image_size", "events", "mean", "std", "resize")
 
@@ -15,23 +19,43 @@ KEPT = ("name", "classes", "in_channels", "image_size", "events", "mean", "std",
 def record(dataset: Dataset) -> dict[str, Any]:
     """The description of a data set in plain values."""
     values = {name: getattr(dataset, name) for name in KEPT}
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+    content = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+    if dataset.recordings is not None:
+        content["recordings"] = {name: getattr(dataset.recordings, name) for name in OF_RECORDINGS}
+    return content
 
 
-def read_record(content: Mapping[str, Any], where: str) -> Dataset:
-    """The description from `record`, without any files. Raises `InputError`, which names `where`, for a damaged one."""
+def read_record(content: Mapping[str, Any], where: str, files: DataOptions | None = None) -> Dataset:
+    """The description from `record`, without any files; `files` says what files of recordings hold (`OF_FILES`).
+
+    Raises `InputError`, which names `where`, for a damaged one.
+    """
     try:
         values = {name: content[name] for name in KEPT}
         for name in ("classes", "mean", "std"):
             values[name] = tuple((str if name == "classes" else float)(value) for value in values[name])
-        for name, kind in (("name", str), ("in_channels", int), ("image_size", int), ("events", bool), ("resize", str)):
+        for name, kind in (("name", str), ("in_channels", int), ("events", bool), ("resize", str)):
             if not isinstance(values[name], kind):
                 raise TypeError(f"{name} is {values[name]!r}")
+        values["image_size"] = plain_size(values["image_size"])
         if not values["events"] and not len(values["mean"]) == len(values["std"]) == values["in_channels"]:
             raise ValueError("mean and std have not one value a channel")
+        if (said := content.get("recordings")) is not None:
+            values |= _recordings({name: said[name] for name in OF_RECORDINGS}, values["classes"])
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{where}: its description of the data is damaged ({error})") from error
-    return Dataset(**values)
+    dataset = Dataset(**values)
+    if dataset.recordings is None or files is None:
+        return dataset
+    said_of_files = {name: getattr(files, name) for name in OF_FILES}
+    return replace(dataset, **_recordings({**asdict(dataset.recordings), **said_of_files}, dataset.classes))
+
+
+def _recordings(options: dict[str, Any], classes: tuple[str, ...]) -> dict[str, Any]:
+    """How recordings of one's own become samples, and what reads one so, as fields of a `Dataset`."""
+    recordings = DataOptions(**{**options, "classes": classes})
+    recordings.sensor()
+    return {"recordings": recordings, "read_recording": partial(read_one, recordings)}
 
 
 def trained_on(
@@ -43,5 +67,5 @@ def trained_on(
     """
     if content is None or content.get("name") != name:
         return open_dataset(name, root, options)
-    trained = read_record(content, where)
+    trained = read_record(content, where, options)
     return trained if lies_in_folder(name) else keep_statistics(get_dataset(name), trained)

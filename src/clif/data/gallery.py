@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageOps
 from torch import Tensor
 
 from clif.data.base import Dataset
@@ -110,4 +110,5 @@ def make_animation(samples: list[Sample]) -> list[Image.Image]:
 
 
 def enlarge(tile: Picture) -> Image.Image:
-    return Image.fromarray(tile).resize((TILE, TILE), Image.Resampling.NEAREST)
+    """The picture in the largest size within a tile."""
+    return ImageOps.contain(Image.fromarray(tile), (TILE, TILE), Image.Resampling.NEAREST)

@@ -5,8 +5,7 @@ CSV or TSV file (`clif.data.image_table`). What lies below a class folder belong
 """
 
 import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -15,10 +14,8 @@ from numpy.typing import NDArray
 
 from clif.data.augment import Augmentation, Crop, Flip
 from clif.data.base import Dataset, Source, Split
-from clif.data.complete import say_once, shortened
-from clif.data.folders import files_in, folders_in
-from clif.data.hold_out import hold_out
-from clif.data.image_table import PARTS, SUFFIXES, read_table
+from clif.data.class_folders import Kind, Labelled, Listing, choose_part, classes_of, list_folder
+from clif.data.image_table import SUFFIXES, read_table
 from clif.data.images import read_fitted, readable_suffixes
 from clif.data.policy import AutoAugment
 from clif.data_options import DataOptions
@@ -31,27 +28,9 @@ LAYOUT = (
     "and label (-data_dir list.csv)"
 )
 
-Labelled = list[tuple[str, Path]]
-"""(class, image) of each image."""
 
-
-@dataclass(frozen=True)
-class Listing:
-    """The images of a set by part, "train", "test" and "val"; those without a part are under "".
-
-    `base` is the set's folder, `source` what named the images, `missing` says which of them are not there.
-    """
-
-    base: Path
-    source: Path
-    parts: dict[str, Labelled]
-    missing: dict[str, list[str]] = field(default_factory=dict)
-
-    def test_part(self) -> str:
-        """Which part is the test set: "" stands for one that a split must make."""
-        if "test" in self.parts and "val" in self.parts:
-            say_once(f"{self.source}: test is the test set, val is not read; -val_split holds a part of train out")
-        return next((part for part in ("test", "val") if part in self.parts), "")
+def images() -> Kind:
+    return Kind("image", readable_suffixes(), LAYOUT)
 
 
 def open_images(root: Path, options: DataOptions) -> Dataset:
@@ -63,13 +42,7 @@ def open_images(root: Path, options: DataOptions) -> Dataset:
     options.allow("images", "image_size", "in_channels", "resize", "test_split", "split_seed", "classes")
     options = replace(options, image_size=options.image_size or SIZE, in_channels=options.in_channels or CHANNELS)
     if not options.classes:
-        listing = list_images(root)
-        named = {name for name, _ in listing.parts.get("train", listing.parts.get("", []))}
-        if not named:
-            raise MissingFileError(f"{listing.source} has no training images; {LAYOUT}")
-        if len(named) < 2:
-            raise InputError(f"{listing.source} has images of one class only, {named.pop()}; {LAYOUT}")
-        options = replace(options, classes=sort_classes(named))
+        options = replace(options, classes=classes_of(list_images(root), images()))
     padding = options.image_size // 8
     change = (Crop(padding), Flip())
     return Dataset(
@@ -85,48 +58,15 @@ def open_images(root: Path, options: DataOptions) -> Dataset:
     )
 
 
-def sort_classes(names: set[str]) -> tuple[str, ...]:
-    """Class names in the order of their labels."""
-    if all(name.isascii() and name.isdigit() for name in names):
-        return tuple(sorted(names, key=lambda name: (int(name), name)))
-    return tuple(sorted(names))
-
-
 def find_images(options: DataOptions, root: Path, train: bool, _T: int, _sort_events: bool = False) -> Split:
     """The images of a part in the order of their classes and names; `options` has the classes and all sizes."""
     listing = list_images(root)
-    index = {name: label for label, name in enumerate(options.classes)}
-    test = listing.test_part()
-    part = ("train" if train else test) if test else ""
-    if test and options.test_split != DataOptions.test_split:
-        raise InputError(f"{listing.source} has a test set of its own; leave test_split out")
-    images = listing.parts.get(part, [])
-    if not images:
-        raise MissingFileError(f"{listing.source} has no {'training' if train else 'test'} images; {LAYOUT}")
-    if unknown := sorted({name for name, _ in images} - index.keys()):
-        raise InputError(
-            f"{listing.source}: the {part or 'set'} has the class {unknown[0]}, which the training set has not; its "
-            f"classes are {shortened(options.classes, ', ')}"
-        )
-    labelled = sorted(((index[name], path) for name, path in images), key=lambda one: (one[0], str(one[1])))
-    missing = list(listing.missing.get(part, []))
-    if not test:
-        held_out = hold_out(
-            [label for label, _ in labelled],
-            options.test_split,
-            options.split_seed,
-            options.classes,
-            str(listing.source),
-        )
-        labelled = [one for one, out in zip(labelled, held_out, strict=True) if out != train]
-    present = {label for label, _ in labelled}
-    if absent := [name for name, label in index.items() if label not in present]:
-        missing.append(f"no image of {shortened(absent, ', ')}")
+    part = choose_part(listing, images(), options, train)
     size, channels, resize = options.image_size, options.in_channels, options.resize
-    sources = [Source(path, (label,), partial(load_image, path, size, channels, resize)) for label, path in labelled]
+    sources = [Source(path, (label,), partial(load_image, path, size, channels, resize)) for label, path in part.files]
     name = f"images-{'train' if train else 'test'}"
     shape = (channels, size, size)
-    return Split(listing.base, name, describe(options, listing, bool(test)), shape, "uint8", sources, tuple(missing))
+    return Split(listing.base, name, describe(options, listing, part.official), shape, "uint8", sources, part.missing)
 
 
 def describe(options: DataOptions, listing: Listing, official: bool) -> str:
@@ -154,19 +94,7 @@ def list_images(root: Path) -> Listing:
         return list_table(root)
     if not root.is_dir():
         raise MissingFileError(f"{root} is neither a folder nor a table; {LAYOUT}")
-    base = without_wrapping(root)
-    parts: dict[str, Path] = {}
-    for folder in filter(is_part, folders_in(base)):
-        part = PARTS[folder.name.lower()]
-        if part in parts:
-            raise InputError(f"{parts[part]} and {folder} are both the {part} part of the set; rename one of them")
-        parts[part] = folder
-    if not parts:
-        return Listing(base, base, {"": class_images(base)})
-    found = {part: class_images(folder) for part, folder in parts.items()}
-    if set(found) == {"train"}:
-        return Listing(base, base, {"": found["train"]})
-    return Listing(base, base, found)
+    return list_folder(root, images())
 
 
 def list_table(table: Path) -> Listing:
@@ -187,48 +115,3 @@ def list_table(table: Path) -> Listing:
     if set(parts) == {"train"}:
         parts, missing = {"": parts["train"]}, {"": missing.get("train", [])}
     return Listing(table.parent, table, parts, missing)
-
-
-def without_wrapping(root: Path) -> Path:
-    """The folder itself or, twice at most, the one folder in it where there is nothing else, as packed sets have it."""
-    for _ in range(2):
-        inner = folders_in(root)
-        if len(inner) != 1 or is_part(inner[0]) or files_in(root, *readable_suffixes()) or not folders_in(inner[0]):
-            break
-        root = inner[0]
-    return root
-
-
-def is_part(folder: Path) -> bool:
-    """Whether a folder is a part of a set, not a class of trains."""
-    return folder.name.lower() in PARTS and bool(folders_in(folder))
-
-
-def class_images(folder: Path) -> Labelled:
-    """(class, image) of all images below the class folders in a folder."""
-    if stray := files_in(folder, *readable_suffixes()):
-        raise InputError(f"{stray[0]}: lies in no folder of a class; move it into one. {LAYOUT[0].upper()}{LAYOUT[1:]}")
-    images: Labelled = []
-    others: list[str] = []
-    for inner in folders_in(folder):
-        found = []
-        for path in files_below(inner):
-            if path.name.lower().endswith(readable_suffixes()):
-                found.append((inner.name, path))
-            else:
-                others.append(str(path))
-        if not found:
-            raise MissingFileError(
-                f"{inner} has no image that can be read; remove it, or put the images of the class there"
-            )
-        images += found
-    if others:
-        number = f"{len(others)} file is" if len(others) == 1 else f"{len(others)} files are"
-        say_once(f"{folder}: {number} left out, by the name no image that can be read: {shortened(others, ', ')}")
-    return images
-
-
-def files_below(folder: Path) -> Iterator[Path]:
-    yield from files_in(folder)
-    for inner in folders_in(folder):
-        yield from files_below(inner)

@@ -15,7 +15,8 @@ import torch
 from sklearn.model_selection import train_test_split
 from torch import Generator, Tensor
 
-from clif.data.augment import Augmentation, Draws, normalise, read_augmentation
+from clif.data.augment import Augmentation, Draws, normalise
+from clif.data.augmentation_names import read_augmentation
 from clif.data.base import Arrays, Dataset, Split
 from clif.data.complete import absent_samples, compare_size, part_name, require_complete
 from clif.data.mix import one_hot
@@ -311,7 +312,7 @@ def create_loader(
     """Batches (x, y) of a data set by name: x float32 [N, C, H, W] or, of event data, [T, N, 2, H, W]; y int64 [N].
 
     Args:
-        name: one of `DATASETS`, such as "digits" (needs no files), "cifar10", "dvs_gesture" or "images" (one's own); or
+        name: one of `DATASETS`, such as "digits" (needs no files), "cifar10", "images" or "events" (one's own); or
             a `Dataset`, whose classes, sizes and normalisation are kept: that of the data a network was trained on.
         root: the data set's folder or its parent; of images also a table (`clif.data.image_table`).
         train: the training set, shuffled and augmented, or the test set in file order.
@@ -319,7 +320,8 @@ def create_loader(
         device: where the batches are made; a GPU keeps the whole set where it fits (`Loader`).
         seed: of the order and the augmentation.
         shuffle, augment: differ from what `train` says; for instance plain training images for calibration.
-        augmentation: the operations in place of the set's own, as `clif.data.augment.read_augmentation` takes them.
+        augmentation: the operations in place of the set's own, as `clif.data.augmentation_names.read_augmentation`
+            takes them.
         cutupmix_auto: augment with the set's strong augmentation; where it mixes samples labels are soft, [N, classes].
         val_split: hold this stratified fraction of the training set out, the same for the same `split_seed`.
         validation: give the held-out part (in file order, not augmented) instead of the rest.
@@ -345,7 +347,7 @@ def create_loader(
         raise InputError("validation=True gives the part of the training set that val_split > 0 holds out")
     if T < 1:
         raise InputError(f"T must be at least 1 time step, got {T}")
-    operations = read_augmentation(augmentation) if augmentation else dataset.augmentation
+    operations = read_augmentation(augmentation, dataset.events) if augmentation else dataset.augmentation
     if cutupmix_auto:
         if dataset.strong is None:
             raise InputError(f"{dataset.name} has no -cutupmix_auto augmentation")

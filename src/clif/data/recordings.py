@@ -15,11 +15,12 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from clif.data.clock import in_order
-from clif.data.events import Events, integrate
+from clif.data.events import Events, integrate, integrate_duration
 from clif.data.folders import files_in
 from clif.data.formats import describe
 from clif.data.untrusted import foreign, naming
 from clif.errors import InputError
+from clif.sizes import Size, height_width
 
 MAX_ARRAY_BYTES = 1 << 30
 HEADER_BYTES = 4096
@@ -27,20 +28,25 @@ HEADER_BYTES = 4096
 
 @dataclass(frozen=True)
 class FrameFormat:
-    """T frames by number of events of a square sensor; `resized` is the size of the image they are scaled to.
+    """T frames of a recording, split by number, by time or by duration (`clif.data.frames`).
 
-    Frames keep their counts, as int16; resized ones are bilinear averages of counts (antialiased), as float16. `sort`
-    sorts a recording whose times run backwards, which is refused otherwise.
+    Frames keep their counts, as int16, in the size of the `sensor`; with `resized` they are bilinear averages of counts
+    (antialiased) of so many pixels a side, as float16: with `resize` "stretch" both sides are scaled, with "crop" the
+    shorter one is and the centre cut out. Of frames of `duration` µs the first T are taken; those after the last event
+    are empty. `sort` sorts a recording whose times run backwards, which is refused otherwise.
     """
 
     T: int
-    sensor: int
+    sensor: Size
     resized: int | None = None
     sort: bool = False
+    resize: str = "stretch"
+    split_by: str = "number"
+    duration: int = 0
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return (self.T, 2, self.resized or self.sensor, self.resized or self.sensor)
+        return (self.T, 2, *height_width(self.resized or self.sensor))
 
     @property
     def dtype(self) -> str:
@@ -48,24 +54,51 @@ class FrameFormat:
 
     @property
     def parameters(self) -> str:
-        return f"T{self.T}-{self.shape[-1]}x{self.shape[-1]}{'-sorted' if self.sort else ''}"
+        height, width = self.shape[-2:]
+        words = [f"T{self.T}", f"{width}x{height}"]
+        if self.split_by != "number":
+            words.append(f"{self.split_by}{self.duration or ''}")
+        return "-".join([*words, *(["sorted"] if self.sort else [])])
 
     def sample(self, events: Events) -> NDArray:
         """One recording as [1, T, 2, H, W]."""
-        return self.store(integrate(in_order(events, self.sort), self.T, self.sensor, self.sensor))
+        return self.store(self.frames(in_order(events, self.sort)))
+
+    def frames(self, events: Events) -> NDArray:
+        """The frames [T, 2, H, W] of a recording, in the size of the sensor."""
+        height, width = height_width(self.sensor)
+        if self.split_by != "duration":
+            return integrate(events, self.T, height, width, self.split_by)
+        t = events["t"]
+        end = np.searchsorted(t, t[0] + self.T * self.duration)
+        first = {name: values[:end] for name, values in events.items()}
+        frames = np.zeros((self.T, 2, height, width), dtype=np.int32)
+        found = integrate_duration(first, self.duration, height, width)
+        frames[: len(found)] = found
+        return frames
 
     def store(self, frames: NDArray) -> NDArray:
-        """Frames [T, 2, sensor, sensor] as they are kept: [1, *shape]."""
-        expected = (self.T, 2, self.sensor, self.sensor)
+        """Frames [T, 2, H, W] in the size of the sensor as they are kept: [1, *shape]."""
+        expected = (self.T, 2, *height_width(self.sensor))
         if frames.shape != expected or frames.dtype.kind not in "iuf":
             raise InputError(f"frames must be numbers {list(expected)}, they are {frames.dtype} {list(frames.shape)}")
         if not (frames.min() >= 0 and frames.max() <= np.iinfo(np.int16).max):
             raise InputError(f"counts go from {frames.min()} to {frames.max()}, outside 0…{np.iinfo(np.int16).max}")
         if self.resized is None:
             return frames[None].astype(np.int16)
-        size = (self.resized, self.resized)
-        smaller = F.interpolate(torch.from_numpy(frames.astype(np.float32)), size, mode="bilinear", antialias=True)
-        return smaller.half().numpy()[None]
+        return fit(torch.from_numpy(frames.astype(np.float32)), self.resized, self.resize).half().numpy()[None]
+
+
+def fit(frames: torch.Tensor, size: int, resize: str) -> torch.Tensor:
+    """Frames [T, 2, H, W] float32 scaled to [T, 2, size, size], as images are (`clif.data.images.read_fitted`)."""
+    height, width = frames.shape[-2:]
+    scaled = (size, size)
+    if resize == "crop":
+        shorter = min(height, width)
+        scaled = (round(height * size / shorter), round(width * size / shorter))
+    frames = F.interpolate(frames, scaled, mode="bilinear", antialias=True)
+    top, left = ((side - size) // 2 for side in scaled)
+    return frames[..., top : top + size, left : left + size]
 
 
 def sample_of(format: FrameFormat, path: Path, read: Callable[[Path], Events]) -> NDArray:

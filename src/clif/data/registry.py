@@ -12,10 +12,11 @@ from clif.data.cifar import CIFAR10, CIFAR100
 from clif.data.cifar10dvs import CIFAR10_DVS
 from clif.data.digits import DIGITS
 from clif.data.dvs_gesture import DVS_GESTURE
+from clif.data.event_folder import open_events
 from clif.data.image_folder import open_images
 from clif.data.nmnist import NMNIST
 from clif.data.tiny_imagenet import TINY_IMAGENET
-from clif.data_options import DataOptions
+from clif.data_options import OF_RECORDINGS, DataOptions
 from clif.errors import InputError, unknown_name
 from clif.names import DATASET_ALIASES, dataset_name
 from clif.paths import expand_home
@@ -29,6 +30,7 @@ DATASETS: dict[str, Dataset | Callable[..., Dataset]] = {
         for dataset in (DIGITS, CIFAR10, CIFAR100, TINY_IMAGENET, CIFAR10_DVS, DVS_GESTURE, NMNIST)
     },
     "images": open_images,
+    "events": open_events,
 }
 """The sets that are the same everywhere, and the functions that describe a set: `f()` or `f(root, options)`."""
 
@@ -114,8 +116,7 @@ def open_dataset(
         if root is None:
             raise InputError(f"{key} needs the folder it lies in: root=... (-data_dir on the command line)")
         if trained is not None:
-            names = ("image_size", "in_channels", "resize", "classes")
-            options = dataclasses.replace(options, **{name: getattr(trained, name) for name in names})
+            options = dataclasses.replace(options, **kept_options(trained))
         assert not isinstance(found, Dataset)
         dataset = _described(key, found(Path(expand_home(root)), options))
     if trained is not None and trained.classes != dataset.classes:
@@ -124,6 +125,13 @@ def open_dataset(
             "on others or in another order; give the folder that it was trained on"
         )
     return keep_statistics(dataset, trained)
+
+
+def kept_options(trained: Dataset) -> dict[str, Any]:
+    """The options that make the samples of the data that a network was trained on."""
+    if trained.recordings is None:
+        return {name: getattr(trained, name) for name in ("image_size", "in_channels", "resize", "classes")}
+    return {**{name: getattr(trained.recordings, name) for name in OF_RECORDINGS}, "classes": trained.classes}
 
 
 def keep_statistics(dataset: Dataset, trained: Dataset | None) -> Dataset:

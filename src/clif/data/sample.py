@@ -11,19 +11,21 @@ from clif.data.base import Dataset
 from clif.data.images import read_fitted
 from clif.data.untrusted import naming
 from clif.errors import InputError, MissingFileError
+from clif.sizes import height_width
 
 
 def read_sample(dataset: Dataset, path: Path, T: int) -> Tensor:
     """The image or recording in a file: float32 [C, H, W], normalised, or frames [T, 2, H, W] of a recording.
 
     An image may have any size and format that Pillow reads and is fitted as the data set's are (`read_fitted`). A
-    recording is in the data set's own format. Raises `InputError` for a file that is missing, damaged or of another
-    format.
+    recording is in the data set's own format, one of one's own in any that `clif.data.read_recording` knows. Raises
+    `InputError` for a file that is missing, damaged or of another format.
     """
     if not path.is_file():
         raise MissingFileError(f"{path}: no such file")
     if not dataset.events:
-        pixels = torch.from_numpy(read_fitted(path, dataset.image_size, dataset.in_channels, dataset.resize))
+        size, _ = height_width(dataset.image_size)
+        pixels = torch.from_numpy(read_fitted(path, size, dataset.in_channels, dataset.resize))
         return normalise(pixels[None], torch.tensor(dataset.mean), torch.tensor(dataset.std))[0]
     if dataset.read_recording is None:
         raise InputError(f"{dataset.name} has no reader of single recordings")

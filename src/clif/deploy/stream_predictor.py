@@ -15,6 +15,7 @@ from clif.errors import InputError, MissingFileError
 from clif.models import SpikingNetwork
 from clif.models.gate import gate
 from clif.neurons.net import evaluating
+from clif.sizes import height_width
 from clif.train.checkpoint import save_checkpoint
 
 Events = dict[str, np.ndarray]
@@ -63,13 +64,13 @@ class StreamPredictor:
 
         `clif.data.events.FrameStream` cuts a stream of events of any length into frames, for `stream(frame)`.
         """
-        size = self.net.image_size
+        height, width = height_width(self.net.image_size)
         if self.net.in_channels != 2:
             raise InputError(f"events make frames of 2 channels; this network takes {self.net.in_channels}")
         if len(events["t"]) == 0:
-            frame = np.zeros((2, size, size))
+            frame = np.zeros((2, height, width))
         else:
-            frame = integrate(events, T=1, height=size, width=size, split_by="number")[0]
+            frame = integrate(events, T=1, height=height, width=width, split_by="number")[0]
         parameter = next(self.net.parameters())
         return self(torch.as_tensor(frame, dtype=parameter.dtype, device=parameter.device)[None])
 

@@ -14,6 +14,7 @@ from clif.neurons.exchange import channels_for
 from clif.neurons.registry import NEURONS, neuron_name, options_of
 from clif.ops.constants import CONSTANTS, as_constant
 from clif.ops.registration import is_transformed
+from clif.sizes import Size, height_width
 
 LAYER_OPTIONS = ("tau", "v_threshold", "v_reset", "v_subtract")
 OPTIONAL = ("v_reset", "v_subtract")
@@ -120,7 +121,7 @@ class SpikingNetwork(StepModule):
     dims = 3
     """Axes of one sample: 3 for images, 1 for vectors."""
 
-    def __init__(self, T: int, in_channels: int, image_size: int, any_size: bool) -> None:
+    def __init__(self, T: int, in_channels: int, image_size: Size, any_size: bool) -> None:
         super().__init__("m")
         if T < 1 or int(T) != T:
             raise InputError(f"T must be a whole number of at least 1 time step, got {T}")
@@ -133,7 +134,7 @@ class SpikingNetwork(StepModule):
     @property
     def sample_shape(self) -> tuple[int, ...]:
         """The shape of one sample at one step, [C, H, W], for which it is exported."""
-        return self.in_channels, self.image_size, self.image_size
+        return self.in_channels, *height_width(self.image_size)
 
     def logits(self, x: Tensor) -> Tensor:
         """[N, C, H, W] -> [N, classes] or [T, N, C, H, W] -> [T, N, classes], from the present state."""
@@ -159,11 +160,11 @@ class SpikingNetwork(StepModule):
         return Stream(self)
 
     def _check_input(self, x: Tensor) -> None:
-        C, size = self.in_channels, self.image_size
-        H, W = ("H", "W") if self.any_size else (size, size)
+        C, *size = self.sample_shape
+        H, W = ("H", "W") if self.any_size else size
         shapes = f"[N, {C}, {H}, {W}]" + ("" if self.step_mode == "s" else f" or [T, N, {C}, {H}, {W}]")
         dims = (4,) if self.step_mode == "s" else (4, 5)
-        if x.dim() not in dims or x.shape[-3] != C or not (self.any_size or x.shape[-2:] == (size, size)):
+        if x.dim() not in dims or x.shape[-3] != C or not (self.any_size or list(x.shape[-2:]) == size):
             raise InputError(
                 f"{type(self).__name__} takes an input {shapes}, got {list(x.shape)}; reshape the input or create the "
                 "model with other in_channels or image_size"
@@ -257,18 +258,19 @@ def init_convolutions(net: nn.Module, zero_bias: bool = False) -> None:
                 nn.init.zeros_(module.bias)
 
 
-def feature_size(features: nn.Module, in_channels: int, image_size: int) -> int:
+def feature_size(features: nn.Module, in_channels: int, image_size: Size) -> int:
     """The number of values that `features` makes of one image, found without computing; `InputError` if it is none."""
-    size, channels = image_size, in_channels
+    size, channels = height_width(image_size), in_channels
     for module in features.modules():
         if isinstance(module, nn.Conv2d):
-            size = (size + 2 * int(module.padding[0]) - module.kernel_size[0]) // module.stride[0] + 1
+            border, kernel, stride = int(module.padding[0]), module.kernel_size[0], module.stride[0]
+            size = ((size[0] + 2 * border - kernel) // stride + 1, (size[1] + 2 * border - kernel) // stride + 1)
             channels = module.out_channels
         elif isinstance(module, nn.AvgPool2d):
-            size //= 2
-        if size < 1:
+            size = (size[0] // 2, size[1] // 2)
+        if min(size) < 1:
             raise InputError(f"image_size={image_size} is too small for this network: no pixel is left")
-    return channels * size * size
+    return channels * size[0] * size[1]
 
 
 def step_by_step(net: SpikingNetwork, x: Tensor) -> Tensor:

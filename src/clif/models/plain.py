@@ -8,6 +8,7 @@ from clif.layers import AdaptiveAvgPool2d, AvgPool2d, BatchNorm2d, Conv2d, Dropo
 from clif.models.network import NeuronFactory, SpikingNetwork, feature_size, init_convolutions
 from clif.models.registry import register_model
 from clif.neurons.blocks import fire
+from clif.sizes import Size
 
 
 class ConvLayer(nn.Module):
@@ -40,7 +41,7 @@ class PlainSNN(SpikingNetwork):
         in_channels: int,
         T: int,
         drop_rate: float,
-        image_size: int,
+        image_size: Size,
         pool_all: bool = False,
     ) -> None:
         super().__init__(T, in_channels, image_size, any_size=pool_all)

@@ -16,6 +16,7 @@ from clif.models.network import (
 from clif.models.pretrained import pretrained_for
 from clif.neurons.registry import neuron_name
 from clif.registration import decorator, put
+from clif.sizes import Size, plain_size
 from clif.surrogate import Surrogate
 
 Model = TypeVar("Model", bound=Callable[..., SpikingNetwork])
@@ -71,7 +72,7 @@ def create_model(
     tau: float | None = None,
     surrogate: str | type[Surrogate] | Surrogate | None = None,
     drop_rate: float | None = None,
-    image_size: int | None = None,
+    image_size: Size | None = None,
     layer_options: dict[str, dict[str, float | None]] | None = None,
     pretrained: str | None = None,
     **neuron_options: Any,
@@ -87,8 +88,9 @@ def create_model(
         name: one of `list_models()`.
         neuron: a registered neuron such as "CLIF" (any case; see `clif.register_neuron`), or "ReLU", the baseline
             without time, which forces T = 1.
-        num_classes, in_channels, image_size: of the data (10, 3, 32); images are square. Most plain stacks take this
-            size only. The others take any; for them it is what export and energy assume, and for VGGs at least 32.
+        num_classes, in_channels, image_size: of the data (10, 3, 32); the size is a number of pixels, or (height,
+            width) of images that are not square. Most plain stacks take this size only. The others take any; for them
+            it is what export and energy assume, and for VGGs at least 32.
         T: time steps for which a static image is shown (6).
         tau: membrane time constant in steps, > 1, of neurons that have one (2; where it starts, if it is learnt).
         surrogate: "rectangle" (the default), "sigmoid", "triangle" or "atan", with another α than the default as
@@ -130,12 +132,13 @@ def _create(
     tau: float,
     surrogate: str | type[Surrogate] | Surrogate,
     drop_rate: float,
-    image_size: int,
+    image_size: Size,
     layer_options: dict[str, dict[str, float | None]] | None = None,
     **neuron_options: Any,
 ) -> SpikingNetwork:
     surrogate = surrogate_name(surrogate)
     tau = plain_constant("tau", tau)
+    image_size = plain_size(image_size)
     neuron_options = {option: plain_constant(option, value) for option, value in neuron_options.items()}
     if neuron == "ReLU":
         T = 1

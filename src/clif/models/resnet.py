@@ -8,6 +8,7 @@ from clif.layers import AdaptiveAvgPool2d, BatchNorm2d, Conv2d, Dropout, Flatten
 from clif.models.network import NeuronFactory, SpikingNetwork, init_convolutions
 from clif.models.registry import register_model
 from clif.neurons.blocks import fire
+from clif.sizes import Size
 
 
 class BasicBlock(nn.Module):
@@ -81,7 +82,7 @@ class SpikingResNet(SpikingNetwork):
         in_channels: int,
         T: int,
         drop_rate: float,
-        image_size: int,
+        image_size: Size,
     ) -> None:
         super().__init__(T, in_channels, image_size, any_size=True)
         self.conv1 = Conv2d(in_channels, 64, 3, padding=1, bias=False)

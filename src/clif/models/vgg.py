@@ -9,6 +9,7 @@ from clif.layers import AdaptiveAvgPool2d, AvgPool2d, BatchNorm2d, Conv2d, Dropo
 from clif.models.network import NeuronFactory, SpikingNetwork, init_convolutions
 from clif.models.registry import register_model
 from clif.neurons.blocks import ConvBlock
+from clif.sizes import Size, height_width
 
 
 class SpikingVGG(SpikingNetwork):
@@ -22,10 +23,10 @@ class SpikingVGG(SpikingNetwork):
         in_channels: int,
         T: int,
         drop_rate: float,
-        image_size: int,
+        image_size: Size,
     ) -> None:
         super().__init__(T, in_channels, image_size, any_size=True)
-        if image_size < 32:
+        if min(height_width(image_size)) < 32:
             raise InputError(f"a spiking VGG halves the image five times and needs image_size ≥ 32, got {image_size}")
         channels = in_channels
         for stage, stage_widths in enumerate(widths, start=1):

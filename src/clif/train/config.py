@@ -62,7 +62,8 @@ class TrainConfig:
     )
     augmentation: str = _data(
         "",
-        "in place of the data set's own: crop:PADDING, flip, cutout:CHANCE, erase:CHANCE with commas between, or none",
+        "in place of the data set's own: crop:PADDING, flip, cutout:CHANCE, erase:CHANCE, rotate:DEGREES, roll:PIXELS, "
+        "shear:DEGREES with commas between, or none",
     )
     allow_incomplete: bool = _data(False, "accept a data set that lacks classes, or files that its own lists name")
     sort_events: bool = _data(False, "sort recordings whose times run backwards, which are refused otherwise")

@@ -1,0 +1,180 @@
+"""Files of a person's own in folders by class: which there are, and which of them train and test.
+
+`ROOT/train/CLASS/…` with `ROOT/test/CLASS/…` or `ROOT/val/CLASS/…`; or `ROOT/CLASS/…` with a seeded stratified split.
+What lies below a class folder belongs to the class.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from clif.data.complete import say_once, shortened
+from clif.data.folders import files_in, folders_in
+from clif.data.hold_out import hold_out
+from clif.data.image_table import PARTS
+from clif.data_options import DataOptions
+from clif.errors import InputError, MissingFileError
+
+Labelled = list[tuple[str, Path]]
+"""(class, file) of each file."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What files are looked for: the word for one of them, how their names end, and how they may be laid out.
+
+    Files with the endings `beside` may also lie beside the folders of classes, where they are not read.
+    """
+
+    one: str
+    suffixes: tuple[str, ...]
+    layout: str
+    beside: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The files of a set by part, "train", "test" and "val"; those without a part are under "".
+
+    `base` is the set's folder, `source` what named the files, `missing` says which of them are not there.
+    """
+
+    base: Path
+    source: Path
+    parts: dict[str, Labelled]
+    missing: dict[str, list[str]] = field(default_factory=dict)
+
+    def test_part(self) -> str:
+        """Which part is the test set: "" stands for one that a split must make."""
+        if "test" in self.parts and "val" in self.parts:
+            say_once(f"{self.source}: test is the test set, val is not read; -val_split holds a part of train out")
+        return next((part for part in ("test", "val") if part in self.parts), "")
+
+    def training(self) -> Labelled:
+        """The files of the training set, or of the whole set where a split must make it."""
+        return self.parts.get("train", self.parts.get("", []))
+
+
+@dataclass(frozen=True)
+class Part:
+    """The training or test set: (label, file) in the order of classes and names, and what is not there.
+
+    `official` tells a part that the set names from one that a split made.
+    """
+
+    files: list[tuple[int, Path]]
+    missing: tuple[str, ...]
+    official: bool
+
+
+def classes_of(listing: Listing, kind: Kind) -> tuple[str, ...]:
+    """The classes of the training set. Raises `InputError` for none, or one only."""
+    named = {name for name, _ in listing.training()}
+    if not named:
+        raise MissingFileError(f"{listing.source} has no training {kind.one}s; {kind.layout}")
+    if len(named) < 2:
+        raise InputError(f"{listing.source} has {kind.one}s of one class only, {named.pop()}; {kind.layout}")
+    return sort_classes(named)
+
+
+def sort_classes(names: set[str]) -> tuple[str, ...]:
+    """Class names in the order of their labels: whole numbers in theirs, others in that of the alphabet."""
+    if all(name.isascii() and name.isdigit() for name in names):
+        return tuple(sorted(names, key=lambda name: (int(name), name)))
+    return tuple(sorted(names))
+
+
+def choose_part(listing: Listing, kind: Kind, options: DataOptions, train: bool) -> Part:
+    """The training or test set; `options` has the classes. Raises `InputError` for an unknown class, or no file."""
+    index = {name: label for label, name in enumerate(options.classes)}
+    test = listing.test_part()
+    part = ("train" if train else test) if test else ""
+    if test and options.test_split != DataOptions.test_split:
+        raise InputError(f"{listing.source} has a test set of its own; leave test_split out")
+    files = listing.parts.get(part, [])
+    if not files:
+        raise MissingFileError(f"{listing.source} has no {'training' if train else 'test'} {kind.one}s; {kind.layout}")
+    if unknown := sorted({name for name, _ in files} - index.keys()):
+        raise InputError(
+            f"{listing.source}: the {part or 'set'} has the class {unknown[0]}, which the training set has not; its "
+            f"classes are {shortened(options.classes, ', ')}"
+        )
+    labelled = sorted(((index[name], path) for name, path in files), key=lambda one: (one[0], str(one[1])))
+    missing = list(listing.missing.get(part, []))
+    if not test:
+        held_out = hold_out(
+            [label for label, _ in labelled],
+            options.test_split,
+            options.split_seed,
+            options.classes,
+            str(listing.source),
+        )
+        labelled = [one for one, out in zip(labelled, held_out, strict=True) if out != train]
+    present = {label for label, _ in labelled}
+    if absent := [name for name, label in index.items() if label not in present]:
+        missing.append(f"no {kind.one} of {shortened(absent, ', ')}")
+    return Part(labelled, tuple(missing), bool(test))
+
+
+def list_folder(root: Path, kind: Kind) -> Listing:
+    """All files of a set in a folder. Raises `InputError` for what lies in no class."""
+    base = without_wrapping(root, kind)
+    parts: dict[str, Path] = {}
+    for folder in filter(is_part, folders_in(base)):
+        part = PARTS[folder.name.lower()]
+        if part in parts:
+            raise InputError(f"{parts[part]} and {folder} are both the {part} part of the set; rename one of them")
+        parts[part] = folder
+    if not parts:
+        return Listing(base, base, {"": class_files(base, kind)})
+    found = {part: class_files(folder, kind) for part, folder in parts.items()}
+    if set(found) == {"train"}:
+        return Listing(base, base, {"": found["train"]})
+    return Listing(base, base, found)
+
+
+def without_wrapping(root: Path, kind: Kind) -> Path:
+    """The folder itself or, twice at most, the one folder in it where there is nothing else, as packed sets have it."""
+    for _ in range(2):
+        inner = folders_in(root)
+        if len(inner) != 1 or is_part(inner[0]) or files_in(root, *kind.suffixes) or not folders_in(inner[0]):
+            break
+        root = inner[0]
+    return root
+
+
+def is_part(folder: Path) -> bool:
+    """Whether a folder is a part of a set, not a class of trains."""
+    return folder.name.lower() in PARTS and bool(folders_in(folder))
+
+
+def class_files(folder: Path, kind: Kind) -> Labelled:
+    """(class, file) of all files of the kind below the class folders in a folder."""
+    strays = [path for path in files_in(folder, *kind.suffixes) if path.suffix.lower() not in kind.beside]
+    if strays:
+        layout = f"{kind.layout[0].upper()}{kind.layout[1:]}"
+        raise InputError(f"{strays[0]}: lies in no folder of a class; move it into one. {layout}")
+    files: Labelled = []
+    others: list[str] = []
+    for inner in folders_in(folder):
+        found = []
+        for path in files_below(inner):
+            if path.name.lower().endswith(kind.suffixes):
+                found.append((inner.name, path))
+            else:
+                others.append(str(path))
+        if not found:
+            raise MissingFileError(
+                f"{inner} has no {kind.one} that can be read; remove it, or put the {kind.one}s of the class there"
+            )
+        files += found
+    if others:
+        number = f"{len(others)} file is" if len(others) == 1 else f"{len(others)} files are"
+        say_once(f"{folder}: {number} left out, by the name no {kind.one} that can be read: {shortened(others, ', ')}")
+    return files
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    yield from files_in(folder)
+    for inner in folders_in(folder):
+        yield from files_below(inner)

@@ -1,0 +1,30 @@
+"""Heights and widths of images, as one number where they are equal."""
+
+from collections.abc import Sequence
+from numbers import Integral
+from typing import Any
+
+from clif.errors import InputError
+
+Size = int | tuple[int, int]
+"""The pixels of a side of square images, or (height, width)."""
+
+
+def height_width(size: Size) -> tuple[int, int]:
+    return (size, size) if isinstance(size, int) else size
+
+
+def plain_size(size: Any, name: str = "image_size") -> Size:
+    """A size as one number if its sides are equal, else as (height, width).
+
+    Raises `InputError`, with the `name` of the argument, for what is no size.
+    """
+    sides = list(size) if isinstance(size, Sequence) and not isinstance(size, str) else [size, size]
+    if len(sides) != 2 or not all(map(_is_side, sides)):
+        raise InputError(f"{name} must be a whole number of pixels, or (height, width), got {size!r}")
+    height, width = map(int, sides)
+    return height if height == width else (height, width)
+
+
+def _is_side(value: object) -> bool:
+    return not isinstance(value, bool) and isinstance(value, Integral) and int(value) >= 1
