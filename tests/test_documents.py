@@ -158,6 +158,16 @@ def test_the_examples_of_networks_of_one_s_own_run(tmp_path, monkeypatch, capsys
     assert there["snn"](torch.rand(2, 1, 8, 8)).shape == (6, 2, 10)
 
 
+def test_the_example_of_own_recordings_trains(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (example,) = [text for text in examples("docs/data.md") if "gestures" in text]
+    exec(example, {})
+    line = "-dataset events -data_dir gestures -sensor_size 64x48 -image_size 16 -resize stretch -T 4 -b 16 -epochs 3"
+    assert main(["train", *line.split(), "-model", "snn5_noAP", "-lr", "0.02", "-amp", "False", "--quiet"]) == 0
+    (summary,) = tmp_path.glob("logs/*/summary.json")
+    assert json.loads(summary.read_text())["last"]["test_top1"] > 0.9
+
+
 @pytest.mark.parametrize("path", DOCUMENTS)
 def test_every_example_compiles(path):
     for example in examples(path):
