@@ -1,0 +1,47 @@
+"""A program of its own that reads recordings by faery, which may end the process it runs in at a damaged file.
+
+`python -P faery_process.py`: for each line of stdin, a JSON list of a file, its kind and options, it answers with a
+line of JSON, {"error": …} or {"size": [width, height], "events": n}, and then t uint64 [n], x and y uint16 [n] and
+p uint8 [n], little-endian. It ends if nothing is asked for a while. It imports nothing of clif.
+"""
+
+import json
+import os
+import sys
+import threading
+
+import faery  # type: ignore[import-untyped, import-not-found, unused-ignore]
+
+IDLE_SECONDS = 20
+COLUMNS = {"t": "<u8", "x": "<u2", "y": "<u2", "on": "|u1"}
+
+
+def main() -> None:
+    while line := next_line():
+        path, kind, options = json.loads(line)
+        options = {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
+        try:
+            stream = faery.events_stream_from_file(path, file_type=kind, **options)
+            events = stream.to_array()
+            answer = {"size": list(stream.dimensions()), "events": len(events)}
+            content = [events[name].astype(dtype).tobytes() for name, dtype in COLUMNS.items()]
+        except KeyboardInterrupt:
+            return
+        except BaseException as error:  # a panic of Rust is no Exception
+            answer, content = {"error": str(error).strip() or type(error).__name__}, []
+        sys.stdout.buffer.write(json.dumps(answer).encode() + b"\n" + b"".join(content))
+        sys.stdout.buffer.flush()
+
+
+def next_line() -> str:
+    """The next line of stdin, "" at its end."""
+    timer = threading.Timer(IDLE_SECONDS, os._exit, (0,))
+    timer.daemon = True
+    timer.start()
+    line = sys.stdin.readline()
+    timer.cancel()
+    return line
+
+
+if __name__ == "__main__":
+    main()
