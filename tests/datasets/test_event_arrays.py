@@ -105,7 +105,7 @@ def test_booleans_and_seconds(folder):
 def test_hdf5_says_its_size_and_one_recording_only(folder):
     h5py = pytest.importorskip("h5py")
     path = folder / "size.h5"
-    write(path, make_events(9), KEYS[0], "xytp", width=346, height=260)
+    write(path, make_events(9), KEYS[0], "xytp", width=346, height=np.array([260]))
     assert read_raw(path).size == (346, 260)
     with h5py.File(path, "a") as file:
         file["CD/events"] = structured(make_events(9))

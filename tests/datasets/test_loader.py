@@ -31,7 +31,7 @@ def test_unknown_names_get_a_hint():
         get_dataset("cifar11")
 
 
-@pytest.mark.parametrize("name", [name for name in DATASETS if name not in ("digits", "images")])
+@pytest.mark.parametrize("name", [name for name in DATASETS if name not in ("digits", "images", "events")])
 def test_missing_files_say_where_to_get_them(name, tmp_path):
     with pytest.raises(MissingFileError, match="http"):
         create_loader(name, tmp_path)

@@ -97,5 +97,6 @@ def _named(item: Any) -> Any:
 
 def _size(attributes: Mapping[str, Any]) -> tuple[int, int] | None:
     if "width" in attributes and "height" in attributes:
-        return int(attributes["width"]), int(attributes["height"])
+        width, height = (int(np.asarray(attributes[name]).item()) for name in ("width", "height"))
+        return width, height
     return None
