@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from clif.version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from clif import analysis as analysis
     from clif import data as data
     from clif import deploy as deploy
     from clif import energy as energy
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from clif.train.checkpoint import load as load
 
 _MODULES = (
+    "analysis",
     "data",
     "deploy",
     "energy",

@@ -1,9 +1,8 @@
-"""Activity of a network: firing rates, spike rasters, traces of single neurons; by hooks, so that nothing changes."""
+"""The calls of the spiking neurons of a network, batch by batch, by hooks, so that nothing changes."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +12,23 @@ from clif.layers import repeat_image
 from clif.models import SpikingNetwork
 from clif.neurons import SpikingNeuron, reset_net
 from clif.neurons.net import is_foreign, visiting
+from clif.ops.equations import State, stack_steps
+
+Forward = Callable[[nn.Module, Tensor], Any]
+"""How a network sees a batch; `net(x)` unless it is given."""
+
+
+class Sequence(NamedTuple):
+    """What a layer of neurons computed: from x_seq [T, N, *] (None if it was not asked for) spike_seq [T, N, *].
+
+    `start` is the state before, None at rest.
+    """
+
+    name: str
+    module: nn.Module
+    x_seq: Tensor | None
+    spike_seq: Tensor
+    start: State | None
 
 
 def spiking_layers(net: nn.Module) -> dict[str, SpikingNeuron]:
@@ -20,31 +36,24 @@ def spiking_layers(net: nn.Module) -> dict[str, SpikingNeuron]:
     return {name: module for name, module in net.named_modules() if isinstance(module, SpikingNeuron)}
 
 
-def firing_layers(net: nn.Module) -> dict[str, nn.Module]:
-    """The modules of `net` that fire, by name: clif's neurons and SpikingJelly's. `InputError` if there are none."""
+def firing_layers(net: nn.Module, names: Iterable[str] | None = None) -> dict[str, nn.Module]:
+    """The modules of `net` that fire, by name: clif's neurons and SpikingJelly's; or those of these `names`.
+
+    Raises `InputError` if there are none and for an unknown name.
+    """
     found = {name: module for name, module in net.named_modules() if _fires(module)}
     if not found:
         raise InputError(f"{type(net).__name__} has no spiking neuron of clif or SpikingJelly")
-    return found
+    if names is None:
+        return found
+    for name in (names := [names] if isinstance(names, str) else list(names)):
+        if name not in found:
+            raise unknown_name("spiking layer", name, found)
+    return {name: module for name, module in found.items() if name in names}
 
 
 def _fires(module: nn.Module) -> bool:
     return isinstance(module, SpikingNeuron) or (is_foreign(module) and hasattr(module, "v_threshold"))
-
-
-@contextmanager
-def _outputs(layers: Mapping[str, nn.Module], take: Any) -> Iterator[None]:
-    """Call `take(name, spikes)` whenever one of the layers has computed."""
-
-    def hook(name: str) -> Any:
-        return lambda _module, _inputs, spikes: take(name, spikes)
-
-    handles = [module.register_forward_hook(hook(name)) for name, module in layers.items()]
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def count_spikes(spikes: Tensor) -> Tensor:
@@ -57,108 +66,185 @@ def count_spikes(spikes: Tensor) -> Tensor:
     return spikes.sum(tuple(range(1, spikes.dim())), dtype=dtype).sum(dtype=torch.float64)
 
 
-def firing_rates(net: nn.Module, loader: Iterable[tuple[Tensor, Tensor]]) -> dict[str, float]:
-    """Spikes per neuron and time step of every spiking layer, over all batches, in eval mode.
+def observe(
+    net: nn.Module,
+    loader: Iterable[Any],
+    take: Callable[[Sequence], None],
+    layers: Mapping[str, nn.Module],
+    forward: Forward | None = None,
+    inputs: bool = False,
+) -> int:
+    """Call `take` with every `Sequence` of the `layers`, batch by batch, in eval mode; returns the number of batches.
 
-    `net` is a network of `clif.models` or any module that takes a batch of the loader; it begins every batch at rest
-    and is afterwards as it was. Raises `InputError` for a network without spiking neurons and an empty loader.
+    A call in multi-step mode is a sequence, and so are all calls in single-step mode during one batch. The network
+    begins every batch at rest and is afterwards as it was.
     """
-    rates = measure_rates(net, loader, firing_layers(net))
-    if rates is None:
-        raise InputError("the loader is empty; firing rates are measured on its images")
-    return rates
+    batches = 0
+    with visiting(net, step_mode_of(net)):
+        for batch in loader:
+            batches += 1
+            reset_net(net)
+            with sequences(layers, take, inputs):
+                see(net, input_of(net, batch), forward)
+    return batches
+
+
+def observe_some(net: nn.Module, loader: Iterable[Any], *arguments: Any, **options: Any) -> None:
+    """`observe`; raises `InputError` for an empty loader."""
+    if not observe(net, loader, *arguments, **options):
+        raise InputError("the loader is empty; give at least one batch")
+
+
+def see(net: nn.Module, x: Tensor, forward: Forward | None) -> Any:
+    """What a network gives for a batch."""
+    return net(x) if forward is None else forward(net, x)
+
+
+def input_of(net: nn.Module, batch: Any) -> Tensor:
+    """The input of a batch, a tensor or a tuple that begins with one, where the network is, float64 if that is."""
+    x = batch[0] if isinstance(batch, tuple | list) else batch
+    if not isinstance(x, Tensor):
+        raise InputError(f"a batch is a tensor, or a tuple that begins with one, got a {type(x).__name__}")
+    weight = next((p for p in net.parameters() if p.is_floating_point()), None)
+    if weight is None:
+        return x
+    return x.to(weight.device, weight.dtype if weight.dtype == torch.float64 else None)
+
+
+def step_mode_of(net: nn.Module) -> str | None:
+    """In which step mode a network sees whole samples; a network of one's own knows itself."""
+    return "m" if isinstance(net, SpikingNetwork) else None
+
+
+class Call(NamedTuple):
+    """One call of a layer: its input and the state before it, None at rest, and its spikes.
+
+    The input is None if it was not asked for.
+    """
+
+    x: Tensor | None
+    start: State | None
+    spikes: Tensor
+
+
+@contextmanager
+def sequences(
+    layers: Mapping[str, nn.Module], take: Callable[[Sequence], None], inputs: bool = False
+) -> Iterator[None]:
+    """Call `take` for every sequence that one of the `layers` computes; see `observe`."""
+    steps: dict[str, list[Call]] = {name: [] for name in layers}
+
+    def gather(name: str, call: Call) -> None:
+        module = layers[name]
+        if module.step_mode == "m":
+            take(Sequence(name, module, call.x, call.spikes, call.start))
+        else:
+            steps[name].append(call)
+
+    with calls(layers, gather, inputs):
+        yield
+    for name, module in layers.items():
+        if run := steps[name]:
+            x_seq = stack_steps([call.x for call in run if call.x is not None]) if inputs else None
+            take(Sequence(name, module, x_seq, stack_steps([call.spikes for call in run]), run[0].start))
+
+
+@contextmanager
+def calls(
+    layers: Mapping[str, nn.Module], take: Callable[[str, Call], None], inputs: bool = False, with_grad: bool = False
+) -> Iterator[None]:
+    """Call `take(name, call)` for every call of one of the `layers`.
+
+    With `inputs` a batch norm that the neuron would compute in its own kernel is computed before. With `with_grad` the
+    inputs require gradients.
+    """
+    begun: dict[str, tuple[Tensor, State | None]] = {}
+
+    def before(name: str) -> Any:
+        def hook(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+            begun[name] = x, _ = _begin(module, with_grad, *args, **kwargs)
+            return (x,), {}
+
+        return hook
+
+    def after(name: str) -> Any:
+        def hook(_module: Any, _args: Any, spikes: Tensor) -> None:
+            x, start = begun.pop(name, (None, None))
+            take(name, Call(x, start, spikes))
+
+        return hook
+
+    handles = [module.register_forward_hook(after(name)) for name, module in layers.items()]
+    if inputs:
+        handles += [m.register_forward_pre_hook(before(name), with_kwargs=True) for name, m in layers.items()]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _begin(module: Any, with_grad: bool, x: Tensor, norm: nn.Module | None = None) -> tuple[Tensor, State | None]:
+    """The input of a neuron's call, after the batch norm, and the state before it."""
+    if not isinstance(module, SpikingNeuron):
+        raise InputError(
+            f"the states of a {type(module).__name__} of SpikingJelly are not followed; clif.convert(net, "
+            "neuron=None).net makes it a neuron of clif"
+        )
+    if module.overrides("single_step_forward") or module.overrides("multi_step_forward"):
+        raise InputError(
+            f"the states of {type(module).__name__} are not followed, for it defines a forward of its own; define "
+            "step(self, x, v) in its place"
+        )
+    x = x if norm is None else norm(x)
+    if with_grad and not x.requires_grad:
+        x = x.detach().requires_grad_()
+    if module.step_mode == "s":
+        return x, module.start_state(x)
+    return x, module.start_state(x[0]) if module.keep_state else None
+
+
+def follow(node: SpikingNeuron, x_seq: Tensor, start: State | None) -> Iterator[tuple[Tensor, State]]:
+    """The spikes and the states after each step of x_seq [T, N, *], as PyTorch computes the neuron's `step`."""
+    equations = node.equations()
+    one_step, state = equations.one_step(x_seq[0]), equations.start(x_seq[0], start)
+    for x in x_seq.unbind(0):
+        spikes, state = one_step(x, state)
+        yield spikes, state
 
 
 def measure_rates(
     net: nn.Module, loader: Iterable[tuple[Tensor, Tensor]], layers: Mapping[str, nn.Module]
 ) -> dict[str, float] | None:
-    """`firing_rates` of these layers; None for an empty loader."""
+    """Spikes per neuron and time step of these layers, over all batches; None for an empty loader."""
     spikes_of, steps_of = dict.fromkeys(layers, 0.0), dict.fromkeys(layers, 0)
 
-    def count(name: str, spikes: Tensor) -> None:
-        spikes_of[name] += count_spikes(spikes).item()
-        steps_of[name] += spikes.numel()
+    def count(sequence: Sequence) -> None:
+        spikes_of[sequence.name] += count_spikes(sequence.spike_seq).item()
+        steps_of[sequence.name] += sequence.spike_seq.numel()
 
-    empty = True
-    with visiting(net, _step_mode(net)), _outputs(layers, count):
-        for images, _ in loader:
-            empty = False
-            reset_net(net)
-            net(images)
+    empty = observe(net, loader, count, layers) == 0
     return None if empty else {name: spikes_of[name] / max(steps_of[name], 1) for name in layers}
 
 
-def _step_mode(net: nn.Module) -> str | None:
-    """In which step mode a network sees whole samples; a network of one's own knows itself."""
-    return "m" if isinstance(net, SpikingNetwork) else None
+def one_sample(net: nn.Module, x: Tensor, steps: int | None = None) -> Tensor:
+    """What a network sees of one sample, [T, 1, *]; a module that is no network of clif sees `x` as it is.
 
-
-def spike_raster(net: SpikingNetwork, image: Tensor) -> dict[str, Tensor]:
-    """The spikes of every spiking layer for one sample: layer name -> bool [T, neurons of the layer].
-
-    `image` is a static image [C, H, W], or frames [T, C, H, W] or [T, 1, C, H, W] with T > 1. Raises `InputError` for
-    anything else.
+    Raises `InputError` for what is no single sample.
     """
-    raster: dict[str, Tensor] = {}
-
-    def keep(name: str, spikes: Tensor) -> None:
-        raster[name] = spikes.flatten(1).bool().cpu()
-
-    x_seq = _one_sample(net, image)
-    with visiting(net, "m"), _outputs(firing_layers(net), keep):
-        net(x_seq)
-    return raster
-
-
-def _one_sample(net: SpikingNetwork, image: Tensor, steps: int | None = None) -> Tensor:
-    """What the network sees of one sample, [T, 1, C, H, W]."""
     if not isinstance(net, SpikingNetwork):
-        raise InputError(f"this looks into networks of clif.models, got a {type(net).__name__}")
-    if image.dim() == 3:
-        return repeat_image(image[None], steps or net.T)
-    frames = image[:, None] if image.dim() == 4 else image
-    if frames.dim() != 5 or len(frames) < 2 or frames.shape[1] != 1:
+        if steps is not None:
+            raise InputError("steps is for networks of clif; show a module of your own as many steps by forward=…")
+        return x
+    sample = "C, H, W" if net.dims == 3 else "F"
+    if x.dim() == net.dims:
+        return repeat_image(x[None], steps or net.T)
+    frames = x[:, None] if x.dim() == net.dims + 1 else x
+    if frames.dim() != net.dims + 2 or len(frames) < 2 or frames.shape[1] != 1:
         raise InputError(
-            f"give one sample, an image [C, H, W] or frames [T, C, H, W] with T > 1, got {list(image.shape)}; "
+            f"give one sample, an image [{sample}] or frames [T, {sample}] with T > 1, got {list(x.shape)}; "
             "of a batch take one, as in x[0] (images) or x[:, 0] (frames)"
         )
     if steps is not None and steps > len(frames):
         raise InputError(f"these are {len(frames)} frames; steps={steps} are more")
     return frames[:steps]
-
-
-@dataclass(frozen=True)
-class Trace:
-    """One neuron over T steps: its spikes, the membrane potential v after each reset, and m (None unless CLIF)."""
-
-    spikes: Tensor
-    v: Tensor
-    m: Tensor | None
-
-
-def trace(net: SpikingNetwork, image: Tensor, layer: str, neuron: int, steps: int | None = None) -> Trace:
-    """Follow a neuron (an index into the flattened layer) while the network sees one sample, as in `spike_raster`.
-
-    `steps` is how long, by default `net.T` for a static image and all frames otherwise. Raises `InputError` for an
-    unknown layer and a neuron that it does not have.
-    """
-    x_seq = _one_sample(net, image, steps)
-    layers = spiking_layers(net)
-    if layer not in layers:
-        raise unknown_name("spiking layer", layer, layers)
-    module = layers[layer]
-    spikes: list[Tensor] = []
-    states: list[Tensor] = []
-
-    def keep(_name: str, output: Tensor) -> None:
-        if not 0 <= neuron < output.numel():
-            raise InputError(f"{layer} has the neurons 0 to {output.numel() - 1}, not {neuron}")
-        spikes.append(output.flatten()[neuron].cpu())
-        states.append(torch.stack([s.flatten()[neuron].cpu() for s in module.state or ()]))
-
-    stream = net.stream()
-    with visiting(net), _outputs({layer: module}, keep):
-        for x in x_seq:
-            stream(x)
-    values = torch.stack(states)
-    return Trace(torch.stack(spikes).bool(), values[:, 0], values[:, 1] if values.shape[1] > 1 else None)

@@ -1,33 +1,15 @@
 """The pictures of a page. Each function makes one matplotlib figure; nothing touches pyplot's global state."""
 
-import zlib
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
 from clif.analysis import Trace
+from clif.analysis.plotting import COLOURS, GREY, colour_of, tidy
 from clif.deploy import SweepRow
 from clif.train.metrics import Row
-
-COLOURS = {"CLIF": "#0b6e99", "LIF": "#d1603d", "PLIF": "#6a7f3b"}
-GREY = "#7a7f87"
-
-
-def _colour(neuron: str) -> str:
-    """The colour of a neuron: always the same one, also of a user's."""
-    return COLOURS.get(neuron) or f"C{zlib.crc32(neuron.encode()) % 10}"
-
-
-def tidy(axes: Axes, title: str, x: str, y: str) -> None:
-    """What all plots share: a title at the left, axis labels, a faint grid and no frame above and at the right."""
-    axes.set_title(title, loc="left", fontsize=11)
-    axes.set_xlabel(x)
-    axes.set_ylabel(y)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis="y", alpha=0.25)
 
 
 def learning_curves(histories: Mapping[str, Sequence[Row]]) -> Figure:
@@ -36,7 +18,7 @@ def learning_curves(histories: Mapping[str, Sequence[Row]]) -> Figure:
     loss, accuracy = figure.subplots(1, 2)
     for neuron, history in histories.items():
         epochs = [row["epoch"] + 1 for row in history]
-        style = {"color": _colour(neuron), "marker": "o", "markersize": 4, "label": neuron}
+        style = {"color": colour_of(neuron), "marker": "o", "markersize": 4, "label": neuron}
         loss.plot(epochs, [row["test_loss"] for row in history], **style)
         accuracy.plot(epochs, [100 * row["test_top1"] for row in history], **style)
     tidy(loss, "Test loss", "epoch", "loss")
@@ -53,7 +35,7 @@ def firing_rate_bars(rates: Mapping[str, Mapping[str, float]]) -> Figure:
     width = 0.8 / len(rates)
     for i, (neuron, values) in enumerate(rates.items()):
         places = np.arange(len(layers)) + (i - (len(rates) - 1) / 2) * width
-        bars = axes.bar(places, [100 * values[layer] for layer in layers], width, color=_colour(neuron), label=neuron)
+        bars = axes.bar(places, [100 * values[layer] for layer in layers], width, color=colour_of(neuron), label=neuron)
         axes.bar_label(bars, fmt="%.1f", fontsize=8, padding=1)
     axes.set_xticks(range(len(layers)), [f"layer {i + 1}" for i in range(len(layers))])
     tidy(axes, "Firing rate on the test set", "", "spikes per neuron and step (%)")
@@ -89,7 +71,7 @@ def traces(recordings: Mapping[str, Trace], trained_steps: int) -> Figure:
     for panel, (neuron, recording) in zip(panels, recordings.items(), strict=True):
         steps = np.arange(1, len(recording.v) + 1)
         panel.axvspan(0.5, trained_steps + 0.5, color=GREY, alpha=0.12, linewidth=0)
-        panel.plot(steps, recording.v.numpy(), color=_colour(neuron), marker=".", label="v after the step")
+        panel.plot(steps, recording.v.numpy(), color=colour_of(neuron), marker=".", label="v after the step")
         if recording.m is not None:
             panel.plot(steps, recording.m.numpy(), color=GREY, marker=".", linestyle="--", label="m")
         fired = steps[recording.spikes.numpy()]
@@ -107,9 +89,9 @@ def sweep_curve(tables: Mapping[str, Sequence[SweepRow]], sources: Mapping[str, 
     for neuron, rows in tables.items():
         places = range(len(rows))
         axes.plot(
-            places, [100 * row.top1 for row in rows], color=_colour(neuron), marker="o", label=f"{neuron}-trained"
+            places, [100 * row.top1 for row in rows], color=colour_of(neuron), marker="o", label=f"{neuron}-trained"
         )
-        axes.axhline(100 * sources[neuron], color=_colour(neuron), linestyle=":", linewidth=1.2)
+        axes.axhline(100 * sources[neuron], color=colour_of(neuron), linestyle=":", linewidth=1.2)
     names = ["soft" if row.v_reset is None else f"{row.v_reset:g}" for row in next(iter(tables.values()))]
     axes.set_xticks(range(len(names)), names)
     tidy(axes, "Run as LIF (dotted: as trained)", "reset value", "test top-1 (%)")

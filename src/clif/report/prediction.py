@@ -7,12 +7,12 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from clif.analysis.plotting import tidy
 from clif.data.base import Dataset
 from clif.data.gallery import colour_events, colour_image
 from clif.errors import InputError
 from clif.files import write_atomically
 from clif.prediction import Prediction
-from clif.report.figures import tidy
 
 FORMATS = (".png", ".svg", ".pdf")
 

@@ -1,0 +1,56 @@
+"""What all plots share: axes, colours and their style. Nothing touches pyplot's global state."""
+
+import zlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+COLOURS = {"CLIF": "#0b6e99", "LIF": "#d1603d", "PLIF": "#6a7f3b"}
+GREY = "#7a7f87"
+
+
+def colour_of(neuron: str) -> str:
+    """The colour of a neuron by its name: always the same one, also of a user's."""
+    return COLOURS.get(neuron) or f"C{zlib.crc32(neuron.encode()) % 10}"
+
+
+def axes_or_new(ax: "Axes | None", width: float = 7.0, height: float = 3.6) -> "Axes":
+    """`ax` itself, or the axes of a new figure of `width` x `height` inches, which is `ax.figure`."""
+    if ax is not None:
+        return ax
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained").subplots()
+
+
+def tidy(axes: "Axes", title: str, x: str, y: str) -> None:
+    """What all plots share: a title at the left, axis labels, a faint grid and no frame above and at the right."""
+    axes.set_title(title, loc="left", fontsize=11)
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="y", alpha=0.25)
+
+
+def layer_colours(number: int) -> list[Any]:
+    """Colours from the first layer (dark) to the last (light)."""
+    from matplotlib import colormaps
+
+    scale = colormaps["viridis"]
+    return [scale(0.9 * i / max(number - 1, 1)) for i in range(number)]
+
+
+def name_layers(axes: "Axes", names: Sequence[str]) -> None:
+    """The layers' names along the x-axis, aslant where they are many or long."""
+    aslant = len(names) * max(map(len, names), default=0) > 70
+    axes.set_xticks(range(len(names)), names, rotation=45 if aslant else 0, ha="right" if aslant else "center")
+    axes.tick_params(axis="x", labelsize=8)
+
+
+def whole_ticks(axes: "Axes") -> None:
+    """Ticks of the x-axis at whole numbers."""
+    from matplotlib.ticker import MaxNLocator
+
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -1,0 +1,61 @@
+"""What all analyses give: numbers as attributes, a table of plain values, and a plot."""
+
+import dataclasses
+import math
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Row = dict[str, Any]
+
+
+class Result:
+    """The base of all results; a subclass is a dataclass of tensors and plain values."""
+
+    def table(self) -> list[Row]:
+        """The main numbers, a row of plain values for each layer (or pair of layers)."""
+        raise NotImplementedError
+
+    def plot(self, ax: "Axes | None" = None) -> "Axes":
+        """Draw it into `ax`, or into a new figure (`.figure` of what is returned)."""
+        raise NotImplementedError
+
+    def to_dict(self) -> dict[str, Any]:
+        """All numbers as plain values, for JSON; what is not finite is None."""
+        fields = dataclasses.fields(self)  # type: ignore[arg-type]
+        return {field.name: plain(getattr(self, field.name)) for field in fields}
+
+
+def plain(value: Any) -> Any:
+    """A value without tensors and results; None for a number that is not finite."""
+    if isinstance(value, Result):
+        return value.to_dict()
+    if isinstance(value, Tensor):
+        return plain(value.tolist())
+    if isinstance(value, dict):
+        return {str(key): plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def ratio(part: float, whole: float) -> float:
+    """part / whole; NaN where there is nothing to divide by."""
+    return part / whole if whole else math.nan
+
+
+def added(total: Tensor | None, more: Tensor) -> Tensor:
+    """The sum of two tensors of as many axes, where the shorter along an axis counts as padded with zeros."""
+    if total is None:
+        return more
+    if total.shape == more.shape:
+        return total + more
+    shape = [max(a, b) for a, b in zip(total.shape, more.shape, strict=True)]
+    padded = torch.zeros(shape, dtype=total.dtype)
+    for part in (total, more):
+        padded[tuple(slice(0, size) for size in part.shape)] += part
+    return padded

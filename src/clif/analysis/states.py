@@ -1,0 +1,158 @@
+"""The states of chosen neurons step by step, such as v and m."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from clif.analysis.activity import Forward, Sequence, firing_layers, follow, observe_some, one_sample
+from clif.analysis.plotting import axes_or_new, tidy, whole_ticks
+from clif.analysis.results import Result, Row
+from clif.errors import InputError, unknown_name
+from clif.models import SpikingNetwork
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+LINES = ("-", "--", ":", "-.")
+
+
+@dataclass(frozen=True)
+class LayerTraces(Result):
+    """Chosen neurons of a layer over T steps: input and states [T, K], spikes bool [T, K]; states after each step."""
+
+    neurons: list[int]
+    x: Tensor
+    spikes: Tensor
+    states: dict[str, Tensor]
+
+    def table(self) -> list[Row]:
+        """A row a neuron and step."""
+        return [
+            {
+                "neuron": neuron,
+                "step": t + 1,
+                "x": self.x[t, k].item(),
+                **{state: values[t, k].item() for state, values in self.states.items()},
+                "spike": int(self.spikes[t, k]),
+            }
+            for k, neuron in enumerate(self.neurons)
+            for t in range(len(self.x))
+        ]
+
+    def plot(self, ax: "Axes | None" = None, title: str = "States after each step") -> "Axes":
+        """A colour a neuron, a line style a state; marks on the upper edge are spikes."""
+        axes = axes_or_new(ax)
+        steps = torch.arange(len(self.x)) + 1
+        for k, neuron in enumerate(self.neurons):
+            for style, (state, values) in zip(LINES * len(self.states), self.states.items(), strict=False):
+                label = f"{state} of {neuron}"
+                axes.plot(steps.numpy(), values[:, k].numpy(), style, color=f"C{k % 10}", marker=".", label=label)
+            fired = steps[self.spikes[:, k]].numpy()
+            height = [1.0 - 0.03 * k] * len(fired)
+            axes.scatter(fired, height, marker="|", s=60, color=f"C{k % 10}", transform=axes.get_xaxis_transform())
+        tidy(axes, title, "step", "potential")
+        axes.margins(y=0.15)
+        whole_ticks(axes)
+        axes.legend(frameon=False, fontsize=8, ncols=2)
+        return axes
+
+
+@dataclass(frozen=True)
+class Traces(Result):
+    """`LayerTraces` by layer name."""
+
+    layers: dict[str, LayerTraces]
+
+    def __getitem__(self, layer: str) -> LayerTraces:
+        return self.layers[layer]
+
+    def table(self) -> list[Row]:
+        """A row a layer, neuron and step."""
+        return [{"layer": name, **row} for name, traces in self.layers.items() for row in traces.table()]
+
+    def plot(self, ax: "Axes | None" = None, layer: str | None = None) -> "Axes":
+        """The chosen neurons of a layer, by default of the first one."""
+        name = next(iter(self.layers)) if layer is None else layer
+        if name not in self.layers:
+            raise unknown_name("layer of these traces", name, self.layers)
+        return self.layers[name].plot(ax, name)
+
+
+def traces(
+    net: nn.Module,
+    x: Tensor,
+    neurons: Mapping[str, int | Iterable[int]],
+    steps: int | None = None,
+    forward: Forward | None = None,
+) -> Traces:
+    """Follow every state of chosen neurons while the network sees one sample, in eval mode, from rest.
+
+    The layers compute as ever; the states of those in `neurons` are computed by the neuron's `step` from its input, so
+    that neurons of any class, shipped or registered, can be followed.
+
+    Args:
+        net, x, forward: as in `raster`.
+        neurons: layer name -> indices into the flattened layer.
+        steps: how long a network of clif is shown a static image (`net.T`), or how many of the frames it sees (all).
+
+    Raises `InputError` for an unknown layer, a neuron that it does not have, and neurons that define no `step`.
+
+        >>> net = clif.models.create_model("snn5_noAP")
+        >>> found = clif.analysis.traces(net, torch.randn(3, 32, 32), {"features.1.act": [5, 9]}, steps=20)
+        >>> found["features.1.act"].states["m"].shape
+        torch.Size([20, 2])
+    """
+    if not neurons:
+        raise InputError("name at least one layer with its neurons, as in {'features.0.act': [0, 1]}")
+    chosen = {name: [one] if isinstance(one, int) else [int(i) for i in one] for name, one in neurons.items()}
+    layers = firing_layers(net, chosen)
+    found: dict[str, LayerTraces] = {}
+
+    def keep(sequence: Sequence) -> None:
+        found[sequence.name] = _follow(sequence, chosen[sequence.name])
+
+    observe_some(net, [one_sample(net, x, steps)], keep, layers, forward, inputs=True)
+    return Traces({name: found[name] for name in layers if name in found})
+
+
+def _follow(sequence: Sequence, neurons: list[int]) -> LayerTraces:
+    x_seq, node = sequence.x_seq, sequence.module
+    assert x_seq is not None
+    if x_seq.shape[1] != 1:
+        raise InputError(f"give one sample, a batch of one; {sequence.name} computes {list(x_seq.shape)}, [T, N, *]")
+    size = x_seq[0].numel()
+    for neuron in neurons:
+        if not 0 <= neuron < size:
+            raise InputError(f"{sequence.name} has the neurons 0 to {size - 1}, not {neuron}")
+    spikes, states = [], []
+    for spike, state in follow(node, x_seq, sequence.start):  # type: ignore[arg-type]
+        spikes.append(spike.flatten()[neurons])
+        states.append([part.flatten()[neurons] for part in state])
+    names = node.state_names
+    return LayerTraces(
+        neurons,
+        torch.stack([x.flatten()[neurons] for x in x_seq]).cpu(),
+        torch.stack(spikes).bool().cpu(),
+        {name: torch.stack(parts).cpu() for name, parts in zip(names, zip(*states, strict=True), strict=True)},  # type: ignore[arg-type]
+    )
+
+
+@dataclass(frozen=True)
+class Trace:
+    """One neuron over T steps: its spikes, the membrane potential v after each reset, and m (None unless CLIF)."""
+
+    spikes: Tensor
+    v: Tensor
+    m: Tensor | None
+
+
+def trace(net: SpikingNetwork, image: Tensor, layer: str, neuron: int, steps: int | None = None) -> Trace:
+    """One neuron of `traces`, in a network of clif: its spikes, its first state and, if there is one, its second."""
+    if not isinstance(net, SpikingNetwork):
+        raise InputError(f"this looks into networks of clif.models, got a {type(net).__name__}")
+    found = traces(net, image, {layer: neuron}, steps)[layer]
+    v, m, *_ = [*(values[:, 0] for values in found.states.values()), None]
+    return Trace(found.spikes[:, 0], v, m)
