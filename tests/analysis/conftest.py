@@ -20,12 +20,13 @@ class Seen(NamedTuple):
 
 
 def layers(step_mode):
-    return [
-        nn.Linear(8, 12),
-        clif.CLIFNode(step_mode=step_mode),
-        nn.Linear(12, 5),
-        clif.LIFNode(step_mode=step_mode),
-    ]
+    """Two layers that both fire."""
+    first, second = nn.Linear(8, 12), nn.Linear(12, 5)
+    with torch.no_grad():
+        for linear in (first, second):
+            linear.weight.mul_(2)
+            linear.bias.fill_(0.4)
+    return [first, clif.CLIFNode(step_mode=step_mode), second, clif.LIFNode(step_mode=step_mode)]
 
 
 class Looping(nn.Module):

@@ -1,0 +1,172 @@
+"""Statistics of spike trains: intervals between spikes, variability of counts, synchrony."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from clif.analysis.activity import Forward, Sequence, firing_layers, observe_some
+from clif.analysis.plotting import axes_or_new, layer_colours, tidy, whole_ticks
+from clif.analysis.results import Result, Row, added, ratio
+from clif.errors import InputError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+@dataclass(frozen=True)
+class LayerSpikes(Result):
+    """The spike trains of a layer over the T steps of each sample; NaN where there is nothing to divide by.
+
+    - `isi`: how many intervals between successive spikes of a neuron are 1, 2, …, T − 1 steps long, int64 [T − 1].
+    - `mean_isi`, `cv_isi`: their mean in steps and coefficient of variation, of all neurons together. Intervals end
+      with the sample, so long ones are missing where T is small.
+    - `mean_count`: spikes of a neuron in a sample.
+    - `fano`: the variance of a neuron's count over the samples (n − 1 below) by its mean, averaged over the neurons
+      that fire. The samples differ, so this is variability of the input too.
+    - `population_fano`: the same of the layer's whole count.
+    - `synchrony`: χ² = Var_t(mean_i s_i[t]) / mean_i Var_t(s_i[t]) of Golomb and Rinzel (1994), of spikes instead of
+      voltages, the sums of both over the samples: 1 if all neurons fire together, about 1/neurons if each fires for
+      itself. A common beginning, such as a silent first step, counts as synchrony.
+    """
+
+    neurons: int
+    samples: int
+    isi: Tensor
+    mean_isi: float
+    cv_isi: float
+    mean_count: float
+    fano: float
+    population_fano: float
+    synchrony: float
+
+    def table(self) -> list[Row]:
+        """One row."""
+        names = ("neurons", "samples", "mean_isi", "cv_isi", "mean_count", "fano", "population_fano", "synchrony")
+        return [{**{name: getattr(self, name) for name in names}, "intervals": int(self.isi.sum())}]
+
+    def plot(self, ax: "Axes | None" = None, **style: Any) -> "Axes":
+        """The share of the intervals by their length."""
+        axes = axes_or_new(ax)
+        shares = 100 * self.isi.double() / self.isi.sum().clamp(min=1)
+        axes.plot((torch.arange(len(shares)) + 1).numpy(), shares.numpy(), marker=".", **style)
+        tidy(axes, "Intervals between spikes", "interval (steps)", "intervals (%)")
+        whole_ticks(axes)
+        return axes
+
+
+@dataclass(frozen=True)
+class SpikeStatistics(Result):
+    """`LayerSpikes` by layer name."""
+
+    layers: dict[str, LayerSpikes]
+
+    def __getitem__(self, layer: str) -> LayerSpikes:
+        return self.layers[layer]
+
+    def table(self) -> list[Row]:
+        """A row a layer."""
+        return [{"layer": name, **layer.table()[0]} for name, layer in self.layers.items()]
+
+    def plot(self, ax: "Axes | None" = None) -> "Axes":
+        """The share of the intervals by their length, a line a layer."""
+        axes = axes_or_new(ax)
+        for (name, layer), colour in zip(self.layers.items(), layer_colours(len(self.layers)), strict=True):
+            layer.plot(axes, color=colour, label=name)
+        axes.legend(frameon=False, fontsize=8)
+        return axes
+
+
+class _Running:
+    """The sums of one layer: of intervals by length, and of each neuron's counts and their squares, all exact."""
+
+    def __init__(self) -> None:
+        self.isi: Tensor | None = None
+        self.counts: Tensor | None = None
+        self.squares: Tensor | None = None
+        self.samples = 0
+        self.of_layer = self.of_layer_squared = 0
+        self.shared = self.own = 0.0
+
+    def add(self, sequence: Sequence) -> None:
+        spikes = sequence.spike_seq
+        fired = (spikes.flatten(2) if spikes.dim() > 2 else spikes[..., None]) != 0
+        T, N, neurons = fired.shape
+        if self.counts is not None and len(self.counts) != neurons:
+            raise InputError(
+                f"{sequence.name} had {len(self.counts)} neurons and now {neurons}; give samples of one size"
+            )
+        counts = fired.sum(0)
+        self.counts = added(self.counts, counts.sum(0).cpu())
+        self.squares = added(self.squares, counts.square().sum(0).cpu())
+        self.samples += N
+        totals = counts.sum(1).tolist()
+        self.of_layer += sum(totals)
+        self.of_layer_squared += sum(total * total for total in totals)
+        self.isi = added(self.isi, _intervals(fired).cpu())
+        together = fired.double().mean(2)
+        self.shared += together.var(0, correction=0).sum().item()
+        rates = counts.double() / T
+        self.own += (rates - rates.square()).mean(1).sum().item()
+
+    def result(self) -> LayerSpikes:
+        assert self.isi is not None
+        assert self.counts is not None
+        assert self.squares is not None
+        lengths = torch.arange(len(self.isi), dtype=torch.float64) + 1
+        number = int(self.isi.sum())
+        mean = ratio((self.isi * lengths).sum().item(), number)
+        variance = ratio((self.isi * lengths.square()).sum().item(), number) - mean * mean
+        fires = self.counts > 0
+        fano = _fano(self.counts[fires].double(), self.squares[fires].double(), self.samples)
+        of_layer, squared = torch.tensor([self.of_layer, self.of_layer_squared], dtype=torch.float64)
+        return LayerSpikes(
+            len(self.counts),
+            self.samples,
+            self.isi,
+            mean,
+            math.sqrt(max(variance, 0.0)) / mean if number else math.nan,
+            self.counts.double().mean().item() / self.samples,
+            fano.mean().item() if len(fano) else math.nan,
+            _fano(of_layer, squared, self.samples).item() if self.of_layer else math.nan,
+            ratio(self.shared, self.own),
+        )
+
+
+def _intervals(fired: Tensor) -> Tensor:
+    """How many intervals between successive spikes of fired [T, *] have each length, int64 [T − 1]."""
+    T = len(fired)
+    last = torch.full_like(fired[0], -1, dtype=torch.int64)
+    found = torch.zeros(T, dtype=torch.int64, device=fired.device)
+    for t, now in enumerate(fired):
+        found += torch.bincount(t - last[now & (last >= 0)], minlength=T)
+        last[now] = t
+    return found[1:]
+
+
+def _fano(sums: Tensor, squares: Tensor, samples: int) -> Tensor:
+    """Variances (n − 1 below) by means, from the sums and the sums of squares over the samples."""
+    if samples < 2:
+        return torch.full_like(sums, math.nan)
+    return (squares - sums.square() / samples) / (samples - 1) / (sums / samples)
+
+
+def spike_statistics(
+    net: nn.Module, loader: Iterable[Any], layers: Iterable[str] | None = None, forward: Forward | None = None
+) -> SpikeStatistics:
+    """Statistics of the spike trains of each layer over all batches, in eval mode; `LayerSpikes` says which.
+
+    What is kept are two integers a neuron and T − 1 a layer, whatever the size of the data. `net`, `loader`, `layers`,
+    `forward` and errors are those of `firing_rates`; besides, all samples must have one size.
+
+        >>> net = torch.nn.Sequential(torch.nn.Linear(4, 8), clif.CLIFNode(step_mode="m"))
+        >>> found = clif.analysis.spike_statistics(net, [3 * torch.rand(20, 32, 4)])
+        >>> found["1"].mean_isi, found["1"].synchrony
+    """
+    running: dict[str, _Running] = {}
+    observed = firing_layers(net, layers)
+    observe_some(net, loader, lambda s: running.setdefault(s.name, _Running()).add(s), observed, forward)
+    return SpikeStatistics({name: running[name].result() for name in observed if name in running})
