@@ -36,6 +36,9 @@ FORMS = ("image", "sequence", "step")
 CONVERSIONS = ("sweep", "calibrate", "subtract", "finetune")
 """The methods of `clif.deploy.convert`."""
 
+ANALYSES = ("rates", "channels", "raster", "traces", "histograms", "trains", "similarity", "gradient")
+"""What `clif analyze` looks at."""
+
 RENAMED = {"tbptt": "gradient_window"}
 """Options by their former names, which are accepted with a warning."""
 

@@ -168,10 +168,11 @@ def test_numbers_and_plots(draws):
     nets = {name: network(name) for name in ("CLIF", "LIF")}
     found = analysis.temporal_gradients(nets, [batch()])
     rows = found.table()
-    assert len(rows) == 2 * 5 * 4
+    assert len(rows) == 2 * 5
     first = found["CLIF"]["features.0.act"]
-    assert rows[1]["share"] == first.share[1].item()
-    assert rows[1]["through v alone"] == first.membrane_share[1].item()
+    assert rows[0]["later"] == first.later
+    assert rows[0]["share 1"] == first.share[1].item()
+    assert first.table()[1]["through v alone"] == first.membrane_share[1].item()
     again = json.loads(json.dumps(found.to_dict()))
     layer = again["networks"]["LIF"]["layers"]["features.0.act"]
     assert layer["terms"] == found["LIF"]["features.0.act"].terms.tolist()

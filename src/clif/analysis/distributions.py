@@ -40,8 +40,10 @@ class Histogram(Result):
     def plot(self, ax: "Axes | None" = None, **style: Any) -> "Axes":
         """The density of the values as a stepped line."""
         axes = axes_or_new(ax)
+        occupied = self.counts.nonzero().flatten().tolist() or [0]
+        first, end = occupied[0], occupied[-1] + 1
         density = self.counts.double() / self.counts.sum().clamp(min=1) / self.edges.diff()
-        axes.stairs(density.numpy(), self.edges.numpy(), **style)
+        axes.stairs(density[first:end].numpy(), self.edges[first : end + 1].numpy(), **style)
         tidy(axes, "", "value", "density")
         return axes
 

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 
 from clif.analysis.activity import Call, Forward, calls, firing_layers, input_of, see, step_mode_of
 from clif.analysis.gradient_terms import MEMBRANE, each_term
-from clif.analysis.plotting import axes_or_new, colour_of, layer_colours, tidy, whole_ticks
+from clif.analysis.plotting import axes_or_new, colour_of, layer_colours, panels, tidy, whole_ticks
 from clif.analysis.results import Result, Row, added, ratio
 from clif.errors import InputError
 from clif.loss import SpikingLoss
@@ -111,8 +112,12 @@ class TemporalGradient(Result):
         return torch.stack([layer.share for layer in self.layers.values()]).nanmean(0)
 
     def table(self) -> list[Row]:
-        """A row a layer and distance."""
-        return [{"layer": name, **row} for name, layer in self.layers.items() for row in layer.table()]
+        """A row a layer: the share of later steps, and that of each distance."""
+        rows = []
+        for name, layer in self.layers.items():
+            shares = {f"share {d}": share for d, share in enumerate(layer.share.tolist())}
+            rows.append({"layer": name, "later": layer.later, **shares})
+        return rows
 
     def to_dict(self) -> dict[str, Any]:
         """All numbers as plain values, with the shares that follow from them."""
@@ -142,7 +147,7 @@ class TemporalGradients(Result):
         return self.networks[name]
 
     def table(self) -> list[Row]:
-        """A row a network, layer and distance."""
+        """A row a network and layer."""
         return [{"network": name, **row} for name, found in self.networks.items() for row in found.table()]
 
     def plot(self, ax: "Axes | None" = None) -> "Axes":
@@ -160,18 +165,11 @@ class TemporalGradients(Result):
 
     def figure(self) -> "Figure":
         """A figure with a panel a network, a line a layer, and one with the means of the layers, on one scale."""
-        from matplotlib.figure import Figure
-
-        number = len(self.networks) + 1
-        columns = min(number, 3)
-        rows = -(-number // columns)
-        figure = Figure(figsize=(4 * columns, 3.6 * rows), layout="constrained")
-        panels = figure.subplots(rows, columns, sharey=True, squeeze=False).flatten()
-        for panel, (name, found) in zip(panels, self.networks.items(), strict=False):
-            found.plot(panel, name)
-        self.plot(panels[number - 1])
-        for panel in panels[number:]:
-            panel.set_axis_off()
+        drawn = {name: partial(found.plot, title=name) for name, found in self.networks.items()}
+        figure = panels({**drawn, "": self.plot})
+        limits = [panel.get_ylim() for panel in figure.axes]
+        for panel in figure.axes:
+            panel.set_ylim(min(low for low, _ in limits), max(high for _, high in limits))
         return figure
 
 

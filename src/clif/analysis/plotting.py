@@ -1,11 +1,12 @@
 """What all plots share: axes, colours and their style. Nothing touches pyplot's global state."""
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 COLOURS = {"CLIF": "#0b6e99", "LIF": "#d1603d", "PLIF": "#6a7f3b"}
 GREY = "#7a7f87"
@@ -32,6 +33,23 @@ def tidy(axes: "Axes", title: str, x: str, y: str) -> None:
     axes.set_ylabel(y)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", alpha=0.25)
+
+
+def panels(
+    draw: "Mapping[str, Callable[[Axes], object]]", width: float = 4.0, height: float = 3.6, columns: int = 3
+) -> "Figure":
+    """A figure with a panel of `width` x `height` inches for each function that draws into axes."""
+    from matplotlib.figure import Figure
+
+    columns = min(len(draw), columns)
+    rows = -(-len(draw) // columns)
+    figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False).flatten()
+    for panel, function in zip(axes, draw.values(), strict=False):
+        function(panel)
+    for panel in axes[len(draw) :]:
+        panel.remove()
+    return figure
 
 
 def layer_colours(number: int) -> list[Any]:

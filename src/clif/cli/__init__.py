@@ -17,6 +17,7 @@ COMMANDS = {
     "predict": "what a trained network sees in images or recordings, step by step",
     "deploy": "run a trained CLIF network as plain LIF",
     "export": "write a network for other tools: NIR, ONNX or torch.export",
+    "analyze": "look inside networks: rates, spikes, states, similarity, and the gradient through time",
     "energy": "the energy of an inference, from measured firing rates",
     "experiment": "neurons, time steps, gradient windows, τ, exchange or deployment compared over seeds",
     "reproduce": "a row of the paper, the command that made it, and our runs that repeat it",

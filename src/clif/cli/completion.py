@@ -37,7 +37,7 @@ WORDS: dict[str, Callable[[], Iterable[str]]] = {
 """The names that an option or argument takes, by its destination, where the parser does not know them as choices."""
 
 FOLDERS = ("data_dir", "out_dir", "resume_run")
-FILES = ("checkpoint", "costs", "files", "resume", "pre_train", "teacher", "lif", "out", "json", "imports")
+FILES = ("checkpoint", "costs", "networks", "files", "resume", "pre_train", "teacher", "lif", "out", "json", "imports")
 
 
 def add_arguments(parser: Parser) -> None:

@@ -1,0 +1,110 @@
+"""`clif analyze` on digits: tables, pictures, numbers, and what it refuses."""
+
+import json
+
+import pytest
+import torch
+
+from clif.cli import main
+from clif.models import create_model
+from clif.names import ANALYSES
+from clif.report.analyses import fresh, settle_norms
+from clif.train.checkpoint import save_checkpoint
+
+SMALL = ["-T", "2", "--images", "8", "-b", "8"]
+OF_ONE = ("raster", "traces")
+
+
+def small(analysis):
+    return SMALL[:2] if analysis in OF_ONE else SMALL
+
+
+def checkpoint(folder, neuron):
+    torch.manual_seed(3)
+    net = create_model("snn5_noAP", neuron, T=2)
+    folder.mkdir(parents=True)
+    content = {"net": net.state_dict(), "model": net.config, "config": {"dataset": "digits", "neuron": neuron}}
+    save_checkpoint(folder / "checkpoint_best.pth", content)
+    return str(folder)
+
+
+@pytest.mark.parametrize("analysis", ANALYSES)
+def test_untrained_networks_side_by_side(analysis, tmp_path, capsys):
+    picture, numbers = tmp_path / "a.svg", tmp_path / "a.json"
+    assert main(["analyze", analysis, *small(analysis), "--out", str(picture), "--json", str(numbers)]) == 0
+    shown = capsys.readouterr().out
+    names = ["CLIF, untrained", "LIF, untrained"]
+    content = json.loads(numbers.read_text())
+    if analysis in ("similarity", "gradient"):
+        assert list(content) == [analysis]
+    else:
+        assert list(content) == names
+    if analysis != "similarity":
+        assert all(name in shown for name in names)
+    if analysis != "traces":
+        assert "features.4.act" in shown
+    assert picture.read_text().startswith("<?xml")
+
+
+def test_trained_networks_beside_untrained_ones(tmp_path, capsys):
+    runs = [checkpoint(tmp_path / name, name) for name in ("CLIF", "LIF")]
+    assert main(["analyze", "gradient", *runs, "--untrained", *SMALL[2:], "--json", str(tmp_path / "g.json")]) == 0
+    networks = json.loads((tmp_path / "g.json").read_text())["gradient"]["networks"]
+    assert list(networks) == ["CLIF", "CLIF, untrained", "LIF", "LIF, untrained"]
+    assert networks["CLIF"] != networks["CLIF, untrained"]
+    assert "LIF, untrained" in capsys.readouterr().out
+
+
+def test_networks_of_one_neuron_are_told_apart_by_their_places(tmp_path, capsys):
+    runs = [checkpoint(tmp_path / name, "CLIF") for name in ("first", "second")]
+    assert main(["analyze", "rates", *runs, *SMALL[2:], "--by", "step"]) == 0
+    shown = capsys.readouterr().out
+    assert "CLIF (first)\n" in shown
+    assert "CLIF (second)\n" in shown
+
+
+def test_the_options_of_an_analysis(capsys):
+    words = ["--layer", "features.0.act", "--neurons", "3,5", "--sample", "1", "--neuron", "PLIF"]
+    assert main(["analyze", "traces", "-T", "3", *words]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()[2:]]
+    assert [line[:3] for line in lines] == [["features.0.act", n, str(t)] for n in ("3", "5") for t in (1, 2, 3)]
+
+
+def test_untrained_networks_fire_in_all_layers():
+    (subject,) = fresh(["LIF"], {"T": 4, "b": 16})
+    loader = subject.loader(limit=32, train=True, augment=False)
+    settle_norms(subject.net, loader)
+    means = [m.running_mean.clone() for m in subject.net.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    assert all(mean.abs().max() > 0 for mean in means)
+    assert {m.momentum for m in subject.net.modules() if isinstance(m, torch.nn.BatchNorm2d)} == {0.1}
+    from clif import analysis
+
+    assert min(analysis.firing_rates(subject.net, loader).values()) > 0.001
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("rate", "did you mean rates"),
+        ("rates --layer x", "--layer belongs to clif analyze raster, traces"),
+        ("raster --images 3", "--images belongs to clif analyze rates, channels"),
+        ("rates --images 0", "--images must be at least 1"),
+        ("traces --neurons a", "whole numbers with commas"),
+        ("similarity --neuron CLIF", "similarity is of two networks, got 1"),
+        ("rates --untrained", "--untrained is beside checkpoints"),
+        ("rates x.pth --seed 3", "--seed is of untrained networks"),
+        ("rates x.pth --neuron CLIF,LIF", "--neuron is one name where checkpoints are given"),
+        ("rates --neuron CLIFF", "did you mean CLIF"),
+        ("rates x.pth", "no checkpoint at x.pth"),
+        ("rates --out x.gif", "a picture is a .png, .svg or .pdf file"),
+        ("raster --sample 4000", "there are the test images 0 to 359, not 4000"),
+        ("rates --lr 3", "without effect here"),
+    ],
+)
+def test_a_mistake_is_one_line(line, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["analyze", *line.split()]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert len(error.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
