@@ -168,6 +168,14 @@ def test_the_example_of_own_recordings_trains(tmp_path, monkeypatch):
     assert json.loads(summary.read_text())["last"]["test_top1"] > 0.9
 
 
+def test_the_examples_of_looking_inside_run(capsys):
+    there = {}
+    for example in examples("docs/analysis.md"):
+        exec(example, there)
+    assert capsys.readouterr().out.startswith("tensor([")
+    assert len(there["found"].figure().axes) == 3
+
+
 @pytest.mark.parametrize("path", DOCUMENTS)
 def test_every_example_compiles(path):
     for example in examples(path):

@@ -36,7 +36,7 @@ def spikes_of(net, x):
 
 
 def unbiased_hsic(K, L):
-    """Song et al. (2012), Eq. 5, as it is written there."""
+    """HSIC₁ of Song et al. (2012), as Nguyen et al. (2021) write it."""
     n = len(K)
     K, L = K - K.diag().diag(), L - L.diag().diag()
     one = torch.ones(n, 1, dtype=K.dtype)

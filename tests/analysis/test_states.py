@@ -76,3 +76,13 @@ def test_plots(image_network, draws):
     assert len(draws(found.plot, layer="features.1.act").lines) == 2
     with pytest.raises(InputError, match="unknown layer of these traces"):
         found.plot(layer="x")
+
+
+def test_states_of_spikingjelly_s_neurons_are_not_followed():
+    neuron = pytest.importorskip(
+        "spikingjelly.activation_based.neuron", reason="SpikingJelly cannot be imported", exc_type=ImportError
+    )
+    net = torch.nn.Sequential(neuron.LIFNode(step_mode="m"))
+    with pytest.raises(InputError, match=r"of SpikingJelly are not followed; clif\.convert"):
+        analysis.traces(net, torch.rand(3, 1, 2), {"0": 0})
+    assert analysis.raster(net, torch.rand(3, 1, 2) * 9).spikes["0"].shape == (3, 2)

@@ -203,7 +203,7 @@ def _without_diagonal(K: Tensor) -> Tensor:
 
 
 def _hsic(K: Tensor, L: Tensor) -> Tensor:
-    """HSIC₁ of Song et al. (2012), Eq. 5, for symmetric [*, N, N] with zeros on the diagonal."""
+    """HSIC₁ of Song et al. (2012) for symmetric [*, N, N] with zeros on the diagonal."""
     N = K.shape[-1]
     rows_K, rows_L = K.sum(-1), L.sum(-1)
     trace = (K * L).sum((-2, -1))

@@ -44,7 +44,7 @@ BATCH = 32
 
 
 def add_arguments(parser: Parser) -> None:
-    parser.add_argument("analysis", choices=ANALYSES, help="what to look at")
+    parser.add_argument("analysis", choices=ANALYSES, metavar="ANALYSIS", help=", ".join(ANALYSES))
     parser.add_argument("networks", nargs="*", metavar="NETWORK", help="checkpoints, run folders or pretrained:NAME")
     parser.add_argument("--untrained", action="store_true", help="beside each the same network with fresh weights")
     parser.add_argument("--neuron", metavar="LIST", help="of untrained networks, comma-separated (default: CLIF,LIF)")
