@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from clif.analysis.activity import Forward, Sequence, firing_layers, follow, observe_some
-from clif.analysis.plotting import axes_or_new, layer_colours, tidy
+from clif.analysis.plotting import axes_or_new, layer_colours, legend, tidy
 from clif.analysis.results import Result, Row
 from clif.errors import InputError, unknown_name
 
@@ -75,7 +75,7 @@ class Histograms(Result):
             histogram.plot(axes, color=colour, label=name)
         axes.set_yscale("log")
         tidy(axes, f"{state} after each step", state, "density")
-        axes.legend(frameon=False, fontsize=8)
+        legend(axes)
         return axes
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from clif.analysis.activity import Call, Forward, calls, firing_layers, input_of, see, step_mode_of
 from clif.analysis.gradient_terms import MEMBRANE, each_term
-from clif.analysis.plotting import axes_or_new, colour_of, layer_colours, panels, tidy, whole_ticks
+from clif.analysis.plotting import LINES, axes_or_new, colour_of, layer_colours, legend, panels, tidy, whole_ticks
 from clif.analysis.results import Result, Row, added, ratio
 from clif.errors import InputError
 from clif.loss import SpikingLoss
@@ -133,7 +133,7 @@ class TemporalGradient(Result):
             layer.plot(axes, color=colour, label=name)
         axes.set_yscale("log")
         _label(axes, self.neuron if title is None else title)
-        axes.legend(frameon=False, fontsize=8)
+        legend(axes)
         return axes
 
 
@@ -151,16 +151,17 @@ class TemporalGradients(Result):
         return [{"network": name, **row} for name, found in self.networks.items() for row in found.table()]
 
     def plot(self, ax: "Axes | None" = None) -> "Axes":
-        """The mean of the layers' shares by distance, a line a network."""
+        """The mean of the layers' shares by distance, a line a network, a colour a neuron."""
         axes = axes_or_new(ax)
-        same = len({found.neuron for found in self.networks.values()}) < len(self.networks)
-        for k, (name, found) in enumerate(self.networks.items()):
-            share = found.share
-            colour = f"C{k % 10}" if same else colour_of(found.neuron)
-            axes.plot(torch.arange(len(share)).numpy(), 100 * share.numpy(), marker=".", color=colour, label=name)
+        drawn: list[str] = []
+        for name, found in self.networks.items():
+            share, style = found.share, LINES[drawn.count(found.neuron) % len(LINES)]
+            drawn.append(found.neuron)
+            steps = torch.arange(len(share)).numpy()
+            axes.plot(steps, 100 * share.numpy(), style, marker=".", color=colour_of(found.neuron), label=name)
         axes.set_yscale("log")
         _label(axes, "Mean of the layers")
-        axes.legend(frameon=False, fontsize=8)
+        legend(axes)
         return axes
 
     def figure(self) -> "Figure":

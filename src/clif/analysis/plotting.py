@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 COLOURS = {"CLIF": "#0b6e99", "LIF": "#d1603d", "PLIF": "#6a7f3b"}
 GREY = "#7a7f87"
+LINES = ("-", "--", ":", "-.")
 
 
 def colour_of(neuron: str) -> str:
@@ -58,6 +59,14 @@ def layer_colours(number: int) -> list[Any]:
 
     scale = colormaps["viridis"]
     return [scale(0.9 * i / max(number - 1, 1)) for i in range(number)]
+
+
+def legend(axes: "Axes", most: int = 8) -> None:
+    """A legend of all lines or, if there are more than `most`, of some of them from the first to the last."""
+    handles, labels = axes.get_legend_handles_labels()
+    number = len(handles)
+    chosen = range(number) if number <= most else [round(i * (number - 1) / (most - 1)) for i in range(most)]
+    axes.legend([handles[i] for i in chosen], [labels[i] for i in chosen], frameon=False, fontsize=8)
 
 
 def name_layers(axes: "Axes", names: Sequence[str]) -> None:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from clif.analysis.activity import Forward, Sequence, firing_layers, observe_some
-from clif.analysis.plotting import GREY, axes_or_new, layer_colours, name_layers, tidy, whole_ticks
+from clif.analysis.plotting import GREY, axes_or_new, layer_colours, legend, name_layers, tidy, whole_ticks
 from clif.analysis.results import Result, Row, added
 from clif.errors import InputError
 
@@ -78,7 +78,7 @@ class FiringRates(Result, Mapping[str, float]):
         tidy(axes, f"Firing rate by {by}", "step" if by == "step" else "channels (%)", "spikes per neuron and step (%)")
         if by == "step":
             whole_ticks(axes)
-        axes.legend(frameon=False, fontsize=8)
+        legend(axes)
         return axes
 
 

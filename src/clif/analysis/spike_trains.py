@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from clif.analysis.activity import Forward, Sequence, firing_layers, observe_some
-from clif.analysis.plotting import axes_or_new, layer_colours, tidy, whole_ticks
+from clif.analysis.plotting import axes_or_new, layer_colours, legend, tidy, whole_ticks
 from clif.analysis.results import Result, Row, added, ratio
 from clif.errors import InputError
 
@@ -76,7 +76,7 @@ class SpikeStatistics(Result):
         axes = axes_or_new(ax)
         for (name, layer), colour in zip(self.layers.items(), layer_colours(len(self.layers)), strict=True):
             layer.plot(axes, color=colour, label=name)
-        axes.legend(frameon=False, fontsize=8)
+        legend(axes)
         return axes
 
 

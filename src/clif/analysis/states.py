@@ -8,15 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from clif.analysis.activity import Forward, Sequence, firing_layers, follow, observe_some, one_sample
-from clif.analysis.plotting import axes_or_new, tidy, whole_ticks
+from clif.analysis.plotting import LINES, axes_or_new, tidy, whole_ticks
 from clif.analysis.results import Result, Row
 from clif.errors import InputError, unknown_name
 from clif.models import SpikingNetwork
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-LINES = ("-", "--", ":", "-.")
 
 
 @dataclass(frozen=True)
