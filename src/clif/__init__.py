@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from clif.neurons import register_neuron as register_neuron
     from clif.neurons import reset_net as reset_net
     from clif.neurons import set_backend as set_backend
+    from clif.neurons import set_checkpoint_blocks as set_checkpoint_blocks
     from clif.neurons import set_fuse_norm as set_fuse_norm
     from clif.neurons import set_keep_state as set_keep_state
     from clif.neurons import set_pack_spikes as set_pack_spikes
@@ -83,6 +84,7 @@ _NAMES = {
     "register_neuron": "neurons",
     "reset_net": "neurons",
     "set_backend": "neurons",
+    "set_checkpoint_blocks": "neurons",
     "set_fuse_norm": "neurons",
     "set_keep_state": "neurons",
     "set_pack_spikes": "neurons",

@@ -1,6 +1,7 @@
 """`clif bench step`: one training step of a network, ours against the plain way of computing the same."""
 
 import dataclasses
+import importlib
 import json
 
 import torch
@@ -38,8 +39,8 @@ def run(settings: StepSettings) -> Report:
             slow = None if settings.contestants else left_out(name, _dtype(WAYS[name]), device)
             if slow is not None:
                 red[name] = slow
-            elif (reason := refuses(name, settings)) is not None:
-                red[name] = f"no time is reported: {reason}"
+            elif (reason := cannot_run(name, settings)) is not None:
+                red[name] = reason
         timings = measure(
             {name: Trainer(WAYS[name], settings).step for name in chosen if name not in red}, settings.rounds, device
         )
@@ -59,6 +60,22 @@ def run(settings: StepSettings) -> Report:
     return Report("step", dataclasses.asdict(settings), described, rows)
 
 
+def cannot_run(name: str, settings: StepSettings) -> str | None:
+    """Why no time is reported for a way, or None: another package is missing or says why, or the gate is red."""
+    needs = WAYS[name].needs
+    try:
+        if needs:
+            importlib.import_module(needs)
+        reason = refuses(name, settings)
+    except ImportError as error:
+        return f"not installed: {error}"
+    except RuntimeError as error:
+        if not needs:
+            raise
+        return f"cannot run here: {error}"
+    return None if reason is None else f"no time is reported: {reason}"
+
+
 def _dtype(way: Way) -> str:
     return "float32" if way.autocast is None else str(way.autocast).removeprefix("torch.")
 
@@ -75,6 +92,8 @@ def show_peak(name: str, settings_json: str, count: str) -> None:
     if WAYS[name].lean:
         memory.lean()
     torch.set_num_threads(int(count))
+    if needs := WAYS[name].needs:
+        importlib.import_module(needs)
 
     def work() -> None:
         trainer = Trainer(WAYS[name], settings)

@@ -1,5 +1,6 @@
 """The ways to train a network that `clif bench step` times: each is the same step, computed differently."""
 
+import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -14,6 +15,10 @@ from clif.layers import Conv2d
 from clif.loss import SpikingLoss
 from clif.models import SpikingNetwork, create_model
 from clif.models.network import step_by_step
+from clif.models.resnet import BasicBlock, Bottleneck, SpikingResNet
+from clif.neurons import SpikingNeuron
+
+MEMOPT = "spikingjelly.activation_based.memopt"
 
 Forward = Callable[[SpikingNetwork, Tensor], Tensor]
 
@@ -22,13 +27,15 @@ Forward = Callable[[SpikingNetwork, Tensor], Tensor]
 class Way:
     """How a step is computed: `forward(net, x)` gives the logits [T, N, classes]; `describe` says it in words.
 
-    `lean`: with large tensors given back at once, as `clif train` does (`clif.memory`).
+    `lean`: with large tensors given back at once, as `clif train` does (`clif.memory`). `needs`: a module of another
+    package.
     """
 
     describe: str
     prepare: Callable[[SpikingNetwork], Forward]
     autocast: torch.dtype | None = None
     lean: bool = True
+    needs: str = ""
 
 
 def _plain(net: SpikingNetwork) -> Forward:
@@ -59,6 +66,33 @@ def _dense_packed(net: SpikingNetwork) -> Forward:
     return _dense(net)
 
 
+def _blocks(net: SpikingNetwork) -> Forward:
+    clif.set_checkpoint_blocks(net, True)
+    return _ours(net)
+
+
+def _memopt(level: int) -> Callable[[SpikingNetwork], Forward]:
+    """SpikingJelly's optimiser of memory on our network, at a level; of ResNets the residual blocks."""
+
+    def prepare(net: SpikingNetwork) -> Forward:
+        memopt = importlib.import_module(MEMOPT)
+        forward = _ours(net)
+        kinds = (BasicBlock, Bottleneck) if isinstance(net, SpikingResNet) else (SpikingNeuron,)
+        parameter = next(net.parameters())
+        example = torch.rand(1, *net.sample_shape, device=parameter.device, dtype=parameter.dtype)
+        memopt.optimize_memory(
+            net,
+            kinds,
+            lambda net: forward(net, example),
+            level=level,
+            split_fn=lambda module: [part for part in module.children() if isinstance(part, SpikingNeuron)],
+            can_chunk=lambda module: isinstance(module, SpikingNeuron),
+        )
+        return forward
+
+    return prepare
+
+
 def _compiled(net: SpikingNetwork) -> Forward:
     run = compiled(net)
     return lambda _, x: run(x)
@@ -69,11 +103,18 @@ WAYS = {
     "ours": Way("the whole sequence at once, fused neurons, convolutions of spikes, channels_last, float32", _ours),
     "ours-dense": Way("ours with PyTorch's convolutions", _dense),
     "ours-dense-bits": Way("the same, spikes kept as one bit each", _dense_packed),
+    "ours-bits": Way("ours, all spikes kept as one bit each", _packed),
+    "ours-blocks": Way("ours with every block checkpointed, of which the spikes are kept as one bit each", _blocks),
+    **{
+        f"ours-memopt-{level}": Way(f"ours under SpikingJelly's memopt, level {level}", _memopt(level), needs=MEMOPT)
+        for level in (1, 2, 3)
+    },
     "ours-bfloat16": Way("ours under bfloat16 autocast", _ours, torch.bfloat16),
     "ours-bfloat16-bits": Way("the same, all spikes kept as one bit each", _packed, torch.bfloat16),
+    "ours-blocks-bfloat16": Way("ours-blocks under bfloat16 autocast", _blocks, torch.bfloat16),
     "ours-compiled": Way("ours under torch.compile", _compiled),
 }
-DEFAULT_WAYS = ("plain", "ours", "ours-dense", "ours-bfloat16", "ours-bfloat16-bits")
+DEFAULT_WAYS = ("plain", "ours", "ours-dense", "ours-blocks", "ours-bfloat16", "ours-bfloat16-bits")
 """torch.compile takes minutes before its first step; it is measured where it is asked for."""
 
 

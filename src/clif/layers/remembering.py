@@ -6,10 +6,10 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor
 
-from clif import private_torch
 from clif.errors import InputError
 from clif.layers.step import StepModule
 from clif.ops.kept import likely_cause, outside_inference
+from clif.ops.recomputing import in_backward
 
 
 class Remembering(StepModule):
@@ -43,7 +43,7 @@ class Remembering(StepModule):
 
     def reset(self) -> None:
         """Forget what the last call left."""
-        self._reset_in_backward = _in_backward()
+        self._reset_in_backward = in_backward()
         self._remember(None)
 
     def detach(self) -> None:
@@ -60,7 +60,7 @@ class Remembering(StepModule):
 
     def _fitting(self, x: Tensor, shape: torch.Size) -> Tensor | None:
         """What is remembered, to go on from with a step `x`; it must have the `shape`. Raises `InputError`."""
-        if not (in_backward := _in_backward()):
+        if not (again := in_backward()):
             self._reset_in_backward = False
         kept = self._remembered()
         if kept is None:
@@ -71,7 +71,7 @@ class Remembering(StepModule):
                 f"{self.memory_name} of {owner} is {list(kept.shape)} on {kept.device} but the input {list(x.shape)} "
                 f"on {x.device}; " + likely_cause(kept, x.new_empty(()).expand(shape))
             )
-        if in_backward and not self._reset_in_backward:
+        if again and not self._reset_in_backward:
             raise InputError(
                 f"activation checkpointing would compute {owner} again from the state after its last call; call "
                 "clif.reset_net inside the checkpointed function, or leave the layer out of it"
@@ -87,8 +87,3 @@ class Remembering(StepModule):
     def __getstate__(self) -> dict[str, Any]:
         kept = self._remembered()
         return {**self.__dict__, self.memory_name: None if kept is None else kept.detach()}
-
-
-def _in_backward() -> bool:
-    """Whether this runs inside a backward pass of autograd, where activation checkpointing computes modules again."""
-    return not torch.compiler.is_compiling() and private_torch.graph_task() != -1

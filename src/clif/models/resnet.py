@@ -3,12 +3,16 @@
 from typing import Any
 
 from torch import Tensor, nn
+from torch.autograd import Function
 
-from clif.layers import AdaptiveAvgPool2d, BatchNorm2d, Conv2d, Dropout, Flatten
+from clif.layers import AdaptiveAvgPool2d, BatchNorm2d, Conv2d, Dropout, Flatten, has_hooks
 from clif.models.network import NeuronFactory, SpikingNetwork, init_convolutions
 from clif.models.registry import register_model
 from clif.neurons.blocks import fire
+from clif.neurons.checkpointing import checkpoint_block
 from clif.sizes import Size
+
+Layers = tuple[nn.Module, ...]
 
 
 class BasicBlock(nn.Module):
@@ -32,6 +36,14 @@ class BasicBlock(nn.Module):
         out = self.conv1(x)
         out = self.conv2(self.dropout(fire(self.relu2, self.bn2, out)))
         return out + self.shortcut(x)
+
+    def hidden(self) -> list[Layers]:
+        """The layers behind `relu1` up to the neurons inside."""
+        return [(self.conv1, self.bn2, self.relu2)]
+
+    def last(self) -> Layers:
+        """The layers behind those; their output is added to the shortcut."""
+        return self.dropout, self.conv2
 
 
 class Bottleneck(nn.Module):
@@ -60,6 +72,14 @@ class Bottleneck(nn.Module):
         out = self.conv3(self.dropout(fire(self.relu3, self.bn3, out)))
         return out + self.shortcut(x)
 
+    def hidden(self) -> list[Layers]:
+        """The layers behind `relu1` up to the neurons inside."""
+        return [(self.conv1, self.bn2, self.relu2), (self.conv2, self.bn3, self.relu3)]
+
+    def last(self) -> Layers:
+        """The layers behind those; their output is added to the shortcut."""
+        return self.dropout, self.conv3
+
 
 def _shortcut(in_planes: int, out_planes: int, stride: int) -> nn.Module:
     if stride == 1 and in_planes == out_planes:
@@ -72,6 +92,8 @@ class SpikingResNet(SpikingNetwork):
 
     The original pools 4×4, which for its 32×32 images is the whole map; ours pools the whole map for any image size.
     """
+
+    checkpoint_blocks = False
 
     def __init__(
         self,
@@ -105,11 +127,60 @@ class SpikingResNet(SpikingNetwork):
         nn.init.zeros_(self.linear.bias)
 
     def logits(self, x: Tensor) -> Tensor:
-        x = self.conv1(x)
-        for stage in range(1, 5):
-            x = self.get_submodule(f"layer{stage}")(x)
-        x = fire(self.relu1, self.bn1, x)
+        if self.checkpoint_blocks:
+            x = self._by_block(x)
+        else:
+            x = self.conv1(x)
+            for stage in range(1, 5):
+                x = self.get_submodule(f"layer{stage}")(x)
+            x = fire(self.relu1, self.bn1, x)
         return self.linear(self.dropout(self.flatten(self.avgpool(x))))
+
+    def _by_block(self, x: Tensor) -> Tensor:
+        """The spikes of the last neuron, with activation checkpointing from spikes to spikes.
+
+        Each block begins with a norm and a neuron, which thus belong to what comes before them.
+        """
+        blocks: Any = [block for stage in range(1, 5) for block in self.get_submodule(f"layer{stage}").children()]
+        ends = [*((block.bn1, block.relu1) for block in blocks), (self.bn1, self.relu1)]
+        spikes = _checkpointed((self.conv1, *ends[0]), None, x)
+        for block, end in zip(blocks, ends[1:], strict=True):
+            inside = spikes
+            for layers in block.hidden():
+                inside = _checkpointed(layers, None, inside)
+            spikes = _checkpointed((*block.last(), *end), block.shortcut, inside, spikes)
+        return spikes
+
+
+def _add_into(x: Tensor, y: Tensor) -> Tensor:
+    """x + y in the memory of x, which no one reads afterwards."""
+    return _AddInto.apply(x, y) if x.dtype == y.dtype and x.shape == y.shape else x + y
+
+
+class _AddInto(Function):
+    @staticmethod
+    def forward(ctx, x, y):
+        del ctx
+        return x.detach().add_(y)
+
+    @staticmethod
+    def backward(ctx, d_sum):
+        del ctx
+        return d_sum, d_sum
+
+
+def _checkpointed(layers: Layers, shortcut: nn.Module | None, *inputs: Tensor) -> Tensor:
+    """Layers that end with a norm and a neuron, as a checkpointed block; before those the shortcut is added."""
+    *first, norm, neuron = layers
+
+    def compute(x: Tensor, spikes: Tensor | None = None) -> Tensor:
+        for layer in first:
+            x = layer(x)
+        if shortcut is not None and spikes is not None:
+            x = _add_into(x, shortcut(spikes)) if not has_hooks(first[-1]) else x + shortcut(spikes)
+        return fire(neuron, norm, x)
+
+    return checkpoint_block([*layers, *([shortcut] if shortcut else [])], compute, *inputs, last=neuron)
 
 
 @register_model

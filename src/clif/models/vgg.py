@@ -8,12 +8,14 @@ from clif.errors import InputError
 from clif.layers import AdaptiveAvgPool2d, AvgPool2d, BatchNorm2d, Conv2d, Dropout, Flatten
 from clif.models.network import NeuronFactory, SpikingNetwork, init_convolutions
 from clif.models.registry import register_model
-from clif.neurons.blocks import ConvBlock
+from clif.neurons.blocks import ConvBlock, by_block
 from clif.sizes import Size, height_width
 
 
 class SpikingVGG(SpikingNetwork):
     """`widths` lists the convolutions of each stage; the map is pooled to 7×7 before the linear layer, as in VGG."""
+
+    checkpoint_blocks = False
 
     def __init__(
         self,
@@ -45,8 +47,12 @@ class SpikingVGG(SpikingNetwork):
         nn.init.zeros_(linear.bias)
 
     def logits(self, x: Tensor) -> Tensor:
-        for stage in range(1, 6):
-            x = self.get_submodule(f"layer{stage}")(x)
+        stages = [self.get_submodule(f"layer{stage}") for stage in range(1, 6)]
+        if self.checkpoint_blocks:
+            x = by_block(stages, x)
+        else:
+            for stage in stages:
+                x = stage(x)
         return self.classifier(self.avgpool(x))
 
 

@@ -3,6 +3,7 @@
 from clif.neurons.alif import ALIFNode
 from clif.neurons.arlif import ARLIFNode
 from clif.neurons.base import SpikingNeuron
+from clif.neurons.checkpoint_blocks import set_checkpoint_blocks
 from clif.neurons.clif import CLIFNode
 from clif.neurons.clif_tau import CLIFTauNode
 from clif.neurons.eif import EIFNode
@@ -45,6 +46,7 @@ __all__ = [
     "register_neuron",
     "reset_net",
     "set_backend",
+    "set_checkpoint_blocks",
     "set_fuse_norm",
     "set_gradient_window",
     "set_keep_state",

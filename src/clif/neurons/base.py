@@ -15,11 +15,12 @@ from clif.neurons import norm_fusion, sequence
 from clif.neurons.firing import Firing
 from clif.neurons.functional_state import FunctionalState, as_tensors
 from clif.neurons.planning import OWN, STEP, check_is_free, check_names, plan_of
-from clif.neurons.recomputation import Calls, Values, in_backward
+from clif.neurons.recomputation import Calls, Values
 from clif.neurons.sequence import Mode
 from clif.ops import dispatch
 from clif.ops.constants import Constant, as_constant, check_constants, value_of
 from clif.ops.equations import Equations, State, first_step
+from clif.ops.recomputing import in_backward, is_last, spikes_unread
 from clif.ops.registration import is_exported
 from clif.surrogate import AnySurrogate, Surrogate, resolve
 
@@ -254,6 +255,9 @@ class SpikingNeuron(Firing, FunctionalState):
         if self._calls.are_recomputed:
             return self._recompute(x, norm)
         self._calls = self._calls.counted(self._values)
+        if is_last(self):
+            with spikes_unread():
+                return self._compute(x, norm)
         return self._compute(x, norm)
 
     def _recompute(self, x: Tensor, norm: BatchNorm2d | None) -> Tensor:

@@ -2,11 +2,10 @@
 
 from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor
 
-from clif import private_torch
 from clif.errors import InputError
+from clif.ops.recomputing import in_backward
 
 Values = tuple[Tensor | float, ...] | None
 
@@ -50,8 +49,3 @@ class Calls(NamedTuple):
                 "since its last reset; which call is meant is unknown: call clif.reset_net inside the checkpointed "
                 "function, or checkpoint whole sequences"
             )
-
-
-def in_backward() -> bool:
-    """Whether this runs inside a backward pass of autograd, where activation checkpointing computes modules again."""
-    return not torch.compiler.is_compiling() and private_torch.graph_task() != -1

@@ -26,6 +26,7 @@ from clif.ops.equations import compute_dtype
 from clif.ops.kernel_interface import Aligned, Gradients, kernels_for
 from clif.ops.layout import Strides
 from clif.ops.norm import Norm, affine_of, finish_backward
+from clif.ops.recomputing import reads_spikes
 from clif.ops.registration import (
     is_observed,
     is_plain,
@@ -79,23 +80,35 @@ def _numbers(constants: tuple[float, ...]) -> Tensor:
     return torch.tensor(constants, dtype=torch.float64, device="cpu")
 
 
+def _statistics(inputs: Inputs, strides: Strides) -> list[Tensor]:
+    """Mean and variance [T, C] of every step, if it is normalised by its own."""
+    if not inputs.own_statistics:
+        return []
+    x_seq = inputs.x_seq
+    once = x_seq[:1] if x_seq.stride(0) == 0 else x_seq
+    found = kernels_for(x_seq.device.type, inputs.backend).statistics(layout.align_sequence(once, strides))
+    return [value if len(value) == len(x_seq) else value.repeat(len(x_seq), 1) for value in found]
+
+
 def _forward(*arguments: Any) -> tuple[Tensor, list[Tensor]]:
     inputs = Inputs(*arguments)
     x_seq = inputs.x_seq
     strides = layout.step_strides(x_seq)
     kernels = kernels_for(x_seq.device.type, inputs.backend)
-    found: list[Tensor] = []
-    if inputs.own_statistics:
-        once = x_seq[:1] if x_seq.stride(0) == 0 else x_seq
-        found = [
-            value if len(value) == len(x_seq) else value.repeat(len(x_seq), 1)
-            for value in kernels.statistics(layout.align_sequence(once, strides))
-        ]
+    found = _statistics(inputs, strides)
     mean, var = found or inputs.norm[2:] or (None, None)
     spike_seq = layout.empty_sequence(x_seq, strides)
     last = [layout.empty_state(x_seq, strides, True) for _ in inputs.states] if inputs.keep_state else []
     kernels.forward(_align(inputs, strides, mean, var), spike_seq, last)
     return spike_seq, [*last, *found]
+
+
+def _unread_forward(inputs: Inputs) -> tuple[Tensor, list[Tensor]]:
+    """`_forward` for one who wants the derivative only: spikes and states are places without values."""
+    x_seq = inputs.x_seq
+    last = [x_seq.new_empty((), dtype=compute_dtype(x_seq.dtype)).expand(x_seq.shape[1:]) for _ in inputs.states]
+    found = _statistics(inputs, layout.step_strides(x_seq))
+    return x_seq.new_empty(()).expand(x_seq.shape), [*(last if inputs.keep_state else []), *found]
 
 
 def _fake_forward(*arguments: Any) -> tuple[Tensor, list[Tensor]]:
@@ -257,7 +270,7 @@ class _Direct(torch.autograd.Function):
     @staticmethod
     def forward(ctx, flat, x_seq, *tensors):
         inputs = flat.inputs(x_seq, tensors)
-        spike_seq, extra = _forward(*inputs)
+        spike_seq, extra = _forward(*inputs) if reads_spikes() else _unread_forward(inputs)
         _save(ctx, inputs, extra)
         if inputs.own_statistics:
             ctx.mark_non_differentiable(*extra[-2:])

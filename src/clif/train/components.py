@@ -7,7 +7,7 @@ from clif.data import Dataset, open_dataset
 from clif.errors import InputError
 from clif.models import SpikingNetwork, create_model
 from clif.models.network import step_by_step
-from clif.neurons import reset_net
+from clif.neurons import reset_net, set_checkpoint_blocks
 from clif.neurons.gradient_window import set_gradient_window
 from clif.train.config import TrainConfig
 
@@ -41,6 +41,8 @@ def make_net(config: TrainConfig) -> SpikingNetwork:
     ).to(getattr(torch, config.dtype))
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # as its layers compute
     set_gradient_window(net, config.gradient_window or None)
+    if config.checkpoint_blocks:
+        set_checkpoint_blocks(net, True)
     return net
 
 

@@ -173,6 +173,9 @@ class TrainConfig:
     lean_memory: bool = _machine(
         True, "give the memory of large tensors back at once, on a CPU with glibc; False is faster and takes more"
     )
+    checkpoint_blocks: bool = _machine(
+        False, "keep only the spikes between the network's blocks for the backward pass, which computes the rest again"
+    )
     multiple_step: bool = _machine(True, "compute the sequence at once; False: one step a call, same numbers, slower")
     seed: int = _machine(2022, "seed of the weights, the order, the augmentation and the dropout")
 
@@ -237,6 +240,8 @@ class TrainConfig:
             raise InputError("early_stop with test_at_end needs epochs to compare: add -val_split 0.1")
         if self.gradient_window and not self.multiple_step:
             raise InputError("gradient_window computes the sequence at once; leave -multiple_step True")
+        if self.checkpoint_blocks and self.neuron == "ReLU":
+            raise InputError("checkpoint_blocks keeps the spikes between blocks, and ReLU has none; leave it out")
         if unknown := [word for word in self.logger_names() if word not in ("wandb", "mlflow")]:
             raise unknown_name("logger", unknown[0], ["wandb", "mlflow"])
 
@@ -293,7 +298,7 @@ class TrainConfig:
         objects of the user's own `own` has the words for "model", "neuron" and "dataset".
         """
         elsewhere = {"data_dir", "out_dir", "resume", "name", "j", "checkpoint_every", "keep_last", *LIMITS}
-        elsewhere |= {"loggers", "log_grad_norm", "log_firing_rates", "lean_memory"}
+        elsewhere |= {"loggers", "log_grad_norm", "log_firing_rates", "lean_memory", "checkpoint_blocks"}
         defaults = {field.name: field.default for field in dataclasses.fields(self)}
         values = {
             key: value

@@ -14,6 +14,8 @@ from clif.data.loader import Share
 from clif.errors import InputError, unknown_name
 from clif.loss import Loss
 from clif.models import SpikingNetwork
+from clif.neurons import set_checkpoint_blocks
+from clif.neurons.checkpointing import is_checkpointed
 from clif.train.config import TrainConfig
 from clif.train.schedules import check_scheduler
 
@@ -105,6 +107,8 @@ class Own:
         self.net.to(device)
         if config.dtype == "float64":
             self.net.double()
+        if config.checkpoint_blocks and not any(map(is_checkpointed, self.net.modules())):
+            set_checkpoint_blocks(self.net, True)
         if self.optimizer is not None:
             optimised = {id(p) for group in self.optimizer.param_groups for p in group["params"]}
             if not optimised & {id(p) for p in self.net.parameters()}:

@@ -1,0 +1,177 @@
+"""Activation checkpointing by block: of a block only its input is kept, spikes as bits, and backward computes it again.
+
+Of a network's activations the spikes are small and the rest is large. So a block reaches from spikes to spikes.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from clif.errors import InputError
+from clif.layers import has_hooks
+from clif.neurons.base import SpikingNeuron
+from clif.ops.packing import Packed, known_as, pack, unpack
+from clif.ops.recomputing import with_states
+from clif.ops.registration import is_exported, is_transformed
+
+COPIED = ("_buffers", "_memories")
+"""Dictionaries of a module whose entries a call may replace; `_memories` is SpikingJelly's."""
+
+
+def checkpoint_block(
+    modules: Iterable[nn.Module], function: Callable[..., Any], *inputs: Any, last: nn.Module | None = None
+) -> Any:
+    """`function(*inputs)`, computed again in the backward pass; of its tensors only the inputs are kept.
+
+    An input of spikes is kept as one bit an element. `modules` are those that the function calls: in the second
+    computation they have the states, the masks and the mode that they had in the first, and what they then learn (the
+    running statistics of a batch norm) is dropped. If `last` is given it is the neuron whose spikes are the result.
+    Without gradients it is `function(*inputs)`.
+
+    Raises `InputError` under torch.compile and torch.func, and in the backward pass if a parameter has changed since.
+    """
+    if not _records(inputs):
+        return function(*inputs)
+    _require_plain()
+    return _Block(modules, function, inputs, last)()
+
+
+class OwnForward:
+    """What `module(...)` calls in place of the `forward` of its class, so that it is checkpointed; see `attach`."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self.module = module
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        raise NotImplementedError
+
+
+class WholeBlock(OwnForward):
+    """A module as one block."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        function = partial(type(self.module).forward, self.module, **kwargs)
+        return checkpoint_block([self.module], function, *args)
+
+
+def attach(module: nn.Module, kind: type[OwnForward]) -> None:
+    """Let `module(...)` be computed by an object of `kind`. Names, parameters and class stay."""
+    vars(module)["forward"] = kind(module)
+
+
+def detach(module: nn.Module) -> None:
+    """Let `module(...)` be the `forward` of its class again."""
+    if isinstance(vars(module).get("forward"), OwnForward):
+        del vars(module)["forward"]
+
+
+def is_checkpointed(module: nn.Module) -> bool:
+    """Whether a module checkpoints its own blocks, or itself."""
+    return isinstance(vars(module).get("forward"), OwnForward) or bool(getattr(module, "checkpoint_blocks", False))
+
+
+def _records(inputs: tuple[Any, ...]) -> bool:
+    """Whether there will be a backward pass; none of a graph that is made for export."""
+    if not torch.is_grad_enabled() or is_exported() or torch.jit.is_tracing():  # type: ignore[attr-defined]
+        return False
+    return all(isinstance(x, Tensor) for x in inputs)
+
+
+def _require_plain() -> None:
+    for what, holds in (("torch.compile", torch.compiler.is_compiling()), ("torch.func", is_transformed())):
+        if holds:
+            raise InputError(
+                f"blocks cannot be checkpointed under {what}; switch that off: clif.set_checkpoint_blocks(net, False)"
+            )
+
+
+class _Block:
+    """One call of a block, and what is needed to repeat it."""
+
+    def __init__(
+        self,
+        modules: Iterable[nn.Module],
+        function: Callable[..., Any],
+        inputs: tuple[Tensor, ...],
+        last: nn.Module | None,
+    ) -> None:
+        self.function = function
+        self.last = last
+        self.modules = list(dict.fromkeys(part for module in modules for part in module.modules()))
+        self.before = [_attributes(module) for module in self.modules]
+        self.kept = [pack(x.detach()) for x in inputs]
+        self.versions = self._versions()
+        self.needs_grad = [x.requires_grad for x in inputs]
+        self.inputs: tuple[Tensor, ...] | None = inputs
+
+    def __call__(self) -> Any:
+        on = self.inputs[0].new_empty(0) if self.inputs else None  # PyTorch asks it for the device of the random state
+        return checkpoint(self._run, on, use_reentrant=False)
+
+    def _run(self, _: Tensor | None) -> Any:
+        if self.inputs is not None:
+            inputs, self.inputs = self.inputs, None
+            return self._compute(inputs)
+        if self._versions() != self.versions:
+            raise InputError(
+                "parameters, buffers or the input of a checkpointed block changed in place between its forward and its "
+                "backward pass, which would compute it again with the new ones; call backward() before the optimiser's "
+                "step, and leave modules that change their buffers out of it (blocks=…)"
+            )
+        again = tuple(
+            [unpack(x).detach().requires_grad_(needs) for x, needs in zip(self.kept, self.needs_grad, strict=True)]
+        )
+        last = self.last if _gives_its_spikes(self.last) else None
+        with with_states(last), self._as_before():
+            return self._compute(again)
+
+    def _compute(self, inputs: tuple[Tensor, ...]) -> Any:
+        with ExitStack() as stack:
+            for x, kept in zip(inputs, self.kept, strict=True):
+                if isinstance(kept, Packed):
+                    stack.enter_context(known_as(x, kept))
+            return self.function(*inputs)
+
+    def _versions(self) -> list[int]:
+        """What changes if a tensor is written on which the block depends; the statistics of batch norms may be."""
+        tensors = [x for x in self.kept if isinstance(x, Tensor)]
+        for module in self.modules:
+            learns = isinstance(module, nn.modules.batchnorm._NormBase) and module.training
+            buffers = () if learns else module._buffers.values()
+            tensors += [x for x in (*module._parameters.values(), *buffers) if x is not None and not x.is_inference()]
+        return [x._version for x in tensors]
+
+    @contextmanager
+    def _as_before(self) -> Iterator[None]:
+        """The modules as they were before the first call; what changes in their buffers is dropped."""
+        present = [dict(vars(module)) for module in self.modules]
+        try:
+            for module, before in zip(self.modules, self.before, strict=True):
+                vars(module).update(before)
+                vars(module)["_buffers"] = {name: _copied(buffer) for name, buffer in before["_buffers"].items()}
+            yield
+        finally:
+            for module, attributes in zip(self.modules, present, strict=True):
+                vars(module).clear()
+                vars(module).update(attributes)
+
+
+def _gives_its_spikes(neuron: nn.Module | None) -> bool:
+    """Whether what a neuron gives is the spikes of its equations and nothing else has to do with them."""
+    if not isinstance(neuron, SpikingNeuron) or has_hooks(neuron):
+        return False
+    return not any(map(neuron.overrides, ("forward", "single_step_forward", "multi_step_forward")))
+
+
+def _attributes(module: nn.Module) -> dict[str, Any]:
+    found = dict(vars(module))
+    return {**found, **{name: dict(found[name]) for name in COPIED if name in found}}
+
+
+def _copied(buffer: Tensor | None) -> Tensor | None:
+    return None if buffer is None else buffer.detach().clone()
