@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -71,10 +72,19 @@ class Block:
     cells: dict[str, Cell]
 
 
+MEMORY_BATCHES = {6: 16, 20: 8}
+MEMORY_WAYS = ("plain", "ours", "ours-bits", "ours-blocks", "ours-memopt-1", "ours-memopt-2", "ours-memopt-3")
+
 NAMES: dict[str, Cell] = {"": lambda row: row.name, "dtype": lambda row: row.dtype}
 BLOCKS = {
     "neuron": Block(NAMES, {"ms": _time, **{name: _figure(name) for name in ("over copy", "bytes kept")}}),
     "step": Block(NAMES, {"ms": _time, **{name: _figure(name) for name in ("of plain", "images/s", "peak MiB")}}),
+    **{
+        f"memory_T{T}": Block(
+            NAMES, {"ms": _time, **{name: _figure(name) for name in ("of plain", "peak MiB", "of it before")}}
+        )
+        for T in MEMORY_BATCHES
+    },
     "infer": Block({**NAMES, "batch": _figure("batch")}, {"ms": _time, "of plain": _figure("of plain")}),
     "demo": Block(
         {"": lambda row: row.name},
@@ -97,6 +107,12 @@ def measure(only: list[str], device: str, threads: int | None, rounds: int) -> N
         "neuron": lambda: neuron.run(NeuronSettings(**common, shape=shape, rounds=rounds)),
         "neuron_sweep": lambda: neuron.run(NeuronSettings(**common, shape=shape, **swept)),
         "step": lambda: step.run(StepSettings(**common, rounds=few)),
+        **{
+            f"memory_T{T}": partial(
+                step.run, StepSettings(**common, T=T, batch=batch, rounds=few, contestants=MEMORY_WAYS)
+            )
+            for T, batch in MEMORY_BATCHES.items()
+        },
     }
     if not on_gpu:
         runs |= {"infer": lambda: infer.run(InferSettings(threads=threads, rounds=few)), "demo": demo}
@@ -233,7 +249,9 @@ def _replace(text: str, name: str, block: str) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", metavar="LIST", help="comma-separated: neuron, neuron_sweep, step, infer, demo")
+    parser.add_argument(
+        "--only", metavar="LIST", help="comma-separated: neuron, neuron_sweep, step, memory_T6, memory_T20, infer, demo"
+    )
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int)
     parser.add_argument("--rounds", type=int, default=20)

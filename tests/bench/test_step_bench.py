@@ -100,3 +100,30 @@ def test_bfloat16_is_left_out_where_it_is_slow_unless_it_is_named(monkeypatch):
         )
     named = step.run(dataclasses.replace(SMALL, contestants=("ours-bfloat16-bits",)))
     assert [(row.name, row.timing is not None) for row in named.rows] == [("ours-bfloat16-bits", True)]
+
+
+def test_checkpointed_blocks_take_the_step_of_ours():
+    ours, blocks = (Trainer(WAYS[name], SMALL) for name in ("ours", "ours-blocks"))
+    for a, b in zip(ours.gradients(), blocks.gradients(), strict=True):
+        assert torch.equal(a, b)
+    for a, b in zip(ours.net.parameters(), blocks.net.parameters(), strict=True):
+        assert torch.equal(a.grad, b.grad)
+
+
+def test_what_another_package_cannot_run_has_a_note(monkeypatch):
+    def refuse(_):
+        raise RuntimeError("it needs a GPU")
+
+    monkeypatch.setitem(WAYS, "theirs", Way("", refuse, needs="json"))
+    assert step.cannot_run("theirs", SMALL) == "cannot run here: it needs a GPU"
+    monkeypatch.setitem(WAYS, "theirs", Way("", refuse, needs="no_such_package_at_all"))
+    assert step.cannot_run("theirs", SMALL).startswith("not installed: No module named")
+    monkeypatch.setitem(WAYS, "theirs", Way("", refuse))
+    with pytest.raises(RuntimeError, match="it needs a GPU"):
+        step.cannot_run("theirs", SMALL)
+
+
+@pytest.mark.slow
+def test_the_memory_optimiser_of_spikingjelly_takes_the_plain_step():
+    pytest.importorskip("spikingjelly")
+    assert step.cannot_run("ours-memopt-1", dataclasses.replace(SMALL, model="spiking_resnet18")) is None

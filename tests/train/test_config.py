@@ -278,7 +278,10 @@ def test_runs_on_different_data_have_different_folders(tmp_path, monkeypatch):
 
 def test_threads_and_checkpoint_interval_do_not_change_the_folder():
     elsewhere = {"j": 4, "checkpoint_every": 10, "keep_last": 9, "loggers": "wandb", "log_grad_norm": True}
-    assert resolve(**elsewhere, log_firing_rates=True, max_time=60).run_folder() == resolve().run_folder()
+    assert (
+        resolve(**elsewhere, log_firing_rates=True, max_time=60, checkpoint_blocks=True).run_folder()
+        == resolve().run_folder()
+    )
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,11 @@
 neuron times forward and backward of one layer of any registered neuron, your own with --import: our backends,
 torch.compile of the reference, the same step under SpikingJelly's FlexSN, the neurons of SpikingJelly, snnTorch and
 norse that compute the like, where they are installed, and the copy of as many bytes. step times a training step of
-a network: ours, under bfloat16 autocast, and the plain way (T calls, neurons in PyTorch operations), with the most
-memory each takes. infer times inference on a CPU in float32, bfloat16 and with int8 weights, and says what each
-predicts. No time is shown for what does not compute what it should; networks in bfloat16 are left out where PyTorch
-computes them by a slow fallback, unless --contestants names them.
+a network: ours, under bfloat16 autocast, with checkpointed blocks or SpikingJelly's memopt, and the plain way (T
+calls, neurons in PyTorch operations), with the most memory each takes. infer times inference on a CPU in float32,
+bfloat16 and with int8 weights, and says what each predicts. No time is shown for what does not compute what it
+should; networks in bfloat16 are left out where PyTorch computes them by a slow fallback, unless --contestants names
+them.
 """
 
 import argparse
@@ -49,8 +50,8 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--contestants",
         metavar="LIST",
-        help="comma-separated names from the table (default: neuron all, step all but ours-dense-bits and "
-        "ours-compiled, infer all but ours-compiled and onnxruntime)",
+        help="comma-separated names from the table (default: neuron all, step plain, ours, "
+        "ours-dense, ours-blocks and two in bfloat16, infer all but ours-compiled and onnxruntime)",
     )
     parser.add_argument("--json", metavar="FILE", help="write the figures as JSON, to - instead of the table")
     shape = " ".join(map(str, NEURON.shape))
