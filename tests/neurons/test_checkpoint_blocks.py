@@ -205,9 +205,10 @@ def test_own_modules(blocks):
     twin = copy.deepcopy(net)
     clif.set_checkpoint_blocks(twin, True, blocks)
     x, calls = torch.randn(3, 2, 4), []
-    twin.blocks[1].body.register_forward_hook(lambda *_: calls.append(1))
+    hook = twin.blocks[1].body.register_forward_hook(lambda *_: calls.append(1))
     assert_same(*(step(one, x) for one in (net, twin)))
     assert len(calls) == 2
+    hook.remove()
     assert list(twin.state_dict()) == list(net.state_dict())
     assert_same(step(net, x), step(pickle.loads(pickle.dumps(twin)), x))
     clif.set_checkpoint_blocks(twin, False)
