@@ -35,8 +35,8 @@ class Raster(Result):
             for name, spikes in self.spikes.items()
         ]
 
-    def plot(self, ax: "Axes | None" = None, layer: str | None = None, most: int = 60) -> "Axes":
-        """A mark a spike: of the first `most` neurons that fire, of every layer (the first one below) or of one."""
+    def plot(self, ax: "Axes | None" = None, layer: str | None = None, most: int = 40) -> "Axes":
+        """A dash a spike: of the first `most` neurons that fire, of every layer (the first one below) or of one."""
         if layer is not None and layer not in self.spikes:
             raise unknown_name("spiking layer", layer, self.spikes)
         shown = self.spikes if layer is None else {layer: self.spikes[layer]}
@@ -45,7 +45,7 @@ class Raster(Result):
         for spikes, colour in zip(shown.values(), layer_colours(len(shown)), strict=True):
             active = spikes[:, spikes.any(0)][:, :most]
             step, neuron = active.nonzero(as_tuple=True)
-            axes.scatter(step.numpy() + 1, neuron.numpy() + base, s=9, marker="|", color=[colour], linewidths=1.4)
+            axes.scatter(step.numpy() + 1, neuron.numpy() + base, s=40, marker="_", color=[colour], linewidths=0.8)
             middles.append(base + active.shape[1] / 2)
             base += max(active.shape[1], 1) + 2
             axes.axhline(base - 1.5, color="black", alpha=0.15, linewidth=0.6)
