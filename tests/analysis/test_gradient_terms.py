@@ -128,3 +128,25 @@ def test_terms_go_on_from_a_state():
 def test_there_are_formulas_of_two_neurons():
     with pytest.raises(InputError, match="LIFNode and CLIFNode, not for PLIFNode"):
         analysis.closed_form_terms(clif.PLIFNode(), *drawn())
+
+
+class TwoStates(clif.SpikingNeuron):
+    """A neuron of one's own, with a trace that lowers its potential."""
+
+    states = {"v": 0.0, "trace": 0.0}  # noqa: RUF012
+
+    def step(self, x, v, trace):
+        u = torch.tanh(0.9 * v + x) * 1.5 - 0.3 * trace
+        spike = self.fire(u)
+        return spike, self.reset_after(u, spike), 0.8 * trace + spike
+
+
+def test_a_neuron_of_one_s_own_has_terms():
+    x_seq, grad_seq = drawn()
+    x_seq.requires_grad_()
+    node = TwoStates(step_mode="m", backend="torch", surrogate_function="atan")
+    (expected,) = torch.autograd.grad(node(x_seq), x_seq, grad_seq)
+    node.reset()
+    whole, membrane = (analysis.gradient_terms(node, x_seq, grad_seq, membrane_only=m) for m in (False, True))
+    torch.testing.assert_close(whole.sum(1), expected, rtol=1e-12, atol=1e-12)
+    assert not torch.equal(whole, membrane)
