@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from clif.errors import InputError
 from clif.experiment.plan import KINDS
 from clif.experiment.results import ArmResult, Results
-from clif.report.figures import tidy
+from clif.analysis.plotting import tidy
 
 SUFFIXES = (".svg", ".pdf", ".png")
 SIZE = (4.2, 3.0)
