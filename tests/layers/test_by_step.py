@@ -98,8 +98,11 @@ def test_batch_norm_1d_keeps_its_statistics_for_a_single_value_and_is_never_sync
     norm = layers.BatchNorm1d(4)
     assert_close(norm(torch.ones(1, 4)), torch.full((1, 4), (1 + 1e-5) ** -0.5))
     assert norm.num_batches_tracked == 0
-    with pytest.raises(InputError, match="sync_bn is for BatchNorm2d"):
-        clif.train.synchronise_batch_norms(nn.Sequential(norm))
+    for other in (norm, nn.BatchNorm2d(4)):
+        with pytest.raises(
+            InputError, match=r"sync_bn is for BatchNorm2d of clif\.layers, and 0 is a .*BatchNorm[12]d"
+        ):
+            clif.train.synchronise_batch_norms(nn.Sequential(other))
     with pytest.raises(InputError, match=r"axis 1 of \[T, N, C\]"):
         nn.SyncBatchNorm.convert_sync_batchnorm(norm)
 

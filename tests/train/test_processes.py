@@ -14,7 +14,7 @@ from clif.data import create_loader
 from clif.errors import InputError
 from clif.train.config import resolve
 from clif.train.engine import with_processes
-from clif.train.launcher_environment import launched_processes
+from clif.train.launcher_environment import launched_processes, launcher
 
 SCRIPT = Path(__file__).parent / "processes.py"
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -154,6 +154,21 @@ def test_processes_that_torchrun_or_slurm_started_are_found(monkeypatch):
         patch.setenv("SLURM_STEP_NUM_TASKS", "8")
         patch.setenv("SLURM_STEP_NUM_NODES", "2")
         assert launched_processes() == (4, 2)
+    job = {"SLURM_NTASKS": "4", "SLURM_PROCID": "0", "SLURM_NNODES": "2", "SLURM_JOB_NAME": "train"}
+    with monkeypatch.context() as patch:
+        for name, value in job.items():
+            patch.setenv(name, value)
+        assert (launcher(), launched_processes()) == ("slurm", (2, 2))
+        for name, value in {"SLURM_JOB_NAME": "interactive", "ENVIRONMENT": "BATCH"}.items():
+            with monkeypatch.context() as alone:
+                alone.setenv(name, value)
+                assert launched_processes() is None
+        patch.setenv("SLURM_STEP_NUM_TASKS", "1")
+        assert launched_processes() is None
+        patch.setenv("SLURM_STEP_NUM_TASKS", "5")
+        patch.setenv("SLURM_STEP_NUM_NODES", "2")
+        with pytest.raises(InputError, match="srun started 5 tasks on 2 machines; start as many on each"):
+            with_processes(resolve())
     for name, value in {"TORCHELASTIC_RUN_ID": "x", "LOCAL_WORLD_SIZE": "2", "WORLD_SIZE": "6"}.items():
         monkeypatch.setenv(name, value)
     assert launched_processes() == (2, 3)

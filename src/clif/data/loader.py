@@ -162,9 +162,7 @@ class Loader:
                 )
 
     def _share(self, prepare: Callable[[int, Tensor, slice], Batch], epoch: int, number: int, batch: Tensor) -> Share:
-        size, more = divmod(len(batch), self.world_size)
-        first = self.rank * size + min(self.rank, more)
-        part = slice(first, first + size + (self.rank < more))
+        part = part_of_batch(len(batch), self.rank, self.world_size)
         keys = sample_keys(self.seed, epoch, batch[part]).to(self.device)
         return Share(*prepare(number, batch, part), keys, len(batch))
 
@@ -211,6 +209,13 @@ class Loader:
 
     def _time_first(self, images: Tensor) -> Tensor:
         return images.transpose(0, 1).contiguous() if images.dim() == 5 else images
+
+
+def part_of_batch(size: int, rank: int, world_size: int) -> slice:
+    """The consecutive part of a batch of `size` samples that a process gets; sizes differ by one at most."""
+    each, more = divmod(size, world_size)
+    first = rank * each + min(rank, more)
+    return slice(first, first + each + (rank < more))
 
 
 def fits(size: int, device: torch.device) -> bool:

@@ -44,6 +44,11 @@ class Dropout(Remembering):
     def _draw(self, x: Tensor) -> Tensor:
         if self.keys is None:
             return F.dropout(torch.ones_like(x), self.p)
+        if len(self.keys) != len(x):
+            raise InputError(
+                f"a dropout in step mode {self.step_mode!r} got samples {list(x.shape)} and the keys of "
+                f'{len(self.keys)}; a network that takes sequences [T, N, *] needs Dropout(p, step_mode="m")'
+            )
         mask = torch.full_like(x, 1 / (1 - self.p))
         return mask.masked_fill_(keyed_mask(self.keys, x.shape, self.p), 0)
 

@@ -21,7 +21,7 @@ from torch.nn.parallel import DistributedDataParallel
 from clif.devices import choose_device
 from clif.errors import InputError
 from clif.train.config import TrainConfig
-from clif.train.launcher_environment import launched_processes
+from clif.train.launcher_environment import launched_processes, launcher
 
 Value = TypeVar("Value")
 
@@ -107,6 +107,28 @@ class Engine:
             raise error
         return value
 
+    def everywhere(self, function: Callable[[], Value]) -> Value:
+        """Call `function` in all processes at once; an `InputError` in any of them ends all, told by the first one."""
+        value: Any = None
+        try:
+            value, mistake = function(), None
+        except InputError as error:
+            mistake = error
+        if self._fabric is None and mistake is not None:
+            raise mistake
+        self._end_if(self.gather_object(None if mistake is None else str(mistake)))
+        return value
+
+    def require_alike(self, value: Any, otherwise: str) -> None:
+        """Raise `InputError` with the words `otherwise` unless all processes call it with equal values."""
+        values = self.gather_object(value)
+        self._end_if([None if other == values[0] else otherwise for other in values])
+
+    def _end_if(self, mistakes: list[str | None]) -> None:
+        """End all processes if there is a mistake in the list, which all of them have."""
+        if (mistake := next((one for one in mistakes if one is not None), None)) is not None:
+            raise InputError(mistake) if self.is_first else Follower(2)
+
     def largest(self, values: list[float]) -> list[float]:
         """Of each value the largest in any process; exchanged between the processors, no GPU waits."""
         if self._fabric is None:
@@ -135,6 +157,20 @@ class Engine:
         dist.all_gather_object(values, value, group=self._control)
         return values
 
+    def tell(self, value: Value) -> Value:
+        """The first process's value, of any kind that can be pickled, in all processes."""
+        if self._fabric is None:
+            return value
+        values = [value]
+        dist.broadcast_object_list(values, 0, group=self._control)
+        return values[0]
+
+    def share_state(self, net: nn.Module) -> None:
+        """Give all processes the first one's weights and buffers."""
+        if self._fabric is not None:
+            for value in net.state_dict(keep_vars=True).values():
+                dist.broadcast(value.detach(), 0)
+
     def share_buffers(self, net: nn.Module) -> None:
         """Give all processes the first one's floating-point buffers, such as running statistics."""
         buffers = [buffer for buffer in net.buffers() if buffer.is_floating_point()]
@@ -150,6 +186,9 @@ def _launch(config: TrainConfig, device: torch.device) -> Any:
     """A Fabric with its processes started and joined."""
     try:
         from lightning_fabric import Fabric
+        from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+        from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
+        from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
         from lightning_fabric.strategies.ddp import DDPStrategy
     except ImportError as error:
         raise InputError(
@@ -158,17 +197,23 @@ def _launch(config: TrainConfig, device: torch.device) -> Any:
     if device.type == "cuda" and device.index is not None:
         raise InputError(f"-device {config.device} is one GPU; with -devices {config.devices} use -device cuda")
     if device.type == "cuda" and torch.cuda.device_count() < config.devices:
-        raise InputError(f"-devices {config.devices}, but {torch.cuda.device_count()} GPUs are visible here")
+        hint = f"; let every task see them all: --gpus-per-node={config.devices}" if launcher() == "slurm" else ""
+        raise InputError(f"-devices {config.devices}, but {torch.cuda.device_count()} GPUs are visible here{hint}")
     logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     known = inspect.signature(DistributedDataParallel).parameters
     name = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"
     options: dict[str, Any] = {name: False, "gradient_as_bucket_view": True}
+    environments = {"torchrun": TorchElasticEnvironment, "slurm": SLURMEnvironment, None: LightningEnvironment}
+    if launcher() == "slurm":  # the step's, where Fabric would read the job's
+        step = {"SLURM_NTASKS": config.devices * config.nodes, "SLURM_NTASKS_PER_NODE": config.devices}
+        os.environ.update({name: str(value) for name, value in (step | {"SLURM_NNODES": config.nodes}).items()})
     fabric = Fabric(
         accelerator=device.type,
         devices=config.devices,
         num_nodes=config.nodes,
         strategy=DDPStrategy(**options),
+        plugins=[environments[launcher()]()],
     )
     fabric.launch()
     # Fabric leaves the group at exit, but a DistributedDataParallel refers to itself and holds the group, whose threads

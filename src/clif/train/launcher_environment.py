@@ -1,15 +1,40 @@
 """Processes that torchrun or SLURM started, read off the environment; without torch."""
 
 import os
+from typing import Literal
+
+from clif.errors import InputError
+
+
+def launcher() -> Literal["torchrun", "slurm"] | None:
+    """What started this process beside others, if anything did.
+
+    A step of SLURM's srun tells its tasks. Where it does not, the job's do (Lightning Fabric's rule), but for what runs
+    in the batch script itself or in a shell of an interactive job, which is one process.
+    """
+    environ = os.environ
+    if "TORCHELASTIC_RUN_ID" in environ:
+        return "torchrun"
+    if "SLURM_STEP_NUM_TASKS" in environ:
+        return "slurm" if int(environ["SLURM_STEP_NUM_TASKS"]) > 1 else None
+    is_task = "SLURM_PROCID" in environ and environ.get("ENVIRONMENT") != "BATCH"
+    is_shell = environ.get("SLURM_JOB_NAME") in ("bash", "interactive")
+    return "slurm" if is_task and not is_shell and int(environ.get("SLURM_NTASKS", 1)) > 1 else None
 
 
 def launched_processes() -> tuple[int, int] | None:
-    """(processes on each machine, machines) that torchrun or SLURM's srun started, or None."""
-    environ = os.environ
-    if "TORCHELASTIC_RUN_ID" in environ:
+    """(processes on each machine, machines) that torchrun or SLURM's srun started, or None.
+
+    Raises `InputError` where a machine has more of them than another.
+    """
+    environ, by = os.environ, launcher()
+    if by is None:
+        return None
+    if by == "torchrun":
         local = int(environ["LOCAL_WORLD_SIZE"])
         return local, int(environ["WORLD_SIZE"]) // local
-    if int(environ.get("SLURM_STEP_NUM_TASKS", 1)) > 1:
-        nodes = int(environ.get("SLURM_STEP_NUM_NODES", 1))
-        return int(environ["SLURM_STEP_NUM_TASKS"]) // nodes, nodes
-    return None
+    tasks = int(environ.get("SLURM_STEP_NUM_TASKS", environ.get("SLURM_NTASKS", 1)))
+    nodes = int(environ.get("SLURM_STEP_NUM_NODES", environ.get("SLURM_NNODES", 1)))
+    if tasks % nodes:
+        raise InputError(f"srun started {tasks} tasks on {nodes} machines; start as many on each: --ntasks-per-node")
+    return tasks // nodes, nodes

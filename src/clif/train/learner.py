@@ -21,6 +21,7 @@ from clif.loss import Distillation
 from clif.models import SpikingNetwork
 from clif.neurons import exchange_neurons
 from clif.precision import choose, common
+from clif.random import epoch_seed
 from clif.train.checkpoint import LAST, load, load_weights, read_checkpoint
 from clif.train.components import Computation, check_images, make_net
 from clif.train.config import TrainConfig
@@ -32,7 +33,8 @@ from clif.train.metrics import Row
 from clif.train.monitor import GradientNorms, LayerMonitor
 from clif.train.nonfinite import FiniteGuard, first_bad_value, trace
 from clif.train.optimizers import follow_parameters, make_optimizer
-from clif.train.own import Own, is_positioned
+from clif.train.own import Own
+from clif.train.own_loaders import is_positioned
 from clif.train.schedules import advance, is_by_step, make_scheduler, scaled_rate
 from clif.train.sync_batch_norm import set_idle, synchronise_batch_norms
 from clif.train.whiten import whiten_first_layer
@@ -60,8 +62,8 @@ class Learner:
         self.precision = common(choose(self.device, config.amp, config.amp_dtype, config.dtype), engine.gather_object)
         if own.loaders is None:
             check_images(config)
-        self.net: Any = make_net(config).to(self.device) if own.net is None else own.place(config, self.device)
-        self.loaders = self.engine.first(self._make_loaders)
+        self.net: Any = make_net(config).to(self.device) if own.net is None else own.place(config, engine)
+        self.loaders = engine.first(self._make_loaders) if own.loaders is None else own.place_loaders(engine)
         if config.size_stages and not getattr(self.net, "any_size", False):
             raise InputError(f"size_stages needs a network that takes images of any size; {config.model} does not")
         self.is_positioned = is_positioned(self.loaders["train"])
@@ -92,6 +94,8 @@ class Learner:
         self.norms = GradientNorms(self.device)
         self.guard = FiniteGuard(self.device, patient=scaled)
         self.computation = engine.wrap(Computation(self.net, config.multiple_step))
+        if not engine.is_first:  # what is not drawn by sample is drawn by process
+            torch.manual_seed(epoch_seed(config.seed, engine.rank))
 
         self.history: list[Row] = []
         tested = "test" in self.loaders and not config.test_at_end
@@ -123,8 +127,6 @@ class Learner:
 
     def _make_loaders(self) -> dict[str, Any]:
         config = self.config
-        if self.own.loaders is not None:
-            return self.own.place_loaders(self.device)
         common: dict[str, Any] = {
             "root": config.data_dir,
             "batch_size": config.b,
@@ -240,8 +242,7 @@ class Learner:
             labels, keys = labels.new_zeros(1, *labels.shape[1:]), None if keys is None else keys.new_zeros(1)
         if self.config.sync_bn:
             set_idle(self.net, idle)
-        if self.config.drop_rate > 0 or self.own.net is not None:
-            key_dropout(self.net, keys)
+        key_dropout(self.net, keys)
         if self.config.dtype == "float64":
             images = images.double()
         if self.image_size and self.net.training:

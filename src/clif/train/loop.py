@@ -39,7 +39,7 @@ from clif.train.own import Own
 from clif.train.resume import check_options, other_run
 from clif.train.schedules import advance
 from clif.train.state import capture, precision_of, restore
-from clif.user_code import differences
+from clif.user_code import differences, imported
 
 logger = logging.getLogger("clif.train")
 
@@ -94,6 +94,8 @@ class Trainer(Learner):
         self.own = own
         with_processes(config)
         engine = Engine(config)
+        code = [(one["module"], one["sha256"]) for one in imported()]
+        engine.require_alike(code, "-import: another process imported other code; give all machines the same files")
         self.quiet = quiet or not engine.is_first
         loggers = engine.only_first(lambda: make_loggers(config.logger_names()))
         self.callbacks = [*callbacks, *(loggers or [])]

@@ -1,7 +1,7 @@
 """Objects of the user's own in a run: a network, loaders, an optimiser, a schedule, a loss."""
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping, Sized
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,18 +10,17 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from clif.data.loader import Share
 from clif.errors import InputError, unknown_name
 from clif.loss import Loss
 from clif.models import SpikingNetwork
 from clif.neurons import set_checkpoint_blocks
 from clif.neurons.checkpointing import is_checkpointed
 from clif.train.config import TrainConfig
+from clif.train.engine import Engine
+from clif.train.own_loaders import is_positioned, likeness, place
 from clif.train.schedules import check_scheduler
 
 PARTS = ("train", "test", "val")
-POSITIONED = ("shares", "position", "check_position", "num_samples", "batch_size", "__len__")
-"""What a loader has that can begin in the middle of an epoch, as `clif.data.Loader` can."""
 
 
 @dataclass(frozen=True)
@@ -83,8 +82,6 @@ class Own:
         for name in ("cutupmix_auto", "whiten"):
             if getattr(config, name):
                 raise InputError(f"{name} is for the data of the configuration; leave it out with loaders=")
-        if config.devices * config.nodes > 1:
-            raise InputError("loaders of your own train in one process; leave out devices and nodes")
         if config.early_stop and not {"val", "test"} & self.loaders.keys():
             raise InputError('early_stop needs epochs to compare: pass loaders["val"]')
         if config.checkpoint_every and not is_positioned(self.loaders["train"]):
@@ -97,14 +94,16 @@ class Own:
         net = {} if self.net is None else {"model": type(self.net).__name__, "neuron": ""}
         return net | ({} if self.loaders is None else {"dataset": "own"})
 
-    def place(self, config: TrainConfig, device: torch.device) -> nn.Module:
-        """The network on the device, in float64 if that is configured; torch's generator gets the seed.
+    def place(self, config: TrainConfig, engine: Engine) -> nn.Module:
+        """The network on the device, in float64 if that is configured, with the first process's weights in all.
+
+        torch's generator gets the seed.
 
         Raises `InputError` for an optimiser of another network.
         """
         assert self.net is not None
         torch.manual_seed(config.seed)
-        self.net.to(device)
+        self.net.to(engine.device)
         if config.dtype == "float64":
             self.net.double()
         if config.checkpoint_blocks and not any(map(is_checkpointed, self.net.modules())):
@@ -113,15 +112,21 @@ class Own:
             optimised = {id(p) for group in self.optimizer.param_groups for p in group["params"]}
             if not optimised & {id(p) for p in self.net.parameters()}:
                 raise InputError("the optimizer has none of the network's parameters; make it of net.parameters()")
+        shapes = [(name, value.shape, value.dtype) for name, value in self.net.state_dict().items()]
+        engine.require_alike(shapes, "net= is another network in another process; make it alike")
+        engine.share_state(self.net)
         return self.net
 
-    def place_loaders(self, device: torch.device) -> dict[str, Any]:
-        """The loaders, in a form that gives shares on the device."""
-        assert self.loaders is not None
-        return {
-            part: loader if is_positioned(loader) else Batches(loader, part, device)
-            for part, loader in self.loaders.items()
-        }
+    def place_loaders(self, engine: Engine) -> dict[str, Any]:
+        """The loaders, in a form that gives this process its shares on its device; all processes call it."""
+        loaders = self.loaders
+        assert loaders is not None
+        placed = engine.everywhere(lambda: {part: place(loader, part, engine) for part, loader in loaders.items()})
+        for part, loader in placed.items():
+            engine.require_alike(
+                likeness(loader), f"loaders[{part!r}] has other samples or batches in another process; make it alike"
+            )
+        return placed
 
     def check_same(self, content: dict[str, Any], where: str) -> None:
         """Raise `InputError` where the run of a checkpoint had other objects of the user's own."""
@@ -131,70 +136,3 @@ class Own:
         had = ", ".join(f"{name}=" for name in before) or "nothing of your own"
         has = ", ".join(f"{name}=" for name in self.names()) or "nothing"
         raise InputError(f"{where}: its run was given {had}, this one is given {has}; pass the same to clif.train.fit")
-
-
-def is_positioned(loader: Any) -> bool:
-    """Whether a loader can begin in the middle of an epoch."""
-    return all(hasattr(loader, name) for name in POSITIONED)
-
-
-class Batches:
-    """Any iterable of (x, y) with a length as a loader of training: every epoch is one pass over it, from its start.
-
-    x is [N, …] or [T, N, …], y int64 [N] or soft labels [N, classes]; both are moved to the device.
-    """
-
-    def __init__(self, batches: Iterable[Any], part: str, device: torch.device) -> None:
-        self.batches = batches
-        self.part = part
-        self.device = device
-        if not isinstance(batches, Iterable):
-            raise InputError(f"loaders[{part!r}] must be an iterable of (x, y), got {type(batches).__name__}")
-        if isinstance(batches, Iterator):
-            raise InputError(f"loaders[{part!r}] gives its batches only once; pass a list or a DataLoader")
-        if part == "train" and not isinstance(batches, Sized):
-            raise InputError("loaders['train'] needs a length, the number of its batches: define __len__")
-        if isinstance(batches, Sized) and len(batches) == 0:
-            raise InputError(f"loaders[{part!r}] is empty")
-
-    @property
-    def num_samples(self) -> int:
-        """The samples of an epoch, 0 where no one knows."""
-        dataset = getattr(self.batches, "dataset", None)
-        return len(dataset) if isinstance(dataset, Sized) else 0
-
-    def __len__(self) -> int:
-        return len(self.batches)  # type: ignore[arg-type]
-
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        return map(self._moved, self.batches)
-
-    def shares(self, epoch: int, start: int = 0) -> Iterator[Share]:
-        """The batches of an epoch."""
-        assert start == 0
-        for x, y in self:
-            yield Share(x, y, None, len(y))
-        raise InputError(f"loaders['train'] has the length {len(self)} but gave fewer batches in epoch {epoch + 1}")
-
-    def position(self, epoch: int, batch: int) -> dict[str, int]:
-        """What a checkpoint keeps."""
-        return {"epoch": epoch, "batch": batch}
-
-    def check_position(self, position: dict[str, int], where: str) -> None:
-        """Raise `InputError` for a place within an epoch."""
-        if position["batch"]:
-            raise InputError(
-                f"{where}: stops within an epoch, where this training loader cannot begin; go on from the checkpoint "
-                "of the last whole epoch beside it (checkpoint_epoch…_step000000.pth)"
-            )
-
-    def _moved(self, batch: Any) -> tuple[Tensor, Tensor]:
-        if not isinstance(batch, (tuple, list)) or len(batch) != 2 or not all(isinstance(b, Tensor) for b in batch):
-            raise InputError(f"loaders[{self.part!r}] must give pairs of tensors (x, y), got {type(batch).__name__}")
-        x, y = (one.to(self.device, non_blocking=True) for one in batch)
-        if y.dim() != (2 if y.is_floating_point() else 1) or len(y) == 0 or len(y) not in x.shape[:2]:
-            raise InputError(
-                f"loaders[{self.part!r}] must give x [N, …] or [T, N, …] with y int64 [N] or soft labels [N, classes], "
-                f"got x {list(x.shape)} and y {y.dtype} {list(y.shape)}"
-            )
-        return x, y if y.is_floating_point() else y.long()

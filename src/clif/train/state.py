@@ -52,6 +52,7 @@ def capture(trainer: Learner) -> dict[str, Any]:
         "rng": {
             "cpu": torch.get_rng_state(),
             "cuda": torch.cuda.get_rng_state_all() if trainer.device.type == "cuda" else [],
+            "others": trainer.engine.gather_object(_random_state(trainer))[1:],
         },
     }
     if (dataset := trainer.dataset) is not None:
@@ -95,9 +96,29 @@ def restore(trainer: Learner, content: dict[str, Any], where: str) -> None:
                 f"{where}: its place within the epoch cannot be read ({error!r}); -pre_train starts from its weights"
             ) from error
     if rng := content.get("rng"):
+        _restore_random_state(trainer, rng)
+
+
+def _random_state(trainer: Learner) -> list[Tensor]:
+    """The states of this process's generators, that of its GPU last."""
+    return [
+        torch.get_rng_state(),
+        *([torch.cuda.get_rng_state(trainer.device)] if trainer.device.type == "cuda" else []),
+    ]
+
+
+def _restore_random_state(trainer: Learner, rng: dict[str, Any]) -> None:
+    """Every process has the state that it had; where their number changed, only the first one."""
+    others = rng.get("others", [])
+    if trainer.engine.is_first:
         torch.set_rng_state(rng["cpu"])
         if rng["cuda"] and trainer.device.type == "cuda":
             torch.cuda.set_rng_state_all(rng["cuda"])
+    elif len(others) == trainer.engine.world_size - 1:
+        cpu, *gpu = others[trainer.engine.rank - 1]
+        torch.set_rng_state(cpu)
+        if gpu and trainer.device.type == "cuda":
+            torch.cuda.set_rng_state(gpu[0], trainer.device)
 
 
 def _require_same_classes(trainer: Learner, data: dict[str, Any], where: str) -> None:

@@ -6,9 +6,10 @@ import torch
 import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from clif.errors import InputError
-from clif.layers import BatchNorm1d, BatchNorm2d, is_repeated, repeat_image
+from clif.layers import BatchNorm2d, is_repeated, repeat_image
 
 
 class SyncBatchNorm2d(BatchNorm2d):
@@ -104,10 +105,12 @@ def _spread(values: Tensor) -> Tensor:
 def synchronise_batch_norms(net: nn.Module) -> None:
     """Make the batch norms of `net` take their statistics over all processes; weights and state-dict keys stay.
 
-    Raises `InputError` for a `BatchNorm1d`, which cannot.
+    Raises `InputError` for other batch norms, which cannot.
     """
-    if any(isinstance(module, BatchNorm1d) for module in net.modules()):
-        raise InputError("sync_bn is for BatchNorm2d, and the network has a BatchNorm1d; leave sync_bn out")
+    for name, module in net.named_modules():
+        if isinstance(module, _BatchNorm) and type(module) not in (BatchNorm2d, SyncBatchNorm2d, nn.SyncBatchNorm):
+            kind = f"{type(module).__module__}.{type(module).__name__}"
+            raise InputError(f"sync_bn is for BatchNorm2d of clif.layers, and {name} is a {kind}; leave sync_bn out")
     for module in net.modules():
         if type(module) is BatchNorm2d:
             module.__class__ = SyncBatchNorm2d
