@@ -8,7 +8,7 @@ from clif.deploy import Int8Conv2d, int8, quantize_weights
 from clif.deploy.fit import watched
 from clif.layers import AvgPool2d, Conv2d
 from clif.models import create_model
-from clif.neurons import SpikingNeuron
+from clif.neurons import LIFNode, SpikingNeuron, set_step_mode
 
 pytestmark = pytest.mark.skipif(not hasattr(torch.ops.onednn, "qconv2d_pointwise"), reason="needs oneDNN for x86")
 
@@ -22,6 +22,30 @@ def test_it_is_the_convolution_with_rounded_weights(levels):
     scale = conv.weight.abs().amax((1, 2, 3), keepdim=True) / 127
     conv.weight.copy_((conv.weight / scale).round() * scale)
     assert_close(rounded(x), conv(x), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"padding": "same", "kernel_size": 3},
+        {"padding": "same", "kernel_size": (2, 3), "dilation": 2},
+        {"padding": "same", "kernel_size": (4, 1), "padding_mode": "circular"},
+        {"padding": "valid", "kernel_size": 3, "stride": 2},
+        {"padding": (1, 2), "kernel_size": 3, "padding_mode": "reflect", "stride": 2, "groups": 2},
+        {"padding": (0, 1), "kernel_size": 3, "padding_mode": "replicate"},
+    ],
+)
+@torch.no_grad()
+def test_every_padding_of_a_convolution_is_kept(options):
+    conv = torch.nn.Conv2d(4, 6, **options)
+    net = torch.nn.Sequential(LIFNode(), conv, LIFNode()).eval()
+    set_step_mode(net, "m")
+    rounded = quantize_weights(net)
+    assert isinstance(rounded[1], Int8Conv2d)
+    scale = conv.weight.abs().amax((1, 2, 3), keepdim=True) / 127
+    conv.weight.copy_((conv.weight / scale).round() * scale)
+    spikes = torch.randint(0, 2, (3, 4, 7, 8)).float()
+    assert_close(rounded[1](spikes), conv(spikes), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize(

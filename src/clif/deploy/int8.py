@@ -4,6 +4,7 @@ activations are exact and only the weights are rounded."""
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from clif.deploy.fold import Network, fold_batch_norm, replace
@@ -30,7 +31,9 @@ class Int8Conv2d(nn.Module):
         rounded = (weight / self.scale[:, None, None, None]).round().to(torch.int8)
         self.zero = torch.zeros(len(weight), dtype=torch.int64)
         self.bias = None if conv.bias is None else conv.bias.detach().float()
-        self.geometry = ([*conv.stride], [*conv.padding], [*conv.dilation])
+        self.padding, zeros = paddings(conv)
+        self.padding_mode = "constant" if conv.padding_mode == "zeros" else conv.padding_mode
+        self.geometry = ([*conv.stride], zeros, [*conv.dilation])
         self.groups = conv.groups
         pack: Any = torch.ops.onednn.qconv_prepack
         self.weight = pack(rounded, self.scale, 1 / levels, 0, *self.geometry, conv.groups, None)
@@ -41,6 +44,8 @@ class Int8Conv2d(nn.Module):
     def _convolve(self, x: Tensor) -> Tensor:
         # Where oneDNN has no bfloat16 it would compute it 100 times slower than float32 and a cast, the same numbers.
         dtype = self.dtype if pytorch_uses_bfloat16() else torch.float32
+        if any(self.padding):
+            x = F.pad(x, self.padding, self.padding_mode)
         run: Any = torch.ops.onednn.qconv2d_pointwise
         levels = x.bool().view(torch.uint8) if self.levels == 1 else (x * self.levels).to(torch.uint8)
         result: tuple[Any, ...] = (1.0, 0, dtype, "none", [], "")
@@ -48,11 +53,24 @@ class Int8Conv2d(nn.Module):
         return run(*arguments, *self.geometry, self.groups, *result).to(self.dtype)
 
 
-def quantize_weights(net: Network, dtype: torch.dtype = torch.float32) -> Network:
-    """A copy for inference on a CPU: batch norms folded, and int8 weights wherever spikes arrive, pooled or not.
+def paddings(conv: nn.Conv2d) -> tuple[list[int], list[int]]:
+    """The padding of a convolution, as `F.pad` takes it and as zeros that the convolution adds on both sides."""
+    if isinstance(conv.padding, str):
+        around = [
+            d * (k - 1) if conv.padding == "same" else 0 for d, k in zip(conv.dilation, conv.kernel_size, strict=True)
+        ]
+        sides = [(one // 2, one - one // 2) for one in around]
+    else:
+        sides = [(one, one) for one in conv.padding]
+    if conv.padding_mode == "zeros" and all(before == after for before, after in sides):
+        return [0] * 4, [before for before, _ in sides]
+    return [*sides[1], *sides[0]], [0, 0]
 
-    After pools over so many neurons that their means have more than 255 levels, and in convolutions that are not padded
-    with a number of zeros, the weights stay as they are.
+
+def quantize_weights(net: Network, dtype: torch.dtype = torch.float32) -> Network:
+    """A copy for inference on a CPU: batch norms folded, int8 weights in 2d convolutions of spikes, pooled or not.
+
+    After pools over so many neurons that their means have more than 255 levels the weights stay as they are.
 
     The first convolution, which sees the image, and the linear layer compute in float32. `dtype` is what the
     convolutions give to the neurons: bfloat16 is faster and rounds the neurons' input. Raises `InputError` where
@@ -64,7 +82,7 @@ def quantize_weights(net: Network, dtype: torch.dtype = torch.float32) -> Networ
     graph = layer_graph(folded)
     for node in list(graph.graph.nodes):
         conv = layer_of(graph, node)
-        if not isinstance(conv, nn.Conv2d) or isinstance(conv.padding, str) or conv.padding_mode != "zeros":
+        if not isinstance(conv, nn.Conv2d):
             continue
         levels = input_levels(graph, node.all_input_nodes[0])
         if levels is not None and levels <= MOST_LEVELS:
