@@ -165,6 +165,7 @@ def test_norse_fires_the_same_spikes(exact_network, exact_input, spikes_of, tmp_
         ("CLIF", {"v_reset": 0.0}, "no CLIF neuron.*clif_to_lif"),
         ("LIF", {}, "hard reset.*features.0.act a soft one.*clif_to_lif"),
         ("LIF", {"v_subtract": 1.8}, "a soft one"),
+        ("KLIF", {}, "no such neuron: features.0.act is a KLIFNode, .*; train with LIF or PLIF"),
         ("ReLU", {}, "no spiking neuron"),
     ],
 )

@@ -78,14 +78,15 @@ def _check_neurons(net: SpikingNetwork) -> None:
     if not neurons:
         raise InputError(f"{type(net).__name__} has no spiking neuron; NIR is for spiking networks")
     for name, node in neurons.items():
-        if node.redefined:
-            raise InputError(
-                f"NIR has no such neuron: {name} is a {type(node).__name__}, which computes in its own way"
-            )
-        if isinstance(node, CLIFNode):
+        if isinstance(node, CLIFNode) and not node.redefined:
             raise InputError(
                 f"NIR has no CLIF neuron ({name}); convert the network first: "
                 'clif.deploy.clif_to_lif(net, method="calibrate", loader=...)'
+            )
+        if node.redefined or not isinstance(node, LIFNode | PLIFNode):
+            raise InputError(
+                f"NIR has no such neuron: {name} is a {type(node).__name__}, which computes in its own way; train "
+                "with LIF or PLIF, or with CLIF and convert it"
             )
         if node.v_reset is None:
             raise InputError(
