@@ -1,5 +1,7 @@
 """Runs with objects of the user's own: what they train, that they go on, and what is refused."""
 
+import copy
+
 import pytest
 import torch
 from runs import LAST, StopAfter, assert_same_run
@@ -166,6 +168,31 @@ def test_a_one_cycle_of_one_s_own_goes_on_with_every_step(config):
     scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.1, total_steps=8)
     fit(config(epochs=2), True, **made(net=net, optimizer=optimizer, scheduler=scheduler))
     assert scheduler.last_epoch == 7
+
+
+def test_a_network_of_spikingjelly_trains_as_in_its_own_loop(config):
+    pytest.importorskip("spikingjelly.activation_based", exc_type=ImportError)
+    from spikingjelly.activation_based import functional, layer, neuron
+
+    class Theirs(Net):
+        def __init__(self):
+            super().__init__()
+            self.layers = nn.Sequential(layer.Linear(FEATURES, 8), neuron.LIFNode(), layer.Linear(8, CLASSES))
+            functional.set_step_mode(self, "m")
+
+    objects = made(net=Theirs(), loaders={"train": DataLoader(data(), 6)}, optimizer=None, scheduler=None)
+    reference = copy.deepcopy(objects["net"])
+    options = {"opt": "SGD", "lr": 0.1, "momentum": 0.0, "weight_decay": 0.0, "lr_scheduler": "StepLR"}
+    folder = fit(config(epochs=2, **options), quiet=True, **objects).folder
+    optimizer = torch.optim.SGD(reference.parameters(), 0.1)
+    for _ in range(2):
+        for x, y in objects["loaders"]["train"]:
+            functional.reset_net(reference)
+            optimizer.zero_grad()
+            nn_loss(reference(x), y).backward()
+            optimizer.step()
+    assert_close(objects["net"].state_dict(), reference.state_dict())
+    assert_close(clif.load(folder, net=Theirs()).state_dict(), reference.state_dict())
 
 
 def other_optimizer():
