@@ -10,7 +10,15 @@ from pathlib import Path
 
 import torch
 from torch import nn
-from torch.utils.data import BatchSampler, DataLoader, Dataset, DistributedSampler, IterableDataset, Subset
+from torch.utils.data import (
+    BatchSampler,
+    DataLoader,
+    Dataset,
+    DistributedSampler,
+    IterableDataset,
+    Subset,
+    TensorDataset,
+)
 
 import clif
 from clif.data import create_loader
@@ -132,6 +140,7 @@ def refused(folder):
         "sampler": DataLoader(data, 2, sampler=list(range(SAMPLES))),
         "rank": DataLoader(data, 2, sampler=DistributedSampler(data, 2, 0)),
         "hand": DataLoader(Subset(data, range(RANK, 20, 2)), 2),
+        "random": DataLoader(TensorDataset(torch.rand(8, 1, 4, 4) + RANK, torch.zeros(8).long()), 2),
         "clif": create_loader("digits", rank=0, world_size=2),
         "twice": DataLoader(data, 2, collate_fn=lambda _batch: (torch.rand(4, 1, 4, 4), torch.zeros(4).long())),
         "net": plain(),

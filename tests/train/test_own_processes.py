@@ -78,6 +78,7 @@ def test_what_may_repeat_samples_is_refused(processes):
         "batches": "of OwnBatches, which makes its batches",
         "sampler": "of its sampler list it is not known",
         "rank": "is for rank 0 of 2 processes, and this is rank 1 of 2; leave the sampler out",
+        "random": "(from a seed, if they are random): each takes its part of them",
         "hand": "loaders['train'] has other samples or batches in another process",
         "clif": "is that of rank 0 of 2 processes, and this is rank 1 of 2",
         "twice": "makes 4 labels of 1 samples",

@@ -124,7 +124,9 @@ class Own:
         placed = engine.everywhere(lambda: {part: place(loader, part, engine) for part, loader in loaders.items()})
         for part, loader in placed.items():
             engine.require_alike(
-                likeness(loader), f"loaders[{part!r}] has other samples or batches in another process; make it alike"
+                likeness(loader),
+                f"loaders[{part!r}] has other samples or batches in another process; make the same "
+                "in all (from a seed, if they are random): each takes its part of them",
             )
         return placed
 
