@@ -137,6 +137,15 @@ def test_dropout_draws_the_same_mask_in_both_modes():
     assert torch.equal(many, torch.stack([single(x) for x in x_seq]))
 
 
+def test_keyed_dropout_refuses_a_sequence_in_single_step_mode():
+    dropout = layers.Dropout(0.5)
+    layers.key_dropout(dropout, torch.arange(3))
+    with pytest.raises(
+        InputError, match=r"got samples \[4, 3, 10\] and the keys of 3; .* needs Dropout\(p, step_mode="
+    ):
+        dropout(torch.randn(4, 3, 10))
+
+
 @pytest.mark.parametrize("step_mode", ["s", "m"])
 def test_dropout_passes_everything_in_evaluation_and_at_rate_zero(step_mode):
     x_seq = torch.randn(3, 2, 4)
