@@ -8,10 +8,10 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from clif.analysis.plotting import tidy
 from clif.errors import InputError
 from clif.experiment.plan import KINDS
 from clif.experiment.results import ArmResult, Results
-from clif.analysis.plotting import tidy
 
 SUFFIXES = (".svg", ".pdf", ".png")
 SIZE = (4.2, 3.0)
