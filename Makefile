@@ -12,7 +12,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 # Two workers of one thread each: most tests are too small for a second thread.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
-.PHONY: install demo test test-all test-gpu benchmarks lint clean
+.PHONY: install demo test test-all test-gpu benchmarks wheels lint clean
 
 demo: $(INSTALLED)
 	$(BIN)/clif demo
@@ -34,6 +34,12 @@ benchmarks: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps snntorch norse nir nirtorch
 	$(BIN)/python benchmarks/page.py --rounds 12
 
+# dist/: the sdist and a wheel for each platform, by zig's compiler alone. The first time zig builds its C++ library for
+# each, which takes minutes.
+wheels: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt auditwheel build lief setuptools ziglang
+	$(BIN)/python tools/wheels.py
+
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -47,4 +53,4 @@ $(INSTALLED): pyproject.toml setup.py constraints.txt $(wildcard src/clif/csrc/*
 	touch $@
 
 clean:
-	rm -rf $(VENV) build clif-demo
+	rm -rf $(VENV) build dist clif-demo

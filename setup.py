@@ -1,7 +1,11 @@
 """The compiled part of the build; everything else is in pyproject.toml.
 
-`clif._kernels` is a plain C library that `clif.ops.cpu` loads with ctypes, not a Python module, and needs no headers
-of torch. It is optional: without a C++17 compiler the install succeeds and clif computes its neurons in PyTorch.
+`clif/_kernels.so` is a plain C library that `clif.ops.isa` loads with ctypes, not a Python module: it needs no headers
+of Python or torch, and one wheel a platform, `py3-none-PLATFORM`, serves every version of both. It is optional:
+without a C++17 compiler the install succeeds and clif computes its neurons in PyTorch.
+
+`bdist_wheel --plat-name` names another platform than this one, for which the compiler in CC and CXX compiles
+(`tools/wheels.py`).
 """
 
 import os
@@ -9,22 +13,28 @@ from concurrent.futures import ThreadPoolExecutor
 from glob import glob
 
 from setuptools import Extension, setup
+from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_ext import build_ext
 
 UNROLLED = [
     "-fno-tree-pre",  # without these two the unrolled loops may or may not run a tenth slower, by chance
     "-falign-functions=64",
 ]
+EXPORTS = "src/clif/csrc/exports.map"
 
 
 class ParallelBuild(build_ext):
-    """Compiles the sources of an extension side by side."""
+    """Compiles the sources of an extension side by side, for the platform of the wheel."""
 
     def build_extensions(self):
-        if not any(
-            "zig" in word for word in getattr(self.compiler, "compiler_so", ())
-        ):  # which refuses options that it does not know
-            self.extensions[0].extra_compile_args += UNROLLED
+        (extension,) = self.extensions
+        zig = any("zig" in word for word in getattr(self.compiler, "compiler_so", ()))
+        if zig:
+            extension.extra_link_args.append("-s")  # else the C++ library's debug information is most of the file
+        else:
+            extension.extra_compile_args += UNROLLED  # zig refuses options that it does not know
+        if self._platform().startswith(("linux", "manylinux")):
+            extension.extra_link_args += ["-pthread", "-ldl", f"-Wl,--version-script={EXPORTS}"]
         one_by_one = self.compiler.compile
 
         def side_by_side(sources, **options):
@@ -35,14 +45,30 @@ class ParallelBuild(build_ext):
         self.compiler.compile = side_by_side
         super().build_extensions()
 
+    def get_ext_filename(self, fullname):
+        """The library's name without the version of Python; `clif.ops.isa.FILE` is where it is looked for."""
+        platform = self._platform()
+        suffix = ".dll" if platform.startswith("win") else ".dylib" if platform.startswith("macosx") else ".so"
+        return os.path.join(*fullname.split(".")) + suffix
+
+    def _platform(self):
+        return self.get_finalized_command("bdist_wheel").plat_name.replace("-", "_")
+
+
+class PlatformWheel(bdist_wheel):
+    """A wheel for a platform and every Python 3."""
+
+    def get_tag(self):
+        return "py3", "none", super().get_tag()[2]
+
 
 setup(
-    cmdclass={"build_ext": ParallelBuild},
+    cmdclass={"build_ext": ParallelBuild, "bdist_wheel": PlatformWheel},
     ext_modules=[
         Extension(
             "clif._kernels",
             sources=sorted(glob("src/clif/csrc/**/*.cpp", recursive=True)),
-            depends=sorted(glob("src/clif/csrc/**/*.hpp", recursive=True)),
+            depends=[*sorted(glob("src/clif/csrc/**/*.hpp", recursive=True)), EXPORTS],
             language="c++",
             optional=True,
             extra_compile_args=[
@@ -55,7 +81,6 @@ setup(
                 "-fno-math-errno",  # these two keep the meaning of NaN and infinity and let loops be vectorised
                 "-fno-trapping-math",
             ],
-            extra_link_args=["-pthread", "-ldl"],
         )
     ],
 )

@@ -5,11 +5,12 @@ or neon on 64-bit ARM.
 """
 
 import ctypes
-import importlib.util
 import os
 import platform
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from clif.errors import InputError
 from clif.instruction_sets import SETS, best_of, up_to
@@ -20,6 +21,10 @@ IN_WORDS = {name: one.words for name, one in SETS.items()}
 """The instruction sets by name, numbered as `enum class Isa` of csrc/work.hpp."""
 NAMES = tuple(IN_WORDS)
 BFLOAT16_UNITS = ("none", "vectors", "tiles")
+FILE = Path(__file__).resolve().parent.parent / (
+    "_kernels" + {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
+)
+"""The library, as setup.py names it."""
 INTERFACE = 6
 """The version of the C interface that `clif.ops.cpu` calls, as `clif_interface` of csrc/kernels.cpp gives it."""
 
@@ -41,11 +46,10 @@ def lowered(best: str, wanted: str | None) -> str:
 
 def _load() -> tuple[ctypes.CDLL | None, str]:
     """The library of the kernels, or None; and why it cannot run, or ""."""
-    spec = importlib.util.find_spec("clif._kernels")
-    if spec is None or spec.origin is None:
+    if not FILE.is_file():
         return None, "the kernels were not compiled: install clif again where a C++17 compiler is found"
     try:
-        library = ctypes.CDLL(spec.origin)
+        library = ctypes.CDLL(str(FILE))
     except OSError as error:
         return None, f"the compiled kernels do not load ({error}); install clif again"
     same = hasattr(library, "clif_interface") and library.clif_interface() == INTERFACE
