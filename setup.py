@@ -30,9 +30,11 @@ class ParallelBuild(build_ext):
         (extension,) = self.extensions
         zig = any("zig" in word for word in getattr(self.compiler, "compiler_so", ()))
         if zig:
-            extension.extra_link_args.append("-s")  # else the C++ library's debug information is most of the file
+            extension.extra_link_args.append("-O2")  # of the C++ library, which zig builds and links in
         else:
             extension.extra_compile_args += UNROLLED  # zig refuses options that it does not know
+        if self._platform().startswith("macosx"):
+            extension.extra_link_args.append("-Wl,-install_name,@rpath/_kernels.dylib")
         if self._platform().startswith(("linux", "manylinux")):
             extension.extra_link_args += ["-pthread", "-ldl", f"-Wl,--version-script={EXPORTS}"]
         one_by_one = self.compiler.compile
@@ -44,6 +46,8 @@ class ParallelBuild(build_ext):
 
         self.compiler.compile = side_by_side
         super().build_extensions()
+        for left in glob(os.path.join(self.build_lib, "clif", "_kernels.pdb")):  # debug information for Windows
+            os.remove(left)
 
     def get_ext_filename(self, fullname):
         """The library's name without the version of Python; `clif.ops.isa.FILE` is where it is looked for."""

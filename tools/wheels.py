@@ -35,8 +35,8 @@ EXPORTED = re.compile(r'^(?:extern "C" )?CLIF_EXPORT .*?(clif_\w+)\(', re.MULTIL
 PLATFORMS = {
     "manylinux_2_28_x86_64": Platform("x86_64-linux-gnu.2.28", "_kernels.so", LINUX, "tested"),
     "manylinux_2_28_aarch64": Platform("aarch64-linux-gnu.2.28", "_kernels.so", LINUX, "library tested under qemu"),
-    "macosx_13_0_arm64": Platform("aarch64-macos.13.0", "_kernels.dylib", MACOS, UNTESTED),
-    "macosx_13_0_x86_64": Platform("x86_64-macos.13.0", "_kernels.dylib", MACOS, UNTESTED),
+    "macosx_15_0_arm64": Platform("aarch64-macos", "_kernels.dylib", MACOS, UNTESTED),
+    "macosx_15_0_x86_64": Platform("x86_64-macos", "_kernels.dylib", MACOS, UNTESTED),
     "win_amd64": Platform("x86_64-windows-gnu", "_kernels.dll", WINDOWS, UNTESTED),
 }
 """By the platform's tag of the wheel."""
@@ -93,6 +93,8 @@ def inspect(wheel: Path) -> str:
     """What a wheel's library needs of the system, in words. Raises `WheelError` if it is not as it should be."""
     import lief
 
+    lief.logging.disable()
+
     tag = wheel.stem.split("-")[-1]
     platform = PLATFORMS[tag]
     with tempfile.TemporaryDirectory() as folder:
@@ -102,8 +104,10 @@ def inspect(wheel: Path) -> str:
             raise WheelError(f"{wheel.name}: {platform.library} is no library")
         kind = f"{binary.format.name} {_processor(binary)}"
         exported = {function.name.removeprefix("_") for function in binary.exported_functions}
-        # Mach-O counts its load commands' names as libraries' full paths, ELF and PE file names.
-        needed = sorted(str(getattr(library, "name", library)) for library in binary.libraries)
+        # A library for macOS names itself among those that it needs.
+        named = {str(getattr(library, "name", library)) for library in binary.libraries}
+        needed = sorted(name for name in named if Path(name).name != platform.library)
+        oldest = tuple(binary.build_version.minos) if tag.startswith("macosx") else ()
     if missing := interface() - exported:
         raise WheelError(f"{wheel.name}: {platform.library} lacks {', '.join(sorted(missing))}")
     strangers = [name for name in exported - interface() if not name.startswith("clif_")]
@@ -111,6 +115,8 @@ def inspect(wheel: Path) -> str:
         raise WheelError(f"{wheel.name}: {platform.library} exports {', '.join(sorted(strangers))}")
     if foreign := [name for name in needed if not re.fullmatch(platform.needs, name)]:
         raise WheelError(f"{wheel.name}: {platform.library} needs {', '.join(foreign)}, which users may lack")
+    if oldest and oldest[:2] > tuple(map(int, tag.split("_")[1:3])):
+        raise WheelError(f"{wheel.name}: {platform.library} needs macOS {oldest[0]}.{oldest[1]}")
     also = f" and {len(strangers)} of the C++ library" if strangers else ""
     return f"{kind}; {len(interface())} functions of the C interface{also}; needs {', '.join(needed)}"
 
