@@ -1,7 +1,7 @@
 """A trained network from its checkpoint: opened with its configuration, and evaluated on its test set."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -78,6 +78,22 @@ class Report:
     device: torch.device
     precision: Precision
     dataset: Dataset
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON; accuracy by class with the classes' names."""
+        scores = {key: value for key, value in asdict(self.scores).items() if key != "by_class"}
+        counts = zip(self.dataset.classes, self.scores.by_class, strict=False)
+        return {
+            "dataset": self.config.dataset,
+            "model": self.net.config["name"],
+            "neuron": self.net.config["neuron"],
+            "T": self.net.T,
+            **scores,
+            "images_per_second": self.scores.images_per_second,
+            "device": str(self.device),
+            "precision": self.precision.record(),
+            "classes": {name: {"top1": hits / n if n else None, "samples": n} for name, (hits, n) in counts},
+        }
 
 
 def evaluate_checkpoint(path: str | os.PathLike[str], given: dict[str, Any], quiet: bool = True) -> Report:

@@ -19,6 +19,7 @@ COMMANDS = {
     "export": "write a network for other tools: NIR, ONNX or torch.export",
     "analyze": "look inside networks: rates, spikes, states, similarity, and the gradient through time",
     "energy": "the energy of an inference, from measured firing rates",
+    "report": "a page about runs: curves, results, firing, energy, deployment",
     "experiment": "neurons, time steps, gradient windows, τ, exchange or deployment compared over seeds",
     "reproduce": "a row of the paper, the command that made it, and our runs that repeat it",
     "data": "check, prepare, show or download a data set",

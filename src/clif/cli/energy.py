@@ -41,25 +41,24 @@ def add_arguments(parser: Parser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     import_code(arguments.imports)
-    from clif.energy import compare, estimate
+    from clif.energy import compare
+    from clif.energy.checkpoint import estimate_checkpoint
     from clif.energy.compare import check_suffix, write_single
     from clif.errors import InputError
-    from clif.trained_network import open_checkpoint
 
-    if arguments.images < 1:
-        raise InputError(f"--images must be at least 1, got {arguments.images}")
     if twice := [path for path in arguments.checkpoint if arguments.checkpoint.count(path) > 1]:
         raise InputError(f"{twice[0]} is named twice; name each network once")
     if arguments.out:
         check_suffix(arguments.out)
     costs = _costs(arguments)
     measured: list[tuple[str, Energy]] = []
+    written: list[str] = []
     for path in arguments.checkpoint:
-        opened = open_checkpoint(path, config_values(arguments))
-        energy = estimate(
-            opened.net, opened.loader(train=False, limit=arguments.images), costs, events=arguments.events
+        energy, opened, file = estimate_checkpoint(
+            path, config_values(arguments), arguments.images, costs, events=arguments.events
         )
         measured.append((path, energy))
+        written += [str(file)] if file is not None else []
         name, dataset = opened.net.config["name"], opened.config.dataset
         print(f"{dataset}, {name}, {energy.neuron}, T={energy.T}, {energy.images} test images", flush=True)
     single = len(measured) == 1
@@ -71,6 +70,8 @@ def run(arguments: argparse.Namespace) -> int:
         write_single(arguments.out, measured[0][1])
     elif arguments.out:
         comparison.write(arguments.out)
+    if written:
+        print("written: " + ", ".join(written))
     return 0
 
 

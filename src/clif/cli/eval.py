@@ -30,6 +30,9 @@ ORIGINAL = (*OPTIMISER, *OTHERS)
 
 def add_arguments(parser: Parser) -> None:
     parser.add_argument("checkpoint", nargs="?", help="a checkpoint, or a run folder (its best checkpoint)")
+    parser.add_argument(
+        "--out", metavar="FILE", help="where to write it as JSON (default: eval.json in the run's folder)"
+    )
     add_import_option(parser)
     add_config_options(parser, OPTIONS, "the checkpoint's", hidden=ORIGINAL)
 
@@ -37,6 +40,8 @@ def add_arguments(parser: Parser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     import_code(arguments.imports)
     from clif.train.engine import is_first_process
+    from clif.train.folder import keep_measurement
+    from clif.train.resume import EVAL
     from clif.trained_network import evaluate_checkpoint
 
     given = config_values(arguments)
@@ -59,6 +64,10 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"throughput: {scores.images_per_second:.1f} images/s on {report.device}, batch {report.config.b}")
     if "amp_dtype" in given:
         print(f"precision: {report.precision}")
+    values = {"options": given, **report.as_dict()}
+    file = keep_measurement(path, EVAL, values, arguments.out)
+    if file is not None:
+        print(f"written: {file}")
     return 0
 
 

@@ -43,6 +43,12 @@ logger = logging.getLogger("clif.train")
 LIMITS = ("epochs", "max_steps", "max_time", "early_stop")
 """The options that say where a run ends and change no step before that."""
 
+WITHOUT_EFFECT = (
+    *("data_dir", "out_dir", "resume", "j", "checkpoint_every", "keep_last", "loggers"),
+    *("log_grad_norm", "log_firing_rates", "lean_memory", "checkpoint_blocks"),
+)
+"""The options that change no figure of a run."""
+
 PATHS = ("data_dir", "out_dir", "resume", "pre_train", "teacher")
 
 
@@ -297,8 +303,7 @@ class TrainConfig:
         Flags that only say where the run ends (`LIMITS`) do not change it, so that a run can go on with others. Of
         objects of the user's own `own` has the words for "model", "neuron" and "dataset".
         """
-        elsewhere = {"data_dir", "out_dir", "resume", "name", "j", "checkpoint_every", "keep_last", *LIMITS}
-        elsewhere |= {"loggers", "log_grad_norm", "log_firing_rates", "lean_memory", "checkpoint_blocks"}
+        elsewhere = {*WITHOUT_EFFECT, *LIMITS, "name"}
         defaults = {field.name: field.default for field in dataclasses.fields(self)}
         values = {
             key: value

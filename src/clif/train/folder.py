@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import json
+import logging
 import os
 import platform
 import shutil
@@ -22,13 +23,16 @@ import yaml
 
 from clif.errors import InputError, MissingFileError
 from clif.files import write_atomically
+from clif.paths import expand_home
 from clif.precision import Precision
 from clif.train.checkpoint import BEST, LAST, read_checkpoint, save_checkpoint
 from clif.train.config import TrainConfig
 from clif.train.lock import LOCK, lock_folder
-from clif.train.resume import CONFIG, ENVIRONMENT
+from clif.train.resume import CONFIG, ENVIRONMENT, WARNINGS
 from clif.user_code import imported
 from clif.version import __version__
+
+logger = logging.getLogger("clif.train")
 
 PACKAGES = ("torch", "numpy", "triton", "lightning-fabric", "scikit-learn", "tensorboard")
 
@@ -114,6 +118,14 @@ class RunFolder:
         """Take the place in the run of the checkpoint that now is the last one."""
         self._last_place = content["epoch"] + 1, content["progress"]["step"]
 
+    def note_warning(self, epoch: int, message: str) -> None:
+        """Keep a warning of the trainer in the folder; one that is there already stays as it is."""
+        earlier: list[Any] = []
+        with suppress(OSError, ValueError):
+            earlier = list(json.loads((self.path / WARNINGS).read_text(encoding="utf-8")))
+        if message not in [one.get("message") for one in earlier if isinstance(one, dict)]:
+            self.write_text(WARNINGS, json.dumps([*earlier, {"epoch": epoch, "message": message}], indent=2))
+
     def _note_start(self, precision: Precision | None) -> None:
         earlier: list[Any] = []
         with suppress(OSError, ValueError):
@@ -151,6 +163,34 @@ def copy_atomically(source: Path, target: Path) -> None:
     """Copy a file so that `target` is whole or not there."""
     with source.open("rb") as content:
         write_atomically(target, partial(shutil.copyfileobj, content))
+
+
+def keep_measurement(
+    checkpoint: str | os.PathLike[str],
+    name: str,
+    values: dict[str, Any],
+    out: str | os.PathLike[str] | None = None,
+) -> Path | None:
+    """Write what was measured of a checkpoint as JSON to `out`, by default to `name` in the folder of its run.
+
+    `checkpoint` may be the run's folder; the values get the file's name. Returns where they are: None for a checkpoint
+    of no run, and, with a warning, for a run's folder that cannot be written. Raises `InputError` if `out` cannot be.
+    """
+    path = Path(expand_home(checkpoint))
+    folder = path if path.is_dir() else path.parent
+    file = path if path.is_file() else folder / BEST if (folder / BEST).is_file() else folder / LAST
+    if out is None and not (path.exists() and (folder / CONFIG).is_file()):
+        return None
+    target = folder / name if out is None else Path(out)
+    text = json.dumps({"checkpoint": file.name, **values}, indent=2)
+    try:
+        write_atomically(target, lambda stream: stream.write(text.encode()))
+    except OSError as error:
+        if out is not None:
+            raise InputError(f"{target} cannot be written: {error}") from error
+        logger.warning("%s is not written (%s); a report of the run will lack it", target, error.strerror)
+        return None
+    return target
 
 
 def set_aside(folder: Path) -> None:

@@ -46,13 +46,29 @@ def lock_folder(folder: Path) -> BinaryIO:
         file.close()  # the folder was renamed meanwhile
 
 
-def _lock(file: BinaryIO) -> None:
+def is_locked(folder: Path) -> bool:
+    """Whether a process of this machine trains in the folder now. False where the file system does not say."""
+    try:
+        file = (folder / LOCK).open("r+b")
+    except OSError:
+        return False
+    with file:
+        try:
+            _lock(file, shared=True)
+        except (BlockingIOError, PermissionError):
+            return True
+        except OSError:
+            pass
+    return False
+
+
+def _lock(file: BinaryIO, shared: bool = False) -> None:
     if sys.platform == "win32":
         file.seek(BEYOND)
         msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
         file.seek(0)
     else:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
 
 
 def _is_at(file: BinaryIO, path: Path) -> bool:

@@ -36,7 +36,7 @@ from clif.train.learner import NOTHING, Learner
 from clif.train.metrics import MetricsLog, Result, Row, columns, describe, summarise
 from clif.train.monitor import GradientNorms, unhealthy
 from clif.train.own import Own
-from clif.train.resume import check_options, other_run
+from clif.train.resume import SUMMARY, check_options, other_run
 from clif.train.schedules import advance
 from clif.train.state import capture, precision_of, restore
 from clif.user_code import differences, imported
@@ -175,7 +175,7 @@ class Trainer(Learner):
         summary = summarise(history[-1], self.history or history, self.chosen_on)
         summary["precision"] = self.precision.name
         result = Result(self.folder.path, history, summary)
-        self.engine.only_first(lambda: self.folder.write_text("summary.json", json.dumps(summary, indent=2)))
+        self.engine.only_first(lambda: self.folder.write_text(SUMMARY, json.dumps(summary, indent=2)))
         self._call("on_end", result)
         return result
 
@@ -366,6 +366,7 @@ class Trainer(Learner):
         """Say once in a run what is wrong."""
         if key not in self._warned and self.engine.is_first:
             logger.warning(message)
+            self.folder.note_warning(self.epoch, message)
             self._call("on_warning", message)
         self._warned.add(key)
 

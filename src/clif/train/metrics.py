@@ -12,6 +12,7 @@ from torch.utils.tensorboard import SummaryWriter
 from clif.evaluation import Scores
 from clif.files import write_atomically
 from clif.train.folder import writing
+from clif.train.resume import METRICS
 
 logger = logging.getLogger("clif.train")
 
@@ -61,7 +62,7 @@ class MetricsLog:
         table.writeheader()
         table.writerows(history)
         with writing(self.folder):
-            write_atomically(self.folder / "metrics.csv", lambda file: file.write(text.getvalue().encode()))
+            write_atomically(self.folder / METRICS, lambda file: file.write(text.getvalue().encode()))
 
     def close(self) -> None:
         if self._writer is not None:
@@ -75,7 +76,7 @@ def _tensorboard(folder: Path, purged: int | None) -> SummaryWriter | None:
         return SummaryWriter(str(folder / "tensorboard"), purge_step=purged)
     except UnicodeEncodeError:
         logger.warning(
-            f"{folder}: TensorBoard needs a path in UTF-8 and writes nothing; metrics.csv has the same figures"
+            f"{folder}: TensorBoard needs a path in UTF-8 and writes nothing; {METRICS} has the same figures"
         )
         return None
 

@@ -21,6 +21,12 @@ CONFIG = "config.yaml"
 ENVIRONMENT = "environment.json"
 """The configuration in a run's folder, and what each start of it ran with."""
 
+METRICS, SUMMARY, WARNINGS = "metrics.csv", "summary.json", "warnings.json"
+"""The figures of each epoch, those of the last and the best of them, and what the trainer warned of."""
+
+ENERGY, EVAL = "energy.json", "eval.json"
+"""What `clif energy` and `clif eval` measured of a run's checkpoint."""
+
 KEPT = ("dataset", "val_split", "model", "neuron", "T", "tau", "surrogate", "seed", "opt", "no_decay_norm_bias")
 """What makes a run this run: its data, network and seed, and what its optimiser's memory belongs to."""
 

@@ -1,0 +1,83 @@
+"""One page about runs: curves, final results with a test of the difference, firing, energy, deployment, differences.
+
+RUN is a run's folder, a folder with runs in it, or the summary that clif train --seeds wrote. Runs that differ in the
+seed alone are one group. The page needs no network and no other file; all its figures (SVG, PDF, PNG, CSV) and tables
+(CSV, LaTeX, Markdown) are in it and in the folder PAGE_files beside it. What clif eval, energy and deploy measured is
+shown where they were run. With --live the page follows runs while they train.
+"""
+
+import argparse
+import logging
+from pathlib import Path
+
+from clif.cli.common import Parser, add_import_option, bool_argument
+from clif.errors import InputError
+from clif.user_code import import_code
+
+
+def add_arguments(parser: Parser) -> None:
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="runs to report on")
+    parser.add_argument("--out", metavar="PAGE.html", default="report.html", help="the page (./report.html)")
+    parser.add_argument("--title", metavar="TEXT", default="", help="its title (default: what the groups differ in)")
+    parser.add_argument(
+        "--files",
+        type=bool_argument,
+        nargs="?",
+        const=True,
+        default=True,
+        metavar="BOOL",
+        help="also write figures and tables to PAGE_files (default: True; off: --no-files)",
+    )
+    parser.add_argument("--live", action="store_true", help="write the page anew after each epoch, until the runs end")
+    parser.add_argument("--every", type=int, metavar="SECONDS", help="--live: how often the page loads itself (10)")
+    parser.add_argument(
+        "--measure",
+        type=int,
+        metavar="N",
+        help="first measure firing rates and energy on N test images, in runs without energy.json (clif energy)",
+    )
+    add_import_option(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it would speak of its caches where there is no home
+    if arguments.every is not None and not arguments.live:
+        raise InputError("--every belongs to --live")
+    if arguments.imports and arguments.measure is None:
+        raise InputError("--import is for --measure, which loads networks; a report needs no code of yours")
+    if arguments.measure is not None and arguments.live:
+        raise InputError("--measure takes runs that have ended; leave out --live")
+    page = Path(arguments.out)
+    if page.suffix.lower() not in (".html", ".htm"):
+        raise InputError(f"--out {page}: a page is a .html file")
+    from clif.report.content import make_report
+    from clif.report.page import files_folder, write_page
+    from clif.report.runs import find_runs
+
+    if arguments.live:
+        from clif.report.live import follow
+
+        follow(
+            arguments.runs, page, 10 if arguments.every is None else arguments.every, arguments.title, arguments.files
+        )
+    else:
+        runs = find_runs(arguments.runs)
+        if arguments.measure is not None:
+            import_code(arguments.imports)
+            from clif.energy.checkpoint import estimate_checkpoint
+
+            for one in runs:
+                if not one.energy:
+                    print(f"measuring {one.name}", flush=True)
+                    estimate_checkpoint(one.folder, images=arguments.measure)
+            runs = find_runs(arguments.runs)
+        report = make_report(runs, arguments.title)
+        write_page(report, page, arguments.files)
+        for verdict in report.verdicts:
+            print(verdict)
+        for whose, what in report.cautions:
+            print(f"warning: {whose}: {what}")
+    if arguments.files:
+        print(f"figures and tables: {files_folder(page)}")
+    print(f"page: {page.resolve()}")
+    return 0

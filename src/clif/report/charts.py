@@ -1,0 +1,164 @@
+"""Charts of a report as numbers: what the page draws, and the same as a figure for a paper and as CSV."""
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from clif.report.statistics import Mean, mean_of
+from clif.report.tables import Cell, Table, csv_text, mean, words
+
+COLOURS = ("#0b6e99", "#d1603d", "#4f7a28", "#8d4a9e", "#a07400", "#3f57c4", "#b03060", "#555b63")
+"""Of the groups in their order, in print and on a light page; told apart with any colour vision by the dashes too."""
+
+DASHES = ("solid", (0, (5, 2)), (0, (1.5, 1.5)), (0, (5, 1.5, 1, 1.5)))
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+MOST_MARKED = 20
+
+STYLE: Any = {
+    "font.size": 8,
+    "axes.labelsize": 8,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "legend.fontsize": 7,
+    "axes.linewidth": 0.6,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "lines.linewidth": 1.3,
+    "lines.markersize": 3,
+    "pdf.fonttype": 42,
+    "svg.hashsalt": "clif",
+}
+"""What a column of a paper takes without touching: 85 mm wide, type of 7 and 8 points, fonts as TrueType."""
+
+COLUMN = (3.35, 2.3)
+
+
+@dataclass(frozen=True)
+class Line:
+    """The values of a group's runs over the chart's x: run index -> values (NaN where there is none)."""
+
+    group: int
+    label: str
+    runs: dict[int, list[float]]
+    is_reference: bool = False
+
+    def at(self, i: int) -> Mean | None:
+        """Mean and std over the runs at the i-th x."""
+        return mean_of([values[i] for values in self.runs.values()])
+
+
+@dataclass(frozen=True)
+class Chart:
+    """Lines over x; with `ticks` x are their places, otherwise numbers. A reference is the same at every x."""
+
+    name: str
+    title: str
+    x_label: str
+    y_label: str
+    x: list[float]
+    lines: list[Line]
+    ticks: list[str] = field(default_factory=list)
+    note: str = ""
+    digits: int = 2
+
+    def as_json(self) -> dict[str, Any]:
+        """For the page: plain values, None where there is no number."""
+        lines = [
+            {
+                "group": line.group,
+                "label": line.label,
+                "reference": line.is_reference,
+                "runs": [{"run": run, "y": [_finite(value) for value in values]} for run, values in line.runs.items()],
+            }
+            for line in self.lines
+        ]
+        names = {"name": self.name, "title": self.title, "xLabel": self.x_label, "yLabel": self.y_label}
+        return {**names, "x": self.x, "ticks": self.ticks, "digits": self.digits, "lines": lines}
+
+    def describe(self) -> str:
+        """The text in place of the picture: where each line begins and ends."""
+        ends = []
+        for line in self.lines:
+            there = [i for i in range(len(self.x)) if line.at(i) is not None]
+            if there:
+                first, final = (mean(line.at(i), self.digits).text for i in (there[0], there[-1]))
+                ends.append(f"{line.label}: {first}" + (f" to {final}" if len(there) > 1 else ""))
+        return f"{self.title} by {self.x_label}. {'; '.join(ends)}."
+
+    def table(self) -> Table:
+        """The numbers: a row an x, a column a line, as mean ± std over its runs."""
+        places = self.ticks or [f"{x:g}" for x in self.x]
+        x_cells = [
+            words(tick) if self.ticks else Cell(text, x) for x, text, tick in zip(self.x, places, places, strict=True)
+        ]
+        rows = [[cell, *(mean(line.at(i), self.digits) for line in self.lines)] for i, cell in enumerate(x_cells)]
+        columns = [self.x_label, *(line.label for line in self.lines)]
+        return Table(f"{self.name}_numbers", f"{self.title}: {self.y_label}", columns, rows)
+
+
+def chart_csv(chart: Chart, run_names: list[str]) -> str:
+    """A line an x: of each line of the chart mean, std and n, then the value of every run."""
+    header: list[object] = [chart.x_label]
+    for line in chart.lines:
+        header += [f"{line.label} {what}" for what in ("mean", "std", "n")]
+        header += [f"{line.label} {run_names[run]}" for run in line.runs]
+    lines = [header]
+    for i, x in enumerate(chart.x):
+        cells: list[object] = [chart.ticks[i] if chart.ticks else x]
+        for line in chart.lines:
+            value = line.at(i)
+            cells += [None, None, 0] if value is None else [value.mean, value.std, value.n]
+            cells += [values[i] for values in line.runs.values()]
+        lines.append(cells)
+    return csv_text(lines)
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def draw(chart: Chart) -> Figure:
+    """The chart for a column of a paper: lines are means over the runs, bands one standard deviation to each side."""
+    with rc_context(STYLE):
+        figure = Figure(figsize=COLUMN, layout="constrained")
+        axes = figure.subplots()
+        for line in chart.lines:
+            _draw_line(axes, chart, line)
+        axes.set_xlabel(chart.x_label)
+        axes.set_ylabel(chart.y_label)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(axis="y", linewidth=0.4, alpha=0.35)
+        if chart.ticks:
+            crowded = sum(map(len, chart.ticks)) > 45
+            axes.set_xticks(chart.x, chart.ticks, rotation=35 if crowded else 0, ha="right" if crowded else "center")
+        else:
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
+        axes.legend(frameon=False, loc="best", handlelength=2.2)
+    return figure
+
+
+def _draw_line(axes: Axes, chart: Chart, line: Line) -> None:
+    colour = COLOURS[line.group % len(COLOURS)]
+    there = [
+        (x, value) for i, x in enumerate(chart.x) if (value := line.at(i)) is not None and math.isfinite(value.mean)
+    ]
+    if not there:
+        return
+    x, means = [place for place, _ in there], [value.mean for _, value in there]
+    if line.is_reference:
+        axes.plot(x, means, color=colour, linestyle=(0, (1, 1.5)), linewidth=1, label=line.label)
+        return
+    marker = MARKERS[line.group % len(MARKERS)] if len(x) <= MOST_MARKED else ""
+    dash = DASHES[line.group % len(DASHES)]
+    n = max(value.n for _, value in there)
+    label = f"{line.label} (n = {n})" if n > 1 else line.label
+    axes.plot(x, means, color=colour, linestyle=dash, marker=marker, label=label)
+    stds = [0.0 if math.isnan(value.std) else value.std for _, value in there]
+    if any(stds):
+        low, high = ([m + sign * s for m, s in zip(means, stds, strict=True)] for sign in (-1, 1))
+        axes.fill_between(x, low, high, color=colour, alpha=0.18, linewidth=0)

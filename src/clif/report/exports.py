@@ -1,0 +1,58 @@
+"""The figures and tables of a report as files for a paper."""
+
+import io
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO
+
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+
+from clif.errors import InputError
+from clif.files import write_atomically
+from clif.report.charts import STYLE, chart_csv, draw
+from clif.report.content import Report
+from clif.report.tables import to_csv, to_latex, to_markdown
+
+FIGURE_FORMATS = ("svg", "pdf", "png")
+DPI = 300
+WITHOUT_DATE = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}
+
+
+def export_files(report: Report) -> dict[str, dict[str, bytes]]:
+    """Name of a figure or table -> ending -> content: svg, pdf, png and csv of figures, csv, tex and md of tables."""
+    run_names = [run.name for run in report.runs]
+    files: dict[str, dict[str, bytes]] = {}
+    for chart in report.charts:
+        files[chart.name] = {**figure_files(draw(chart)), "csv": chart_csv(chart, run_names).encode()}
+    for picture in report.pictures:
+        files[picture.name] = {**figure_files(picture.figure), "csv": picture.csv.encode()}
+    for table in report.tables:
+        texts = {"csv": to_csv(table), "tex": to_latex(table), "md": to_markdown(table)}
+        files[f"table_{table.name}"] = {ending: text.encode() for ending, text in texts.items()}
+    return files
+
+
+def figure_files(figure: Figure) -> dict[str, bytes]:
+    """A figure in the three formats, without dates, so that the same figure gives the same bytes."""
+    files = {}
+    for form in FIGURE_FORMATS:
+        buffer = io.BytesIO()
+        with rc_context(STYLE):
+            figure.savefig(buffer, format=form, dpi=DPI, metadata=WITHOUT_DATE[form])
+        files[form] = buffer.getvalue()
+    return files
+
+
+def _write(content: bytes, file: BinaryIO) -> None:
+    file.write(content)
+
+
+def write_files(folder: Path, files: dict[str, dict[str, bytes]]) -> None:
+    """Write NAME.ENDING of each to the folder. Raises `InputError` if it cannot be written."""
+    try:
+        for name, formats in files.items():
+            for ending, content in formats.items():
+                write_atomically(folder / f"{name}.{ending}", partial(_write, content))
+    except OSError as error:
+        raise InputError(f"{folder} cannot be written ({error}); choose another --out, or add --no-files") from error

@@ -1,0 +1,253 @@
+"""What was measured of the trained networks: firing rates, energy, deployment as LIF, evaluation by class."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from clif.report.charts import Chart, Line
+from clif.report.groups import Group
+from clif.report.runs import Run
+from clif.report.statistics import mean_of
+from clif.report.tables import Cell, Table, mean, number, words
+
+Rates = dict[str, float]
+
+
+def value_of(content: object, *keys: str | int) -> float:
+    """The number at a place of a JSON document; NaN where there is none."""
+    for key in keys:
+        try:
+            content = content[key]  # type: ignore[index]
+        except (LookupError, TypeError):
+            return math.nan
+    is_number = isinstance(content, int | float) and not isinstance(content, bool)
+    return float(content) if is_number else math.nan  # type: ignore[arg-type]
+
+
+def _rates(content: object) -> Rates:
+    if not isinstance(content, Mapping):
+        return {}
+    return {str(layer): value_of(content, layer) for layer in content}
+
+
+def _measured_rates(run: Run) -> Rates:
+    return _rates(run.energy.get("firing_rates"))
+
+
+def _deployed_rates(run: Run) -> Rates:
+    for report in run.deployments.values():
+        networks = report.get("networks")
+        if isinstance(networks, list) and networks and isinstance(networks[0], dict):
+            return _rates(networks[0].get("firing_rates"))
+    return {}
+
+
+def _training_rates(run: Run) -> Rates:
+    return {name.removeprefix("rate_"): rate for name, rate in run.last.items() if name.startswith("rate_")}
+
+
+RATES: tuple[tuple[str, Callable[[Run], Rates]], ...] = (
+    ("on test images, as clif energy measured it", _measured_rates),
+    ("on the test set, as clif deploy measured it", _deployed_rates),
+    ("over the training steps of the newest epoch", _training_rates),
+)
+
+
+def firing_chart(groups: Sequence[Group], order: Sequence[Run]) -> Chart | None:
+    """Spikes per neuron and step by layer, from the source that most groups have."""
+    found = [(note, {id(run): rates for run in order if (rates := read(run))}) for note, read in RATES]
+    covered = [sum(any(id(run) in rates for run in group.runs) for group in groups) for _, rates in found]
+    if not max(covered):
+        return None
+    note, by_run = found[covered.index(max(covered))]
+    values = {run: [100 * rate for rate in rates.values()] for run, rates in by_run.items()}
+    layers = {tuple(rates) for rates in by_run.values()}
+    chart = _by_layer(groups, order, values, next(iter(layers)) if len(layers) == 1 else ())
+    return Chart(
+        "firing_rates",
+        "Firing rate by layer",
+        "layer",
+        "spikes per neuron and step (%)",
+        *chart,
+        note=f"Measured {note}.",
+    )
+
+
+def _by_layer(
+    groups: Sequence[Group], order: Sequence[Run], values: Mapping[int, Sequence[float]], names: Sequence[str]
+) -> tuple[list[float], list[Line], list[str]]:
+    """x, lines and ticks of a chart over the layers; they have their names if all runs have the same layers."""
+    depth = max(map(len, values.values()))
+    lines = []
+    for i, group in enumerate(groups):
+        padded = lambda run: [*values[id(run)], *[math.nan] * (depth - len(values[id(run)]))]  # noqa: E731
+        runs = {order.index(run): padded(run) for run in group.runs if id(run) in values}
+        if runs:
+            lines.append(Line(i, group.name, runs))
+    ticks = _short(names) if len(names) == depth else [str(i + 1) for i in range(depth)]
+    return [float(i) for i in range(depth)], lines, ticks
+
+
+def _short(names: Sequence[str]) -> list[str]:
+    """Names of layers without the words that all of them begin or end with; numbers, if that leaves numbers only."""
+    words_of = [name.split(".") for name in names]
+    while len(names) > 1 and min(map(len, words_of)) > 1 and len({words[0] for words in words_of}) == 1:
+        words_of = [words[1:] for words in words_of]
+    while len(names) > 1 and min(map(len, words_of)) > 1 and len({words[-1] for words in words_of}) == 1:
+        words_of = [words[:-1] for words in words_of]
+    short = [".".join(words) for words in words_of]
+    return [str(i + 1) for i in range(len(names))] if all(map(str.isdigit, short)) else short
+
+
+ENERGY_COLUMNS = (
+    ("T", ("T",), 1.0, 0),
+    ("Images", ("images",), 1.0, 0),
+    ("ACs (M)", ("acs",), 1e-6, 2),
+    ("MACs (M)", ("macs",), 1e-6, 2),
+    ("Operations (µJ)", ("microjoule",), 1.0, 2),
+    ("With memory (mJ)", ("memory_millijoule",), 1.0, 3),
+    ("As published (mJ)", ("published_mJ",), 1.0, 3),
+)
+
+
+def energy_table(groups: Sequence[Group]) -> Table | None:
+    """The energy of an inference by group, from the runs that have an energy.json."""
+    rows, of_group = [], []
+    for i, group in enumerate(groups):
+        runs = [run for run in group.runs if run.energy]
+        if runs:
+            cells = [
+                mean(mean_of([value_of(run.energy, *keys) for run in runs]), digits, scale)
+                for _, keys, scale, digits in ENERGY_COLUMNS
+            ]
+            rows.append([words(group.name), Cell(str(len(runs)), float(len(runs))), *cells])
+            of_group.append(i)
+    if not rows:
+        return None
+    columns = ["Group", "Runs", *(title for title, *_ in ENERGY_COLUMNS)]
+    note = (
+        "One inference on an idealised 45 nm chip: 0.9 pJ an accumulation (AC), 4.6 pJ a multiplication with "
+        "accumulation (MAC). It compares networks and says nothing about a given device."
+    )
+    return Table("energy", "Energy of an inference", columns, rows, of_group, note=note)
+
+
+def energy_chart(groups: Sequence[Group], order: Sequence[Run]) -> Chart | None:
+    """The energy of the operations by layer."""
+    values, layers = {}, set()
+    for run in order:
+        listed = run.energy.get("layers")
+        if isinstance(listed, list) and listed:
+            values[id(run)] = [value_of(layer, "operations") / 1e6 for layer in listed]
+            layers.add(tuple(str(layer.get("name")) if isinstance(layer, dict) else "" for layer in listed))
+    if not values:
+        return None
+    chart = _by_layer(groups, order, values, next(iter(layers)) if len(layers) == 1 else ())
+    return Chart("energy_by_layer", "Energy of the operations by layer", "layer", "energy (µJ)", *chart, digits=3)
+
+
+def deployment_table(groups: Sequence[Group]) -> Table | None:
+    """Accuracy as trained and as LIF by group and method, over the runs that were deployed."""
+    rows, of_group = [], []
+    for i, group in enumerate(groups):
+        for method, reports in _by_method(group).items():
+            trained = [value_of(report, "source_top1") for report in reports]
+            as_lif = [value_of(report, "networks", -1, "top1") for report in reports]
+            fitted = {str(report.get("fitted_on", "")) for report in reports}
+            rows.append(
+                [
+                    words(group.name),
+                    words(method),
+                    Cell(str(len(reports)), float(len(reports))),
+                    mean(mean_of(trained), scale=100),
+                    mean(mean_of(as_lif), scale=100),
+                    mean(mean_of([b - a for a, b in zip(trained, as_lif, strict=True)]), scale=100, sign=True),
+                    mean(mean_of([value_of(report, "networks", -1, "agreement") for report in reports]), scale=100),
+                    words(", ".join(sorted({_reset(report) for report in reports} - {""}))),
+                    words(fitted.pop() if len(fitted) == 1 else "several"),
+                    mean(mean_of([value_of(report, "seconds") for report in reports]), digits=1),
+                ]
+            )
+            of_group.append(i)
+    if not rows:
+        return None
+    columns = ["Group", "Method", "Runs", "As trained (%)", "As LIF (%)", "Difference (points)", "Agreement (%)"]
+    columns += ["Reset value", "Fitted on", "Fit (s)"]
+    note = (
+        "Test accuracy of the trained network and of the LIF network made from it. Agreement: the part of the test "
+        "samples for which both predict the same. Nothing is fitted or chosen on the test set."
+    )
+    return Table("deployment", "Deployment as LIF", columns, rows, of_group, note=note)
+
+
+def _by_method(group: Group) -> dict[str, list[dict[str, Any]]]:
+    reports: dict[str, list[dict[str, Any]]] = {}
+    for run in group.runs:
+        for folder, report in run.deployments.items():
+            reports.setdefault(str(report.get("method") or folder), []).append(report)
+    return reports
+
+
+def _reset(report: Mapping[str, Any]) -> str:
+    """The reset value that a sweep chose."""
+    if "chosen_v_reset" not in report:
+        return ""
+    return reset_name(report["chosen_v_reset"])
+
+
+def reset_name(v_reset: object) -> str:
+    return "soft" if v_reset is None else number(value_of([v_reset], 0), "g").text
+
+
+def sweep_chart(groups: Sequence[Group], order: Sequence[Run]) -> Chart | None:
+    """Test accuracy as LIF over the reset values, with that of the network as it was trained."""
+    swept: dict[int, dict[str, float]] = {}
+    trained: dict[int, float] = {}
+    for run in order:
+        for report in run.deployments.values():
+            rows = report.get("rows")
+            test = rows.get("test") if isinstance(rows, dict) else None
+            if isinstance(test, list) and test and all(isinstance(row, dict) for row in test):
+                swept[id(run)] = {reset_name(row.get("v_reset")): 100 * value_of(row, "top1") for row in test}
+                trained[id(run)] = 100 * value_of(report, "source_top1")
+    ticks = list(dict.fromkeys(name for of_run in swept.values() for name in of_run))
+    if len(ticks) < 2:
+        return None
+    lines = []
+    for i, group in enumerate(groups):
+        runs = [run for run in group.runs if id(run) in swept]
+        if runs:
+            values = {order.index(run): [swept[id(run)].get(tick, math.nan) for tick in ticks] for run in runs}
+            as_trained = {order.index(run): [trained[id(run)]] * len(ticks) for run in runs}
+            lines.append(Line(i, group.name, values))
+            lines.append(Line(i, f"{group.name}, as trained", as_trained, is_reference=True))
+    x = [float(i) for i in range(len(ticks))]
+    return Chart(
+        "sweep", "Run as LIF: test accuracy by reset value", "reset value", "test accuracy (%)", x, lines, ticks
+    )
+
+
+def evaluation_table(groups: Sequence[Group], order: Sequence[Run]) -> Table | None:
+    """What clif eval measured of each run."""
+    rows, of_group, of_run = [], [], []
+    for i, group in enumerate(groups):
+        for run in group.runs:
+            if run.evaluation:
+                rows.append(
+                    [
+                        words(run.name),
+                        words(run.evaluation.get("checkpoint", "")),
+                        words(run.evaluation.get("dataset", "")),
+                        *(number(value_of(run.evaluation, key), scale=100) for key in ("top1", "top5")),
+                        number(value_of(run.evaluation, "loss"), ".4f"),
+                        number(value_of(run.evaluation, "samples"), ",.0f"),
+                        number(value_of(run.evaluation, "images_per_second"), ",.0f"),
+                        words(run.evaluation.get("device", "")),
+                    ]
+                )
+                of_group.append(i)
+                of_run.append(order.index(run))
+    if not rows:
+        return None
+    columns = ["Run", "Checkpoint", "Data set", "Top-1 (%)", "Top-5 (%)", "Loss", "Samples", "Images/s", "Device"]
+    return Table("evaluation", "Evaluated checkpoints", columns, rows, of_group, of_run)

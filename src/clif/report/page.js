@@ -1,0 +1,267 @@
+(() => {
+  "use strict";
+  const data = JSON.parse(document.getElementById("data").textContent);
+  const charts = new Map(data.charts.map((chart) => [chart.name, chart]));
+  const hidden = new Set();
+  const plots = new Map();
+  const all = (selector, root = document) => [...root.querySelectorAll(selector)];
+  const COLOURS = 8;
+  const DASHES = [[], [8, 4], [3, 3], [8, 3, 2, 3]];
+  const MOST_MARKED = 20;
+  let singles = false;
+
+  // Colours of the theme, resolved by an element, since canvases know no variables.
+  const probe = document.body.appendChild(document.createElement("i"));
+  probe.hidden = true;
+  const colour = (name) => {
+    probe.style.color = `var(--${name})`;
+    return getComputedStyle(probe).color;
+  };
+  const faint = (rgb, alpha) => rgb.replace(/^rgb\((.*)\)$/, `rgba($1, ${alpha})`);
+  const keep = (storage, key, value) => {
+    try {
+      window[storage].setItem(key, value);
+    } catch {} // a browser may refuse to keep anything
+  };
+
+  const number = (value, digits) =>
+    value === null ? "–" : value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits }).replace("-", "−");
+  const spread = ({ mean, std, n }, digits) => number(mean, digits) + (n > 1 ? ` ± ${number(std, digits)}` : "");
+
+  function summary(runs, i) {
+    const values = runs.map((run) => run.y[i]).filter((value) => value !== null);
+    const n = values.length;
+    if (n === 0) return { mean: null, std: 0, n };
+    const mean = values.reduce((a, b) => a + b, 0) / n;
+    const std = n > 1 ? Math.sqrt(values.reduce((a, b) => a + (b - mean) ** 2, 0) / (n - 1)) : 0;
+    return { mean, std, n };
+  }
+
+  function visible(chart) {
+    return chart.lines
+      .map((line) => ({ ...line, runs: line.runs.filter(({ run }) => !hidden.has(run)) }))
+      .filter((line) => line.runs.length > 0)
+      .map((line) => ({ ...line, at: chart.x.map((_, i) => summary(line.runs, i)) }));
+  }
+
+  function draw(box) {
+    plots.get(box)?.plot?.destroy();
+    box.replaceChildren();
+    const chart = charts.get(box.dataset.chart);
+    const lines = visible(chart);
+    if (lines.length === 0) {
+      box.append(Object.assign(document.createElement("p"), { className: "nothing", textContent: "All runs are hidden." }));
+      plots.set(box, {});
+      return;
+    }
+    const columns = [chart.x];
+    const series = [{}];
+    const bands = [];
+    const add = (values, options) => columns.push(values) && series.push({ points: { show: false }, ...options }) - 1;
+    for (const line of lines) {
+      const stroke = colour(`g${line.group % COLOURS}`);
+      const dash = DASHES[line.group % DASHES.length];
+      if (line.reference) {
+        add(line.at.map((one) => one.mean), { stroke, width: 1.5, dash: [2, 4] });
+        continue;
+      }
+      if (line.at.some((one) => one.std > 0)) {
+        const edge = (sign) => line.at.map((one) => (one.mean === null ? null : one.mean + sign * one.std));
+        bands.push({ series: [add(edge(1), { width: 0 }), add(edge(-1), { width: 0 })], fill: faint(stroke, 0.18) });
+      }
+      if (singles) for (const run of line.runs) add(run.y, { stroke: faint(stroke, 0.6), width: 1 });
+      const points = { show: chart.x.length <= MOST_MARKED, size: 7, stroke, fill: stroke };
+      add(line.at.map((one) => one.mean), { stroke, width: 2.2, dash, points });
+    }
+    const plot = new uPlot({ ...size(box), ...frame(chart), series, bands, hooks: { setCursor: [() => point(box)] } }, columns, box);
+    const tip = Object.assign(document.createElement("div"), { className: "tip", hidden: true });
+    const spoken = Object.assign(document.createElement("div"), { className: "unseen", role: "status" });
+    box.append(tip, spoken);
+    plots.set(box, { plot, chart, lines, tip, spoken });
+  }
+
+  const size = (box) => {
+    const width = Math.max(220, box.clientWidth);
+    return { width, height: Math.round(Math.min(320, Math.max(250, width * 0.58))) };
+  };
+
+  function frame(chart) {
+    const named = chart.ticks.length > 0;
+    const crowded = chart.ticks.join("").length > 34;
+    const grid = { stroke: colour("grid"), width: 1 };
+    const common = { stroke: colour("soft"), font: "12px system-ui, sans-serif", labelFont: "12px system-ui, sans-serif", labelSize: 20, ticks: grid };
+    const ends = [chart.x[0], chart.x[chart.x.length - 1]];
+    const margin = named ? 0.35 : 0;
+    const x = {
+      ...common,
+      label: chart.xLabel,
+      grid: { show: false },
+      size: named && crowded ? 64 : 30,
+      rotate: named && crowded ? -35 : 0,
+      incrs: [1, 2, 5, 10, 20, 25, 50, 100, 200, 500, 1000],
+      space: named ? 24 : 40,
+      values: named ? (_, places) => places.map((place) => chart.ticks[place] ?? "") : undefined,
+    };
+    return {
+      scales: { x: { time: false, range: (_, low, high) => (low === null ? ends : [low - (low === ends[0] ? margin : 0), high + (high === ends[1] ? margin : 0)]) } },
+      axes: [x, { ...common, label: chart.yLabel, grid, size: 52 }],
+      legend: { show: false },
+      cursor: { y: false, points: { size: 9 }, drag: { x: true, y: false } },
+      padding: [10, 12, 0, 0],
+    };
+  }
+
+  // What is pointed at, with the mouse or the arrow keys.
+  function point(box, spoken = false) {
+    const { plot, chart, lines, tip, spoken: status } = plots.get(box) ?? {};
+    if (!tip) return;
+    const i = plot.cursor.idx;
+    tip.hidden = i === null || i === undefined;
+    if (tip.hidden) return;
+    const place = chart.ticks[i] ?? number(chart.x[i], 0);
+    const title = Object.assign(document.createElement("b"), { textContent: `${chart.xLabel} ${place}` });
+    const rows = lines.filter((line) => line.at[i].mean !== null).map((line) => [line, `${line.label}: ${spread(line.at[i], chart.digits)}`]);
+    tip.replaceChildren(title, ...rows.map(([line, text]) => {
+      const row = document.createElement("span");
+      const key = box.closest("figure").querySelector(`.key[data-group="${line.group}"] svg`);
+      row.append(key.cloneNode(true), text);
+      return row;
+    }));
+    const left = plot.bbox.left / devicePixelRatio + plot.valToPos(chart.x[i], "x");
+    const flip = left > box.clientWidth / 2;
+    tip.style.left = flip ? "auto" : `${left + 14}px`;
+    tip.style.right = flip ? `${box.clientWidth - left + 14}px` : "auto";
+    tip.style.top = "14px";
+    if (spoken) status.textContent = [title.textContent, ...rows.map(([, text]) => text)].join("; ");
+  }
+
+  function byKey(event) {
+    const box = event.currentTarget;
+    const { plot, chart } = plots.get(box) ?? {};
+    const steps = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity };
+    if (!plot || !(event.key in steps || event.key === "Escape")) return;
+    event.preventDefault();
+    if (event.key === "Escape") return plot.setCursor({ left: -10, top: -10 });
+    const last = chart.x.length - 1;
+    const now = plot.cursor.idx ?? (steps[event.key] > 0 ? -1 : last + 1);
+    const next = Math.min(last, Math.max(0, now + steps[event.key]));
+    plot.setCursor({ left: plot.valToPos(chart.x[next], "x"), top: plot.over.clientHeight / 2 });
+    point(box, true);
+  }
+
+  const redraw = () => plots.forEach((_, box) => box.clientWidth && draw(box));
+  const watcher = new ResizeObserver((entries) => {
+    for (const { target: box } of entries) {
+      const { plot } = plots.get(box) ?? {};
+      if (!box.clientWidth) continue;
+      if (!plots.has(box)) draw(box);
+      else if (plot && plot.width !== size(box).width) plot.setSize(size(box));
+    }
+  });
+  for (const box of all(".plot")) {
+    box.addEventListener("keydown", byKey);
+    box.addEventListener("blur", () => plots.get(box)?.plot?.setCursor({ left: -10, top: -10 }));
+    watcher.observe(box);
+  }
+
+  // Tables sort by the values of a column.
+  const valueOf = (row, column) => {
+    const cell = row.cells[column];
+    const text = cell.dataset.value ?? cell.textContent.trim();
+    return text === "–" || text === "" ? null : text;
+  };
+  function compare(a, b) {
+    if (a === null || b === null) return (a === null) - (b === null);
+    const [x, y] = [Number(a), Number(b)];
+    return Number.isNaN(x) || Number.isNaN(y) ? a.localeCompare(b, "en", { numeric: true }) : x - y;
+  }
+  function sort(table, heading) {
+    const direction = heading.getAttribute("aria-sort") === "ascending" ? "descending" : "ascending";
+    all("thead th", table).forEach((other) => other.removeAttribute("aria-sort"));
+    heading.setAttribute("aria-sort", direction);
+    const column = heading.cellIndex;
+    const keyed = [...table.tBodies[0].rows].map((row) => [valueOf(row, column), row]);
+    const sign = direction === "ascending" ? 1 : -1;
+    keyed.sort(([a], [b]) => (a === null || b === null ? compare(a, b) : sign * compare(a, b)));
+    table.tBodies[0].append(...keyed.map(([, row]) => row));
+  }
+  for (const table of all("table"))
+    for (const heading of all("thead th", table)) {
+      const button = Object.assign(document.createElement("button"), { type: "button" });
+      button.append(...heading.childNodes);
+      heading.append(button);
+      button.addEventListener("click", () => sort(table, heading));
+    }
+
+  // Runs are hidden from charts and from the tables that have rows of them.
+  const runBoxes = all("[data-run-box]");
+  const kept = `clif-hidden ${data.title}`;
+  function choose() {
+    hidden.clear();
+    runBoxes.filter((box) => !box.checked).forEach((box) => hidden.add(Number(box.dataset.runBox)));
+    const gone = new Set();
+    for (const box of all("[data-group-box]")) {
+      const own = runBoxes.filter((run) => run.dataset.of === box.dataset.groupBox);
+      const shown = own.filter((run) => run.checked).length;
+      box.checked = shown > 0;
+      box.indeterminate = shown > 0 && shown < own.length;
+      if (shown === 0) gone.add(box.dataset.groupBox);
+    }
+    all("tr[data-group], tr[data-run]").forEach((row) => {
+      row.hidden = row.dataset.run === undefined ? gone.has(row.dataset.group) : hidden.has(Number(row.dataset.run));
+    });
+    all(".key").forEach((key) => key.classList.toggle("off", gone.has(key.dataset.group)));
+    document.getElementById("count").textContent = `${runBoxes.length - hidden.size} of ${runBoxes.length}`;
+    keep("sessionStorage", kept, JSON.stringify([...hidden]));
+    redraw();
+  }
+  for (const box of all("[data-group-box]"))
+    box.addEventListener("change", () => {
+      runBoxes.filter((run) => run.dataset.of === box.dataset.groupBox).forEach((run) => (run.checked = box.checked));
+      choose();
+    });
+  runBoxes.forEach((box) => box.addEventListener("change", choose));
+  document.getElementById("singles").addEventListener("change", (event) => {
+    singles = event.target.checked;
+    redraw();
+  });
+  document.getElementById("shown").hidden = false;
+
+  // The theme is the system's until it is chosen.
+  const system = matchMedia("(prefers-color-scheme: dark)");
+  const button = document.getElementById("theme");
+  const isDark = () => (document.documentElement.dataset.theme ?? (system.matches ? "dark" : "light")) === "dark";
+  const paint = () => {
+    button.textContent = isDark() ? "Light theme" : "Dark theme";
+    redraw();
+  };
+  button.hidden = false;
+  button.addEventListener("click", () => {
+    const theme = isDark() ? "light" : "dark";
+    document.documentElement.dataset.theme = theme;
+    keep("localStorage", "clif-theme", theme);
+    paint();
+  });
+  system.addEventListener("change", paint);
+  paint();
+
+  // A page of runs that go on loads itself anew, and keeps what was hidden.
+  const live = document.querySelector(".live");
+  if (live) {
+    try {
+      const before = new Set(JSON.parse(sessionStorage.getItem(kept) ?? "[]"));
+      runBoxes.forEach((box) => (box.checked = !before.has(Number(box.dataset.runBox))));
+    } catch {}
+    const pause = document.getElementById("pause");
+    let timer;
+    const wait = () => (timer = setTimeout(() => location.reload(), 1000 * live.dataset.seconds));
+    pause.hidden = false;
+    pause.addEventListener("click", () => {
+      const paused = pause.getAttribute("aria-pressed") !== "true";
+      pause.setAttribute("aria-pressed", paused);
+      paused ? clearTimeout(timer) : wait();
+    });
+    wait();
+  }
+  choose();
+})();

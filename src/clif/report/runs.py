@@ -1,0 +1,210 @@
+"""What the folder of a run tells a report; nothing of it is trusted, and nothing is loaded but text."""
+
+import csv
+import json
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from clif.errors import InputError, MissingFileError
+from clif.paths import expand_home
+from clif.train.lock import is_locked
+from clif.train.recipe import read_yaml
+from clif.train.resume import CONFIG, ENERGY, ENVIRONMENT, EVAL, METRICS, SUMMARY, WARNINGS
+
+Row = dict[str, float]
+"""The figures of an epoch by column; "epoch" counts from 0."""
+
+DEPLOY = "deploy.json"
+PARTS = ("test", "val", "train")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run as its folder tells it.
+
+    `rows` are the epochs of metrics.csv, `starts` those of environment.json, `warnings` what the trainer warned of;
+    `deployments` are the reports of `clif deploy` by folder name, `energy` and `evaluation` those of `clif energy` and
+    `clif eval`, or {}. `is_training` says whether a process of this machine trains in it now.
+    """
+
+    folder: Path
+    config: dict[str, Any]
+    rows: list[Row]
+    summary: dict[str, Any] = field(default_factory=dict)
+    starts: list[dict[str, Any]] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    deployments: dict[str, dict[str, Any]] = field(default_factory=dict)
+    energy: dict[str, Any] = field(default_factory=dict)
+    evaluation: dict[str, Any] = field(default_factory=dict)
+    is_training: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    @property
+    def seed(self) -> int:
+        return int(self.config["seed"])
+
+    @property
+    def last(self) -> Row:
+        """The newest epoch; {} before the first."""
+        return self.rows[-1] if self.rows else {}
+
+    @property
+    def epochs_planned(self) -> int:
+        epochs = self.config.get("epochs")
+        return epochs if isinstance(epochs, int) else 0
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the run has ended as planned: its summary is that of its newest epoch."""
+        last = self.summary.get("last")
+        return isinstance(last, dict) and bool(self.rows) and last.get("epoch") == self.last.get("epoch")
+
+    @property
+    def state(self) -> str:
+        """ "finished", "training" or "stopped", with where, if that is before the last planned epoch."""
+        done, planned = len(self.rows), self.epochs_planned
+        word = "finished" if self.is_finished else "training" if self.is_training else "stopped"
+        if word == "finished" and done >= planned:
+            return word
+        return f"{'ended' if word == 'finished' else word} after {done} of {planned} epochs"
+
+    @property
+    def chosen_on(self) -> str:
+        """The part of the data that names the best epoch: "val" if there is any, else "test", or "" for none."""
+        said = self.summary.get("best_chosen_on")
+        if isinstance(said, str):
+            return said
+        return next((part for part in ("val", "test") if all(f"{part}_top1" in row for row in self.rows)), "")
+
+    @property
+    def best(self) -> Row:
+        """The best epoch by the accuracy on `chosen_on`; the newest one if nothing chooses."""
+        column = f"{self.chosen_on}_top1"
+        rows = [row for row in self.rows if not math.isnan(row.get(column, math.nan))]
+        return max(rows, key=lambda row: row[column]) if rows else self.last
+
+
+def find_runs(paths: Sequence[str | Path]) -> list[Run]:
+    """The runs that `paths` name: run folders, folders of run folders, and summaries that `--seeds` wrote.
+
+    A run that is named twice is there once. Raises `InputError` for what is none of these and for a damaged folder.
+    """
+    found: dict[Path, Path] = {}
+    for path in paths:
+        for folder in _folders(Path(expand_home(path))):
+            found.setdefault(folder.resolve(), folder)
+    return [open_run(folder) for folder in found.values()]
+
+
+def _folders(path: Path) -> Iterator[Path]:
+    if path.is_file() and path.suffix == ".json":
+        yield from _folders_of_seeds(path)
+    elif path.is_file():
+        raise InputError(f"{path} is a file; name a run's folder, or a folder with runs in it")
+    elif not path.is_dir():
+        raise MissingFileError(f"no run at {path}: there is no such folder")
+    elif (path / CONFIG).is_file():
+        yield path
+    else:
+        inside = sorted(child.parent for child in path.glob(f"*/{CONFIG}"))
+        if not inside:
+            raise MissingFileError(f"no run at {path}: neither it nor a folder in it has a {CONFIG}")
+        yield from inside
+
+
+def _folders_of_seeds(path: Path) -> Iterator[Path]:
+    folders = _mapping(path).get("folders")
+    if not isinstance(folders, list) or not all(isinstance(folder, str) for folder in folders):
+        raise InputError(f'{path}: no summary of seeds: it lacks "folders"')
+    for folder in map(Path, folders):
+        beside = path.parent / folder.name
+        yield folder if (folder / CONFIG).is_file() else beside
+
+
+def open_run(folder: Path) -> Run:
+    """Read the folder of a run. Raises `InputError` that names the file which is missing or damaged."""
+    if not (folder / CONFIG).is_file():
+        raise MissingFileError(f"no run at {folder}: it has no {CONFIG}")
+    folder = folder.resolve()
+    run = Run(
+        folder,
+        _read_config(folder / CONFIG),
+        _read_metrics(folder / METRICS),
+        _optional(folder / SUMMARY),
+        _starts(folder / ENVIRONMENT),
+        _warnings(folder / WARNINGS),
+        {path.parent.name: _mapping(path) for path in sorted(folder.glob(f"deploy*/{DEPLOY}"))},
+        _optional(folder / ENERGY),
+        _optional(folder / EVAL),
+    )
+    if run.is_finished:
+        return run
+    return Run(**{**vars(run), "is_training": is_locked(folder)})
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    """The configuration with the names of its time; only the seed must be what it is today."""
+    config = {str(name): value for name, value in read_yaml(path).items()}
+    if type(config.get("seed")) is not int:
+        raise InputError(f"{path}: a run's configuration has a whole number as its seed, got {config.get('seed')!r}")
+    return config
+
+
+def _read_metrics(path: Path) -> list[Row]:
+    """The rows of metrics.csv, cells that are empty left out; none if the first epoch is not over."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return []
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read: {error}") from error
+    table = csv.DictReader(text.splitlines())
+    if "epoch" not in (table.fieldnames or ()):
+        raise InputError(f'{path}: no table of epochs: its first line has no column "epoch"')
+    rows = []
+    for line, cells in enumerate(table, start=2):
+        try:
+            row = {str(key): float(value) for key, value in cells.items() if value not in (None, "")}
+            row["epoch"] = int(row["epoch"])
+        except (TypeError, ValueError, KeyError, OverflowError) as error:
+            raise InputError(f"{path}, line {line}: a row has a number in each column ({error})") from error
+        rows.append(row)
+    return rows
+
+
+def _starts(path: Path) -> list[dict[str, Any]]:
+    content = _read_json(path) if path.is_file() else []
+    if not isinstance(content, list) or not all(isinstance(start, dict) for start in content):
+        raise InputError(f"{path}: a list of the run's starts is expected")
+    return content
+
+
+def _warnings(path: Path) -> list[str]:
+    content = _read_json(path) if path.is_file() else []
+    if not isinstance(content, list) or not all(isinstance(one, dict) and "message" in one for one in content):
+        raise InputError(f'{path}: a list of warnings, each with a "message", is expected')
+    return [str(one["message"]) for one in content]
+
+
+def _optional(path: Path) -> dict[str, Any]:
+    return _mapping(path) if path.is_file() else {}
+
+
+def _mapping(path: Path) -> dict[str, Any]:
+    content = _read_json(path)
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: a JSON object is expected")
+    return content
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{path} cannot be read: {error}") from error
