@@ -12,12 +12,13 @@ from matplotlib.ticker import MaxNLocator
 from clif.report.statistics import Mean, mean_of
 from clif.report.tables import Cell, Table, csv_text, mean, words
 
-COLOURS = ("#0b6e99", "#d1603d", "#4f7a28", "#8d4a9e", "#a07400", "#3f57c4", "#b03060", "#555b63")
+COLOURS = ("#0b6e99", "#c9532f", "#4f7a28", "#8d4a9e", "#8f6800", "#3f57c4", "#b03060", "#555b63")
 """Of the groups in their order, in print and on a light page; told apart with any colour vision by the dashes too."""
 
 DASHES = ("solid", (0, (5, 2)), (0, (1.5, 1.5)), (0, (5, 1.5, 1, 1.5)))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
-MOST_MARKED = 20
+MOST_MARKED, MOST_SIGNS, MOST_TICKS = 20, 48, 12
+MOST_INSIDE, LONGEST_LABEL = 4, 32
 
 STYLE: Any = {
     "font.size": 8,
@@ -32,6 +33,7 @@ STYLE: Any = {
     "lines.markersize": 3,
     "pdf.fonttype": 42,
     "svg.hashsalt": "clif",
+    "text.parse_math": False,
 }
 """What a column of a paper takes without touching: 85 mm wide, type of 7 and 8 points, fonts as TrueType."""
 
@@ -54,7 +56,10 @@ class Line:
 
 @dataclass(frozen=True)
 class Chart:
-    """Lines over x; with `ticks` x are their places, otherwise numbers. A reference is the same at every x."""
+    """Lines over x; with `ticks` x are their places 0, 1, …, otherwise numbers. A reference is the same at every x.
+
+    With `bars` the values stand beside each other, a bar a group, as between ticks there is nothing.
+    """
 
     name: str
     title: str
@@ -65,6 +70,14 @@ class Chart:
     ticks: list[str] = field(default_factory=list)
     note: str = ""
     digits: int = 2
+    bars: bool = False
+
+    @property
+    def places(self) -> list[str]:
+        """What stands at the axis: the ticks, or their numbers if they are too long to stand side by side."""
+        if sum(map(len, self.ticks)) <= MOST_SIGNS:
+            return self.ticks
+        return [str(i + 1) for i in range(len(self.ticks))]
 
     def as_json(self) -> dict[str, Any]:
         """For the page: plain values, None where there is no number."""
@@ -78,7 +91,15 @@ class Chart:
             for line in self.lines
         ]
         names = {"name": self.name, "title": self.title, "xLabel": self.x_label, "yLabel": self.y_label}
-        return {**names, "x": self.x, "ticks": self.ticks, "digits": self.digits, "lines": lines}
+        return {
+            **names,
+            "x": self.x,
+            "ticks": self.ticks,
+            "places": self.places,
+            "digits": self.digits,
+            "bars": self.bars,
+            "lines": lines,
+        }
 
     def describe(self) -> str:
         """The text in place of the picture: where each line begins and ends."""
@@ -127,19 +148,50 @@ def draw(chart: Chart) -> Figure:
     with rc_context(STYLE):
         figure = Figure(figsize=COLUMN, layout="constrained")
         axes = figure.subplots()
-        for line in chart.lines:
-            _draw_line(axes, chart, line)
+        for i, line in enumerate(chart.lines):
+            if chart.bars:
+                _draw_bars(axes, chart, line, i)
+            else:
+                _draw_line(axes, chart, line)
         axes.set_xlabel(chart.x_label)
         axes.set_ylabel(chart.y_label)
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(axis="y", linewidth=0.4, alpha=0.35)
         if chart.ticks:
-            crowded = sum(map(len, chart.ticks)) > 45
-            axes.set_xticks(chart.x, chart.ticks, rotation=35 if crowded else 0, ha="right" if crowded else "center")
+            every = 1 + (len(chart.x) - 1) // MOST_TICKS
+            axes.set_xticks(chart.x[::every], chart.places[::every])
         else:
             axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
-        axes.legend(frameon=False, loc="best", handlelength=2.2)
+        _add_legend(figure, axes, len(chart.lines))
     return figure
+
+
+def _add_legend(figure: Figure, axes: Axes, lines: int) -> None:
+    """Inside the axes if it is short, else above them, in a figure that is as much higher."""
+    if not (handles := axes.get_legend_handles_labels()[0]):
+        return
+    if lines <= MOST_INSIDE:
+        axes.legend(frameon=False, loc="best", handlelength=2.2)
+        return
+    figure.set_figheight(COLUMN[1] + 0.16 * ((lines + 1) // 2))
+    figure.legend(handles=handles, frameon=False, loc="outside upper center", ncols=2, handlelength=2.2)
+
+
+def _draw_bars(axes: Axes, chart: Chart, line: Line, nth: int) -> None:
+    width = 0.8 / len(chart.lines)
+    values = [line.at(i) for i in range(len(chart.x))]
+    heights = [math.nan if value is None else value.mean for value in values]
+    stds = [math.nan if value is None else value.std for value in values]
+    n = max((value.n for value in values if value is not None), default=0)
+    places = [x + (nth - (len(chart.lines) - 1) / 2) * width for x in chart.x]
+    style: dict[str, Any] = {"color": COLOURS[line.group % len(COLOURS)], "label": _with_number(line.label, n)}
+    axes.bar(places, heights, 0.92 * width, yerr=stds if n > 1 else None, error_kw={"linewidth": 0.8}, **style)
+
+
+def _with_number(label: str, n: int) -> str:
+    label = " ".join(label.split())
+    label = label if len(label) <= LONGEST_LABEL else f"{label[: LONGEST_LABEL - 1]}…"
+    return f"{label} (n = {n})" if n > 1 else label
 
 
 def _draw_line(axes: Axes, chart: Chart, line: Line) -> None:
@@ -151,12 +203,11 @@ def _draw_line(axes: Axes, chart: Chart, line: Line) -> None:
         return
     x, means = [place for place, _ in there], [value.mean for _, value in there]
     if line.is_reference:
-        axes.plot(x, means, color=colour, linestyle=(0, (1, 1.5)), linewidth=1, label=line.label)
+        axes.plot(x, means, color=colour, linestyle=(0, (1, 1.5)), linewidth=1, label=_with_number(line.label, 1))
         return
     marker = MARKERS[line.group % len(MARKERS)] if len(x) <= MOST_MARKED else ""
     dash = DASHES[line.group % len(DASHES)]
-    n = max(value.n for _, value in there)
-    label = f"{line.label} (n = {n})" if n > 1 else line.label
+    label = _with_number(line.label, max(value.n for _, value in there))
     axes.plot(x, means, color=colour, linestyle=dash, marker=marker, label=label)
     stds = [0.0 if math.isnan(value.std) else value.std for _, value in there]
     if any(stds):

@@ -89,6 +89,8 @@ def make_report(runs: Sequence[Run], title: str = "") -> Report:
                 results.difference_table(groups, comparisons, part),
                 measures.evaluation_table(groups, runs),
             ),
+            folded_title="Accuracy by class",
+            folded_tables=_there(measures.classes_table(groups)),
         ),
         Section(
             "curves",
@@ -104,6 +106,8 @@ def make_report(runs: Sequence[Run], title: str = "") -> Report:
             "Energy",
             charts=_there(measures.energy_chart(groups, runs)),
             tables=_there(measures.energy_table(groups)),
+            folded_title="Energy by layer",
+            folded_tables=_there(measures.energy_layers_table(groups)),
         ),
         Section(
             "deployment",

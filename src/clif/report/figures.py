@@ -1,6 +1,6 @@
 """The pictures of a page. Each function makes one matplotlib figure; nothing touches pyplot's global state."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -8,39 +8,7 @@ from torch import Tensor
 
 from clif.analysis import Trace
 from clif.analysis.plotting import COLOURS, GREY, colour_of, tidy
-from clif.deploy import SweepRow
-from clif.train.metrics import Row
-
-
-def learning_curves(histories: Mapping[str, Sequence[Row]]) -> Figure:
-    """Test loss and test accuracy over the epochs, one line a neuron."""
-    figure = Figure(figsize=(9, 3.4), layout="constrained")
-    loss, accuracy = figure.subplots(1, 2)
-    for neuron, history in histories.items():
-        epochs = [row["epoch"] + 1 for row in history]
-        style = {"color": colour_of(neuron), "marker": "o", "markersize": 4, "label": neuron}
-        loss.plot(epochs, [row["test_loss"] for row in history], **style)
-        accuracy.plot(epochs, [100 * row["test_top1"] for row in history], **style)
-    tidy(loss, "Test loss", "epoch", "loss")
-    tidy(accuracy, "Test accuracy", "epoch", "top-1 (%)")
-    loss.legend(frameon=False)
-    return figure
-
-
-def firing_rate_bars(rates: Mapping[str, Mapping[str, float]]) -> Figure:
-    """Spikes per neuron and step, layer by layer, one bar a neuron model."""
-    figure = Figure(figsize=(9, 3), layout="constrained")
-    axes = figure.subplots()
-    layers = list(next(iter(rates.values())))
-    width = 0.8 / len(rates)
-    for i, (neuron, values) in enumerate(rates.items()):
-        places = np.arange(len(layers)) + (i - (len(rates) - 1) / 2) * width
-        bars = axes.bar(places, [100 * values[layer] for layer in layers], width, color=colour_of(neuron), label=neuron)
-        axes.bar_label(bars, fmt="%.1f", fontsize=8, padding=1)
-    axes.set_xticks(range(len(layers)), [f"layer {i + 1}" for i in range(len(layers))])
-    tidy(axes, "Firing rate on the test set", "", "spikes per neuron and step (%)")
-    axes.legend(frameon=False)
-    return figure
+from clif.report.tables import csv_text
 
 
 def raster(image: Tensor, title: str, spikes: Mapping[str, Tensor], most: int = 60) -> Figure:
@@ -82,18 +50,19 @@ def traces(recordings: Mapping[str, Trace], trained_steps: int) -> Figure:
     return figure
 
 
-def sweep_curve(tables: Mapping[str, Sequence[SweepRow]], sources: Mapping[str, float]) -> Figure:
-    """Test accuracy as LIF over the reset values, with the accuracy of the network as it was trained."""
-    figure = Figure(figsize=(9, 3.2), layout="constrained")
-    axes = figure.subplots()
-    for neuron, rows in tables.items():
-        places = range(len(rows))
-        axes.plot(
-            places, [100 * row.top1 for row in rows], color=colour_of(neuron), marker="o", label=f"{neuron}-trained"
-        )
-        axes.axhline(100 * sources[neuron], color=colour_of(neuron), linestyle=":", linewidth=1.2)
-    names = ["soft" if row.v_reset is None else f"{row.v_reset:g}" for row in next(iter(tables.values()))]
-    axes.set_xticks(range(len(names)), names)
-    tidy(axes, "Run as LIF (dotted: as trained)", "reset value", "test top-1 (%)")
-    axes.legend(frameon=False)
-    return figure
+def raster_csv(spikes: Mapping[str, Tensor]) -> str:
+    """Every spike of the layers [T, neurons]: layer, step from 1 and neuron."""
+    found = [
+        (layer, step + 1, neuron) for layer, of_layer in spikes.items() for step, neuron in of_layer.nonzero().tolist()
+    ]
+    return csv_text([("layer", "step", "neuron"), *found])
+
+
+def traces_csv(recordings: Mapping[str, Trace]) -> str:
+    """What `traces` draws: neuron model, step from 1, v and m after the step, and whether it fired."""
+    lines: list[tuple[object, ...]] = [("neuron", "step", "v", "m", "spike")]
+    for neuron, recording in recordings.items():
+        m = [None] * len(recording.v) if recording.m is None else recording.m.tolist()
+        values = zip(recording.v.tolist(), m, recording.spikes.int().tolist(), strict=True)
+        lines += [(neuron, step, *of_step) for step, of_step in enumerate(values, start=1)]
+    return csv_text(lines)

@@ -8,7 +8,7 @@ from clif.report.charts import Chart, Line
 from clif.report.groups import Group
 from clif.report.runs import Run
 from clif.report.statistics import mean_of
-from clif.report.tables import Cell, Table, mean, number, words
+from clif.report.tables import ABSENT, Cell, Table, mean, number, words
 
 Rates = dict[str, float]
 
@@ -100,13 +100,11 @@ def _short(names: Sequence[str]) -> list[str]:
 
 
 ENERGY_COLUMNS = (
-    ("T", ("T",), 1.0, 0),
-    ("Images", ("images",), 1.0, 0),
-    ("ACs (M)", ("acs",), 1e-6, 2),
-    ("MACs (M)", ("macs",), 1e-6, 2),
-    ("Operations (µJ)", ("microjoule",), 1.0, 2),
-    ("With memory (mJ)", ("memory_millijoule",), 1.0, 3),
-    ("As published (mJ)", ("published_mJ",), 1.0, 3),
+    ("ACs (M)", "acs", 1e-6, 2),
+    ("MACs (M)", "macs", 1e-6, 2),
+    ("Operations (µJ)", "microjoule", 1.0, 2),
+    ("With memory (mJ)", "memory_millijoule", 1.0, 3),
+    ("As published (mJ)", "published_mJ", 1.0, 3),
 )
 
 
@@ -117,14 +115,16 @@ def energy_table(groups: Sequence[Group]) -> Table | None:
         runs = [run for run in group.runs if run.energy]
         if runs:
             cells = [
-                mean(mean_of([value_of(run.energy, *keys) for run in runs]), digits, scale)
-                for _, keys, scale, digits in ENERGY_COLUMNS
+                mean(mean_of([value_of(run.energy, key) for run in runs]), digits, scale)
+                for _, key, scale, digits in ENERGY_COLUMNS
             ]
-            rows.append([words(group.name), Cell(str(len(runs)), float(len(runs))), *cells])
+            counted = {value_of(run.energy, "images") for run in runs}
+            images = number(counted.pop(), ",.0f") if len(counted) == 1 else words("several numbers")
+            rows.append([words(group.name), Cell(str(len(runs)), float(len(runs))), images, *cells])
             of_group.append(i)
     if not rows:
         return None
-    columns = ["Group", "Runs", *(title for title, *_ in ENERGY_COLUMNS)]
+    columns = ["Group", "Runs", "Images", *(title for title, *_ in ENERGY_COLUMNS)]
     note = (
         "One inference on an idealised 45 nm chip: 0.9 pJ an accumulation (AC), 4.6 pJ a multiplication with "
         "accumulation (MAC). It compares networks and says nothing about a given device."
@@ -133,17 +133,44 @@ def energy_table(groups: Sequence[Group]) -> Table | None:
 
 
 def energy_chart(groups: Sequence[Group], order: Sequence[Run]) -> Chart | None:
-    """The energy of the operations by layer."""
-    values, layers = {}, set()
+    """The energy of the operations: at synapses, in neurons, and of both."""
+    values = {}
     for run in order:
-        listed = run.energy.get("layers")
-        if isinstance(listed, list) and listed:
-            values[id(run)] = [value_of(layer, "operations") / 1e6 for layer in listed]
-            layers.add(tuple(str(layer.get("name")) if isinstance(layer, dict) else "" for layer in listed))
+        layers, neurons = run.energy.get("layers"), _measured_rates(run)
+        if isinstance(layers, list) and layers and all(isinstance(layer, dict) for layer in layers):
+            energies = [(str(layer.get("name")), value_of(layer, "operations") / 1e6) for layer in layers]
+            parts = [
+                sum(energy for name, energy in energies if (name in neurons) == wanted) for wanted in (False, True)
+            ]
+            values[id(run)] = [*parts, sum(parts)]
     if not values:
         return None
-    chart = _by_layer(groups, order, values, next(iter(layers)) if len(layers) == 1 else ())
-    return Chart("energy_by_layer", "Energy of the operations by layer", "layer", "energy (µJ)", *chart, digits=3)
+    x, lines, ticks = _by_layer(groups, order, values, ("synapses", "neurons", "both"))
+    return Chart("energy", "Energy of the operations", "part of the network", "energy (µJ)", x, lines, ticks, bars=True)
+
+
+def energy_layers_table(groups: Sequence[Group]) -> Table | None:
+    """Operations and energy of each layer; None if no run has an energy.json."""
+    rows, of_group = [], []
+    for i, group in enumerate(groups):
+        listed = [run.energy["layers"] for run in group.runs if isinstance(run.energy.get("layers"), list)]
+        names = [str(layer.get("name")) for layer in listed[0] if isinstance(layer, dict)] if listed else []
+        for k, name in enumerate(names):
+            figures = (
+                ("spikes", 1.0, 0),
+                ("acs", 1e-6, 3),
+                ("macs", 1e-6, 3),
+                ("operations", 1e-6, 3),
+                ("memory", 1e-6, 2),
+            )
+            cells = [
+                mean(mean_of([value_of(layers, k, key) for layers in listed]), digits, scale)
+                for key, scale, digits in figures
+            ]
+            rows.append([words(group.name), words(name), *cells])
+            of_group.append(i)
+    columns = ["Group", "Layer", "Spikes", "ACs (M)", "MACs (M)", "Operations (µJ)", "With memory (µJ)"]
+    return Table("energy_by_layer", "Energy by layer", columns, rows, of_group) if rows else None
 
 
 def deployment_table(groups: Sequence[Group]) -> Table | None:
@@ -163,7 +190,7 @@ def deployment_table(groups: Sequence[Group]) -> Table | None:
                     mean(mean_of(as_lif), scale=100),
                     mean(mean_of([b - a for a, b in zip(trained, as_lif, strict=True)]), scale=100, sign=True),
                     mean(mean_of([value_of(report, "networks", -1, "agreement") for report in reports]), scale=100),
-                    words(", ".join(sorted({_reset(report) for report in reports} - {""}))),
+                    words(", ".join(sorted({_reset(report) for report in reports} - {""})) or ABSENT),
                     words(fitted.pop() if len(fitted) == 1 else "several"),
                     mean(mean_of([value_of(report, "seconds") for report in reports]), digits=1),
                 ]
@@ -251,3 +278,21 @@ def evaluation_table(groups: Sequence[Group], order: Sequence[Run]) -> Table | N
         return None
     columns = ["Run", "Checkpoint", "Data set", "Top-1 (%)", "Top-5 (%)", "Loss", "Samples", "Images/s", "Device"]
     return Table("evaluation", "Evaluated checkpoints", columns, rows, of_group, of_run)
+
+
+def classes_table(groups: Sequence[Group]) -> Table | None:
+    """The accuracy of each class as clif eval measured it, a column a group."""
+    measured = [[run.evaluation.get("classes") for run in group.runs] for group in groups]
+    by_group = [[classes for classes in of_group if isinstance(classes, dict) and classes] for of_group in measured]
+    names = list(dict.fromkeys(name for of_group in by_group for classes in of_group for name in classes))
+    if not names:
+        return None
+    rows = [
+        [
+            words(name),
+            *(mean(mean_of([value_of(c, name, "top1") for c in of_group]), scale=100) for of_group in by_group),
+        ]
+        for name in names
+    ]
+    columns = ["Class", *(f"{group.name} (%)" for group in groups)]
+    return Table("classes", "Test accuracy by class", columns, rows)

@@ -54,6 +54,16 @@
       plots.set(box, {});
       return;
     }
+    const { columns, series, bands, spread } = chart.bars ? bars(chart, lines) : curves(chart, lines);
+    const hooks = { setCursor: [() => point(box)], draw: spread ? [spread] : [] };
+    const plot = new uPlot({ ...size(box), ...frame(chart), series, bands, hooks }, columns, box);
+    const tip = Object.assign(document.createElement("div"), { className: "tip", hidden: true });
+    const spoken = Object.assign(document.createElement("div"), { className: "unseen", role: "status" });
+    box.append(tip, spoken);
+    plots.set(box, { plot, chart, lines, tip, spoken });
+  }
+
+  function curves(chart, lines) {
     const columns = [chart.x];
     const series = [{}];
     const bands = [];
@@ -73,11 +83,32 @@
       const points = { show: chart.x.length <= MOST_MARKED, size: 7, stroke, fill: stroke };
       add(line.at.map((one) => one.mean), { stroke, width: 2.2, dash, points });
     }
-    const plot = new uPlot({ ...size(box), ...frame(chart), series, bands, hooks: { setCursor: [() => point(box)] } }, columns, box);
-    const tip = Object.assign(document.createElement("div"), { className: "tip", hidden: true });
-    const spoken = Object.assign(document.createElement("div"), { className: "unseen", role: "status" });
-    box.append(tip, spoken);
-    plots.set(box, { plot, chart, lines, tip, spoken });
+    return { columns, series, bands };
+  }
+
+  // Bars of several groups stand at places of their own beside each tick.
+  function bars(chart, lines) {
+    const width = 0.8 / lines.length;
+    const place = (i, nth) => chart.x[i] + (nth - (lines.length - 1) / 2) * width;
+    const at = chart.x.flatMap((_, i) => lines.map((line, nth) => ({ x: place(i, nth), nth, one: line.at[i] })));
+    const columns = [at.map(({ x }) => x), ...lines.map((_, nth) => at.map((bar) => (bar.nth === nth ? bar.one.mean : null)))];
+    const paths = uPlot.paths.bars({ size: [0.9, 60] });
+    const look = (line) => ({ stroke: colour(`g${line.group % COLOURS}`), fill: colour(`g${line.group % COLOURS}`), width: 0, paths, points: { show: false } });
+    const spread = (plot) => {
+      plot.ctx.save();
+      plot.ctx.strokeStyle = colour("ink");
+      plot.ctx.lineWidth = 1.5 * devicePixelRatio;
+      plot.ctx.beginPath();
+      for (const { x, one } of at) {
+        if (!(one.std > 0)) continue;
+        const [left, low, high] = [plot.valToPos(x, "x", true), plot.valToPos(one.mean - one.std, "y", true), plot.valToPos(one.mean + one.std, "y", true)];
+        plot.ctx.moveTo(left, low);
+        plot.ctx.lineTo(left, high);
+      }
+      plot.ctx.stroke();
+      plot.ctx.restore();
+    };
+    return { columns, series: [{}, ...lines.map(look)], bands: [], spread };
   }
 
   const size = (box) => {
@@ -87,26 +118,27 @@
 
   function frame(chart) {
     const named = chart.ticks.length > 0;
-    const crowded = chart.ticks.join("").length > 34;
     const grid = { stroke: colour("grid"), width: 1 };
     const common = { stroke: colour("soft"), font: "12px system-ui, sans-serif", labelFont: "12px system-ui, sans-serif", labelSize: 20, ticks: grid };
     const ends = [chart.x[0], chart.x[chart.x.length - 1]];
     const margin = named ? 0.35 : 0;
+    const top = Math.max(...chart.lines.flatMap((line) => chart.x.map((_, i) => summary(line.runs, i))).map(({ mean, std }) => mean + std));
     const x = {
       ...common,
       label: chart.xLabel,
       grid: { show: false },
-      size: named && crowded ? 64 : 30,
-      rotate: named && crowded ? -35 : 0,
+      size: 30,
       incrs: [1, 2, 5, 10, 20, 25, 50, 100, 200, 500, 1000],
-      space: named ? 24 : 40,
-      values: named ? (_, places) => places.map((place) => chart.ticks[place] ?? "") : undefined,
+      space: named ? 10 + 7 * Math.max(...chart.places.map((place) => place.length)) : 40,
+      values: named ? (_, splits) => splits.map((split) => chart.places[split] ?? "") : undefined,
     };
     return {
-      scales: { x: { time: false, range: (_, low, high) => (low === null ? ends : [low - (low === ends[0] ? margin : 0), high + (high === ends[1] ? margin : 0)]) } },
+      scales: chart.bars
+        ? { y: { range: [0, 1.08 * top] }, x: { time: false, range: [ends[0] - 0.55, ends[1] + 0.55] } }
+        : { x: { time: false, range: (_, low, high) => (low === null ? ends : [low - (low === ends[0] ? margin : 0), high + (high === ends[1] ? margin : 0)]) } },
       axes: [x, { ...common, label: chart.yLabel, grid, size: 52 }],
       legend: { show: false },
-      cursor: { y: false, points: { size: 9 }, drag: { x: true, y: false } },
+      cursor: { y: false, points: { size: 9 }, drag: { x: !chart.bars, y: false } },
       padding: [10, 12, 0, 0],
     };
   }
@@ -115,9 +147,10 @@
   function point(box, spoken = false) {
     const { plot, chart, lines, tip, spoken: status } = plots.get(box) ?? {};
     if (!tip) return;
-    const i = plot.cursor.idx;
-    tip.hidden = i === null || i === undefined;
+    const nearest = plot.cursor.idx;
+    tip.hidden = nearest === null || nearest === undefined;
     if (tip.hidden) return;
+    const i = chart.bars ? Math.round(plot.data[0][nearest]) : nearest;
     const place = chart.ticks[i] ?? number(chart.x[i], 0);
     const title = Object.assign(document.createElement("b"), { textContent: `${chart.xLabel} ${place}` });
     const rows = lines.filter((line) => line.at[i].mean !== null).map((line) => [line, `${line.label}: ${spread(line.at[i], chart.digits)}`]);
@@ -143,7 +176,9 @@
     event.preventDefault();
     if (event.key === "Escape") return plot.setCursor({ left: -10, top: -10 });
     const last = chart.x.length - 1;
-    const now = plot.cursor.idx ?? (steps[event.key] > 0 ? -1 : last + 1);
+    const nearest = plot.cursor.idx;
+    const here = chart.bars && nearest !== null ? Math.round(plot.data[0][nearest]) : nearest;
+    const now = here ?? (steps[event.key] > 0 ? -1 : last + 1);
     const next = Math.min(last, Math.max(0, now + steps[event.key]));
     plot.setCursor({ left: plot.valToPos(chart.x[next], "x"), top: plot.over.clientHeight / 2 });
     point(box, true);

@@ -1,0 +1,138 @@
+"""What a report says of results: means, tests, states, and what to beware of."""
+
+import math
+
+import pytest
+from run_folders import write_deployment, write_energy, write_pair, write_run
+from scipy import stats
+
+from clif.errors import InputError
+from clif.report import find_runs, make_report
+
+
+def table(report, name):
+    return next(table for table in report.tables if table.name == name)
+
+
+def column(table, title):
+    return [row[table.columns.index(title)] for row in table.rows]
+
+
+def test_the_final_table_has_the_last_epoch_over_the_seeds(tmp_path):
+    report = make_report(find_runs(write_pair(tmp_path)))
+    final = table(report, "final")
+    lif = [0.83 + 0.003 * s for s in (0, 1, 4)]
+    accuracies = column(final, "Test accuracy (%)")
+    assert accuracies[1].value == pytest.approx(100 * sum(lif) / 3)
+    assert accuracies[1].text == "83.50 ± 0.62"
+    assert [cell.text for cell in column(final, "Runs")] == ["3 seeds", "3 seeds"]
+    assert "highest validation accuracy" in final.note
+    assert [card.name for card in report.cards] == ["CLIF", "LIF"]
+
+
+def test_the_difference_is_tested_over_the_seeds_of_both(tmp_path):
+    runs = find_runs(write_pair(tmp_path))
+    report = make_report(runs)
+    differences = table(report, "differences")
+    by_neuron = [[run.last["test_top1"] for run in runs if run.config["neuron"] == n] for n in ("CLIF", "LIF")]
+    expected = stats.ttest_rel(*by_neuron)
+    assert column(differences, "Difference")[0].text == "CLIF − LIF"
+    assert column(differences, "t")[0].value == pytest.approx(expected.statistic)
+    assert column(differences, "p")[0].value == pytest.approx(expected.pvalue)
+    assert report.verdicts == ["CLIF − LIF: +1.10 ± 0.10 points over 3 seeds, p = 0.003 (paired t-test)."]
+
+
+def test_three_groups_have_corrected_p_values(tmp_path):
+    folders = [
+        *write_pair(tmp_path),
+        *(write_run(tmp_path / f"p{s}", s, gain=0.02 * s, neuron="PLIF") for s in range(3)),
+    ]
+    differences = table(make_report(find_runs(folders)), "differences")
+    assert len(differences.rows) == 6
+    plain, corrected = (column(differences, title) for title in ("p", "p (Holm)"))
+    assert all(c.value >= p.value for p, c in zip(plain, corrected, strict=True))
+
+
+def test_one_seed_makes_no_test(tmp_path):
+    report = make_report(find_runs(write_pair(tmp_path, seeds=(4,))))
+    assert report.verdicts == ["CLIF − LIF: +1.40 points; one seed: no test."]
+    assert column(table(report, "final"), "Test accuracy (%)")[0].text == "86.00".replace("86.00", "84.70")
+
+
+def test_runs_that_have_not_ended_are_shown_as_such_and_left_out(tmp_path):
+    folders = [write_run(tmp_path / "a", 0), write_run(tmp_path / "b", 1, done=2), write_run(tmp_path / "c", 2, done=0)]
+    report = make_report(find_runs(folders))
+    assert column(table(report, "final"), "Runs")[0].text == "1 seed; 2 not ended and left out"
+    states = [cell.text for cell in column(table(report, "runs"), "State")]
+    assert states == ["finished", "stopped after 2 of 3 epochs", "stopped after 0 of 3 epochs"]
+    assert {whose for whose, _ in report.cautions} == {"b", "c"}
+
+
+def test_a_group_without_an_ended_run_shows_how_it_is_so_far(tmp_path):
+    report = make_report(find_runs([write_run(tmp_path / "a", epochs=9, done=2)]))
+    assert report.cards[0].text == "81.00 %"
+    assert "so far" in report.cards[0].note
+
+
+def test_without_a_test_set_the_validation_accuracy_is_named(tmp_path):
+    rows = [{"epoch": e, "val_top1": 0.5, "val_loss": 1.0, "train_loss": 1.0} for e in range(2)]
+    report = make_report(find_runs([write_run(tmp_path / "a", rows=rows)]))
+    assert "Validation accuracy (%)" in table(report, "final").columns
+    assert any("not every group was judged on a test set" in what for _, what in report.cautions)
+
+
+def test_a_best_epoch_chosen_on_the_test_set_is_said_to_be_optimistic(tmp_path):
+    rows = [{"epoch": e, "test_top1": 0.5 + e / 10, "test_loss": 1.0} for e in range(2)]
+    report = make_report(find_runs([write_run(tmp_path / "a", rows=rows, done=2)]))
+    assert "optimistic" in table(report, "final").note
+    assert any("chosen on the test set" in what for _, what in report.cautions)
+
+
+def test_groups_on_different_data_are_not_compared(tmp_path):
+    folders = [write_run(tmp_path / "a"), write_run(tmp_path / "b", dataset="cifar10")]
+    report = make_report(find_runs(folders))
+    assert not report.verdicts
+    assert any("same test set" in what for _, what in report.cautions)
+
+
+def test_what_is_not_finite_is_shown_and_warned_of(tmp_path):
+    rows = [{"epoch": e, "test_top1": 0.1, "test_loss": math.nan, "train_loss": math.inf} for e in range(2)]
+    report = make_report(find_runs([write_run(tmp_path / "a", rows=rows, done=2)]))
+    assert any("not a finite number" in what for _, what in report.cautions)
+
+
+def test_measurements_become_charts_and_tables(tmp_path):
+    folders = write_pair(tmp_path, seeds=(0, 1))
+    for folder in folders:
+        write_deployment(folder)
+    report = make_report(find_runs(folders))
+    firing = next(chart for chart in report.charts if chart.name == "firing_rates")
+    assert "clif deploy" in firing.note
+    assert firing.lines[0].at(0).mean == pytest.approx(25)
+    deployment = table(report, "deployment")
+    assert column(deployment, "Difference (points)")[0].text == "−2.00 ± 0.00"
+    sweep = next(chart for chart in report.charts if chart.name == "sweep")
+    assert sweep.ticks == ["soft", "−0.02"]
+    assert [line.is_reference for line in sweep.lines] == [False, True] * 2
+    for folder in folders:
+        write_energy(folder)
+    report = make_report(find_runs(folders))
+    assert "clif energy" in next(chart for chart in report.charts if chart.name == "firing_rates").note
+    assert column(table(report, "energy"), "Operations (µJ)")[0].text == "20.00 ± 0.00"
+    energy = next(chart for chart in report.charts if chart.name == "energy")
+    assert [energy.lines[0].at(i).mean for i in range(3)] == [4, 8, 12]
+
+
+def test_damaged_measurements_leave_gaps_not_errors(tmp_path):
+    folder = write_run(tmp_path / "a")
+    (folder / "energy.json").write_text('{"firing_rates": [], "layers": [1, {}], "acs": "many"}')
+    (folder / "deploy").mkdir()
+    (folder / "deploy" / "deploy.json").write_text('{"networks": 3, "rows": {"test": [1]}, "method": ["x"]}')
+    report = make_report(find_runs([folder]))
+    assert column(table(report, "energy"), "ACs (M)")[0].text == "–"
+    assert column(table(report, "deployment"), "As LIF (%)")[0].text == "–"
+
+
+def test_no_runs_make_no_report():
+    with pytest.raises(InputError, match="at least one run"):
+        make_report([])
