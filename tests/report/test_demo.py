@@ -8,7 +8,7 @@ import pytest
 from clif.cli import main
 from clif.report import run_demo
 
-PICTURES = {"learning_curves", "firing_rates", "raster", "traces", "sweep"}
+FIGURES = {"firing_rates", "raster", "traces", "sweep"}
 
 
 @pytest.fixture(scope="module")
@@ -17,12 +17,15 @@ def demo(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_the_page_holds_its_pictures_and_needs_nothing_else(demo):
+def test_the_page_holds_its_figures_and_needs_nothing_else(demo):
     html = demo.page.read_text()
-    embedded = [base64.b64decode(data) for data in re.findall(r'src="data:image/png;base64,([^"]+)"', html)]
-    assert {path.stem for path in demo.pictures} == PICTURES
-    assert sorted(embedded) == sorted(path.read_bytes() for path in demo.pictures)
-    assert not re.search(r'(src|href)="(?!data:)', html)
+    for figure in FIGURES:
+        for ending in ("svg", "pdf", "png", "csv"):
+            assert (demo.files / f"{figure}.{ending}").is_file()
+            assert f'download="{figure}.{ending}"' in html
+    pictures = [base64.b64decode(data) for data in re.findall(r'src="data:image/svg\+xml;base64,([^"]+)"', html)]
+    assert pictures == [(demo.files / f"{name}.svg").read_bytes() for name in ("raster", "traces")]
+    assert not re.search(r'(src|href)="(?!data:|#)', html)
 
 
 @pytest.mark.slow
@@ -30,13 +33,13 @@ def test_the_page_tells_the_figures_of_the_runs(demo):
     html = demo.page.read_text()
     for neuron in ("CLIF", "LIF"):
         assert f"clif train digits -neuron {neuron} -epochs 1 -T_max 1 -T 2\n" in html
-        assert f"{100 * demo.runs[neuron].summary['last']['test_top1']:.2f} %" in html
+        assert f"<b>{100 * demo.runs[neuron].summary['last']['test_top1']:.2f} %</b>" in html
         deployment = demo.deployments[neuron]
         assert deployment.source.top1 == pytest.approx(demo.runs[neuron].summary["last"]["test_top1"])
-        assert all(f"{100 * row.top1:.2f} %" in html for row in deployment.table)
+        assert all(f">{100 * row.top1:.2f}</td>" in html for row in deployment.table)
     fitted = demo.fitted.judged[-1]
     assert fitted.name == "subtract"
-    assert f"{100 * fitted.agreement:.2f} %" in html
+    assert f"{fitted.agreement:.2%} of the test images" in html
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """Losses that are not finite, and layers that never or always fire: found, named, and never saved."""
 
+import json
 import logging
 
 import pytest
@@ -129,10 +130,11 @@ def test_layers_that_never_or_always_fire_are_named_once(config, caplog, bias, w
 
     callback = Start()
     with caplog.at_level(logging.WARNING, "clif.train"):
-        loop.fit(config(lr=1e-6), True, [callback])
+        folder = loop.fit(config(lr=1e-6), True, [callback]).folder
     named = [message for message in caplog.messages if message.startswith("layer features.1.act")]
     assert named == [f"layer features.1.act {words} in epoch 1"]
     assert callback.warnings == caplog.messages
+    assert [one["message"] for one in json.loads((folder / "warnings.json").read_text())] == caplog.messages
 
 
 def test_a_layer_that_fires_in_one_step_of_an_epoch_is_not_dead():

@@ -71,8 +71,8 @@ def run_demo(out: Path, recipe: str = "digits", quiet: bool = False, go_on: bool
     sizes: dict[str, Any] = {"batch_size": config.b, "T": config.T}
     test = create_loader(config.dataset, config.data_dir, train=False, **sizes, **config.reading())
 
-    words = "".join(f" --{key} {value}" for key, value in overrides.items())
-    repeated = "\n".join(f"clif train {recipe} --neuron {neuron}{words}" for neuron in NEURONS)
+    words = "".join(f" -{key} {value}" for key, value in overrides.items())
+    repeated = "\n".join(f"clif train {recipe} -neuron {neuron}{words}" for neuron in NEURONS)
     pictures = _pictures(nets, test, config.T)
     made = Section(
         "made",
