@@ -54,6 +54,8 @@ def run(wheel: zipfile.ZipFile, folder: Path) -> list[str]:
 def test_machine_without_a_compiler(tmp_path):
     wheel = build_wheel(tmp_path, CC="/bin/false", CXX="/bin/false")
     assert not any(name.startswith("clif/_kernels") for name in wheel.namelist())
+    shipped = ("page.html", "page.css", "page.js", "uplot/uPlot.iife.min.js", "uplot/uPlot.min.css", "uplot/LICENSE")
+    assert {f"clif/report/{name}" for name in shipped} <= set(wheel.namelist())
     assert run(wheel, tmp_path / "installed") == ["False", "1"]
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from run_folders import write_pair
 
 import clif
 from clif.cli import command_parser, main
@@ -174,6 +175,14 @@ def test_the_examples_of_looking_inside_run(capsys):
         exec(example, there)
     assert capsys.readouterr().out.startswith("tensor([")
     assert len(there["found"].figure().axes) == 3
+
+
+def test_the_example_of_a_report_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_pair(tmp_path / "logs", seeds=(0,))
+    (example,) = examples("docs/reports.md")
+    exec(example, {})
+    assert "<h1>My runs</h1>" in (tmp_path / "report.html").read_text()
 
 
 @pytest.mark.parametrize("path", DOCUMENTS)

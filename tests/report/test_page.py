@@ -2,9 +2,11 @@
 
 import base64
 import csv
+import hashlib
 import io
 import re
 from html.parser import HTMLParser
+from importlib import resources
 
 import pytest
 from run_folders import write_deployment, write_energy, write_pair, write_run
@@ -31,6 +33,15 @@ def page(folders, tmp_path_factory):
     path = tmp_path_factory.mktemp("page") / "page.html"
     write_page(make_report(find_runs(folders)), path)
     return path
+
+
+def test_the_library_is_the_one_that_is_stated_and_its_licence_is_in_the_page(page):
+    folder = resources.files("clif.report") / "uplot"
+    stated = re.findall(r"`([^`]+)` \| `([0-9a-f]{64})`", (folder / "README.md").read_text())
+    assert {name for name, _ in stated} == {"uPlot.iife.min.js", "uPlot.min.css", "LICENSE"}
+    for name, digest in stated:
+        assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest
+    assert "Permission is hereby granted" in page.read_text()
 
 
 class Links(HTMLParser):

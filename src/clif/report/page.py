@@ -13,6 +13,7 @@ from markupsafe import Markup, escape
 import clif
 from clif.errors import InputError
 from clif.files import write_atomically
+from clif.paths import expand_home
 from clif.report.charts import COLOURS, DASHES
 from clif.report.content import Report
 from clif.report.exports import export_files, write_files
@@ -36,11 +37,14 @@ class Live:
     state: str
 
 
-def write_page(report: Report, path: Path, files: bool = True, live: Live | None = None) -> dict[str, dict[str, bytes]]:
+def write_page(
+    report: Report, path: str | Path, files: bool = True, live: Live | None = None
+) -> dict[str, dict[str, bytes]]:
     """Write the page, and with `files` all figures and tables to the folder PAGE_files beside it, which it returns.
 
     The page has them all in it too; one that is `live` has none. Raises `InputError` if it cannot be written.
     """
+    path = Path(expand_home(path))
     exports = {} if live else export_files(report)
     html = render(report, exports, live)
     try:
