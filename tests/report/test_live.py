@@ -70,3 +70,38 @@ def test_what_cannot_be_followed_is_refused(tmp_path, capsys):
         follow([tmp_path], tmp_path / "page.html", 0)
     assert main(["report", "--live", str(tmp_path / "none"), "--out", str(tmp_path / "page.html")]) == 2
     assert "no run at" in capsys.readouterr().err
+
+
+def test_the_next_run_of_a_folder_is_waited_for(tmp_path):
+    first, page = write_run(tmp_path / "logs" / "a", epochs=1, done=0), tmp_path / "page.html"
+    locks, said, slept = [lock_folder(first)], [], []
+
+    def sleep(_seconds):
+        slept.append(1)
+        if len(slept) == 1:
+            shutil.copy(write_run(tmp_path / "ended", epochs=1) / "summary.json", first)
+            shutil.copy(tmp_path / "ended" / "metrics.csv", first)
+            locks.pop().close()
+        if len(slept) == 3:
+            locks.append(lock_folder(write_run(tmp_path / "logs" / "b", seed=1, epochs=2, done=1)))
+        if len(slept) == 5:
+            locks.pop().close()
+
+    follow([tmp_path / "logs"], page, 5, files=False, say=said.append, sleep=sleep)
+    assert said == [
+        "a: training after 0 of 1 epochs",
+        "a: finished",
+        "a: finished; b: training after 1 of 2 epochs",
+    ]
+    assert "stopped after 1 of 2 epochs" in page.read_text()
+
+
+def test_an_interruption_leaves_a_page_that_stays(tmp_path):
+    folder, page = write_run(tmp_path / "run", epochs=3, done=1), tmp_path / "page.html"
+
+    def sleep(_seconds):
+        raise KeyboardInterrupt
+
+    with lock_folder(folder), pytest.raises(KeyboardInterrupt):
+        follow([folder], page, 5, files=False, say=lambda _text: None, sleep=sleep)
+    assert 'class="live"' not in page.read_text()

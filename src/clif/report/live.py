@@ -1,17 +1,23 @@
 """A page of runs while they train: written anew after each epoch until all of them have ended."""
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from clif.errors import InputError
+from clif.paths import expand_home
 from clif.report.content import make_report
 from clif.report.page import Live, write_page
 from clif.report.runs import Run, find_runs
+from clif.train.resume import CONFIG
 
 POLL = 2.0
 PATIENCE = 30.0
 """Seconds between two looks at the runs' files, and without change before it is asked whether anybody still trains."""
+
+GRACE = 20.0
+"""Seconds in which the next run of several may begin after the one before has ended."""
 
 
 def follow(
@@ -25,25 +31,34 @@ def follow(
 ) -> None:
     """Write `page` whenever an epoch of the runs is over; it loads itself anew every so many `seconds`.
 
-    Ends, with the page as it stays, when every run has ended or nobody trains in it any more. Raises `InputError` as
-    `find_runs` does.
+    Ends, with the page as it stays, when every run has ended or nobody trains in it any more; in a folder of runs the
+    next one has `GRACE` to begin. Raises `InputError` as `find_runs` does.
     """
     if seconds < 1:
         raise InputError(f"--every must be at least 1 second, got {seconds}")
     runs = find_runs(paths)
     written = None
     unchanged = 0.0
-    while any(run.is_training for run in runs):
-        state = "; ".join(f"{run.name}: {run.state}" for run in runs)
-        if (now := _stamps(runs)) != written:
-            write_page(make_report(runs, title), page, live=Live(seconds, state))
-            say(state)
-            written, unchanged = now, 0.0
-        sleep(POLL)
-        unchanged += POLL
-        if _stamps(runs) != written or unchanged >= PATIENCE:
-            runs, unchanged = find_runs(paths), 0.0
-    write_page(make_report(runs, title), page, files)
+    idle = 0.0 if any(run.is_training for run in runs) else math.inf
+    try:
+        while idle <= (GRACE if _may_grow(paths) else 0.0):
+            state = "; ".join(f"{run.name}: {run.state}" for run in runs)
+            if (now := _stamps(runs)) != written:
+                write_page(make_report(runs, title), page, live=Live(seconds, state))
+                say(state)
+                written, unchanged = now, 0.0
+            sleep(POLL)
+            unchanged += POLL
+            if idle or _stamps(runs) != written or unchanged >= PATIENCE:
+                runs, unchanged = find_runs(paths), 0.0
+                idle = 0.0 if any(run.is_training for run in runs) else idle + POLL
+    finally:  # also after Ctrl-C: what is left is a page that does not load itself anew
+        write_page(make_report(runs, title), page, files)
+
+
+def _may_grow(paths: Sequence[str | Path]) -> bool:
+    """Whether further runs may begin there: in folders of runs, one after the other with --seeds."""
+    return any(not (Path(expand_home(path)) / CONFIG).is_file() for path in paths)
 
 
 def _stamps(runs: Sequence[Run]) -> list[tuple[str, int, int]]:
