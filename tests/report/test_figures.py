@@ -33,8 +33,8 @@ def test_the_numbers_of_the_traces_are_what_they_draw():
     lines = traces_csv(TRACES).splitlines()
     assert lines == [
         "neuron,step,v,m,spike",
-        "CLIF,1,0.25,1.0,1",
+        "CLIF,1,0.25,1,1",
         "CLIF,2,0.5,0.75,0",
-        "KLIF,1,0.0,,0",
+        "KLIF,1,0,,0",
         "KLIF,2,0.5,,0",
     ]

@@ -18,7 +18,7 @@ COLOURS = ("#0b6e99", "#c9532f", "#4f7a28", "#8d4a9e", "#8f6800", "#3f57c4", "#b
 DASHES = ("solid", (0, (5, 2)), (0, (1.5, 1.5)), (0, (5, 1.5, 1, 1.5)))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 MOST_MARKED, MOST_SIGNS, MOST_TICKS = 20, 48, 12
-MOST_INSIDE, LONGEST_LABEL = 4, 32
+MOST_INSIDE, LONGEST_LABEL, MOST_IN_TWO_COLUMNS = 4, 32, 22
 
 STYLE: Any = {
     "font.size": 8,
@@ -29,7 +29,6 @@ STYLE: Any = {
     "axes.linewidth": 0.6,
     "xtick.major.width": 0.6,
     "ytick.major.width": 0.6,
-    "lines.linewidth": 1.3,
     "lines.markersize": 3,
     "pdf.fonttype": 42,
     "svg.hashsalt": "clif",
@@ -140,7 +139,7 @@ def chart_csv(chart: Chart, run_names: list[str]) -> str:
 
 
 def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+    return float(f"{value:.7g}") if math.isfinite(value) else None
 
 
 def draw(chart: Chart) -> Figure:
@@ -173,8 +172,9 @@ def _add_legend(figure: Figure, axes: Axes, lines: int) -> None:
     if lines <= MOST_INSIDE:
         axes.legend(frameon=False, loc="best", handlelength=2.2)
         return
-    figure.set_figheight(COLUMN[1] + 0.16 * ((lines + 1) // 2))
-    figure.legend(handles=handles, frameon=False, loc="outside upper center", ncols=2, handlelength=2.2)
+    columns = 2 if max(len(str(handle.get_label())) for handle in handles) <= MOST_IN_TWO_COLUMNS else 1
+    figure.set_figheight(COLUMN[1] + 0.16 * math.ceil(len(handles) / columns))
+    figure.legend(handles=handles, frameon=False, loc="outside upper center", ncols=columns, handlelength=2.2)
 
 
 def _draw_bars(axes: Axes, chart: Chart, line: Line, nth: int) -> None:
@@ -208,7 +208,7 @@ def _draw_line(axes: Axes, chart: Chart, line: Line) -> None:
     marker = MARKERS[line.group % len(MARKERS)] if len(x) <= MOST_MARKED else ""
     dash = DASHES[line.group % len(DASHES)]
     label = _with_number(line.label, max(value.n for _, value in there))
-    axes.plot(x, means, color=colour, linestyle=dash, marker=marker, label=label)
+    axes.plot(x, means, color=colour, linestyle=dash, marker=marker, label=label, linewidth=1.3 if marker else 1.0)
     stds = [0.0 if math.isnan(value.std) else value.std for _, value in there]
     if any(stds):
         low, high = ([m + sign * s for m, s in zip(means, stds, strict=True)] for sign in (-1, 1))

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from clif.report.runs import PARTS, Run
 from clif.report.statistics import Mean, PairedTest, holm, mean_of, paired_test
 from clif.report.tables import ABSENT, Cell, Table, mean, number, p_value, words
 
+MOST_VERDICTS = 3
 PART_NAMES = {"test": "test", "val": "validation", "train": "training"}
 
 
@@ -55,10 +57,9 @@ def cards(groups: Sequence[Group], part: str) -> list[Card]:
 
 def _number_of_runs(group: Group) -> str:
     done, all_runs = len(group.complete), len(group.runs)
-    seeds = "1 seed" if len(judged(group)) == 1 else f"{len(judged(group))} seeds"
-    if not done:
-        return f"so far, {seeds}, not ended"
-    return seeds if done == all_runs else f"{seeds}; {all_runs - done} not ended and left out"
+    if done == all_runs:
+        return "1 seed" if done == 1 else f"{done} seeds"
+    return f"{done} of {all_runs} ended" if done else "so far, not ended"
 
 
 def final_table(groups: Sequence[Group], part: str) -> Table:
@@ -179,21 +180,27 @@ def _interval(test: PairedTest, digits: int, scale: float) -> Cell:
 
 
 def verdict(groups: Sequence[Group], comparisons: Sequence[Comparison]) -> list[str]:
-    """A sentence for each comparison of accuracies."""
-    sentences = []
-    for one in comparisons:
-        if one.figure != "top1" or one.test.difference is None:
-            continue
-        test, n = one.test, len(one.test.seeds)
-        text = f"{groups[one.a].name} − {groups[one.b].name}: {mean(test.difference, 2, 100, sign=True).text} points"
-        text += f" over {n} seeds, " if n > 1 else "; "
-        if test.why_not:
-            text += test.why_not
-        else:
-            p = p_value(test.p).text
-            text += f"p {p if p.startswith('<') else f'= {p}'} (paired t-test)"
-        sentences.append(f"{text}.")
-    return sentences
+    """A sentence for each comparison of accuracies, or, of more than `MOST_VERDICTS`, for those with the best group."""
+    pairs = [one for one in comparisons if one.figure == "top1" and one.test.difference is not None]
+    if len(pairs) <= MOST_VERDICTS:
+        return [_sentence(groups, one, one.a, len(pairs) > 1) for one in pairs]
+    wins = Counter(one.a if one.test.difference.mean > 0 else one.b for one in pairs if one.test.difference)
+    first = wins.most_common(1)[0][0]
+    return [_sentence(groups, one, first, True) for one in pairs if first in (one.a, one.b)]
+
+
+def _sentence(groups: Sequence[Group], one: Comparison, first: int, corrected: bool) -> str:
+    """What the comparison says of the group `first` and the other one."""
+    test, n = one.test, len(one.test.seeds)
+    second, sign = (one.b, 1) if first == one.a else (one.a, -1)
+    assert test.difference is not None
+    difference = Mean(sign * test.difference.mean, test.difference.std, n)
+    text = f"{groups[first].name} − {groups[second].name}: {mean(difference, 2, 100, sign=True).text} points"
+    if test.why_not:
+        return f"{text}{f' over {n} seeds, ' if n > 1 else '; '}{test.why_not}."
+    p = p_value(one.corrected if corrected else test.p).text
+    how = "paired t-test, Holm's correction" if corrected else "paired t-test"
+    return f"{text} over {n} seeds, p {p if p.startswith('<') else f'= {p}'} ({how})."
 
 
 def runs_table(groups: Sequence[Group], part: str, order: Sequence[Run]) -> Table:

@@ -89,17 +89,23 @@ def to_csv(table: Table) -> str:
     for row in table.rows:
         line: list[object] = []
         for cell, wide in zip(row, with_std, strict=True):
-            line += [cell.value, cell.std] if wide else [cell.value]
+            value = cell.text if cell.value is None and cell.text != ABSENT else cell.value
+            line += [value, cell.std] if wide else [value]
         lines.append(line)
     return csv_text(lines)
 
 
 def csv_text(lines: Sequence[Sequence[object]]) -> str:
-    """Lines as CSV; None and NaN are empty cells."""
+    """Lines as CSV, numbers with ten digits; None and NaN are empty cells."""
     text = io.StringIO()
-    blank = lambda value: "" if value is None or (isinstance(value, float) and math.isnan(value)) else value  # noqa: E731
-    csv.writer(text, lineterminator="\n").writerows([[blank(value) for value in line] for line in lines])
+    csv.writer(text, lineterminator="\n").writerows([[_csv_cell(value) for value in line] for line in lines])
     return text.getvalue()
+
+
+def _csv_cell(value: object) -> object:
+    if not isinstance(value, float):
+        return "" if value is None else value
+    return "" if math.isnan(value) else f"{value:.10g}"
 
 
 def to_markdown(table: Table) -> str:
