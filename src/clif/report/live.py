@@ -37,20 +37,21 @@ def follow(
     if seconds < 1:
         raise InputError(f"--every must be at least 1 second, got {seconds}")
     runs = find_runs(paths)
+    seen, runs = _stamps(runs), find_runs(paths)  # in this order: what changes meanwhile is seen at the next look
     written = None
     unchanged = 0.0
     idle = 0.0 if any(run.is_training for run in runs) else math.inf
     try:
         while idle <= (GRACE if _may_grow(paths) else 0.0):
             state = "; ".join(f"{run.name}: {run.state}" for run in runs)
-            if (now := _stamps(runs)) != written:
+            if seen != written:
                 write_page(make_report(runs, title), page, live=Live(seconds, state))
                 say(state)
-                written, unchanged = now, 0.0
+                written, unchanged = seen, 0.0
             sleep(POLL)
             unchanged += POLL
-            if idle or _stamps(runs) != written or unchanged >= PATIENCE:
-                runs, unchanged = find_runs(paths), 0.0
+            if idle or _stamps(runs) != seen or unchanged >= PATIENCE:
+                seen, runs, unchanged = _stamps(runs), find_runs(paths), 0.0
                 idle = 0.0 if any(run.is_training for run in runs) else idle + POLL
     finally:  # also after Ctrl-C: what is left is a page that does not load itself anew
         write_page(make_report(runs, title), page, files)
