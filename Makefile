@@ -12,7 +12,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 # Two workers of one thread each: most tests are too small for a second thread.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
-.PHONY: install demo test test-all test-gpu benchmarks wheels lint clean
+.PHONY: install demo docs test test-all test-gpu benchmarks wheels lint clean
 
 demo: $(INSTALLED)
 	$(BIN)/clif demo
@@ -39,6 +39,10 @@ benchmarks: $(INSTALLED)
 wheels: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt auditwheel build lief setuptools ziglang
 	$(BIN)/python tools/wheels.py
+
+# The documentation as a site, build/docs/index.html; warnings are errors, and nothing is fetched.
+docs: $(INSTALLED)
+	$(BIN)/python -m sphinx -E -n -W --keep-going -b html docs build/docs
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -1,0 +1,45 @@
+"""The site's configuration: `make docs` builds it into build/docs without network."""
+
+import os
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE / "extensions"), str(HERE.parent / "src")]
+os.environ["COLUMNS"] = "100"
+
+import clif  # noqa: E402
+
+project = "clif"
+author = copyright = "the clif contributors"
+version = release = clif.__version__
+
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "pages",
+    "docstrings",
+    "commands",
+]
+source_suffix = {".md": "markdown"}
+exclude_patterns = ["extensions", "figures"]
+nitpick_ignore_regex = [
+    ("py:.*", r"(?!clif\.).*"),  # what other packages document is not looked up, for want of network
+    ("py:class", r"clif\..*\.(_\w+|Kind|Network|NeuronFactory|Model|Opener|Operation|Mix)"),  # private bases, names of types
+    ("py:class", r"clif\.(neurons\.(learnt_tau|firing|functional_state|sequence)|ops\.equations)\.\w+"),
+]
+
+myst_heading_anchors = 4
+
+autodoc_member_order = "groupwise"
+autodoc_default_options = {"members": True, "show-inheritance": True}
+autodoc_inherit_docstrings = False
+autodoc_typehints_format = "short"
+smartquotes = False
+
+html_theme = "furo"
+html_title = f"clif {version}"
+html_copy_source = False
+html_static_path = ["static"]
+html_css_files = ["site.css"]
