@@ -81,9 +81,12 @@ def convert(net: nn.Module, neuron: str | None = "CLIF", **options: Any) -> Conv
     The result holds the network in `net` and, printed, says layer by layer what differs. Raises `InputError` for a
     network with nothing to replace, an unknown neuron or option, and names a layer that cannot be replaced.
 
-        converted = clif.convert(ann, neuron="CLIF", tau=2.0)
-        print(converted)
-        net = clif.wrap(converted.net, T=6)
+    >>> ann = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
+    >>> converted = clif.convert(ann, neuron="CLIF", tau=2.0)
+    >>> print(converted)
+    1: ReLU -> CLIFNode
+        differs: it fires 0 or 1 over time; the weights were trained for values, so train on
+    >>> net = clif.wrap(converted.net, T=6)
     """
     copied = copy.deepcopy(net)
     modes = {vars(m)["_step_mode"] for m in copied.modules() if _is_of(m, "spikingjelly") and "_step_mode" in vars(m)}

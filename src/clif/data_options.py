@@ -32,6 +32,9 @@ class DataOptions:
         classes: the classes in the order of their labels, where they are known, as from a checkpoint.
 
     Raises `InputError` for a value outside its range.
+
+    >>> clif.data.DataOptions(image_size=96, resize="stretch")
+    DataOptions(image_size=96, in_channels=0, resize='stretch', test_split=0.2, split_seed=0, classes=())
     """
 
     image_size: int = 0

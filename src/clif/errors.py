@@ -7,11 +7,25 @@ from clif.names import SYNONYMS
 
 
 class InputError(ValueError):
-    """Says what is wrong, where, and how to mend it. The command line prints it as one line and exits with code 2."""
+    """Says what is wrong, where, and how to mend it. The command line prints it as one line and exits with code 2.
+
+    >>> try:
+    ...     clif.CLIFNode(tau=0.5)
+    ... except clif.errors.InputError as error:
+    ...     print(error)
+    tau must be a finite number greater than 1 (tau = 1 would keep no memory at all), got 0.5; try tau=2.0
+    """
 
 
 class UnknownNameError(InputError):
-    """A name is none of those that are known here."""
+    """A name is none of those that are known here.
+
+    >>> try:
+    ...     clif.models.create_model("spiking_resnet19")
+    ... except clif.errors.UnknownNameError as error:
+    ...     print(error)
+    unknown model 'spiking_resnet19'; did you mean spiking_resnet18 or spiking_resnet152 or spiking_resnet101?
+    """
 
 
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> UnknownNameError:
@@ -33,4 +47,11 @@ def _plain(name: str) -> str:
 
 
 class MissingFileError(InputError, FileNotFoundError):
-    """A file or folder that should be there is not."""
+    """A file or folder that should be there is not.
+
+    >>> try:
+    ...     clif.load("no/such/run")
+    ... except clif.errors.MissingFileError as error:
+    ...     print(error)
+    no checkpoint at no/such/run
+    """

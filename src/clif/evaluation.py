@@ -21,6 +21,11 @@ class Scores:
     """What a pass over a data set gave: mean loss, top-1 and top-5 accuracy in 0–1, and the time it took.
 
     `by_class` has, where it was asked for, the hits and the samples of each class.
+
+    >>> net = clif.models.create_model("snn5_noAP", "CLIF", T=1, image_size=16)
+    >>> scores = clif.evaluation.evaluate(net, [(torch.rand(8, 3, 16, 16), torch.arange(8))])
+    >>> 0 <= scores.top1 <= scores.top5 <= 1
+    True
     """
 
     loss: float
@@ -97,6 +102,11 @@ def evaluate(
     `net` is a network of clif or any module that returns logits [T, N, classes]; each batch begins at rest.
     `check_stop` is called after every batch and may raise; `reduce` sums a tensor over the processes, where each has
     its part of the loader's batches. With `num_classes`, that of the data, the scores have a count by class too.
+
+    >>> net = clif.models.create_model("snn5_noAP", "CLIF", T=1, image_size=16)
+    >>> batches = [(torch.rand(8, 3, 16, 16), torch.arange(8))]
+    >>> clif.train.evaluate(net, batches).samples
+    8
     """
     loss = SpikingLoss() if loss is None else loss
     was_training = net.training

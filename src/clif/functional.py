@@ -50,7 +50,13 @@ def clif_step(
     surrogate_function: AnySurrogate = _RECTANGLE,
     detach_reset: bool = False,
 ) -> tuple[Tensor, State]:
-    """One step of CLIF (Huang et al., ICML 2024): x [N, *], state (v, m) -> spikes [N, *], new (v, m)."""
+    """One step of CLIF (Huang et al., ICML 2024): x [N, *], state (v, m) -> spikes [N, *], new (v, m).
+
+    >>> x = torch.tensor([0.4, 1.2])
+    >>> spikes, state = clif.functional.clif_step(x, None)
+    >>> spikes
+    tensor([0., 1.])
+    """
     equations = _equations(
         CLIFNode,
         tau=tau,
@@ -75,7 +81,12 @@ def clif_multi_step(
     backend: str = "auto",
     keep_state: bool = True,
 ) -> tuple[Tensor, State]:
-    """CLIF over a sequence: x_seq [T, N, *], state (v, m) -> spikes [T, N, *], (v, m) after the last step."""
+    """CLIF over a sequence: x_seq [T, N, *], state (v, m) -> spikes [T, N, *], (v, m) after the last step.
+
+    >>> spikes, (v, m) = clif.functional.clif_multi_step(torch.full((4, 1, 1), 0.9))
+    >>> spikes.flatten()
+    tensor([0., 1., 0., 1.])
+    """
     equations = _equations(
         CLIFNode,
         tau=tau,
@@ -99,7 +110,13 @@ def lif_step(
     detach_reset: bool = False,
     v_subtract: Constant | None = None,
 ) -> tuple[Tensor, State]:
-    """One step of LIF: x [N, *], state (v,) -> spikes [N, *], new (v,). Soft reset: v −= `v_subtract` if given."""
+    """One step of LIF: x [N, *], state (v,) -> spikes [N, *], new (v,). Soft reset: v −= `v_subtract` if given.
+
+    >>> x = torch.tensor([0.4, 1.2])
+    >>> spikes, state = clif.functional.lif_step(x, None)
+    >>> spikes
+    tensor([0., 1.])
+    """
     equations = _equations(
         LIFNode,
         tau=tau,
@@ -126,7 +143,12 @@ def lif_multi_step(
     backend: str = "auto",
     keep_state: bool = True,
 ) -> tuple[Tensor, State]:
-    """LIF over a sequence: x_seq [T, N, *], state (v,) -> spikes [T, N, *], (v,) after the last step."""
+    """LIF over a sequence: x_seq [T, N, *], state (v,) -> spikes [T, N, *], (v,) after the last step.
+
+    >>> spikes, (v,) = clif.functional.lif_multi_step(torch.full((4, 1, 1), 0.9))
+    >>> spikes.flatten()
+    tensor([0., 1., 1., 0.])
+    """
     equations = _equations(
         LIFNode,
         tau=tau,
@@ -150,7 +172,13 @@ def plif_step(
     surrogate_function: AnySurrogate = _RECTANGLE,
     detach_reset: bool = False,
 ) -> tuple[Tensor, State]:
-    """One step of PLIF, LIF with 1/τ = σ(w): x [N, *], state (v,), w a scalar tensor -> spikes [N, *], new (v,)."""
+    """One step of PLIF, LIF with 1/τ = σ(w): x [N, *], state (v,), w a scalar tensor -> spikes [N, *], new (v,).
+
+    >>> w = torch.zeros((), requires_grad=True)  # 1/τ = σ(w), here 1/2
+    >>> spikes, state = clif.functional.plif_step(torch.tensor([0.4, 1.2]), None, w)
+    >>> spikes.tolist()
+    [0.0, 1.0]
+    """
     equations = _equations(
         PLIFNode,
         w=w,
@@ -175,7 +203,13 @@ def plif_multi_step(
     backend: str = "auto",
     keep_state: bool = True,
 ) -> tuple[Tensor, State]:
-    """PLIF over a sequence: x_seq [T, N, *], state (v,), w a scalar tensor -> spikes [T, N, *], the last (v,)."""
+    """PLIF over a sequence: x_seq [T, N, *], state (v,), w a scalar tensor -> spikes [T, N, *], the last (v,).
+
+    >>> w = torch.zeros((), requires_grad=True)  # 1/τ = σ(w), here 1/2
+    >>> spikes, (v,) = clif.functional.plif_multi_step(torch.full((4, 1, 1), 0.9), None, w)
+    >>> spikes.flatten().tolist()
+    [0.0, 1.0, 1.0, 0.0]
+    """
     equations = _equations(
         PLIFNode,
         w=w,

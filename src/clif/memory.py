@@ -16,7 +16,11 @@ ENVIRONMENT = {"THP_MEM_ALLOC_ENABLE": "1"}  # PyTorch's; it looks when it first
 
 
 def lean() -> None:
-    """Give large tensors back at once; in huge pages if PyTorch has not allocated anything yet."""
+    """Give large tensors back at once; in huge pages if PyTorch has not allocated anything yet.
+
+    >>> clif.memory.lean()
+    >>> clif.memory.usual()
+    """
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     _set(LARGE, KEPT)
@@ -26,12 +30,18 @@ def keep() -> None:
     """Keep what is freed, so that it need not be asked for, and cleared by the system, again.
 
     Not so tensors of 32 MiB or more, which glibc gives back at once, and what is free beyond 1 GiB at the heap's end.
+
+    >>> clif.memory.keep()
+    >>> clif.memory.usual()
     """
     _set(USUAL_LARGE, KEPT)
 
 
 def usual() -> None:
-    """As glibc does it by itself."""
+    """As glibc does it by itself.
+
+    >>> clif.memory.usual()
+    """
     _set(USUAL_LARGE, USUAL_KEPT)
 
 

@@ -37,6 +37,9 @@ class Precision:
     """What a computation runs in: `dtype` everywhere if it is float32 or float64, else under autocast.
 
     `why` says in words what decided. `slow` says why an explicit choice is slow on this machine; it is "" if it is not.
+
+    >>> clif.precision.choose(torch.device("cpu"), dtype="float64").dtype
+    torch.float64
     """
 
     device: str
@@ -80,6 +83,9 @@ def choose(
     "auto" takes what is fast there: on a CPU bfloat16 if `why_slow` has no objection, else float32; on a GPU float16
     with loss scaling, as the original does, or, without a scaler (`scaled=False`), bfloat16 if the GPU has it. Raises
     `InputError` for an unknown `amp_dtype` and for float16 on a CPU.
+
+    >>> clif.precision.choose(torch.device("cpu"), amp=False).dtype
+    torch.float32
     """
     if amp_dtype not in AMP_DTYPES:
         raise unknown_name("amp_dtype", amp_dtype, AMP_DTYPES)

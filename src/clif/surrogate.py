@@ -39,7 +39,14 @@ class _Spike(torch.autograd.Function):
 
 @dataclass(frozen=True)
 class Surrogate:
-    """Base of the surrogates. `alpha` is the sharpness as SpikingJelly defines it for each shape; it must be > 0."""
+    """Base of the surrogates. `alpha` is the sharpness as SpikingJelly defines it for each shape; it must be > 0.
+
+    >>> class Gauss(clif.surrogate.Surrogate):
+    ...     def derivative(self, x):
+    ...         return self.alpha * torch.exp(-((self.alpha * x) ** 2))
+    >>> Gauss(alpha=2.0)(torch.tensor([-0.1, 0.0])).tolist()
+    [0.0, 1.0]
+    """
 
     alpha: float = 1.0
 
@@ -67,7 +74,13 @@ class Surrogate:
 
 @dataclass(frozen=True)
 class Rectangle(Surrogate):
-    """1/α where |x| ≤ α/2, else 0. The default of the CLIF paper (α = 1)."""
+    """1/α where |x| ≤ α/2, else 0. The default of the CLIF paper (α = 1).
+
+    >>> x = torch.tensor([-0.25, 0.0, 2.0], requires_grad=True)
+    >>> clif.surrogate.Rectangle(alpha=1.0)(x).sum().backward()
+    >>> x.grad
+    tensor([1., 1., 0.])
+    """
 
     def derivative(self, x: Tensor) -> Tensor:
         return (x.abs() <= self.alpha / 2).to(x.dtype) / self.alpha
@@ -75,7 +88,13 @@ class Rectangle(Surrogate):
 
 @dataclass(frozen=True)
 class Sigmoid(Surrogate):
-    """α σ(αx) (1 − σ(αx)), the derivative of the logistic function σ(αx)."""
+    """α σ(αx) (1 − σ(αx)), the derivative of the logistic function σ(αx).
+
+    >>> x = torch.tensor([-0.25, 0.0, 2.0], requires_grad=True)
+    >>> clif.surrogate.Sigmoid(alpha=4.0)(x).sum().backward()
+    >>> x.grad
+    tensor([0.7864, 1.0000, 0.0013])
+    """
 
     alpha: float = 4.0
 
@@ -86,7 +105,13 @@ class Sigmoid(Surrogate):
 
 @dataclass(frozen=True)
 class Triangle(Surrogate):
-    """α max(0, 1 − α|x|); SpikingJelly's PiecewiseQuadratic."""
+    """α max(0, 1 − α|x|); SpikingJelly's PiecewiseQuadratic.
+
+    >>> x = torch.tensor([-0.25, 0.0, 2.0], requires_grad=True)
+    >>> clif.surrogate.Triangle(alpha=1.0)(x).sum().backward()
+    >>> x.grad
+    tensor([0.7500, 1.0000, 0.0000])
+    """
 
     def derivative(self, x: Tensor) -> Tensor:
         return self.alpha * (1 - self.alpha * x.abs()).clamp(min=0)
@@ -94,7 +119,13 @@ class Triangle(Surrogate):
 
 @dataclass(frozen=True)
 class ATan(Surrogate):
-    """(α/2) / (1 + (παx/2)²), the derivative of arctan(παx/2)/π + 1/2."""
+    """(α/2) / (1 + (παx/2)²), the derivative of arctan(παx/2)/π + 1/2.
+
+    >>> x = torch.tensor([-0.25, 0.0, 2.0], requires_grad=True)
+    >>> clif.surrogate.ATan(alpha=2.0)(x).sum().backward()
+    >>> x.grad
+    tensor([0.6185, 1.0000, 0.0247])
+    """
 
     alpha: float = 2.0
 
@@ -126,10 +157,11 @@ def register_surrogate(name: Any) -> Any:
     replaced, as in a notebook. Raises `InputError` for a name that is taken, for a class that is no `Surrogate` with a
     `derivative` of its own, and for one that cannot be made from α alone.
 
-        @clif.surrogate.register_surrogate("gauss")
-        class Gauss(clif.surrogate.Surrogate):
-            def derivative(self, x):
-                return self.alpha * torch.exp(-((self.alpha * x) ** 2))
+    >>> @clif.surrogate.register_surrogate("gauss")
+    ... class Gauss(clif.surrogate.Surrogate):
+    ...     def derivative(self, x):
+    ...         return self.alpha * torch.exp(-((self.alpha * x) ** 2))
+    >>> node = clif.CLIFNode(surrogate_function="gauss")
     """
     return decorator("register_surrogate", name, _register)
 

@@ -32,7 +32,12 @@ class Sequence(NamedTuple):
 
 
 def spiking_layers(net: nn.Module) -> dict[str, SpikingNeuron]:
-    """The spiking neurons of `net` by module name, in the order of the modules."""
+    """The spiking neurons of `net` by module name, in the order of the modules.
+
+    >>> net = clif.models.create_model("snn5_noAP", "CLIF", T=2, image_size=16).eval()
+    >>> len(clif.analysis.spiking_layers(net))
+    5
+    """
     return {name: module for name, module in net.named_modules() if isinstance(module, SpikingNeuron)}
 
 
@@ -61,6 +66,9 @@ def count_spikes(spikes: Tensor) -> Tensor:
 
     Each step (or sample) is summed in float32, exactly up to 2^24 spikes: on a CPU PyTorch takes many times as long to
     sum in another dtype than the tensor's.
+
+    >>> clif.analysis.count_spikes(torch.ones(6, 2, 3))
+    tensor(36., dtype=torch.float64)
     """
     dtype = torch.promote_types(spikes.dtype, torch.float32)
     return spikes.sum(tuple(range(1, spikes.dim())), dtype=dtype).sum(dtype=torch.float64)

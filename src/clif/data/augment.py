@@ -28,7 +28,11 @@ class Operation(Protocol):
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Operations on the stored images, then those on normalised ones, then the mixing of samples within a batch."""
+    """Operations on the stored images, then those on normalised ones, then the mixing of samples within a batch.
+
+    >>> plain = clif.data.Augmentation()  # no operation
+    >>> loader = clif.data.create_loader("digits", train=True, augmentation="crop:2,flip")  # or by name
+    """
 
     stored: Sequence[Operation] = ()
     normalised: Sequence[Operation] = ()

@@ -18,6 +18,10 @@ class Arrays:
 
     Images are uint8 [n, C, H, W]. Event frames are [n, T, 2, H, W]: int16 counts, or float16 where they were resized.
     `mean` and `std` are those of each channel of images on the scale 0–1, where they have been measured.
+
+    >>> split = clif.data.Arrays(np.zeros((4, 1, 32, 32), np.uint8), np.array([0, 1, 0, 1]))
+    >>> len(split.labels)
+    4
     """
 
     images: NDArray
@@ -68,6 +72,10 @@ class Dataset:
     are not given; event frames keep their counts. `resize` is how images of other sizes fit (`DataOptions`). Training
     samples get `augmentation`, or `strong` where `cutupmix_auto` asks for it. `published` are the sizes of the whole
     training and test set, if it has such; with `fixed_classes` a split that lacks a class is not complete.
+
+    >>> dataset = clif.data.get_dataset("digits")
+    >>> dataset.name, dataset.in_channels, dataset.image_size, dataset.events
+    ('digits', 3, 32, False)
     """
 
     name: str

@@ -26,6 +26,11 @@ def integrate(
 
     Raises `InputError` for a recording without events or with some outside height × width, for times that run backwards
     ("time" only), for T < 1 and for another `split_by`.
+
+    >>> ev = {"t": np.array([0, 5, 9, 12]), "x": np.arange(4), "y": np.arange(4), "p": np.array([0, 1, 1, 0])}
+    >>> frames = clif.data.events.integrate(ev, T=2, height=8, width=8)
+    >>> frames.shape, frames.sum(axis=(1, 2, 3)).tolist()
+    ((2, 2, 8, 8), [2, 2])
     """
     if T < 1:
         raise InputError(f"T must be at least 1 frame, got {T}")
@@ -50,6 +55,10 @@ def integrate_duration(events: Mapping[str, NDArray], duration: int, height: int
     """Frames of `duration` µs each from the first event on, as many as it takes to hold the last one.
 
     int32 [k, 2, height, width]; without events k = 0. Raises `InputError` as `FrameStream` does.
+
+    >>> ev = {"t": np.array([0, 5, 9, 12]), "x": np.arange(4), "y": np.arange(4), "p": np.array([0, 1, 1, 0])}
+    >>> clif.data.events.integrate_duration(ev, duration=5, height=8, width=8).shape  # 5 µs each
+    (3, 2, 8, 8)
     """
     stream = FrameStream(height, width, duration=duration)
     return np.concatenate([stream.push(events), stream.flush()])
@@ -64,6 +73,13 @@ class FrameStream:
 
     Raises `InputError` unless one of `duration` and `number` is given, at least 1; `push` for events outside
     height × width or earlier than those before them, and where the frames it would return exceed 4 GiB.
+
+    >>> ev = {"t": np.array([0, 5, 9, 12]), "x": np.arange(4), "y": np.arange(4), "p": np.array([0, 1, 1, 0])}
+    >>> stream = clif.data.events.FrameStream(8, 8, number=3)
+    >>> stream.push(ev).shape  # one frame is complete
+    (1, 2, 8, 8)
+    >>> int(stream.flush().sum())  # the fourth event
+    1
     """
 
     def __init__(

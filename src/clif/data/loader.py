@@ -58,6 +58,10 @@ class Loader:
     middle of an epoch and give what it would have given. Without shuffling the order is that of the files. Of
     `world_size` processes that read the same set, each gets its consecutive part of every batch: the batches are the
     same whatever their number, each sample comes once.
+
+    >>> loader = clif.data.create_loader("digits", train=False, batch_size=64)
+    >>> len(loader), len(loader.dataset.classes)
+    (6, 10)
     """
 
     def __init__(
@@ -338,6 +342,11 @@ def create_loader(
         rank, world_size: this process and how many there are; each gets its part of every batch of `batch_size`.
 
     Raises `InputError` for an unknown name, a device that is not here, and files missing, truncated or foreign.
+
+    >>> loader = clif.data.create_loader("digits", train=True, batch_size=64)
+    >>> x, y = next(iter(loader))
+    >>> x.shape, y.shape
+    (torch.Size([64, 3, 32, 32]), torch.Size([64]))
     """
     options = options or DataOptions(split_seed=split_seed)
     if isinstance(name, str):

@@ -48,14 +48,16 @@ def register_dataset(name: Any) -> Any:
     options that it obeys, and keeps `options.classes`, where they are given, in their order. Raises `InputError` for a
     name that is taken and for other arguments.
 
-        @clif.data.register_dataset
-        def stripes():
-            def read(root, train):  # uint8 [n, C, H, W] and int64 [n]
-                images = np.zeros((200, 1, 32, 32), np.uint8)
-                images[::2, :, ::4] = 255
-                return clif.data.Arrays(images, np.arange(200) % 2)
-
-            return clif.data.Dataset("stripes", ("striped", "plain"), 1, 32, needs_root=False, read=read)
+    >>> @clif.data.register_dataset
+    ... def stripes():
+    ...     def read(root, train):  # uint8 [n, C, H, W] and int64 [n]
+    ...         images = np.zeros((200, 1, 32, 32), np.uint8)
+    ...         images[::2, :, ::4] = 255
+    ...         return clif.data.Arrays(images, np.arange(200) % 2)
+    ...
+    ...     return clif.data.Dataset("stripes", ("striped", "plain"), 1, 32, needs_root=False, read=read)
+    >>> len(clif.data.create_loader("stripes", batch_size=50))
+    4
     """
     return decorator("register_dataset", name, _register)
 
@@ -80,6 +82,9 @@ def get_dataset(name: str) -> Dataset:
     """The data set of that name or alias (any case), of those that need no folder to be described.
 
     Raises `InputError` for an unknown one, with the nearest names, and for one that its folder describes.
+
+    >>> clif.data.get_dataset("cifar10").classes[:2]
+    ('airplane', 'automobile')
     """
     key, found = _find(name)
     if lies_in_folder(key):
@@ -105,7 +110,8 @@ def open_dataset(
     kept. Raises `InputError` for an unknown name, an option that the set has no use for, a folder that is missing or
     not laid out as the set, and classes that are not those of `trained`.
 
-        open_dataset("images", "holiday", DataOptions(image_size=96)).classes
+    >>> clif.data.open_dataset("digits").image_size
+    32
     """
     key, found = _find(name)
     options = options or DataOptions()

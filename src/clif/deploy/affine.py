@@ -6,7 +6,11 @@ from clif.layers import fold
 
 
 class ChannelAffine(nn.Module):
-    """y = scale·x + shift for each channel of [N, C, H, W] or [T, N, C, H, W]: a batch norm in eval mode."""
+    """y = scale·x + shift for each channel of [N, C, H, W] or [T, N, C, H, W]: a batch norm in eval mode.
+
+    >>> clif.deploy.ChannelAffine(torch.ones(3), torch.zeros(3))(torch.rand(8, 3, 4, 4)).shape
+    torch.Size([8, 3, 4, 4])
+    """
 
     def __init__(self, scale: Tensor, shift: Tensor) -> None:
         super().__init__()

@@ -53,6 +53,11 @@ def calibrate(
     `resets` are the hard reset values to choose from, in units of v_threshold, all below 1. From what was chosen layer
     by layer, `joint_epochs` passes over the images fit all gains together (see `fit_gains`); 0 leaves that out.
     Raises `InputError` for other arguments, and where a neuron has no batch norm before it.
+
+    >>> net = clif.models.create_model("snn5_noAP", "CLIF", T=2, image_size=16).eval()
+    >>> fitted = clif.deploy.calibrate(net, [torch.rand(8, 3, 16, 16)], joint_epochs=0)
+    >>> fitted.net.config["neuron"]
+    'LIF'
     """
     _check_per(per, ("channel", "layer"))
     if not resets or max(resets) >= 1:
@@ -94,6 +99,11 @@ def subtract(
 
     `extras` are the values of c to choose from, all above −1; others raise `InputError`. One for all is the one whose
     predictions diverge least.
+
+    >>> net = clif.models.create_model("snn5_noAP", "CLIF", T=2, image_size=16).eval()
+    >>> fitted = clif.deploy.subtract(net, [torch.rand(8, 3, 16, 16)])
+    >>> fitted.net.config["neuron"]
+    'LIF'
     """
     _check_per(per, ("layer", "network"))
     if not extras or min(extras) <= -1:

@@ -27,6 +27,12 @@ class Deployment:
     conversion, on the test set; `conversion` holds the network and its cost. A sweep also has a row for every reset
     value: `choice` on training images (described by `choice_data`, on which `chosen` did best), `table` on the test
     set; `source` is the network as it was trained.
+
+    >>> config = clif.train.resolve("digits", neuron="CLIF", max_steps=10, T=2)
+    >>> run = clif.train.fit(config, quiet=True)
+    >>> deployment = clif.deploy.deploy_checkpoint(run.folder, method="subtract", images=64)
+    >>> deployment.neuron, deployment.dataset, deployment.conversion.method
+    ('CLIF', 'digits', 'subtract')
     """
 
     neuron: str

@@ -49,6 +49,9 @@ def exact_sums(net: Network, levels: int = 128, largest: float = 8.0) -> Network
 
     Raises `InputError` for other values, and names a convolution whose input is neither the network's nor spikes,
     pooled or not.
+
+    >>> net = clif.models.create_model("snn5_noAP", "CLIF", T=2, image_size=16).eval()
+    >>> lif = clif.deploy.exact_sums(clif.deploy.clif_to_lif(net, v_reset=0.0))
     """
     for name, value in (("levels", levels), ("largest", largest)):
         if not _is_power_of_two(value):

@@ -36,6 +36,13 @@ def finetune(
     all epochs. Without labels, of the weights at the start and after each quarter of the training those are kept whose
     predictions on the `choice` images diverge least from the teacher's; with labels the last ones. The
     networks must be on the loader's device. Raises `InputError` for an empty loader or one without a length.
+
+    >>> net = clif.models.create_model("snn5_noAP", "CLIF", T=2, image_size=16).eval()
+    >>> batches = [(torch.rand(8, 3, 16, 16), torch.arange(8))]
+    >>> lif = clif.deploy.clif_to_lif(net, v_reset=0.0)
+    >>> tuned, images = clif.deploy.finetune(net, lif, batches, choice=[batches[0][0]], lr=1e-5)
+    >>> images
+    8
     """
     if epochs < 1 or not lr > 0 or not labels >= 0:
         given = f"epochs={epochs}, lr={lr} and labels={labels}"

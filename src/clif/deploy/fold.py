@@ -53,6 +53,12 @@ def fold_batch_norm(net: Network, rest: str = "refuse") -> Network:
     no convolution can take (see `foldable_norms`): "refuse" raises `InputError` with its name; "affine" puts a
     `ChannelAffine`, one multiplication and one addition a value, in its place; "keep" leaves it, for the neuron behind
     it to compute along (`clif.set_fuse_norm`).
+
+    >>> net = clif.models.create_model("snn5_noAP", "CLIF", T=2, image_size=16).eval()
+    >>> folded = clif.deploy.fold_batch_norm(net)
+    >>> x = torch.rand(4, 3, 16, 16)
+    >>> torch.equal(clif.models.predict(folded(x)), clif.models.predict(net(x)))
+    True
     """
     if rest not in ("refuse", "affine", "keep"):
         raise InputError(f'rest must be "refuse", "affine" or "keep", got {rest!r}')

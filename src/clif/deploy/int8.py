@@ -20,6 +20,10 @@ class Int8Conv2d(nn.Module):
     """A convolution of activations k/levels (k whole, 0 to 255) with weights rounded to int8 a channel, by oneDNN.
 
     The sums are exact 32-bit integers; the result is float32 (or `dtype`) with the bias added. Inference on a CPU only.
+
+    >>> conv = clif.deploy.Int8Conv2d(nn.Conv2d(16, 32, 3), levels=1)
+    >>> conv((torch.rand(8, 16, 8, 8) < 0.2).float()).shape
+    torch.Size([8, 32, 6, 6])
     """
 
     def __init__(self, conv: nn.Conv2d, levels: int, dtype: torch.dtype = torch.float32) -> None:
@@ -75,6 +79,11 @@ def quantize_weights(net: Network, dtype: torch.dtype = torch.float32) -> Networ
     The first convolution, which sees the image, and the linear layer compute in float32. `dtype` is what the
     convolutions give to the neurons: bfloat16 is faster and rounds the neurons' input. Raises `InputError` where
     PyTorch has no oneDNN.
+
+    >>> net = clif.models.create_model("snn5_noAP", "CLIF", T=2, image_size=16).eval()
+    >>> int8 = clif.deploy.quantize_weights(net)
+    >>> int8(torch.rand(4, 3, 16, 16)).shape
+    torch.Size([2, 4, 10])
     """
     if not (torch.backends.mkldnn.is_available() and hasattr(torch.ops.onednn, "qconv2d_pointwise")):
         raise InputError("int8 convolutions need a PyTorch for x86 CPUs with oneDNN; this one has none")

@@ -34,6 +34,12 @@ class Conversion:
     """A LIF network, the method, what was fitted (layer name -> values in units of v_threshold), and the cost.
 
     `images` is the number of training images looked at, each as often as it was; `seconds` the wall-clock time.
+
+    >>> net = clif.models.create_model("snn5_noAP", "CLIF", T=2, image_size=16).eval()
+    >>> batches = [(torch.rand(8, 3, 16, 16), torch.arange(8))]
+    >>> conversion = clif.deploy.convert(net, "subtract", batches)
+    >>> conversion.method, conversion.images
+    ('subtract', 8)
     """
 
     net: Any
@@ -58,6 +64,11 @@ def clif_to_lif(
     Without `method` all neurons get the same reset: soft (`v_reset` None) or hard to `v_reset`. With a `method` of
     `METHODS` the conversion is fitted on training images from `loader`; see `convert` for those and their `options`.
     Raises `InputError` for networks without CLIF or LIF neurons (PLIF networks are LIF networks already).
+
+    >>> net = clif.models.create_model("snn5_noAP", "CLIF", T=2, image_size=16).eval()
+    >>> lif = clif.deploy.clif_to_lif(net, v_reset=-0.06)
+    >>> lif.config["neuron"], lif.config["v_reset"]
+    ('LIF', -0.06)
     """
     if method is None:
         if loader is not None or options:
@@ -81,6 +92,12 @@ def convert(net: nn.Module, method: str, loader: Batches | None, **options: Any)
       "calibrate" for targets whose LIF has a hard reset only), whose `images` also choose the weights; options:
       `epochs`, `labels` (the weight of their cross-entropy, 1; 0 looks at none), `lr` (3e-4; 3e-5 from "subtract"
       without labels), `quiet`.
+
+    >>> net = clif.models.create_model("snn5_noAP", "CLIF", T=2, image_size=16).eval()
+    >>> batches = [(torch.rand(8, 3, 16, 16), torch.arange(8))]
+    >>> conversion = clif.deploy.convert(net, "subtract", batches)
+    >>> conversion.net.config["neuron"]
+    'LIF'
     """
     if method not in METHODS:
         raise unknown_name("conversion method", method, METHODS)

@@ -44,6 +44,12 @@ def deploy_checkpoint(
     compare with, `options` those of `convert`. Everything is computed in float32, unless `given` has "amp_dtype"
     (`clif.precision`). Raises `InputError` for a file that cannot be read, a network that cannot be converted, options
     of another method, and a fit that cannot be done.
+
+    >>> config = clif.train.resolve("digits", neuron="CLIF", max_steps=10, T=2)
+    >>> run = clif.train.fit(config, quiet=True)
+    >>> deployment = clif.deploy.deploy_checkpoint(run.folder, method="subtract", images=64)
+    >>> deployment.checkpoint.name
+    'checkpoint_lif.pth'
     """
     # Everything that can be refused is refused before any data are read.
     if method not in METHODS:

@@ -30,6 +30,13 @@ class StreamPredictor:
     that a stream without end is followed. Memory use does not grow with the number of steps.
 
     `state_dict()` and `load_state_dict()`, or `save()` and `restore()`, take a stream up where it was left.
+
+    >>> net = clif.models.create_model("snn5_noAP", "CLIF", T=2, image_size=16).eval()
+    >>> stream = clif.deploy.StreamPredictor(net)
+    >>> for _ in range(3):
+    ...     scores = stream(torch.rand(1, 3, 16, 16))  # the running mean of the logits
+    >>> stream.steps, scores.shape
+    (3, torch.Size([1, 10]))
     """
 
     def __init__(self, net: SpikingNetwork, memory: float | None = None) -> None:

@@ -28,6 +28,12 @@ class LayerCount:
     accumulation at each synapse that a spike reaches; `acs` and `macs` all accumulations and multiplications with
     accumulation; `updates` neurons · T. `stored_bytes` holds its weights or states, `moved_bytes` is read and written.
     `operations` is the energy in pJ as in the paper's Table 6, `memory` with accesses as in its Table 7.
+
+    >>> net = clif.models.create_model("snn5_noAP", "CLIF", T=2, image_size=16).eval()
+    >>> batches = [(torch.rand(8, 3, 16, 16), torch.arange(8))]
+    >>> first = clif.energy.estimate(net, batches).layers[0]
+    >>> first.name, first.acs, first.macs > 0
+    ('features.0.fwd.0', 0.0, True)
     """
 
     name: str
@@ -51,6 +57,12 @@ class Energy:
     `sops`, `acs`, `macs`, `updates`, `stored_bytes` and `moved_bytes` are the sums of the layers; `microjoule` is the
     energy of ACs and MACs (Table 6), `memory_millijoule` that with every access of a memory (Lemaire et al., 2022), at
     the `costs`; `published` the latter as the paper's Table 7 computes it from the firing rates.
+
+    >>> net = clif.models.create_model("snn5_noAP", "CLIF", T=2, image_size=16).eval()
+    >>> batches = [(torch.rand(8, 3, 16, 16), torch.arange(8))]
+    >>> energy = clif.energy.estimate(net, batches)
+    >>> [layer.name for layer in energy.layers][:2]
+    ['features.0.fwd.0', 'features.1.fwd.0']
     """
 
     neuron: str
@@ -103,6 +115,12 @@ def estimate(
 
     Raises `InputError` for an empty loader, for `events` that are no such frames, for a network with other neurons than
     its `config` says, and names a layer whose operations are not known.
+
+    >>> net = clif.models.create_model("snn5_noAP", "CLIF", T=2, image_size=16).eval()
+    >>> batches = [(torch.rand(8, 3, 16, 16), torch.arange(8))]
+    >>> energy = clif.energy.estimate(net, batches)
+    >>> energy.T, energy.images, energy.acs < energy.macs
+    (2, 8, True)
     """
     net = as_network(net)
     neuron = _neuron(net)

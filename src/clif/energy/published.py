@@ -20,7 +20,12 @@ from clif.neurons import SpikingNeuron
 
 @dataclass(frozen=True)
 class PublishedCount:
-    """Counts of operations and accesses for one image, and energies in pJ, by the names of the published table."""
+    """Counts of operations and accesses for one image, and energies in pJ, by the names of the published table.
+
+    >>> net = clif.models.create_model("spiking_resnet18", "ReLU", T=1)
+    >>> type(clif.energy.published(net)).__name__
+    'PublishedCount'
+    """
 
     mac_op: float
     acc_op: float
@@ -80,7 +85,9 @@ def published(
 
     Raises `InputError` where the number of rates is not that of the layers, and for layers that cannot be counted.
 
-        >>> published(net, rates, oddities=replace(AS_PUBLISHED, rates_as_counts=False)).total_mJ
+    >>> net = clif.models.create_model("spiking_resnet18", "ReLU", T=1)
+    >>> clif.energy.published(net).mac_op > 0
+    True
     """
     if T is not None and T < 1:
         raise InputError(f"T must be at least 1, got {T}")

@@ -55,6 +55,10 @@ def to_nir(
     A module of one's own (`clif.wrap` says which) needs `input_shape`, (C, H, W) or (F,) of one sample.
 
     Raises `InputError` for what NIR cannot express: CLIF neurons, soft resets, layers that have no NIR node.
+
+    >>> net = clif.models.create_model("snn5_noAP", "CLIF", T=2, image_size=16).eval()
+    >>> lif = clif.deploy.clif_to_lif(net, v_reset=0.0)
+    >>> graph = clif.export.to_nir(lif, "network.nir", dt=1e-4)
     """
     net = as_network(net, input_shape)
     nir = require("nir")

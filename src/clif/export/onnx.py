@@ -36,6 +36,10 @@ def to_onnx(
     A module of one's own needs `input_shape` and `T` as in `to_program`.
 
     Raises `InputError` for an unknown form, a missing package, and a path that cannot be written.
+
+    >>> net = clif.models.create_model("snn5_noAP", "CLIF", T=2, image_size=16).eval()
+    >>> clif.export.to_onnx(net, "network.onnx").name
+    'network.onnx'
     """
     net = as_network(net, input_shape, T, images=form != "step")
     for package in ("onnx", "onnxscript"):

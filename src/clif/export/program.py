@@ -30,7 +30,12 @@ EXPORTERS = ("torch", "onnx_ir", "onnxscript")
 
 @dataclass(frozen=True)
 class Signature:
-    """The names of what goes in and comes out, in their order; the first input is x, the first output the logits."""
+    """The names of what goes in and comes out, in their order; the first input is x, the first output the logits.
+
+    >>> net = clif.models.create_model("snn5_noAP", "CLIF", T=2, image_size=16).eval()
+    >>> clif.export.signature(net, "step").inputs[:3]
+    ['x', 'features.0.act.v', 'features.0.act.m']
+    """
 
     inputs: list[str]
     outputs: list[str]
@@ -84,6 +89,11 @@ def to_program(
     The image size is `net.image_size`. A module of one's own (`clif.wrap` says which) needs `input_shape`, (C, H, W) or
     (F,) of one sample, and `T` for the first two forms; its samples may be vectors. Raises `InputError` for an unknown
     form, and where these are missing.
+
+    >>> net = clif.models.create_model("snn5_noAP", "CLIF", T=2, image_size=16).eval()
+    >>> program = clif.export.to_program(net, form="image")
+    >>> program.module()(torch.rand(4, 3, 16, 16)).shape
+    torch.Size([2, 4, 10])
     """
     if form not in FORMS:
         raise InputError(f"form must be one of {', '.join(FORMS)}, got {form!r}")
@@ -113,7 +123,13 @@ def save_program(
     input_shape: Sequence[int] | None = None,
     T: int | None = None,
 ) -> Path:
-    """Write `to_program`'s program for `torch.export.load`; returns its path."""
+    """Write `to_program`'s program for `torch.export.load`; returns its path.
+
+    >>> net = clif.models.create_model("snn5_noAP", "CLIF", T=2, image_size=16).eval()
+    >>> path = clif.export.save_program(net, "network.pt2")
+    >>> torch.export.load(path).module()(torch.rand(4, 3, 16, 16)).shape
+    torch.Size([2, 4, 10])
+    """
     content = io.BytesIO()
     with quiet():
         torch.export.save(to_program(net, form, input_shape, T), content)
@@ -125,7 +141,12 @@ def save_program(
 
 
 def signature(net: nn.Module, form: str) -> Signature:
-    """The names of a program's inputs and outputs; states are "LAYER.v" and "LAYER.m", afterwards "LAYER.v.next"."""
+    """The names of a program's inputs and outputs; states are "LAYER.v" and "LAYER.m", afterwards "LAYER.v.next".
+
+    >>> net = clif.models.create_model("snn5_noAP", "CLIF", T=2, image_size=16).eval()
+    >>> clif.export.signature(net, "image")
+    Signature(inputs=['x'], outputs=['logits'])
+    """
     states = [f"{name}.{state}" for name, node in spiking_neurons(net).items() for state in node.state_names]
     if form != "step":
         states = []
@@ -134,7 +155,13 @@ def signature(net: nn.Module, form: str) -> Signature:
 
 @torch.no_grad()
 def initial_state(net: nn.Module, batch_size: int, input_shape: Sequence[int] | None = None) -> dict[str, Tensor]:
-    """The states at rest by the names of `signature`, for a batch of samples of the shape that is exported."""
+    """The states at rest by the names of `signature`, for a batch of samples of the shape that is exported.
+
+    >>> net = clif.models.create_model("snn5_noAP", "CLIF", T=2, image_size=16).eval()
+    >>> state = clif.export.initial_state(net, batch_size=1)
+    >>> state["features.0.act.m"].shape
+    torch.Size([1, 16, 16, 16])
+    """
     net = as_network(net, input_shape)
     probe = copy.deepcopy(net).eval()
     reset_net(probe)

@@ -18,6 +18,14 @@ class NIRNetwork(nn.Module):
     """A NIR graph of one input and one output, computed in float32 by Euler steps of `dt`.
 
     `net(x_seq)`: [T, N, *] -> [T, N, *], from rest. `spikes` then holds what each LIF node fired, [T, N, *] by name.
+
+    >>> net = clif.models.create_model("snn5_noAP", "CLIF", T=2, image_size=16).eval()
+    >>> lif = clif.deploy.clif_to_lif(net, v_reset=0.0)
+    >>> graph = clif.export.to_nir(lif, "network.nir", dt=1e-4)
+    >>> read = clif.export.from_nir("network.nir")
+    >>> logits = read(torch.rand(2, 1, 3, 16, 16))
+    >>> len(read.spikes)  # layers of neurons
+    5
     """
 
     def __init__(self, graph: Any, dt: float) -> None:
@@ -92,6 +100,12 @@ def from_nir(path: str | os.PathLike[str], dt: float | None = None) -> NIRNetwor
     Known are Input, Output, Affine, Linear, Conv2d, AvgPool2d, SumPool2d, Flatten, Scale and LIF nodes without
     recurrence. Raises `InputError` for a file that is missing, damaged, no NIR graph, or holds anything else. Nothing
     in the file is executed.
+
+    >>> net = clif.models.create_model("snn5_noAP", "CLIF", T=2, image_size=16).eval()
+    >>> lif = clif.deploy.clif_to_lif(net, v_reset=0.0)
+    >>> graph = clif.export.to_nir(lif, "network.nir", dt=1e-4)
+    >>> clif.export.from_nir("network.nir")(torch.rand(2, 1, 3, 16, 16)).shape  # [T, N, C, H, W] -> [T, N, classes]
+    torch.Size([2, 1, 10])
     """
     nir = require("nir")
     if not Path(path).is_file():

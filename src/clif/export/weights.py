@@ -31,7 +31,10 @@ def to_safetensors(
     precision; batch norms, biases and what a neuron learnt stay as they are. Raises `InputError` if it cannot be
     written.
 
-        clif.export.to_safetensors(net, "net.safetensors", bfloat16=True)
+    >>> net = clif.models.create_model("snn5_noAP", "CLIF", T=2, image_size=16).eval()
+    >>> clif.export.to_safetensors(net, "net.safetensors", bfloat16=True)
+    >>> clif.load("net.safetensors").T
+    2
     """
 
     def stored(value: Tensor) -> Tensor:

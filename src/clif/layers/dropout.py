@@ -14,6 +14,10 @@ class Dropout(Remembering):
     """Dropout whose mask is drawn once and kept for all steps: over a sequence [T, N, *], or from reset to reset.
 
     With `keys` [N] (see `key_dropout`) each sample's mask comes from its key, else from torch's global generator.
+
+    >>> dropped = clif.layers.Dropout(0.5, step_mode="m")(torch.ones(6, 8, 3, 4, 4))
+    >>> torch.equal(dropped[0], dropped[5])  # one mask for all steps
+    True
     """
 
     mask: Tensor | None
@@ -57,7 +61,13 @@ class Dropout(Remembering):
 
 
 def key_dropout(net: nn.Module, keys: Tensor | None) -> None:
-    """Give the dropouts of `net` the keys [N] of the samples that come next (`clif.random`); None takes them back."""
+    """Give the dropouts of `net` the keys [N] of the samples that come next (`clif.random`); None takes them back.
+
+    >>> net = nn.Sequential(clif.layers.Dropout(0.5))
+    >>> clif.layers.key_dropout(net, torch.arange(8))
+    >>> torch.equal(net(x := torch.ones(8, 3)), net(x))
+    True
+    """
     dropouts = (module for module in net.modules() if isinstance(module, Dropout) and module.p > 0)
     for number, module in enumerate(dropouts):
         module.keys = None if keys is None else derive_keys(keys, number)

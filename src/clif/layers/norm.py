@@ -81,6 +81,9 @@ class BatchNorm2d(_NormByStep, nn.BatchNorm2d):
 
     The running statistics are updated once a step, T times for a sequence, exactly as T calls would. Where a channel
     has a single value (N = H = W = 1), which has no variance, the running statistics normalise it and stay as they are.
+
+    >>> clif.layers.BatchNorm2d(3)(torch.rand(6, 8, 3, 4, 4)).shape
+    torch.Size([6, 8, 3, 4, 4])
     """
 
     layout = "N, C, H, W"

@@ -16,6 +16,10 @@ class Remembering(StepModule):
     """A `StepModule` that remembers one tensor, or None at rest, as its attribute `memory_name`.
 
     The tensor follows `.to()`, is copied detached by `copy.deepcopy` and `torch.save`, and is no part of `state_dict`.
+
+    >>> readout = clif.layers.LeakyIntegrator(step_mode="m")
+    >>> isinstance(readout, clif.layers.Remembering)
+    True
     """
 
     memory_name: ClassVar[str]

@@ -52,6 +52,9 @@ class Conv2d(nn.Conv2d):
     and 128 or more output pixels over the T·N images. Under torch.compile, tracing and torch.func all is PyTorch's.
 
     With `pack_spikes` it keeps spikes for backward as one bit each, as those kernels always do.
+
+    >>> clif.layers.Conv2d(3, 16, 3, padding=1)(torch.rand(6, 8, 3, 32, 32)).shape
+    torch.Size([6, 8, 16, 32, 32])
     """
 
     _backend = "auto"
@@ -79,7 +82,11 @@ class Conv2d(nn.Conv2d):
 
 
 class AvgPool2d(nn.AvgPool2d):
-    """`torch.nn.AvgPool2d` for a step [N, C, H, W] or a sequence [T, N, C, H, W]."""
+    """`torch.nn.AvgPool2d` for a step [N, C, H, W] or a sequence [T, N, C, H, W].
+
+    >>> clif.layers.AvgPool2d(2)(torch.rand(6, 8, 3, 32, 32)).shape
+    torch.Size([6, 8, 3, 16, 16])
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         check_layout(self, x, "N, C, H, W")
@@ -103,7 +110,11 @@ class MaxPool2d(nn.MaxPool2d):
 
 
 class AdaptiveAvgPool2d(nn.AdaptiveAvgPool2d):
-    """`torch.nn.AdaptiveAvgPool2d` for a step [N, C, H, W] or a sequence [T, N, C, H, W]."""
+    """`torch.nn.AdaptiveAvgPool2d` for a step [N, C, H, W] or a sequence [T, N, C, H, W].
+
+    >>> clif.layers.AdaptiveAvgPool2d(1)(torch.rand(6, 8, 3, 32, 32)).shape
+    torch.Size([6, 8, 3, 1, 1])
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         check_layout(self, x, "N, C, H, W")
@@ -111,7 +122,11 @@ class AdaptiveAvgPool2d(nn.AdaptiveAvgPool2d):
 
 
 class Flatten(nn.Module):
-    """[..., C, H, W] -> [..., C·H·W]."""
+    """[..., C, H, W] -> [..., C·H·W].
+
+    >>> clif.layers.Flatten()(torch.rand(6, 8, 3, 4, 4)).shape
+    torch.Size([6, 8, 48])
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         return x.flatten(-3)

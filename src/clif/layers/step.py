@@ -12,14 +12,25 @@ from clif.errors import InputError
 
 
 def check_step_mode(step_mode: str) -> str:
-    """`step_mode` itself; raises `InputError` unless it is "s" or "m"."""
+    """`step_mode` itself; raises `InputError` unless it is "s" or "m".
+
+    >>> clif.layers.check_step_mode("m")
+    'm'
+    """
     if step_mode not in ("s", "m"):
         raise InputError(f'step_mode must be "s" (one step) or "m" (a sequence [T, N, *]), got {step_mode!r}')
     return step_mode
 
 
 class StepModule(nn.Module):
-    """A module whose meaning depends on `step_mode`: "s" for one step a call, "m" for a whole sequence a call."""
+    """A module whose meaning depends on `step_mode`: "s" for one step a call, "m" for a whole sequence a call.
+
+    >>> class Sum(clif.layers.StepModule):
+    ...     def forward(self, x):
+    ...         return x.sum(0) if self.step_mode == "m" else x
+    >>> Sum(step_mode="m")(torch.ones(6, 2)).tolist()
+    [6.0, 6.0]
+    """
 
     def __new__(cls, *_: Any, **__: Any) -> Self:
         spikingjelly.join(StepModule)
@@ -67,12 +78,20 @@ class StepModule(nn.Module):
 
 
 def repeat_image(x: Tensor, T: int) -> Tensor:
-    """One image [N, C, H, W] as the sequence [T, N, C, H, W] that shows it at every step, without copying it."""
+    """One image [N, C, H, W] as the sequence [T, N, C, H, W] that shows it at every step, without copying it.
+
+    >>> clif.layers.repeat_image(torch.rand(8, 3, 32, 32), T=6).shape
+    torch.Size([6, 8, 3, 32, 32])
+    """
     return x.expand(T, *x.shape)
 
 
 def is_repeated(x_seq: Tensor) -> bool:
-    """Whether a sequence [T, ...] is the same image at every step, and no one asks for its gradient step by step."""
+    """Whether a sequence [T, ...] is the same image at every step, and no one asks for its gradient step by step.
+
+    >>> clif.layers.is_repeated(clif.layers.repeat_image(torch.rand(8, 3, 32, 32), T=6))
+    True
+    """
     return len(x_seq) > 1 and x_seq.stride(0) == 0 and not (x_seq.is_leaf and x_seq.requires_grad)
 
 
@@ -98,6 +117,9 @@ def fold(layer: Callable[[Tensor], Tensor], x: Tensor, step_dims: int = 4) -> Te
     """Apply a stateless layer to a step or to a sequence (once, if it is repeated).
 
     A step has `step_dims` axes, [N, C, H, W] by default, and a sequence one more.
+
+    >>> clif.layers.fold(nn.Conv2d(3, 16, 3), torch.rand(6, 8, 3, 32, 32)).shape
+    torch.Size([6, 8, 16, 30, 30])
     """
     if x.dim() != step_dims + 1:
         return layer(x)
@@ -107,6 +129,10 @@ def fold(layer: Callable[[Tensor], Tensor], x: Tensor, step_dims: int = 4) -> Te
 
 
 def has_hooks(module: nn.Module) -> bool:
-    """Whether someone listens to the calls of this very module, or of all modules, or has replaced its `forward`."""
+    """Whether someone listens to the calls of this very module, or of all modules, or has replaced its `forward`.
+
+    >>> bool(clif.layers.has_hooks(nn.Linear(2, 2)))
+    False
+    """
     own = (module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks)
     return any(own) or "forward" in vars(module) or nn.modules.module._has_any_global_hook()

@@ -115,6 +115,10 @@ class SpikingNetwork(StepModule):
 
     Raises `InputError` for an input of another shape or of an integer dtype. `any_size` says whether the network takes
     other image sizes than the one it was made for.
+
+    >>> net = clif.models.create_model("snn5_noAP", "CLIF", T=2)
+    >>> isinstance(net, clif.models.SpikingNetwork), net.T
+    (True, 2)
     """
 
     memory_format = torch.channels_last
@@ -180,6 +184,14 @@ class Stream:
 
     `stream(x)`: [N, C, H, W] -> this step's logits [N, classes], with autograd as usual. `reset()` starts anew.
     Streams of one network may run in several threads; their steps, and other calls of it, wait for each other.
+
+    >>> net = clif.models.create_model("snn5_noAP", "CLIF", T=2).eval()
+    >>> step = net.stream()
+    >>> x = torch.rand(1, 3, 32, 32)
+    >>> logits = torch.stack([step(x), step(x)])
+    >>> torch.allclose(logits, net(x), atol=1e-4)
+    True
+    >>> step.reset()
     """
 
     def __init__(self, net: SpikingNetwork) -> None:
@@ -245,7 +257,11 @@ def lay_out(net: nn.Module) -> None:
 
 
 def predict(logits: Tensor) -> Tensor:
-    """Classes [N] from the logits [T, N, classes]: the argmax of their mean over the steps."""
+    """Classes [N] from the logits [T, N, classes]: the argmax of their mean over the steps.
+
+    >>> clif.models.predict(torch.tensor([[[0.2, 0.1]], [[0.0, 0.3]]]))
+    tensor([1])
+    """
     return logits.mean(0).argmax(-1)
 
 

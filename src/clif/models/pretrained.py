@@ -24,6 +24,9 @@ class Pretrained:
     `test_top1` is the accuracy on the data set's test set, in 0–1, in float32, of the network trained by `recipe` from
     `seed` with the code of `commit`. `file` has the weights, `sha256` is its hash. `layer_options` are what a
     conversion to LIF changed beside the neuron; its weights are those of the network it was made from.
+
+    >>> all(isinstance(one, clif.models.Pretrained) for one in clif.models.list_pretrained())
+    True
     """
 
     name: str
@@ -73,6 +76,9 @@ def list_pretrained(pattern: str = "*") -> list[Pretrained]:
 
     for one in clif.models.list_pretrained("cifar10*"):
         print(one.name, one.neuron, f"{one.test_top1:.2%}", one.sha256)
+
+    >>> for one in clif.models.list_pretrained("cifar10*"):
+    ...     print(one.name, one.neuron, f"{one.test_top1:.2%}", one.sha256)
     """
     return [one for name, one in _index().items() if fnmatch.fnmatch(name, pattern)]
 

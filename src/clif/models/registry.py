@@ -46,8 +46,13 @@ def register_model(name: Any) -> Any:
     notebook. The function takes the arguments neuron (a factory of neuron modules), num_classes, in_channels, T,
     drop_rate and image_size by name and returns a `SpikingNetwork`. Raises `InputError` for a name that is taken.
 
-        @clif.models.register_model("small_net")
-        def small(neuron, num_classes, in_channels, T, drop_rate, image_size): ...
+    >>> @clif.models.register_model("small_net")
+    ... def small(neuron, num_classes, in_channels, T, drop_rate, image_size):
+    ...     first, last = nn.Linear(in_channels * image_size**2, 64), nn.Linear(64, num_classes)
+    ...     layers = nn.Sequential(nn.Flatten(), first, neuron(), last)
+    ...     return clif.wrap(layers, T=T, input_shape=(in_channels, image_size, image_size))
+    >>> clif.models.create_model("small_net", T=2)(torch.rand(4, 3, 32, 32)).shape
+    torch.Size([2, 4, 10])
     """
     return decorator("register_model", name, _register)
 
@@ -59,7 +64,11 @@ def _register(name: str, function: Any) -> Any:
 
 
 def list_models(pattern: str = "*") -> list[str]:
-    """The registered names that match a shell pattern such as "spiking_*", sorted."""
+    """The registered names that match a shell pattern such as "spiking_*", sorted.
+
+    >>> clif.models.list_models("snn*")
+    ['snn5', 'snn5_noAP', 'snn7']
+    """
     return sorted(fnmatch.filter(_MODELS, pattern))
 
 
@@ -105,6 +114,10 @@ def create_model(
     The arguments are kept in `net.config`. Raises `InputError` for an unknown name or option, with the nearest ones,
     for constants that are learnt (a Parameter belongs to one neuron, set it there), and for pretrained weights that do
     not exist or have other sizes than those given.
+
+    >>> net = clif.models.create_model("spiking_resnet18", neuron="CLIF", num_classes=10, T=2)
+    >>> net(torch.rand(2, 3, 32, 32)).shape  # images [N, C, H, W], shown at T steps -> logits [T, N, classes]
+    torch.Size([2, 2, 10])
     """
     if name not in _MODELS:
         raise unknown_name("model", name, _MODELS)

@@ -24,6 +24,11 @@ class Wrapped(SpikingNetwork):
 
     In multi-step mode it takes samples [N, *], shown at each of `T` steps, or a sequence [T, N, *], from rest, and
     returns the logits of every step [T, N, classes]; in single-step mode it takes and returns one step.
+
+    >>> net = clif.wrap(nn.Sequential(nn.Linear(4, 8), clif.CLIFNode(), nn.Linear(8, 2)), T=6)
+    >>> step = net.stream()
+    >>> step(torch.rand(5, 4)).shape  # the logits of one step
+    torch.Size([5, 2])
     """
 
     def __init__(self, net: nn.Module, T: int | None, input_shape: Sequence[int] | None = None) -> None:
@@ -114,6 +119,10 @@ def wrap(net: nn.Module, T: int, input_shape: Sequence[int] | None = None) -> Wr
 
         net = torch.nn.Sequential(torch.nn.Linear(4, 8), clif.CLIFNode(), torch.nn.Linear(8, 2))
         logits = clif.wrap(net, T=6)(torch.rand(5, 4))       # [6, 5, 2]
+
+    >>> net = clif.wrap(nn.Sequential(nn.Linear(4, 8), clif.CLIFNode(), nn.Linear(8, 2)), T=6)
+    >>> net(torch.rand(5, 4)).shape  # samples [N, features], shown at 6 steps -> [T, N, classes]
+    torch.Size([6, 5, 2])
     """
     return _wrap(net, T, input_shape)
 

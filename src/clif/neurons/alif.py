@@ -25,15 +25,14 @@ class ALIFNode(SpikingNeuron):
     All other arguments, shapes and errors: `SpikingNeuron`. Raises `InputError` for a time constant that is not above 1
     and for a `beta` that is not finite.
 
-    Example::
-
-        node = clif.ALIFNode(beta=1.0, tau_a=20.0, step_mode="m")
-        spikes = node(torch.randn(6, 8, 16))  # [T, N, *]
-
     Source: Bellec, Salaj, Subramoney, Legenstein & Maass, "Long short-term memory and learning-to-learn in networks of
     spiking neurons", NeurIPS 2018, with 1 − 1/τ for e^(−1/τ) as in the other neurons here. There the input is scaled
     by 1 − e^(−1/τ), which is `decay_input`. SpikingJelly has no neuron with an adaptive threshold; its `AdaptBaseNode`
     adapts by a current.
+
+    >>> node = clif.ALIFNode(beta=1.0, tau_a=20.0, step_mode="m")
+    >>> node(torch.full((8, 1, 1), 1.2)).flatten()
+    tensor([1., 1., 1., 1., 1., 1., 0., 1.])
     """
 
     states = {"v": 0.0, "b": 0.0}

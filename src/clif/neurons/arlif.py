@@ -29,13 +29,12 @@ class ARLIFNode(SpikingNeuron):
 
     All other arguments, shapes and errors: `SpikingNeuron`. Raises `InputError` for a `tau` that is not above 1.
 
-    Example::
-
-        node = clif.ARLIFNode(step_mode="m")
-        spikes = node(torch.randn(6, 8, 16))  # [T, N, *]
-
     Source: Huang, Meng, Liu, Chen & Ma, "AR-LIF: Adaptive reset leaky integrate-and-fire neuron for spiking neural
     networks", 2025, as its published code computes it, which has the soft reset alone. SpikingJelly has no such neuron.
+
+    >>> node = clif.ARLIFNode(step_mode="m")
+    >>> node(torch.full((6, 1, 1), 1.2)).flatten()
+    tensor([1., 0., 1., 1., 0., 1.], grad_fn=<ViewBackward0>)
     """
 
     states = {"v": 0.0, "m": 0.0}

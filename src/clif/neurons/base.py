@@ -58,20 +58,22 @@ class SpikingNeuron(Firing, FunctionalState):
       (numbers, bools, None, strings), on which it may branch. Kernels are generated from it; a step that does more runs
       in PyTorch, and `clif.backend_for` says why.
 
-    Example::
-
-        class IFNode(clif.SpikingNeuron):
-            def step(self, x, v):
-                u = v + x
-                spike = self.fire(u)
-                return spike, self.reset_after(u, spike)
-
     Constants may be `nn.Parameter`s of one element, also when they are assigned later. They are learnt, in plain
     PyTorch (backend "auto" or "torch"). `clif.neurons.set_gradient_window(net, k)` truncates the gradient through time
     in multi-step mode, and after `clif.set_keep_state(net, False)` every sequence begins at rest.
 
     Raises `InputError` for integer inputs, a missing time axis, a state of another shape or device, and constants with
     which the neuron makes no sense.
+
+    >>> class HalfLeak(clif.SpikingNeuron):
+    ...     states = {"v": 0.0}
+    ...
+    ...     def step(self, x, v):
+    ...         u = v / 2 + x
+    ...         spike = self.fire(u)
+    ...         return spike, self.reset_after(u, spike)
+    >>> HalfLeak(step_mode="m")(torch.full((4, 1, 1), 0.7)).flatten()
+    tensor([0., 1., 0., 1.])
     """
 
     v_seq: Tensor | None

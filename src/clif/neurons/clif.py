@@ -20,6 +20,12 @@ class CLIFNode(SpikingNeuron):
     m grows with each spike and decays as the membrane charges; a neuron that fired much is reset further.
     `tau` > 1 is the membrane time constant in steps, `decay_input` divides the input by τ as well. All other arguments,
     shapes and errors: `SpikingNeuron`.
+
+    >>> node = clif.CLIFNode(tau=2.0, step_mode="m")
+    >>> node(torch.full((6, 1, 1), 0.9)).flatten()  # [T, N, *] in, spikes [T, N, *] out
+    tensor([0., 1., 0., 1., 0., 1.])
+    >>> node.v, node.m  # the state after the last step, kept until clif.reset_net(node)
+    (tensor([[-0.6063]]), tensor([[1.5173]]))
     """
 
     states = {"v": 0.0, "m": 0.0}

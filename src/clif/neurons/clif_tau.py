@@ -18,6 +18,10 @@ class CLIFTauNode(LearntTau):
     The leak of v and the decay of m both follow τ. `init_tau` > 1; `decay_input` divides the input by τ as well. All
     other arguments, shapes and errors: `SpikingNeuron`. Source: CLIF of Huang et al., ICML 2024 (arXiv 2402.04663),
     with the time constant of parametric LIF (Fang et al., ICCV 2021).
+
+    >>> node = clif.CLIFTauNode(init_tau=2.0, step_mode="m")
+    >>> node(torch.full((6, 1, 1), 0.9)).flatten()
+    tensor([0., 1., 0., 1., 0., 1.], grad_fn=<ViewBackward0>)
     """
 
     states = {"v": 0.0, "m": 0.0}

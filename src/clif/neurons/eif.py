@@ -32,15 +32,14 @@ class EIFNode(SpikingNeuron):
 
     All other arguments, shapes and errors: `SpikingNeuron`. Raises `InputError` for constants out of these ranges.
 
-    Example::
-
-        node = clif.EIFNode(delta_T=0.5, v_reset=0.0, step_mode="m")
-        spikes = node(torch.randn(6, 8, 16))  # [T, N, *]
-
     Source: Fourcaud-Trocmé, Hansel, van Vreeswijk & Brunel, "How spike generation mechanisms determine the neuronal
     response to fluctuating inputs", Journal of Neuroscience 23, 2003. It is `EIFNode` of SpikingJelly but for the
     clamp and the defaults: there the input is always divided by τ, Δ_T = 1, with which the neuron fires without any
     input, and v_reset = −0.1.
+
+    >>> node = clif.EIFNode(delta_T=0.25, step_mode="m")
+    >>> node(torch.full((6, 1, 1), 0.6)).flatten()
+    tensor([0., 0., 1., 0., 1., 0.])
     """
 
     states = {"v": 0.0}

@@ -20,6 +20,11 @@ def exchange_neurons(net: nn.Module, neuron: str) -> None:
     present value, which the description of a network of `clif.models` keeps layer by layer. Raises `InputError` for an
     unknown neuron, for one that has no place for a constant of the old one (`decay_input`), and if `net` has nothing to
     exchange.
+
+    >>> net = clif.models.create_model("snn5_noAP", "LIF", T=2)
+    >>> clif.neurons.exchange_neurons(net, "CLIF")
+    >>> net.config["neuron"]
+    'CLIF'
     """
     kind = spiking_neuron(neuron)
     config = getattr(net, "config", None)

@@ -36,15 +36,14 @@ class GLIFNode(SpikingNeuron):
     The gates start at ½. All other arguments, shapes and errors: `SpikingNeuron`; there is no `v_threshold` and no
     `v_reset` to be given. Raises `InputError` for values out of these ranges, and for an input with other channels.
 
-    Example::
-
-        node = clif.GLIFNode(channels=16, step_mode="m")
-        spikes = node(torch.randn(6, 8, 16, 4, 4))  # [T, N, C, *]
-
     Source: Yao, Li, Mo & Cheng, "GLIF: A unified gated leaky integrate-and-fire neuron for spiking neural networks",
     NeurIPS 2022. There, and in `GatedLIFNode` of SpikingJelly, g differs from step to step, so that T is fixed, l
     starts at θ/(2T), the gates at random near ½, and `init_tau` is the factor 1 − 1/τ, 0.25. SpikingJelly's state v is
     u, and it forgets the last spike between two sequences.
+
+    >>> node = clif.GLIFNode(channels=16, step_mode="m")
+    >>> node(torch.rand(6, 8, 16)).shape
+    torch.Size([6, 8, 16])
     """
 
     states = {"v": 0.0}

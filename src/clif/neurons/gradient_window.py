@@ -47,7 +47,11 @@ def check_window(window: int) -> int:
 
 
 def set_gradient_window(net: nn.Module, window: int | None) -> None:
-    """Truncate the gradient through each neuron of `net` to `window` ≥ 1 steps in multi-step mode; None: do not."""
+    """Truncate the gradient through each neuron of `net` to `window` ≥ 1 steps in multi-step mode; None: do not.
+
+    >>> node = clif.CLIFNode(step_mode="m")
+    >>> clif.neurons.set_gradient_window(node, 1)  # no gradient through time
+    """
     if window is not None:
         check_window(window)
     for module in net.modules():

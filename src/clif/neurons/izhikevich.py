@@ -32,14 +32,13 @@ class IzhikevichNode(SpikingNeuron):
 
     All other arguments, shapes and errors: `SpikingNeuron`. Raises `InputError` for constants out of these ranges.
 
-    Example::
-
-        node = clif.IzhikevichNode(a=0.0, b=0.5, step_mode="m")  # spikes alone drive the recovery
-        spikes = node(torch.randn(6, 8, 16))  # [T, N, *]
-
     Source: Izhikevich, "Simple model of spiking neurons", IEEE Transactions on Neural Networks 14(6), 2003, in the
     form and with the names of SpikingJelly's `IzhikevichNode`. There the input is always divided by τ, v_rest = −0.1,
     a = b = 0, with which w stays 0, and `w_rest` is where w starts; here it starts at 0.
+
+    >>> node = clif.IzhikevichNode(step_mode="m")
+    >>> node(torch.full((6, 1, 1), 1.0)).flatten()
+    tensor([1., 0., 1., 0., 1., 0.])
     """
 
     states = {"v": 0.0, "w": 0.0}

@@ -22,6 +22,10 @@ class KLIFNode(SpikingNeuron):
     v = (u − s·v_threshold)/k, or u/k where there is no spike and v_reset where there is one. `tau` > 1 is the membrane
     time constant in steps, `decay_input` divides the input by τ as well. All other arguments, shapes and errors:
     `SpikingNeuron`. Source: the paper, and `KLIFNode` of SpikingJelly for `scale_reset`.
+
+    >>> node = clif.KLIFNode(step_mode="m")
+    >>> node(torch.full((6, 1, 1), 0.9)).flatten()
+    tensor([0., 1., 1., 0., 1., 1.], grad_fn=<ViewBackward0>)
     """
 
     states = {"v": 0.0}

@@ -15,6 +15,10 @@ class LIFNode(SpikingNeuron):
 
     `tau` > 1 is the membrane time constant in steps, `decay_input` divides the input by τ as well; `v_subtract` is what
     a soft reset takes away (None: v_threshold). All other arguments, shapes and errors: `SpikingNeuron`.
+
+    >>> node = clif.LIFNode(tau=2.0, step_mode="m")
+    >>> node(torch.full((6, 1, 1), 0.9)).flatten()
+    tensor([0., 1., 1., 0., 1., 1.])
     """
 
     states = {"v": 0.0}

@@ -17,12 +17,26 @@ def reset_net(net: nn.Module) -> None:
     """Bring every neuron and dropout mask of `net` back to rest. Call it between batches in single-step mode.
 
     Other modules that have a `reset`, such as metrics, are left alone.
+
+    >>> node = clif.CLIFNode()
+    >>> spikes = node(torch.ones(1, 3))
+    >>> clif.reset_net(node)
+    >>> node.v
+    0.0
     """
     _call_on_stateful(net, "reset")
 
 
 def detach_net(net: nn.Module) -> None:
-    """Cut the graph at the present state of every neuron of `net` (truncated back-propagation through time)."""
+    """Cut the graph at the present state of every neuron of `net` (truncated back-propagation through time).
+
+    >>> net = nn.Sequential(nn.Linear(4, 4), clif.CLIFNode())
+    >>> for t, x in enumerate(torch.rand(6, 1, 4)):
+    ...     spikes = net(x)
+    ...     if t % 2 == 1:  # back-propagation through two steps at a time
+    ...         spikes.sum().backward()
+    ...         clif.detach_net(net)
+    """
     _call_on_stateful(net, "detach")
 
 
@@ -77,7 +91,13 @@ def _memory(module: nn.Module) -> dict[str, Any]:
 
 
 def set_step_mode(net: nn.Module, step_mode: str) -> None:
-    """Set "s" (one step a call) or "m" (a sequence [T, N, *] a call) on every module of `net` that has a step mode."""
+    """Set "s" (one step a call) or "m" (a sequence [T, N, *] a call) on every module of `net` that has a step mode.
+
+    >>> net = nn.Sequential(nn.Linear(4, 4), clif.CLIFNode())
+    >>> clif.set_step_mode(net, "m")
+    >>> net(torch.rand(6, 1, 4)).shape  # [T, N, features]
+    torch.Size([6, 1, 4])
+    """
     check_step_mode(step_mode)
     for module in net.modules():
         if hasattr(module, "step_mode"):
@@ -89,6 +109,11 @@ def set_backend(net: nn.Module, backend: str) -> None:
 
     The convolutions follow: with "torch" they are PyTorch's, with any other the compiled kernels do those of spikes
     (`clif.layers.Conv2d` says which).
+
+    >>> net = nn.Sequential(nn.Linear(4, 4), clif.CLIFNode(step_mode="m"))
+    >>> clif.set_backend(net, "torch")
+    >>> clif.backend_for(net[1], torch.rand(6, 1, 4))
+    ('torch', 'backend="torch" was asked for')
     """
     dispatch.check_backend(backend)
     for module in net.modules():
@@ -134,6 +159,9 @@ def set_fuse_norm(net: nn.Module, fuse_norm: bool) -> None:
     images) or not channels_last; in single-step mode, with a gradient window below T, with `store_v_seq`, with backend
     "torch" and under torch.func; and where the norm is not `clif.layers.BatchNorm2d` itself (sync-bn), has hooks, has
     another dtype than the neuron computes in, has one value a channel or, on a CPU, more than 2,048 channels.
+
+    >>> net = clif.models.create_model("snn5_noAP", T=2)
+    >>> clif.set_fuse_norm(net, False)
     """
     for module in net.modules():
         if isinstance(module, SpikingNeuron):
@@ -148,6 +176,12 @@ def set_keep_state(net: nn.Module, keep_state: bool) -> None:
     In multi-step mode only. Where gradients are recorded, as in training, the last state is then not even computed: the
     neuron is at rest again after the call, which takes less time and memory. The networks of `clif.models` begin every
     sequence at rest, so their neurons come without; with True their last `v` and `m` can be looked at in training too.
+
+    >>> node = clif.CLIFNode(step_mode="m")
+    >>> clif.set_keep_state(node, False)
+    >>> spikes = node(torch.rand(6, 1, 4, requires_grad=True))
+    >>> node.v
+    0.0
     """
     for module in net.modules():
         if isinstance(module, StepModule) and hasattr(module, "keep_state"):
@@ -159,6 +193,9 @@ def set_pack_spikes(net: nn.Module, pack_spikes: bool) -> None:
 
     It changes no number; on a CPU it trades some time for memory (docs/benchmarks.md). Inputs that are not spikes, and
     those on other devices, are kept as they are.
+
+    >>> net = clif.models.create_model("snn5_noAP", T=2)
+    >>> clif.set_pack_spikes(net, True)
     """
     for module in net.modules():
         if isinstance(module, Conv2d):

@@ -15,6 +15,11 @@ class PLIFNode(LearntTau):
 
     `init_tau` > 1; `decay_input` divides the input by τ as well. All other arguments, shapes and errors:
     `SpikingNeuron`.
+
+    >>> node = clif.PLIFNode(init_tau=2.0, step_mode="m")
+    >>> node(torch.full((6, 1, 1), 0.9)).sum().backward()
+    >>> node.w.grad is not None  # the time constant is learnt
+    True
     """
 
     states = {"v": 0.0}

@@ -31,12 +31,13 @@ def register_neuron(name: Any) -> Any:
     Raises `InputError` for a class that is no `SpikingNeuron`, for a name that is taken, and for a `step` that does not
     take the input, the states and the learnables by their names and in their order.
 
-        @clif.register_neuron("IF")
-        class IFNode(clif.SpikingNeuron):
-            def step(self, x, v):
-                u = v + x
-                spike = self.fire(u)
-                return spike, self.reset_after(u, spike)
+    >>> @clif.register_neuron("Integrate")
+    ... class IntegrateNode(clif.SpikingNeuron):
+    ...     def step(self, x, v):
+    ...         u = v + x
+    ...         spike = self.fire(u)
+    ...         return spike, self.reset_after(u, spike)
+    >>> net = clif.models.create_model("snn5_noAP", neuron="Integrate", T=2)
     """
     return decorator("register_neuron", name, _register)
 

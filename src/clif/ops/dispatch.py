@@ -66,7 +66,11 @@ BACKENDS: dict[str, Backend] = {
 
 
 def backends() -> dict[str, Availability]:
-    """Every backend by name, whether it can run on this machine, and how or why not."""
+    """Every backend by name, whether it can run on this machine, and how or why not.
+
+    >>> clif.backends()["torch"].available
+    True
+    """
     return {
         name: Availability(True, backend.detail)
         if (reason := backend.unavailable()) is None

@@ -39,6 +39,9 @@ class Demo:
     """What the demo leaves: the page, the folder of its figures and tables, the runs and deployments by neuron.
 
     The deployments sweep one reset value; `fitted` is the CLIF network by the method "subtract".
+
+    >>> sorted(clif.report.run_demo(Path("demo"), quiet=True).runs)  # doctest: +SKIP
+    ['CLIF', 'LIF']
     """
 
     page: Path
@@ -53,6 +56,10 @@ def run_demo(out: Path, recipe: str = "digits", quiet: bool = False, go_on: bool
 
     The page is a report on both runs, and needs nothing else. Training goes to `out`/runs, where runs that were begun
     `go_on`. Raises `InputError` where `out` cannot be written.
+
+    >>> demo = clif.report.run_demo(Path("demo"), quiet=True)  # doctest: +SKIP
+    >>> demo.page.name  # doctest: +SKIP
+    'index.html'
     """
     start = time.perf_counter()
     out = Path(expand_home(out))

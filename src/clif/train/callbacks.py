@@ -16,6 +16,11 @@ class Callback:
 
     `trainer` has `config`, `net`, `epoch`, `step`, `history` and more; `trainer.end("why")` in `on_step` or `on_epoch`
     ends the run after the present step or epoch.
+
+    >>> class Stop(clif.train.Callback):
+    ...     def on_epoch(self, trainer, row):
+    ...         if row["test_top1"] > 0.95:
+    ...             trainer.end("good enough")
     """
 
     def on_start(self, trainer: Learner) -> None:

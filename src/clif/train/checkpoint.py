@@ -186,6 +186,13 @@ def load(
     in eval mode; a checkpoint does not hold the class of a wrapped network.
 
     Raises `InputError` for a device that is not here, a file that cannot be read, and weights that do not fit.
+
+    >>> net = clif.models.create_model("snn5_noAP", "CLIF", T=2)
+    >>> clif.export.to_safetensors(net, "net.safetensors")
+    >>> clif.load("net.safetensors")(torch.rand(4, 3, 32, 32)).shape  # [T, N, classes]
+    torch.Size([2, 4, 10])
+    >>> clif.load("net.safetensors", T=4).T
+    4
     """
     device = find_device(map_location)
     if net is not None:

@@ -54,7 +54,11 @@ PATHS = ("data_dir", "out_dir", "resume", "pre_train", "teacher")
 
 @dataclass
 class TrainConfig:
-    """Defaults and names are those of the original command line; `resolve` builds one and checks it."""
+    """Defaults and names are those of the original command line; `resolve` builds one and checks it.
+
+    >>> clif.train.TrainConfig(dataset="digits", neuron="CLIF", T=4).epochs
+    300
+    """
 
     dataset: str = _data(
         "cifar10",
@@ -335,6 +339,10 @@ def resolve(recipe: str | None = None, **overrides: Any) -> TrainConfig:
     With a recipe, `T_max` follows `epochs` unless it is given: a cosine then ends with the run. Raises `InputError` for
     an unknown recipe, key, data set, model, neuron or surrogate, with the nearest known ones, and for values of the
     wrong type.
+
+    >>> config = clif.train.resolve("digits", neuron="CLIF", epochs=3)
+    >>> config.dataset, config.epochs
+    ('digits', 3)
     """
     said = read_recipe(recipe)["config"] if recipe else {}
     known = field_types()

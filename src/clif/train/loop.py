@@ -75,6 +75,11 @@ def fit(
     The folder gets config.yaml, environment.json, metrics.csv, TensorBoard events, summary.json and the checkpoints.
     `callbacks` watch the run and may end it. Raises `InputError` for what the user can mend, and `Interrupted` after
     Ctrl-C or SIGTERM, when the last checkpoint holds the state.
+
+    >>> config = clif.train.resolve("digits", neuron="CLIF", max_steps=10, T=2)
+    >>> result = clif.train.fit(config, quiet=True)
+    >>> result.history[-1]["test_top1"] > 0.1
+    True
     """
     return Trainer(config, quiet, callbacks, folder, Own(net, loaders, optimizer, scheduler, loss)).fit()
 

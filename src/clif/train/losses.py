@@ -22,9 +22,10 @@ def register_loss(name: Any) -> Any:
 
     Raises `InputError` for a name that is taken.
 
-        @clif.train.register_loss
-        def last_step(config):
-            return lambda logits, labels: torch.nn.functional.cross_entropy(logits[-1], labels)
+    >>> @clif.train.register_loss
+    ... def last_step(config):
+    ...     return lambda logits, labels: nn.functional.cross_entropy(logits[-1], labels)
+    >>> config = clif.train.resolve("digits", loss="last_step")
     """
     return register(LOSSES, "register_loss", name)
 

@@ -28,9 +28,10 @@ def register_optimizer(name: Any) -> Any:
 
     Raises `InputError` for a name that is taken.
 
-        @clif.train.register_optimizer
-        def Adagrad(groups, config):
-            return torch.optim.Adagrad(groups, lr=config.lr, weight_decay=config.weight_decay)
+    >>> @clif.train.register_optimizer("Adagrad")
+    ... def adagrad(groups, config):
+    ...     return torch.optim.Adagrad(groups, lr=config.lr, weight_decay=config.weight_decay)
+    >>> config = clif.train.resolve("digits", opt="Adagrad")
     """
     return register(OPTIMIZERS, "register_optimizer", name)
 

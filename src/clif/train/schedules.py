@@ -36,9 +36,10 @@ def register_scheduler(name: Any) -> Any:
 
     Raises `InputError` for a name that is taken.
 
-        @clif.train.register_scheduler("Exponential")
-        def exponential(optimizer, config, per_epoch):
-            return torch.optim.lr_scheduler.ExponentialLR(optimizer, config.gamma ** (1 / per_epoch))
+    >>> @clif.train.register_scheduler("Exponential")
+    ... def exponential(optimizer, config, per_epoch):
+    ...     return torch.optim.lr_scheduler.ExponentialLR(optimizer, config.gamma ** (1 / per_epoch))
+    >>> config = clif.train.resolve("digits", lr_scheduler="Exponential")
     """
     return register(SCHEDULERS, "register_scheduler", name)
 

@@ -39,6 +39,10 @@ def fit_seeds(
 
     With `config.resume` "auto" finished seeds are not trained again and interrupted ones go on. Raises `InputError` and
     `Interrupted` as `fit` does.
+
+    >>> config = clif.train.resolve("digits", neuron="CLIF", max_steps=5, T=2)
+    >>> len(clif.train.fit_seeds(config, [0, 1], quiet=True).runs)
+    2
     """
     if len(seeds) < 2 or len(set(seeds)) < len(seeds):
         raise InputError(f"name at least two different seeds, got {', '.join(map(str, seeds)) or 'none'}")

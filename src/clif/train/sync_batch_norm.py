@@ -106,6 +106,9 @@ def synchronise_batch_norms(net: nn.Module) -> None:
     """Make the batch norms of `net` take their statistics over all processes; weights and state-dict keys stay.
 
     Raises `InputError` for other batch norms, which cannot.
+
+    >>> net = clif.models.create_model("snn5_noAP", "CLIF", T=2)
+    >>> clif.train.synchronise_batch_norms(net)  # in each process, before the loop
     """
     for name, module in net.named_modules():
         if isinstance(module, _BatchNorm) and type(module) not in (BatchNorm2d, SyncBatchNorm2d, nn.SyncBatchNorm):

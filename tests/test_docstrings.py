@@ -1,0 +1,76 @@
+"""Every public class and function has an example in its docstring, and the examples run."""
+
+import doctest
+import importlib
+from pathlib import Path
+
+import numpy as np
+import public_names
+import pytest
+import torch
+from torch import nn
+
+import clif
+from clif.names import REGISTRIES
+
+SLOW = {
+    *(f"clif.{name}Node" for name in ("ALIF", "ARLIF", "CLIFTau", "EIF", "GLIF", "IF", "Izhikevich", "KLIF")),
+    *(f"clif.deploy.{name}" for name in ("Conversion", "Deployment", "calibrate", "convert", "deploy_checkpoint")),
+    *(f"clif.deploy.{name}" for name in ("finetune", "subtract", "sweep")),
+    *(f"clif.energy.{name}" for name in ("PublishedCount", "published")),
+    *(f"clif.export.{name}" for name in ("NIRNetwork", "from_nir", "save_program", "to_nir", "to_onnx", "to_program")),
+    *(f"clif.train.{name}" for name in ("fit", "fit_seeds")),
+    "clif.SpikingNeuron",
+    "clif.models.create_model",
+    "clif.models.register_model",
+    "clif.register_neuron",
+}
+"""Examples that compile a kernel, train, export or fit."""
+
+WITHOUT_EXAMPLE = {
+    "clif.data.Source",
+    "clif.data.Split",
+    "clif.data.events.parse_aedat2",
+    "clif.data.events.read_aedat2",
+    "clif.data.events.read_aedat3",
+    "clif.data.events.read_nmnist",
+    "clif.neurons.set_tbptt",
+}
+"""What has none: parts of a data set on disk, readers of files, a former name."""
+
+NEEDS = {"NIRNetwork": "nir", "from_nir": "nir", "to_nir": "nir", "to_onnx": "onnxscript"}
+DESCRIBED = dict(public_names.described())
+WITH = {name: value for name, value in DESCRIBED.items() if ">>> " in (value.__doc__ or "")}
+
+
+def marked(name):
+    return pytest.param(name, marks=pytest.mark.slow if name in SLOW else ())
+
+
+@pytest.fixture
+def workplace(tmp_path, monkeypatch):
+    """The current folder; what an example registers by name is forgotten after it."""
+    monkeypatch.chdir(tmp_path)
+    registries = [getattr(importlib.import_module(module), name) for module, name in REGISTRIES.values()]
+    kept = [dict(registry) for registry in registries]
+    yield tmp_path
+    for registry, content in zip(registries, kept, strict=True):
+        registry.clear()
+        registry.update(content)
+
+
+def test_every_public_name_has_an_example():
+    assert set(DESCRIBED) - set(WITH) == WITHOUT_EXAMPLE
+    assert set(WITH) >= SLOW
+
+
+@pytest.mark.parametrize("name", [marked(name) for name in WITH])
+@pytest.mark.usefixtures("workplace")
+def test_the_example_runs(name):
+    if package := NEEDS.get(name.rsplit(".", 1)[1]):
+        pytest.importorskip(package)
+    there = {"clif": clif, "nn": nn, "np": np, "torch": torch, "Path": Path, "__name__": "example"}
+    example = doctest.DocTestParser().get_doctest(WITH[name].__doc__, there, name, None, 0)
+    said = []
+    doctest.DocTestRunner().run(example, out=said.append, clear_globs=False)
+    assert not said, "".join(said)
