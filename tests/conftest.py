@@ -1,5 +1,6 @@
 """Fixtures for all tests; a test that needs random tensors finds torch's generator seeded."""
 
+import importlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from own_code import OwnCode
 
 import clif
 from clif import precision
+from clif.names import REGISTRIES
 from clif.ops import isa
 
 os.environ.setdefault("CLIF_CACHE", str(Path(__file__).parents[1] / "build" / "test-units"))
@@ -79,3 +81,15 @@ def tiny_cifar10(tmp_path_factory) -> Path:
         records[:, 0] = np.arange(n) % 10
         records.tofile(folder / f"{name}.bin")
     return root
+
+
+@pytest.fixture
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The current folder, an empty one; what a test registers by name is forgotten after it."""
+    monkeypatch.chdir(tmp_path)
+    registries = [getattr(importlib.import_module(module), name) for module, name in REGISTRIES.values()]
+    kept = [dict(registry) for registry in registries]
+    yield tmp_path
+    for registry, content in zip(registries, kept, strict=True):
+        registry.clear()
+        registry.update(content)

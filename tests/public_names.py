@@ -11,10 +11,7 @@ import clif
 MODULES = (
     "clif",
     *(f"clif.{name}" for name, value in ((one, getattr(clif, one)) for one in clif.__all__) if inspect.ismodule(value)),
-    "clif.analysis",
     "clif.data.events",
-    "clif.evaluation",
-    "clif.loss",
 )
 """The modules whose names are public."""
 

@@ -1,7 +1,6 @@
 """Every public class and function has an example in its docstring, and the examples run."""
 
 import doctest
-import importlib
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,6 @@ import torch
 from torch import nn
 
 import clif
-from clif.names import REGISTRIES
 
 SLOW = {
     *(f"clif.{name}Node" for name in ("ALIF", "ARLIF", "CLIFTau", "EIF", "GLIF", "IF", "Izhikevich", "KLIF")),
@@ -45,18 +43,6 @@ WITH = {name: value for name, value in DESCRIBED.items() if ">>> " in (value.__d
 
 def marked(name):
     return pytest.param(name, marks=pytest.mark.slow if name in SLOW else ())
-
-
-@pytest.fixture
-def workplace(tmp_path, monkeypatch):
-    """The current folder; what an example registers by name is forgotten after it."""
-    monkeypatch.chdir(tmp_path)
-    registries = [getattr(importlib.import_module(module), name) for module, name in REGISTRIES.values()]
-    kept = [dict(registry) for registry in registries]
-    yield tmp_path
-    for registry, content in zip(registries, kept, strict=True):
-        registry.clear()
-        registry.update(content)
 
 
 def test_every_public_name_has_an_example():

@@ -15,7 +15,7 @@ from clif.models import create_model
 from clif.train.checkpoint import save_checkpoint
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = ["README.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))]
+DOCUMENTS = ["README.md", *(path.relative_to(ROOT).as_posix() for path in sorted((ROOT / "docs").glob("**/*.md")))]
 
 
 def examples(path):

@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     from clif import data as data
     from clif import deploy as deploy
     from clif import energy as energy
+    from clif import evaluation as evaluation
     from clif import export as export
     from clif import functional as functional
+    from clif import loss as loss
     from clif import memory as memory
     from clif import models as models
     from clif import precision as precision
@@ -53,9 +55,11 @@ _MODULES = (
     "deploy",
     "energy",
     "errors",
+    "evaluation",
     "export",
     "functional",
     "layers",
+    "loss",
     "memory",
     "models",
     "neurons",
