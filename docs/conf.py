@@ -26,7 +26,10 @@ source_suffix = {".md": "markdown"}
 exclude_patterns = ["extensions", "figures"]
 nitpick_ignore_regex = [
     ("py:.*", r"(?!clif\.).*"),  # what other packages document is not looked up, for want of network
-    ("py:class", r"clif\..*\.(_\w+|Kind|Network|NeuronFactory|Model|Opener|Operation|Mix)"),  # private bases, names of types
+    (
+        "py:class",
+        r"clif\..*\.(_\w+|Kind|Network|NeuronFactory|Model|Opener|Operation|Mix)",
+    ),  # private bases, names of types
     ("py:class", r"clif\.(neurons\.(learnt_tau|firing|functional_state|sequence)|ops\.equations)\.\w+"),
 ]
 
