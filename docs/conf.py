@@ -40,6 +40,7 @@ autodoc_default_options = {"members": True, "show-inheritance": True}
 autodoc_inherit_docstrings = False
 autodoc_typehints_format = "short"
 smartquotes = False
+highlight_language = "text"
 
 html_theme = "furo"
 html_title = f"clif {version}"

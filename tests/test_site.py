@@ -55,6 +55,13 @@ def test_every_public_constant_is_named_in_the_reference():
             assert f"py:data:: {module}.{name}" in REFERENCE
 
 
+def test_every_link_of_the_readme_leads_to_a_file():
+    text = (DOCS.parent / "README.md").read_text("utf-8")
+    links = [link.partition("#")[0] for link in re.findall(r"\]\(([^)]+)\)", text) if "://" not in link]
+    assert len(links) > 10
+    assert [link for link in links if not (DOCS.parent / link).is_file()] == []
+
+
 class Links(HTMLParser):
     """What a page links to, and the ids that others may link to."""
 
