@@ -30,13 +30,13 @@ def test_the_table_has_means_deviations_and_differences_by_seed(tmp_path):
     complete(plan, SCORES)
     results = collect(plan, plan.runs())
     assert results.rows() == [
-        ["neurons", "seeds", "test accuracy (%)", "CLIF leads by (points)"],
-        ["CLIF", "2", "92.00 ± 2.83", ""],
-        ["LIF", "2", "89.00 ± 5.66", "3.00 ± 2.83"],
+        ["neurons", "seeds", "test accuracy (%)", "CLIF leads by (points)", "p"],
+        ["CLIF", "2", "92.00 ± 2.83", "", ""],
+        ["LIF", "2", "89.00 ± 5.66", "3.00 ± 2.83", "0.37"],
     ]
     results.write()
     assert json.loads((tmp_path / "results.json").read_text())["arms"][1]["accuracies"] == [0.85, 0.93]
-    assert "| LIF | 2 | 89.00 ± 5.66 | 3.00 ± 2.83 |" in (tmp_path / "results.md").read_text()
+    assert "| LIF | 2 | 89.00 ± 5.66 | 3.00 ± 2.83 | 0.37 |" in (tmp_path / "results.md").read_text()
     with pytest.raises(InputError, match="no axis"):
         plot(results)
 

@@ -25,6 +25,7 @@ def test_two_at_a_time_and_again_without_training(tmp_path, capfd):
     assert main([*command, "-T", "1", "--max-steps", "1", "--quiet"]) == 0
     out = capfd.readouterr().out
     assert "CLIF leads by (points)" in out
+    assert "Experiment neurons: digits" in (tmp_path / "report.html").read_text()
     assert written == {run.folder: (run.folder / "summary.json").stat().st_mtime_ns for run in plan.runs()}
 
 

@@ -44,6 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
     plan.runs()
     from clif.experiment.figure import save
+    from clif.experiment.report import write_report
     from clif.experiment.results import collect
     from clif.experiment.runs import train_all
 
@@ -58,6 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
 
         print_rows(deploy_all(plan, runs, arguments.quiet))
         written += [plan.folder / "deployment.json", plan.folder / "deployment.md"]
+    written.append(write_report(plan, runs))
     print("written: " + ", ".join(map(str, written)))
     return 0
 

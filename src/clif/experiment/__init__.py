@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from clif.experiment.plan import Plan as Plan
     from clif.experiment.plan import Run as Run
     from clif.experiment.plan import make_plan as make_plan
+    from clif.experiment.report import write_report as write_report
     from clif.experiment.results import ArmResult as ArmResult
     from clif.experiment.results import Results as Results
     from clif.experiment.results import collect as collect
@@ -34,6 +35,7 @@ _NAMES = {
     "make_plan": "clif.experiment.plan",
     "plot": "clif.experiment.figure",
     "train_all": "clif.experiment.runs",
+    "write_report": "clif.experiment.report",
 }
 
 __all__ = sorted(_NAMES)

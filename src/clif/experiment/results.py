@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Any, BinaryIO
 from clif.errors import InputError
 from clif.experiment.plan import Arm, Plan, Run
 from clif.files import write_atomically
+from clif.report.statistics import holm, paired_test
 
 PARTS = ("test", "val", "train")
 
@@ -48,16 +50,22 @@ class Results:
         """The accuracies of the first arm less those of `arm`, by seed."""
         return [first - other for first, other in zip(self.arms[0].accuracies, arm.accuracies, strict=True)]
 
+    def p_values(self) -> list[float]:
+        """Of each arm but the first by a t-test paired over the seeds, after Holm's correction; NaN without a test."""
+        first, *others = (dict(zip(result.seeds, result.accuracies, strict=True)) for result in self.arms)
+        return holm([paired_test(other, first).p for other in others])
+
     def rows(self) -> list[list[str]]:
         """The table, its header first; accuracies and differences in % and points, mean ± std over the seeds."""
-        first = self.arms[0].arm.name
+        first, *others = self.arms
         header = [self.plan.kind, "seeds", f"{self.part} accuracy (%)"]
-        rows = [header if len(self.arms) == 1 else [*header, f"{first} leads by (points)"]]
-        for result in self.arms:
+        row = [first.arm.name, str(len(first.seeds)), spread(first.accuracies)]
+        if not others:
+            return [header, row]
+        rows = [[*header, f"{first.arm.name} leads by (points)", "p"], [*row, "", ""]]
+        for result, p in zip(others, self.p_values(), strict=True):
             row = [result.arm.name, str(len(result.seeds)), spread(result.accuracies)]
-            if len(self.arms) > 1:
-                row.append("" if result is self.arms[0] else spread(self.differences(result)))
-            rows.append(row)
+            rows.append([*row, spread(self.differences(result)), "" if math.isnan(p) else f"{p:.2g}"])
         return rows
 
     def as_dict(self) -> dict[str, Any]:
