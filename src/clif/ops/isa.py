@@ -83,7 +83,8 @@ def _describe() -> str:
         return _reason
     name = NAMES[_current]
     lower = f" (lowered from {IN_WORDS[BEST]} by {VARIABLE})" if name != BEST else ""
-    return f"compiled kernels, {IN_WORDS[name]}{lower}"
+    untested = "" if platform.system() == "Linux" else ", never tested on this system"
+    return f"compiled kernels, {IN_WORDS[name]}{lower}{untested}"
 
 
 DESCRIPTION = _describe()
