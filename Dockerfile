@@ -7,7 +7,7 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 
 # Not root: tests of files without permission to write mean nothing to root.
-RUN useradd --create-home clif
+RUN useradd --create-home clif && install --directory --owner=clif --group=clif /home/clif/clif
 USER clif
 WORKDIR /home/clif/clif
 COPY --chown=clif . .
