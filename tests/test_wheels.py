@@ -117,6 +117,14 @@ def test_an_older_tag_than_the_library_has_is_refused(wheel, tool, tmp_path):
 
 
 @pytest.mark.slow
+def test_a_wheel_without_kernels_is_refused(folder, tool, tmp_path, monkeypatch):
+    monkeypatch.setitem(tool.PLATFORMS, TAG, tool.PLATFORMS[TAG]._replace(target="no-such-target"))
+    with pytest.raises(tool.WheelError, match="not compiled"):
+        tool.build_wheel(only(folder, "*.tar.gz"), TAG, tmp_path)
+    assert not list(tmp_path.glob("*.whl"))
+
+
+@pytest.mark.slow
 def test_the_sdist_holds_tests_and_documents(folder):
     with tarfile.open(only(folder, "*.tar.gz")) as archive:
         names = {name.split("/", 1)[1] for name in archive.getnames() if "/" in name}
