@@ -1,6 +1,7 @@
 """The examples of the tutorial and the how-to guides run; tables of defaults are those of the programs."""
 
 import dataclasses
+import importlib.util
 import inspect
 import re
 from pathlib import Path
@@ -51,6 +52,17 @@ def test_every_guide_with_an_example_is_run():
         path.resolve() for path in [*DOCS.glob("howto/*.md"), DOCS / "tutorial.md"] if "```python" in path.read_text()
     }
     assert pages <= ours
+
+
+def test_the_numbers_of_the_theory_are_those_of_its_script():
+    spec = importlib.util.spec_from_file_location("theory", DOCS / "figures/theory.py")
+    theory = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(theory)
+    shares = theory.gradients()
+    assert [f"{shares[name][-1]:.1e}" for name in ("CLIF", "LIF")] == ["1.4e-04", "2.8e-07"]
+    assert [round(shares[name][5] / shares[name][4], 2) for name in ("CLIF", "LIF")] == [0.44, 0.26]
+    text = (DOCS / "theory.md").read_text("utf-8")
+    assert "1.4·10⁻⁴ are left of CLIF's and 2.8·10⁻⁷ of LIF's" in text
 
 
 def table(page):
