@@ -46,8 +46,9 @@ class ParallelBuild(build_ext):
 
         self.compiler.compile = side_by_side
         super().build_extensions()
-        for left in glob(os.path.join(self.build_lib, "clif", "_kernels.pdb")):  # debug information for Windows
-            os.remove(left)
+        for ending in ("pdb", "lib"):  # debug information and an import library, for Windows
+            for left in glob(os.path.join(self.build_lib, "clif", f"*.{ending}")):
+                os.remove(left)
 
     def get_ext_filename(self, fullname):
         """The library's name without the version of Python; `clif.ops.isa.FILE` is where it is looked for."""
