@@ -9,9 +9,6 @@ import pytest
 from clif import user_code
 from clif.names import REGISTRIES
 
-OWN = ("model", "loss", "opt", "lr_scheduler")
-"""The kinds whose names are forgotten too."""
-
 NETWORK = """
 import torch
 import clif
@@ -41,7 +38,7 @@ class OwnCode:
         self._patch = monkeypatch
         monkeypatch.chdir(folder)
         monkeypatch.setattr(sys, "path", sys.path)
-        places = [(importlib.import_module(module), registry) for module, registry in map(REGISTRIES.get, OWN)]
+        places = [(importlib.import_module(module), registry) for module, registry in REGISTRIES.values()]
         self._registries = [(place, dict(getattr(*place))) for place in places]
         self.new_process()
 

@@ -76,6 +76,9 @@ graph_task: Callable[[], int] = private("_current_graph_task_id", _not_in_backwa
 lerp_: Callable[[Sequence[Tensor], Sequence[Tensor], float], None] = private("_foreach_lerp_", _lerp_one_by_one)
 """Move each tensor towards its end by a weight, in place, all at once."""
 
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
+"""PyTorch's batch norms, whose common base is private."""
+
 MKLDNN_BFLOAT16 = "_is_mkldnn_bf16_supported"
 
 
@@ -83,6 +86,11 @@ def mkldnn_uses_bfloat16() -> bool | None:
     """What `torch.ops.mkldnn` says of bfloat16 on this processor; None if it says nothing."""
     answer = getattr(torch.ops.mkldnn, MKLDNN_BFLOAT16, None)
     return None if answer is None else bool(answer())
+
+
+def is_custom_operator(target: object) -> bool:
+    """Whether what a traced graph calls is an operator of `torch.ops`, not a function of PyTorch's."""
+    return type(target).__module__ == "torch._ops"
 
 
 def hand_over_hooks(old: nn.Module, new: nn.Module) -> None:

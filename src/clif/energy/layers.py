@@ -14,6 +14,7 @@ from clif.layers import LeakyIntegrator
 from clif.models import SpikingNetwork
 from clif.neurons import SpikingNeuron
 from clif.neurons.net import visiting
+from clif.private_torch import is_custom_operator
 
 CONVOLUTIONS: tuple[type[nn.Module], ...] = (nn.Conv1d, nn.Conv2d, nn.ConvTranspose2d)
 COUNTED = (*CONVOLUTIONS, nn.Linear)
@@ -185,8 +186,7 @@ def _refuse_uncounted(node: fx.Node, layer: nn.Module | None) -> None:
             raise InputError(f"the operations of {node.target}, a {type(layer).__name__}, cannot be counted")
         return
     name = _function(node)
-    own = type(node.target).__module__ == "torch._ops"  # an operator that is not PyTorch's function
-    if node.op in ("call_function", "call_method") and (name in PRODUCTS or own):
+    if node.op in ("call_function", "call_method") and (name in PRODUCTS or is_custom_operator(node.target)):
         raise InputError(
             f"the operations of {name or node.target}, a function that the network calls, cannot be counted; make it a "
             "layer of torch.nn or clif.layers"

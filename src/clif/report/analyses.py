@@ -10,7 +10,6 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from clif import analysis
 from clif.analysis import Result, TemporalGradients
@@ -19,6 +18,7 @@ from clif.data import Loader, create_loader
 from clif.devices import choose_device
 from clif.errors import InputError
 from clif.models import SpikingNetwork, create_model
+from clif.private_torch import BATCH_NORMS
 from clif.train.components import make_net
 from clif.train.config import TrainConfig, resolve
 from clif.train.losses import make_loss
@@ -130,7 +130,7 @@ def analyse(what: str, subjects: list[Subject], settings: Settings) -> tuple[dic
 
 def settle_norms(net: SpikingNetwork, loader: Loader) -> None:
     """Give the batch norms the mean statistics of these images, as a training that changes no weight would."""
-    norms = [module for module in net.modules() if isinstance(module, _BatchNorm) and module.track_running_stats]
+    norms = [module for module in net.modules() if isinstance(module, BATCH_NORMS) and module.track_running_stats]
     momenta = [norm.momentum for norm in norms]
     was_training = net.training
     net.train()

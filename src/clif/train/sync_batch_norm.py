@@ -6,10 +6,10 @@ import torch
 import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from clif.errors import InputError
 from clif.layers import BatchNorm2d, is_repeated, repeat_image
+from clif.private_torch import BATCH_NORMS
 
 
 class SyncBatchNorm2d(BatchNorm2d):
@@ -111,7 +111,7 @@ def synchronise_batch_norms(net: nn.Module) -> None:
     >>> clif.train.synchronise_batch_norms(net)  # in each process, before the loop
     """
     for name, module in net.named_modules():
-        if isinstance(module, _BatchNorm) and type(module) not in (BatchNorm2d, SyncBatchNorm2d, nn.SyncBatchNorm):
+        if isinstance(module, BATCH_NORMS) and type(module) not in (BatchNorm2d, SyncBatchNorm2d, nn.SyncBatchNorm):
             kind = f"{type(module).__module__}.{type(module).__name__}"
             raise InputError(f"sync_bn is for BatchNorm2d of clif.layers, and {name} is a {kind}; leave sync_bn out")
     for module in net.modules():
