@@ -38,8 +38,8 @@ class OwnCode:
         self._patch = monkeypatch
         monkeypatch.chdir(folder)
         monkeypatch.setattr(sys, "path", sys.path)
-        places = [(importlib.import_module(module), registry) for module, registry in REGISTRIES.values()]
-        self._registries = [(place, dict(getattr(*place))) for place in places]
+        registries = [getattr(importlib.import_module(module), name) for module, name in REGISTRIES.values()]
+        self._registries = [(registry, dict(registry)) for registry in registries]
         self.new_process()
 
     def write(self, name: str, text: str) -> Path:
@@ -54,5 +54,6 @@ class OwnCode:
                 del sys.modules[name]
         self._patch.setattr(sys, "path", [entry for entry in sys.path if not entry.startswith(str(self.folder))])
         self._patch.setattr(user_code, "_imported", {})
-        for place, content in self._registries:
-            self._patch.setattr(*place, dict(content))
+        for registry, content in self._registries:
+            registry.clear()
+            registry.update(content)

@@ -170,6 +170,7 @@ def test_neurons_at_a_kink_of_their_own_are_not_compared_in_float32():
     assert "too near to a jump" in gate.refuses(nudged, x)
 
 
+@pytest.mark.slow
 @needs_kernels
 @pytest.mark.multiprocess
 def test_the_command_says_how_long_the_first_call_takes(tmp_path, capsys):

@@ -138,6 +138,7 @@ def test_a_damaged_record_of_a_checkpoint_is_named(trained, capsys):
     assert "'imports' holds a str, not a list" in fails(capsys, "eval net.pth")
 
 
+@pytest.mark.slow
 @pytest.mark.multiprocess
 @pytest.mark.usefixtures("network")
 def test_every_process_of_a_training_imports_the_code():

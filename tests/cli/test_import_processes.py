@@ -105,7 +105,7 @@ def run_of(folder):
 
 
 @pytest.mark.multiprocess
-@pytest.mark.parametrize("start", [torchrun, srun])
+@pytest.mark.parametrize("start", [torchrun, pytest.param(srun, marks=pytest.mark.slow)])
 def test_two_launched_processes_train_own_code_as_one_does(own_code, capfd, start):
     pytest.importorskip("lightning_fabric")
     own_code.write("my_code.py", CODE)

@@ -197,7 +197,13 @@ def test_the_command_makes_sums_exact(tmp_path):
 
 @pytest.mark.parametrize(
     "convert",
-    [lambda net: net, pytest.param(lambda net: clif_to_lif(net, v_reset=0.0), marks=pytest.mark.slow), clif_to_lif],
+    [
+        lambda net: net,
+        *(
+            pytest.param(to_lif, marks=pytest.mark.slow)
+            for to_lif in (lambda net: clif_to_lif(net, v_reset=0.0), clif_to_lif)
+        ),
+    ],
     ids=["CLIF", "hard reset", "soft reset"],
 )
 @torch.no_grad()
