@@ -17,6 +17,8 @@ SLOW = {
     *(f"clif.deploy.{name}" for name in ("finetune", "subtract", "sweep")),
     *(f"clif.energy.{name}" for name in ("PublishedCount", "published")),
     *(f"clif.export.{name}" for name in ("NIRNetwork", "from_nir", "save_program", "to_nir", "to_onnx", "to_program")),
+    *(f"clif.experiment.{name}" for name in ("collect", "deploy_all", "train_all", "write_report")),
+    *(f"clif.report.{name}" for name in ("find_runs", "make_report", "write_page")),
     *(f"clif.train.{name}" for name in ("fit", "fit_seeds")),
     "clif.SpikingNeuron",
     "clif.models.create_model",

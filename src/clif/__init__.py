@@ -56,6 +56,7 @@ _MODULES = (
     "energy",
     "errors",
     "evaluation",
+    "experiment",
     "export",
     "functional",
     "layers",

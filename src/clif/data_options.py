@@ -33,8 +33,9 @@ class DataOptions:
 
     Raises `InputError` for a value outside its range.
 
-    >>> clif.data.DataOptions(image_size=96, resize="stretch")
-    DataOptions(image_size=96, in_channels=0, resize='stretch', test_split=0.2, split_seed=0, classes=())
+    >>> options = clif.data.DataOptions(image_size=96, resize="stretch")
+    >>> options.image_size, options.in_channels, options.resize
+    (96, 0, 'stretch')
     """
 
     image_size: int = 0

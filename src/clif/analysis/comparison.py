@@ -31,6 +31,11 @@ class Similarity(Result):
       says more. Both are NaN for layers of other sizes or numbers of steps.
     - `cka`: linear CKA of the spikes of all steps, float64 [A, B]; `cka_of_counts` that of the spikes summed over time.
       NaN for a layer that is silent.
+
+    >>> net = nn.Sequential(nn.Linear(4, 8), clif.CLIFNode(step_mode="m"))
+    >>> found = clif.analysis.similarity(net, net, [3 * torch.rand(6, 32, 4)])
+    >>> found.pairs, found.agreement
+    ([('1', '1')], [1.0])
     """
 
     names_a: list[str]

@@ -22,6 +22,11 @@ class Histogram(Result):
     """Exact counts int64 [B] of values between `edges` float64 [B + 1], each below its upper edge.
 
     `mean` and `std` (of the population) are of all finite values, of which `nonfinite` more were left out.
+
+    >>> net = nn.Sequential(nn.Linear(4, 8), clif.CLIFNode(step_mode="m"))
+    >>> histogram = clif.analysis.histograms(net, [torch.rand(6, 32, 4)], bins=16)["1"]["v"]
+    >>> histogram.counts.shape, histogram.edges.shape, histogram.lowest <= histogram.mean <= histogram.highest
+    (torch.Size([16]), torch.Size([17]), True)
     """
 
     counts: Tensor
@@ -50,7 +55,13 @@ class Histogram(Result):
 
 @dataclass(frozen=True)
 class Histograms(Result):
-    """A `Histogram` for each layer and state: layer name -> state -> histogram."""
+    """A `Histogram` for each layer and state: layer name -> state -> histogram.
+
+    >>> net = nn.Sequential(nn.Linear(4, 8), clif.CLIFNode(step_mode="m"))
+    >>> found = clif.analysis.histograms(net, [torch.rand(6, 32, 4)])
+    >>> [(row["layer"], row["state"], row["values"]) for row in found.table()]
+    [('1', 'v', 1536), ('1', 'm', 1536)]
+    """
 
     layers: dict[str, dict[str, Histogram]]
 

@@ -87,6 +87,11 @@ def closed_form_terms(node: SpikingNeuron, x_seq: Tensor, grad_seq: Tensor, memb
     in the reset.
 
     Raises `InputError` for another neuron.
+
+    >>> x_seq, grad_seq = torch.rand(4, 2, 3, dtype=torch.float64), torch.ones(4, 2, 3, dtype=torch.float64)
+    >>> terms = clif.analysis.closed_form_terms(clif.CLIFNode(), x_seq, grad_seq)
+    >>> torch.allclose(terms, clif.analysis.gradient_terms(clif.CLIFNode(), x_seq, grad_seq))
+    True
     """
     if type(node) not in (LIFNode, CLIFNode):
         raise InputError(f"there are formulas for LIFNode and CLIFNode, not for {type(node).__name__}")

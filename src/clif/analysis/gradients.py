@@ -37,6 +37,11 @@ class LayerGradient(Result):
     - `disagreement`: Σ |Σ_t' C − dL/dx| / Σ |dL/dx|, where dL/dx is what autograd gave for the whole network.
 
     A layer without any gradient has NaN for shares.
+
+    >>> net = nn.Sequential(clif.layers.Linear(4, 8), clif.CLIFNode(step_mode="m"), clif.layers.Linear(8, 2))
+    >>> found = clif.analysis.temporal_gradient(net, [(torch.rand(6, 32, 4), torch.arange(32) % 2)])["1"]
+    >>> found.terms.shape, round(found.share.sum().item(), 6)
+    (torch.Size([6, 6]), 1.0)
     """
 
     terms: Tensor
@@ -98,7 +103,13 @@ def _by_distance(terms: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class TemporalGradient(Result):
-    """`LayerGradient` by layer name, of the neurons `neuron`."""
+    """`LayerGradient` by layer name, of the neurons `neuron`.
+
+    >>> net = nn.Sequential(clif.layers.Linear(4, 8), clif.CLIFNode(step_mode="m"), clif.layers.Linear(8, 2))
+    >>> found = clif.analysis.temporal_gradient(net, [(torch.rand(6, 32, 4), torch.arange(32) % 2)])
+    >>> found.neuron, list(found.layers), found.share.shape
+    ('CLIF', ['1'], torch.Size([6]))
+    """
 
     neuron: str
     layers: dict[str, LayerGradient]
@@ -139,7 +150,16 @@ class TemporalGradient(Result):
 
 @dataclass(frozen=True)
 class TemporalGradients(Result):
-    """`TemporalGradient` by the name of the network."""
+    """`TemporalGradient` by the name of the network.
+
+    >>> nets = {}
+    >>> for node in (clif.CLIFNode, clif.LIFNode):
+    ...     layers = clif.layers.Linear(4, 8), node(step_mode="m"), clif.layers.Linear(8, 2)
+    ...     nets[node.__name__] = nn.Sequential(*layers)
+    >>> found = clif.analysis.temporal_gradients(nets, [(torch.rand(6, 32, 4), torch.arange(32) % 2)])
+    >>> [(row["network"], row["layer"]) for row in found.table()]
+    [('CLIFNode', '1'), ('LIFNode', '1')]
+    """
 
     networks: dict[str, TemporalGradient]
 
@@ -203,7 +223,8 @@ def temporal_gradient(
 
         >>> net = clif.models.create_model("snn5_noAP", neuron="LIF")
         >>> found = clif.analysis.temporal_gradient(net, [(torch.randn(8, 3, 32, 32), torch.arange(8))])
-        >>> found["features.1.act"].share  # of distance 0, 1, …
+        >>> found["features.1.act"].share.shape  # of distance 0, 1, …
+        torch.Size([6])
     """
     observed = firing_layers(net, layers)
     if window := next((name for name, node in observed.items() if getattr(node, "gradient_window", None)), None):

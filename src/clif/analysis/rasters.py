@@ -18,7 +18,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Raster(Result):
-    """The spikes of one sample: layer name -> bool [T, neurons of the layer]."""
+    """The spikes of one sample: layer name -> bool [T, neurons of the layer].
+
+    >>> net = nn.Sequential(nn.Linear(4, 8), clif.CLIFNode(step_mode="m"))
+    >>> found = clif.analysis.raster(net, torch.rand(6, 1, 4))
+    >>> found.spikes["1"].shape, found.spikes["1"].dtype
+    (torch.Size([6, 8]), torch.bool)
+    """
 
     spikes: dict[str, Tensor]
 
@@ -82,7 +88,12 @@ def raster(net: nn.Module, x: Tensor, layers: Iterable[str] | None = None, forwa
 
 
 def spike_raster(net: SpikingNetwork, image: Tensor) -> dict[str, Tensor]:
-    """The spikes of `raster` for a network of clif: layer name -> bool [T, neurons of the layer]."""
+    """The spikes of `raster` for a network of clif: layer name -> bool [T, neurons of the layer].
+
+    >>> net = clif.models.create_model("snn5_noAP", T=4)
+    >>> len(clif.analysis.spike_raster(net, torch.randn(3, 32, 32))["features.1.act"])
+    4
+    """
     if not isinstance(net, SpikingNetwork):
         raise InputError(f"this looks into networks of clif.models, got a {type(net).__name__}")
     return raster(net, image).spikes

@@ -21,6 +21,11 @@ class FiringRates(Result, Mapping[str, float]):
     """Spikes per neuron and time step. As a mapping it is layer name -> rate of the layer.
 
     `by_channel` has [C] and `by_step` [T] rates of each layer, float64; a channel is axis 1 of a step [N, C, *].
+
+    >>> net = nn.Sequential(nn.Linear(4, 8), clif.CLIFNode(step_mode="m"))
+    >>> rates = clif.analysis.firing_rates(net, [torch.rand(6, 32, 4)])
+    >>> list(rates), 0 <= rates["1"] <= 1, rates.by_step["1"].shape
+    (['1'], True, torch.Size([6]))
     """
 
     rates: dict[str, float]
@@ -88,7 +93,13 @@ def _spread(values: Tensor) -> list[float]:
 
 @dataclass(frozen=True)
 class ChannelActivity(Result):
-    """The indices of the dead and of the saturated channels of each layer, int64, and all channels' rates [C]."""
+    """The indices of the dead and of the saturated channels of each layer, int64, and all channels' rates [C].
+
+    >>> net = nn.Sequential(clif.LIFNode(step_mode="m"))
+    >>> x = torch.tensor([0.0, 0.7, 5.0]).expand(6, 1, 3)  # [T, N, C]
+    >>> clif.analysis.firing_rates(net, [x]).channels().table()
+    [{'layer': '0', 'channels': 3, 'dead': 1, 'saturated': 1}]
+    """
 
     dead: dict[str, Tensor]
     saturated: dict[str, Tensor]
@@ -137,7 +148,8 @@ def firing_rates(
 
         >>> net = torch.nn.Sequential(torch.nn.Linear(4, 8), clif.CLIFNode(step_mode="m"))
         >>> rates = clif.analysis.firing_rates(net, [torch.rand(6, 32, 4)])  # [T, N, 4]
-        >>> rates["1"], rates.by_channel["1"].shape, rates.by_step["1"].shape
+        >>> rates.by_channel["1"].shape, rates.by_step["1"].shape
+        (torch.Size([8]), torch.Size([6]))
     """
     spikes: dict[str, Tensor] = {}
     samples: dict[str, Tensor] = {}
@@ -169,6 +181,11 @@ def channel_activity(
 
     `dead` and `saturated` are the highest and the lowest rate of such channels. All else as in `firing_rates`, whose
     result has it as `rates.channels()` without another pass.
+
+    >>> net = nn.Sequential(clif.LIFNode(step_mode="m"))
+    >>> found = clif.analysis.channel_activity(net, [torch.tensor([0.0, 0.7, 5.0]).expand(6, 1, 3)])
+    >>> found.dead["0"].tolist(), found.saturated["0"].tolist()
+    ([0], [2])
     """
     return firing_rates(net, loader, layers, forward).channels(dead, saturated)
 

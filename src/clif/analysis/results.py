@@ -14,7 +14,13 @@ Row = dict[str, Any]
 
 
 class Result:
-    """The base of all results; a subclass is a dataclass of tensors and plain values."""
+    """The base of all results; a subclass is a dataclass of tensors and plain values.
+
+    >>> net = nn.Sequential(nn.Linear(4, 8), clif.CLIFNode(step_mode="m"))
+    >>> rates = clif.analysis.firing_rates(net, [torch.rand(6, 32, 4)])
+    >>> isinstance(rates, clif.analysis.Result), list(rates.to_dict())
+    (True, ['rates', 'by_channel', 'by_step'])
+    """
 
     def table(self) -> list[Row]:
         """The main numbers, a row of plain values for each layer (or pair of layers)."""

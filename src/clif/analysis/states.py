@@ -19,7 +19,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LayerTraces(Result):
-    """Chosen neurons of a layer over T steps: input and states [T, K], spikes bool [T, K]; states after each step."""
+    """Chosen neurons of a layer over T steps: input and states [T, K], spikes bool [T, K]; states after each step.
+
+    >>> net = nn.Sequential(clif.LIFNode(step_mode="m"))
+    >>> found = clif.analysis.traces(net, torch.full((3, 1, 2), 0.75), {"0": [1]})["0"]
+    >>> found.states["v"].flatten().tolist(), found.spikes.flatten().tolist()
+    ([0.75, 0.125, 0.8125], [False, True, False])
+    """
 
     neurons: list[int]
     x: Tensor
@@ -60,7 +66,13 @@ class LayerTraces(Result):
 
 @dataclass(frozen=True)
 class Traces(Result):
-    """`LayerTraces` by layer name."""
+    """`LayerTraces` by layer name.
+
+    >>> net = nn.Sequential(nn.Linear(4, 8), clif.CLIFNode(step_mode="m"))
+    >>> found = clif.analysis.traces(net, torch.rand(6, 1, 4), {"1": [0, 7]})
+    >>> len(found.table()), found["1"].neurons
+    (12, [0, 7])
+    """
 
     layers: dict[str, LayerTraces]
 
@@ -140,7 +152,12 @@ def _follow(sequence: Sequence, neurons: list[int]) -> LayerTraces:
 
 @dataclass(frozen=True)
 class Trace:
-    """One neuron over T steps: its spikes, the membrane potential v after each reset, and m (None unless CLIF)."""
+    """One neuron over T steps: its spikes, the membrane potential v after each reset, and m (None unless CLIF).
+
+    >>> net = clif.models.create_model("snn5_noAP", neuron="LIF")
+    >>> clif.analysis.trace(net, torch.randn(3, 32, 32), "features.1.act", 5).m is None
+    True
+    """
 
     spikes: Tensor
     v: Tensor
@@ -148,7 +165,12 @@ class Trace:
 
 
 def trace(net: SpikingNetwork, image: Tensor, layer: str, neuron: int, steps: int | None = None) -> Trace:
-    """One neuron of `traces`, in a network of clif: its spikes, its first state and, if there is one, its second."""
+    """One neuron of `traces`, in a network of clif: its spikes, its first state and, if there is one, its second.
+
+    >>> net = clif.models.create_model("snn5_noAP")
+    >>> clif.analysis.trace(net, torch.randn(3, 32, 32), "features.1.act", 5, steps=20).m.shape
+    torch.Size([20])
+    """
     if not isinstance(net, SpikingNetwork):
         raise InputError(f"this looks into networks of clif.models, got a {type(net).__name__}")
     found = traces(net, image, {layer: neuron}, steps)[layer]

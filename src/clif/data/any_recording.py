@@ -56,6 +56,10 @@ def read_recording(
 
     Raises `InputError`, with the file's name, for one that is missing, damaged or of another format, and for a size or
     unit that contradicts the file's.
+
+    >>> np.savez("two.npz", t=[0, 150], x=[3, 4], y=[1, 1], p=[-1, 1])
+    >>> {name: column.tolist() for name, column in clif.data.read_recording("two.npz").items()}
+    {'t': [0, 150], 'x': [3, 4], 'y': [1, 1], 'p': [0, 1]}
     """
     path = Path(path)
     raw = read_raw(path, sensor_size, columns, sort)

@@ -31,6 +31,10 @@ class Oddities:
         accesses_as_size: an access costs what one of a memory of as many bytes as there are accesses would cost; else
             one of the layer's own memory.
         cost_from_zero: between 8 kB and 1 MB the cost of an access begins at 0 at the lower end of its interval.
+
+    >>> import dataclasses
+    >>> dataclasses.replace(clif.energy.AS_PUBLISHED, no_shortcuts=False).no_shortcuts
+    False
     """
 
     rates_as_counts: bool = True

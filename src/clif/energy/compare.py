@@ -23,6 +23,12 @@ class Comparison:
     """Energies by the name of the network.
 
     `rows` has one row a layer and network, those of the same layer together, and at the end one total a network.
+
+    >>> net = nn.Sequential(clif.layers.Linear(4, 8), clif.CLIFNode(step_mode="m"), clif.layers.Linear(8, 2))
+    >>> energy = clif.energy.estimate(net, [(torch.rand(6, 32, 4), None)])
+    >>> found = clif.energy.Comparison({"net": energy})
+    >>> [(row["layer"], row["network"]) for row in found.rows]
+    [('0', 'net'), ('2', 'net'), ('1', 'net'), ('total', 'net')]
     """
 
     networks: dict[str, Energy]
@@ -97,7 +103,12 @@ def compare(energies: Mapping[str, Energy] | Sequence[Energy]) -> Comparison:
 
     Raises `InputError` for none.
 
-        >>> compare([estimate(clif_net, loader), estimate(lif_net, loader)]).to_markdown()
+        >>> loader, found = [(torch.rand(6, 32, 4), None)], []
+        >>> for node in (clif.CLIFNode, clif.LIFNode):
+        ...     net = nn.Sequential(clif.layers.Linear(4, 8), node(step_mode="m"), clif.layers.Linear(8, 2))
+        ...     found.append(clif.energy.estimate(net, loader))
+        >>> [row["network"] for row in clif.energy.compare(found).totals]
+        ['CLIF', 'LIF']
     """
     if isinstance(energies, Mapping):
         named = dict(energies)

@@ -34,7 +34,7 @@ class Costs:
 
     Raises `InputError` for a number that is not finite or is negative, and for sizes that do not rise.
 
-        >>> Costs(name="mine", node_nm=28, ac_pj=0.5, mac_pj=2.0).ac_pj
+        >>> clif.energy.Costs(name="mine", node_nm=28, ac_pj=0.5, mac_pj=2.0).ac_pj
         0.5
     """
 
@@ -118,6 +118,10 @@ def find_costs(name_or_file: str | os.PathLike[str]) -> Costs:
     """Costs by name, or from a YAML or JSON file with the attributes of `Costs`; those left out are the paper's.
 
     Raises `InputError` for an unknown name, a file that cannot be read, and wrong values.
+
+    >>> _ = Path("chip.yaml").write_text("{node_nm: 28, ac_pj: 0.5, mac_pj: 2.5}")
+    >>> clif.energy.find_costs("chip.yaml").mac_pj, clif.energy.find_costs("45nm").mac_pj
+    (2.5, 4.6)
     """
     if str(name_or_file) in COSTS:
         return COSTS[str(name_or_file)]

@@ -33,6 +33,9 @@ def operations_of(node: nn.Module) -> Operations:
     are left over are accumulations, comparisons, choices and products with 1 are free. A ReLU costs nothing.
 
     Raises `InputError` for a neuron of neither kind.
+
+    >>> clif.energy.operations_of(clif.CLIFNode())
+    Operations(macs=6.0, acs=0.0, states=2)
     """
     if not isinstance(node, SpikingNeuron):
         return Operations(0.0, 0.0, 0)

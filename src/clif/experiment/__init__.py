@@ -1,7 +1,7 @@
 """Experiments: the same recipe with several neurons, time steps, windows or time constants, over several seeds.
 
-    >>> plan = make_plan("neurons", "digits", neurons=("CLIF", "LIF"), seeds=(0, 1), epochs=2)
-    >>> results = collect(plan, train_all(plan))
+    >>> plan = clif.experiment.make_plan("neurons", "digits", neurons=("CLIF", "LIF"), seeds=(0, 1), epochs=2)
+    >>> results = clif.experiment.collect(plan, clif.experiment.train_all(plan))
 
 A run that is complete is read, one that was interrupted goes on, so that the same call can be given again.
 """
@@ -45,3 +45,7 @@ def __getattr__(name: str) -> Any:
     if name in _NAMES:
         return getattr(importlib.import_module(_NAMES[name]), name)
     raise AttributeError(f"module 'clif.experiment' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -17,6 +17,11 @@ def deploy_all(plan: Plan, runs: Sequence[Run], quiet: bool = False) -> list[lis
 
     A CLIF network is converted by every method of `clif.deploy.METHODS`, a LIF network is only run with other resets.
     A deployment that is complete is read. Raises `InputError` for networks that cannot be deployed.
+
+    >>> plan = clif.experiment.make_plan("deployment", "digits", ["LIF"], seeds=[0], T=1, max_steps=2)
+    >>> rows = clif.experiment.deploy_all(plan, clif.experiment.train_all(plan, quiet=True), quiet=True)
+    >>> rows[1][:2]
+    ['LIF', 'as trained']
     """
     reports: dict[str, dict[str, list[Report]]] = {}
     for run in runs:

@@ -22,6 +22,11 @@ def plot(results: Results, ax: Axes | None = None) -> Axes:
 
     A kind with an axis has a curve for each neuron, mean ± std over the seeds; an exchange has the training loss over
     the epochs instead. Raises `InputError` for a kind of neither sort.
+
+    >>> plan = clif.experiment.make_plan("timesteps", neurons=["LIF"], values=[1, 2], seeds=[0])
+    >>> arms = [clif.experiment.ArmResult(arm, [0], [0.5], [15], ["a"]) for arm in plan.arms]
+    >>> clif.experiment.plot(clif.experiment.Results(plan, "test", arms)).get_xlabel()
+    'time steps T'
     """
     axis = KINDS[results.plan.kind].axis
     if axis is None:

@@ -25,7 +25,11 @@ FREE = (*BY_RUN, "data_dir", "j", "loggers", "checkpoint_every", "keep_last", "l
 
 @dataclass(frozen=True)
 class Arm:
-    """One of the things compared: its options in place of the recipe's, the curve it is a point of, and where on it."""
+    """One of the things compared: its options in place of the recipe's, the curve it is a point of, and where on it.
+
+    >>> clif.experiment.make_plan("timesteps", neurons=["LIF"], values=[4]).arms
+    [Arm(name='LIF, T = 4', options={'neuron': 'LIF', 'T': 4}, curve='LIF', x=4)]
+    """
 
     name: str
     options: dict[str, Any]
@@ -35,7 +39,12 @@ class Arm:
 
 @dataclass(frozen=True)
 class Run:
-    """One training: an arm with a seed, in its folder."""
+    """One training: an arm with a seed, in its folder.
+
+    >>> run = clif.experiment.make_plan("neurons", seeds=[0, 1]).runs()[0]
+    >>> run.label, run.is_complete(), run.folder.name
+    ('CLIF, seed 0', False, 'CLIF_seed0')
+    """
 
     arm: Arm
     config: TrainConfig
@@ -70,7 +79,12 @@ class Run:
 
 @dataclass(frozen=True)
 class Plan:
-    """An experiment: its kind, what all arms share, the arms, the seeds and the folder."""
+    """An experiment: its kind, what all arms share, the arms, the seeds and the folder.
+
+    >>> plan = clif.experiment.make_plan("neurons", "digits", ["CLIF", "LIF"], seeds=[0, 1])
+    >>> [run.label for run in plan.runs()]
+    ['CLIF, seed 0', 'LIF, seed 0', 'CLIF, seed 1', 'LIF, seed 1']
+    """
 
     kind: str
     base: TrainConfig
@@ -118,6 +132,10 @@ def make_plan(
     `neurons` and `values` are those of the kind where they are empty. The folder is experiments/KIND_DATASET_MODEL
     unless one is given. Raises `InputError` for an unknown kind, values the kind does not take, seeds named twice, and
     options that it sets itself.
+
+    >>> plan = clif.experiment.make_plan("tau", "digits", ["LIF"], values=[1.5, 2], epochs=3)
+    >>> [arm.name for arm in plan.arms], plan.base.epochs, plan.folder.as_posix()
+    (['LIF, τ = 1.5', 'LIF, τ = 2'], 3, 'experiments/tau_digits_snn5_noAP')
     """
     if kind not in KINDS:
         raise unknown_name("experiment", kind, KINDS)

@@ -20,7 +20,13 @@ PARTS = ("test", "val", "train")
 
 @dataclass(frozen=True)
 class ArmResult:
-    """An arm: its accuracies (0 to 1) in the order of `seeds`, and the epochs that each run had."""
+    """An arm: its accuracies (0 to 1) in the order of `seeds`, and the epochs that each run had.
+
+    >>> arm = clif.experiment.make_plan("neurons").arms[0]
+    >>> result = clif.experiment.ArmResult(arm, [0, 1], [0.5, 0.75], [15, 15], ["a", "b"])
+    >>> result.mean, round(result.std, 4)
+    (0.625, 0.1768)
+    """
 
     arm: Arm
     seeds: list[int]
@@ -40,7 +46,15 @@ class ArmResult:
 
 @dataclass(frozen=True)
 class Results:
-    """An experiment's arms in their order, judged on `part` ("test", "val" or "train") after the last epoch."""
+    """An experiment's arms in their order, judged on `part` ("test", "val" or "train") after the last epoch.
+
+    >>> plan = clif.experiment.make_plan("neurons", neurons=["CLIF", "LIF"], seeds=[0, 1])
+    >>> made = zip(plan.arms, ([0.5, 0.75], [0.25, 0.5]))
+    >>> arms = [clif.experiment.ArmResult(arm, [0, 1], top1, [15, 15], ["a", "b"]) for arm, top1 in made]
+    >>> results = clif.experiment.Results(plan, "test", arms)
+    >>> results.differences(results.arms[1])
+    [0.25, 0.25]
+    """
 
     plan: Plan
     part: str
@@ -112,7 +126,13 @@ def markdown(rows: list[list[str]]) -> str:
 
 
 def collect(plan: Plan, runs: Sequence[Run]) -> Results:
-    """The results of complete runs. Raises `InputError` if one is not complete or they were judged on other parts."""
+    """The results of complete runs. Raises `InputError` if one is not complete or they were judged on other parts.
+
+    >>> plan = clif.experiment.make_plan("neurons", "digits", ["CLIF"], seeds=[0], T=1, max_steps=2)
+    >>> results = clif.experiment.collect(plan, clif.experiment.train_all(plan, quiet=True))
+    >>> results.part, results.arms[0].seeds, results.arms[0].epochs
+    ('test', [0], [1])
+    """
     missing = [run.label for run in runs if not run.is_complete()]
     if missing:
         raise InputError(f"{plan.folder}: not complete: {'; '.join(missing)}")

@@ -29,6 +29,10 @@ def train_all(plan: Plan, processes: int = 1, imports: Sequence[str] = (), quiet
     A run that was interrupted goes on from its last checkpoint. With several processes each writes what it says to
     output.txt in its folder, and they share the processor's cores. Raises `InputError` if a run fails, after those
     that had begun have ended, and `Interrupted` after Ctrl-C or SIGTERM, when each has saved its state.
+
+    >>> plan = clif.experiment.make_plan("neurons", "digits", ["CLIF"], seeds=[0], T=1, max_steps=2)
+    >>> [run.is_complete() for run in clif.experiment.train_all(plan, quiet=True)]
+    [True]
     """
     if processes < 1:
         raise InputError(f"processes must be at least 1, got {processes}")

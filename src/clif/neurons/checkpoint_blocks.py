@@ -27,8 +27,9 @@ def set_checkpoint_blocks(net: nn.Module, checkpoint_blocks: bool, blocks: Itera
     Not under torch.compile and torch.func. Forward hooks inside a block are called once more in the backward pass.
     Raises `InputError` if there is no block, and for names that are no modules with something to compute again.
 
-        net = torch.nn.Sequential(clif.layers.Linear(4, 8), clif.CLIFNode(step_mode="m"), clif.layers.Linear(8, 2))
-        clif.set_checkpoint_blocks(net, True)
+    >>> net = nn.Sequential(clif.layers.Linear(4, 8), clif.CLIFNode(step_mode="m"), clif.layers.Linear(8, 2))
+    >>> clif.set_checkpoint_blocks(net, True)
+    >>> net(torch.rand(6, 32, 4)).sum().backward()
     """
     for module in net.modules():
         detach(module)

@@ -72,7 +72,12 @@ class Report:
 
 
 def make_report(runs: Sequence[Run], title: str = "") -> Report:
-    """The report of some runs. Raises `InputError` if there are none."""
+    """The report of some runs. Raises `InputError` if there are none.
+
+    >>> _ = clif.train.fit(clif.train.resolve("digits", T=1, max_steps=2), quiet=True)
+    >>> clif.report.make_report(clif.report.find_runs(["logs"])).title
+    'CLIF on digits'
+    """
     if not runs:
         raise InputError("name at least one run to report on")
     runs = list(runs)

@@ -43,6 +43,12 @@ def write_page(
     """Write the page, and with `files` all figures and tables to the folder PAGE_files beside it, which it returns.
 
     The page has them all in it too; one that is `live` has none. Raises `InputError` if it cannot be written.
+
+    >>> _ = clif.train.fit(clif.train.resolve("digits", T=1, max_steps=2), quiet=True)
+    >>> report = clif.report.make_report(clif.report.find_runs(["logs"]))
+    >>> _ = clif.report.write_page(report, "report.html", files=False)
+    >>> Path("report.html").is_file()
+    True
     """
     path = Path(expand_home(path))
     exports = {} if live else export_files(report)

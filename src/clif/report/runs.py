@@ -94,6 +94,10 @@ def find_runs(paths: Sequence[str | Path]) -> list[Run]:
     """The runs that `paths` name: run folders, folders of run folders, and summaries that `--seeds` wrote.
 
     A run that is named twice is there once. Raises `InputError` for what is none of these and for a damaged folder.
+
+    >>> _ = clif.train.fit(clif.train.resolve("digits", T=1, max_steps=2), quiet=True)
+    >>> [run.state for run in clif.report.find_runs(["logs"])]
+    ['ended after 1 of 6 epochs']
     """
     found: dict[Path, Path] = {}
     for path in paths:
