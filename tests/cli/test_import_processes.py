@@ -104,8 +104,9 @@ def run_of(folder):
     return run
 
 
+@pytest.mark.slow
 @pytest.mark.multiprocess
-@pytest.mark.parametrize("start", [torchrun, pytest.param(srun, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("start", [torchrun, srun])
 def test_two_launched_processes_train_own_code_as_one_does(own_code, capfd, start):
     pytest.importorskip("lightning_fabric")
     own_code.write("my_code.py", CODE)

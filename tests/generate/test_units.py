@@ -33,6 +33,7 @@ print(hashlib.sha256(found["cpu"][1].numpy().tobytes()).hexdigest())
 """
 
 
+@pytest.mark.slow
 @pytest.mark.multiprocess
 @pytest.mark.skipif(cpu.unavailable() is not None, reason=cpu.DESCRIPTION)
 def test_of_four_processes_one_compiles_and_all_compute_the_same(tmp_path):

@@ -79,7 +79,9 @@ def test_the_library_has_the_sets_of_this_processor_alone():
 
 
 @compiled
-@pytest.mark.parametrize("name", isa.available())
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name != "baseline")) for name in isa.available()]
+)
 def test_the_environment_lowers_it_and_backends_show_it(name):
     done = run("-c", "import clif; print(clif.backends()['cpu'].detail)", CLIF_ISA=name)
     assert done.stderr == ""

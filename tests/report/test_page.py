@@ -91,6 +91,7 @@ def test_every_figure_has_three_formats_and_its_numbers(page, folders):
         assert len((folder / f"{chart.name}.csv").read_text().splitlines()) == len(chart.x) + 1
 
 
+@pytest.mark.slow
 def test_the_same_report_gives_the_same_files(folders):
     one, other = (export_files(make_report(find_runs(folders[:2]))) for _ in range(2))
     assert one == other

@@ -60,6 +60,7 @@ def test_relu_has_no_spikes_to_keep():
         resolve(neuron="ReLU", checkpoint_blocks=True)
 
 
+@pytest.mark.slow
 @pytest.mark.multiprocess
 def test_two_processes_have_the_losses_of_one(short_run, tmp_path):
     options = {**short_run, **EXACT, "b": 7, "drop_rate": 0.3, "epochs": 1, "accumulate": 2}

@@ -67,6 +67,7 @@ def kill_and_compare(short_run, tmp_path, kills, seed):
     assert_same_run(killed.finish(here), whole)
 
 
+@pytest.mark.slow
 def test_a_run_killed_three_times_ends_with_the_bits_of_an_undisturbed_one(short_run, tmp_path):
     kill_and_compare(short_run, tmp_path, kills=3, seed=0)
 

@@ -11,6 +11,8 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = Path(__file__).parent / "own_processes.py"
 
 

@@ -117,6 +117,7 @@ def test_a_fast_run_stopped_anywhere_goes_on_to_the_same_bits(train, config, who
     assert_same_run(folder, whole)
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_with_another_rate_as_if_it_had_had_it_from_the_start(train, config, monkeypatch, tmp_path):
     options = {**FAST, "lr": 0.1}
     expected = read_checkpoint(train(**options, out_dir=str(tmp_path / "other")).folder / LAST)
