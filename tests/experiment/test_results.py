@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from clif.errors import InputError
-from clif.experiment import Plan, collect, make_plan, plot
+from clif.experiment import Plan, chart_of, collect, make_plan
 from clif.experiment.figure import save
 from clif.experiment.reproduce import find_experiments, find_row, find_runs, list_rows
 from clif.train import resolve
@@ -22,23 +22,25 @@ def complete(plan: Plan, scores, part: str = "test") -> None:
         score = scores[run.arm.curve, run.config.seed]
         last = {"epoch": run.config.epochs - 1, f"{part}_top1": score}
         (run.folder / "summary.json").write_text(json.dumps({"last": last}))
-        (run.folder / "metrics.csv").write_text("epoch,train_loss\n" + f"0,{score}\n1,{score / 2}\n")
+        rows = f"epoch,train_loss,{part}_top1\n0,{score},0.1\n1,{score / 2},{score}\n"
+        (run.folder / "metrics.csv").write_text(rows)
 
 
 def test_the_table_has_means_deviations_and_differences_by_seed(tmp_path):
     plan = make_plan("neurons", neurons=["CLIF", "LIF"], seeds=[0, 1], folder=tmp_path)
     complete(plan, SCORES)
     results = collect(plan, plan.runs())
-    assert results.rows() == [
-        ["neurons", "seeds", "test accuracy (%)", "CLIF leads by (points)", "p"],
+    table = results.table()
+    assert table.columns == ["neurons", "seeds", "test accuracy (%)", "CLIF leads by (points)", "p"]
+    assert [[cell.text for cell in row] for row in table.rows] == [
         ["CLIF", "2", "92.00 ± 2.83", "", ""],
-        ["LIF", "2", "89.00 ± 5.66", "3.00 ± 2.83", "0.37"],
+        ["LIF", "2", "89.00 ± 5.66", "+3.00 ± 2.83", "0.374"],
     ]
     results.write()
     assert json.loads((tmp_path / "results.json").read_text())["arms"][1]["accuracies"] == [0.85, 0.93]
-    assert "| LIF | 2 | 89.00 ± 5.66 | 3.00 ± 2.83 | 0.37 |" in (tmp_path / "results.md").read_text()
+    assert "| LIF | 2 | 89.00 ± 5.66 | +3.00 ± 2.83 | 0.374 |" in (tmp_path / "results.md").read_text()
     with pytest.raises(InputError, match="no axis"):
-        plot(results)
+        chart_of(results)
 
 
 def test_results_need_every_run(tmp_path):
@@ -55,27 +57,28 @@ def test_a_damaged_summary_is_named(tmp_path):
     path.write_text("{")
     with pytest.raises(InputError, match=r"summary\.json cannot be read"):
         collect(plan, plan.runs())
+    path.write_text("{}")
+    (path.parent / "metrics.csv").write_text("epoch,train_loss\n0,1.5\n")
+    with pytest.raises(InputError, match="no accuracy in common"):
+        collect(plan, plan.runs())
 
 
 def test_curves_over_what_varies(tmp_path):
     plan = make_plan("timesteps", neurons=["CLIF", "LIF"], values=[4, 2], seeds=[0, 1], folder=tmp_path)
     complete(plan, SCORES, part="val")
-    axes = plot(collect(plan, plan.runs()))
-    assert [container.get_label() for container in axes.containers] == ["CLIF", "LIF"]
-    line = axes.containers[0].lines[0]
-    assert list(line.get_xdata()) == [2, 4]
-    assert line.get_ydata() == pytest.approx([92, 92])
-    assert axes.get_ylabel() == "val accuracy (%)"
-    assert axes.get_xlabel() == "time steps T"
+    chart = chart_of(collect(plan, plan.runs()))
+    assert [line.label for line in chart.lines] == ["CLIF", "LIF"]
+    assert chart.x == [2, 4]
+    assert chart.lines[0].runs == {0: [90, 90], 1: [94, 94]}
+    assert (chart.x_label, chart.y_label) == ("time steps T", "val accuracy (%)")
 
 
 def test_an_exchange_shows_the_loss(tmp_path):
     plan = make_plan("exchange", values=[1], seeds=[0], folder=tmp_path, epochs=2)
     complete(plan, {("LIF", 0): 0.5, ("CLIF", 0): 0.6, ("LIF, then CLIF", 0): 0.55})
     results = collect(plan, plan.runs())
-    axes = plot(results)
-    assert [list(line.get_ydata()) for line in axes.lines[:2]] == [[0.5, 0.25], [0.6, 0.3]]
-    assert [path.suffix for path in save(results, tmp_path) if path.stat().st_size] == [".svg", ".pdf", ".png"]
+    assert [line.runs[0] for line in chart_of(results).lines[:2]] == [[0.5, 0.25], [0.6, 0.3]]
+    assert [path.suffix for path in save(results) if path.stat().st_size] == [".svg", ".pdf", ".png", ".csv"]
 
 
 def test_rows_of_the_paper_have_its_numbers_and_commands():
@@ -94,6 +97,8 @@ def write_run(folder, epochs: int, seed: int, score: float, **options) -> None:
     config = resolve("cifar10_resnet18", epochs=epochs, seed=seed, **options)
     (folder / "config.yaml").write_text(yaml.safe_dump(dataclasses.asdict(config)))
     (folder / "summary.json").write_text(json.dumps({"last": {"epoch": epochs - 1, "test_top1": score}}))
+    rows = "".join(f"{epoch},{score}\n" for epoch in range(epochs))
+    (folder / "metrics.csv").write_text("epoch,test_top1\n" + rows)
 
 
 def test_runs_that_repeat_a_row_are_found_and_shorter_ones_told(tmp_path):

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clif.cli.common import Parser, add_config_options, add_import_option, config_values, flag
+from clif.cli.terminal import print_columns
 from clif.errors import InputError
 from clif.names import ANALYSES
 from clif.user_code import import_code
@@ -126,12 +127,9 @@ def print_table(name: str, result: "Result") -> None:
     rows = result.table()
     columns = list(dict.fromkeys(column for row in rows for column in row))
     lines = [columns, *([_shown(row.get(column)) for column in columns] for row in rows)]
-    widths = [max(len(line[k]) for line in lines) for k in range(len(columns))]
     words = [any(isinstance(row.get(column), str) for row in rows) for column in columns]
     print(name)
-    for line in lines:
-        cells = zip(line, widths, words, strict=True)
-        print("  " + "  ".join(cell.ljust(w) if word else cell.rjust(w) for cell, w, word in cells).rstrip())
+    print_columns(lines, words, indent="  ")
 
 
 def _shown(value: Any) -> str:

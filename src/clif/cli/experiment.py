@@ -5,12 +5,17 @@ ends with a table, a figure if the experiment varies a number, and a page of all
 """
 
 import argparse
+from typing import TYPE_CHECKING
 
 from clif.cli.common import Parser, add_config_options, add_import_option, config_values
+from clif.cli.terminal import print_columns
 from clif.errors import InputError
 from clif.experiment.plan import BY_RUN, KINDS, make_plan
 from clif.train.config import field_types
 from clif.user_code import import_code
+
+if TYPE_CHECKING:
+    from clif.report.tables import Table
 
 
 def add_arguments(parser: Parser) -> None:
@@ -51,15 +56,16 @@ def run(arguments: argparse.Namespace) -> int:
     runs = train_all(plan, arguments.processes, arguments.imports, arguments.quiet)
     results = collect(plan, runs)
     written = results.write()
-    print_rows(results.rows())
+    print_rows(results.table())
     if KINDS[plan.kind].axis is not None:
-        written += save(results, plan.folder)
+        written += save(results)
+    deployment = None
     if plan.kind == "deployment":
         from clif.experiment.deployment import deploy_all
 
-        print_rows(deploy_all(plan, runs, arguments.quiet))
-        written += [plan.folder / "deployment.json", plan.folder / "deployment.md"]
-    written.append(write_report(plan, runs))
+        deployment = deploy_all(plan, runs, arguments.quiet)
+        print_rows(deployment)
+    written.append(write_report(results, deployment))
     print("written: " + ", ".join(map(str, written)))
     return 0
 
@@ -73,9 +79,7 @@ def numbers(option: str, text: str, whole: bool = False) -> list[float]:
         raise InputError(f"{option} takes {kind} with commas between, got {text!r}") from None
 
 
-def print_rows(rows: list[list[str]]) -> None:
-    """A table in columns, its header first."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
-        print("  ".join(cells).rstrip())
+def print_rows(table: "Table") -> None:
+    """The table of a report, in columns."""
+    lines = [table.columns, *([cell.text for cell in row] for row in table.rows)]
+    print_columns(lines, [not table.is_numeric(i) for i in range(len(table.columns))])

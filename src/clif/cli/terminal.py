@@ -2,7 +2,7 @@
 
 import codecs
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from io import TextIOWrapper
 from typing import Any
@@ -75,6 +75,14 @@ def print_yaml(values: dict[str, Any]) -> None:
 
     unicode = (sys.stdout.encoding or "").lower().startswith("utf")
     print(yaml.safe_dump(values, sort_keys=False, allow_unicode=unicode), end="")
+
+
+def print_columns(lines: Sequence[Sequence[str]], words: Sequence[bool], indent: str = "") -> None:
+    """Print lines of cells in columns, the header first; those of `words` stand at the left, numbers at the right."""
+    widths = [max(len(line[k]) for line in lines) for k in range(len(words))]
+    for line in lines:
+        cells = zip(line, widths, words, strict=True)
+        print((indent + "  ".join(cell.ljust(w) if word else cell.rjust(w) for cell, w, word in cells)).rstrip())
 
 
 @contextmanager

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from clif.experiment.deployment import deploy_all as deploy_all
-    from clif.experiment.figure import plot as plot
+    from clif.experiment.figure import chart_of as chart_of
     from clif.experiment.plan import KINDS as KINDS
     from clif.experiment.plan import Arm as Arm
     from clif.experiment.plan import Plan as Plan
-    from clif.experiment.plan import Run as Run
+    from clif.experiment.plan import PlannedRun as PlannedRun
     from clif.experiment.plan import make_plan as make_plan
     from clif.experiment.report import write_report as write_report
     from clif.experiment.results import ArmResult as ArmResult
@@ -28,12 +28,12 @@ _NAMES = {
     "Arm": "clif.experiment.plan",
     "ArmResult": "clif.experiment.results",
     "Plan": "clif.experiment.plan",
+    "PlannedRun": "clif.experiment.plan",
     "Results": "clif.experiment.results",
-    "Run": "clif.experiment.plan",
+    "chart_of": "clif.experiment.figure",
     "collect": "clif.experiment.results",
     "deploy_all": "clif.experiment.deployment",
     "make_plan": "clif.experiment.plan",
-    "plot": "clif.experiment.figure",
     "train_all": "clif.experiment.runs",
     "write_report": "clif.experiment.report",
 }

@@ -1,106 +1,58 @@
 """The figure of an experiment: accuracy over what it varies, or, of an exchange, the loss over the epochs."""
 
-import csv
-import statistics
 from pathlib import Path
-from typing import Any
 
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-
-from clif.analysis.plotting import tidy
 from clif.errors import InputError
 from clif.experiment.plan import KINDS
 from clif.experiment.results import ArmResult, Results
+from clif.report.charts import Chart, Line, chart_csv, draw
+from clif.report.content import Picture
+from clif.report.exports import figure_files, write_files
 
-SUFFIXES = (".svg", ".pdf", ".png")
-SIZE = (4.2, 3.0)
 
+def chart_of(results: Results) -> Chart:
+    """The chart of an experiment, as `clif.report` draws it: means over the seeds, bands of one standard deviation.
 
-def plot(results: Results, ax: Axes | None = None) -> Axes:
-    """Draw the experiment and return the Axes.
-
-    A kind with an axis has a curve for each neuron, mean ± std over the seeds; an exchange has the training loss over
-    the epochs instead. Raises `InputError` for a kind of neither sort.
+    A kind with an axis has a line for each neuron; an exchange has the training loss over the epochs instead. Raises
+    `InputError` for a kind of neither sort.
 
     >>> plan = clif.experiment.make_plan("timesteps", neurons=["LIF"], values=[1, 2], seeds=[0])
-    >>> arms = [clif.experiment.ArmResult(arm, [0], [0.5], [15], ["a"]) for arm in plan.arms]
-    >>> clif.experiment.plot(clif.experiment.Results(plan, "test", arms)).get_xlabel()
+    >>> arms = [clif.experiment.ArmResult(arm, [0], [0.5], [[1.0]], ["a"]) for arm in plan.arms]
+    >>> clif.experiment.chart_of(clif.experiment.Results(plan, "test", arms)).x_label
     'time steps T'
     """
     axis = KINDS[results.plan.kind].axis
     if axis is None:
         raise InputError(f"an experiment {results.plan.kind} has no axis to draw its accuracies over")
-    axes = Figure(figsize=SIZE, layout="constrained").subplots() if ax is None else ax
     if results.plan.kind == "exchange":
-        _losses(results, axes)
-    else:
-        _accuracies(results, axis, axes)
-    axes.legend(frameon=False)
-    return axes
+        epochs = max(len(losses) for result in results.arms for losses in result.losses)
+        lines = [Line(i, arm.arm.name, dict(enumerate(arm.losses))) for i, arm in enumerate(results.arms)]
+        return Chart("figure", "Training loss", "epoch", "loss", [float(i + 1) for i in range(epochs)], lines)
+    values = sorted({result.arm.x for result in results.arms if result.arm.x is not None})
+    lines = [
+        Line(i, curve, _by_seed([result for result in results.arms if result.arm.curve == curve]))
+        for i, curve in enumerate(dict.fromkeys(result.arm.curve for result in results.arms))
+    ]
+    return Chart("figure", "Accuracy", axis, f"{results.part} accuracy (%)", list(values), lines)
 
 
-def save(results: Results, folder: Path) -> list[Path]:
-    """Draw the experiment into `folder` as figure.svg, figure.pdf and figure.png, and return the paths."""
-    figure = Figure(figsize=SIZE, layout="constrained")
-    plot(results, figure.subplots())
-    paths = [folder / f"figure{suffix}" for suffix in SUFFIXES]
-    for path in paths:
-        figure.savefig(path, dpi=200)
-    return paths
+def _by_seed(points: list[ArmResult]) -> dict[int, list[float]]:
+    """Of each seed the accuracies in % in the order of x."""
+    ordered = sorted(points, key=lambda result: result.arm.x or 0.0)
+    return {k: [100 * point.accuracies[k] for point in ordered] for k in range(len(ordered[0].seeds))}
 
 
-def _accuracies(results: Results, axis: str, axes: Axes) -> None:
-    for curve in dict.fromkeys(result.arm.curve for result in results.arms):
-        points = sorted(
-            (
-                (result.arm.x, result)
-                for result in results.arms
-                if result.arm.curve == curve and result.arm.x is not None
-            ),
-            key=lambda point: point[0],
-        )
-        axes.errorbar(
-            [x for x, _ in points],
-            [100 * point.mean for _, point in points],
-            [100 * (point.std or 0.0) for _, point in points],
-            marker="o",
-            markersize=4,
-            capsize=2,
-            label=curve,
-        )
-    tidy(axes, _seeds("mean ± std", results), axis, f"{results.part} accuracy (%)")
+def picture_of(results: Results) -> Picture:
+    """The chart as a picture of a page."""
+    chart = chart_of(results)
+    names = [f"seed {seed}" for seed in results.plan.seeds]
+    caption = f"Mean ± sample standard deviation over {len(names)} seeds." if len(names) > 1 else "One seed."
+    return Picture("figure", chart.title, chart.describe(), caption, draw(chart), chart_csv(chart, names))
 
 
-def _losses(results: Results, axes: Axes) -> None:
-    for result in results.arms:
-        losses = _mean_losses(result)
-        axes.plot(range(1, len(losses) + 1), losses, label=result.arm.name)
-        if result.arm.x is not None:
-            axes.axvline(result.arm.x + 0.5, color="0.7", linewidth=0.8, linestyle=":")
-    tidy(
-        axes,
-        f"mean of {len(results.plan.seeds)} seeds" if len(results.plan.seeds) > 1 else "one seed",
-        "epoch",
-        "train loss",
-    )
-
-
-def _seeds(what: str, results: Results) -> str:
-    number = len(results.plan.seeds)
-    return f"{what} of {number} seeds" if number > 1 else "one seed"
-
-
-def _mean_losses(result: ArmResult) -> list[float]:
-    """The training loss of every epoch, the mean over the seeds. Raises `InputError` for a file without it."""
-    by_seed = [_column(Path(folder) / "metrics.csv", "train_loss") for folder in result.folders]
-    return [statistics.fmean(losses) for losses in zip(*by_seed, strict=False)]
-
-
-def _column(path: Path, name: str) -> list[float]:
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows: list[dict[str, Any]] = list(csv.DictReader(file))
-        return [float(row[name]) for row in rows]
-    except (OSError, KeyError, ValueError, TypeError) as error:
-        raise InputError(f"{path}: the {name} of each epoch cannot be read ({error!r})") from error
+def save(results: Results) -> list[Path]:
+    """Write figure.svg, .pdf, .png and .csv into the experiment's folder, and return the paths."""
+    picture, folder = picture_of(results), results.plan.folder
+    files = {**figure_files(picture.figure), "csv": picture.csv.encode()}
+    write_files(folder, {picture.name: files})
+    return [folder / f"{picture.name}.{ending}" for ending in files]

@@ -1,7 +1,6 @@
 """What an experiment trains: a recipe, the arms that are compared, and the seeds of each. Without torch."""
 
 import dataclasses
-import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from clif.errors import InputError, unknown_name
 from clif.files import write_atomically
 from clif.train.config import TrainConfig, resolve
 from clif.train.recipe import read_yaml
-from clif.train.resume import CONFIG
+from clif.train.resume import CONFIG, SUMMARY
 
 BY_RUN = ("out_dir", "name", "resume", "seed")
 """Options that an experiment sets itself for each run."""
@@ -38,7 +37,7 @@ class Arm:
 
 
 @dataclass(frozen=True)
-class Run:
+class PlannedRun:
     """One training: an arm with a seed, in its folder.
 
     >>> run = clif.experiment.make_plan("neurons", seeds=[0, 1]).runs()[0]
@@ -56,11 +55,7 @@ class Run:
 
     def is_complete(self) -> bool:
         """Whether it was trained to its end."""
-        return (self.folder / "summary.json").is_file()
-
-    def summary(self) -> dict[str, Any]:
-        """What the run wrote at its end. Raises `InputError` if it cannot be read."""
-        return read_json(self.folder / "summary.json")
+        return (self.folder / SUMMARY).is_file()
 
     def prepare(self) -> None:
         """Write the configuration into the folder, or check that it is the one that is there."""
@@ -92,18 +87,18 @@ class Plan:
     seeds: Sequence[int]
     folder: Path
     recipe: str | None = None
-    values: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
 
-    def runs(self) -> list[Run]:
+    def runs(self) -> list[PlannedRun]:
         """Every run, the first seed of all arms first. Raises `InputError` for options that do not go together."""
         return [self._run(arm, seed) for seed in self.seeds for arm in self.arms]
 
-    def _run(self, arm: Arm, seed: int) -> Run:
+    def _run(self, arm: Arm, seed: int) -> PlannedRun:
         try:
-            config = resolve(self.recipe, **{**self.values, **arm.options, "seed": seed})
+            config = resolve(self.recipe, **{**self.options, **arm.options, "seed": seed})
         except InputError as error:
             raise type(error)(f"{arm.name}: {error}") from error
-        return Run(arm, config, self.folder / "runs" / f"{_slug(arm.name)}_seed{seed}")
+        return PlannedRun(arm, config, self.folder / "runs" / f"{_slug(arm.name)}_seed{seed}")
 
 
 @dataclass(frozen=True)
@@ -158,17 +153,6 @@ def make_plan(
     arms = what.arms(base, neurons or what.neurons, values)
     place = Path(folder) if folder is not None else Path("experiments") / f"{kind}_{base.dataset}_{base.model}"
     return Plan(kind, base, arms, seeds, place, recipe, options)
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """The mapping in a JSON file of an experiment or run. Raises `InputError` if it cannot be read."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read ({error}); delete its folder to make it again") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: a JSON object is expected; delete its folder to make it again")
-    return content
 
 
 def _slug(name: str) -> str:

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from clif.errors import InputError, unknown_name
-from clif.experiment.plan import KINDS, read_json
-from clif.experiment.results import PARTS, spread
+from clif.experiment.plan import KINDS
+from clif.report.runs import PARTS, Run, open_run, read_mapping
+from clif.report.statistics import mean_of
+from clif.report.tables import mean
 from clif.train.config import TrainConfig, resolve
 from clif.train.recipe import list_recipes, read_recipe, read_yaml
-from clif.train.resume import CONFIG
+from clif.train.resume import CONFIG, SUMMARY
 
 PUBLISHED = Path(__file__).parent / "published.yaml"
 
@@ -56,7 +58,8 @@ class Repeated:
     def describe(self, row: Row) -> str:
         """In one line, with what is shorter than the paper's."""
         seeds = f"seed {next(iter(self.accuracies))}" if len(self.accuracies) == 1 else f"{len(self.accuracies)} seeds"
-        text = f"{spread(list(self.accuracies.values()))} % ({self.part}, last epoch, {seeds}, {self.epochs} epochs)"
+        accuracy = mean(mean_of(list(self.accuracies.values())), scale=100).text
+        text = f"{accuracy} % ({self.part}, last epoch, {seeds}, {self.epochs} epochs)"
         if self.epochs < row.epochs:
             text += f": a shorter run, {self.epochs} of the paper's {row.epochs} epochs"
         return text
@@ -113,17 +116,18 @@ def find_runs(row: Row, folders: Sequence[str | Path]) -> list[Repeated]:
     """
     if row.kind:
         raise InputError(f"{row.name} is the row of an experiment, which find_experiments finds")
-    results: dict[tuple[int, str], dict[int, tuple[float, Path]]] = {}
-    for folder in _runs(folders):
-        values = read_yaml(folder / CONFIG)
-        if not _same(values, row.config):
-            continue
-        last = read_json(folder / "summary.json")["last"]
-        part = next(part for part in PARTS if f"{part}_top1" in last)
-        key = last["epoch"] + 1, part
-        results.setdefault(key, {})[values["seed"]] = last[f"{part}_top1"], folder
+    results: dict[tuple[int, str], dict[int, Run]] = {}
+    for run in _runs(folders):
+        part = next((part for part in PARTS if f"{part}_top1" in run.last), None)
+        if part is not None and _same(run.config, row.config):
+            results.setdefault((len(run.rows), part), {})[run.seed] = run
     return [
-        Repeated(part, {seed: found[seed][0] for seed in sorted(found)}, epochs, [path for _, path in found.values()])
+        Repeated(
+            part,
+            {seed: found[seed].last[f"{part}_top1"] for seed in sorted(found)},
+            epochs,
+            [run.folder for run in found.values()],
+        )
         for (epochs, part), found in sorted(results.items(), reverse=True)
     ]
 
@@ -132,20 +136,19 @@ def find_experiments(row: Row, folders: Sequence[str | Path]) -> list[Path]:
     """The folders of experiments, at or below `folders`, that repeat the row of an experiment."""
     found = []
     for path in sorted(path for folder in folders for path in Path(folder).rglob("results.json")):
-        content = read_json(path)
+        content = read_mapping(path)
         if content.get("kind") != row.kind:
             continue
-        varied = KINDS[row.kind].varies
-        if _same(vars(resolve(content["recipe"], **content["options"])), row.config, varied):
+        config = resolve(content.get("recipe"), **content.get("options", {}))
+        if _same(vars(config), row.config, KINDS[row.kind].varies):
             found.append(path.parent)
     return found
 
 
-def _runs(folders: Sequence[str | Path]) -> list[Path]:
-    """Every folder of a complete run, the oldest first."""
-    found = {path.parent for folder in folders for path in Path(folder).rglob("summary.json")}
-    runs = [folder for folder in found if (folder / CONFIG).is_file()]
-    return sorted(runs, key=lambda folder: (folder / "summary.json").stat().st_mtime)
+def _runs(folders: Sequence[str | Path]) -> list[Run]:
+    """Every complete run, the oldest first."""
+    found = {path for folder in folders for path in Path(folder).rglob(SUMMARY) if path.with_name(CONFIG).is_file()}
+    return [open_run(path.parent) for path in sorted(found, key=lambda path: path.stat().st_mtime)]
 
 
 def _same(values: dict[str, Any], config: TrainConfig, varied: Sequence[str] = ()) -> bool:

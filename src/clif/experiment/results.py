@@ -2,46 +2,38 @@
 
 import dataclasses
 import json
-import math
-import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from clif.errors import InputError
-from clif.experiment.plan import Arm, Plan, Run
-from clif.files import write_atomically
-from clif.report.statistics import holm, paired_test
-
-PARTS = ("test", "val", "train")
+from clif.experiment.plan import Arm, Plan, PlannedRun
+from clif.report.exports import table_files, write_files
+from clif.report.runs import PARTS, open_run
+from clif.report.statistics import Mean, holm, mean_of, paired_test
+from clif.report.tables import Cell, Table, mean, p_value, words
 
 
 @dataclass(frozen=True)
 class ArmResult:
-    """An arm: its accuracies (0 to 1) in the order of `seeds`, and the epochs that each run had.
+    """An arm, and of the run of each seed: its accuracy (0 to 1), its epochs' training losses, and its folder.
 
     >>> arm = clif.experiment.make_plan("neurons").arms[0]
-    >>> result = clif.experiment.ArmResult(arm, [0, 1], [0.5, 0.75], [15, 15], ["a", "b"])
-    >>> result.mean, round(result.std, 4)
-    (0.625, 0.1768)
+    >>> clif.experiment.ArmResult(arm, [0, 1], [0.5, 0.75], [[2.0], [1.0]], ["a", "b"]).accuracy.mean
+    0.625
     """
 
     arm: Arm
     seeds: list[int]
     accuracies: list[float]
-    epochs: list[int]
+    losses: list[list[float]]
     folders: list[str]
 
     @property
-    def mean(self) -> float:
-        return statistics.fmean(self.accuracies)
-
-    @property
-    def std(self) -> float | None:
-        """The sample standard deviation over the seeds; None for one seed."""
-        return statistics.stdev(self.accuracies) if len(self.accuracies) > 1 else None
+    def accuracy(self) -> Mean:
+        """Mean and sample standard deviation over the seeds."""
+        return _mean(self.accuracies)
 
 
 @dataclass(frozen=True)
@@ -50,7 +42,7 @@ class Results:
 
     >>> plan = clif.experiment.make_plan("neurons", neurons=["CLIF", "LIF"], seeds=[0, 1])
     >>> made = zip(plan.arms, ([0.5, 0.75], [0.25, 0.5]))
-    >>> arms = [clif.experiment.ArmResult(arm, [0, 1], top1, [15, 15], ["a", "b"]) for arm, top1 in made]
+    >>> arms = [clif.experiment.ArmResult(arm, [0, 1], top1, [[1.0], [1.0]], ["a", "b"]) for arm, top1 in made]
     >>> results = clif.experiment.Results(plan, "test", arms)
     >>> results.differences(results.arms[1])
     [0.25, 0.25]
@@ -69,86 +61,70 @@ class Results:
         first, *others = (dict(zip(result.seeds, result.accuracies, strict=True)) for result in self.arms)
         return holm([paired_test(other, first).p for other in others])
 
-    def rows(self) -> list[list[str]]:
-        """The table, its header first; accuracies and differences in % and points, mean ± std over the seeds."""
+    def table(self) -> Table:
+        """A row an arm: accuracy in %, and by how many points the first arm leads, mean ± std over the seeds."""
         first, *others = self.arms
-        header = [self.plan.kind, "seeds", f"{self.part} accuracy (%)"]
-        row = [first.arm.name, str(len(first.seeds)), spread(first.accuracies)]
+        columns = [self.plan.kind, "seeds", f"{self.part} accuracy (%)"]
+        row = [words(first.arm.name), _count(first), mean(first.accuracy, scale=100)]
         if not others:
-            return [header, row]
-        rows = [[*header, f"{first.arm.name} leads by (points)", "p"], [*row, "", ""]]
+            return Table("results", "Results", columns, [row])
+        rows = [[*row, words(""), words("")]]
         for result, p in zip(others, self.p_values(), strict=True):
-            row = [result.arm.name, str(len(result.seeds)), spread(result.accuracies)]
-            rows.append([*row, spread(self.differences(result)), "" if math.isnan(p) else f"{p:.2g}"])
-        return rows
+            leads = mean(_mean(self.differences(result)), scale=100, sign=True)
+            rows.append([words(result.arm.name), _count(result), mean(result.accuracy, scale=100), leads, p_value(p)])
+        return Table("results", "Results", [*columns, f"{first.arm.name} leads by (points)", "p"], rows)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
         return {
             "kind": self.plan.kind,
             "recipe": self.plan.recipe,
-            "options": self.plan.values,
+            "options": self.plan.options,
             "part": self.part,
-            "arms": [
-                {**dataclasses.asdict(result), "mean": result.mean, "std": result.std, "arm": result.arm.name}
-                | {"curve": result.arm.curve, "x": result.arm.x, "options": result.arm.options}
-                for result in self.arms
-            ],
+            "arms": [dataclasses.asdict(result) for result in self.arms],
         }
 
     def write(self) -> list[Path]:
-        """Write results.json and results.md into the experiment's folder."""
-        return write_table(self.plan.folder, "results", self.as_dict(), self.rows())
+        """Write results.json, .csv, .tex and .md into the experiment's folder, and return the paths."""
+        return write_table(self.plan.folder, self.table(), self.as_dict())
 
 
-def write_table(folder: Path, name: str, content: object, rows: list[list[str]]) -> list[Path]:
-    """Write `content` as NAME.json and `rows` as NAME.md, and return both paths."""
-    texts = {folder / f"{name}.json": json.dumps(content, indent=1) + "\n", folder / f"{name}.md": markdown(rows)}
-    for path, text in texts.items():
-        write_atomically(path, partial(_write, text))
-    return list(texts)
+def write_table(folder: Path, table: Table, content: object) -> list[Path]:
+    """Write `content` as NAME.json and the table as NAME.csv, .tex and .md, and return the paths."""
+    files = {"json": (json.dumps(content, indent=1) + "\n").encode(), **table_files(table)}
+    write_files(folder, {table.name: files})
+    return [folder / f"{table.name}.{ending}" for ending in files]
 
 
-def _write(text: str, file: BinaryIO) -> None:
-    file.write(text.encode())
-
-
-def spread(values: Sequence[float]) -> str:
-    """Fractions as "91.23 ± 0.12", in %, with the sample standard deviation where there are two or more."""
-    mean = f"{100 * statistics.fmean(values):.2f}"
-    return mean if len(values) < 2 else f"{mean} ± {100 * statistics.stdev(values):.2f}"
-
-
-def markdown(rows: list[list[str]]) -> str:
-    """A table, its header first, in Markdown."""
-    lines = [rows[0], ["---"] + ["---:"] * (len(rows[0]) - 1), *rows[1:]]
-    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
-
-
-def collect(plan: Plan, runs: Sequence[Run]) -> Results:
-    """The results of complete runs. Raises `InputError` if one is not complete or they were judged on other parts.
+def collect(plan: Plan, runs: Sequence[PlannedRun]) -> Results:
+    """The results of complete runs. Raises `InputError` if one is not complete, and names a file that is damaged.
 
     >>> plan = clif.experiment.make_plan("neurons", "digits", ["CLIF"], seeds=[0], T=1, max_steps=2)
     >>> results = clif.experiment.collect(plan, clif.experiment.train_all(plan, quiet=True))
-    >>> results.part, results.arms[0].seeds, results.arms[0].epochs
-    ('test', [0], [1])
+    >>> results.part, results.arms[0].seeds, len(results.arms[0].losses[0])
+    ('test', [0], 1)
     """
     missing = [run.label for run in runs if not run.is_complete()]
     if missing:
         raise InputError(f"{plan.folder}: not complete: {'; '.join(missing)}")
-    last = {(run.arm.name, run.config.seed): run.summary()["last"] for run in runs}
-    part = next(part for part in PARTS if all(f"{part}_top1" in figures for figures in last.values()))
-    folders = {(run.arm.name, run.config.seed): str(run.folder) for run in runs}
+    made = {(run.arm.name, run.config.seed): open_run(run.folder) for run in runs}
+    part = next((part for part in PARTS if all(f"{part}_top1" in run.last for run in made.values())), None)
+    if part is None:
+        raise InputError(f"{plan.folder}: the runs' last epochs have no accuracy in common in their metrics.csv")
     arms = []
     for arm in plan.arms:
-        keys = [(arm.name, seed) for seed in plan.seeds]
-        arms.append(
-            ArmResult(
-                arm,
-                list(plan.seeds),
-                [last[key][f"{part}_top1"] for key in keys],
-                [last[key]["epoch"] + 1 for key in keys],
-                [folders[key] for key in keys],
-            )
-        )
+        own = [made[arm.name, seed] for seed in plan.seeds]
+        losses = [[row["train_loss"] for row in run.rows if "train_loss" in row] for run in own]
+        accuracies = [run.last[f"{part}_top1"] for run in own]
+        arms.append(ArmResult(arm, list(plan.seeds), accuracies, losses, [str(run.folder) for run in own]))
     return Results(plan, part, arms)
+
+
+def _mean(values: Sequence[float]) -> Mean:
+    found = mean_of(values)
+    assert found is not None
+    return found
+
+
+def _count(result: ArmResult) -> Cell:
+    return Cell(str(len(result.seeds)), float(len(result.seeds)))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import IO
 
 from clif.errors import InputError
-from clif.experiment.plan import Plan, Run
+from clif.experiment.plan import Plan, PlannedRun
 from clif.train.interrupt import Interrupted, StopRequest
 
 POLL = 0.1
@@ -18,12 +18,12 @@ OUTPUT = "output.txt"
 
 @dataclass
 class _Started:
-    run: Run
+    run: PlannedRun
     process: subprocess.Popen[bytes]
     output: IO[bytes] | None
 
 
-def train_all(plan: Plan, processes: int = 1, imports: Sequence[str] = (), quiet: bool = False) -> list[Run]:
+def train_all(plan: Plan, processes: int = 1, imports: Sequence[str] = (), quiet: bool = False) -> list[PlannedRun]:
     """Train every run of the plan that is not complete, `processes` at a time, and return all of them.
 
     A run that was interrupted goes on from its last checkpoint. With several processes each writes what it says to
@@ -44,7 +44,7 @@ def train_all(plan: Plan, processes: int = 1, imports: Sequence[str] = (), quiet
         print(f"{plan.kind}: {len(runs)} runs, {len(runs) - len(waiting)} complete, in {plan.folder}", flush=True)
     at_once = min(processes, max(1, len(waiting)))
     active: list[_Started] = []
-    failed: list[Run] = []
+    failed: list[PlannedRun] = []
     with StopRequest() as stop:
         while active or (waiting and not failed and stop.signum is None):
             while waiting and len(active) < at_once and not failed and stop.signum is None:
@@ -64,7 +64,7 @@ def train_all(plan: Plan, processes: int = 1, imports: Sequence[str] = (), quiet
     return runs
 
 
-def _start(run: Run, at_once: int, imports: Sequence[str], quiet: bool) -> _Started:
+def _start(run: PlannedRun, at_once: int, imports: Sequence[str], quiet: bool) -> _Started:
     command = [sys.executable, "-m", "clif", "train", "--resume-run", str(run.folder)]
     command += [word for name in imports for word in ("--import", name)]
     command += ["--quiet"] * (quiet and at_once == 1)
@@ -104,7 +104,7 @@ def _wait(active: list[_Started], stop: StopRequest) -> _Started:
         raise
 
 
-def _tell(ended: _Started, runs: list[Run], quiet: bool) -> None:
+def _tell(ended: _Started, runs: list[PlannedRun], quiet: bool) -> None:
     if quiet or ended.output is None:
         return
     state = "complete" if ended.run.is_complete() else f"ended with exit code {ended.process.returncode}"

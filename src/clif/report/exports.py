@@ -12,7 +12,7 @@ from clif.errors import InputError
 from clif.files import write_atomically
 from clif.report.charts import STYLE, chart_csv, draw
 from clif.report.content import Report
-from clif.report.tables import to_csv, to_latex, to_markdown
+from clif.report.tables import Table, to_csv, to_latex, to_markdown
 
 FIGURE_FORMATS = ("svg", "pdf", "png")
 DPI = 300
@@ -28,9 +28,14 @@ def export_files(report: Report) -> dict[str, dict[str, bytes]]:
     for picture in report.pictures:
         files[picture.name] = {**figure_files(picture.figure), "csv": picture.csv.encode()}
     for table in report.tables:
-        texts = {"csv": to_csv(table), "tex": to_latex(table), "md": to_markdown(table)}
-        files[f"table_{table.name}"] = {ending: text.encode() for ending, text in texts.items()}
+        files[f"table_{table.name}"] = table_files(table)
     return files
+
+
+def table_files(table: Table) -> dict[str, bytes]:
+    """A table as CSV, LaTeX and Markdown."""
+    texts = {"csv": to_csv(table), "tex": to_latex(table), "md": to_markdown(table)}
+    return {ending: text.encode() for ending, text in texts.items()}
 
 
 def figure_files(figure: Figure) -> dict[str, bytes]:

@@ -123,7 +123,7 @@ def _folders(path: Path) -> Iterator[Path]:
 
 
 def _folders_of_seeds(path: Path) -> Iterator[Path]:
-    folders = _mapping(path).get("folders")
+    folders = read_mapping(path).get("folders")
     if not isinstance(folders, list) or not all(isinstance(folder, str) for folder in folders):
         raise InputError(f'{path}: no summary of seeds: it lacks "folders"')
     for folder in map(Path, folders):
@@ -143,7 +143,7 @@ def open_run(folder: Path) -> Run:
         _optional(folder / SUMMARY),
         _starts(folder / ENVIRONMENT),
         _warnings(folder / WARNINGS),
-        {path.parent.name: _mapping(path) for path in sorted(folder.glob(f"deploy*/{DEPLOY}"))},
+        {path.parent.name: read_mapping(path) for path in sorted(folder.glob(f"deploy*/{DEPLOY}"))},
         _optional(folder / ENERGY),
         _optional(folder / EVAL),
     )
@@ -197,10 +197,11 @@ def _warnings(path: Path) -> list[str]:
 
 
 def _optional(path: Path) -> dict[str, Any]:
-    return _mapping(path) if path.is_file() else {}
+    return read_mapping(path) if path.is_file() else {}
 
 
-def _mapping(path: Path) -> dict[str, Any]:
+def read_mapping(path: Path) -> dict[str, Any]:
+    """The object in a JSON file. Raises `InputError` that names the file."""
     content = _read_json(path)
     if not isinstance(content, dict):
         raise InputError(f"{path}: a JSON object is expected")
