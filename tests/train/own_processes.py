@@ -16,6 +16,7 @@ from torch.utils.data import (
     Dataset,
     DistributedSampler,
     IterableDataset,
+    RandomSampler,
     Subset,
     TensorDataset,
 )
@@ -96,6 +97,14 @@ def goes_on(folder):
     return runs
 
 
+def batched(folder):
+    """What is read where a batch sampler is given."""
+    train = Images()
+    loader = DataLoader(train, batch_sampler=BatchSampler(RandomSampler(train), 4, drop_last=True))
+    fit(resolve(**OPTIONS), True, folder=folder, net=net(), loaders={"train": loader})
+    return {"seen": train.seen}
+
+
 def split(folder):
     """What is read where a DistributedSampler or a loader of clif divides the data."""
     train = Images()
@@ -158,7 +167,7 @@ def refused(folder):
 
 
 def main(folder: Path) -> None:
-    seen = {part.__name__: part(folder / part.__name__) for part in (equal, goes_on, split, refused)}
+    seen = {part.__name__: part(folder / part.__name__) for part in (equal, batched, goes_on, split, refused)}
     (folder / f"{RANK}.json").write_text(json.dumps(seen))
 
 

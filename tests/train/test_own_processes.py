@@ -53,6 +53,13 @@ def test_every_sample_is_read_by_one_process(processes):
 
 
 @pytest.mark.multiprocess
+def test_the_order_of_a_batch_sampler_is_the_same_in_all_processes(processes):
+    first, second = (process["batched"]["seen"] for process in processes)
+    for epoch in (slice(0, 10), slice(10, 20)):
+        assert len({*first[epoch], *second[epoch]}) == 20
+
+
+@pytest.mark.multiprocess
 def test_a_run_of_two_processes_goes_on_to_the_same_bits(processes):
     for process in processes:
         assert process["goes_on"]["stopped"] == process["goes_on"]["whole"]

@@ -254,11 +254,9 @@ class Parts(Batches):
     def _order(self) -> list[list[Any]]:
         """The indices of a pass, batch by batch, the same in every process."""
         loader, order = self._loader, None
-        seed = int(
-            torch.empty((), dtype=torch.int64).random_(generator=loader.generator)
-        )  # as DataLoader.__iter__ does
-        self._generator.manual_seed((seed + self._engine.rank) % 2**63)
-        is_known = type(loader.sampler) is SequentialSampler
+        drawn = torch.empty((), dtype=torch.int64).random_(generator=loader.generator)  # as DataLoader.__iter__ does
+        self._generator.manual_seed((int(drawn) + self._engine.rank) % 2**63)
+        is_known = type(_sampler(loader)) is SequentialSampler
         if is_known or self._engine.is_first:
             assert loader.batch_sampler is not None
             order = [list(batch) for batch in itertools.islice(loader.batch_sampler, len(loader))]
