@@ -21,7 +21,7 @@ Draws = tuple[Any, ...]
 
 
 class Operation(Protocol):
-    def draw(self, n: int, height: int, width: int, generator: Generator) -> Draws: ...
+    def draw(self, n: int, height: int, width: int, generator: Generator, /) -> Draws: ...
 
     def apply(self, images: Tensor, *draws: Any) -> Tensor: ...
 
@@ -67,7 +67,7 @@ class Crop:
 
     padding: int = 4
 
-    def draw(self, n: int, height: int, width: int, generator: Generator) -> Draws:  # noqa: ARG002
+    def draw(self, n: int, _height: int, _width: int, generator: Generator) -> Draws:
         dy, dx = torch.randint(0, 2 * self.padding + 1, (2, n), generator=generator)
         return dy, dx
 
@@ -80,7 +80,7 @@ class Crop:
 class Flip:
     """Horizontal flip with chance 1/2."""
 
-    def draw(self, n: int, height: int, width: int, generator: Generator) -> Draws:  # noqa: ARG002
+    def draw(self, n: int, _height: int, _width: int, generator: Generator) -> Draws:
         return (torch.rand(n, generator=generator) < 0.5,)
 
     def apply(self, images: Tensor, *draws: Tensor) -> Tensor:

@@ -137,7 +137,7 @@ def equalize_table(histogram: Tensor, value: Tensor) -> Tensor:
 class TrivialAugmentWide:
     """One of 14 operations a sample, with one of 31 magnitudes and a random sign."""
 
-    def draw(self, n: int, height: int, width: int, generator: Generator) -> Draws:  # noqa: ARG002
+    def draw(self, n: int, _height: int, _width: int, generator: Generator) -> Draws:
         kind = torch.randint(Kind.Identity, Kind.Invert, (n,), generator=generator)
         strength = torch.randint(0, 31, (n,), generator=generator)
         sign = torch.randint(0, 2, (n,), generator=generator) * 2 - 1

@@ -53,7 +53,7 @@ class Rotate:
 
     degrees: float = 15.0
 
-    def draw(self, n: int, height: int, width: int, generator: Generator) -> Draws:  # noqa: ARG002
+    def draw(self, n: int, _height: int, _width: int, generator: Generator) -> Draws:
         return (uniform(n, self.degrees, generator),)
 
     def apply(self, images: Tensor, *draws: Tensor) -> Tensor:
@@ -66,7 +66,7 @@ class Shear:
 
     degrees: float = 15.0
 
-    def draw(self, n: int, height: int, width: int, generator: Generator) -> Draws:  # noqa: ARG002
+    def draw(self, n: int, _height: int, _width: int, generator: Generator) -> Draws:
         return (uniform(n, self.degrees, generator),)
 
     def apply(self, images: Tensor, *draws: Tensor) -> Tensor:
@@ -80,7 +80,7 @@ class Roll:
 
     pixels: int = 5
 
-    def draw(self, n: int, height: int, width: int, generator: Generator) -> Draws:  # noqa: ARG002
+    def draw(self, n: int, _height: int, _width: int, generator: Generator) -> Draws:
         dy, dx = torch.randint(-self.pixels, self.pixels + 1, (2, n), generator=generator)
         return dy, dx
 
