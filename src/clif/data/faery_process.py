@@ -10,7 +10,7 @@ import os
 import sys
 import threading
 
-import faery  # type: ignore[import-untyped, import-not-found, unused-ignore]
+import faery
 
 IDLE_SECONDS = 20
 COLUMNS = {"t": "<u8", "x": "<u2", "y": "<u2", "on": "|u1"}
