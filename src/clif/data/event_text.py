@@ -1,6 +1,5 @@
 """Recordings as text: a line for each event, with columns x, y, t and p."""
 
-import codecs
 import csv
 import io
 from collections.abc import Iterator
@@ -11,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clif.data.event_columns import Named, Raw, find_columns, named_columns, place_columns
-from clif.data.text import ENCODINGS
-from clif.data.untrusted import foreign
+from clif.data.text import read_text
 from clif.errors import InputError
 
 COMMENTS = ("#", "%", "//")
@@ -42,17 +40,9 @@ def read_text_events(path: Path, columns: str = "") -> Raw:
     one that cannot be read, and for a last line that may be cut short: without a line end, and with the polarity not
     in the last column.
     """
-    with foreign(path, "text"):
-        content = path.read_bytes()
-    encoding = next((name for mark, name in ENCODINGS if content.startswith(mark)), "utf-8")
-    try:
-        text = codecs.decode(content, encoding)
-    except (UnicodeDecodeError, ValueError) as error:
-        raise InputError(f"is no text in UTF-8 ({error}); save it as UTF-8") from error
+    text = read_text(path, errors="strict")
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
-    if "\0" in text:
-        raise InputError("is no UTF-8 text, it has null characters; save it as UTF-8")
     head = read_head(text, columns)
     _check_end(text, head)
     places = [head.columns.words[name] for name in "xytp"]

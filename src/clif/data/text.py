@@ -16,16 +16,16 @@ ENCODINGS = (
 """Byte-order marks and what they announce; that of UTF-32 begins with that of UTF-16."""
 
 
-def read_text(path: Path) -> str:
+def read_text(path: Path, errors: str = "replace") -> str:
     """A list or table in UTF-8, or in the encoding that its byte-order mark names.
 
-    Bytes that do not fit the encoding are replaced: an error appears where they are used. Raises `InputError` for null
-    characters, which binary files and UTF-16 without a byte-order mark have.
+    Bytes that do not fit the encoding are replaced: an error appears where they are used. With `errors` "strict" they
+    raise `InputError`, as null characters always do, which binary files and UTF-16 without a byte-order mark have.
     """
-    with foreign(path, "text"):
+    with foreign(path, "text in UTF-8"):
         content = path.read_bytes()
-    encoding = next((name for mark, name in ENCODINGS if content.startswith(mark)), "utf-8")
-    text = content.decode(encoding, errors="replace")
+        encoding = next((name for mark, name in ENCODINGS if content.startswith(mark)), "utf-8")
+        text = content.decode(encoding, errors)
     if "\0" in text:
         raise InputError(f"{path}: is no UTF-8 text, it has null characters; save it as UTF-8")
     return text
