@@ -11,9 +11,15 @@ from pathlib import Path
 from clif.data.complete import say_once, shortened
 from clif.data.folders import files_in, folders_in
 from clif.data.hold_out import hold_out
-from clif.data.image_table import PARTS
 from clif.data_options import DataOptions
 from clif.errors import InputError, MissingFileError
+
+PARTS = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("test", "testing"), "test"),
+    **dict.fromkeys(("val", "valid", "validation"), "val"),
+}
+"""The words for the parts of a set, as names of folders and in the column "split" of a table, and what each means."""
 
 Labelled = list[tuple[str, Path]]
 """(class, file) of each file."""

@@ -6,16 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from clif.data.class_folders import PARTS
 from clif.data.text import read_text
 from clif.errors import InputError
 
 SUFFIXES = (".csv", ".tsv")
-PARTS = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("test", "testing"), "test"),
-    **dict.fromkeys(("val", "valid", "validation"), "val"),
-}
-"""The words for the parts of a set, as names of folders and in the column "split", and what each means."""
 
 
 @dataclass(frozen=True)
