@@ -1,4 +1,4 @@
-"""Packages that only some doors of clif need."""
+"""Optional packages, and the extras that install them."""
 
 import importlib
 from types import ModuleType
@@ -13,7 +13,7 @@ EXTRAS = {
     "onnxscript": "onnx",
     "onnxruntime": "onnx",
 }
-"""The extra of clif-snn that each belongs to."""
+"""The extra of clif-snn that installs each package."""
 
 
 def require(package: str, wanted: str = "this") -> ModuleType:

@@ -74,9 +74,6 @@ class Pretrained:
 def list_pretrained(pattern: str = "*") -> list[Pretrained]:
     """The weights that come with the package whose names match a shell pattern, sorted by name.
 
-    for one in clif.models.list_pretrained("cifar10*"):
-        print(one.name, one.neuron, f"{one.test_top1:.2%}", one.sha256)
-
     >>> for one in clif.models.list_pretrained("cifar10*"):
     ...     print(one.name, one.neuron, f"{one.test_top1:.2%}", one.sha256)
     """

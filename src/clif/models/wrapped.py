@@ -117,9 +117,6 @@ def wrap(net: nn.Module, T: int, input_shape: Sequence[int] | None = None) -> Wr
 
     Raises `InputError` for a module without neurons of clif, and names a layer that cannot take sequences.
 
-        net = torch.nn.Sequential(torch.nn.Linear(4, 8), clif.CLIFNode(), torch.nn.Linear(8, 2))
-        logits = clif.wrap(net, T=6)(torch.rand(5, 4))       # [6, 5, 2]
-
     >>> net = clif.wrap(nn.Sequential(nn.Linear(4, 8), clif.CLIFNode(), nn.Linear(8, 2)), T=6)
     >>> net(torch.rand(5, 4)).shape  # samples [N, features], shown at 6 steps -> [T, N, classes]
     torch.Size([6, 5, 2])
