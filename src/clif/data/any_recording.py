@@ -14,7 +14,6 @@ from clif.data.prophesee import read_dat
 from clif.data.untrusted import foreign, naming
 from clif.errors import InputError, MissingFileError
 
-MICROSECONDS = "us"
 DVS128 = (128, 128)
 HEADER_BYTES = 4096
 
@@ -78,7 +77,8 @@ def read_raw(path: Path, size: tuple[int, int] | None = None, columns: str = "",
         if suffix in CAMERAS:
             return CAMERAS[suffix](path)
         if suffix == ".bin":
-            return Raw(read_nmnist(path, sort=sort, size=size or NMNIST_SIZE), size or NMNIST_SIZE, MICROSECONDS)
+            size = size or NMNIST_SIZE
+            return Raw(read_nmnist(path, sort=sort, size=size), size, "us")
         if suffix in (".aedat", ".aedat4"):
             return _read_aedat(path, sort)
     raise InputError(f"{path}: is no recording by its name; those end in {', '.join(SUFFIXES)}")
@@ -89,10 +89,10 @@ def _read_aedat(path: Path, sort: bool) -> Raw:
     with foreign(path, "an AEDAT recording"), path.open("rb") as file:
         content = file.read(HEADER_BYTES)
     if content.startswith(b"#!AER-DAT2."):
-        return Raw(read_aedat2(path, sort=sort), DVS128, MICROSECONDS)
+        return Raw(read_aedat2(path, sort=sort), DVS128, "us")
     if content.startswith(b"#!AER-DAT3."):
         header = content.partition(b"#!END-HEADER")[0]
-        return Raw(read_aedat3(path, sort=sort), DVS128 if b"DVS128" in header else None, MICROSECONDS)
+        return Raw(read_aedat3(path, sort=sort), DVS128 if b"DVS128" in header else None, "us")
     if content.startswith(b"#!AER-DAT4."):
         return read_aedat4(path)
     raise InputError(
