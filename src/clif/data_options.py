@@ -12,6 +12,8 @@ TIME_UNITS = ("us", "ms", "s")
 COLUMNS = ("x", "y", "t", "p")
 SENSOR_SIZE = re.compile(r"(\d{1,5})\s*[x×,]\s*(\d{1,5})", re.IGNORECASE)
 LARGEST_SENSOR = 1 << 14
+LONGEST = 86_400_000_000
+"""The µs of a day."""
 
 
 @dataclass(frozen=True)
@@ -70,8 +72,8 @@ class DataOptions:
             raise unknown_name("split_by", self.split_by, SPLITS)
         if (self.duration != 0) != (self.split_by == "duration"):
             raise InputError("split_by duration and duration, the µs of a frame, belong together; give both or neither")
-        if self.duration < 0:
-            raise InputError(f"duration must be at least 1 µs, got {self.duration}")
+        if not 0 <= self.duration <= LONGEST:
+            raise InputError(f"duration must be at least 1 µs and at most {LONGEST} µs (a day), got {self.duration}")
         if self.time_unit and self.time_unit not in TIME_UNITS:
             raise unknown_name("time_unit", self.time_unit, TIME_UNITS)
         if self.time_unit and self.split_by == "number":

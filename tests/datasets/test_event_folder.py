@@ -200,6 +200,7 @@ def test_what_is_no_set_is_named(tmp_path):
         ({"split_by": "duration"}, "belong together"),
         ({"duration": 10}, "belong together"),
         ({"split_by": "duration", "duration": -1}, "at least 1 µs"),
+        ({"split_by": "duration", "duration": 10**20}, r"at most 86400000000 µs \(a day\)"),
         ({"time_unit": "ms"}, "time_unit has no effect on frames by number"),
         ({"split_by": "time", "time_unit": "minutes"}, "unknown time_unit"),
         ({"columns": "x,y,t"}, "columns must name x, y, t and p once each"),
