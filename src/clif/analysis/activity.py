@@ -212,13 +212,16 @@ def _begin(module: Any, with_grad: bool, x: Tensor, norm: nn.Module | None = Non
     return x, module.start_state(x[0]) if module.keep_state else None
 
 
-def follow(node: SpikingNeuron, x_seq: Tensor, start: State | None) -> Iterator[tuple[Tensor, State]]:
-    """The spikes and the states after each step of x_seq [T, N, *], as PyTorch computes the neuron's `step`."""
+def follow(sequence: Sequence) -> Iterator[tuple[Tensor, dict[str, Tensor]]]:
+    """The spikes and, by name, the states after each step of a sequence with its input, as PyTorch computes `step`."""
+    node, x_seq = sequence.module, sequence.x_seq
+    assert isinstance(node, SpikingNeuron)
+    assert x_seq is not None
     equations = node.equations()
-    one_step, state = equations.one_step(x_seq[0]), equations.start(x_seq[0], start)
+    one_step, state = equations.one_step(x_seq[0]), equations.start(x_seq[0], sequence.start)
     for x in x_seq.unbind(0):
         spikes, state = one_step(x, state)
-        yield spikes, state
+        yield spikes, dict(zip(node.state_names, state, strict=True))
 
 
 def measure_rates(

@@ -195,13 +195,11 @@ def histograms(
     running: dict[str, dict[str, RunningHistogram]] = {}
 
     def count(sequence: Sequence) -> None:
-        node: Any = sequence.module
         of_layer = running.setdefault(sequence.name, {})
-        assert sequence.x_seq is not None
-        for _, values in follow(node, sequence.x_seq, sequence.start):
-            for name, value in zip(node.state_names, values, strict=True):
+        for _, state in follow(sequence):
+            for name, values in state.items():
                 if asked is None or name in asked:
-                    of_layer.setdefault(name, RunningHistogram(bins)).add(value)
+                    of_layer.setdefault(name, RunningHistogram(bins)).add(values)
 
     observe_some(net, loader, count, observed, forward, inputs=True)
     return Histograms(

@@ -1,7 +1,8 @@
 """What all analyses give: numbers as attributes, a table of plain values, and a plot."""
 
-import dataclasses
 import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -13,8 +14,9 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 
 
-class Result:
-    """The base of all results; a subclass is a dataclass of tensors and plain values.
+@dataclass(frozen=True)
+class Result(ABC):
+    """The base of all results; a subclass is a frozen dataclass of tensors and plain values.
 
     >>> net = nn.Sequential(nn.Linear(4, 8), clif.CLIFNode(step_mode="m"))
     >>> rates = clif.analysis.firing_rates(net, [torch.rand(6, 32, 4)])
@@ -22,18 +24,17 @@ class Result:
     (True, ['rates', 'by_channel', 'by_step'])
     """
 
+    @abstractmethod
     def table(self) -> list[Row]:
         """The main numbers, a row of plain values for each layer (or pair of layers)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def plot(self, ax: "Axes | None" = None) -> "Axes":
         """Draw it into `ax`, or into a new figure (`.figure` of what is returned)."""
-        raise NotImplementedError
 
     def to_dict(self) -> dict[str, Any]:
         """All numbers as plain values, for JSON; what is not finite is None."""
-        fields = dataclasses.fields(self)  # type: ignore[arg-type]
-        return {field.name: plain(getattr(self, field.name)) for field in fields}
+        return {field.name: plain(getattr(self, field.name)) for field in fields(self)}
 
 
 def plain(value: Any) -> Any:

@@ -129,7 +129,7 @@ def traces(
 
 
 def _follow(sequence: Sequence, neurons: list[int]) -> LayerTraces:
-    x_seq, node = sequence.x_seq, sequence.module
+    x_seq = sequence.x_seq
     assert x_seq is not None
     if x_seq.shape[1] != 1:
         raise InputError(f"give one sample, a batch of one; {sequence.name} computes {list(x_seq.shape)}, [T, N, *]")
@@ -137,16 +137,17 @@ def _follow(sequence: Sequence, neurons: list[int]) -> LayerTraces:
     for neuron in neurons:
         if not 0 <= neuron < size:
             raise InputError(f"{sequence.name} has the neurons 0 to {size - 1}, not {neuron}")
-    spikes, states = [], []
-    for spike, state in follow(node, x_seq, sequence.start):  # type: ignore[arg-type]
+    spikes: list[Tensor] = []
+    states: dict[str, list[Tensor]] = {}
+    for spike, state in follow(sequence):
         spikes.append(spike.flatten()[neurons])
-        states.append([part.flatten()[neurons] for part in state])
-    names = node.state_names
+        for name, values in state.items():
+            states.setdefault(name, []).append(values.flatten()[neurons])
     return LayerTraces(
         neurons,
-        torch.stack([x.flatten()[neurons] for x in x_seq]).cpu(),
+        x_seq.flatten(1)[:, neurons].cpu(),
         torch.stack(spikes).bool().cpu(),
-        {name: torch.stack(parts).cpu() for name, parts in zip(names, zip(*states, strict=True), strict=True)},  # type: ignore[arg-type]
+        {name: torch.stack(parts).cpu() for name, parts in states.items()},
     )
 
 
