@@ -95,6 +95,27 @@ def test_it_runs_in_evaluation_mode_without_gradients_and_the_mode_comes_back(tr
     assert net.training is training
 
 
+def test_a_layer_that_was_frozen_stays_frozen():
+    net = create_model("snn5_noAP", T=1).train()
+    frozen = next(module for module in net.modules() if isinstance(module, nn.BatchNorm2d)).eval()
+    evaluate(net, [(torch.randn(2, 3, 32, 32), torch.tensor([0, 1]))])
+    assert (frozen.training, net.training) == (False, True)
+
+
+def test_neurons_beside_a_network_of_clif_begin_each_batch_at_rest():
+    class Beside(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net, self.last = create_model("snn5_noAP", T=2), clif.IFNode(step_mode="m", v_threshold=50.0)
+
+        def forward(self, x):
+            return self.net(x) + self.last(x.new_ones(2, len(x), 10))
+
+    net, batch = Beside(), (torch.randn(2, 3, 32, 32), torch.tensor([0, 1]))
+    evaluate(net, [batch, batch])
+    assert net.last.v.unique().tolist() == [2.0]
+
+
 def test_the_mode_comes_back_after_an_error():
     def stop():
         raise KeyboardInterrupt

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from clif.errors import InputError
 from clif.loss import Loss, SpikingLoss
-from clif.models import SpikingNetwork
 from clif.neurons import reset_net
+from clif.neurons.net import evaluating
 from clif.nonblocking import NonblockingReader
 from clif.progress import progress_bar
 
@@ -97,7 +97,7 @@ def evaluate(
     reduce: Callable[[Tensor], Tensor] = lambda tensor: tensor,
     num_classes: int = 0,
 ) -> Scores:
-    """Scores of `net` in eval mode over the loader's batches; the mode it was in comes back.
+    """Scores of `net` in eval mode over the loader's batches; the modes of its modules come back.
 
     `net` is a network of clif or any module that returns logits [T, N, classes]; each batch begins at rest.
     `check_stop` is called after every batch and may raise; `reduce` sums a tensor over the processes, where each has
@@ -109,25 +109,18 @@ def evaluate(
     8
     """
     loss = SpikingLoss() if loss is None else loss
-    was_training = net.training
-    resets_itself = any(isinstance(module, SpikingNetwork) for module in net.modules())
     weight = next(net.parameters())
     device = weight.device
     running = RunningScores(device, num_classes)
     start = time.perf_counter()
-    net.eval()
-    try:
-        with progress_bar(getattr(loader, "num_samples", 0), "test", quiet) as bar:
-            for images, labels in loader:
-                if not resets_itself:
-                    reset_net(net)
-                logits = net(images.to(weight.dtype) if weight.dtype == torch.float64 else images)
-                _check_logits(net, images, logits, labels)
-                running.add(loss(logits, labels), logits, labels)
-                bar.update(len(labels))
-                check_stop()
-    finally:
-        net.train(was_training)
+    with evaluating(net), progress_bar(getattr(loader, "num_samples", 0), "test", quiet) as bar:
+        for images, labels in loader:
+            reset_net(net)
+            logits = net(images.to(weight.dtype) if weight.dtype == torch.float64 else images)
+            _check_logits(net, images, logits, labels)
+            running.add(loss(logits, labels), logits, labels)
+            bar.update(len(labels))
+            check_stop()
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     running.seconds = time.perf_counter() - start
