@@ -57,7 +57,7 @@ def test_trained_networks_beside_untrained_ones(tmp_path, capsys):
 
 def test_networks_of_one_neuron_are_told_apart_by_their_places(tmp_path, capsys):
     runs = [checkpoint(tmp_path / name, "CLIF") for name in ("first", "second")]
-    assert main(["analyze", "rates", *runs, *SMALL[2:], "--by", "step"]) == 0
+    assert main(["analyze", "rates", *runs, *SMALL[2:]]) == 0
     shown = capsys.readouterr().out
     assert "CLIF (first)\n" in shown
     assert "CLIF (second)\n" in shown
@@ -68,6 +68,12 @@ def test_the_options_of_an_analysis(capsys):
     assert main(["analyze", "traces", "-T", "3", *words]) == 0
     lines = [line.split() for line in capsys.readouterr().out.splitlines()[2:]]
     assert [line[:3] for line in lines] == [["features.0.act", n, str(t)] for n in ("3", "5") for t in (1, 2, 3)]
+
+
+def test_a_raster_of_one_layer(capsys):
+    assert main(["analyze", "raster", "-T", "2", "--neuron", "LIF", "--layer", "features.1.act"]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert [line[0] for line in lines] == ["LIF,", "layer", "features.1.act"]
 
 
 def test_untrained_networks_fire_in_all_layers():
@@ -88,6 +94,9 @@ def test_untrained_networks_fire_in_all_layers():
         ("rate", "did you mean rates"),
         ("rates --layer x", "--layer belongs to clif analyze raster, traces"),
         ("raster --images 3", "--images belongs to clif analyze rates, channels"),
+        ("rates --by step", "--by says what is drawn; add --out FILE"),
+        ("histograms --state m", "--state says what is drawn; add --out FILE"),
+        ("raster --layer x", "unknown spiking layer 'x'"),
         ("rates --images 0", "--images must be at least 1"),
         ("traces --neurons a", "whole numbers with commas"),
         ("similarity --neuron CLIF", "similarity is of two networks, got 1"),

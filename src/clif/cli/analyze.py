@@ -41,6 +41,9 @@ OPTIONS = {
 }
 """Options that not every analysis takes."""
 
+DRAWN = ("by", "state")
+"""Options that say what is drawn."""
+
 BATCH = 32
 
 
@@ -55,9 +58,12 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("-b", type=int, metavar="N", help=f"all but raster, traces: batch size (default: {BATCH})")
     parser.add_argument("--sample", type=int, metavar="N", help="raster, traces: which test image (default: 0)")
     parser.add_argument("--layer", metavar="NAME", help="raster, traces: the layer (all; the second)")
-    parser.add_argument("--neurons", metavar="LIST", help="traces: comma-separated indices (three that fire often)")
+    parser.add_argument("--neurons", metavar="LIST", help="traces: comma-separated indices (three with rates near 1/2)")
     parser.add_argument(
-        "--by", choices=("layer", "channel", "step"), metavar="AXIS", help="rates: layer (the default), channel or step"
+        "--by",
+        choices=("layer", "channel", "step"),
+        metavar="AXIS",
+        help="rates: drawn by layer (the default), channel or step",
     )
     parser.add_argument("--state", metavar="NAME", help="histograms: the state that is drawn (default: v)")
     parser.add_argument("--seed", type=int, metavar="N", help="of untrained networks (default: 2022)")
@@ -100,6 +106,8 @@ def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
     for name in given:
         if arguments.analysis not in OPTIONS[name]:
             raise InputError(f"{flag(name)} belongs to clif analyze {', '.join(OPTIONS[name])}")
+        if name in DRAWN and not arguments.out:
+            raise InputError(f"{flag(name)} says what is drawn; add --out FILE")
     given.pop("b", None)
     if given.get("images", 1) < 1:
         raise InputError(f"--images must be at least 1, got {given['images']}")

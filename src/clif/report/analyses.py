@@ -14,15 +14,15 @@ from torch import Tensor
 from clif import analysis
 from clif.analysis import Result, TemporalGradients
 from clif.analysis.plotting import panels
-from clif.data import Loader, create_loader
+from clif.data import Loader
 from clif.devices import choose_device
 from clif.errors import InputError
 from clif.models import SpikingNetwork, create_model
 from clif.private_torch import BATCH_NORMS
-from clif.train.components import make_net
-from clif.train.config import TrainConfig, resolve
+from clif.train.components import data_of, make_net
+from clif.train.config import resolve
 from clif.train.losses import make_loss
-from clif.trained_network import open_checkpoint
+from clif.trained_network import Opened, open_checkpoint
 
 UNTRAINED = "digits"
 """The recipe that says what networks without a checkpoint are, where no option does."""
@@ -36,20 +36,19 @@ TRACED = 3
 
 @dataclass(frozen=True)
 class Subject:
-    """A network that is looked at, with what a plot calls it, its configuration, and its loader's data."""
+    """A network that is looked at, as of a checkpoint, with what a plot calls it."""
 
     name: str
-    net: SpikingNetwork
-    config: TrainConfig
-    data: Any
+    opened: Opened
     untrained: bool = False
+
+    @property
+    def net(self) -> SpikingNetwork:
+        return self.opened.net
 
     def loader(self, **options: Any) -> Loader:
         """Batches of its test images."""
-        config = self.config
-        common: dict[str, Any] = {"batch_size": config.b, "T": self.net.T, "workers": config.j, "train": False}
-        device = next(self.net.parameters()).device
-        return create_loader(self.data, config.data_dir, **{**common, "device": device, **config.reading(), **options})
+        return self.opened.loader(**{"train": False, **options})
 
 
 @dataclass(frozen=True)
@@ -73,12 +72,12 @@ def trained(paths: Iterable[str | os.PathLike[str]], given: dict[str, Any], untr
     for path in paths:
         opened = open_checkpoint(path, given)
         where = Path(path).name if Path(path).is_dir() else Path(path).parent.name or Path(path).name
-        found.append((where, Subject(opened.net.config["neuron"], opened.net, opened.config, opened.dataset)))
+        neuron = opened.net.config["neuron"]
+        found.append((where, Subject(neuron, opened)))
         if untrained:
             torch.manual_seed(opened.config.seed)
-            fresh = create_model(**opened.net.config).to(opened.device)
-            name = f"{opened.net.config['neuron']}, untrained"
-            found.append((where, Subject(name, fresh, opened.config, opened.dataset, untrained=True)))
+            fresh = replace(opened, net=create_model(**opened.net.config).to(opened.device))
+            found.append((where, Subject(f"{neuron}, untrained", fresh, untrained=True)))
     return _told_apart(found)
 
 
@@ -87,8 +86,9 @@ def fresh(neurons: Iterable[str], given: dict[str, Any]) -> list[Subject]:
     found = []
     for neuron in neurons:
         config = resolve(UNTRAINED, **{**given, "neuron": neuron})
-        net = make_net(config).to(choose_device(config.device))
-        found.append((neuron, Subject(f"{config.neuron}, untrained", net, config, config.dataset, untrained=True)))
+        device = choose_device(config.device)
+        opened = Opened(make_net(config).to(device), config, device, {}, data_of(config))
+        found.append((neuron, Subject(f"{config.neuron}, untrained", opened, untrained=True)))
     return _told_apart(found)
 
 
@@ -110,8 +110,6 @@ def analyse(what: str, subjects: list[Subject], settings: Settings) -> tuple[dic
     if what == "gradient":
         return _gradient(subjects, settings)
     for subject in subjects:
-        if what in ("raster", "traces"):
-            _sample(subject, settings)
         if subject.untrained:
             settle_norms(subject.net, subject.loader(limit=SETTLED, train=True, augment=False))
     if what == "similarity":
@@ -120,7 +118,6 @@ def analyse(what: str, subjects: list[Subject], settings: Settings) -> tuple[dic
     options: dict[str, dict[str, Any]] = {
         "rates": {"by": settings.by},
         "histograms": {"state": settings.state},
-        "raster": {"layer": settings.layer},
     }
     size = (7.0, 5.0) if what == "raster" else (6.0, 3.6)
     return found, panels(
@@ -158,7 +155,7 @@ def _titled(result: Result, name: str, options: Mapping[str, Any]) -> Any:
 def _of_one(what: str, subject: Subject, settings: Settings) -> Result:
     net = subject.net
     if what == "raster":
-        return analysis.raster(net, _sample(subject, settings))
+        return analysis.raster(net, _sample(subject, settings), settings.layer)
     if what == "traces":
         return _traces(subject, settings)
     loader = subject.loader(limit=settings.images)
@@ -212,7 +209,7 @@ def _gradient(subjects: list[Subject], settings: Settings) -> tuple[dict[str, Re
     found = TemporalGradients(
         {
             subject.name: analysis.temporal_gradient(
-                subject.net, subject.loader(limit=settings.images, shuffle=True), make_loss(subject.config)
+                subject.net, subject.loader(limit=settings.images, shuffle=True), make_loss(subject.opened.config)
             )
             for subject in subjects
         }
