@@ -89,7 +89,7 @@ def write_deployment(run: Path, top1: float = 0.8) -> None:
     (run / "deploy" / "deploy.json").write_text(json.dumps(report))
 
 
-def write_energy(run: Path, microjoule: float = 20.0) -> None:
+def write_energy(run: Path, microjoule: float = 20.0, costs: dict[str, Any] | None = None) -> None:
     """What clif energy leaves."""
     layer = {"spikes": 10.0, "acs": 1e6, "macs": 0.0, "operations": 4e6, "memory": 5e6}
     energy = {
@@ -101,6 +101,7 @@ def write_energy(run: Path, microjoule: float = 20.0) -> None:
         "macs": 1e6,
         "microjoule": microjoule,
         "memory_millijoule": 1.5,
+        "costs": costs or {"name": "45nm", "ac_pj": 0.9, "mac_pj": 4.6},
         "published_mJ": None,
     }
     (run / "energy.json").write_text(json.dumps(energy))

@@ -138,9 +138,29 @@ def test_measurements_become_charts_and_tables(tmp_path):
     assert [energy.lines[0].at(i).mean for i in range(3)] == [4, 8, 12]
 
 
+def test_energies_are_shown_with_their_costs(tmp_path):
+    folders = write_pair(tmp_path, seeds=(0,))
+    write_energy(folders[0])
+    note = table(make_report(find_runs(folders)), "energy").note
+    assert note.endswith("0.9 and 4.6 pJ (45nm).")
+    write_energy(folders[1], costs={"name": "45nm-int8", "ac_pj": 0.03, "mac_pj": 0.23})
+    note = table(make_report(find_runs(folders)), "energy").note
+    assert "0.9 and 4.6 pJ (45nm); 0.03 and 0.23 pJ (45nm-int8)." in note
+    assert "cannot be compared" in note
+
+
+def test_own_data_from_different_folders_is_warned_of(tmp_path):
+    a, b = (write_run(tmp_path / name, seed, data_dir=name, dataset="images") for seed, name in enumerate("ab"))
+    (found,) = make_report(find_runs([a, b])).cautions
+    assert found == ("all runs", "the runs read images from different folders (a, b); are they the same?")
+    assert not make_report(find_runs([a])).cautions
+
+
 def test_damaged_measurements_leave_gaps_not_errors(tmp_path):
     folder = write_run(tmp_path / "a")
-    (folder / "energy.json").write_text('{"firing_rates": [], "layers": [1, {}], "acs": "many"}')
+    (folder / "energy.json").write_text(
+        '{"firing_rates": [], "layers": [1, {}], "acs": "many", "costs": {"ac_pj": []}}'
+    )
     (folder / "deploy").mkdir()
     (folder / "deploy" / "deploy.json").write_text('{"networks": 3, "rows": {"test": [1]}, "method": ["x"]}')
     report = make_report(find_runs([folder]))

@@ -9,6 +9,9 @@ from clif.report.groups import Group, differing, same_test_set
 from clif.report.runs import Run
 from clif.report.tables import Table, words
 
+OWN_DATA = ("images", "events")
+"""The data sets whose samples are those of the user's folder."""
+
 
 def differences_table(groups: Sequence[Group]) -> Table | None:
     """The options in which the groups differ; None if they do not."""
@@ -117,6 +120,10 @@ def _uneven(groups: Sequence[Group], runs: Sequence[Run]) -> Iterable[str]:
     if any(one != seeds[0] for one in seeds):
         listed = "; ".join(f"{g.name}: {', '.join(map(str, s)) or 'none'}" for g, s in zip(groups, seeds, strict=True))
         yield f"the groups have different seeds that have ended ({listed}); a test pairs those that both have"
+    for dataset in OWN_DATA:
+        folders = {str(run.config.get("data_dir")): None for run in runs if run.config.get("dataset") == dataset}
+        if len(folders) > 1:
+            yield f"the runs read {dataset} from different folders ({', '.join(folders)}); are they the same?"
     starts = [run.starts[-1] for run in runs if run.starts]
     for what, of in (("clif", "versions"), ("torch", "versions"), ("computed_in", "precision")):
         values = sorted({str(_mapping(start, of).get(what)) for start in starts})

@@ -125,11 +125,23 @@ def energy_table(groups: Sequence[Group]) -> Table | None:
     if not rows:
         return None
     columns = ["Group", "Runs", "Images", *(title for title, *_ in ENERGY_COLUMNS)]
+    costs = list(dict.fromkeys(_costs(run) for group in groups for run in group.runs if run.energy))
     note = (
-        "One inference on an idealised 45 nm chip: 0.9 pJ an accumulation (AC), 4.6 pJ a multiplication with "
-        "accumulation (MAC). It compares networks and says nothing about a given device."
+        f"A model of one inference on an idealised chip. Costs of an accumulation (AC) and of a multiplication with "
+        f"accumulation (MAC): {'; '.join(costs)}."
     )
+    if len(costs) > 1:
+        note += " Energies at different costs cannot be compared."
     return Table("energy", "Energy of an inference", columns, rows, of_group, note=note)
+
+
+def _costs(run: Run) -> str:
+    """The costs that an energy.json names."""
+    costs = run.energy.get("costs")
+    if not isinstance(costs, dict):
+        return "not recorded"
+    ac, mac = (number(value_of(costs, key), "g").text for key in ("ac_pj", "mac_pj"))
+    return f"{ac} and {mac} pJ ({costs.get('name', 'unnamed')})"
 
 
 def energy_chart(groups: Sequence[Group], order: Sequence[Run]) -> Chart | None:
