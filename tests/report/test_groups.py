@@ -42,5 +42,3 @@ def test_a_second_run_of_a_seed_is_a_group_of_its_own(tmp_path):
 def test_a_run_that_has_not_ended_is_no_part_of_means(tmp_path):
     (group,) = groups_of(write_run(tmp_path / "a"), write_run(tmp_path / "b", seed=1, done=1))
     assert list(group.figures(last("test_top1"))) == [0]
-    assert group.mean(last("test_top1")).n == 1
-    assert list(group.figures(last("test_top1"), complete=False)) == [0, 1]

@@ -112,10 +112,7 @@ class Chart:
 
     def table(self) -> Table:
         """The numbers: a row an x, a column a line, as mean ± std over its runs."""
-        places = self.ticks or [f"{x:g}" for x in self.x]
-        x_cells = [
-            words(tick) if self.ticks else Cell(text, x) for x, text, tick in zip(self.x, places, places, strict=True)
-        ]
+        x_cells = [words(tick) for tick in self.ticks] or [Cell(f"{x:g}", x) for x in self.x]
         rows = [[cell, *(mean(line.at(i), self.digits) for line in self.lines)] for i, cell in enumerate(x_cells)]
         columns = [self.x_label, *(line.label for line in self.lines)]
         return Table(f"{self.name}_numbers", f"{self.title}: {self.y_label}", columns, rows)

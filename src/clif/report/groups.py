@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from clif.report.runs import Run
-from clif.report.statistics import Mean, mean_of
 from clif.train.config import WITHOUT_EFFECT
 
 IGNORED = {*WITHOUT_EFFECT, "seed"}
@@ -29,14 +28,10 @@ class Group:
         """The runs that have ended."""
         return [run for run in self.runs if run.is_finished]
 
-    def figures(self, figure: Callable[[Run], float | None], complete: bool = True) -> dict[int, float]:
-        """A figure of each run that has it, by seed."""
-        values = ((run.seed, figure(run)) for run in (self.complete if complete else self.runs))
+    def figures(self, figure: Callable[[Run], float | None]) -> dict[int, float]:
+        """A figure of each run that has ended, by seed."""
+        values = ((run.seed, figure(run)) for run in self.complete)
         return {seed: value for seed, value in values if value is not None}
-
-    def mean(self, figure: Callable[[Run], float | None]) -> Mean | None:
-        """A figure's mean over the runs that have ended."""
-        return mean_of(list(self.figures(figure).values()))
 
 
 def last(column: str) -> Callable[[Run], float | None]:

@@ -14,10 +14,10 @@ from clif.train.resume import CONFIG
 
 POLL = 2.0
 PATIENCE = 30.0
-"""Seconds between two looks at the runs' files, and without change before it is asked whether anybody still trains."""
+"""Seconds between two looks at the runs' files, and seconds without a change after which the locks are checked."""
 
 GRACE = 20.0
-"""Seconds in which the next run of several may begin after the one before has ended."""
+"""Seconds to wait for the next run after the last one has ended."""
 
 
 def follow(
@@ -31,8 +31,8 @@ def follow(
 ) -> None:
     """Write `page` whenever an epoch of the runs is over; it loads itself anew every so many `seconds`.
 
-    Ends, with the page as it stays, when every run has ended or nobody trains in it any more; in a folder of runs the
-    next one has `GRACE` to begin. Raises `InputError` as `find_runs` does.
+    `follow` ends when each run has ended or is no longer trained. The page then does not load itself anew. In a folder
+    of runs `follow` waits `GRACE` seconds for the next run. Raises `InputError` as `find_runs` does.
     """
     if seconds < 1:
         raise InputError(f"--every must be at least 1 second, got {seconds}")

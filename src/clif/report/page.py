@@ -37,16 +37,14 @@ class Live:
     state: str
 
 
-def write_page(
-    report: Report, path: str | Path, files: bool = True, live: Live | None = None
-) -> dict[str, dict[str, bytes]]:
-    """Write the page, and with `files` all figures and tables to the folder PAGE_files beside it, which it returns.
+def write_page(report: Report, path: str | Path, files: bool = True, live: Live | None = None) -> None:
+    """Write the page, and with `files` all figures and tables to the folder PAGE_files beside it.
 
-    The page has them all in it too; one that is `live` has none. Raises `InputError` if it cannot be written.
+    The page embeds the same files. A `live` page has none. Raises `InputError` if it cannot be written.
 
     >>> _ = clif.train.fit(clif.train.resolve("digits", T=1, max_steps=2), quiet=True)
     >>> report = clif.report.make_report(clif.report.find_runs(["logs"]))
-    >>> _ = clif.report.write_page(report, "report.html", files=False)
+    >>> clif.report.write_page(report, "report.html", files=False)
     >>> Path("report.html").is_file()
     True
     """
@@ -59,7 +57,6 @@ def write_page(
         raise InputError(f"{path} cannot be written ({error}); choose another --out") from error
     if files and exports:
         write_files(files_folder(path), exports)
-    return exports
 
 
 def files_folder(path: Path) -> Path:

@@ -4,7 +4,7 @@ import csv
 import json
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -149,7 +149,7 @@ def open_run(folder: Path) -> Run:
     )
     if run.is_finished:
         return run
-    return Run(**{**vars(run), "is_training": is_locked(folder)})
+    return replace(run, is_training=is_locked(folder))
 
 
 def _read_config(path: Path) -> dict[str, Any]:
