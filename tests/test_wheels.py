@@ -53,15 +53,20 @@ assert compileall.compile_dir(folder, quiet=1, force=True)
 """
 
 
-@pytest.fixture(scope="module")
-def tool() -> ModuleType:
-    """tools/wheels.py as a module."""
-    spec = importlib.util.spec_from_file_location("wheels", ROOT / "tools/wheels.py")
+def load(name: str) -> ModuleType:
+    """A program in tools/ as a module."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / f"tools/{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def tool() -> ModuleType:
+    """tools/wheels.py as a module."""
+    return load("wheels")
 
 
 @pytest.fixture(scope="module")
@@ -196,6 +201,14 @@ def test_workflows_name_what_is_there(path, tool):
     for job in content["jobs"].values():
         for one in job.get("strategy", {}).get("matrix", {}).get("platform", []):
             assert one["wheel"] in tool.PLATFORMS
+
+
+def test_the_licences_are_those_of_every_requirement():
+    text = (ROOT / "docs/licences.md").read_text(encoding="utf-8")
+    licences = load("licences")
+    rows = [tuple(cell.strip() for cell in line.strip("|").split("|")) for line in text.splitlines() if "|" in line]
+    assert {(name, use) for name, use, _ in rows[2:]} == set(licences.requirements().items())
+    assert text.startswith(licences.HEAD)
 
 
 def test_the_citation_has_the_version_and_the_paper():

@@ -1,17 +1,20 @@
 """Write docs/licences.md: the licences of what clif and its extras require, as those packages state them."""
 
-import re
+import tomllib
 from importlib import metadata
 from pathlib import Path
 
 from packaging.requirements import Requirement
 
-PAGE = Path(__file__).resolve().parent.parent / "docs/licences.md"
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "docs/licences.md"
 ORACLES = ("spikingjelly", "loguru")
 HEAD = """# Licences of the dependencies
 
-clif is under Apache-2.0. It copies no code of these packages; they are installed beside it. The table is written by
-`python tools/licences.py` from what the installed packages state of themselves.
+clif is under Apache-2.0. The package contains a copy of uPlot (MIT, `clif/report/uplot`), which draws the charts of
+reports; a page has its licence in it. clif copies no code of the packages in the table, which are installed beside it.
+`python tools/licences.py` writes the table from `pyproject.toml` and from what the installed packages state of
+themselves.
 
 The compiled library in the wheels of `make wheels` is linked with LLVM's libc++, libc++abi and libunwind (Apache-2.0
 WITH LLVM-exception) and zig's compiler-rt (MIT), that for Windows also with start-up code of mingw-w64 (ZPL-2.1). A
@@ -28,26 +31,36 @@ def stated(name: str) -> str:
     classifiers = [line.split(" :: ")[-1] for line in about.get_all("Classifier", []) if line.startswith("License ::")]
     if named := [text for text in classifiers if text != "OSI Approved"]:
         return ", ".join(named)
-    return (about.get("License") or "not stated").strip().splitlines()[0]
+    paths = [path for path in metadata.files(name) or [] if path.name in about.get_all("License-File", [])]
+    text = about.get("License") or (paths[0].read_text() if paths else "not stated")
+    return text.strip().splitlines()[0].strip()
 
 
 def rows() -> list[tuple[str, str, str]]:
     """Package, what it is for, and licence."""
-    found: dict[str, tuple[str, str, str]] = {}
-    for line in metadata.requires("clif-snn") or []:
-        requirement = Requirement(line)
-        if requirement.name == "clif-snn":
-            continue
-        extra = re.search(r"""extra == ['"](\w+)['"]""", line)
-        use = f"extra `{extra[1]}`" if extra else "required"
-        try:
-            licence = stated(requirement.name)
-        except metadata.PackageNotFoundError:
-            licence = "not installed when this was written"
-        found.setdefault(requirement.name.lower(), (requirement.name, use, licence))
-    for name in ORACLES:
-        found[name] = (name, "tests, installed by `make`", stated(name))
-    return sorted(found.values(), key=lambda row: (row[1] != "required", row[1], row[0].lower()))
+    found = [(name, use, _licence(name)) for name, use in requirements().items()]
+    return sorted(found, key=lambda row: (row[1] != "required", row[1], row[0].lower()))
+
+
+def requirements() -> dict[str, str]:
+    """What clif, its extras and its tests require, each with the first use of it."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    uses = [("required", project["dependencies"])]
+    uses += [(f"extra `{extra}`", lines) for extra, lines in project["optional-dependencies"].items()]
+    uses += [("tests, installed by `make`", ORACLES)]
+    found: dict[str, str] = {}
+    for use, lines in uses:
+        for line in lines:
+            found.setdefault(Requirement(line).name, use)
+    del found[project["name"]]
+    return found
+
+
+def _licence(name: str) -> str:
+    try:
+        return stated(name)
+    except metadata.PackageNotFoundError:
+        return "not installed when this was written"
 
 
 def main() -> None:
