@@ -1,12 +1,10 @@
 """The site's configuration: `make docs` builds it into build/docs without network."""
 
-import os
 import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE / "extensions"), str(HERE.parent / "src")]
-os.environ["COLUMNS"] = "100"
 
 import clif  # noqa: E402
 
@@ -18,7 +16,6 @@ extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
-    "pages",
     "docstrings",
     "commands",
 ]

@@ -1,6 +1,5 @@
 """The documentation as a site: every page has its place, every public name is in the reference, and it builds."""
 
-import importlib.util
 import inspect
 import re
 import subprocess
@@ -19,21 +18,12 @@ PAGES = {path.relative_to(DOCS).with_suffix("").as_posix(): path for path in DOC
 REFERENCE = "".join(path.read_text("utf-8") for path in sorted((DOCS / "reference").glob("*.md")))
 
 
-def extension(name):
-    spec = importlib.util.spec_from_file_location(name, DOCS / "extensions" / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def listed():
     """The pages that a toctree names."""
-    pages = extension("pages")
     for name, path in PAGES.items():
         text = path.read_text("utf-8")
         for block in re.findall(r"^```\{toctree\}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
-            entries = block.replace(pages.MARK, "\n".join(pages.other_pages(text, DOCS)))
-            for line in entries.splitlines():
+            for line in block.splitlines():
                 if line and not line.startswith(":"):
                     yield (Path(name).parent / re.sub(r"^.*<(.*)>$", r"\1", line)).as_posix()
 

@@ -18,12 +18,8 @@ def text(content: str) -> list[nodes.Node]:
     return [nodes.literal(part, part) if i % 2 else nodes.Text(part) for i, part in enumerate(parts)]
 
 
-def invocation(action: argparse.Action, formatter: argparse.HelpFormatter) -> str:
-    return formatter._format_action_invocation(action)
-
-
 def entry(action: argparse.Action, formatter: argparse.HelpFormatter) -> nodes.Node:
-    words = invocation(action, formatter)
+    words = formatter._format_action_invocation(action)
     says = formatter._expand_help(action) if action.help else ""
     term = nodes.term("", "", nodes.literal(words, words))
     return nodes.definition_list_item("", term, nodes.definition("", nodes.paragraph("", "", *text(says))))
