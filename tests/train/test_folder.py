@@ -16,7 +16,7 @@ from runs import BEST, LAST
 import clif
 from clif.errors import InputError, MissingFileError
 from clif.train.checkpoint import read_checkpoint
-from clif.train.folder import RunFolder, git_revision, last_checkpoint
+from clif.train.folder import RunFolder, git_revision, keep_measurement, last_checkpoint
 from clif.train.loop import fit
 from clif.train.resume import read_run
 
@@ -47,6 +47,21 @@ def test_the_folder_says_with_what_each_start_was_made(train, monkeypatch):
     assert first["machine"]["threads"] == torch.get_num_threads()
     assert first["machine"]["cores"] >= 1
     assert second["started"] >= first["started"]
+
+
+def test_a_measurement_names_what_was_measured(tmp_path):
+    run, out = tmp_path / "run", tmp_path / "out.json"
+    run.mkdir()
+    (run / LAST).touch()
+    assert keep_measurement(run, "eval.json", {}) is None  # of no run, without a configuration
+    (run / "config.yaml").touch()
+    for path, name in ((run, LAST), (run / LAST, LAST), ("hf:someone/some/net.pth", "hf:someone/some/net.pth")):
+        assert keep_measurement(path, "eval.json", {"top1": 0.5}, out) == out
+        assert json.loads(out.read_text()) == {"checkpoint": name, "top1": 0.5}
+    (run / BEST).touch()
+    assert keep_measurement(run, "eval.json", {}) == run / "eval.json"
+    assert json.loads((run / "eval.json").read_text()) == {"checkpoint": BEST}
+    assert keep_measurement("hf:someone/some/net.pth", "eval.json", {}) is None
 
 
 def test_the_git_revision_is_that_of_the_folder(tmp_path):

@@ -76,6 +76,13 @@ def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
         raise InputError(f"{path}: the checkpoint could not be written ({error}); what was there is kept") from error
 
 
+def checkpoint_file(path: Path) -> Path:
+    """The file that a local path names: of a run folder its best checkpoint, or the last one if there is no best."""
+    if path.is_dir():
+        return path / BEST if (path / BEST).is_file() else path / LAST
+    return path
+
+
 def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
     """The content of a checkpoint, ours or the original's, on the CPU. Nothing in it is executed.
 
@@ -89,8 +96,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
         return find_pretrained(name).content()
     path = fetch(name) if is_remote(name) else Path(expand_home(path))
     try:
-        if path.is_dir():
-            path = path / BEST if (path / BEST).is_file() else path / LAST
+        path = checkpoint_file(path)
         if not path.is_file():
             raise MissingFileError(f"no checkpoint at {path}")
         path.open("rb").close()

@@ -25,7 +25,7 @@ from clif.errors import InputError, MissingFileError
 from clif.files import write_atomically
 from clif.paths import expand_home
 from clif.precision import Precision
-from clif.train.checkpoint import BEST, LAST, read_checkpoint, save_checkpoint
+from clif.train.checkpoint import BEST, LAST, checkpoint_file, read_checkpoint, save_checkpoint
 from clif.train.config import TrainConfig
 from clif.train.lock import LOCK, lock_folder
 from clif.train.resume import CONFIG, ENVIRONMENT, WARNINGS
@@ -120,17 +120,20 @@ class RunFolder:
 
     def note_warning(self, epoch: int, message: str) -> None:
         """Keep a warning of the trainer in the folder; one that is there already stays as it is."""
-        earlier: list[Any] = []
-        with suppress(OSError, ValueError):
-            earlier = list(json.loads((self.path / WARNINGS).read_text(encoding="utf-8")))
+        earlier = self._listed(WARNINGS)
         if message not in [one.get("message") for one in earlier if isinstance(one, dict)]:
             self.write_text(WARNINGS, json.dumps([*earlier, {"epoch": epoch, "message": message}], indent=2))
 
     def _note_start(self, precision: Precision | None) -> None:
-        earlier: list[Any] = []
-        with suppress(OSError, ValueError):
-            earlier = list(json.loads((self.path / ENVIRONMENT).read_text()))
+        earlier = self._listed(ENVIRONMENT)
         self.write_text(ENVIRONMENT, json.dumps([*earlier, describe_start(precision)], indent=2))
+
+    def _listed(self, name: str) -> list[Any]:
+        """The list in a JSON file of the folder; [] if there is none, or none that can be read."""
+        with suppress(OSError, ValueError):
+            content = json.loads((self.path / name).read_text(encoding="utf-8"))
+            return content if isinstance(content, list) else []
+        return []
 
 
 def _name(epochs: int, step: int) -> str:
@@ -173,16 +176,16 @@ def keep_measurement(
 ) -> Path | None:
     """Write what was measured of a checkpoint as JSON to `out`, by default to `name` in the folder of its run.
 
-    `checkpoint` may be the run's folder; the values get the file's name. Returns where they are: None for a checkpoint
-    of no run, and, with a warning, for a run's folder that cannot be written. Raises `InputError` if `out` cannot be.
+    `checkpoint` is what `read_checkpoint` takes; its name, of a run's folder that of the file in it, is added to the
+    values. Returns where they are: None for a checkpoint of no run, and, with a warning, for a run's folder that cannot
+    be written. Raises `InputError` if `out` cannot be written.
     """
-    path = Path(expand_home(checkpoint))
-    folder = path if path.is_dir() else path.parent
-    file = path if path.is_file() else folder / BEST if (folder / BEST).is_file() else folder / LAST
-    if out is None and not (path.exists() and (folder / CONFIG).is_file()):
+    file = checkpoint_file(Path(expand_home(checkpoint)))
+    if out is None and not (file.is_file() and (file.parent / CONFIG).is_file()):
         return None
-    target = folder / name if out is None else Path(out)
-    text = json.dumps({"checkpoint": file.name, **values}, indent=2)
+    target = file.parent / name if out is None else Path(out)
+    called = file.name if file.is_file() else os.fspath(checkpoint)  # else an address, or weights of the package
+    text = json.dumps({"checkpoint": called, **values}, indent=2)
     try:
         write_atomically(target, lambda stream: stream.write(text.encode()))
     except OSError as error:
