@@ -63,3 +63,21 @@ def test_tensors_move_without_the_name():
     tensors, ends = [torch.zeros(3), torch.ones(2)], [torch.ones(3), torch.zeros(2)]
     private_torch._lerp_one_by_one(tensors, ends, 0.25)
     assert [tensor.tolist() for tensor in tensors] == [[0.25] * 3, [0.75] * 2]
+
+
+def test_constants_of_compiled_functions_are_marked_as_by_torch():
+    marked = private_torch.constant_when_compiled(lambda: 1)
+    assert vars(marked) == vars(torch.compiler.assume_constant_result(lambda: 1)) != {}
+
+
+LIGHT = """
+import sys, torch, clif
+net = clif.models.create_model("snn5_noAP", neuron="CLIF", T=2)
+net(torch.rand(1, 3, 32, 32)).sum().backward()
+print(*(name for name in ("torch._dynamo", "sympy", "triton", "matplotlib", "sklearn") if name in sys.modules))
+"""
+
+
+def test_networks_compute_without_the_import_of_dynamo():
+    done = subprocess.run([sys.executable, "-c", LIGHT], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.split()) == (0, []), done.stderr

@@ -6,12 +6,14 @@ is the oldest version that has what else clif needs; 2.13 is the one that is tes
 
 import importlib
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from clif.errors import InputError
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 NAMES = (
     ("torch._C", "_are_functorch_transforms_active"),
@@ -75,6 +77,18 @@ graph_task: Callable[[], int] = private("_current_graph_task_id", _not_in_backwa
 
 lerp_: Callable[[Sequence[Tensor], Sequence[Tensor], float], None] = private("_foreach_lerp_", _lerp_one_by_one)
 """Move each tensor towards its end by a weight, in place, all at once."""
+
+CONSTANT = "_dynamo_marked_constant"
+
+
+def constant_when_compiled(function: Function) -> Function:
+    """Mark a function as `torch.compiler.assume_constant_result` does, which would import all of Dynamo for it.
+
+    That import takes about a second and 145 MiB in every process.
+    """
+    setattr(function, CONSTANT, True)
+    return function
+
 
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 """PyTorch's batch norms, whose common base is private."""

@@ -12,6 +12,7 @@ from clif.generate.program import MOST_COEFFICIENTS, MOST_NODES, MOST_STATES
 from clif.generate.prologue import Prologue, split
 from clif.generate.trace import Signature, Trace, trace
 from clif.generate.traced import TraceError
+from clif.private_torch import constant_when_compiled
 from clif.surrogate import Surrogate
 
 MOST_PLANS = 10_000
@@ -45,7 +46,7 @@ def plan(kind: type, attributes: Mapping[str, Any], signature: Signature) -> Pla
     return _remembered(key, kind, attributes, signature)
 
 
-@torch.compiler.assume_constant_result
+@constant_when_compiled
 def _constant_plan(
     kind: type,
     names: tuple[str, ...],

@@ -16,6 +16,7 @@ from clif.generate import compiler, cpp
 from clif.generate.program import MOST_COEFFICIENTS, MOST_STATES, parse
 from clif.instruction_sets import SETS, up_to
 from clif.ops.isa import LIBRARY, NAMES
+from clif.private_torch import constant_when_compiled
 
 STORAGE = {torch.float32: "float", torch.bfloat16: "clif::Bfloat16", torch.float64: "double"}
 """The storage types in C++, numbered as `with_dtype` of csrc/interface.hpp does."""
@@ -113,7 +114,7 @@ def compiled(text: str, dtype: torch.dtype, isa: str) -> Unit:
     return unit
 
 
-@torch.compiler.assume_constant_result
+@constant_when_compiled
 def problem(text: str, dtype: torch.dtype, isa: str) -> str | None:
     """Why there is no unit of a program, or None if there is; it is then loaded."""
     return _problem(text, dtype, isa)
