@@ -1,0 +1,83 @@
+"""The experiments of docs/small_experiments.md: train what is missing, keep the results, write the page's tables.
+
+    python benchmarks/experiments.py --data-dir data --runs experiments [--only digits_neurons,nmnist_T]
+    python benchmarks/experiments.py --render
+
+Each experiment is one command of `clif experiment`, which goes on where it was interrupted. Its results.json, table and
+figure go to benchmarks/results/experiments/NAME. --render trains nothing and writes the tables anew from what is there.
+"""
+
+import argparse
+import json
+import re
+import shutil
+from pathlib import Path
+
+import torch
+
+from clif.__main__ import main as clif
+from clif.bench import machine
+from clif.files import write_atomically
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "results" / "experiments"
+PAGE = ROOT / "docs" / "small_experiments.md"
+NEURONS = "--neurons CLIF,LIF,PLIF,ALIF,CLIFTau --seeds 0,1,2,3,4"
+NMNIST = "nmnist_snn5 -b 32 --epochs 15 --T-max 15"
+EXPERIMENTS = {
+    "digits_neurons": f"neurons digits {NEURONS}",
+    "nmnist_neurons": f"neurons {NMNIST} {NEURONS}",
+    "nmnist_window": f"bptt {NMNIST} --neurons CLIF,LIF --values 1,2,4,10 --seeds 0,1,2",
+    "nmnist_T": f"timesteps {NMNIST} --neurons CLIF,LIF --values 2,4,8,16 --seeds 0,1,2",
+}
+"""By name the words that follow `clif experiment`."""
+
+KEPT = ("results.json", "results.md", "figure.svg", "figure.png")
+
+
+def run(name: str, data_dir: str, runs: Path) -> None:
+    """Train what is missing of an experiment, and keep its results."""
+    code = clif(["experiment", *EXPERIMENTS[name].split(), "--data-dir", data_dir, "--out", str(runs / name)])
+    if code:
+        raise SystemExit(code)
+    folder = RESULTS / name
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in KEPT:
+        if (runs / name / file).is_file():
+            shutil.copyfile(runs / name / file, folder / file)
+    described = machine.describe(torch.device("cpu"), torch.get_num_threads())
+    (folder / "machine.json").write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
+
+
+def render() -> None:
+    """Write the tables of the experiments whose results are there into the page."""
+    text = PAGE.read_text(encoding="utf-8")
+    for name, words in EXPERIMENTS.items():
+        table = RESULTS / name / "results.md"
+        if table.is_file():
+            block = f"```\nclif experiment {words}\n```\n\n{table.read_text(encoding='utf-8').strip()}"
+            begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
+            new = f"{begin}\n{block}\n{end}"
+            text, found = re.subn(f"{begin}.*?{end}", lambda _, new=new: new, text, flags=re.DOTALL)
+            if found != 1:
+                raise SystemExit(f"{PAGE}: the markers {begin} … {end} must be there once")
+    write_atomically(PAGE, lambda file: file.write(text.encode()))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data-dir", default="data")
+    parser.add_argument("--runs", type=Path, default=Path("experiments"), help="where the runs are made, and found")
+    parser.add_argument("--only", default=",".join(EXPERIMENTS), metavar="NAME,…")
+    parser.add_argument("--render", action="store_true", help="train nothing")
+    given = parser.parse_args()
+    if not given.render:
+        for name in given.only.split(","):
+            if name not in EXPERIMENTS:
+                parser.error(f"unknown experiment {name}; there are {', '.join(EXPERIMENTS)}")
+            run(name, given.data_dir, given.runs)
+    render()
+
+
+if __name__ == "__main__":
+    main()
