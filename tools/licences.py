@@ -1,4 +1,4 @@
-"""Write docs/licences.md: the licences of what clif and its extras require, as those packages state them."""
+"""Write docs/licences.md: the licences of the packages that clif and its extras require, from their metadata."""
 
 import tomllib
 from importlib import metadata
@@ -11,14 +11,14 @@ PAGE = ROOT / "docs/licences.md"
 ORACLES = ("spikingjelly", "loguru")
 HEAD = """# Licences of the dependencies
 
-clif is under Apache-2.0. The package contains a copy of uPlot (MIT, `clif/report/uplot`), which draws the charts of
-reports; a page has its licence in it. clif copies no code of the packages in the table, which are installed beside it.
-`python tools/licences.py` writes the table from `pyproject.toml` and from what the installed packages state of
-themselves.
+clif is licensed under Apache-2.0. The package contains a copy of uPlot (MIT, `clif/report/uplot`), which draws the
+charts of reports; each page contains uPlot's licence. clif contains no code of the packages in the table, which are
+installed beside it. `python tools/licences.py` writes the table from `pyproject.toml` and from the metadata of the
+installed packages.
 
 The compiled library in the wheels of `make wheels` is linked with LLVM's libc++, libc++abi and libunwind (Apache-2.0
-WITH LLVM-exception) and zig's compiler-rt (MIT), that for Windows also with start-up code of mingw-w64 (ZPL-2.1). A
-build by the system's own compiler takes the system's.
+WITH LLVM-exception) and zig's compiler-rt (MIT). The library for Windows is also linked with start-up code of mingw-w64
+(ZPL-2.1). A build with the system's compiler uses the system's libraries.
 
 """
 
