@@ -62,10 +62,10 @@ def _fires(module: nn.Module) -> bool:
 
 
 def count_spikes(spikes: Tensor) -> Tensor:
-    """How many spikes there are in [T, N, *] or [N, *], as a float64 scalar.
+    """The number of spikes in [T, N, *] or [N, *], as a float64 scalar.
 
-    Each step (or sample) is summed in float32, exactly up to 2^24 spikes: on a CPU PyTorch takes many times as long to
-    sum in another dtype than the tensor's.
+    Each step (or sample) is summed in float32, exactly up to 2^24 spikes, because on a CPU PyTorch takes many times as
+    long to sum in another dtype than the tensor's.
 
     >>> clif.analysis.count_spikes(torch.ones(6, 2, 3))
     tensor(36., dtype=torch.float64)

@@ -26,11 +26,11 @@ class Similarity(Result):
     """Two networks with the layers `names_a` (A of them) and `names_b` (B).
 
     - `pairs`: the layers that were compared spike by spike.
-    - `agreement`: for each pair the share of (sample, step, neuron) at which both fire or both do not.
-    - `overlap`: for each pair the spikes that both have by those that either has. Of networks that seldom fire, this
-      says more. Both are NaN for layers of other sizes or numbers of steps.
-    - `cka`: linear CKA of the spikes of all steps, float64 [A, B]; `cka_of_counts` that of the spikes summed over time.
-      NaN for a layer that is silent.
+    - `agreement`: for each pair the fraction of (sample, step, neuron) at which both fire or both do not.
+    - `overlap`: for each pair the spikes that both have divided by those that either has. It says more about networks
+      that seldom fire. Both are NaN for layers with different sizes or numbers of steps.
+    - `cka`: linear CKA of the spikes of all steps, float64 [A, B]; `cka_of_counts`: CKA of the spikes summed over time.
+      NaN for a silent layer.
 
     >>> net = nn.Sequential(nn.Linear(4, 8), clif.CLIFNode(step_mode="m"))
     >>> found = clif.analysis.similarity(net, net, [3 * torch.rand(6, 32, 4)])
@@ -83,12 +83,12 @@ def similarity(
 
     CKA (Kornblith et al., 2019) is estimated from batches with the unbiased HSIC of Song et al. (2012), averaged over
     the batches, weighted by their size, as Nguyen, Raghu and Kornblith (2021) do; a batch of fewer than 4 samples has
-    no estimate and counts for the agreement only. What is kept are sums over batches, whatever the size of the data.
+    no estimate and counts only for the agreement. Memory use does not depend on the size of the data.
 
-    `pairs` maps layers of `net_a` to those of `net_b` whose spikes are compared; by default layers in their order if
-    both have as many, else those of the same name. The networks may have other neurons, sizes and numbers of steps.
-    `loader` and `forward` are those of `firing_rates`. Raises `InputError` for networks without spiking neurons,
-    unknown layers, an empty loader, and where no batch has 4 samples.
+    `pairs` maps layers of `net_a` to the layers of `net_b` with which they are compared. By default these are the
+    layers in order if both networks have the same number, else those of the same name. The networks may differ in
+    neurons, sizes and numbers of steps. `loader` and `forward` are those of `firing_rates`. Raises `InputError` for
+    networks without spiking neurons, unknown layers, an empty loader, and if no batch has 4 samples.
 
         >>> clif_net, lif_net = (clif.models.create_model("snn5_noAP", neuron=name) for name in ("CLIF", "LIF"))
         >>> clif.analysis.similarity(clif_net, lif_net, [torch.randn(8, 3, 32, 32)]).cka.shape

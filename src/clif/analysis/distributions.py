@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class Histogram(Result):
     """Exact counts int64 [B] of values between `edges` float64 [B + 1], each below its upper edge.
 
-    `mean` and `std` (of the population) are of all finite values, of which `nonfinite` more were left out.
+    `mean` and `std` (of the population) are of all finite values; `nonfinite` counts the other values.
 
     >>> net = nn.Sequential(nn.Linear(4, 8), clif.CLIFNode(step_mode="m"))
     >>> histogram = clif.analysis.histograms(net, [torch.rand(6, 32, 4)], bins=16)["1"]["v"]
@@ -77,7 +77,7 @@ class Histograms(Result):
         ]
 
     def plot(self, ax: "Axes | None" = None, state: str = "v") -> "Axes":
-        """The density of a state, a line a layer."""
+        """The density of a state, with one line per layer."""
         shown = {name: states[state] for name, states in self.layers.items() if state in states}
         if not shown:
             raise unknown_name("state", state, {known for states in self.layers.values() for known in states})
@@ -174,12 +174,12 @@ def histograms(
 ) -> Histograms:
     """Histograms of the states after each step, of all neurons of each layer, over all batches, in eval mode.
 
-    Counts are exact, and what is kept are `bins` counts a layer and state, whatever the size of the data: a bin becomes
-    twice as wide when values fall outside.
+    Counts are exact. Memory use is `bins` counts per layer and state, whatever the size of the data: if a value falls
+    outside, all bins become twice as wide.
 
-    `states` are names, such as ("v", "m"), all by default. A state that a layer has not is left out there. `net`,
-    `loader`, `layers` and `forward` are those of `firing_rates`. Raises `InputError` as `firing_rates` and `traces` do,
-    and for a state that no layer has.
+    `states` are names, such as ("v", "m"), all by default. A state that a layer does not have is left out for it.
+    `net`, `loader`, `layers` and `forward` are those of `firing_rates`. Raises `InputError` as `firing_rates` and
+    `traces` do, and for a state that no layer has.
 
         >>> net = torch.nn.Sequential(torch.nn.Linear(4, 8), clif.CLIFNode(step_mode="m"))
         >>> found = clif.analysis.histograms(net, [torch.rand(6, 32, 4)])

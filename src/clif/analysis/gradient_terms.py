@@ -29,14 +29,14 @@ def gradient_terms(
     """The terms C[t, t'] of a neuron's gradient by autograd, [T, T, N, *]; 0 where t' < t.
 
     Args:
-        node: any neuron that is declared by its `step`.
+        node: any neuron that defines a `step`.
         x_seq: its input [T, N, *]; float64 gives exact sums.
         grad_seq: dL/ds [T, N, *] of its spikes.
         start: its state before the first step, None at rest.
-        membrane_only: leave out all that other states than v carry from step to step, which for CLIF is the
-            complementary path through m.
+        membrane_only: leave out the paths through states other than v, which for CLIF is the complementary path through
+            m.
 
-    The sum over t' is what autograd gives for x_seq.
+    The sum over t' is autograd's gradient for x_seq.
 
         >>> node, x_seq = clif.CLIFNode(), torch.rand(4, 2, 3)
         >>> terms = clif.analysis.gradient_terms(node, x_seq, torch.ones(4, 2, 3))  # [4, 4, 2, 3]
@@ -82,9 +82,9 @@ def closed_form_terms(node: SpikingNeuron, x_seq: Tensor, grad_seq: Tensor, memb
                    |   ∂m/∂u     ∂m/∂m⁻ |    ∂v/∂u = 1 − h·(v_threshold + σ(m)) − s·σ′(m)·∂m/∂u
                                              ∂v/∂m⁻ = −s·σ′(m)·∂m/∂m⁻
 
-    where m⁻ is m before the step and σ′ = σ·(1 − σ). J's upper left product is the path through the membrane alone, all
-    else goes through m. A hard reset has (1 − s)·u + s·v_reset in place of u − s·v_threshold; `detach_reset` sets h = 0
-    in the reset.
+    where m⁻ is m before the step and σ′ = σ·(1 − σ). The upper left element of J is the path through the membrane
+    potential alone; all else goes through m. A hard reset has (1 − s)·u + s·v_reset instead of u − s·v_threshold;
+    `detach_reset` sets h = 0 in the reset.
 
     Raises `InputError` for another neuron.
 

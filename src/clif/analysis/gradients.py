@@ -33,10 +33,10 @@ class LayerGradient(Result):
     """The terms of a layer's gradient, C[t, t'] of `clif.analysis.gradient_terms`, in absolute values.
 
     - `terms`: Σ |C[t, t'] | over neurons, samples and batches, float64 [T, T], 0 where t' < t; t' is the second axis.
-    - `membrane_terms`: the same of the path that v alone carries from step to step.
+    - `membrane_terms`: the same for the path through v alone.
     - `disagreement`: Σ |Σ_t' C − dL/dx| / Σ |dL/dx|, where dL/dx is what autograd gave for the whole network.
 
-    A layer without any gradient has NaN for shares.
+    The shares of a layer without any gradient are NaN.
 
     >>> net = nn.Sequential(clif.layers.Linear(4, 8), clif.CLIFNode(step_mode="m"), clif.layers.Linear(8, 2))
     >>> found = clif.analysis.temporal_gradient(net, [(torch.rand(6, 32, 4), torch.arange(32) % 2)])["1"]
@@ -55,7 +55,7 @@ class LayerGradient(Result):
 
     @property
     def membrane_share(self) -> Tensor:
-        """The share of the path that v alone carries, by distance, of the sum of all terms, float64 [T].
+        """The share of the path through v alone in the sum of all terms, by distance, float64 [T].
 
         The two paths may cancel, so it can exceed `share`.
         """
@@ -68,10 +68,10 @@ class LayerGradient(Result):
 
     @property
     def kept(self) -> Tensor:
-        """What is left of a gradient after it went d steps back, float64 [T].
+        """The fraction of a gradient that is left d steps earlier, float64 [T].
 
-        Σ |C[t, t + d]| / Σ |C[t + d, t + d]|; other than the share it does not depend on how the loss weighs steps, and
-        less on T.
+        Σ |C[t, t + d]| / Σ |C[t + d, t + d]|. Unlike the share it does not depend on how the loss weights the steps,
+        and it depends less on T.
         """
         at_step = self.terms.diagonal()
         own = torch.stack([at_step[d:].sum() for d in range(len(at_step))])
@@ -138,7 +138,7 @@ class TemporalGradient(Result):
         return found
 
     def plot(self, ax: "Axes | None" = None, title: str | None = None) -> "Axes":
-        """The share by distance, a line a layer, on a logarithmic scale."""
+        """The share by distance, with one line per layer, on a logarithmic scale."""
         axes = axes_or_new(ax)
         for (name, layer), colour in zip(self.layers.items(), layer_colours(len(self.layers)), strict=True):
             layer.plot(axes, color=colour, label=name)
@@ -171,7 +171,7 @@ class TemporalGradients(Result):
         return [{"network": name, **row} for name, found in self.networks.items() for row in found.table()]
 
     def plot(self, ax: "Axes | None" = None) -> "Axes":
-        """The mean of the layers' shares by distance, a line a network, a colour a neuron."""
+        """The mean of the layers' shares by distance, with one line per network and one colour per neuron."""
         axes = axes_or_new(ax)
         drawn: list[str] = []
         for name, found in self.networks.items():
@@ -185,7 +185,8 @@ class TemporalGradients(Result):
         return axes
 
     def figure(self) -> "Figure":
-        """A figure with a panel a network, a line a layer, and one with the means of the layers, on one scale."""
+        """A figure with one panel per network, one line per layer, and a panel with the means of the layers, on one
+        scale."""
         drawn = {name: partial(found.plot, title=name) for name, found in self.networks.items()}
         figure = panels({**drawn, "": self.plot})
         limits = [panel.get_ylim() for panel in figure.axes]
@@ -204,22 +205,22 @@ def temporal_gradient(
 ) -> TemporalGradient:
     """How much of the gradient dL/du[t] of each layer comes from later steps t', by distance t' − t.
 
-    The terms are those of the CLIF paper's Eq. 20, for any neuron that is declared by its `step`
-    (`clif.analysis.gradient_terms`): the network computes its loss, autograd gives dL/ds of every layer, and each layer
-    carries it back through its own steps, one t' at a time. That the terms add up to autograd's dL/du is checked
-    (`disagreement`). What is kept are [T, T] sums a layer, whatever the size of the data.
+    The terms are those of the CLIF paper's Eq. 20, for any neuron that defines a `step`
+    (`clif.analysis.gradient_terms`). The network computes its loss, autograd gives dL/ds of every layer, and each layer
+    propagates it back through its own steps, one t' at a time. The function checks that the terms add up to autograd's
+    dL/du (`disagreement`). Memory use is [T, T] sums per layer, whatever the size of the data.
 
     Args:
         net: a network of `clif.models`, or any module with neurons of clif. It begins every batch at rest; afterwards
-            modes, states and buffers are as they were, and no parameter has got a gradient.
+            modes, states and buffers are unchanged, and no parameter has a new gradient.
         loader: batches (x, y).
         loss: of what the network returns and y, `clif.loss.SpikingLoss()` by default, for logits [T, N, classes].
-        training: compute as in training, batch norms with the statistics of the batch and dropout; else as in eval
-            mode, which means little for a network that was not trained.
+        training: compute as in training, with batch statistics in batch norms and with dropout; else as in eval mode,
+            which means little for an untrained network.
         layers, forward: as in `firing_rates`.
 
-    Raises `InputError` as `firing_rates` and `traces` do, for neurons with a gradient window, and where the terms do
-    not add up to autograd's gradient within 1 %, as where a state was detached.
+    Raises `InputError` as `firing_rates` and `traces` do, for neurons with a gradient window, and if the terms do not
+    add up to autograd's gradient within 1 %, for example if a state was detached.
 
         >>> net = clif.models.create_model("snn5_noAP", neuron="LIF")
         >>> found = clif.analysis.temporal_gradient(net, [(torch.randn(8, 3, 32, 32), torch.arange(8))])
@@ -246,9 +247,9 @@ def temporal_gradient(
 
 
 def temporal_gradients(nets: Mapping[str, nn.Module], loader: Iterable[Any], **options: Any) -> TemporalGradients:
-    """`temporal_gradient` of several networks on the same data, as of CLIF and LIF, side by side.
+    """`temporal_gradient` of several networks on the same data, such as CLIF and LIF, side by side.
 
-    `loader` is gone through once for each network. `options` are those of `temporal_gradient`.
+    It iterates over `loader` once for each network. `options` are those of `temporal_gradient`.
 
         >>> nets = {name: clif.models.create_model("snn5_noAP", neuron=name) for name in ("CLIF", "LIF")}
         >>> found = clif.analysis.temporal_gradients(nets, [(torch.randn(8, 3, 32, 32), torch.arange(8))])

@@ -42,7 +42,8 @@ class Raster(Result):
         ]
 
     def plot(self, ax: "Axes | None" = None, layer: str | None = None, most: int = 40) -> "Axes":
-        """A dash a spike: of the first `most` neurons that fire, of every layer (the first one below) or of one."""
+        """One dash per spike, for the first `most` neurons that fire in every layer (the first layer at the bottom) or
+        in one."""
         if layer is not None and layer not in self.spikes:
             raise unknown_name("spiking layer", layer, self.spikes)
         shown = self.spikes if layer is None else {layer: self.spikes[layer]}
@@ -67,8 +68,8 @@ def raster(net: nn.Module, x: Tensor, layers: Iterable[str] | None = None, forwa
     """The spikes of every spiking layer while the network sees one sample, in eval mode, from rest.
 
     `x` is a static image [C, H, W] or frames [T, C, H, W] or [T, 1, C, H, W] with T > 1, of a network for vectors [F]
-    or [T, F]. A module that is no network of clif gets `x` as it is, a batch of one. `layers` and `forward` are those
-    of `firing_rates`. Raises `InputError` for anything else.
+    or [T, F]. A module that is not a network of clif gets `x` unchanged, a batch of one. `layers` and `forward` are
+    those of `firing_rates`. Raises `InputError` for any other `x`.
 
         >>> net = clif.models.create_model("snn5_noAP")
         >>> axes = clif.analysis.raster(net, torch.randn(3, 32, 32)).plot()

@@ -42,7 +42,7 @@ class FiringRates(Result, Mapping[str, float]):
         return len(self.rates)
 
     def channels(self, dead: float = 0.0, saturated: float = 0.95) -> "ChannelActivity":
-        """The channels whose rate is at most `dead`, and at least `saturated`."""
+        """The channels whose rate is at most `dead`, and those whose rate is at least `saturated`."""
         if not 0 <= dead < saturated <= 1:
             raise InputError(f"rates are 0 to 1 and dead is below saturated, got dead={dead}, saturated={saturated}")
         return ChannelActivity(
@@ -64,7 +64,7 @@ class FiringRates(Result, Mapping[str, float]):
         ]
 
     def plot(self, ax: "Axes | None" = None, by: Literal["layer", "channel", "step"] = "layer") -> "Axes":
-        """Bars by layer; or a line a layer, over the steps, or over its channels in the order of their rates."""
+        """Bars by layer, or one line per layer over the steps or over its channels sorted by rate."""
         axes = axes_or_new(ax)
         if by == "layer":
             axes.bar(range(len(self)), [100 * rate for rate in self.values()], color=layer_colours(len(self)))
@@ -134,14 +134,14 @@ def firing_rates(
 ) -> FiringRates:
     """Spikes per neuron and time step by layer, channel and step, over all batches, in eval mode.
 
-    Spikes are counted exactly; what is kept are [T, C] counts a layer, whatever the size of the data.
+    Spikes are counted exactly. Memory use is [T, C] counts per layer, whatever the size of the data.
 
     Args:
         net: a network of `clif.models`, or any module with neurons of clif or SpikingJelly. It begins every batch at
-            rest and is afterwards as it was.
+            rest and is unchanged afterwards.
         loader: batches, tensors or tuples that begin with one.
-        layers: names of the layers to look at; all by default.
-        forward: how the network sees a batch, `net(x)` by default. A module that computes one step a call:
+        layers: names of the layers to measure; all by default.
+        forward: how the network sees a batch, `net(x)` by default. For a module that computes one step per call:
             `forward=lambda net, x: [net(x) for _ in range(6)]`, or for sequences `[net(step) for step in x]`.
 
     Raises `InputError` for a network without spiking neurons, an unknown layer and an empty loader.
@@ -179,8 +179,8 @@ def channel_activity(
 ) -> ChannelActivity:
     """The channels that never fire on the data, and those that fire at 95 % of all steps or more.
 
-    `dead` and `saturated` are the highest and the lowest rate of such channels. All else as in `firing_rates`, whose
-    result has it as `rates.channels()` without another pass.
+    `dead` and `saturated` are the highest and the lowest rate of such channels. All other arguments are those of
+    `firing_rates`; its result gives the same by `rates.channels()` without another pass.
 
     >>> net = nn.Sequential(clif.LIFNode(step_mode="m"))
     >>> found = clif.analysis.channel_activity(net, [torch.tensor([0.0, 0.7, 5.0]).expand(6, 1, 3)])

@@ -30,10 +30,10 @@ class Result(ABC):
 
     @abstractmethod
     def plot(self, ax: "Axes | None" = None) -> "Axes":
-        """Draw it into `ax`, or into a new figure (`.figure` of what is returned)."""
+        """Draw it into `ax`, or into a new figure (`.figure` of the returned Axes)."""
 
     def to_dict(self) -> dict[str, Any]:
-        """All numbers as plain values, for JSON; what is not finite is None."""
+        """All numbers as plain values, for JSON; None for numbers that are not finite."""
         return {field.name: plain(getattr(self, field.name)) for field in fields(self)}
 
 

@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LayerSpikes(Result):
-    """The spike trains of a layer over the T steps of each sample; NaN where there is nothing to divide by.
+    """The spike trains of a layer over the T steps of each sample; NaN if a denominator is 0.
 
     - `isi`: how many intervals between successive spikes of a neuron are 1, 2, …, T − 1 steps long, int64 [T − 1].
-    - `mean_isi`, `cv_isi`: their mean in steps and coefficient of variation, of all neurons together. Intervals end
-      with the sample, so long ones are missing where T is small.
-    - `mean_count`: spikes of a neuron in a sample.
-    - `fano`: the variance of a neuron's count over the samples (n − 1 below) by its mean, averaged over the neurons
-      that fire. The samples differ, so this is variability of the input too.
-    - `population_fano`: the same of the layer's whole count.
-    - `synchrony`: χ² = Var_t(mean_i s_i[t]) / mean_i Var_t(s_i[t]) of Golomb and Rinzel (1994), of spikes instead of
-      voltages, the sums of both over the samples: 1 if all neurons fire together, about 1/neurons if each fires for
-      itself. A common beginning, such as a silent first step, counts as synchrony.
+    - `mean_isi`, `cv_isi`: their mean in steps and coefficient of variation, over all neurons. Intervals end with the
+      sample, so long ones are missing if T is small.
+    - `mean_count`: spikes per neuron and sample.
+    - `fano`: the variance of a neuron's count over the samples (with n − 1) divided by its mean, averaged over the
+      neurons that fire. The samples differ, so it includes the variability of the input.
+    - `population_fano`: the same for the count of the whole layer.
+    - `synchrony`: χ² = Var_t(mean_i s_i[t]) / mean_i Var_t(s_i[t]) of Golomb and Rinzel (1994), for spikes instead of
+      voltages, with both sums over the samples: 1 if all neurons fire together, about 1/neurons if they fire
+      independently. A common start, such as a silent first step, counts as synchrony.
 
     >>> net = nn.Sequential(clif.LIFNode(step_mode="m"))
     >>> found = clif.analysis.spike_statistics(net, [torch.full((6, 2, 3), 5.0)])["0"]  # fires at every step
@@ -83,7 +83,7 @@ class SpikeStatistics(Result):
         return [{"layer": name, **layer.table()[0]} for name, layer in self.layers.items()]
 
     def plot(self, ax: "Axes | None" = None) -> "Axes":
-        """The share of the intervals by their length, a line a layer."""
+        """The share of the intervals by their length, with one line per layer."""
         axes = axes_or_new(ax)
         for (name, layer), colour in zip(self.layers.items(), layer_colours(len(self.layers)), strict=True):
             layer.plot(axes, color=colour, label=name)
@@ -168,10 +168,10 @@ def _fano(sums: Tensor, squares: Tensor, samples: int) -> Tensor:
 def spike_statistics(
     net: nn.Module, loader: Iterable[Any], layers: Iterable[str] | None = None, forward: Forward | None = None
 ) -> SpikeStatistics:
-    """Statistics of the spike trains of each layer over all batches, in eval mode; `LayerSpikes` says which.
+    """The statistics of `LayerSpikes` for the spike trains of each layer over all batches, in eval mode.
 
-    What is kept are two integers a neuron and T − 1 a layer, whatever the size of the data. `net`, `loader`, `layers`,
-    `forward` and errors are those of `firing_rates`; besides, all samples must have one size.
+    Memory use is two integers per neuron and T − 1 per layer, whatever the size of the data. `net`, `loader`, `layers`,
+    `forward` and errors are those of `firing_rates`; also, all samples must have one size.
 
         >>> net = torch.nn.Sequential(torch.nn.Linear(4, 8), clif.CLIFNode(step_mode="m"))
         >>> found = clif.analysis.spike_statistics(net, [3 * torch.rand(20, 32, 4)])

@@ -47,7 +47,7 @@ class LayerTraces(Result):
         ]
 
     def plot(self, ax: "Axes | None" = None, title: str = "States after each step") -> "Axes":
-        """A colour a neuron, a line style a state; marks on the upper edge are spikes."""
+        """One colour per neuron and one line style per state; marks at the upper edge are spikes."""
         axes = axes_or_new(ax)
         steps = torch.arange(len(self.x)) + 1
         for k, neuron in enumerate(self.neurons):
@@ -98,15 +98,15 @@ def traces(
     steps: int | None = None,
     forward: Forward | None = None,
 ) -> Traces:
-    """Follow every state of chosen neurons while the network sees one sample, in eval mode, from rest.
+    """Record every state of chosen neurons while the network sees one sample, in eval mode, from rest.
 
-    The layers compute as ever; the states of those in `neurons` are computed by the neuron's `step` from its input, so
-    that neurons of any class, shipped or registered, can be followed.
+    The layers compute as usual. The states of the layers in `neurons` are recomputed by the neuron's `step` from its
+    input, so neurons of any class can be recorded.
 
     Args:
         net, x, forward: as in `raster`.
         neurons: layer name -> indices into the flattened layer.
-        steps: how long a network of clif is shown a static image (`net.T`), or how many of the frames it sees (all).
+        steps: for how many steps a network of clif sees a static image (`net.T`), or how many frames it sees (all).
 
     Raises `InputError` for an unknown layer, a neuron that it does not have, and neurons that define no `step`.
 

@@ -98,22 +98,22 @@ class Wrapped(SpikingNetwork):
 
 
 def wrap(net: nn.Module, T: int, input_shape: Sequence[int] | None = None) -> Wrapped:
-    """A module of spiking neurons as a network of clif, with the parameters of `net`, which stays as it is.
+    """A module with spiking neurons as a network of clif that shares the parameters of `net`.
 
-    The network shows a sample [N, *] at each of `T` steps or takes a sequence [T, N, *], begins every call at rest,
-    returns the logits [T, N, classes], and has `stream()`. All that takes a network of `clif.models` takes it. Its
-    checkpoints load by `clif.load(path, net=clif.wrap(net, T=…))`.
+    The network repeats a sample [N, *] for `T` steps or takes a sequence [T, N, *], begins every call at rest, returns
+    the logits [T, N, classes], and has `stream()`. All functions for networks of `clif.models` take it. Load its
+    checkpoints by `clif.load(path, net=clif.wrap(net, T=…))`.
 
-    Layers of PyTorch for one step are replaced by those of clif that take sequences: batch norms then have statistics
-    of each step, dropout keeps a mask for all steps. Parameters and buffers are those of `net` itself: training one
-    trains the other. State-dict names get "net." in front.
+    Layers of clif that take sequences replace PyTorch's layers in the network: batch norms then use the statistics of
+    each step, and dropout keeps one mask for all steps. `net` itself does not change. The network shares its parameters
+    and buffers, so training one trains the other. State-dict names have the prefix "net.".
 
     Args:
         net: a `torch.nn.Sequential`, or any module whose `forward` computes a sequence at once as it computes its steps
             one by one.
         T: time steps for which a sample is shown.
-        input_shape: the shape of one sample, (C, H, W) or (F,): needed for export, and for a module with a `forward` of
-            its own, which is then tried out. Without it images or vectors are told by the first layer.
+        input_shape: the shape of one sample, (C, H, W) or (F,): needed for export, and for a module with its own
+            `forward`, which clif then checks. Without it the first layer decides between images and vectors.
 
     Raises `InputError` for a module without neurons of clif, and names a layer that cannot take sequences.
 

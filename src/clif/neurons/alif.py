@@ -18,17 +18,17 @@ class ALIFNode(SpikingNeuron):
 
     Args:
         tau: membrane time constant in steps, > 1. Default: 2.
-        beta: how far the threshold rises for b = 1, which is the mean firing rate of late. Default: 1.8.
-        tau_a: time constant of the adaptation b in steps, > 1. Default: 10.
+        beta: rise of the threshold for b = 1; b is a running mean of the spikes. Default: 1.8.
+        tau_a: time constant of b in steps, > 1. Default: 10.
         decay_input: divide the input by τ as well. Default: False.
 
-    All other arguments, shapes and errors: `SpikingNeuron`. Raises `InputError` for a time constant that is not above 1
-    and for a `beta` that is not finite.
+    For all other arguments, shapes and errors see `SpikingNeuron`. Raises `InputError` for a time constant that is not
+    above 1 and for a `beta` that is not finite.
 
     Source: Bellec, Salaj, Subramoney, Legenstein & Maass, "Long short-term memory and learning-to-learn in networks of
-    spiking neurons", NeurIPS 2018, with 1 − 1/τ for e^(−1/τ) as in the other neurons here. There the input is scaled
-    by 1 − e^(−1/τ), which is `decay_input`. SpikingJelly has no neuron with an adaptive threshold; its `AdaptBaseNode`
-    adapts by a current.
+    spiking neurons", NeurIPS 2018, with 1 − 1/τ instead of e^(−1/τ), as in the other neurons of clif. The paper scales
+    the input by 1 − e^(−1/τ), which is `decay_input`. SpikingJelly has no neuron with an adaptive threshold; its
+    `AdaptBaseNode` adapts by a current.
 
     >>> node = clif.ALIFNode(beta=1.0, tau_a=20.0, step_mode="m")
     >>> node(torch.full((8, 1, 1), 1.2)).flatten()

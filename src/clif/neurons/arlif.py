@@ -21,7 +21,7 @@ class ARLIFNode(SpikingNeuron):
         v = u − s·(v_threshold + h + σ(m))
 
     The scalar parameters a and c are learnt and start at 0 and 1. With a `v_reset`, v is v_reset − σ(m) after a spike,
-    as CLIF's.
+    as in CLIF.
 
     Args:
         tau: membrane time constant in steps, > 1. Default: 2.
@@ -30,7 +30,7 @@ class ARLIFNode(SpikingNeuron):
     All other arguments, shapes and errors: `SpikingNeuron`. Raises `InputError` for a `tau` that is not above 1.
 
     Source: Huang, Meng, Liu, Chen & Ma, "AR-LIF: Adaptive reset leaky integrate-and-fire neuron for spiking neural
-    networks", 2025, as its published code computes it, which has the soft reset alone. SpikingJelly has no such neuron.
+    networks", 2025, as in its published code, which has only the soft reset. SpikingJelly has no such neuron.
 
     >>> node = clif.ARLIFNode(step_mode="m")
     >>> node(torch.full((6, 1, 1), 1.2)).flatten()

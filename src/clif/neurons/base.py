@@ -31,15 +31,15 @@ CHANGES_EVERY_CALL = frozenset(("_values", "_calls", "v_seq"))
 
 
 class SpikingNeuron(Firing, FunctionalState):
-    """Base of all neurons: a class declares its `states` and its `step`, and everything else follows.
+    """Base of all neurons: a subclass declares its `states` and its `step`; clif derives everything else.
 
-    Single-step mode ("s"): x [N, *] -> spikes [N, *]. Multi-step mode ("m"): x_seq [T, N, *] -> spikes [T, N, *].
-    Both continue from the state of the call before, until `reset()`. A state such as `v` is a number at rest and a
-    tensor [N, *] after a call. It follows `.to()`, is copied detached by `copy.deepcopy` and `torch.save`, and is
-    neither a parameter nor part of `state_dict`.
+    Single-step mode ("s"): x [N, *] -> spikes [N, *]. Multi-step mode ("m"): x_seq [T, N, *] -> spikes [T, N, *]. Both
+    continue from the state of the previous call until `reset()`. A state such as `v` is a number at rest and a tensor
+    [N, *] after a call. It follows `.to()`, is copied detached by `copy.deepcopy` and `torch.save`, and is neither a
+    parameter nor part of `state_dict`.
 
     Args:
-        v_threshold: the neuron fires where v ≥ v_threshold.
+        v_threshold: the neuron fires if v ≥ v_threshold.
         v_reset: None for a soft reset (subtraction), or the value that a hard reset sets; v starts there.
         surrogate_function: spikes with a surrogate derivative, see `clif.surrogate`; an object, a name or a class.
             Rectangle(α=1) by default.
@@ -48,22 +48,22 @@ class SpikingNeuron(Firing, FunctionalState):
         backend: "auto", or a backend by name; see `clif.set_backend`.
         store_v_seq: in multi-step mode keep the membrane potential after each step in `v_seq` [T, N, *].
 
-    A class defines
+    A subclass defines
 
     - `states`: the states and their values at rest, {"v": 0.0} by default; "v" starts at `v_reset` if that is a number.
       It may be a property.
     - `learnable`: its parameters and how many numbers each has: "layer" (one) or "channel" ([C], axis 1 of x).
-    - `step(self, x, …)`: from the input, the states and the learnables by these names and in this order to the spike
-      and the new states, a tuple. It uses PyTorch's element-wise operations, `fire`, `reset_after` and plain attributes
-      (numbers, bools, None, strings), on which it may branch. Kernels are generated from it; a step that does more runs
-      in PyTorch, and `clif.backend_for` says why.
+    - `step(self, x, …)`: takes the input, the states and the learnables by these names and in this order, and returns a
+      tuple of the spike and the new states. It uses PyTorch's element-wise operations, `fire`, `reset_after` and plain
+      attributes (numbers, bools, None, strings), on which it may branch. clif generates kernels from it. A step with
+      other operations runs in PyTorch, and `clif.backend_for` says why.
 
-    Constants may be `nn.Parameter`s of one element, also when they are assigned later. They are learnt, in plain
-    PyTorch (backend "auto" or "torch"). `clif.neurons.set_gradient_window(net, k)` truncates the gradient through time
-    in multi-step mode, and after `clif.set_keep_state(net, False)` every sequence begins at rest.
+    A constant may be an `nn.Parameter` of one element, also if you assign it later. It is then learnt, in plain PyTorch
+    (backend "auto" or "torch"). `clif.neurons.set_gradient_window(net, k)` truncates the gradient through time in
+    multi-step mode, and after `clif.set_keep_state(net, False)` every sequence begins at rest.
 
-    Raises `InputError` for integer inputs, a missing time axis, a state of another shape or device, and constants with
-    which the neuron makes no sense.
+    Raises `InputError` for integer inputs, a missing time axis, a state of another shape or device, and constants out
+    of range.
 
     >>> class HalfLeak(clif.SpikingNeuron):
     ...     states = {"v": 0.0}
@@ -119,7 +119,7 @@ class SpikingNeuron(Firing, FunctionalState):
         raise NotImplementedError(f"{type(self).__name__} must define step(self, x, {', '.join(self.states)})")
 
     def check(self) -> None:
-        """Raise `InputError` for constants with which the neuron makes no sense."""
+        """Raise `InputError` for constants out of range."""
         learnt = "v_threshold" in self.learnable
         check_constants(None, None if learnt else self.v_threshold, self.v_reset)
 
@@ -141,7 +141,7 @@ class SpikingNeuron(Firing, FunctionalState):
 
     @property
     def state(self) -> State | None:
-        """The state tensors, or None where there are none yet. Assigning None or () brings the neuron back to rest."""
+        """The state tensors, or None before the first call. Assigning None or () resets the neuron."""
         values = self._values
         if values is None:
             return None
@@ -212,7 +212,7 @@ class SpikingNeuron(Firing, FunctionalState):
         return values
 
     def reset(self) -> None:
-        """Back to rest: v = 0 (v_reset with a hard reset), the other states as `states` says, and no `v_seq`."""
+        """Reset the states: v = 0 (v_reset with a hard reset), the others as in `states`, and no `v_seq`."""
         self._values = None
         self.v_seq = None
         self._calls = self._calls.reset()
@@ -251,7 +251,7 @@ class SpikingNeuron(Firing, FunctionalState):
         return value
 
     def forward(self, x: Tensor, norm: BatchNorm2d | None = None) -> Tensor:
-        """Spikes for x, or for norm(x) where a batch norm is given; the two are one kernel where a backend has it."""
+        """Spikes for x, or for norm(x) if a batch norm is given; one kernel computes both if the backend has one."""
         if torch.compiler.is_compiling():
             return self._compute(x, norm)
         if self._calls.are_recomputed:

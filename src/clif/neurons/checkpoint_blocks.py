@@ -12,20 +12,19 @@ from clif.neurons.checkpointing import OwnForward, WholeBlock, attach, detach, i
 
 
 def set_checkpoint_blocks(net: nn.Module, checkpoint_blocks: bool, blocks: Iterable[str] | None = None) -> None:
-    """Let `net` keep only the input of every block for the backward pass, which computes the block again, or do not.
+    """Switch activation checkpointing by block on or off: keep only the input of every block and recompute the rest.
 
-    The gradients are the same to the last bit; batch norms learn their running statistics once. An input that is spikes
-    is kept as one bit an element. A step takes the time of another forward pass more, and much less memory
+    The gradients are the same to the last bit, and batch norms update their running statistics once. Spikes as input
+    are kept as one bit per element. A step takes the time of one more forward pass and much less memory
     (docs/benchmarks.md).
 
-    A block of the networks of `clif.models` is what computes the next spikes from those of one or two layers:
-    convolution, batch norm and neuron, and the residual sum. In other networks it is the modules of a
-    `torch.nn.Sequential` up to the next that is, or has, a spiking neuron, and each module with neurons in a
-    `torch.nn.ModuleList`. `blocks` names modules to be the blocks in their place, as in `net.named_modules()`; what
-    they take are tensors.
+    In the networks of `clif.models` a block computes the next spikes from those of one or two layers: convolution,
+    batch norm and neuron, and the residual sum. In other networks a block is the modules of a `torch.nn.Sequential` up
+    to the next module that is, or contains, a spiking neuron, and each module with neurons in a `torch.nn.ModuleList`.
+    `blocks` names other modules as the blocks, as in `net.named_modules()`; their inputs must be tensors.
 
-    Not under torch.compile and torch.func. Forward hooks inside a block are called once more in the backward pass.
-    Raises `InputError` if there is no block, and for names that are no modules with something to compute again.
+    It does not work under torch.compile and torch.func. The backward pass calls forward hooks inside a block again.
+    Raises `InputError` if there is no block, and for names that are not modules with something to recompute.
 
     >>> net = nn.Sequential(clif.layers.Linear(4, 8), clif.CLIFNode(step_mode="m"), clif.layers.Linear(8, 2))
     >>> clif.set_checkpoint_blocks(net, True)

@@ -13,13 +13,13 @@ from clif.surrogate import AnySurrogate
 
 @register_neuron("CLIF")
 class CLIFNode(SpikingNeuron):
-    """LIF with a complementary potential m, which adds no parameter and keeps the temporal gradient alive:
+    """LIF with a complementary potential m, a second path for the temporal gradient that adds no parameter:
 
         u = v·(1 − 1/τ) + x;   m ← m·σ(u/τ);   s = Θ(u − v_threshold);   m ← m + s;   v = u − s·(v_threshold + σ(m))
 
-    m grows with each spike and decays as the membrane charges; a neuron that fired much is reset further.
-    `tau` > 1 is the membrane time constant in steps, `decay_input` divides the input by τ as well. All other arguments,
-    shapes and errors: `SpikingNeuron`.
+    m grows with each spike and decays by a factor that follows the membrane potential. A neuron that fired often is
+    reset further. `tau` > 1 is the membrane time constant in steps, `decay_input` divides the input by τ as well. All
+    other arguments, shapes and errors: `SpikingNeuron`.
 
     >>> node = clif.CLIFNode(tau=2.0, step_mode="m")
     >>> node(torch.full((6, 1, 1), 0.9)).flatten()  # [T, N, *] in, spikes [T, N, *] out

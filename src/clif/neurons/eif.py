@@ -13,18 +13,18 @@ from clif.surrogate import AnySurrogate
 
 @register_neuron("EIF")
 class EIFNode(SpikingNeuron):
-    """LIF with an exponential upswing, which sets in about `theta_rh`:
+    """LIF with an exponential rise of the potential, which starts near `theta_rh`:
 
         e = Δ_T·exp(min((v − theta_rh)/Δ_T, max_exponent));   u = v + (v_rest − v + e)/τ + x
         s = Θ(u − v_threshold);   v = u − s·v_threshold, or v_reset after a spike
 
-    The exponent is clamped at `max_exponent`: the upswing is at most 2.7·Δ_T by default, and u grows by at most
-    1 + 1.7/τ with v. At the bound the derivative is that of the exponential, beyond it 0, as PyTorch's. After a hard
-    reset v is below `v_threshold`, and with the other defaults nothing is clamped.
+    The exponent is clamped at `max_exponent`. By default the exponential term is at most 2.7·Δ_T, and ∂u/∂v is at most
+    1 + 1.7/τ. At the bound the derivative is that of the exponential and beyond it 0, as in PyTorch. After a hard reset
+    v is below `v_threshold`, and with the other defaults nothing is clamped.
 
     Args:
         tau: membrane time constant in steps, > 1. Default: 2.
-        delta_T: sharpness Δ_T of the upswing, > 0, in units of v; towards 0 the neuron becomes LIF. Default: 0.25.
+        delta_T: sharpness Δ_T of the rise, > 0, in units of v; towards 0 the neuron becomes LIF. Default: 0.25.
         theta_rh: rheobase threshold. Default: 0.8.
         max_exponent: the bound of the exponent. In float32 the exponential overflows above 88. Default: 1.
         v_rest: resting potential, towards which v leaks. v starts at `v_reset`, or 0. Default: 0.
@@ -33,9 +33,9 @@ class EIFNode(SpikingNeuron):
     All other arguments, shapes and errors: `SpikingNeuron`. Raises `InputError` for constants out of these ranges.
 
     Source: Fourcaud-Trocmé, Hansel, van Vreeswijk & Brunel, "How spike generation mechanisms determine the neuronal
-    response to fluctuating inputs", Journal of Neuroscience 23, 2003. It is `EIFNode` of SpikingJelly but for the
-    clamp and the defaults: there the input is always divided by τ, Δ_T = 1, with which the neuron fires without any
-    input, and v_reset = −0.1.
+    response to fluctuating inputs", Journal of Neuroscience 23, 2003. It is `EIFNode` of SpikingJelly except for the
+    clamp and the defaults. SpikingJelly always divides the input by τ and has v_reset = −0.1 and Δ_T = 1, with which
+    the neuron fires without any input.
 
     >>> node = clif.EIFNode(delta_T=0.25, step_mode="m")
     >>> node(torch.full((6, 1, 1), 0.6)).flatten()

@@ -19,9 +19,10 @@ class GLIFNode(SpikingNeuron):
 
         u = v − (1 − α)·l + (1 − β·(1 − g))·x;   s = Θ(u − θ);   v = (1 − α/τ)·(1 − γ·s)·u − (1 − γ)·r·s
 
-    α chooses between an exponential leak, by 1/τ, and a linear one, by l; β how far the conductance g scales the input;
-    γ between a hard reset to 0 and a soft one, by r. v is what remains of the membrane for the next step. Each of the
-    eight is σ of a parameter [C], one number for every channel (axis 1 of x [N, C, *]), the same at all steps:
+    α chooses between an exponential leak by 1/τ and a linear leak by l. β sets how far the conductance g scales the
+    input. γ chooses between a hard reset to 0 and a soft reset by r. v is the membrane potential that remains for the
+    next step. Each of the eight is σ of a parameter [C], one number per channel (axis 1 of x [N, C, *]), the same at
+    all steps:
 
         α: alpha   β: beta   γ: gamma   1/τ: w   θ: v_threshold   l: linear_decay   r: v_subreset   g: conduct
 
@@ -33,13 +34,14 @@ class GLIFNode(SpikingNeuron):
         init_v_subreset: soft reset r at the start, between 0 and 1. Default: None, that is `init_v_threshold`.
         init_conduct: conductance g at the start, between 0 and 1. Default: 0.5.
 
-    The gates start at ½. All other arguments, shapes and errors: `SpikingNeuron`; there is no `v_threshold` and no
-    `v_reset` to be given. Raises `InputError` for values out of these ranges, and for an input with other channels.
+    The gates start at ½. For all other arguments, shapes and errors see `SpikingNeuron`; this neuron takes no
+    `v_threshold` and no `v_reset`. Raises `InputError` for values out of these ranges, and for an input with another
+    number of channels.
 
     Source: Yao, Li, Mo & Cheng, "GLIF: A unified gated leaky integrate-and-fire neuron for spiking neural networks",
-    NeurIPS 2022. There, and in `GatedLIFNode` of SpikingJelly, g differs from step to step, so that T is fixed, l
-    starts at θ/(2T), the gates at random near ½, and `init_tau` is the factor 1 − 1/τ, 0.25. SpikingJelly's state v is
-    u, and it forgets the last spike between two sequences.
+    NeurIPS 2022. In the paper and in `GatedLIFNode` of SpikingJelly g differs from step to step, so T is fixed; l
+    starts at θ/(2T), the gates start at random near ½, and `init_tau` is the factor 1 − 1/τ, 0.25. SpikingJelly's state
+    v is u, and it forgets the last spike between two sequences.
 
     >>> node = clif.GLIFNode(channels=16, step_mode="m")
     >>> node(torch.rand(6, 8, 16)).shape

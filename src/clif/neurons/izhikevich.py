@@ -16,25 +16,25 @@ class IzhikevichNode(SpikingNeuron):
         u = v + (a0·(v − v_rest)·(v − v_c) − w)/τ + x;   s = Θ(u − v_threshold)
         v = v_reset after a spike, or u − s·v_threshold;   w ← w + (a·(u − v_rest) − w)/τ_w + b·s
 
-    Below `v_c` the membrane returns to `v_rest`, above it the spike goes off by itself.
+    Below `v_c` the membrane potential returns to `v_rest`; above it the potential rises to a spike without input.
 
     Args:
         tau: membrane time constant in steps, > 1. Default: 2.
         v_c: critical potential. Default: 0.8.
         a0: strength of the quadratic term, > 0. Default: 1.
-        v_reset: the reset is hard by default, to 0, as in the paper. With None (soft) the square of a membrane that
-            stays far above `v_c` runs away.
+        v_reset: the reset is hard by default, to 0, as in the paper. With None (soft) a potential far above `v_c`
+            diverges.
         v_rest: resting potential. v starts at `v_reset`, or 0. Default: 0.
         tau_w: time constant of the recovery w in steps, > 1. Default: 2.
-        a: how the membrane drives the recovery. Default: 0.1.
-        b: what a spike adds to the recovery. Default: 0.2.
+        a: coupling of the membrane potential to the recovery. Default: 0.1.
+        b: increase of the recovery per spike. Default: 0.2.
         decay_input: divide the input by τ as well. Default: False.
 
     All other arguments, shapes and errors: `SpikingNeuron`. Raises `InputError` for constants out of these ranges.
 
-    Source: Izhikevich, "Simple model of spiking neurons", IEEE Transactions on Neural Networks 14(6), 2003, in the
-    form and with the names of SpikingJelly's `IzhikevichNode`. There the input is always divided by τ, v_rest = −0.1,
-    a = b = 0, with which w stays 0, and `w_rest` is where w starts; here it starts at 0.
+    Source: Izhikevich, "Simple model of spiking neurons", IEEE Transactions on Neural Networks 14(6), 2003, in the form
+    and with the names of SpikingJelly's `IzhikevichNode`. SpikingJelly always divides the input by τ. Its defaults are
+    v_rest = −0.1 and a = b = 0, with which w stays 0, and w starts at `w_rest`; here it starts at 0.
 
     >>> node = clif.IzhikevichNode(step_mode="m")
     >>> node(torch.full((6, 1, 1), 1.0)).flatten()

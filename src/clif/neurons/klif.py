@@ -14,12 +14,12 @@ from clif.surrogate import AnySurrogate
 
 @register_neuron("KLIF")
 class KLIFNode(SpikingNeuron):
-    """LIF whose charged potential is scaled by a learnt k and rectified, which tunes the slope of the surrogate:
+    """LIF that scales its charged potential by a learnt k and rectifies it, which changes the slope of the surrogate:
 
         u = max(0, k·(v·(1 − 1/τ) + x));   s = Θ(u − v_threshold);   v = u − s·v_threshold, or v_reset after a spike
 
-    The scalar parameter k starts at 1. `scale_reset` divides the potential and the threshold by k before the reset:
-    v = (u − s·v_threshold)/k, or u/k where there is no spike and v_reset where there is one. `tau` > 1 is the membrane
+    The scalar parameter k starts at 1. `scale_reset` divides the potential and the threshold by k before the reset: v =
+    (u − s·v_threshold)/k, or with a hard reset u/k without a spike and v_reset after one. `tau` > 1 is the membrane
     time constant in steps, `decay_input` divides the input by τ as well. All other arguments, shapes and errors:
     `SpikingNeuron`. Source: the paper, and `KLIFNode` of SpikingJelly for `scale_reset`.
 

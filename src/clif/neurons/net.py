@@ -14,9 +14,9 @@ from clif.ops.equations import first_step
 
 
 def reset_net(net: nn.Module) -> None:
-    """Bring every neuron and dropout mask of `net` back to rest. Call it between batches in single-step mode.
+    """Reset every neuron and dropout mask of `net`. Call it between batches in single-step mode.
 
-    Other modules that have a `reset`, such as metrics, are left alone.
+    Other modules that have a `reset` method, such as metrics, do not change.
 
     >>> node = clif.CLIFNode()
     >>> spikes = node(torch.ones(1, 3))
@@ -91,7 +91,7 @@ def _memory(module: nn.Module) -> dict[str, Any]:
 
 
 def set_step_mode(net: nn.Module, step_mode: str) -> None:
-    """Set "s" (one step a call) or "m" (a sequence [T, N, *] a call) on every module of `net` that has a step mode.
+    """Set "s" (a call takes one step) or "m" (a call takes a sequence) on every module of `net` with a step mode.
 
     >>> net = nn.Sequential(nn.Linear(4, 4), clif.CLIFNode())
     >>> clif.set_step_mode(net, "m")
@@ -107,8 +107,8 @@ def set_step_mode(net: nn.Module, step_mode: str) -> None:
 def set_backend(net: nn.Module, backend: str) -> None:
     """Set the backend of every neuron of `net`: "auto", or one by name, which raises `InputError` if it cannot run.
 
-    The convolutions follow: with "torch" they are PyTorch's, with any other the compiled kernels do those of spikes
-    (`clif.layers.Conv2d` says which).
+    It also sets the convolutions: with "torch" they are PyTorch's; with any other backend compiled kernels compute
+    those of spikes (`clif.layers.Conv2d` says which).
 
     >>> net = nn.Sequential(nn.Linear(4, 4), clif.CLIFNode(step_mode="m"))
     >>> clif.set_backend(net, "torch")
@@ -122,9 +122,9 @@ def set_backend(net: nn.Module, backend: str) -> None:
 
 
 def backend_for(node: SpikingNeuron, x: Tensor) -> tuple[str, str]:
-    """Which backend computes this input of a neuron in its step mode, and why not a faster one ("" if there is none).
+    """The backend that computes this input of a neuron, and why not a faster one ("" if there is none).
 
-    `x` is [N, *] in single-step mode and [T, N, *] in multi-step mode. Kernels that this input needs are compiled.
+    `x` is [N, *] in single-step mode and [T, N, *] in multi-step mode. The call compiles kernels that this input needs.
 
         >>> clif.backend_for(clif.CLIFNode(step_mode="m"), torch.rand(4, 8, 16))
         ('cpu', '')
@@ -149,16 +149,17 @@ BY_STEPS = {
 
 
 def set_fuse_norm(net: nn.Module, fuse_norm: bool) -> None:
-    """Let every neuron of `net` compute the batch norm before it in its own kernel (the default), or do not.
+    """Switch the fusion of every neuron of `net` with the batch norm before it on (the default) or off.
 
-    The numbers are the same but for rounding; the fused kernel never writes the normalised sequence to memory. Only
+    The numbers are the same except for rounding; the fused kernel never writes the normalised sequence to memory. Only
     the call `neuron(x, norm)` fuses, as in the networks of clif and in `clif.neurons.blocks.ConvBlock`; a plain
     `torch.nn.Sequential(norm, neuron)` does not.
 
-    Even that call computes them apart where x [T, N, C, H, W] is one image repeated (before the first neuron of static
-    images) or not channels_last; in single-step mode, with a gradient window below T, with `store_v_seq`, with backend
-    "torch" and under torch.func; and where the norm is not `clif.layers.BatchNorm2d` itself (sync-bn), has hooks, has
-    another dtype than the neuron computes in, has one value a channel or, on a CPU, more than 2,048 channels.
+    That call does not fuse if x [T, N, C, H, W] is one repeated image (before the first neuron of static images) or not
+    channels_last. It does not fuse in single-step mode, with a gradient window below T, with `store_v_seq`, with
+    backend "torch" or under torch.func. Nor does it fuse if the norm is not `clif.layers.BatchNorm2d` itself (sync-bn),
+    has hooks, has another dtype than the neuron computes in, has one value per channel or, on a CPU, more than 2,048
+    channels.
 
     >>> net = clif.models.create_model("snn5_noAP", T=2)
     >>> clif.set_fuse_norm(net, False)
@@ -169,13 +170,13 @@ def set_fuse_norm(net: nn.Module, fuse_norm: bool) -> None:
 
 
 def set_keep_state(net: nn.Module, keep_state: bool) -> None:
-    """Let every neuron of `net` keep its state from one sequence to the next (the default), or begin each at rest.
+    """Set whether every neuron of `net` keeps its state from one sequence to the next (the default) or starts at rest.
 
-    Leaky integrators and recurrent containers follow.
+    This includes leaky integrators and recurrent containers.
 
-    In multi-step mode only. Where gradients are recorded, as in training, the last state is then not even computed: the
-    neuron is at rest again after the call, which takes less time and memory. The networks of `clif.models` begin every
-    sequence at rest, so their neurons come without; with True their last `v` and `m` can be looked at in training too.
+    It has an effect in multi-step mode only. With False and with gradients, as in training, the neuron does not compute
+    its last state and is at rest after the call, which saves time and memory. The networks of `clif.models` start every
+    sequence at rest, so their neurons have False. Set True to read their last `v` and `m` in training too.
 
     >>> node = clif.CLIFNode(step_mode="m")
     >>> clif.set_keep_state(node, False)
@@ -189,10 +190,10 @@ def set_keep_state(net: nn.Module, keep_state: bool) -> None:
 
 
 def set_pack_spikes(net: nn.Module, pack_spikes: bool) -> None:
-    """Let every convolution of `net` keep the spikes it reads as one bit each for the backward pass, or do not.
+    """Set whether every convolution of `net` keeps its input spikes as one bit each for the backward pass.
 
-    It changes no number; on a CPU it trades some time for memory (docs/benchmarks.md). Inputs that are not spikes, and
-    those on other devices, are kept as they are.
+    It changes no results; on a CPU it trades some time for memory (docs/benchmarks.md). Inputs that are not spikes, and
+    inputs on other devices, are kept unchanged.
 
     >>> net = clif.models.create_model("snn5_noAP", T=2)
     >>> clif.set_pack_spikes(net, True)

@@ -24,12 +24,13 @@ def register_neuron(name: Kind) -> Kind: ...
 @overload
 def register_neuron(name: str) -> Callable[[Kind], Kind]: ...
 def register_neuron(name: Any) -> Any:
-    """A class decorator: gives a neuron its name for `neuron=`, `-neuron` and `exchange_neurons`.
+    """A class decorator: registers a neuron by name for `neuron=`, `-neuron` and `exchange_neurons`.
 
-    Bare, the name is that of the class. A class of the same module and qualified name is replaced, as in a notebook.
+    Without an argument the name is that of the class. A class of the same module and qualified name is replaced, as in
+    a notebook.
 
-    Raises `InputError` for a class that is no `SpikingNeuron`, for a name that is taken, and for a `step` that does not
-    take the input, the states and the learnables by their names and in their order.
+    Raises `InputError` for a class that is not a `SpikingNeuron`, for a name that is taken, and for a `step` that does
+    not take the input, the states and the learnables by their names and in their order.
 
     >>> @clif.register_neuron("Integrate")
     ... class IntegrateNode(clif.SpikingNeuron):

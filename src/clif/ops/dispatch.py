@@ -66,7 +66,7 @@ BACKENDS: dict[str, Backend] = {
 
 
 def backends() -> dict[str, Availability]:
-    """Every backend by name, whether it can run on this machine, and how or why not.
+    """All backends by name: whether each can run on this machine, and how or why not.
 
     >>> clif.backends()["torch"].available
     True

@@ -184,14 +184,14 @@ def load(
 ) -> Any:
     """The network of a checkpoint or run folder, in eval mode and multi-step mode.
 
-    Our checkpoints say what they hold. For one in the original's format name `model` and `neuron`, and where they
-    differ from `create_model`'s defaults T, tau, surrogate and image_size; classes and channels are read off its
-    weights. Any argument given replaces what the checkpoint says: `load(path, T=4)`, `load(path, neuron="LIF")`.
+    Checkpoints of clif describe their network. For a checkpoint in the original's format give `model` and `neuron`, and
+    T, tau, surrogate and image_size if they differ from `create_model`'s defaults; classes and channels follow from its
+    weights. Any argument replaces the value in the checkpoint: `load(path, T=4)`, `load(path, neuron="LIF")`.
 
-    With `net`, a module of one's own or what `clif.wrap` made of it, the weights are loaded into it, and it is returned
-    in eval mode; a checkpoint does not hold the class of a wrapped network.
+    With `net`, your own module or the result of `clif.wrap`, the weights are loaded into it, and it is returned in eval
+    mode; a checkpoint does not contain the class of a wrapped network.
 
-    Raises `InputError` for a device that is not here, a file that cannot be read, and weights that do not fit.
+    Raises `InputError` for a missing device, a file that cannot be read, and weights that do not fit.
 
     >>> net = clif.models.create_model("snn5_noAP", "CLIF", T=2)
     >>> clif.export.to_safetensors(net, "net.safetensors")
