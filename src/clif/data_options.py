@@ -18,20 +18,20 @@ LONGEST = 86_400_000_000
 
 @dataclass(frozen=True)
 class DataOptions:
-    """How the files of a data set become samples, where the set leaves that open; each set takes some of them.
+    """Options for converting the files of a data set to samples; each data set takes some of them.
 
     Args:
         image_size: height and width of the samples in pixels; 0 is the set's own (images: 64, events: the sensor's).
         in_channels: 1 (grey) or 3 (RGB); 0 is the set's own (images: 3).
-        resize: "crop" scales the shorter side to `image_size` and cuts out the centre, "stretch" scales both sides.
-        sensor_size: of events, "WIDTHxHEIGHT" in pixels where the files do not say it, such as "346x260".
+        resize: "crop" scales the shorter side to `image_size` and crops the centre, "stretch" scales both sides.
+        sensor_size: sensor of events, "WIDTHxHEIGHT" in pixels such as "346x260", if the files do not store it.
         split_by: events become T frames of equal "number", of equal "time", or of the "duration" from the first event.
-        duration: of a frame in µs, with split_by "duration".
-        time_unit: of the times of events, "us", "ms" or "s", where the files do not say it; by number needs none.
-        columns: what the columns of files of events are where they have no names, "x,y,t,p" ("-" for others).
-        test_split: the stratified fraction that becomes the test set where the files say nothing of one.
-        split_seed: of that split, and of the validation split.
-        classes: the classes in the order of their labels, where they are known, as from a checkpoint.
+        duration: length of a frame in µs, with split_by "duration".
+        time_unit: unit of event times, "us", "ms" or "s", if the files do not store it; not needed by number.
+        columns: the columns of event files without names, such as "x,y,t,p" ("-" for others).
+        test_split: the stratified fraction that becomes the test set if the files define none.
+        split_seed: seed of that split and of the validation split.
+        classes: the classes in the order of their labels, if they are known, as from a checkpoint.
 
     Raises `InputError` for a value outside its range.
 
@@ -82,7 +82,7 @@ class DataOptions:
             column_names(self.columns)
 
     def sensor(self) -> tuple[int, int]:
-        """`sensor_size` as (width, height). Raises `InputError` if it is none."""
+        """`sensor_size` as (width, height). Raises `InputError` if it is not a size."""
         found = SENSOR_SIZE.fullmatch(self.sensor_size.strip())
         size = (int(found[1]), int(found[2])) if found else (0, 0)
         if not 1 <= min(size) <= max(size) <= LARGEST_SENSOR:
@@ -90,7 +90,7 @@ class DataOptions:
         return size
 
     def allow(self, dataset: str, *taken: str) -> None:
-        """Raise `InputError` for an option that was given and that the data set has no use for."""
+        """Raise `InputError` for an option that the data set does not use."""
         for field in dataclasses.fields(self):
             if field.name not in taken and getattr(self, field.name) != field.default:
                 raise InputError(f"{field.name} has no effect on the data set {dataset}; leave it out")

@@ -7,7 +7,8 @@ from clif.names import SYNONYMS
 
 
 class InputError(ValueError):
-    """Says what is wrong, where, and how to mend it. The command line prints it as one line and exits with code 2.
+    """Wrong input. The message says what is wrong, where, and what to do. The command line prints it and exits with
+    code 2.
 
     >>> try:
     ...     clif.CLIFNode(tau=0.5)
@@ -18,7 +19,7 @@ class InputError(ValueError):
 
 
 class UnknownNameError(InputError):
-    """A name is none of those that are known here.
+    """A name is unknown.
 
     >>> try:
     ...     clif.models.create_model("spiking_resnet19")
@@ -47,7 +48,7 @@ def _plain(name: str) -> str:
 
 
 class MissingFileError(InputError, FileNotFoundError):
-    """A file or folder that should be there is not.
+    """A required file or folder does not exist.
 
     >>> try:
     ...     clif.load("no/such/run")

@@ -18,9 +18,9 @@ from clif.progress import progress_bar
 
 @dataclass(frozen=True)
 class Scores:
-    """What a pass over a data set gave: mean loss, top-1 and top-5 accuracy in 0–1, and the time it took.
+    """The results of a pass over a data set: mean loss, top-1 and top-5 accuracy in 0–1, and the time.
 
-    `by_class` has, where it was asked for, the hits and the samples of each class.
+    `by_class` has, if requested, the number of correct predictions and of samples of each class.
 
     >>> net = clif.models.create_model("snn5_noAP", "CLIF", T=1, image_size=16)
     >>> scores = clif.evaluation.evaluate(net, [(torch.rand(8, 3, 16, 16), torch.arange(8))])
@@ -97,11 +97,11 @@ def evaluate(
     reduce: Callable[[Tensor], Tensor] = lambda tensor: tensor,
     num_classes: int = 0,
 ) -> Scores:
-    """Scores of `net` in eval mode over the loader's batches; the modes of its modules come back.
+    """Scores of `net` in eval mode over the loader's batches; its modules keep their modes.
 
     `net` is a network of clif or any module that returns logits [T, N, classes]; each batch begins at rest.
-    `check_stop` is called after every batch and may raise; `reduce` sums a tensor over the processes, where each has
-    its part of the loader's batches. With `num_classes`, that of the data, the scores have a count by class too.
+    `check_stop` is called after every batch and may raise; `reduce` sums a tensor over the processes if each has a part
+    of the loader's batches. With `num_classes`, that of the data, the scores also have counts by class.
 
     >>> net = clif.models.create_model("snn5_noAP", "CLIF", T=1, image_size=16)
     >>> batches = [(torch.rand(8, 3, 16, 16), torch.arange(8))]

@@ -42,19 +42,19 @@ def read_recording(
     time_unit: str = "",
     sort: bool = False,
 ) -> Events:
-    """The events {"t", "x", "y", "p"} of a recording, in order; t in µs, p 0 (darker) or 1.
+    """The events {"t", "x", "y", "p"} of a recording, in order; t in µs, p 0 (darker) or 1 (brighter).
 
-    Formats, by the ending of the name: .aedat (2.0, 3.1), .bin (N-MNIST), .dat, .npy, .npz, .h5, .csv, .tsv and .txt;
-    through the package faery .aedat4, .raw (EVT 2 and 3) and .es.
+    Formats, by file extension: .aedat (2.0, 3.1), .bin (N-MNIST), .dat, .npy, .npz, .h5, .csv, .tsv and .txt; with the
+    package faery also .aedat4, .raw (EVT 2 and 3) and .es.
 
     Args:
-        sensor_size: (width, height), which no event may lie outside of; of .bin 34×34 if it is not given.
-        columns: what the columns of a table without names are, such as "x,y,t,p" ("-" for others).
-        time_unit: "us", "ms" or "s", where the file does not say it; without any, times are as they are in the file.
-        sort: sort events by time where the times run backwards, which is refused otherwise.
+        sensor_size: (width, height); no event may lie outside. The default for .bin is 34×34.
+        columns: the columns of a table without names, such as "x,y,t,p" ("-" for others).
+        time_unit: "us", "ms" or "s", if the file does not store it; without a unit, times are as in the file.
+        sort: sort events by time if the times run backwards, which is refused otherwise.
 
-    Raises `InputError`, with the file's name, for one that is missing, damaged or of another format, and for a size or
-    unit that contradicts the file's.
+    Raises `InputError` with the file's name if the file is missing, damaged or of another format, and for a size or
+    unit that contradicts the file.
 
     >>> np.savez("two.npz", t=[0, 150], x=[3, 4], y=[1, 1], p=[-1, 1])
     >>> {name: column.tolist() for name, column in clif.data.read_recording("two.npz").items()}

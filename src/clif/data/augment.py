@@ -28,7 +28,7 @@ class Operation(Protocol):
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Operations on the stored images, then those on normalised ones, then the mixing of samples within a batch.
+    """Augmentation: operations on the stored images, then on the normalised ones, then mixing within a batch.
 
     >>> plain = clif.data.Augmentation()  # no operation
     >>> loader = clif.data.create_loader("digits", train=True, augmentation="crop:2,flip")  # or by name
@@ -39,7 +39,7 @@ class Augmentation:
     mix: Mix | None = None
 
     def draw(self, n: int, height: int, width: int, generator: Generator) -> list[Draws]:
-        """The random numbers of n images of height × width, one item an operation."""
+        """The random numbers for n images of height × width, one item per operation."""
         return [operation.draw(n, height, width, generator) for operation in (*self.stored, *self.normalised)]
 
     def apply_stored(self, images: Tensor, draws: Sequence[Draws], index: Tensor) -> Tensor:

@@ -14,10 +14,10 @@ from clif.sizes import Size
 
 @dataclass(frozen=True)
 class Arrays:
-    """One split: samples [n, …] and labels int64 [n], in file order; on disk where they are memory-mapped.
+    """One split: samples [n, …] and labels int64 [n], in file order; on disk if they are memory-mapped.
 
-    Images are uint8 [n, C, H, W]. Event frames are [n, T, 2, H, W]: int16 counts, or float16 where they were resized.
-    `mean` and `std` are those of each channel of images on the scale 0–1, where they have been measured.
+    Images are uint8 [n, C, H, W]. Event frames are [n, T, 2, H, W]: int16 counts, or float16 if they were resized.
+    `mean` and `std` are those of each channel of images on the scale 0–1, if they have been measured.
 
     >>> split = clif.data.Arrays(np.zeros((4, 1, 32, 32), np.uint8), np.array([0, 1, 0, 1]))
     >>> len(split.labels)
@@ -32,7 +32,7 @@ class Arrays:
 
 @dataclass(frozen=True)
 class Source:
-    """One file of a set that needs converting: the labels of its samples and how to read them.
+    """One file of a data set that needs conversion: the labels of its samples and a function that reads them.
 
     `load()` returns [len(labels), *sample shape] and raises `InputError` naming the file that is damaged.
     """
@@ -44,10 +44,10 @@ class Source:
 
 @dataclass(frozen=True)
 class Split:
-    """A split that needs converting before training, such as recordings or JPEG files.
+    """A split that needs conversion before training, such as recordings or JPEG files.
 
-    `sources` are in file order; `parameters` name everything but the files that the samples depend on. `missing` says
-    which files the set's own lists name that are not there.
+    `sources` are in file order; `parameters` are everything except the files on which the samples depend. `missing`
+    lists missing files that the set's own lists name.
     """
 
     root: Path
@@ -63,15 +63,15 @@ class Split:
 class Dataset:
     """A data set by name.
 
-    `read(root, train)` returns a split that is quick to read, `find(root, train, T, sort_events)` one that is converted
-    once into a cache; a set has one of them, but for a description from a checkpoint, which has no files. A set inside
-    a dependency takes no notice of root (`needs_root` False). Samples are images or, with `events`, frames of events.
-    `read_recording(path, T)` reads one recording of event data by itself, as a sample [1, T, 2, H, W]; of recordings of
-    one's own `recordings` says how they become frames. `image_size` is the height and width of the samples.
-    `mean` and `std` normalise each channel of images on the scale 0–1, and are measured on the training set where they
-    are not given; event frames keep their counts. `resize` is how images of other sizes fit (`DataOptions`). Training
-    samples get `augmentation`, or `strong` where `cutupmix_auto` asks for it. `published` are the sizes of the whole
-    training and test set, if it has such; with `fixed_classes` a split that lacks a class is not complete.
+    `read(root, train)` returns a split that is fast to read; `find(root, train, T, sort_events)` returns one that is
+    converted once into a cache. A data set has one of them, except for a description from a checkpoint, which has no
+    files. A data set inside a dependency ignores root (`needs_root` False). Samples are images or, with `events`,
+    frames of events. `read_recording(path, T)` reads a single recording as a sample [1, T, 2, H, W]; for your own
+    recordings `recordings` says how they become frames. `image_size` is the height and width of the samples. `mean` and
+    `std` normalise each channel of images on the scale 0–1; if they are not given, they are measured on the training
+    set. Event frames keep their counts. `resize` says how images of other sizes are fitted (`DataOptions`). Training
+    samples get `augmentation`, or `strong` with `cutupmix_auto`. `published` are the sizes of the complete training and
+    test set, if there are such; with `fixed_classes` a split that lacks a class is incomplete.
 
     >>> dataset = clif.data.get_dataset("digits")
     >>> dataset.name, dataset.in_channels, dataset.image_size, dataset.events

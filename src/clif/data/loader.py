@@ -47,17 +47,17 @@ class Share(NamedTuple):
 class Loader:
     """Iterates over (samples float32, labels) on one device.
 
-    Samples are images [N, C, H, W], normalised, or event frames [T, N, 2, H, W], counts as they are. Labels are int64
-    [N], or float32 [N, classes] where the augmentation mixes samples. A GPU keeps the whole set as it is stored (images
-    uint8, frames int16, or float16 where they were resized) where that takes less than half of its free memory. Else,
-    and on a CPU, batches are taken from `arrays` as they are, in memory or mapped from disk. The samples are those
-    `chosen` from `arrays`, or all.
+    Samples are normalised images [N, C, H, W], or event frames [T, N, 2, H, W] with their counts. Labels are int64 [N],
+    or float32 [N, classes] if the augmentation mixes samples. A GPU keeps the whole set in its stored format (images
+    uint8, frames int16, or float16 if they were resized) if that takes less than half of its free memory. Otherwise,
+    and on a CPU, batches come from `arrays`, in memory or mapped from disk. The samples are those `chosen` from
+    `arrays`, or all.
 
-    Each pass is one epoch; `epoch` counts them and may be set. Order, augmentation and keys depend on `seed`, the
-    epoch and the sample only, mixing on `seed`, the epoch and the batch, so `batches(epoch, start)` can begin in the
-    middle of an epoch and give what it would have given. Without shuffling the order is that of the files. Of
-    `world_size` processes that read the same set, each gets its consecutive part of every batch: the batches are the
-    same whatever their number, each sample comes once.
+    Each pass is one epoch; `epoch` counts them and may be set. Order, augmentation and keys depend only on `seed`, the
+    epoch and the sample, and mixing on `seed`, the epoch and the batch. So `batches(epoch, start)` can start in the
+    middle of an epoch and gives the same batches. Without shuffling the order is that of the files. If `world_size`
+    processes read the same set, each gets its consecutive part of every batch: the batches do not depend on the number
+    of processes, and each sample comes once.
 
     >>> loader = clif.data.create_loader("digits", train=False, batch_size=64)
     >>> len(loader), len(loader.dataset.classes)
@@ -120,7 +120,7 @@ class Loader:
     def shares(self, epoch: int, start: int = 0) -> Iterator[Share]:
         """This process's part of each batch of `epoch`, from number `start` on; `workers` threads prepare them ahead.
 
-        Where the last batch has fewer samples than there are processes, the parts of the last ones are empty.
+        If the last batch has fewer samples than there are processes, the parts of the last processes are empty.
         """
         generator = Generator().manual_seed(epoch_seed(self.seed, epoch))
         n = self.num_samples
@@ -151,12 +151,12 @@ class Loader:
         return self._normalised(self._take(index)[0])
 
     def position(self, epoch: int, batch: int) -> dict[str, int]:
-        """What a checkpoint keeps to go on with number `batch` of `epoch`."""
+        """The values that a checkpoint keeps to continue with number `batch` of `epoch`."""
         size = {"samples": self.num_samples, "batch_size": self.batch_size}
         return {"seed": self.seed, "epoch": epoch, "batch": batch, **size}
 
     def check_position(self, position: dict[str, int], where: str) -> None:
-        """Raise `InputError` where going on from a `position` would repeat or leave out samples of its epoch."""
+        """Raise `InputError` if continuing from a `position` would repeat or leave out samples of its epoch."""
         here = self.position(position["epoch"], position["batch"])
         for key, value in here.items():
             if position["batch"] and position[key] != value:
@@ -318,30 +318,31 @@ def create_loader(
     rank: int = 0,
     world_size: int = 1,
 ) -> Loader:
-    """Batches (x, y) of a data set by name: x float32 [N, C, H, W] or, of event data, [T, N, 2, H, W]; y int64 [N].
+    """Batches (x, y) of a data set by name: x float32 [N, C, H, W] or, for events, [T, N, 2, H, W]; y int64 [N].
 
     Args:
-        name: one of `DATASETS`, such as "digits" (needs no files), "cifar10", "images" or "events" (one's own); or
-            a `Dataset`, whose classes, sizes and normalisation are kept: that of the data a network was trained on.
-        root: the data set's folder or its parent; of images also a table (`clif.data.image_table`).
+        name: one of `DATASETS`, such as "digits" (needs no files), "cifar10", "images" or "events" (your own files); or
+            a `Dataset`, for example that of a trained network, whose classes, sizes and normalisation are kept.
+        root: the data set's folder or its parent; for images also a table (`clif.data.image_table`).
         train: the training set, shuffled and augmented, or the test set in file order.
-        T: frames of a sample of event data; static images have no time axis: the network shows them `net.T` times.
-        device: where the batches are made; a GPU keeps the whole set where it fits (`Loader`).
-        seed: of the order and the augmentation.
-        shuffle, augment: differ from what `train` says; for instance plain training images for calibration.
-        augmentation: the operations in place of the set's own, as `clif.data.augmentation_names.read_augmentation`
-            takes them.
-        cutupmix_auto: augment with the set's strong augmentation; where it mixes samples labels are soft, [N, classes].
+        T: frames per sample of events. Static images have no time axis; the network repeats them for `net.T` steps.
+        device: where the batches are prepared; a GPU keeps the whole set if it fits (`Loader`).
+        seed: seed of the order and the augmentation.
+        shuffle, augment: override the default of `train`, for example plain training images for calibration.
+        augmentation: operations instead of the set's own, as `clif.data.augmentation_names.read_augmentation` takes
+            them.
+        cutupmix_auto: use the set's strong augmentation; if it mixes samples, labels are soft, [N, classes].
         val_split: hold this stratified fraction of the training set out, the same for the same `split_seed`.
-        validation: give the held-out part (in file order, not augmented) instead of the rest.
-        limit: at most so many samples, evenly spaced in file order (so of all classes in sets sorted by class).
-        allow_incomplete: accept a set that lacks classes, or files that its own lists name; one line says what.
+        validation: return the held-out part (in file order, not augmented) instead of the rest.
+        limit: at most this many samples, evenly spaced in file order (so from all classes in sets sorted by class).
+        allow_incomplete: accept a set that lacks classes, or files that its own lists name; one line says which.
         sort_events: sort recordings whose times run backwards, which are refused otherwise.
-        options: how the files become samples, where the data set leaves that open (`DataOptions`).
+        options: how the files become samples (`DataOptions`).
         workers: threads that prepare batches ahead; 0 prepares them when asked.
         rank, world_size: this process and how many there are; each gets its part of every batch of `batch_size`.
 
-    Raises `InputError` for an unknown name, a device that is not here, and files missing, truncated or foreign.
+    Raises `InputError` for an unknown name, a missing device, and files that are missing, truncated or of another
+    format.
 
     >>> loader = clif.data.create_loader("digits", train=True, batch_size=64)
     >>> x, y = next(iter(loader))

@@ -40,13 +40,13 @@ def register_dataset(name: Opener) -> Opener: ...
 @overload
 def register_dataset(name: str) -> Callable[[Opener], Opener]: ...
 def register_dataset(name: Any) -> Any:
-    """A function decorator: makes a data set available to `create_loader`, `-dataset` and `clif data`.
+    """A function decorator: registers a data set by name for `create_loader`, `-dataset` and `clif data`.
 
-    Bare, the name is that of the function; it is taken in any case. A function of the same module and qualified name is
-    replaced, as in a notebook. The function returns the `Dataset`; it takes nothing or, where the classes or sizes
-    depend on the folder, `root` (a `Path`) and `options` (`DataOptions`). It then calls `options.allow` with the
-    options that it obeys, and keeps `options.classes`, where they are given, in their order. Raises `InputError` for a
-    name that is taken and for other arguments.
+    Without an argument the name is that of the function; upper and lower case do not matter. A function of the same
+    module and qualified name is replaced, as in a notebook. The function returns the `Dataset`. It takes no arguments
+    or, if the classes or sizes depend on the folder, `root` (a `Path`) and `options` (`DataOptions`). It then must call
+    `options.allow` with the options that it uses, and keep the order of `options.classes` if they are given. Raises
+    `InputError` for a name that is taken and for other arguments.
 
     >>> @clif.data.register_dataset
     ... def stripes():

@@ -50,9 +50,9 @@ def calibrate(
 ) -> Fitted:
     """`net` as LIF with hard reset 0 and a fitted gain `per` "channel" or "layer", part of the batch norms.
 
-    `resets` are the hard reset values to choose from, in units of v_threshold, all below 1. From what was chosen layer
-    by layer, `joint_epochs` passes over the images fit all gains together (see `fit_gains`); 0 leaves that out.
-    Raises `InputError` for other arguments, and where a neuron has no batch norm before it.
+    `resets` are the hard reset values to choose from, in units of v_threshold, all below 1. After the choice layer by
+    layer, `joint_epochs` passes over the images fit all gains together (see `fit_gains`); 0 leaves this out. Raises
+    `InputError` for other arguments, and if a neuron has no batch norm before it.
 
     >>> net = clif.models.create_model("snn5_noAP", "CLIF", T=2, image_size=16).eval()
     >>> fitted = clif.deploy.calibrate(net, [torch.rand(8, 3, 16, 16)], joint_epochs=0)
@@ -97,7 +97,7 @@ def subtract(
 ) -> Fitted:
     """`net` as LIF with a soft reset by v_threshold·(1 + c) and a fitted c `per` "layer", or one for all ("network").
 
-    `extras` are the values of c to choose from, all above −1; others raise `InputError`. One for all is the one whose
+    `extras` are the values of c to choose from, all above −1; others raise `InputError`. "network" chooses the c whose
     predictions diverge least.
 
     >>> net = clif.models.create_model("snn5_noAP", "CLIF", T=2, image_size=16).eval()

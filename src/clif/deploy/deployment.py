@@ -21,12 +21,12 @@ from clif.train.checkpoint import save_checkpoint
 
 @dataclass(frozen=True)
 class Deployment:
-    """What deploying a checkpoint gave.
+    """The results of deploying a checkpoint.
 
-    `judged` are the network as it was trained, a LIF network trained from scratch where one was given, and the
-    conversion, on the test set; `conversion` holds the network and its cost. A sweep also has a row for every reset
-    value: `choice` on training images (described by `choice_data`, on which `chosen` did best), `table` on the test
-    set; `source` is the network as it was trained.
+    `judged` has the test results of the network as trained, of a LIF network trained from scratch if one was given, and
+    of the conversion. `conversion` holds the network and its cost. A sweep also has one row for every reset value:
+    `choice` on training images (described by `choice_data`; `chosen` is the best on them) and `table` on the test set.
+    `source` is the network as trained.
 
     >>> config = clif.train.resolve("digits", neuron="CLIF", max_steps=10, T=2)
     >>> run = clif.train.fit(config, quiet=True)
@@ -50,7 +50,7 @@ class Deployment:
 
     @property
     def chosen_on_test(self) -> SweepRow:
-        """The test accuracy of the value that was chosen without looking at the test set."""
+        """The test accuracy of the value that was chosen without the test set."""
         return next(row for row in self.table if row.v_reset == self.chosen)
 
 

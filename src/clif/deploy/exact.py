@@ -34,17 +34,18 @@ class Grid(nn.Module):
 
 
 def exact_sums(net: Network, levels: int = 128, largest: float = 8.0) -> Network:
-    """A copy in eval mode and float32, batch norms folded, whose convolutions round nothing but their weights.
+    """A copy in eval mode and float32 with folded batch norms and rounded weights, whose sums are exact.
 
-    So do the linear layers whose results arrive at neurons.
+    The weights of the convolutions, and of linear layers before neurons, are rounded to a grid on which every sum is
+    exact in float32 in any order.
 
-    Its LIF neurons then fire the same spikes in every runtime that rounds single operations as IEEE 754 says (where
-    multiplications and additions are fused: with τ = 2 and no batch norm left over); CLIF's but for what two sigmoids
-    differ. The network is another one by that rounding, as after any quantisation: where a potential was near the
-    threshold a spike may come or go.
+    LIF neurons then fire the same spikes in every runtime that rounds single operations as IEEE 754 says (if the
+    runtime fuses multiplications and additions: with τ = 2 and no batch norm left over). CLIF neurons do so up to the
+    difference of two sigmoids. The rounding changes the network, as any quantisation does: if a potential was near the
+    threshold, a spike may appear or vanish.
 
-    A convolution that sees the input takes it to the nearest 1/`levels` within ±`largest`, both powers of two. The
-    defaults are for normalised images, whose grey levels are 1/(255·std) apart, and cut counts of events at 8: for
+    A convolution that sees the input rounds it to the nearest 1/`levels` within ±`largest`, both powers of two. The
+    defaults are for normalised images, whose grey levels are 1/(255·std) apart. They clip counts of events at 8; for
     frames of events use `EVENT_GRID`.
 
     Raises `InputError` for other values, and names a convolution whose input is neither the network's nor spikes,

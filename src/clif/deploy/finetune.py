@@ -30,12 +30,13 @@ def finetune(
 ) -> tuple[SpikingNetwork, int]:
     """Train a copy of `lif` with `net` as its teacher; returns it, and the number of images that it saw.
 
-    The loss is the `distance` of the two, in predictions and spikes, and `labels` times the cross-entropy of the mean
-    logits; with 0 labels are not looked at. Batch norms keep their statistics, so that the copy computes in training
-    what it computes when deployed. AdamW without weight decay; the learning rate falls from `lr` to 0 as a cosine over
-    all epochs. Without labels, of the weights at the start and after each quarter of the training those are kept whose
-    predictions on the `choice` images diverge least from the teacher's; with labels the last ones. The
-    networks must be on the loader's device. Raises `InputError` for an empty loader or one without a length.
+    The loss is the `distance` of the two networks in predictions and spikes, plus `labels` times the cross-entropy of
+    the mean logits; with 0 labels are not used. Batch norms keep their statistics, so the copy computes the same in
+    training as when deployed. The optimiser is AdamW without weight decay; the learning rate falls from `lr` to 0 as a
+    cosine over all epochs. Without labels it compares the weights at the start and after each quarter of the training,
+    and keeps those whose predictions on the `choice` images diverge least from the teacher's. With labels it keeps the
+    last weights. The networks must be on the loader's device. Raises `InputError` for an empty loader or one without a
+    length.
 
     >>> net = clif.models.create_model("snn5_noAP", "CLIF", T=2, image_size=16).eval()
     >>> batches = [(torch.rand(8, 3, 16, 16), torch.arange(8))]

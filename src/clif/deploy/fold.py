@@ -49,10 +49,10 @@ def foldable_norms(net: nn.Module) -> dict[str, str | None]:
 def fold_batch_norm(net: Network, rest: str = "refuse") -> Network:
     """A copy of `net` in eval mode, whose batch norms are part of the convolutions before them.
 
-    The copy computes what `net` computes in eval mode, within rounding. `rest` says what becomes of a batch norm that
-    no convolution can take (see `foldable_norms`): "refuse" raises `InputError` with its name; "affine" puts a
-    `ChannelAffine`, one multiplication and one addition a value, in its place; "keep" leaves it, for the neuron behind
-    it to compute along (`clif.set_fuse_norm`).
+    The copy computes the same as `net` in eval mode, within rounding. `rest` sets the treatment of a batch norm that no
+    convolution can take (see `foldable_norms`): "refuse" raises `InputError` with its name; "affine" replaces it by a
+    `ChannelAffine`, one multiplication and one addition per value; "keep" keeps it, and the neuron after it can compute
+    it in its kernel (`clif.set_fuse_norm`).
 
     >>> net = clif.models.create_model("snn5_noAP", "CLIF", T=2, image_size=16).eval()
     >>> folded = clif.deploy.fold_batch_norm(net)

@@ -17,7 +17,7 @@ MOST_LEVELS = 255
 
 
 class Int8Conv2d(nn.Module):
-    """A convolution of activations k/levels (k whole, 0 to 255) with weights rounded to int8 a channel, by oneDNN.
+    """A convolution of activations k/levels (k whole, 0 to 255) with weights rounded to int8 per channel, by oneDNN.
 
     The sums are exact 32-bit integers; the result is float32 (or `dtype`) with the bias added. Inference on a CPU only.
 
@@ -72,13 +72,15 @@ def paddings(conv: nn.Conv2d) -> tuple[list[int], list[int]]:
 
 
 def quantize_weights(net: Network, dtype: torch.dtype = torch.float32) -> Network:
-    """A copy for inference on a CPU: batch norms folded, int8 weights in 2d convolutions of spikes, pooled or not.
+    """A copy for inference on a CPU with folded batch norms and int8 weights in 2d convolutions of spikes, pooled or
+    not.
 
-    After pools over so many neurons that their means have more than 255 levels the weights stay as they are.
+    If a pool averages so many neurons that its means have more than 255 levels, the convolution after it keeps its
+    weights.
 
-    The first convolution, which sees the image, and the linear layer compute in float32. `dtype` is what the
-    convolutions give to the neurons: bfloat16 is faster and rounds the neurons' input. Raises `InputError` where
-    PyTorch has no oneDNN.
+    The first convolution, which sees the image, and the linear layer compute in float32. `dtype` is the dtype of the
+    convolutions' output: bfloat16 is faster and rounds the input of the neurons. Raises `InputError` if PyTorch has no
+    oneDNN.
 
     >>> net = clif.models.create_model("snn5_noAP", "CLIF", T=2, image_size=16).eval()
     >>> int8 = clif.deploy.quantize_weights(net)

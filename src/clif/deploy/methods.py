@@ -31,9 +31,9 @@ STARTS: dict[str, tuple[Callable[..., Fitted], float]] = {"subtract": (subtract,
 
 @dataclass(frozen=True)
 class Conversion:
-    """A LIF network, the method, what was fitted (layer name -> values in units of v_threshold), and the cost.
+    """A LIF network, the method, the fitted values (layer name -> values in units of v_threshold), and the cost.
 
-    `images` is the number of training images looked at, each as often as it was; `seconds` the wall-clock time.
+    `images` is the number of training images seen, counted at every use; `seconds` is the wall-clock time.
 
     >>> net = clif.models.create_model("snn5_noAP", "CLIF", T=2, image_size=16).eval()
     >>> batches = [(torch.rand(8, 3, 16, 16), torch.arange(8))]
@@ -56,10 +56,10 @@ def clif_to_lif(
     loader: Batches | None = None,
     **options: Any,
 ) -> Network:
-    """A copy of `net` at rest whose neurons are LIF; weights, τ, dtype, device, training and step mode stay.
+    """A copy of `net` at rest whose neurons are LIF; it keeps weights, τ, dtype, device, training and step mode.
 
-    A module of one's own is fitted on sequences [T, N, *]; `clif.wrap(net, T=…)` takes single samples as well. Its
-    layers of PyTorch are in a fitted copy those of clif, with the same state-dict names.
+    Your own module is fitted on sequences [T, N, *]; `clif.wrap(net, T=…)` also takes single samples. A fitted copy has
+    layers of clif instead of PyTorch's, with the same state-dict names.
 
     Without `method` all neurons get the same reset: soft (`v_reset` None) or hard to `v_reset`. With a `method` of
     `METHODS` the conversion is fitted on training images from `loader`; see `convert` for those and their `options`.
@@ -85,12 +85,12 @@ def convert(net: nn.Module, method: str, loader: Batches | None, **options: Any)
     """Convert a CLIF network by a fitted method, on training images of `loader` (labels are used by sweep only).
 
     - "sweep": the hard reset value, or the soft reset, with the best accuracy on `loader`; options: `v_resets`.
-    - "calibrate": hard reset to 0 and a gain in the batch norm before; options: `per` "channel" or "layer", `images`,
-      `resets`, `joint_epochs`.
+    - "calibrate": hard reset to 0 and a gain in the batch norm before each neuron; options: `per` "channel" or "layer",
+      `images`, `resets`, `joint_epochs`.
     - "subtract": soft reset by v_threshold·(1 + c); options: `per` "layer" or "network", `images`, `extras`.
     - "finetune": a short training with `net` as the teacher, from the conversion named by `start` ("subtract", or
-      "calibrate" for targets whose LIF has a hard reset only), whose `images` also choose the weights; options:
-      `epochs`, `labels` (the weight of their cross-entropy, 1; 0 looks at none), `lr` (3e-4; 3e-5 from "subtract"
+      "calibrate" for targets whose LIF has only a hard reset), whose `images` also choose the weights; options:
+      `epochs`, `labels` (the weight of their cross-entropy, 1; 0 uses no labels), `lr` (3e-4; 3e-5 from "subtract"
       without labels), `quiet`.
 
     >>> net = clif.models.create_model("snn5_noAP", "CLIF", T=2, image_size=16).eval()

@@ -36,12 +36,12 @@ def deploy_checkpoint(
     scratch: str | os.PathLike[str] | None = None,
     **options: Any,
 ) -> Deployment:
-    """Convert a CLIF- or LIF-trained checkpoint by a method of `METHODS`, judge it on the test set, and keep it.
+    """Convert a CLIF or LIF checkpoint by a method of `METHODS`, evaluate it on the test set, and save it.
 
     Writes deploy.json, networks.csv, checkpoint_lif.pth and, for a sweep of `v_resets` (None: the paper's values),
     deploy.csv to `out`; by default that is the folder "deploy" (sweep) or "deploy_METHOD" beside the checkpoint.
-    `given` are options of `TrainConfig` that replace what the checkpoint says, `scratch` a LIF-trained checkpoint to
-    compare with, `options` those of `convert`. Everything is computed in float32, unless `given` has "amp_dtype"
+    `given` are options of `TrainConfig` that replace those of the checkpoint, `scratch` is a LIF checkpoint for
+    comparison, and `options` are those of `convert`. Everything is computed in float32, unless `given` has "amp_dtype"
     (`clif.precision`). Raises `InputError` for a file that cannot be read, a network that cannot be converted, options
     of another method, and a fit that cannot be done.
 

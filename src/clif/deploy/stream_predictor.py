@@ -22,14 +22,14 @@ Events = dict[str, np.ndarray]
 
 
 class StreamPredictor:
-    """One step a call, without gradients, in eval mode, with a state of its own.
+    """A stream of a network: one step per call, without gradients, in eval mode, with its own state.
 
-    `stream(x)`: [N, C, H, W] -> the running mean of the logits [N, classes]; after T steps it is the mean over T that
-    `net` itself would give. `prediction` is its argmax, `logits` those of the last step alone, `steps` their number.
-    With `memory`, a time constant in steps, the mean forgets: the step k steps ago has the weight exp(−k / memory), so
-    that a stream without end is followed. Memory use does not grow with the number of steps.
+    `stream(x)`: [N, C, H, W] -> the running mean of the logits [N, classes]; after T steps it equals the mean over T of
+    `net`. `prediction` is its argmax, `logits` are those of the last step, and `steps` is the number of steps. `memory`
+    is a time constant in steps for endless streams: the step k steps ago has the weight exp(−k / memory). Memory use
+    does not grow with the number of steps.
 
-    `state_dict()` and `load_state_dict()`, or `save()` and `restore()`, take a stream up where it was left.
+    `state_dict()` and `load_state_dict()`, or `save()` and `restore()`, save and continue a stream.
 
     >>> net = clif.models.create_model("snn5_noAP", "CLIF", T=2, image_size=16).eval()
     >>> stream = clif.deploy.StreamPredictor(net)
@@ -48,7 +48,7 @@ class StreamPredictor:
         self.reset()
 
     def reset(self) -> None:
-        """Back to rest, and nothing predicted yet."""
+        """Reset the state and the prediction."""
         self._stream.reset()
         self.steps = 0
         self.logits: Tensor | None = None
@@ -69,7 +69,7 @@ class StreamPredictor:
     def feed_events(self, events: Events) -> Tensor:
         """One step with a slice of events {"t", "x", "y", "p"}, counted into a frame [1, 2, H, W].
 
-        `clif.data.events.FrameStream` cuts a stream of events of any length into frames, for `stream(frame)`.
+        `clif.data.events.FrameStream` splits a stream of events of any length into frames, for `stream(frame)`.
         """
         height, width = height_width(self.net.image_size)
         if self.net.in_channels != 2:
@@ -94,7 +94,7 @@ class StreamPredictor:
         return self.scores.argmax(-1)
 
     def state_dict(self) -> dict[str, Any]:
-        """Tensors and plain values from which `load_state_dict` goes on."""
+        """Tensors and plain values from which `load_state_dict` continues."""
         layers = {
             name: None if state is None else [value.clone() for value in state]
             for name, state in self._stream.state.items()
@@ -108,7 +108,7 @@ class StreamPredictor:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a `state_dict` of a stream of the same network; raises `InputError` for another's."""
+        """Continue from a `state_dict` of a stream of the same network; raises `InputError` for another network."""
         try:
             layers = {name: None if values is None else tuple(values) for name, values in state["layers"].items()}
             for name, values in layers.items():
@@ -122,11 +122,11 @@ class StreamPredictor:
         self._sum, self.logits, self._weight, self.steps = total, logits, weight, steps
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the state to a file, whole or not at all."""
+        """Write the state to a file, completely or not at all."""
         save_checkpoint(Path(path), self.state_dict())
 
     def restore(self, path: str | os.PathLike[str]) -> None:
-        """Go on from a file of `save`; nothing in it is executed. Raises `InputError` for one that cannot be read."""
+        """Continue from a file of `save`; executes no code from it. Raises `InputError` if it cannot be read."""
         if not Path(path).is_file():
             raise MissingFileError(f"no state of a stream at {path}")
         try:

@@ -33,7 +33,7 @@ def sweep(
     v_resets: Sequence[float | None] = PAPER_RESETS,
     quiet: bool = True,
 ) -> list[SweepRow]:
-    """Evaluate `net` as LIF with each of the reset values on the loader's batches; `net` itself is left alone.
+    """Evaluate `net` as LIF with each of the reset values on the loader's batches; `net` itself does not change.
 
     >>> net = clif.models.create_model("snn5_noAP", "CLIF", T=2, image_size=16).eval()
     >>> batches = [(torch.rand(8, 3, 16, 16), torch.arange(8))]

@@ -10,26 +10,26 @@ from clif.energy.operations import Operations
 
 @dataclass(frozen=True)
 class Oddities:
-    """What the CLIF paper's Table 7 counts otherwise than Lemaire et al. or than a network computes.
+    """The counts of the CLIF paper's Table 7 that differ from Lemaire et al. or from the computation of a network.
 
-    All True, the default, is as published; `CORRECTED` has all False. `dataclasses.replace` switches one.
+    All True, the default, is as published; `CORRECTED` has all False. Use `dataclasses.replace` to switch one.
 
     Args:
         rates_as_counts: a firing rate is the number of spikes of a whole inference; else rate · T.
         pixels_as_spikes: each value of the image is one spike for the first layer; else it is multiplied.
         no_shortcuts: shortcut convolutions are left out.
-        pooled_spikes_shrink: behind an average pool of n values a spike counts 1/n; else 1.
-        floored_strides: a spike is added up at ⌊k/stride⌋² places of a channel; else at those that it reaches.
-        unstrided_fan_out: it reads weights and potentials, and computes addresses, at k² places of a channel.
+        pooled_spikes_shrink: after an average pool of n values a spike counts 1/n; else 1.
+        floored_strides: a spike is accumulated at ⌊k/stride⌋² places of a channel; else at those that it reaches.
+        unstrided_fan_out: a spike reads weights and potentials, and computes addresses, at k² places of a channel.
         squared_in_out: a spike into the linear readout costs in · out accumulations; else out.
         readout_as_neurons: the readout updates a neuron for each output and writes its states, but reads no potential.
-        assumed_neuron_operations: a neuron of s states has 2s − 1 multiplications a step and as many accumulations a
-            spike; else those of Table 6.
+        assumed_neuron_operations: a neuron of s states has 2s − 1 multiplications per step and as many accumulations
+            per spike; else those of Table 6.
         every_state_at_synapses: at each synapse a spike reads, writes and addresses all states; else the potential.
         squared_state_reads: each read of a state counts s times.
-        states_once: states and biases are accessed once an inference; else at each step.
-        accesses_as_size: an access costs what one of a memory of as many bytes as there are accesses would cost; else
-            one of the layer's own memory.
+        states_once: states and biases are accessed once per inference; else at each step.
+        accesses_as_size: an access costs as much as in a memory with as many bytes as there are accesses; else as in
+            the layer's own memory.
         cost_from_zero: between 8 kB and 1 MB the cost of an access begins at 0 at the lower end of its interval.
 
     >>> import dataclasses

@@ -22,7 +22,7 @@ Row = dict[str, Any]
 class Comparison:
     """Energies by the name of the network.
 
-    `rows` has one row a layer and network, those of the same layer together, and at the end one total a network.
+    `rows` has one row per layer and network, sorted by layer, and at the end one total per network.
 
     >>> net = nn.Sequential(clif.layers.Linear(4, 8), clif.CLIFNode(step_mode="m"), clif.layers.Linear(8, 2))
     >>> energy = clif.energy.estimate(net, [(torch.rand(6, 32, 4), None)])
@@ -42,7 +42,7 @@ class Comparison:
 
     @property
     def totals(self) -> list[Row]:
-        """One row a network: its total, T, and the memory model as published."""
+        """One row per network: its total, T, and the memory model as published."""
         return [
             {**_total(name, energy), "T": energy.T, "published_mJ": energy.published.total_mJ}
             for name, energy in self.networks.items()
@@ -80,7 +80,7 @@ class Comparison:
         return "\n".join([*top, *lines, "\\hline", "\\end{tabular}", ""])
 
     def write(self, path: str | Path) -> None:
-        """Write a file by its suffix, .json, .csv, .md or .tex, whole or not at all.
+        """Write a file by its suffix, .json, .csv, .md or .tex, completely or not at all.
 
         Raises `InputError` for another suffix and a file that cannot be written.
         """
@@ -99,9 +99,9 @@ class Comparison:
 
 
 def compare(energies: Mapping[str, Energy] | Sequence[Energy]) -> Comparison:
-    """Energies side by side: by name, or a sequence whose members are called by their neuron, ANN if they have none.
+    """Energies side by side, by name, or as a sequence named by their neurons (ANN without neurons).
 
-    Raises `InputError` for none.
+    Raises `InputError` if there are none.
 
         >>> loader, found = [(torch.rand(6, 32, 4), None)], []
         >>> for node in (clif.CLIFNode, clif.LIFNode):

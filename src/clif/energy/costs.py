@@ -22,13 +22,13 @@ class Costs:
     """Energies in pJ. The defaults are the paper's: 45 nm, 32 bits.
 
     Args:
-        name: what tables call it.
+        name: its name in tables.
         node_nm: process node in nm, or None if it is not known.
-        ac_pj, mac_pj: an accumulation, and a multiplication with accumulation, where operations alone are counted
-            (Table 6; 32-bit floating point).
-        add_pj, multiply_pj: the same where memory is counted as well (Table 7; 32-bit integers).
-        memory_pj: pairs (bytes, pJ) in rising order: what an access of a memory of that size costs. Between them the
-            cost is linear, beyond them constant.
+        ac_pj, mac_pj: an accumulation, and a multiply-accumulate, in the model of operations alone (Table 6; 32-bit
+            floating point).
+        add_pj, multiply_pj: an addition and a multiplication in the model with memory (Table 7; 32-bit integers).
+        memory_pj: pairs (bytes, pJ) in rising order: the cost of an access to a memory of that size. Between the pairs
+            the cost is linear, beyond them constant.
         word_bytes: bytes of a weight, a state and a value, and of an access.
         source: where the numbers are published.
 
@@ -61,7 +61,7 @@ class Costs:
         object.__setattr__(self, "memory_pj", _points(self.memory_pj))
 
     def access_pj(self, size: float) -> float:
-        """pJ of one access of a memory of so many bytes."""
+        """pJ of one access to a memory of so many bytes."""
         points = self.memory_pj
         if size <= points[0][0]:
             return points[0][1]

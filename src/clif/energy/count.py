@@ -24,10 +24,11 @@ from clif.neurons import SpikingNeuron
 class LayerCount:
     """A layer for one image, over all T steps.
 
-    `spikes` arrive at it (of neurons: it fires them, at `rate` a neuron and step); `sops` are synaptic operations, an
-    accumulation at each synapse that a spike reaches; `acs` and `macs` all accumulations and multiplications with
-    accumulation; `updates` neurons · T. `stored_bytes` holds its weights or states, `moved_bytes` is read and written.
-    `operations` is the energy in pJ as in the paper's Table 6, `memory` with accesses as in its Table 7.
+    `spikes` is the number of spikes that arrive at it or, for neurons, that it fires, at `rate` per neuron and step.
+    `sops` are synaptic operations, one accumulation at each synapse that a spike reaches. `acs` and `macs` are all
+    accumulations and multiply-accumulates; `updates` is neurons · T. `stored_bytes` is the size of its weights or
+    states, `moved_bytes` the bytes read and written. `operations` is the energy in pJ as in the paper's Table 6,
+    `memory` the energy with accesses as in its Table 7.
 
     >>> net = clif.models.create_model("snn5_noAP", "CLIF", T=2, image_size=16).eval()
     >>> batches = [(torch.rand(8, 3, 16, 16), torch.arange(8))]
@@ -54,9 +55,9 @@ class LayerCount:
 class Energy:
     """An inference of one image.
 
-    `sops`, `acs`, `macs`, `updates`, `stored_bytes` and `moved_bytes` are the sums of the layers; `microjoule` is the
-    energy of ACs and MACs (Table 6), `memory_millijoule` that with every access of a memory (Lemaire et al., 2022), at
-    the `costs`; `published` the latter as the paper's Table 7 computes it from the firing rates.
+    `sops`, `acs`, `macs`, `updates`, `stored_bytes` and `moved_bytes` are the sums of the layers. At the `costs`,
+    `microjoule` is the energy of ACs and MACs (Table 6), and `memory_millijoule` is the energy with every memory access
+    (Lemaire et al., 2022). `published` is the latter as the paper's Table 7 computes it from the firing rates.
 
     >>> net = clif.models.create_model("snn5_noAP", "CLIF", T=2, image_size=16).eval()
     >>> batches = [(torch.rand(8, 3, 16, 16), torch.arange(8))]
@@ -83,7 +84,7 @@ class Energy:
 
     @property
     def firing_rate(self) -> float | None:
-        """Spikes a neuron and step over all neurons; None for a network without neurons."""
+        """Spikes per neuron and step over all neurons; None for a network without neurons."""
         fired = [layer for layer in self.layers if layer.rate is not None]
         updates = sum(layer.updates for layer in fired)
         return sum(layer.spikes for layer in fired) / updates if updates else None
@@ -98,23 +99,24 @@ def estimate(
 ) -> Energy:
     """Measure `net` in eval mode over the loader's images and count an inference of T steps of the mean image.
 
-    A spike costs an accumulation at every synapse that it reaches, borders and strides as they are; behind an average
-    pool as much as without, for the pool merges into the connections. What sees other values costs a multiplication for
-    each weight: a static image once, frames and what depends on neurons at every step. A neuron's dynamics cost what
-    `operations_of` says, other layers what `elementwise_layers` says. Batch norms fold into weights and cost nothing.
+    A spike costs one accumulation at every synapse that it reaches, with exact borders and strides. An average pool
+    merges into the connections, so a spike costs as much as without the pool. A layer with other input values costs one
+    multiplication per weight: once for a static image, at every step for frames and values that depend on neurons.
+    `operations_of` gives the cost of a neuron's dynamics, and `elementwise_layers` that of other layers. Batch norms
+    fold into weights and cost nothing.
 
-    Memory (docs/energy.md has the formulas): each arriving spike is read, then for each synapse a weight is read and a
-    potential read and written; each state and bias is accessed once a step, each fired spike written. An access costs
-    what `costs` says of a memory that holds the layer's values.
+    Memory accesses (docs/energy.md has the formulas): each arriving spike is read; for each synapse a weight is read
+    and a potential read and written; each state and bias is accessed once per step, and each fired spike is written.
+    `costs` gives the cost of an access for a memory that holds the layer's values.
 
     Args:
         net: a network of `clif.models`, a wrapped one, or a module that takes sequences [T, N, *].
         loader: batches (images [N, *] or frames [T, N, *], labels), all of one shape.
         costs: energies of operations and memories, by default the paper's 45 nm.
-        events: the frames hold numbers of events, each of which is added up like a spike; else values are multiplied.
+        events: the frames hold numbers of events, which are accumulated like spikes; else values are multiplied.
 
-    Raises `InputError` for an empty loader, for `events` that are no such frames, for a network with other neurons than
-    its `config` says, and names a layer whose operations are not known.
+    Raises `InputError` for an empty loader, for `events` without such frames, for a network with other neurons than its
+    `config` says, and for a layer whose operations are not known.
 
     >>> net = clif.models.create_model("snn5_noAP", "CLIF", T=2, image_size=16).eval()
     >>> batches = [(torch.rand(8, 3, 16, 16), torch.arange(8))]

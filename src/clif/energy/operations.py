@@ -26,11 +26,11 @@ class Operations(NamedTuple):
 
 
 def operations_of(node: nn.Module) -> Operations:
-    """The operations of a neuron a step.
+    """The operations of a neuron per step.
 
-    The class says so by `macs_per_step`, as LIF (2) and CLIF (6) do, whose counts are the paper's. Otherwise they are
-    counted in the traced step: each product, quotient and function is a multiplication with accumulation, the sums that
-    are left over are accumulations, comparisons, choices and products with 1 are free. A ReLU costs nothing.
+    A class can set them by `macs_per_step`, as LIF (2) and CLIF (6) do with the paper's counts. Otherwise they are
+    counted in the traced step: each product, quotient and function is a multiply-accumulate, the remaining sums are
+    accumulations, and comparisons, choices and products with 1 are free. A ReLU costs nothing.
 
     Raises `InputError` for a neuron of neither kind.
 

@@ -74,16 +74,16 @@ def published(
     """Table 7 for a network and its firing rates.
 
     Args:
-        net: a network of `clif.models` or one of one's own.
-        firing_rates: spikes a neuron and step, one for each spiking layer in the order of computation, or by layer
+        net: a network of `clif.models` or your own.
+        firing_rates: spikes per neuron and step, one for each spiking layer in the order of computation, or by layer
             name. A network without neurons (ReLU) needs none.
-        image_size: the shape of one sample or the pixels a side of an image, in place of the network's own.
-        T: the steps of an inference, in place of the network's own.
+        image_size: the shape of one sample, or the side of an image in pixels, instead of the network's own.
+        T: the steps of an inference, instead of the network's own.
         frames: whether the input differs from step to step (matters without `pixels_as_spikes`).
-        oddities: which of the paper's readings are kept; `clif.energy.CORRECTED` keeps none.
+        oddities: which of the paper's readings to keep; `clif.energy.CORRECTED` keeps none.
         costs: energies of operations and memories.
 
-    Raises `InputError` where the number of rates is not that of the layers, and for layers that cannot be counted.
+    Raises `InputError` if the number of rates is not that of the layers, and for layers that cannot be counted.
 
     >>> net = clif.models.create_model("spiking_resnet18", "ReLU", T=1)
     >>> clif.energy.published(net).mac_op > 0

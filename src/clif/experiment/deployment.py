@@ -18,8 +18,8 @@ Report = dict[str, Any]
 def deploy_all(plan: Plan, runs: Sequence[PlannedRun], quiet: bool = False) -> Table:
     """Deploy the last checkpoint of every run and return the table, also written as deployment.json, .csv, .tex, .md.
 
-    A CLIF network is converted by every method of `clif.deploy.METHODS`, a LIF network is only run with other resets.
-    A deployment that is complete is read. Raises `InputError` for networks that cannot be deployed.
+    It converts a CLIF network by every method of `clif.deploy.METHODS` and runs a LIF network with other resets only.
+    It reads deployments that are already complete. Raises `InputError` for networks that cannot be deployed.
 
     >>> plan = clif.experiment.make_plan("deployment", "digits", ["LIF"], seeds=[0], T=1, max_steps=2)
     >>> table = clif.experiment.deploy_all(plan, clif.experiment.train_all(plan, quiet=True), quiet=True)

@@ -13,8 +13,8 @@ from clif.report.exports import figure_files, write_files
 def chart_of(results: Results) -> Chart:
     """The chart of an experiment, as `clif.report` draws it: means over the seeds, bands of one standard deviation.
 
-    A kind with an axis has a line for each neuron; an exchange has the training loss over the epochs instead. Raises
-    `InputError` for a kind of neither sort.
+    A kind with an axis has one line for each neuron; an exchange shows the training loss over the epochs instead.
+    Raises `InputError` for other kinds.
 
     >>> plan = clif.experiment.make_plan("timesteps", neurons=["LIF"], values=[1, 2], seeds=[0])
     >>> arms = [clif.experiment.ArmResult(arm, [0], [0.5], [[1.0]], ["a"]) for arm in plan.arms]

@@ -24,7 +24,7 @@ FREE = (*BY_RUN, "data_dir", "j", "loggers", "checkpoint_every", "keep_last", "l
 
 @dataclass(frozen=True)
 class Arm:
-    """One of the things compared: its options in place of the recipe's, the curve it is a point of, and where on it.
+    """One of the compared variants: the options that replace the recipe's, its curve, and its position on the curve.
 
     >>> clif.experiment.make_plan("timesteps", neurons=["LIF"], values=[4]).arms
     [Arm(name='LIF, T = 4', options={'neuron': 'LIF', 'T': 4}, curve='LIF', x=4)]
@@ -58,7 +58,7 @@ class PlannedRun:
         return (self.folder / SUMMARY).is_file()
 
     def prepare(self) -> None:
-        """Write the configuration into the folder, or check that it is the one that is there."""
+        """Write the configuration into the folder, or check that the existing one is the same."""
         path = self.folder / CONFIG
         values = dataclasses.asdict(self.config)
         if not path.is_file():
@@ -90,7 +90,7 @@ class Plan:
     options: dict[str, Any] = field(default_factory=dict)
 
     def runs(self) -> list[PlannedRun]:
-        """Every run, the first seed of all arms first. Raises `InputError` for options that do not go together."""
+        """Every run, the first seed of all arms first. Raises `InputError` for options that are incompatible."""
         return [self._run(arm, seed) for seed in self.seeds for arm in self.arms]
 
     def _run(self, arm: Arm, seed: int) -> PlannedRun:
@@ -122,11 +122,11 @@ def make_plan(
     folder: str | Path | None = None,
     **options: Any,
 ) -> Plan:
-    """The plan of an experiment of `KINDS` on a recipe, with `options` of `TrainConfig` in place of the recipe's.
+    """The plan of an experiment of `KINDS` on a recipe; `options` of `TrainConfig` replace the recipe's.
 
-    `neurons` and `values` are those of the kind where they are empty. The folder is experiments/KIND_DATASET_MODEL
-    unless one is given. Raises `InputError` for an unknown kind, values the kind does not take, seeds named twice, and
-    options that it sets itself.
+    If `neurons` and `values` are empty, they are those of the kind. The default folder is
+    experiments/KIND_DATASET_MODEL. Raises `InputError` for an unknown kind, values that the kind does not take,
+    repeated seeds, and options that the kind sets itself.
 
     >>> plan = clif.experiment.make_plan("tau", "digits", ["LIF"], values=[1.5, 2], epochs=3)
     >>> [arm.name for arm in plan.arms], plan.base.epochs, plan.folder.as_posix()

@@ -17,7 +17,7 @@ from clif.report.tables import Cell, Table, mean, p_value, words
 
 @dataclass(frozen=True)
 class ArmResult:
-    """An arm, and of the run of each seed: its accuracy (0 to 1), its epochs' training losses, and its folder.
+    """An arm with the accuracy (0 to 1), the training losses by epoch and the folder of each seed's run.
 
     >>> arm = clif.experiment.make_plan("neurons").arms[0]
     >>> clif.experiment.ArmResult(arm, [0, 1], [0.5, 0.75], [[2.0], [1.0]], ["a", "b"]).accuracy.mean
@@ -38,7 +38,7 @@ class ArmResult:
 
 @dataclass(frozen=True)
 class Results:
-    """An experiment's arms in their order, judged on `part` ("test", "val" or "train") after the last epoch.
+    """An experiment's arms in order, evaluated on `part` ("test", "val" or "train") after the last epoch.
 
     >>> plan = clif.experiment.make_plan("neurons", neurons=["CLIF", "LIF"], seeds=[0, 1])
     >>> made = zip(plan.arms, ([0.5, 0.75], [0.25, 0.5]))
@@ -53,16 +53,18 @@ class Results:
     arms: list[ArmResult]
 
     def differences(self, arm: ArmResult) -> list[float]:
-        """The accuracies of the first arm less those of `arm`, by seed."""
+        """The accuracies of the first arm minus those of `arm`, by seed."""
         return [first - other for first, other in zip(self.arms[0].accuracies, arm.accuracies, strict=True)]
 
     def p_values(self) -> list[float]:
-        """Of each arm but the first by a t-test paired over the seeds, after Holm's correction; NaN without a test."""
+        """p-values of all arms but the first by a t-test paired over the seeds, after Holm's correction; NaN without a
+        test."""
         first, *others = (dict(zip(result.seeds, result.accuracies, strict=True)) for result in self.arms)
         return holm([paired_test(other, first).p for other in others])
 
     def table(self) -> Table:
-        """A row an arm: accuracy in %, and by how many points the first arm leads, mean ± std over the seeds."""
+        """One row per arm: accuracy in % and the lead of the first arm in points, mean ± standard deviation over the
+        seeds."""
         first, *others = self.arms
         columns = [self.plan.kind, "seeds", f"{self.part} accuracy (%)"]
         row = [words(first.arm.name), _count(first), mean(first.accuracy, scale=100)]

@@ -26,9 +26,9 @@ class _Started:
 def train_all(plan: Plan, processes: int = 1, imports: Sequence[str] = (), quiet: bool = False) -> list[PlannedRun]:
     """Train every run of the plan that is not complete, `processes` at a time, and return all of them.
 
-    A run that was interrupted goes on from its last checkpoint. With several processes each writes what it says to
-    output.txt in its folder, and they share the processor's cores. Raises `InputError` if a run fails, after those
-    that had begun have ended, and `Interrupted` after Ctrl-C or SIGTERM, when each has saved its state.
+    An interrupted run continues from its last checkpoint. With several processes each writes its output to output.txt
+    in its folder, and they share the processor's cores. If a run fails, the function waits for the runs that have
+    started and raises `InputError`. After Ctrl-C or SIGTERM it raises `Interrupted` when each run has saved its state.
 
     >>> plan = clif.experiment.make_plan("neurons", "digits", ["CLIF"], seeds=[0], T=1, max_steps=2)
     >>> [run.is_complete() for run in clif.experiment.train_all(plan, quiet=True)]

@@ -42,19 +42,19 @@ def to_nir(
     depthwise: bool = False,
     input_shape: Sequence[int] | None = None,
 ) -> Any:
-    """The network as a flat `nir.NIRGraph`, written to `path` where one is given.
+    """The network as a flat `nir.NIRGraph`, written to `path` if one is given.
 
-    `dt` is the length of a time step in seconds; the graph's metadata state it. The graph is that of one step in eval
-    mode: input [C, H, W], output the logits of the step [classes]. Batch norms are folded into the convolutions before
-    them, or written as 1×1 convolutions of each channel with itself where that is not exact; adaptive pools are folded
-    into the linear layer behind them; additions are nodes with several incoming edges, which NIR sums.
+    `dt` is the length of a time step in seconds, which the graph's metadata contain. The graph is that of one step in
+    eval mode: input [C, H, W], output the logits of the step [classes]. Batch norms are folded into the convolutions
+    before them, or written as 1×1 convolutions of each channel with itself if folding is not exact. Adaptive pools are
+    folded into the linear layer after them. Additions are nodes with several incoming edges, which NIR sums.
 
     The 1×1 convolutions have diagonal weights [C, C, 1, 1], or with `depthwise` weights [C, 1, 1, 1] in C groups. Those
     are smaller, but `nir` 1.0.8 reads them with `nir.read(path, type_check=False)` only, and snnTorch not at all.
 
-    A module of one's own (`clif.wrap` says which) needs `input_shape`, (C, H, W) or (F,) of one sample.
+    Your own module (`clif.wrap` says which are possible) needs `input_shape`, (C, H, W) or (F,) of one sample.
 
-    Raises `InputError` for what NIR cannot express: CLIF neurons, soft resets, layers that have no NIR node.
+    Raises `InputError` for networks that NIR cannot express: CLIF neurons, soft resets, layers without a NIR node.
 
     >>> net = clif.models.create_model("snn5_noAP", "CLIF", T=2, image_size=16).eval()
     >>> lif = clif.deploy.clif_to_lif(net, v_reset=0.0)

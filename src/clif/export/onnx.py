@@ -29,11 +29,11 @@ def to_onnx(
 ) -> Path:
     """Write the network as an ONNX file of plain operations, with a dynamic axis named "batch"; returns its path.
 
-    Forms are those of `to_program`: "image" and "sequence" unroll the T steps; "step" is one step, its states inputs
-    and outputs, as runtimes want that follow a stream. Start it with zeros (with a hard reset, v_reset), or with
-    `initial_state`. Inputs and outputs are named as `signature` says. Weights are part of the file.
+    Forms are those of `to_program`: "image" and "sequence" unroll the T steps; "step" is one step with the states as
+    inputs and outputs, for runtimes that follow a stream. Start it with zeros (with a hard reset, v_reset), or with
+    `initial_state`. `signature` gives the names of inputs and outputs. The file contains the weights.
 
-    A module of one's own needs `input_shape` and `T` as in `to_program`.
+    Your own module needs `input_shape` and `T` as in `to_program`.
 
     Raises `InputError` for an unknown form, a missing package, and a path that cannot be written.
 

@@ -30,7 +30,7 @@ EXPORTERS = ("torch", "onnx_ir", "onnxscript")
 
 @dataclass(frozen=True)
 class Signature:
-    """The names of what goes in and comes out, in their order; the first input is x, the first output the logits.
+    """The names of the inputs and outputs in order; the first input is x, the first output the logits.
 
     >>> net = clif.models.create_model("snn5_noAP", "CLIF", T=2, image_size=16).eval()
     >>> clif.export.signature(net, "step").inputs[:3]
@@ -81,14 +81,14 @@ def to_program(
     """The network in eval mode as a `torch.export` program of plain PyTorch operations, for any batch size N.
 
     Forms, none of which needs a sample input:
-    - "image": x [N, C, H, W], shown at each of the T steps -> logits [T, N, classes], from rest.
+    - "image": x [N, C, H, W], repeated for T steps -> logits [T, N, classes], from rest.
     - "sequence": x [T, N, C, H, W] with T = `net.T` -> logits [T, N, classes], from rest.
     - "step": x [N, C, H, W] and the list of states -> the logits of the step [N, classes] and the states after it. The
       states are those of `signature`, each of the shape that `initial_state` gives.
 
-    The image size is `net.image_size`. A module of one's own (`clif.wrap` says which) needs `input_shape`, (C, H, W) or
-    (F,) of one sample, and `T` for the first two forms; its samples may be vectors. Raises `InputError` for an unknown
-    form, and where these are missing.
+    The image size is `net.image_size`. Your own module (`clif.wrap` says which are possible) needs `input_shape`, (C,
+    H, W) or (F,) of one sample, and `T` for the first two forms; its samples may be vectors. Raises `InputError` for an
+    unknown form, and if these arguments are missing.
 
     >>> net = clif.models.create_model("snn5_noAP", "CLIF", T=2, image_size=16).eval()
     >>> program = clif.export.to_program(net, form="image")

@@ -17,7 +17,7 @@ from clif.extras import require
 class NIRNetwork(nn.Module):
     """A NIR graph of one input and one output, computed in float32 by Euler steps of `dt`.
 
-    `net(x_seq)`: [T, N, *] -> [T, N, *], from rest. `spikes` then holds what each LIF node fired, [T, N, *] by name.
+    `net(x_seq)`: [T, N, *] -> [T, N, *], from rest. `spikes` then holds the spikes of each LIF node, [T, N, *] by name.
 
     >>> net = clif.models.create_model("snn5_noAP", "CLIF", T=2, image_size=16).eval()
     >>> lif = clif.deploy.clif_to_lif(net, v_reset=0.0)
@@ -95,11 +95,11 @@ class _LIF:
 
 
 def from_nir(path: str | os.PathLike[str], dt: float | None = None) -> NIRNetwork:
-    """Read a NIR file. `dt` is the time step in seconds, by default what the graph's metadata say.
+    """Read a NIR file. `dt` is the time step in seconds, by default the one in the graph's metadata.
 
-    Known are Input, Output, Affine, Linear, Conv2d, AvgPool2d, SumPool2d, Flatten, Scale and LIF nodes without
-    recurrence. Raises `InputError` for a file that is missing, damaged, no NIR graph, or holds anything else. Nothing
-    in the file is executed.
+    It reads Input, Output, Affine, Linear, Conv2d, AvgPool2d, SumPool2d, Flatten, Scale and LIF nodes without
+    recurrence. Raises `InputError` for a file that is missing, damaged, not a NIR graph, or has other nodes. It
+    executes no code from the file.
 
     >>> net = clif.models.create_model("snn5_noAP", "CLIF", T=2, image_size=16).eval()
     >>> lif = clif.deploy.clif_to_lif(net, v_reset=0.0)

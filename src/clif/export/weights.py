@@ -23,12 +23,12 @@ def to_safetensors(
     bfloat16: bool = False,
     data: dict[str, Any] | None = None,
 ) -> None:
-    """Write the weights of `net`, with the arguments of `create_model` and `config`, the options of its training, and
-    `data`, the description of what it was trained on, both from a checkpoint.
+    """Write the weights of `net` with the arguments of `create_model`. `config` (the training options) and `data` (the
+    description of the training data) come from a checkpoint.
 
     `clif.load(path)` and every command that takes a checkpoint read it, and other programs read its tensors. With
     `bfloat16` weights of two and more dimensions are stored in bfloat16, in half the bytes, rounded to 8 bits of
-    precision; batch norms, biases and what a neuron learnt stay as they are. Raises `InputError` if it cannot be
+    precision; batch norms, biases and parameters of neurons keep their dtype. Raises `InputError` if the file cannot be
     written.
 
     >>> net = clif.models.create_model("snn5_noAP", "CLIF", T=2, image_size=16).eval()
