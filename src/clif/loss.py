@@ -19,7 +19,8 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 class SpikingLoss:
     """(1 − λ)·CE + λ·MSE, both averaged over all T·N logits; the loss of the CLIF paper.
 
-    The MSE's target is the constant `means`, or with `one_hot` the label itself; λ = 0 leaves the cross-entropy only.
+    The target of the MSE is the constant `means`, or the one-hot label with `one_hot`. With λ = 0 only the
+    cross-entropy remains.
 
     >>> round(clif.train.SpikingLoss(mse_weight=0.05)(torch.zeros(6, 8, 10), torch.arange(8)).item(), 4)
     2.2375
@@ -66,7 +67,7 @@ class CrossEntropy:
 class TETLoss:
     """Temporal efficient training (Deng et al., 2022): (1/T)·Σ CE(logits[t], label).
 
-    Their loss with the regularising term beside it is `SpikingLoss`, whose `means` is their φ.
+    Their loss with the regularising term is `SpikingLoss`, whose `means` is their φ.
 
     >>> round(clif.loss.TETLoss()(torch.zeros(6, 8, 10), torch.arange(8)).item(), 4)
     2.3026
@@ -82,8 +83,8 @@ class TETLoss:
 class RateMSE:
     """The mean squared error of the mean logits: MSE((1/T)·Σ logits[t], one-hot label), averaged over the classes.
 
-    For networks that end with spikes the mean is the firing rate, so that the neuron of the label is to fire always and
-    the others never.
+    For networks that end with spikes the mean is the firing rate: the target of the label's neuron is to fire at every
+    step, and that of the others is never to fire.
 
     >>> round(clif.loss.RateMSE()(torch.zeros(6, 8, 10), torch.arange(8)).item(), 4)
     0.1

@@ -16,7 +16,7 @@ ENVIRONMENT = {"THP_MEM_ALLOC_ENABLE": "1"}  # PyTorch's; it looks when it first
 
 
 def lean() -> None:
-    """Give large tensors back at once; in huge pages if PyTorch has not allocated anything yet.
+    """Return large tensors to the system at once; use huge pages if PyTorch has not allocated anything yet.
 
     >>> clif.memory.lean()
     >>> clif.memory.usual()
@@ -27,9 +27,9 @@ def lean() -> None:
 
 
 def keep() -> None:
-    """Keep what is freed, so that it need not be asked for, and cleared by the system, again.
+    """Keep freed memory for later tensors, so the system need not provide and clear it again.
 
-    Not so tensors of 32 MiB or more, which glibc gives back at once, and what is free beyond 1 GiB at the heap's end.
+    glibc still returns tensors of 32 MiB or more at once, and free memory beyond 1 GiB at the end of the heap.
 
     >>> clif.memory.keep()
     >>> clif.memory.usual()
@@ -38,7 +38,7 @@ def keep() -> None:
 
 
 def usual() -> None:
-    """As glibc does it by itself.
+    """Restore glibc's default.
 
     >>> clif.memory.usual()
     """

@@ -34,9 +34,9 @@ ONEDNN_WITHOUT_BFLOAT16 = {"sse41", "avx", "avx2", "avx2_vnni", "avx512_core", "
 
 @dataclass(frozen=True)
 class Precision:
-    """What a computation runs in: `dtype` everywhere if it is float32 or float64, else under autocast.
+    """The precision of a computation: `dtype` everywhere if it is float32 or float64, else under autocast.
 
-    `why` says in words what decided. `slow` says why an explicit choice is slow on this machine; it is "" if it is not.
+    `why` gives the reason in words. `slow` says why an explicit choice is slow on this machine, or is "".
 
     >>> clif.precision.choose(torch.device("cpu"), dtype="float64").dtype
     torch.float64
@@ -80,9 +80,9 @@ def choose(
 ) -> Precision:
     """The precision on `device` for the options `amp`, `amp_dtype` and `dtype` of a configuration.
 
-    "auto" takes what is fast there: on a CPU bfloat16 if `why_slow` has no objection, else float32; on a GPU float16
-    with loss scaling, as the original does, or, without a scaler (`scaled=False`), bfloat16 if the GPU has it. Raises
-    `InputError` for an unknown `amp_dtype` and for float16 on a CPU.
+    "auto" takes the fastest: on a CPU bfloat16 if `why_slow` returns no reason against it, else float32; on a GPU
+    float16 with loss scaling, as the original does, or, without a scaler (`scaled=False`), bfloat16 if the GPU has it.
+    Raises `InputError` for an unknown `amp_dtype` and for float16 on a CPU.
 
     >>> clif.precision.choose(torch.device("cpu"), amp=False).dtype
     torch.float32

@@ -68,7 +68,7 @@ class Surrogate:
         return _Spike.apply(x, self) if isinstance(x, Tensor) else x.fire(self.derivative)
 
     def derivative(self, x: Tensor) -> Tensor:
-        """What replaces dΘ/dx, element by element; same shape and dtype as `x`."""
+        """The surrogate of dΘ/dx, element by element; same shape and dtype as `x`."""
         raise NotImplementedError(f"{type(self).__name__} must define derivative(x)")
 
 
@@ -151,11 +151,11 @@ def register_surrogate(name: Kind) -> Kind: ...
 @overload
 def register_surrogate(name: str) -> Callable[[Kind], Kind]: ...
 def register_surrogate(name: Any) -> Any:
-    """A class decorator: gives a surrogate its name for `surrogate=`, `-surrogate` and the surrogate of a neuron.
+    """A class decorator: registers a surrogate by name for `surrogate=`, `-surrogate` and `surrogate_function=`.
 
-    Bare, the name is that of the class; it is taken in any case. A class of the same module and qualified name is
-    replaced, as in a notebook. Raises `InputError` for a name that is taken, for a class that is no `Surrogate` with a
-    `derivative` of its own, and for one that cannot be made from α alone.
+    Without an argument the name is that of the class; upper and lower case do not matter. A class of the same module
+    and qualified name is replaced, as in a notebook. Raises `InputError` for a name that is taken, for a class that is
+    not a `Surrogate` with its own `derivative`, and for one that cannot be created from α alone.
 
     >>> @clif.surrogate.register_surrogate("gauss")
     ... class Gauss(clif.surrogate.Surrogate):

@@ -52,14 +52,14 @@ def read_aedat2(path: StrPath, *, sort: bool = False) -> Events:
     """A DVS128 recording in AEDAT 2.0, as jAER writes it and CIFAR10-DVS ships it.
 
     After '#' lines come pairs of big-endian uint32, address and time. Address: polarity in bit 0, x in bits 1–7, y in
-    bits 8–14. Bit 15 or 31 marks a special event, such as a trigger or synchronisation, which is skipped; other higher
-    bits belong to another camera or are damage. Times are unsigned, may start above 2³¹ and wrap at 2³² (71.6 min).
+    bits 8–14. Bit 15 or 31 marks a special event, such as a trigger or synchronisation, which is skipped. Other higher
+    bits mean another camera or damage. Times are unsigned, may start above 2³¹ and wrap at 2³² (71.6 min).
     """
     return parse_aedat2(_read_bytes(path), str(path), sort=sort)
 
 
 def parse_aedat2(content: bytes, name: str, *, sort: bool = False) -> Events:
-    """`read_aedat2` of a file's content; `name` is what errors call it."""
+    """`read_aedat2` for the content of a file; errors call it `name`."""
     start = _skip_header(content, name, b"#!AER-DAT2.", b"#End Of ASCII Header")
     words = np.frombuffer(_whole_events(content, start, 8, name), dtype=">u4").astype(np.uint32).reshape(-1, 2)
     upper = words[:, 0] & 0xFFFF8000
@@ -84,10 +84,10 @@ def read_aedat3(path: StrPath, *, sort: bool = False) -> Events:
     """A recording in AEDAT 3.1, as cAER writes it and DVS128 Gesture ships it.
 
     After '#' lines come packets, each a 28-byte header (type, source, event size, offset of the time, overflows of the
-    31-bit time, capacity, number of events, number of valid ones) and its events. Polarity events are two
-    little-endian uint32: validity in bit 0, polarity in bit 1, y in bits 2–16, x in bits 17–31; then the time. Invalid
-    events and packets of other types (triggers, frames, IMU) are skipped. Where the header names a DVS128 as its source
-    coordinates must be below 128.
+    31-bit time, capacity, number of events, number of valid ones) and its events. Polarity events are two little-endian
+    uint32: validity in bit 0, polarity in bit 1, y in bits 2–16, x in bits 17–31; then the time. Invalid events and
+    packets of other types (triggers, frames, IMU) are skipped. If the header names a DVS128 as its source, coordinates
+    must be below 128.
     """
     name = str(path)
     content = _read_bytes(path)
@@ -116,11 +116,11 @@ def read_aedat3(path: StrPath, *, sort: bool = False) -> Events:
 
 
 def read_nmnist(path: StrPath, *, sort: bool = False, size: tuple[int, int] = NMNIST_SIZE) -> Events:
-    """An N-MNIST recording (Orchard et al., 2015): 34×34 pixels, 40 bits an event.
+    """An N-MNIST recording (Orchard et al., 2015): 34×34 pixels, 40 bits per event.
 
-    Bytes x, y, then big-endian one bit of polarity and 23 bits of time, which wraps after 8.4 s. An event with y = 240
-    is no pixel but an overflow: it adds 2¹³ µs to the times from there on. N-Caltech101 has the same format with a
-    `size` (width, height) of its own.
+    An event has the bytes x and y, then big-endian one bit of polarity and 23 bits of time, which wraps after 8.4 s. An
+    event with y = 240 is not a pixel but an overflow: it adds 2¹³ µs to all later times. N-Caltech101 has the same
+    format with another `size` (width, height).
     """
     name = str(path)
     content = _read_bytes(path)

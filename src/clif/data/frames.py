@@ -21,11 +21,11 @@ def integrate(
 ) -> Frames:
     """T frames int32 [T, 2, height, width] of a recording {"t" µs, "x", "y", "p"}, split as SpikingJelly does.
 
-    "number": each frame takes n // T events, the last one the rest as well.
-    "time": each frame takes (t[-1] − t[0]) // T µs, the last one the rest as well; it may hold no event.
+    "number": each frame has n // T events; the last frame also has the rest. "time": each frame lasts (t[-1] − t[0]) //
+    T µs; the last frame also has the rest. A frame may have no event.
 
-    Raises `InputError` for a recording without events or with some outside height × width, for times that run backwards
-    ("time" only), for T < 1 and for another `split_by`.
+    Raises `InputError` for a recording without events or with events outside height × width, for times that run
+    backwards ("time" only), for T < 1 and for another `split_by`.
 
     >>> ev = {"t": np.array([0, 5, 9, 12]), "x": np.arange(4), "y": np.arange(4), "p": np.array([0, 1, 1, 0])}
     >>> frames = clif.data.events.integrate(ev, T=2, height=8, width=8)
@@ -52,7 +52,7 @@ def integrate(
 
 
 def integrate_duration(events: Mapping[str, NDArray], duration: int, height: int = 128, width: int = 128) -> Frames:
-    """Frames of `duration` µs each from the first event on, as many as it takes to hold the last one.
+    """Frames of `duration` µs each, from the first event to the last.
 
     int32 [k, 2, height, width]; without events k = 0. Raises `InputError` as `FrameStream` does.
 
@@ -65,14 +65,14 @@ def integrate_duration(events: Mapping[str, NDArray], duration: int, height: int
 
 
 class FrameStream:
-    """Integrates a stream as it arrives: every `duration` µs, counted from its first event, or every `number` events.
+    """Integrates a stream of events to frames of `duration` µs each, from the first event on, or of `number` events.
 
-    `push` takes the next events in order and returns the frames [k, 2, height, width] they complete; a frame of some
-    duration is complete when an event after its end arrives. `flush` returns the unfinished one, [1, …] or [0, …], and
-    begins anew. Frames are int32.
+    `push` takes the next events in order and returns the frames [k, 2, height, width] that they complete. A frame of a
+    duration is complete when an event after its end arrives. `flush` returns the unfinished frame, [1, …] or [0, …],
+    and starts a new stream. Frames are int32.
 
-    Raises `InputError` unless one of `duration` and `number` is given, at least 1; `push` for events outside
-    height × width or earlier than those before them, and where the frames it would return exceed 4 GiB.
+    Raises `InputError` unless one of `duration` and `number` is given, at least 1. `push` raises it for events outside
+    height × width or earlier than those before them, and if the frames that it would return exceed 4 GiB.
 
     >>> ev = {"t": np.array([0, 5, 9, 12]), "x": np.arange(4), "y": np.arange(4), "p": np.array([0, 1, 1, 0])}
     >>> stream = clif.data.events.FrameStream(8, 8, number=3)

@@ -8,17 +8,17 @@ from clif.layers.step import StepModule, fold
 
 
 class TimeDistributed(StepModule):
-    """Applies a module for [N, *] to every step: any stateless one, of torch or your own.
+    """Applies a stateless module for [N, *], of torch or your own, to every step.
 
-    Single-step mode: x [N, *] -> module(x). Multi-step mode: x_seq [T, N, *] -> [T, *], what T calls would give. The
-    steps are folded to [T·N, *] for one call; where the module has a batch norm that is in training, it is called
-    step by step, so that each step has its own statistics.
+    Single-step mode: x [N, *] -> module(x). Multi-step mode: x_seq [T, N, *] -> [T, *], as by T calls. The steps are
+    folded to [T·N, *] for one call. If the module contains a batch norm in training, it is called step by step, so each
+    step has its own statistics.
 
     Args:
-        module: it takes and gives one tensor, whose first axis is N.
+        module: takes and returns one tensor, whose first axis is N.
         step_mode: "s" or "m".
 
-    Raises `InputError` for a module with a step mode of its own (it takes sequences itself), and a missing time axis.
+    Raises `InputError` for a module with its own step mode (it takes sequences itself), and for a missing time axis.
 
         >>> flatten = clif.layers.TimeDistributed(torch.nn.Flatten(), step_mode="m")
         >>> flatten(torch.rand(6, 8, 4, 5)).shape

@@ -11,9 +11,9 @@ from clif.random import derive_keys, keyed_mask
 
 
 class Dropout(Remembering):
-    """Dropout whose mask is drawn once and kept for all steps: over a sequence [T, N, *], or from reset to reset.
+    """Dropout with one mask for all steps: over a sequence [T, N, *], or from reset to reset.
 
-    With `keys` [N] (see `key_dropout`) each sample's mask comes from its key, else from torch's global generator.
+    With `keys` [N] (see `key_dropout`) each sample's mask depends on its key, else on torch's global generator.
 
     >>> dropped = clif.layers.Dropout(0.5, step_mode="m")(torch.ones(6, 8, 3, 4, 4))
     >>> torch.equal(dropped[0], dropped[5])  # one mask for all steps
@@ -61,7 +61,7 @@ class Dropout(Remembering):
 
 
 def key_dropout(net: nn.Module, keys: Tensor | None) -> None:
-    """Give the dropouts of `net` the keys [N] of the samples that come next (`clif.random`); None takes them back.
+    """Set the keys [N] of the next samples in the dropouts of `net` (`clif.random`); None removes them.
 
     >>> net = nn.Sequential(clif.layers.Dropout(0.5))
     >>> clif.layers.key_dropout(net, torch.arange(8))

@@ -10,15 +10,15 @@ from clif.layers.remembering import Remembering
 
 
 class LeakyIntegrator(Remembering):
-    """A membrane that never fires, as a readout: v[t] = v[t−1]·(1 − 1/τ) + x[t], with v = 0 at rest.
+    """A membrane potential without spikes, as a readout: v[t] = v[t−1]·(1 − 1/τ) + x[t], with v = 0 at rest.
 
-    The output is v. With `decay_input` it is v[t] = v[t−1]·(1 − 1/τ) + x[t]/τ, which settles at a constant input's
-    value. Single-step mode: x [N, *] -> v [N, *]. Multi-step mode: x_seq [T, N, *] -> v_seq [T, N, *]. Both continue
-    from the v of the call before until `clif.reset_net`, unless `clif.set_keep_state(net, False)` lets every sequence
-    begin at rest. v is float32 for inputs in half precision; the output has the dtype of the input.
+    The output is v. With `decay_input` it is v[t] = v[t−1]·(1 − 1/τ) + x[t]/τ, which converges to the value of a
+    constant input. Single-step mode: x [N, *] -> v [N, *]. Multi-step mode: x_seq [T, N, *] -> v_seq [T, N, *]. Both
+    continue from the v of the previous call until `clif.reset_net`; after `clif.set_keep_state(net, False)` every
+    sequence begins at rest. v is float32 for inputs in half precision; the output has the dtype of the input.
 
     Args:
-        tau: membrane time constant τ in steps, > 1; math.inf adds up the inputs.
+        tau: membrane time constant τ in steps, > 1; math.inf sums the inputs.
         decay_input: divide the input by τ.
         step_mode: "s" or "m".
 

@@ -79,8 +79,8 @@ class _NormByStep(nn.modules.batchnorm._BatchNorm):
 class BatchNorm2d(_NormByStep, nn.BatchNorm2d):
     """`torch.nn.BatchNorm2d` for a step or a sequence; in training each step t has the statistics of its own N samples.
 
-    The running statistics are updated once a step, T times for a sequence, exactly as T calls would. Where a channel
-    has a single value (N = H = W = 1), which has no variance, the running statistics normalise it and stay as they are.
+    The running statistics are updated once per step, T times for a sequence, exactly as by T calls. If a channel has a
+    single value (N = H = W = 1), which has no variance, the running statistics normalise it and do not change.
 
     >>> clif.layers.BatchNorm2d(3)(torch.rand(6, 8, 3, 4, 4)).shape
     torch.Size([6, 8, 3, 4, 4])
@@ -99,9 +99,9 @@ class BatchNorm2d(_NormByStep, nn.BatchNorm2d):
 class BatchNorm1d(_NormByStep, nn.BatchNorm1d, StepModule):
     """`torch.nn.BatchNorm1d` for a step or a sequence; in training each step t has the statistics of its own N samples.
 
-    In single-step mode ("s", the default) it takes [N, C] or [N, C, L], in multi-step mode ("m") [T, N, C] or
-    [T, N, C, L]: three axes can be either, so `step_mode` decides (`clif.set_step_mode`). In all else it is as
-    `BatchNorm2d`: the running statistics are updated once a step, and normalise a channel with a single value.
+    In single-step mode ("s", the default) it takes [N, C] or [N, C, L], in multi-step mode ("m") [T, N, C] or [T, N, C,
+    L]. An input with three axes can be either, so `step_mode` decides (`clif.set_step_mode`). As in `BatchNorm2d` the
+    running statistics are updated once per step, and they normalise a channel with a single value.
 
     Raises `InputError` for another number of axes or channels.
 

@@ -73,16 +73,17 @@ class _Container(Remembering):
 class Recurrent(_Container):
     """A module with feedback: y[t] = module(x[t] + feedback(y[t−1])), and y[0] = module(x[0]) from rest.
 
-    Single-step mode: x [N, *] -> y [N, *]. Multi-step mode: x_seq [T, N, *] -> y_seq [T, N, *], one step after the
-    other, for each needs the spikes of the one before. y stays between calls until `clif.reset_net`, which also brings
-    the module to rest.
+    Single-step mode: x [N, *] -> y [N, *]. Multi-step mode: x_seq [T, N, *] -> y_seq [T, N, *], step by step, because
+    each step needs the spikes of the step before. y stays between calls until `clif.reset_net`, which also resets the
+    module.
 
     Args:
         module: usually a neuron, or layers that end with one.
-        feedback: from y [N, *] to the shape of x: `Linear`, `Conv2d`, any stateless module, with weights of its own.
+        feedback: maps y [N, *] to the shape of x: `Linear`, `Conv2d`, or any stateless module with its own weights.
         step_mode: "s" or "m". `clif.set_step_mode` sets it here and inside; the module always takes single steps.
 
-    Raises `InputError` for a feedback that keeps a state or gives another shape, and another batch before a reset.
+    Raises `InputError` for a feedback that keeps a state or returns another shape, and for another batch size before a
+    reset.
 
         >>> hidden = clif.layers.Recurrent(clif.CLIFNode(), clif.layers.Linear(8, 8), step_mode="m")
         >>> hidden(torch.rand(6, 2, 8)).shape
@@ -111,9 +112,9 @@ class Recurrent(_Container):
 class LinearRecurrentContainer(_Container):
     """SpikingJelly's container: y[t] = sub_module(W·[x[t], y[t−1]] + b), with y = 0 at rest.
 
-    The linear layer `rc` maps [N, *, in_features + out_features] to [N, *, in_features], as there. Single-step mode:
-    x [N, *, in_features] -> y [N, *, out_features]; multi-step mode: x_seq [T, N, *, in_features] -> y_seq
-    [T, N, *, out_features]. The module always takes single steps. See `Recurrent` for a feedback of your own.
+    The linear layer `rc` maps [N, *, in_features + out_features] to [N, *, in_features], as in SpikingJelly.
+    Single-step mode: x [N, *, in_features] -> y [N, *, out_features]; multi-step mode: x_seq [T, N, *, in_features] ->
+    y_seq [T, N, *, out_features]. The module always takes single steps. See `Recurrent` for a feedback of your own.
 
         >>> net = clif.layers.LinearRecurrentContainer(clif.LIFNode(), in_features=8, out_features=8, step_mode="m")
         >>> net(torch.rand(6, 2, 8)).shape

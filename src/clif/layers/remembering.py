@@ -13,9 +13,9 @@ from clif.ops.recomputing import in_backward
 
 
 class Remembering(StepModule):
-    """A `StepModule` that remembers one tensor, or None at rest, as its attribute `memory_name`.
+    """A `StepModule` that keeps one tensor between calls, or None at rest, as its attribute `memory_name`.
 
-    The tensor follows `.to()`, is copied detached by `copy.deepcopy` and `torch.save`, and is no part of `state_dict`.
+    The tensor follows `.to()`, is copied detached by `copy.deepcopy` and `torch.save`, and is not part of `state_dict`.
 
     >>> readout = clif.layers.LeakyIntegrator(step_mode="m")
     >>> isinstance(readout, clif.layers.Remembering)
@@ -46,12 +46,12 @@ class Remembering(StepModule):
         yield self.memory_name, self._remembered()
 
     def reset(self) -> None:
-        """Forget what the last call left."""
+        """Delete the tensor of the last call."""
         self._reset_in_backward = in_backward()
         self._remember(None)
 
     def detach(self) -> None:
-        """Cut the graph at what the last call left (truncated back-propagation through time)."""
+        """Cut the graph at the tensor of the last call (truncated back-propagation through time)."""
         kept = self._remembered()
         self._remember(None if kept is None else kept.detach())
 

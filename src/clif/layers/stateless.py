@@ -45,13 +45,14 @@ class Conv1d(nn.Conv1d):
 class Conv2d(nn.Conv2d):
     """`torch.nn.Conv2d` for a step or a sequence.
 
-    Where its input is spikes, and few, the compiled kernels add up the weights they select (`clif.ops.spike_conv`),
-    unless `backend` is "torch". They take inputs on a CPU, in channels_last (for a network of your own:
-    `net.to(memory_format=torch.channels_last)`), whose elements are 0 or one other number; square kernels of side 3 or
-    more, strides and paddings square, padded with zeros, groups = dilation = 1; 32 or more input and output channels;
-    and 128 or more output pixels over the T·N images. Under torch.compile, tracing and torch.func all is PyTorch's.
+    If its input is spikes and few of them are 1, compiled kernels add only the selected weights
+    (`clif.ops.spike_conv`), unless `backend` is "torch". They take inputs on a CPU, in channels_last (for your own
+    network: `net.to(memory_format=torch.channels_last)`), whose elements are 0 or one other number; square kernels of
+    side 3 or more, square strides and paddings, padding with zeros, groups = dilation = 1; and enough channels and
+    output pixels over the T·N images (docs/benchmarks.md has the limits). Under torch.compile, tracing and torch.func
+    PyTorch computes the convolution.
 
-    With `pack_spikes` it keeps spikes for backward as one bit each, as those kernels always do.
+    With `pack_spikes` it keeps spikes for the backward pass as one bit each, as those kernels always do.
 
     >>> clif.layers.Conv2d(3, 16, 3, padding=1)(torch.rand(6, 8, 3, 32, 32)).shape
     torch.Size([6, 8, 16, 32, 32])

@@ -23,7 +23,7 @@ def check_step_mode(step_mode: str) -> str:
 
 
 class StepModule(nn.Module):
-    """A module whose meaning depends on `step_mode`: "s" for one step a call, "m" for a whole sequence a call.
+    """A module with a `step_mode`: with "s" a call takes one step, with "m" a whole sequence.
 
     >>> class Sum(clif.layers.StepModule):
     ...     def forward(self, x):
@@ -50,7 +50,7 @@ class StepModule(nn.Module):
 
     @property
     def state(self) -> tuple[Tensor, ...] | None:
-        """What the module remembers between calls, or None at rest; assigning None brings it back to rest."""
+        """The module's state between calls, or None at rest; assigning None resets it."""
         return None
 
     @state.setter
@@ -60,11 +60,11 @@ class StepModule(nn.Module):
 
     @property
     def memory(self) -> dict[str, Any]:
-        """What a call or `clif.set_step_mode` may change, by attribute; `vars(module).update` brings it back."""
+        """The attributes that a call or `clif.set_step_mode` may change; `vars(module).update` restores them."""
         return {"_step_mode": self._step_mode}
 
     def named_memories(self) -> Iterator[tuple[str, Any]]:
-        """What the module itself remembers between calls, by SpikingJelly's name for it."""
+        """The module's own states between calls, by SpikingJelly's names."""
         yield from ()
 
     def memories(self) -> Iterator[Any]:
@@ -78,7 +78,7 @@ class StepModule(nn.Module):
 
 
 def repeat_image(x: Tensor, T: int) -> Tensor:
-    """One image [N, C, H, W] as the sequence [T, N, C, H, W] that shows it at every step, without copying it.
+    """One image [N, C, H, W] as the sequence [T, N, C, H, W] that repeats it, without a copy.
 
     >>> clif.layers.repeat_image(torch.rand(8, 3, 32, 32), T=6).shape
     torch.Size([6, 8, 3, 32, 32])
@@ -87,7 +87,7 @@ def repeat_image(x: Tensor, T: int) -> Tensor:
 
 
 def is_repeated(x_seq: Tensor) -> bool:
-    """Whether a sequence [T, ...] is the same image at every step, and no one asks for its gradient step by step.
+    """Whether a sequence [T, ...] is the same image at every step and needs no gradient for single steps.
 
     >>> clif.layers.is_repeated(clif.layers.repeat_image(torch.rand(8, 3, 32, 32), T=6))
     True
@@ -129,7 +129,7 @@ def fold(layer: Callable[[Tensor], Tensor], x: Tensor, step_dims: int = 4) -> Te
 
 
 def has_hooks(module: nn.Module) -> bool:
-    """Whether someone listens to the calls of this very module, or of all modules, or has replaced its `forward`.
+    """Whether this module has hooks, there are global hooks, or its `forward` was replaced.
 
     >>> bool(clif.layers.has_hooks(nn.Linear(2, 2)))
     False

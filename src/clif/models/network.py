@@ -105,16 +105,16 @@ def set_layer_options(net: nn.Module, options: dict[str, dict[str, float | None]
 class SpikingNetwork(StepModule):
     """A spiking classifier; the subclasses define `logits(x)` for a step [N, C, H, W] or a sequence [T, N, C, H, W].
 
-    In multi-step mode (the default) `net(x)` takes static images [N, C, H, W], shown at each of `net.T` steps, or a
+    In multi-step mode (the default) `net(x)` takes static images [N, C, H, W], repeated for `net.T` steps, or a
     sequence [T, N, C, H, W], starts from rest, and returns the logits of every step [T, N, classes]. In single-step
     mode (`clif.set_step_mode(net, "s")`) `net(x)` is one step: [N, C, H, W] -> [N, classes], and the state stays until
     `clif.reset_net(net)`. The prediction is the argmax of the mean logits over T.
 
-    It computes in the layout `memory_format`, whatever that of its input: channels_last, the faster one, or
-    `torch.preserve_format` for that of the input.
+    It computes in the layout `memory_format` for any input layout: channels_last, the faster one, or
+    `torch.preserve_format` for the layout of the input.
 
     Raises `InputError` for an input of another shape or of an integer dtype. `any_size` says whether the network takes
-    other image sizes than the one it was made for.
+    other image sizes than the one for which it was created.
 
     >>> net = clif.models.create_model("snn5_noAP", "CLIF", T=2)
     >>> isinstance(net, clif.models.SpikingNetwork), net.T
@@ -137,7 +137,7 @@ class SpikingNetwork(StepModule):
 
     @property
     def sample_shape(self) -> tuple[int, ...]:
-        """The shape of one sample at one step, [C, H, W], for which it is exported."""
+        """The shape of one sample at one step, [C, H, W], for export."""
         return self.in_channels, *height_width(self.image_size)
 
     def logits(self, x: Tensor) -> Tensor:
@@ -180,10 +180,10 @@ class SpikingNetwork(StepModule):
 
 
 class Stream:
-    """One step of a network a call, with a state of its own: other calls of the network do not disturb it.
+    """Computes one step of a network per call, with its own state: other calls of the network do not change it.
 
-    `stream(x)`: [N, C, H, W] -> this step's logits [N, classes], with autograd as usual. `reset()` starts anew.
-    Streams of one network may run in several threads; their steps, and other calls of it, wait for each other.
+    `stream(x)`: [N, C, H, W] -> this step's logits [N, classes], with autograd as usual. `reset()` resets the state.
+    Streams of one network may run in several threads; their steps, and other calls of the network, wait for each other.
 
     >>> net = clif.models.create_model("snn5_noAP", "CLIF", T=2).eval()
     >>> step = net.stream()
@@ -204,7 +204,7 @@ class Stream:
 
     @property
     def state(self) -> dict[str, tuple[Tensor, ...] | None]:
-        """What every stateful layer remembers by its name, None at rest. It can be assigned, as a whole."""
+        """The states of all layers by name, None at rest. You can assign it as a whole."""
         return dict(self._states)
 
     @state.setter

@@ -21,9 +21,9 @@ PREFIX = "pretrained:"
 class Pretrained:
     """Weights that come with the package.
 
-    `test_top1` is the accuracy on the data set's test set, in 0–1, in float32, of the network trained by `recipe` from
-    `seed` with the code of `commit`. `file` has the weights, `sha256` is its hash. `layer_options` are what a
-    conversion to LIF changed beside the neuron; its weights are those of the network it was made from.
+    `test_top1` is the accuracy in 0–1 on the data set's test set, in float32, of the network trained by `recipe` from
+    `seed` with the code of `commit`. `file` has the weights, `sha256` is its hash. `layer_options` are the constants
+    that a conversion to LIF fitted; its weights are those of the original network.
 
     >>> all(isinstance(one, clif.models.Pretrained) for one in clif.models.list_pretrained())
     True
@@ -57,7 +57,7 @@ class Pretrained:
     def content(self) -> dict[str, Any]:
         """The weights under "net", the network under "model" and the options it was trained with under "config".
 
-        Raises `InputError` if the file is missing or is not the one that was published.
+        Raises `InputError` if the file is missing or its hash differs from the published one.
         """
         try:
             found = hashlib.sha256(self.path.read_bytes()).hexdigest()
@@ -72,7 +72,7 @@ class Pretrained:
 
 
 def list_pretrained(pattern: str = "*") -> list[Pretrained]:
-    """The weights that come with the package whose names match a shell pattern, sorted by name.
+    """The package's pretrained weights whose names match a shell pattern, sorted by name.
 
     >>> for one in clif.models.list_pretrained("cifar10*"):
     ...     print(one.name, one.neuron, f"{one.test_top1:.2%}", one.sha256)

@@ -40,11 +40,11 @@ def register_model(name: Model) -> Model: ...
 @overload
 def register_model(name: str) -> Callable[[Model], Model]: ...
 def register_model(name: Any) -> Any:
-    """A function decorator: makes a network available to `create_model`, `-model` and every other option.
+    """A function decorator: registers a network by name for `create_model` and `-model`.
 
-    Bare, the name is that of the function. A function of the same module and qualified name is replaced, as in a
-    notebook. The function takes the arguments neuron (a factory of neuron modules), num_classes, in_channels, T,
-    drop_rate and image_size by name and returns a `SpikingNetwork`. Raises `InputError` for a name that is taken.
+    Without an argument the name is that of the function. A function of the same module and qualified name is replaced,
+    as in a notebook. The function takes the arguments neuron (a factory of neuron modules), num_classes, in_channels,
+    T, drop_rate and image_size by name and returns a `SpikingNetwork`. Raises `InputError` for a name that is taken.
 
     >>> @clif.models.register_model("small_net")
     ... def small(neuron, num_classes, in_channels, T, drop_rate, image_size):
@@ -88,27 +88,27 @@ def create_model(
 ) -> SpikingNetwork:
     """A network by name, with fresh or pretrained weights, in multi-step and training mode.
 
-    It computes in channels_last, the faster layout, whatever that of its input; training, evaluation and deployment
-    thus compute in the same order and agree to the last spike. Its weights are contiguous, as `torch.nn.utils.prune`,
-    `parameters_to_vector` and LBFGS need them. `net.to(memory_format=torch.channels_last)` lays them out as they are
-    computed with, which spares a copy of each in every step.
+    It computes in channels_last, the faster layout, for any input layout. Training, evaluation and deployment thus
+    compute in the same order and agree to the last spike. Its weights are contiguous, as `torch.nn.utils.prune`,
+    `parameters_to_vector` and LBFGS require. `net.to(memory_format=torch.channels_last)` changes the layout of the
+    weights to that of the computation and avoids a copy of them in every step.
 
     Args:
         name: one of `list_models()`.
         neuron: a registered neuron such as "CLIF" (any case; see `clif.register_neuron`), or "ReLU", the baseline
             without time, which forces T = 1.
-        num_classes, in_channels, image_size: of the data (10, 3, 32); the size is a number of pixels, or (height,
-            width) of images that are not square. Most plain stacks take this size only. The others take any; for them
-            it is what export and energy assume, and for VGGs at least 32.
-        T: time steps for which a static image is shown (6).
-        tau: membrane time constant in steps, > 1, of neurons that have one (2; where it starts, if it is learnt).
+        num_classes, in_channels, image_size: those of the data (10, 3, 32). The size is a number of pixels, or (height,
+            width) for images that are not square. Most plain stacks take only this size. The others take any size (VGGs
+            at least 32); export and energy use this one.
+        T: time steps for which a static image is repeated (6).
+        tau: membrane time constant in steps, > 1, of neurons that have one (2); the initial value if it is learnt.
         surrogate: "rectangle" (the default), "sigmoid", "triangle" or "atan", with another α than the default as
             "triangle:0.5"; or a class or object of `clif.surrogate`.
         drop_rate: dropout, one mask for all steps (0).
-        layer_options: constants of single neurons by layer name, which replace those of all: what a deployed network
-            was fitted to, such as {"features.0.act": {"v_subtract": 1.8}}.
-        pretrained: a data set, such as "cifar10", for which weights of this network come with the package
-            (`list_pretrained`). What is not given is then as it was when they were trained.
+        layer_options: constants of single neurons by layer name, such as the fitted ones of a deployed network,
+            {"features.0.act": {"v_subtract": 1.8}}.
+        pretrained: a data set, such as "cifar10", for which the package has weights of this network
+            (`list_pretrained`). Arguments that are not given are then those of the training.
         neuron_options: further arguments of the neuron, such as v_reset=-0.06, v_threshold, detach_reset.
 
     The arguments are kept in `net.config`. Raises `InputError` for an unknown name or option, with the nearest ones,

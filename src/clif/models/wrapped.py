@@ -20,9 +20,9 @@ OF_IMAGES = (nn.Conv2d, nn.ConvTranspose2d, nn.BatchNorm2d, nn.GroupNorm, nn.Avg
 
 
 class Wrapped(SpikingNetwork):
-    """A module of one's own in `net`, as a network: what `wrap` returns.
+    """The return type of `wrap`: your own module in `net` as a network.
 
-    In multi-step mode it takes samples [N, *], shown at each of `T` steps, or a sequence [T, N, *], from rest, and
+    In multi-step mode it takes samples [N, *], repeated for `T` steps, or a sequence [T, N, *], starts from rest, and
     returns the logits of every step [T, N, classes]; in single-step mode it takes and returns one step.
 
     >>> net = clif.wrap(nn.Sequential(nn.Linear(4, 8), clif.CLIFNode(), nn.Linear(8, 2)), T=6)

@@ -15,11 +15,10 @@ from clif.private_torch import hand_over_hooks
 def exchange_neurons(net: nn.Module, neuron: str) -> None:
     """Replace every spiking neuron of `net` by a `neuron`, a registered name, at rest with the same constants.
 
-    Weights, their state-dict keys and the hooks of the neurons stay; parameters of the neurons are those of the new
-    ones, on the device and in the dtype of the weights. τ becomes the start of a learnt one; a learnt one stays at its
-    present value, which the description of a network of `clif.models` keeps layer by layer. Raises `InputError` for an
-    unknown neuron, for one that has no place for a constant of the old one (`decay_input`), and if `net` has nothing to
-    exchange.
+    Weights, their state-dict keys and the hooks of the neurons stay. The new neurons have their own parameters, on the
+    device and in the dtype of the weights. τ becomes the initial value of a learnt τ; a learnt τ keeps its present
+    value, which `net.config` of a network of `clif.models` stores layer by layer. Raises `InputError` for an unknown
+    neuron, for a neuron that lacks a constant of the old one (`decay_input`), and if `net` has no neuron to replace.
 
     >>> net = clif.models.create_model("snn5_noAP", "LIF", T=2)
     >>> clif.neurons.exchange_neurons(net, "CLIF")

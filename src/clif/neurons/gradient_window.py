@@ -47,7 +47,7 @@ def check_window(window: int) -> int:
 
 
 def set_gradient_window(net: nn.Module, window: int | None) -> None:
-    """Truncate the gradient through each neuron of `net` to `window` ≥ 1 steps in multi-step mode; None: do not.
+    """Truncate the gradient through each neuron of `net` to `window` ≥ 1 steps in multi-step mode; None: no truncation.
 
     >>> node = clif.CLIFNode(step_mode="m")
     >>> clif.neurons.set_gradient_window(node, 1)  # no gradient through time
@@ -60,7 +60,7 @@ def set_gradient_window(net: nn.Module, window: int | None) -> None:
 
 
 def set_tbptt(net: nn.Module, window: int | None) -> None:
-    """The former name of `set_gradient_window`, which warns."""
+    """Deprecated name of `set_gradient_window`; it warns."""
     warnings.warn(
         "set_tbptt is now set_gradient_window (what is usually called truncated BPTT is clif.detach_net every k steps)",
         FutureWarning,

@@ -36,7 +36,7 @@ WHY_CLIF = (
 
 @dataclass(frozen=True)
 class Demo:
-    """What the demo leaves: the page, the folder of its figures and tables, the runs and deployments by neuron.
+    """The results of the demo: the page, the folder of its figures and tables, the runs and deployments by neuron.
 
     The deployments sweep one reset value; `fitted` is the CLIF network by the method "subtract".
 
@@ -54,8 +54,8 @@ class Demo:
 def run_demo(out: Path, recipe: str = "digits", quiet: bool = False, go_on: bool = False, **overrides: Any) -> Demo:
     """Train CLIF and LIF by the recipe, deploy both, and write `out`/index.html with its figures in index_files.
 
-    The page is a report on both runs, and needs nothing else. Training goes to `out`/runs, where runs that were begun
-    `go_on`. Raises `InputError` where `out` cannot be written.
+    The page is a report on both runs and needs no other file. The runs are in `out`/runs; with `go_on` interrupted ones
+    continue. Raises `InputError` if `out` cannot be written.
 
     >>> demo = clif.report.run_demo(Path("demo"), quiet=True)  # doctest: +SKIP
     >>> demo.page.name  # doctest: +SKIP

@@ -38,7 +38,7 @@ class Live:
 
 
 def write_page(report: Report, path: str | Path, files: bool = True, live: Live | None = None) -> None:
-    """Write the page, and with `files` all figures and tables to the folder PAGE_files beside it.
+    """Write the page, and with `files` also all figures and tables to the folder PAGE_files beside it.
 
     The page embeds the same files. A `live` page has none. Raises `InputError` if it cannot be written.
 

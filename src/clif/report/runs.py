@@ -91,9 +91,9 @@ class Run:
 
 
 def find_runs(paths: Sequence[str | Path]) -> list[Run]:
-    """The runs that `paths` name: run folders, folders of run folders, and summaries that `--seeds` wrote.
+    """The runs that `paths` name: run folders, folders of run folders, and summary files of `--seeds`.
 
-    A run that is named twice is there once. Raises `InputError` for what is none of these and for a damaged folder.
+    A repeated run is in the result once. Raises `InputError` for any other path and for a damaged folder.
 
     >>> _ = clif.train.fit(clif.train.resolve("digits", T=1, max_steps=2), quiet=True)
     >>> [run.state for run in clif.report.find_runs(["logs"])]

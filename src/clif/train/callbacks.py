@@ -12,7 +12,7 @@ from clif.train.metrics import Result, Row
 
 
 class Callback:
-    """Base of callbacks: override what you need. They are called in the first process only.
+    """Base of callbacks: override the methods that you need. They are called only in the first process.
 
     `trainer` has `config`, `net`, `epoch`, `step`, `history` and more; `trainer.end("why")` in `on_step` or `on_epoch`
     ends the run after the present step or epoch.
@@ -24,16 +24,17 @@ class Callback:
     """
 
     def on_start(self, trainer: Learner) -> None:
-        """The run's folder is open, training begins or goes on."""
+        """The run's folder exists; training starts or resumes."""
 
     def on_step(self, trainer: Learner, loss: Tensor) -> None:
-        """A step of the optimiser is done; `loss` is its last batch's mean here, on the device: reading it waits."""
+        """A step of the optimiser is done; `loss` is this process's mean of the last batch, on the device: reading it
+        waits."""
 
     def on_epoch(self, trainer: Learner, row: Row) -> None:
-        """An epoch and its evaluations are done; `row` has its figures, those of `metrics.csv`."""
+        """An epoch and its evaluations are done; `row` has its figures as in `metrics.csv`."""
 
     def on_warning(self, trainer: Learner, message: str) -> None:
-        """Something is wrong that does not end the run, such as a layer that never fires."""
+        """A warning that does not end the run, such as a layer that never fires."""
 
     def on_end(self, trainer: Learner, result: Result) -> None:
         """The run has ended as planned."""

@@ -54,7 +54,8 @@ PATHS = ("data_dir", "out_dir", "resume", "pre_train", "teacher")
 
 @dataclass
 class TrainConfig:
-    """Defaults and names are those of the original command line; `resolve` builds one and checks it.
+    """The options of a training. Defaults and names are those of the original command line; `resolve` creates and
+    checks one.
 
     >>> clif.train.TrainConfig(dataset="digits", neuron="CLIF", T=4).epochs
     300
@@ -208,7 +209,7 @@ class TrainConfig:
                 setattr(self, name, expand_home(value))
 
     def check(self) -> None:
-        """Raise `InputError` for an unknown name, a value outside its range, or one that does not go with another."""
+        """Raise `InputError` for an unknown name, a value outside its range, and incompatible values."""
         for kind in ("dataset", "model", "neuron", "surrogate", "opt", "lr_scheduler", "loss"):
             name = _name_part(kind, getattr(self, kind))
             if name not in (known := known_names(kind)):
@@ -281,15 +282,15 @@ class TrainConfig:
         return value_at(parse_stages("T_stages", self.T_stages), epoch, self.T)
 
     def training_size(self, epoch: int) -> int:
-        """The pixels of a side of the training images in an epoch, counted from 0; 0 if they are as they are."""
+        """The side of the training images in pixels in an epoch, counted from 0; 0 for their own size."""
         return value_at(parse_stages("size_stages", self.size_stages), epoch, 0)
 
     def logger_names(self) -> list[str]:
-        """The loggers asked for besides TensorBoard."""
+        """The requested loggers besides TensorBoard."""
         return [word.strip() for word in self.loggers.split(",") if word.strip()]
 
     def reading(self) -> dict[str, Any]:
-        """The options of `create_loader` that say how the data set's files are read."""
+        """The options of `create_loader` for reading the data set's files."""
         return {
             "allow_incomplete": self.allow_incomplete,
             "sort_events": self.sort_events,
@@ -298,14 +299,14 @@ class TrainConfig:
         }
 
     def data_options(self) -> DataOptions:
-        """How the files become samples, where the data set leaves that open. Raises `InputError` for a bad value."""
+        """The options for converting files to samples. Raises `InputError` for a wrong value."""
         return DataOptions(**{name: getattr(self, name) for name in CHOSEN})
 
     def run_folder(self, **own: str) -> Path:
-        """Where this run writes: the same for the same flags, another for any flag or data that change the numbers.
+        """The folder of this run: the same for the same flags, another for other flags or data that change the results.
 
-        Flags that only say where the run ends (`LIMITS`) do not change it, so that a run can go on with others. Of
-        objects of the user's own `own` has the words for "model", "neuron" and "dataset".
+        Flags that only set the end of the run (`LIMITS`) do not change it, so a run can resume with others. For the
+        user's own objects `own` has the words for "model", "neuron" and "dataset".
         """
         elsewhere = {*WITHOUT_EFFECT, *LIMITS, "name"}
         defaults = {field.name: field.default for field in dataclasses.fields(self)}
@@ -336,9 +337,9 @@ def field_types() -> dict[str, type]:
 def resolve(recipe: str | None = None, **overrides: Any) -> TrainConfig:
     """The defaults, then the recipe (a name or a YAML file), then the overrides; checked.
 
-    With a recipe, `T_max` follows `epochs` unless it is given: a cosine then ends with the run. Raises `InputError` for
-    an unknown recipe, key, data set, model, neuron or surrogate, with the nearest known ones, and for values of the
-    wrong type.
+    With a recipe `T_max` follows `epochs` unless it is given, so a cosine ends with the run. Raises `InputError` for an
+    unknown recipe, key, data set, model, neuron or surrogate, with the nearest known ones, and for values of the wrong
+    type.
 
     >>> config = clif.train.resolve("digits", neuron="CLIF", epochs=3)
     >>> config.dataset, config.epochs

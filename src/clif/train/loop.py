@@ -56,25 +56,25 @@ def fit(
     scheduler: LRScheduler | None = None,
     loss: Loss | None = None,
 ) -> Result:
-    """Train as `config` says, in `folder` or `config.run_folder()`; an earlier run there is kept under another name.
+    """Train with `config`, in `folder` or `config.run_folder()`; an earlier run there is kept under another name.
 
-    Objects of your own take the place of what `config` would make:
+    Your own objects replace those that `config` would create:
 
     - `net`: any module from x to logits [T, N, classes], or [N, classes] for T = 1. It is trained in place; its neurons
-      are brought to rest before every batch.
-    - `loaders`: iterables of (x, y) under "train" and, if there are any, "test" and "val", which then chooses the best
-      epoch. x is [N, …] or [T, N, …], y int64 [N] or soft labels [N, classes]. "train" has a length.
-    - `optimizer`, of the parameters of `net`, and `scheduler`, of this optimiser; it goes on with every epoch, or with
-      every step if it is a OneCycleLR or CyclicLR, or `config.lr_by_step` says so.
-    - `loss`: a function of logits [T, N, classes] and labels to a scalar, the mean over the samples.
+      are reset before every batch.
+    - `loaders`: iterables of (x, y) under "train" and optionally "test" and "val"; "val" then chooses the best epoch. x
+      is [N, …] or [T, N, …], y int64 [N] or soft labels [N, classes]. "train" must have a length.
+    - `optimizer` for the parameters of `net`, and `scheduler` for this optimiser. The schedule advances with every
+      epoch, or with every step if it is a OneCycleLR or CyclicLR or with `config.lr_by_step`.
+    - `loss`: a function from logits [T, N, classes] and labels to a scalar, the mean over the samples.
 
-    A run goes on with the same objects: `config.resume`. Where the training loader cannot begin in the middle of an
-    epoch, as `clif.data.Loader` can, it goes on from the last whole epoch: to the same numbers if all that is random
-    comes from torch's generator, as the order of a DataLoader does.
+    To resume a run, use the same objects and `config.resume`. If the training loader cannot start in the middle of an
+    epoch, as `clif.data.Loader` can, the run resumes from the last complete epoch. It gives the same numbers if all
+    random numbers come from torch's generator, as the order of a DataLoader does.
 
-    The folder gets config.yaml, environment.json, metrics.csv, TensorBoard events, summary.json and the checkpoints.
-    `callbacks` watch the run and may end it. Raises `InputError` for what the user can mend, and `Interrupted` after
-    Ctrl-C or SIGTERM, when the last checkpoint holds the state.
+    The folder contains config.yaml, environment.json, metrics.csv, TensorBoard events, summary.json and the
+    checkpoints. `callbacks` are called during the run and may end it. Raises `InputError` for wrong input, and
+    `Interrupted` after Ctrl-C or SIGTERM, when the last checkpoint holds the state.
 
     >>> config = clif.train.resolve("digits", neuron="CLIF", max_steps=10, T=2)
     >>> result = clif.train.fit(config, quiet=True)

@@ -14,11 +14,11 @@ LOSSES: dict[str, Callable[[TrainConfig], Loss]] = {}
 
 
 def register_loss(name: Any) -> Any:
-    """Decorator: give what makes a loss its name for `-loss`; bare, its own name.
+    """A decorator: registers a function that creates a loss by name for `-loss`; without an argument by its own name.
 
-    It is called with the configuration and returns the loss: a function of logits [T, N, classes] and labels, int64 [N]
-    or soft [N, classes], that gives a scalar, the mean over the samples. A class whose `__init__` takes the
-    configuration and that can be called is one. The same module and qualified name replaces what was registered.
+    The function takes the configuration and returns the loss: a function from logits [T, N, classes] and labels, int64
+    [N] or soft [N, classes], to a scalar, the mean over the samples. A callable class whose `__init__` takes the
+    configuration also works. A function of the same module and qualified name is replaced.
 
     Raises `InputError` for a name that is taken.
 

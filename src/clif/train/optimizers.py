@@ -20,11 +20,12 @@ OPTIMIZERS: dict[str, Callable[[Groups, TrainConfig], Optimizer]] = {}
 
 
 def register_optimizer(name: Any) -> Any:
-    """Decorator: give what makes an optimiser its name for `-opt`; bare, its own name.
+    """A decorator: registers a function that creates an optimiser by name for `-opt`; without an argument by its own
+    name.
 
-    It is called with the parameter groups, a list of dicts as `torch.optim` takes it, and the configuration, whose
-    `lr`, `momentum` and `weight_decay` it may use, and returns a `torch.optim.Optimizer`. With `-no_decay_norm_bias`
-    the last group says "weight_decay": 0. The same module and qualified name replaces what was registered.
+    The function takes the parameter groups, a list of dicts as for `torch.optim`, and the configuration, whose `lr`,
+    `momentum` and `weight_decay` it may use. It returns a `torch.optim.Optimizer`. With `-no_decay_norm_bias` the last
+    group has "weight_decay": 0. A function of the same module and qualified name is replaced.
 
     Raises `InputError` for a name that is taken.
 

@@ -28,11 +28,12 @@ BY_STEP = ("OneCycle",)
 
 
 def register_scheduler(name: Any) -> Any:
-    """Decorator: give what makes a learning-rate schedule its name for `-lr_scheduler`; bare, its own name.
+    """A decorator: registers a function that creates a learning-rate schedule by name for `-lr_scheduler`.
 
-    It is called with the optimiser, the configuration and the number of the schedule's steps in an epoch, and returns a
-    schedule of `torch.optim.lr_scheduler`. That number is 1, for schedules go on with every epoch, unless `-lr_by_step`
-    lets them go on with every step of the optimiser. The same module and qualified name replaces what was registered.
+    Without an argument the name is its own. The function takes the optimiser, the configuration and the number of the
+    schedule's steps per epoch, and returns a schedule of `torch.optim.lr_scheduler`. The number is 1 because schedules
+    advance with every epoch; with `-lr_by_step` they advance with every step of the optimiser. A function of the same
+    module and qualified name is replaced.
 
     Raises `InputError` for a name that is taken.
 

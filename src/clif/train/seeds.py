@@ -37,8 +37,8 @@ def fit_seeds(
 ) -> SeedsResult:
     """Train `config` once with each seed, each in its own folder, and write a summary beside them (`SeedsResult.path`).
 
-    With `config.resume` "auto" finished seeds are not trained again and interrupted ones go on. Raises `InputError` and
-    `Interrupted` as `fit` does.
+    With `config.resume` "auto" finished seeds are not trained again and interrupted ones resume. Raises `InputError`
+    and `Interrupted` as `fit` does.
 
     >>> config = clif.train.resolve("digits", neuron="CLIF", max_steps=5, T=2)
     >>> len(clif.train.fit_seeds(config, [0, 1], quiet=True).runs)

@@ -103,9 +103,9 @@ def _spread(values: Tensor) -> Tensor:
 
 
 def synchronise_batch_norms(net: nn.Module) -> None:
-    """Make the batch norms of `net` take their statistics over all processes; weights and state-dict keys stay.
+    """Make the batch norms of `net` use the statistics of all processes; weights and state-dict keys stay.
 
-    Raises `InputError` for other batch norms, which cannot.
+    Raises `InputError` for batch norms other than `clif.layers.BatchNorm2d`.
 
     >>> net = clif.models.create_model("snn5_noAP", "CLIF", T=2)
     >>> clif.train.synchronise_batch_norms(net)  # in each process, before the loop
