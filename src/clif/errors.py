@@ -19,7 +19,7 @@ class InputError(ValueError):
 
 
 class UnknownNameError(InputError):
-    """A name is unknown.
+    """A name is unknown; `kind` says what it names: "model", "neuron", …
 
     >>> try:
     ...     clif.models.create_model("spiking_resnet19")
@@ -27,6 +27,10 @@ class UnknownNameError(InputError):
     ...     print(error)
     unknown model 'spiking_resnet19'; did you mean spiking_resnet18 or spiking_resnet152 or spiking_resnet101?
     """
+
+    def __init__(self, message: str, kind: str = "") -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> UnknownNameError:
@@ -39,7 +43,7 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> UnknownNameEr
     close = difflib.get_close_matches(_plain(str(name)), by_plain, n=3, cutoff=0.5)
     near = list(dict.fromkeys(by_plain[n] for n in close))
     hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names)}"
-    return UnknownNameError(f"unknown {kind} {str(name)!r}; {hint}")
+    return UnknownNameError(f"unknown {kind} {str(name)!r}; {hint}", kind)
 
 
 def _plain(name: str) -> str:

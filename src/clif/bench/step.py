@@ -16,6 +16,7 @@ from clif.bench.report import Report, Row
 from clif.bench.settings import StepSettings, select
 from clif.bench.step_contestants import DEFAULT_WAYS, WAYS, Trainer, Way
 from clif.devices import choose_device
+from clif.user_code import import_code, imported
 
 COLUMNS = ("of plain", "images/s", "peak MiB", "of it before")
 
@@ -82,12 +83,14 @@ def _dtype(way: Way) -> str:
 
 def peak_memory(name: str, settings: StepSettings, count: int) -> Peak:
     """The memory of two steps of a way in a fresh process."""
-    arguments = (name, json.dumps(dataclasses.asdict(settings)), str(count))
+    imports = json.dumps([record["given"] for record in imported()])
+    arguments = (name, json.dumps(dataclasses.asdict(settings)), str(count), imports)
     return peak_of(f"{__name__}:show_peak", *arguments, without=() if WAYS[name].lean else memory.ENVIRONMENT)
 
 
-def show_peak(name: str, settings_json: str, count: str) -> None:
-    """What `peak_memory` runs there."""
+def show_peak(name: str, settings_json: str, count: str, imports_json: str) -> None:
+    """What `peak_memory` runs there; the user's own code is imported there as here."""
+    import_code(json.loads(imports_json))
     settings = StepSettings(**json.loads(settings_json))
     if WAYS[name].lean:
         memory.lean()

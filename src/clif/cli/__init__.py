@@ -4,7 +4,7 @@ import importlib
 import sys
 
 import clif
-from clif.cli.common import Parser
+from clif.cli.common import Parser, hint_at_imports
 from clif.cli.terminal import every_character_printable
 from clif.errors import InputError, unknown_name
 from clif.output import flush, silence, silence_broken
@@ -65,7 +65,8 @@ def run(arguments: list[str]) -> int:
     if name not in COMMANDS:
         raise unknown_name("command", name, COMMANDS)
     parsed = command_parser(name).parse(rest)
-    return importlib.import_module(f"clif.cli.{name}").run(parsed)
+    with hint_at_imports(parsed):
+        return importlib.import_module(f"clif.cli.{name}").run(parsed)
 
 
 def main(arguments: list[str] | None = None) -> int:

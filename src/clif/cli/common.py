@@ -10,11 +10,12 @@ import re
 import shutil
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
-from clif.errors import InputError, unknown_name
-from clif.names import RENAMED, SYNONYMS
+from clif.errors import InputError, UnknownNameError, unknown_name
+from clif.names import REGISTRIES, RENAMED, SYNONYMS
 from clif.paths import expand_home
 from clif.train.config import TrainConfig, field_types, parse_bool
 
@@ -198,6 +199,17 @@ def add_import_option(parser: argparse.ArgumentParser) -> None:
         metavar="FILE_OR_MODULE",
         help="first run this code of yours, which registers networks and such by name; may be given several times",
     )
+
+
+@contextmanager
+def hint_at_imports(arguments: argparse.Namespace) -> Iterator[None]:
+    """Within it the error for a name that -import could have registered says so, if the command took none."""
+    try:
+        yield
+    except UnknownNameError as error:
+        if error.kind not in (*REGISTRIES, "exchange_neuron") or getattr(arguments, "imports", None) != []:
+            raise
+        raise InputError(f"{error} (a name of your own needs -import FILE, which registers it)") from error
 
 
 def config_values(arguments: argparse.Namespace) -> dict[str, Any]:

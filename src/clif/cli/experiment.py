@@ -12,7 +12,8 @@ from clif.cli.terminal import print_columns
 from clif.errors import InputError
 from clif.experiment.plan import BY_RUN, KINDS, make_plan
 from clif.train.config import field_types
-from clif.user_code import import_code
+from clif.train.resume import imports_of_run, needed_by_runs
+from clif.user_code import import_code, require
 
 if TYPE_CHECKING:
     from clif.report.tables import Table
@@ -38,16 +39,19 @@ def add_arguments(parser: Parser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     import_code(arguments.imports)
-    plan = make_plan(
-        arguments.kind,
-        arguments.recipe,
-        [word.strip() for word in arguments.neurons.split(",")] if arguments.neurons else (),
-        numbers("--values", arguments.values) if arguments.values else (),
-        [int(seed) for seed in numbers("--seeds", arguments.seeds, whole=True)],
-        arguments.out,
-        **config_values(arguments),
-    )
-    plan.runs()
+    values = config_values(arguments)
+    with needed_by_runs(arguments.recipe, values.get("pre_train")):
+        plan = make_plan(
+            arguments.kind,
+            arguments.recipe,
+            [word.strip() for word in arguments.neurons.split(",")] if arguments.neurons else (),
+            numbers("--values", arguments.values) if arguments.values else (),
+            [int(seed) for seed in numbers("--seeds", arguments.seeds, whole=True)],
+            arguments.out,
+            **values,
+        )
+        for run in plan.runs():
+            require(imports_of_run(str(run.folder)), str(run.folder))
     from clif.experiment.figure import save
     from clif.experiment.report import write_report
     from clif.experiment.results import collect

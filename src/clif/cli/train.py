@@ -93,13 +93,14 @@ def _config(arguments: argparse.Namespace) -> "TrainConfig":
     values = config_values(arguments)
     if arguments.seeds and "seed" in values:
         raise InputError("--seed is the seed of one run, --seeds are those of several; leave out one of them")
+    from clif.train.resume import imports_of_run, needed_by_runs, read_run
+
     if arguments.resume_run is None:
-        return resolve(arguments.recipe, **values)
+        with needed_by_runs(arguments.recipe, values.get("resume"), values.get("pre_train")):
+            return resolve(arguments.recipe, **values)
     for option, given in (("a recipe", arguments.recipe), ("--seeds", arguments.seeds)):
         if given:
             raise InputError(f"--resume-run takes everything from the run's folder; leave out {option}")
-    from clif.train.resume import imports_of_run, read_run
-
     require(imports_of_run(arguments.resume_run), arguments.resume_run)
     return read_run(arguments.resume_run, values)
 

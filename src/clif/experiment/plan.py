@@ -13,7 +13,7 @@ from clif.errors import InputError, unknown_name
 from clif.files import write_atomically
 from clif.train.config import TrainConfig, resolve
 from clif.train.recipe import read_yaml
-from clif.train.resume import CONFIG, SUMMARY
+from clif.train.resume import CONFIG, SUMMARY, needed_by_runs
 
 BY_RUN = ("out_dir", "name", "resume", "seed")
 """Options that an experiment sets itself for each run."""
@@ -94,11 +94,14 @@ class Plan:
         return [self._run(arm, seed) for seed in self.seeds for arm in self.arms]
 
     def _run(self, arm: Arm, seed: int) -> PlannedRun:
+        folder = self.folder / "runs" / f"{_slug(arm.name)}_seed{seed}"
         try:
-            config = resolve(self.recipe, **{**self.options, **arm.options, "seed": seed})
+            with needed_by_runs(str(folder)):
+                config = resolve(self.recipe, **{**self.options, **arm.options, "seed": seed})
         except InputError as error:
-            raise type(error)(f"{arm.name}: {error}") from error
-        return PlannedRun(arm, config, self.folder / "runs" / f"{_slug(arm.name)}_seed{seed}")
+            error.args = (f"{arm.name}: {error}",)
+            raise
+        return PlannedRun(arm, config, folder)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@ This module imports no torch, so that the configuration can be shown at once.
 import dataclasses
 import json
 import shlex
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +62,21 @@ def imports_of_run(folder: str) -> list[Any]:
         return list(started.get("imports", []))
     except (OSError, ValueError, TypeError, LookupError, AttributeError):
         return []
+
+
+@contextmanager
+def needed_by_runs(*files: str | None) -> Iterator[None]:
+    """Within it the error for an unknown name says which code is not loaded that the run of one of `files` recorded.
+
+    `files` are folders of runs, or files in them; those that are not there are passed over.
+    """
+    with ExitStack() as stack:
+        for file in files:
+            path = Path(expand_home(file or ""))
+            if file and path.exists():
+                folder = path if path.is_dir() else path.parent
+                stack.enter_context(needed_by(imports_of_run(str(folder)), file))
+        yield
 
 
 def stored_options(content: dict[str, Any]) -> dict[str, Any]:
