@@ -4,6 +4,7 @@ import pytest
 import torch
 
 import clif
+from clif import devices
 from clif.cli import main
 from clif.data import create_loader
 from clif.deploy import deploy_checkpoint
@@ -84,3 +85,12 @@ def test_a_device_is_one_line_and_exit_code_2(command, tmp_path, capsys):
     error = capsys.readouterr().err
     assert error.startswith("clif: error: ")
     assert error.count("\n") == 1
+
+
+def test_the_processor_has_a_name(tmp_path, monkeypatch):
+    file = tmp_path / "cpuinfo"
+    file.write_text("vendor_id\t: X\nmodel name\t: Some CPU @ 3 GHz\n")
+    monkeypatch.setattr(devices, "CPUINFO", file)
+    assert devices.processor_name() == "Some CPU @ 3 GHz"
+    monkeypatch.setattr(devices, "CPUINFO", tmp_path / "none")
+    assert devices.processor_name()

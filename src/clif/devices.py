@@ -1,10 +1,23 @@
 """Devices by name, found or refused in one line."""
 
+import platform
+import re
 import warnings
+from pathlib import Path
 
 import torch
 
 from clif.errors import InputError
+
+CPUINFO = Path("/proc/cpuinfo")
+"""Linux's description of the processor."""
+
+
+def processor_name() -> str:
+    """The processor's name as the system gives it."""
+    if CPUINFO.exists() and (found := re.search(r"^model name\s*:\s*(.+)$", CPUINFO.read_text(), re.MULTILINE)):
+        return found[1]
+    return platform.processor() or platform.machine()
 
 
 def find_device(name: str | torch.device) -> torch.device:

@@ -12,19 +12,18 @@ import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from clif import private_torch
+from clif.devices import CPUINFO
 from clif.errors import InputError, unknown_name
 from clif.names import AMP_DTYPES
 from clif.ops import isa
 
 logger = logging.getLogger("clif.precision")
 
-CPUINFO = Path("/proc/cpuinfo")
 INSTRUCTIONS = {"amx_bf16": "AMX", "avx512_bf16": "AVX-512 BF16", "bf16": "ARM BF16"}
 """The processor's flags that stand for arithmetic in bfloat16, in words, the fastest first."""
 

@@ -47,11 +47,11 @@ def test_parameters_and_state_dict_keys_are_the_originals(name):
 
 
 def test_all_models_are_listed():
-    assert models.list_models() == sorted([*golden.MODELS, "snn5", "snn7"])
+    assert models.list_models() == sorted([*golden.MODELS, "snn4", "snn5", "snn7"])
 
 
 def test_models_are_listed_by_pattern():
-    assert models.list_models("snn*") == ["snn5", "snn5_noAP", "snn7"]
+    assert models.list_models("snn*") == ["snn4", "snn5", "snn5_noAP", "snn7"]
     assert models.list_models("spiking_vgg??_bn") == [f"spiking_vgg{n}_bn" for n in (11, 13, 16, 19)]
     assert models.list_models("nothing*") == []
 

@@ -78,7 +78,7 @@ def test_the_hidden_weights_are_those_of_all_convolutions_but_the_first(model):
     assert [id(weight) for weight in hidden_weights(net)] == [id(weight) for weight in convolutions[1:]]
 
 
-@pytest.mark.parametrize(("options", "rates"), [({}, {0.05}), ({"sgd_lr": 0.4}, {0.4})])
+@pytest.mark.parametrize(("options", "rates"), [({"sgd_lr": 0.0}, {0.05}), ({"sgd_lr": 0.4}, {0.4})])
 def test_what_sgd_trains_may_have_a_rate_of_its_own(options, rates):
     config = resolve("cifar10_fast", lr=0.05, no_decay_norm_bias=True, **options)
     net = create_model("snn7")

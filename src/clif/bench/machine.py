@@ -3,13 +3,12 @@
 import importlib.metadata
 import os
 import platform
-import re
-from pathlib import Path
 from typing import Any
 
 import torch
 
 import clif
+from clif.devices import processor_name
 from clif.ops import isa
 
 LOWERING = (isa.VARIABLE, "ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")
@@ -20,7 +19,7 @@ LIBRARIES = ("torch", "triton", "spikingjelly", "snntorch", "norse", "onnxruntim
 def describe(device: torch.device, threads: int) -> dict[str, Any]:
     """The machine in plain values, ready for JSON."""
     description: dict[str, Any] = {
-        "processor": processor(),
+        "processor": processor_name(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "threads": threads,
         "system": f"{platform.system()} {platform.machine()}",
@@ -48,14 +47,6 @@ def in_words(machine: dict[str, Any]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
     load = f", load {machine['load']} at the start" if "load" in machine else ""
     return f"{place}; {machine['threads']} threads on {machine['cores']} cores{load}; {versions}"
-
-
-def processor() -> str:
-    """The processor's name as the system gives it."""
-    info = Path("/proc/cpuinfo")
-    if info.exists() and (found := re.search(r"^model name\s*:\s*(.+)$", info.read_text(), re.MULTILINE)):
-        return found[1]
-    return platform.processor() or platform.machine()
 
 
 def _version(name: str) -> str | None:

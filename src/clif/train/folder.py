@@ -21,6 +21,7 @@ from weakref import finalize
 import torch
 import yaml
 
+from clif.devices import processor_name
 from clif.errors import InputError, MissingFileError
 from clif.files import write_atomically
 from clif.paths import expand_home
@@ -259,7 +260,8 @@ def describe_start(precision: Precision | None = None) -> dict[str, Any]:
         "machine": {
             "host": platform.node(),
             "system": platform.platform(),
-            "processor": torch.backends.cpu.get_cpu_capability() + " " + platform.processor(),
+            "processor": processor_name(),
+            "instructions": torch.backends.cpu.get_cpu_capability(),
             "cores": os.cpu_count(),
             "threads": torch.get_num_threads(),
             "gpus": gpus,
