@@ -53,9 +53,8 @@ def main() -> None:
     shipped = clif.load(path)
     print(f"test accuracy {whole:.2%}, stored in bfloat16 {stored:.2%}: {'bfloat16' if bfloat16 else 'float32'}")
 
-    lif = clif.deploy.clif_to_lif(
-        shipped, method="subtract", loader=create_loader(config.dataset, given.data_dir, T=net.T)
-    )
+    training = create_loader(config.dataset, given.data_dir, T=net.T)
+    lif = clif.deploy.clif_to_lif(shipped, method="subtract", loader=training)
     environment = json.loads((given.run / "environment.json").read_text())[0]
     common: dict[str, Any] = {
         "model": net.config["name"],
@@ -87,11 +86,14 @@ def main() -> None:
     ]
     index = pretrained_index() | {one.name: index_entry(one) for one in entries}
     write_atomically(WEIGHTS / "index.json", lambda file: file.write((json.dumps(index, indent=1) + "\n").encode()))
-    write_atomically(entries[0].card, lambda file: file.write(card(entries, net, config, environment).encode()))
+    text = card(entries, net, config, environment, training.num_samples, test.num_samples)
+    write_atomically(entries[0].card, lambda file: file.write(text.encode()))
     print(*(f"{one.name}: {one.test_top1:.2%} of the test set" for one in entries), sep="\n")
 
 
-def card(entries: list[Pretrained], net: Any, config: Any, environment: dict[str, Any]) -> str:
+def card(
+    entries: list[Pretrained], net: Any, config: Any, environment: dict[str, Any], samples: int, tested: int
+) -> str:
     """The model card, in Markdown."""
     source, lif = entries
     size = sum(parameter.numel() for parameter in net.parameters())
@@ -108,9 +110,9 @@ def card(entries: list[Pretrained], net: Any, config: Any, environment: dict[str
 
 - Input: {net.config["in_channels"]} × {net.config["image_size"]} × {net.config["image_size"]}, normalised as the data
   set `{source.dataset}` of clif does; the classes are those of `clif.data.get_dataset("{source.dataset}").classes`.
-- Trained from scratch on the whole training set: `clif train {source.recipe} --seed {source.seed}`, {config.epochs}
-  epochs, commit {source.commit}, in {environment["precision"]["computed_in"]} on {machine["cores"]} cores. The test set
-  was evaluated after the last epoch and chose nothing.
+- Trained from scratch on {samples:,} samples: `clif train {source.recipe} --seed {source.seed}`, {config.epochs}
+  epochs, commit {source.commit}, in {environment["precision"]["computed_in"]} on {machine["cores"]} cores. The weights
+  are those after the last epoch. The test set, {tested:,} samples, chose nothing.
 - Evaluated in float32 from the stored weights: `clif eval pretrained:{source.name} --data-dir DATA`.
 - Meant for research, teaching and as a start for fine-tuning and deployment. It knows its {net.config["num_classes"]}
   classes only and gives one of them to any input; it was not tested for fairness, robustness or safety.
