@@ -105,7 +105,7 @@ def test_clif_becomes_lif(case, form, options):
     if "method" in options:
         options = {**options, "loader": loader(shape)}
     if options.get("method") == "calibrate" and shape == (4,):
-        with pytest.raises(InputError, match="no batch norm of its own"):
+        with pytest.raises(InputError, match="no batch norm before it"):
             deploy.clif_to_lif(given(net, shape), **options)
         return
     lif = back(deploy.clif_to_lif(given(net, shape), **options))

@@ -15,5 +15,5 @@ def expand_home(path: str | os.PathLike[str]) -> str:
         return text
     expanded = os.path.expanduser(text)
     if expanded == text or (os.environ.get("HOME") == "" and text.split(os.sep)[0] == "~"):
-        raise InputError(f"{text}: no home folder is known for {text.split(os.sep)[0]}; write the whole path")
+        raise InputError(f"{text}: there is no home folder of {text.split(os.sep)[0]}; write the full path")
     return expanded

@@ -211,4 +211,4 @@ def warn_if_slow(precision: Precision) -> None:
 
 def slow_warning(precision: Precision) -> str:
     """The one line of that warning."""
-    return f"{precision.name} is slow here: {precision.slow}; -amp_dtype auto would take what is fast"
+    return f"{precision.name} is slow here: {precision.slow}; -amp_dtype auto would choose the fastest"

@@ -45,7 +45,7 @@ def _lerp_one_by_one(tensors: Sequence[Tensor], ends: Sequence[Tensor], weight: 
 
 def _no_batch(*_: Any) -> Tensor:
     raise InputError(
-        "this version of PyTorch cannot batch gradients of kernels (is_grads_batched); take them one by one"
+        "this version of PyTorch cannot batch gradients of kernels (is_grads_batched); compute them one by one"
     )
 
 

@@ -43,7 +43,7 @@ def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         metadata = header.pop("__metadata__", {})
         description = json.loads(metadata.get(DESCRIPTION, "{}"))
         if not isinstance(description, dict):
-            raise ValueError("its description is no mapping")
+            raise ValueError("its description is not a mapping")
         return {name: _tensor(entry, data) for name, entry in header.items()}, description
     except (ValueError, KeyError, TypeError, AttributeError, RuntimeError, RecursionError) as error:
         raise InputError(f"{path}: not a safetensors file, or damaged: {error}") from error
@@ -53,7 +53,7 @@ def _tensor(entry: dict[str, Any], data: bytearray) -> Tensor:
     dtype, shape, (start, end) = TYPES[entry["dtype"]], entry["shape"], entry["data_offsets"]
     count = math.prod(shape)
     if not (0 <= start <= end <= len(data)) or end - start != count * dtype.itemsize:
-        raise ValueError("the places of its tensors do not fit its length")
+        raise ValueError("the offsets of its tensors do not match its length")
     if count == 0:
         return torch.empty(shape, dtype=dtype)
     return torch.frombuffer(data, dtype=dtype, count=count, offset=start).view(shape).clone()

@@ -29,9 +29,7 @@ class GroupNorm(nn.GroupNorm):
 
     def forward(self, x: Tensor) -> Tensor:
         if x.dim() == 3:
-            raise InputError(
-                f"GroupNorm takes sequences of images [T, N, C, H, W], got {list(x.shape)}; take LayerNorm"
-            )
+            raise InputError(f"GroupNorm takes sequences of images [T, N, C, H, W], got {list(x.shape)}; use LayerNorm")
         return fold(super().forward, x)
 
 
@@ -116,7 +114,7 @@ def _counterpart(name: str, module: nn.Module) -> nn.Module:
         return StepFlatten("m")
     elif not isinstance(module, (StepModule, *AS_THEY_ARE)) and not has_own_forward(module):
         raise InputError(
-            f"{name}, a {kind.__module__}.{kind.__name__}, cannot take sequences [T, N, *]; take a layer of "
+            f"{name}, a {kind.__module__}.{kind.__name__}, cannot take sequences [T, N, *]; use a layer of "
             "clif.layers or one of PyTorch's for images and vectors, or derive yours from clif.layers.StepModule; "
             "clif.convert makes networks of SpikingJelly and snnTorch ours"
         )

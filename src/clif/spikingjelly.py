@@ -55,5 +55,5 @@ class _Declared:
     def get_reset_value(self, name: str) -> Any:
         rest: dict[str, Any] = self.rest_values() if hasattr(self, "rest_values") else dict.fromkeys(self._memories)  # type: ignore[attr-defined]
         if name not in rest:
-            raise KeyError(f"{name} is no state of {type(self).__name__}")
+            raise KeyError(f"{name} is not a state of {type(self).__name__}")
         return rest[name]

@@ -176,7 +176,7 @@ def _register(name: str, kind: Any) -> Any:
         kind(kind().alpha)
     except TypeError as error:
         raise InputError(
-            f"{kind.__name__} must be made by {kind.__name__}() and by {kind.__name__}(alpha): {error}"
+            f"{kind.__name__} must accept {kind.__name__}() and {kind.__name__}(alpha): {error}"
         ) from error
     return put(SURROGATES, name.lower(), kind)
 

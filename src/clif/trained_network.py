@@ -115,7 +115,7 @@ def evaluate_checkpoint(path: str | os.PathLike[str], given: dict[str, Any], qui
     )
     dataset = loader.dataset
     if (classes := net.config["num_classes"]) != dataset.num_classes:
-        raise InputError(f"{path}: tells {classes} classes apart, {dataset.name} has {dataset.num_classes}")
+        raise InputError(f"{path}: has {classes} classes, {dataset.name} has {dataset.num_classes}")
     loss = make_loss(config)
     computation = Computation(net.to(engine.device), config.multiple_step)
     with precision.autocast():

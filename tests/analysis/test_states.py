@@ -62,7 +62,7 @@ def test_what_cannot_be_followed_is_refused():
             return x
 
     net, x_seq = torch.nn.Sequential(Own(step_mode="m")), torch.rand(3, 1, 2)
-    with pytest.raises(InputError, match="defines a forward of its own"):
+    with pytest.raises(InputError, match="defines its own forward"):
         analysis.traces(net, x_seq, {"0": 0})
     with pytest.raises(InputError, match="at least one layer"):
         analysis.traces(net, x_seq, {})
@@ -83,6 +83,6 @@ def test_states_of_spikingjelly_s_neurons_are_not_followed():
         "spikingjelly.activation_based.neuron", reason="SpikingJelly cannot be imported", exc_type=ImportError
     )
     net = torch.nn.Sequential(neuron.LIFNode(step_mode="m"))
-    with pytest.raises(InputError, match=r"of SpikingJelly are not followed; clif\.convert"):
+    with pytest.raises(InputError, match=r"of SpikingJelly cannot be recorded; clif\.convert"):
         analysis.traces(net, torch.rand(3, 1, 2), {"0": 0})
     assert analysis.raster(net, torch.rand(3, 1, 2) * 9).spikes["0"].shape == (3, 2)

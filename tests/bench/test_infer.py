@@ -80,7 +80,7 @@ def test_bfloat16_is_left_out_where_it_is_slow_unless_it_is_named(tmp_path):
     rows = {row.name: row for row in infer.run(InferSettings(**small)).rows}
     assert {name for name, row in rows.items() if row.timing is None} == {"ours-bfloat16"}
     assert rows["ours-bfloat16"].note == (
-        "left out: the processor has no instructions for bfloat16; --contestants ours-bfloat16 times it all the same"
+        "left out: the processor has no instructions for bfloat16; --contestants ours-bfloat16 times it anyway"
     )
     named = infer.run(InferSettings(**small, contestants=("ours-bfloat16",)))
     assert [row.timing is not None for row in named.rows] == [True]

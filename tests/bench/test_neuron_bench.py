@@ -105,7 +105,7 @@ def test_the_gate_is_red_for_what_computes_something_else(wrong, message, dtype)
 
 def test_the_gate_is_red_for_gradients_where_none_came_in():
     wrong = changed(run=lambda x: contestant("torch").run(Leaking.apply(x)))
-    assert "gradients to neurons that have none" in gate.refuses(wrong, x_seq(torch.float32, shape=(5, 5000)))
+    assert "gradients for neurons that have none" in gate.refuses(wrong, x_seq(torch.float32, shape=(5, 5000)))
 
 
 def test_the_gate_is_red_for_unwritten_spikes_at_the_end():

@@ -167,7 +167,7 @@ def test_neurons_at_a_kink_of_their_own_are_not_compared_in_float32():
     nudged = Contestant(lambda x: made.run(x * (1 + 1e-6)), made.definition)
     assert gate.refuses(nudged, x) is None
     x[:, :, :40] = 0.25
-    assert "too near to a jump" in gate.refuses(nudged, x)
+    assert "too near to a discontinuity" in gate.refuses(nudged, x)
 
 
 @pytest.mark.slow

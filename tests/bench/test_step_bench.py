@@ -96,7 +96,7 @@ def test_bfloat16_is_left_out_where_it_is_slow_unless_it_is_named(monkeypatch):
     for name in slow:
         assert rows[name].dtype == "bfloat16"
         assert rows[name].note == (
-            f"left out: the processor has no instructions for bfloat16; --contestants {name} times it all the same"
+            f"left out: the processor has no instructions for bfloat16; --contestants {name} times it anyway"
         )
     named = step.run(dataclasses.replace(SMALL, contestants=("ours-bfloat16-bits",)))
     assert [(row.name, row.timing is not None) for row in named.rows] == [("ours-bfloat16-bits", True)]

@@ -99,4 +99,4 @@ def test_a_folder_that_is_not_used_is_one_line(tmp_path, monkeypatch, capsys):
 
 def test_a_home_that_is_not_known_is_one_line(monkeypatch, capsys):
     monkeypatch.setenv("CLIF_CACHE", "~nobody-of-that-name/x")
-    assert "no home folder is known" in refused(capsys)
+    assert "there is no home folder" in refused(capsys)

@@ -67,7 +67,9 @@ def test_eval_shows_the_classes(trained, capsys):
     for path in (root / "test").rglob("*.csv"):
         (moved := root.parent / "us" / path.relative_to(root)).parent.mkdir(parents=True, exist_ok=True)
         moved.write_text(path.read_text().replace("t,", "t_us,"))
-    assert "times are in us by its own words, not in ms" in fails(capsys, "eval", run, "-data_dir", root.parent / "us")
+    assert "times are in us according to its header, not in ms" in fails(
+        capsys, "eval", run, "-data_dir", root.parent / "us"
+    )
     assert main(["eval", str(run), "-data_dir", str(root.parent / "us"), "-time_unit", "us"]) == 0
 
 
@@ -111,7 +113,7 @@ def test_a_deployed_network_still_knows_the_data(trained, tmp_path, capsys):
 def test_data_checks_prepares_and_shows_recordings(tmp_path, capsys):
     root = write_recordings(tmp_path / "set")
     line = ["events", "-data_dir", str(root), "-sensor_size", "40x32"]
-    assert "does not say the size of its sensor" in fails(capsys, "data", "check", *line[:3])
+    assert "does not store the size of its sensor" in fails(capsys, "data", "check", *line[:3])
     assert main(["data", "check", *line]) == 0
     assert capsys.readouterr().out.splitlines() == [
         f"events train in {root}: 18 samples of 3 classes",

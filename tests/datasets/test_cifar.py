@@ -91,7 +91,7 @@ def damage(folder: Path, kind: str) -> str:
         return "this file has fine_labels"
     elif kind == "code":
         path.write_bytes(pickle.dumps(content | {b"x": Exploit()}))
-        return "mkdir, which a batch of images has no use for"
+        return "mkdir, which a batch of images does not need"
     return "data_batch_3"
 
 

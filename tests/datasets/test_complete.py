@@ -119,4 +119,4 @@ def test_training_and_sorting(tmp_path, capsys):
 
 def test_images_have_no_events_to_sort(capsys):
     assert main(["data", "check", "digits", "--sort-events"]) == 2
-    assert "digits has images, no events to sort" in capsys.readouterr().err
+    assert "digits has images instead of events; leave out -sort_events" in capsys.readouterr().err

@@ -42,7 +42,7 @@ def test_recordings_need_no_folder_and_their_files_may_differ(tmp_path):
     )
     assert read_sample(trained, tmp_path / "a.npz", 2).shape == (2, 2, 30, 40)
     without_unit = trained_on(record(RECORDINGS), "events", tmp_path / "gone", replace(WIDE, time_unit=""), "run")
-    with pytest.raises(InputError, match="does not say the unit of its times"):
+    with pytest.raises(InputError, match="does not store the unit of its times"):
         read_sample(without_unit, tmp_path / "a.npz", 2)
 
 

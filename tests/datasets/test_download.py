@@ -96,7 +96,7 @@ def test_a_complete_part_is_only_checked(server, tmp_path):
 def test_another_file_than_expected_is_refused(server, tmp_path, capsys):
     server.content = server.content[:-1] + b"?"
     assert main(["data", "download", "cifar10", "-data_dir", str(tmp_path), "--quiet"]) == 2
-    assert "it was damaged or replaced" in capsys.readouterr().err
+    assert "the file is damaged or was replaced" in capsys.readouterr().err
     assert names(tmp_path) == []
 
 

@@ -143,8 +143,8 @@ def test_damage_is_named(root, kind):
     ("rows", "message"),
     [
         (np.zeros((5, 3)), "expected an array of numbers"),
-        (np.full((5, 4), np.nan), "no coordinates or times"),
-        (np.full((5, 4), 1e30), "no coordinates or times"),
+        (np.full((5, 4), np.nan), "not coordinates or times"),
+        (np.full((5, 4), 1e30), "not coordinates or times"),
         (np.zeros((0, 4)), "no events"),
         (np.array([[0, 0, 0, 5], [0, 0, 0, 4]]), "backwards"),
         (np.array([{}]), r"3\.npy: cannot be read as an \.npy file"),

@@ -84,11 +84,11 @@ def test_formats_beside_each_other_give_the_same_frames(tmp_path):
 
 def test_the_sensor_is_that_of_the_file_or_asked_for(tmp_path):
     root = write_set(tmp_path / "tables", {"a": 2, "b": 2})
-    with pytest.raises(InputError, match=r"000\.npz: does not say the size of its sensor; .* -sensor_size 346x260"):
+    with pytest.raises(InputError, match=r"000\.npz: does not store the size of its sensor; .* -sensor_size 346x260"):
         open_dataset("events", root)
     camera = write_set(tmp_path / "camera", {"a": 2, "b": 2}, ".aedat")
     assert open_dataset("events", camera).image_size == 128
-    with pytest.raises(InputError, match="is of a sensor of 128x128 pixels by its own words, not of 40x30"):
+    with pytest.raises(InputError, match="is of a sensor of 128x128 pixels according to its header, not of 40x30"):
         open_dataset("events", camera, WIDE)
     write(tmp_path / "dat" / "a" / "0.dat", recording(0)).write_bytes(dat(recording(0), size=(40, 30)))
     write(tmp_path / "dat" / "b" / "0.dat", recording(1))
@@ -106,7 +106,7 @@ def test_frames_by_time_and_of_a_duration(tmp_path):
         for i in range(2):
             write(tmp_path / name / f"{i}.npz", events)
     options = {"sensor_size": "40x30", "split_by": "time"}
-    with pytest.raises(InputError, match=r"0\.npz: does not say the unit of its times, which frames by time need"):
+    with pytest.raises(InputError, match=r"0\.npz: does not store the unit of its times, which frames by time need"):
         frames_of(tmp_path, DataOptions(**options))
     frames = frames_of(tmp_path, DataOptions(**options, time_unit="ms"))
     np.testing.assert_array_equal(frames[0], integrate(events | {"t": 1000 * events["t"]}, 4, 30, 40, "time"))
@@ -205,7 +205,7 @@ def test_what_is_no_set_is_named(tmp_path):
         ({"split_by": "time", "time_unit": "minutes"}, "unknown time_unit"),
         ({"columns": "x,y,t"}, "columns must name x, y, t and p once each"),
         ({"columns": "x,y,t,p,p"}, "columns must name x, y, t and p once each"),
-        ({"resize": "stretch"}, "resize says how image_size is reached"),
+        ({"resize": "stretch"}, "resize has no effect without image_size"),
         ({"in_channels": 3}, "in_channels has no effect on the data set events"),
     ],
 )

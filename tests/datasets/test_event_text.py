@@ -104,7 +104,7 @@ def test_columns_without_names_are_asked_for(folder):
         read_recording(path)
     assert read_recording(path, columns="x,y,t,p")["t"].tolist() == [10]
     path.write_text("x,y,t,p\n3,4,10,1\n")
-    with pytest.raises(InputError, match="says another order"):
+    with pytest.raises(InputError, match="has another order"):
         read_recording(path, columns="t,x,y,p")
 
 
@@ -114,7 +114,7 @@ def test_names_say_the_unit_and_the_size(folder):
         path.write_text(f"x@346,y@260,{name},p\n3,4,1000,1\n5,6,2000,0\n")
         assert read_raw(path).size == (346, 260)
         assert read_recording(path)["t"].tolist() == [1_000 * factor, 2_000 * factor]
-    with pytest.raises(InputError, match=r"times are in s by its own words, not in us \(-time_unit\)"):
+    with pytest.raises(InputError, match=r"times are in s according to its header, not in us \(-time_unit\)"):
         read_recording(path, time_unit="us")
 
 
@@ -125,11 +125,11 @@ def test_names_say_the_unit_and_the_size(folder):
         ("x,y,t,p\n", "has no events"),
         ("x,x,t,p\n1,2,3,1\n", "both name x"),
         ("x,y,t,p\nx,y,t,p\n1,2,3,1\n", "line 2 is no event"),
-        ("x,y,t,p\n1,2,3,1\n1,2,a,1\n", "line 3 is no event with x, y, t and p: '1,2,a,1'"),
+        ("x,y,t,p\n1,2,3,1\n1,2,a,1\n", "line 3 is not an event with x, y, t and p: '1,2,a,1'"),
         ("x,y,t,p\n1,2,3,1\n\n1,2,3\n", "line 4 is no event"),
         ("x,y,t,p\n1,2,3,1\n1,2,4,2\n", r"event 1 has the polarity 2\.0"),
         ("x,y,t,p\n1,2,3,1\n1,2,nan,0\n", "event 1 has the time nan"),
-        ("x,y,t,p\n1,2,3,1\n1.5,2,4,0\n", r"event 1 has x 1\.5, which is no whole number"),
+        ("x,y,t,p\n1,2,3,1\n1.5,2,4,0\n", r"event 1 has x 1\.5, which is not a whole number"),
         ("x,y,t,p\n1,2,3,-1\n1,2,4,0\n", "event 0 has the polarity -1 and event 1 the polarity 0"),
         ("x,y,t,p\n1,2,3,1\n-1,2,4,0\n", "event 1 lies at x -1, y 2"),
         ("x,y,t,p\n1,2,3.5,1\n1,2,3.25,0\n", r"runs backwards after event 0 \(3\.5, then 3\.25\)"),

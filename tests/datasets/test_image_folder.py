@@ -78,7 +78,7 @@ def test_files_that_are_no_images_are_left_out_and_named(tmp_path, caplog):
     for name in ("a.heic", "b.txt", "._000.png", "Thumbs.db"):
         (root / "cat" / name).write_bytes(b"x")
     assert len(labels(root, True)) == 2
-    assert f"2 files are left out, by the name no image that can be read: {root / 'cat' / 'a.heic'}, " in caplog.text
+    assert f"2 files are left out, images have other extensions: {root / 'cat' / 'a.heic'}, " in caplog.text
     assert len(caplog.records) == 1
 
 
@@ -244,14 +244,14 @@ def test_mistakes_of_options(tmp_path):
         create_loader("images", root, options=DataOptions(test_split=0.3))
     with pytest.raises(InputError, match="no events to sort"):
         create_loader("images", root, sort_events=True)
-    with pytest.raises(InputError, match=r"needs the folder it lies in"):
+    with pytest.raises(InputError, match=r"needs its folder"):
         create_loader("images")
     with pytest.raises(InputError, match=r"known from its folder; open_dataset\('images', root\)"):
         get_dataset("Images")
     with pytest.raises(MissingFileError, match="neither a folder nor a table"):
         open_dataset("images", tmp_path / "nowhere")
     (tmp_path / "notes.txt").write_text("path,label")
-    with pytest.raises(InputError, match=r"no table of images, those end in \.csv or \.tsv"):
+    with pytest.raises(InputError, match=r"not a table of images; these end in \.csv or \.tsv"):
         open_dataset("images", tmp_path / "notes.txt")
     for wrong in ({"in_channels": 2}, {"image_size": -1}, {"test_split": 1.0}, {"split_seed": -1}, {"resize": "cut"}):
         with pytest.raises(InputError, match=next(iter(wrong))):

@@ -35,7 +35,7 @@ def test_unknown_names_get_a_hint():
 def test_missing_files_say_where_to_get_them(name, tmp_path):
     with pytest.raises(MissingFileError, match="http"):
         create_loader(name, tmp_path)
-    with pytest.raises(InputError, match="needs the folder"):
+    with pytest.raises(InputError, match="needs its folder"):
         create_loader(name)
 
 

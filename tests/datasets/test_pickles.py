@@ -91,7 +91,7 @@ class Evaluated:
 def test_nothing_is_executed_or_looked_up(tmp_path, monkeypatch, protocol, thing):
     monkeypatch.chdir(tmp_path)
     for content in ({"data": thing}, {"data": np.array([thing], dtype=object)}):
-        with pytest.raises(pickle.UnpicklingError, match=r"asks for .*, which a batch of images has no use for"):
+        with pytest.raises(pickle.UnpicklingError, match=r"refers to .*, which a batch of images does not need"):
             load_arrays(pickle.dumps(content, protocol=protocol))
     assert not Path("exploited").exists()
 

@@ -53,7 +53,7 @@ def test_a_set_that_its_folder_describes(tmp_path):
     (tmp_path / "classes.txt").write_text("no yes")
     trained = open_dataset("lines", tmp_path, trained=dataset)
     assert (trained.classes, trained.image_size) == (dataset.classes, 16)
-    with pytest.raises(InputError, match="lines needs the folder it lies in"):
+    with pytest.raises(InputError, match="lines needs its folder"):
         open_dataset("lines")
 
 
@@ -63,7 +63,7 @@ def test_classes_that_are_not_those_of_the_training_are_refused(tmp_path):
         return stripes()
 
     other = Dataset("lines", ("plain", "striped"), 1, 32)
-    with pytest.raises(InputError, match="trained on 2, or on others or in another order"):
+    with pytest.raises(InputError, match="trained on 2, or on other classes or in another order"):
         open_dataset("lines", tmp_path, trained=other)
 
 
@@ -88,8 +88,8 @@ def test_a_name_that_is_taken_is_refused(name):
 @pytest.mark.parametrize(
     ("thing", "message"),
     [
-        (3, r"takes a function without arguments, or with root and options"),
-        (lambda root: root, r"takes a function without arguments, or with root and options"),
+        (3, r"takes a function without arguments, or of root and options"),
+        (lambda root: root, r"takes a function without arguments, or of root and options"),
     ],
 )
 def test_what_is_no_function_of_a_set_is_refused(thing, message):

@@ -201,7 +201,7 @@ def test_event_frames_are_taken_along_their_batch_axis():
         ({"method": "calibrate", "loader": LOADER, "v_reset": 0.0}, "either v_reset or method"),
         ({"method": "calibrate", "loader": LOADER, "per": "neuron"}, "per must be"),
         ({"method": "calibrate", "loader": LOADER, "resets": (1.0,)}, "below v_threshold"),
-        ({"method": "subtract", "loader": LOADER, "extras": ()}, "extras needs"),
+        ({"method": "subtract", "loader": LOADER, "extras": ()}, "extras must be"),
         ({"method": "calibrate", "loader": LOADER, "images": 0}, "at least 1 image"),
         ({"method": "subtract", "loader": []}, "the loader is empty"),
         ({"method": "finetune", "loader": LOADER, "epochs": 0, "images": 1}, "epochs ≥ 1"),

@@ -146,7 +146,7 @@ def evaluated_rates(net, data_dir):
 
 
 def test_options_of_another_method_are_refused(checkpoint):
-    with pytest.raises(InputError, match="images, per: no option of a sweep"):
+    with pytest.raises(InputError, match="images, per: not an option of a sweep, which"):
         deploy_checkpoint(checkpoint(), per="layer", images=3)
     with pytest.raises(InputError, match="v_resets belongs to a sweep"):
         deploy_checkpoint(checkpoint(), v_resets=[None], method="subtract")
@@ -218,5 +218,6 @@ def test_auto_is_float32_where_bfloat16_is_slow_and_an_explicit_choice_warns_onc
     for _ in range(2):
         assert deploy_checkpoint(path, {"amp_dtype": "bfloat16"}, [None]).precision.name == "bfloat16"
     assert [record.message for record in caplog.records if record.name == "clif.precision"] == [
-        "bfloat16 is slow here: the processor has no instructions for bfloat16; -amp_dtype auto would take what is fast"
+        "bfloat16 is slow here: the processor has no instructions for bfloat16; -amp_dtype auto would choose the "
+        "fastest"
     ]

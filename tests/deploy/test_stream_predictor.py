@@ -95,18 +95,18 @@ def test_events_are_counted_into_a_frame():
 
 def test_mistakes_are_input_errors(firing_network, tmp_path):
     stream = StreamPredictor(firing_network().eval())
-    with pytest.raises(InputError, match="has not seen anything"):
+    with pytest.raises(InputError, match="has no input yet"):
         _ = stream.prediction
     with pytest.raises(InputError, match="memory must be"):
         StreamPredictor(stream.net, memory=0)
     with pytest.raises(InputError, match="takes 3"):
         stream.feed_events({"t": np.arange(1)})
-    with pytest.raises(InputError, match="no state of a stream at"):
+    with pytest.raises(InputError, match="no stream state at"):
         stream.restore(tmp_path / "none.pt")
     (tmp_path / "bad.pt").write_bytes(b"PK\x03\x04")
     with pytest.raises(InputError, match=r"bad\.pt"):
         stream.restore(tmp_path / "bad.pt")
-    with pytest.raises(InputError, match="no state of a stream"):
+    with pytest.raises(InputError, match="not the state of a stream"):
         stream.load_state_dict({"layers": {}})
     other = StreamPredictor(create_model("vggsnn", "CLIF").eval())
     with pytest.raises(InputError, match="another network"):

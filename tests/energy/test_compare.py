@@ -90,7 +90,7 @@ def test_latex_is_escaped():
 
 
 def test_what_cannot_be_written(comparison, tmp_path):
-    with pytest.raises(InputError, match=r"table\.xlsx: the suffix says the format; take one of \.json, \.csv"):
+    with pytest.raises(InputError, match=r"table\.xlsx: the suffix sets the format; use one of \.json, \.csv"):
         comparison.write(tmp_path / "table.xlsx")
     (tmp_path / "folder.csv").mkdir()
     with pytest.raises(InputError, match=r"folder\.csv cannot be written"):
@@ -139,7 +139,7 @@ def test_the_command_takes_costs(checkpoints, tmp_path, capsys):
     for words, message in (
         (["--mac-pj", "-1"], "mac_pj of the costs must be a finite number from 0, got -1.0"),
         (["--costs", "9nm"], "unknown name of costs '9nm'"),
-        (["--out", "table.doc"], "the suffix says the format"),
+        (["--out", "table.doc"], "the suffix sets the format"),
     ):
         assert main([*line, *words]) == 2
         assert message in capsys.readouterr().err

@@ -47,7 +47,7 @@ def test_an_access_costs_by_the_size_of_its_memory(size, pj):
         ({"node_nm": 0}, "node_nm of the costs must be a finite number above 0"),
         ({"word_bytes": 0}, "word_bytes of the costs must be a whole number from 1"),
         ({"word_bytes": 2.5}, "word_bytes of the costs"),
-        ({"name": 5}, "name of the costs must be a text"),
+        ({"name": 5}, "name of the costs must be a string"),
         ({"memory_pj": ()}, "memory_pj of the costs must be one pair or more with rising bytes"),
         ({"memory_pj": ((8, 1), (8, 2))}, "rising bytes"),
         ({"memory_pj": 10}, r"memory_pj of the costs must be pairs \[bytes, pJ\]"),

@@ -188,9 +188,9 @@ def test_a_layer_that_gets_its_input_by_name():
 
 def test_batches_have_one_shape():
     net = clif.wrap(nn.Sequential(nn.Conv2d(1, 2, 1), clif.IFNode()), T)
-    with pytest.raises(InputError, match=r"the first batch was of the shape \['N', 1, 4, 4\], another one is"):
+    with pytest.raises(InputError, match=r"the first batch has the shape \['N', 1, 4, 4\], another one"):
         energy.estimate(net, [(torch.rand(N, 1, 4, 4), None), (torch.rand(N, 1, 5, 5), None)])
-    with pytest.raises(InputError, match="another one is"):
+    with pytest.raises(InputError, match="another one"):
         energy.estimate(net, [(torch.rand(2, N, 1, 4, 4), None), (torch.rand(3, N, 1, 4, 4), None)])
 
 
@@ -215,5 +215,5 @@ def test_events_of_frames():
     with pytest.raises(InputError, match=r"events come in frames \[T, N, \*\], got images"):
         energy.estimate(net, [(x[0], None)], events=True)
     for wrong in (x / 2 + 0.1, -x - 1):
-        with pytest.raises(InputError, match="frames of events hold numbers from 0, others were found"):
+        with pytest.raises(InputError, match="frames of events hold numbers from 0, other values were found"):
             energy.estimate(net, [(wrong, None)], events=True)

@@ -39,7 +39,7 @@ def test_without_the_shape_of_a_sample_they_are_refused(door, tmp_path, monkeypa
 
 
 def test_without_the_number_of_steps_whole_sequences_are_refused():
-    with pytest.raises(InputError, match=r"Sequential does not say for how many steps.*give T="):
+    with pytest.raises(InputError, match=r"Sequential does not define the number of steps.*give T="):
         export.to_program(own(), input_shape=(4,))
 
 
@@ -82,12 +82,12 @@ def test_torchs_exporter_takes_own_networks(dynamo, tmp_path):
 @pytest.mark.parametrize("dynamo", [True, False])
 def test_torchs_exporter_refuses_a_single_step_without_its_state(dynamo, tmp_path):
     pytest.importorskip("onnxscript")
-    with pytest.raises(Exception, match="would begin at rest at every call"):
+    with pytest.raises(Exception, match="would start at rest at every call"):
         torch.onnx.export(own(step_mode="s"), (torch.rand(2, 4),), tmp_path / "net.onnx", dynamo=dynamo, verbose=False)
 
 
 @quietly
 def test_kernels_by_name_are_no_part_of_onnx(tmp_path):
     pytest.importorskip("onnxscript")
-    with pytest.raises(InputError, match=r'ONNX does not know the kernels; backend="auto" or "torch" can'):
+    with pytest.raises(InputError, match=r'ONNX has no such kernels; backend="auto" or "torch" can'):
         torch.onnx.export(own(backend="cpu"), (torch.rand(3, 2, 4),), tmp_path / "net.onnx", dynamo=False)

@@ -176,7 +176,7 @@ def test_a_gradient_window_inside_a_container_is_refused():
     net = layers.Recurrent(clif.LIFNode(), layers.Linear(3, 3))
     clif.set_step_mode(net, "m")
     clif.neurons.set_gradient_window(net, 2)
-    with pytest.raises(InputError, match="a gradient window is for whole sequences, but Recurrent calls its LIFNode"):
+    with pytest.raises(InputError, match="a gradient window needs whole sequences, but Recurrent calls its LIFNode"):
         net(torch.rand(4, 2, 3))
 
 

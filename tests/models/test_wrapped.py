@@ -132,11 +132,11 @@ def test_checkpoints_load_into_a_module(suffix, tmp_path):
     assert torch.equal(clif.load(path, net=vectors())[3].weight, source.net[3].weight)
     with pytest.raises(InputError, match="does not fit"):
         clif.load(path, net=clif.wrap(images(), T=3))
-    with pytest.raises(InputError, match=r"T: describes a network to be made"):
+    with pytest.raises(InputError, match=r"T: describes a network to create"):
         clif.load(path, net=vectors(), T=4)
 
 
 def test_group_norm_of_vectors_is_refused():
     wrapped = clif.wrap(nn.Sequential(nn.Linear(4, 4), nn.GroupNorm(2, 4), clif.LIFNode()), T=2)
-    with pytest.raises(InputError, match="take LayerNorm"):
+    with pytest.raises(InputError, match="use LayerNorm"):
         wrapped(torch.rand(4, 4))

@@ -230,7 +230,7 @@ def test_names_that_are_no_blocks(blocks, message):
 
 
 def test_a_network_without_blocks_that_can_be_told():
-    with pytest.raises(InputError, match="this Residual has no blocks that can be told"):
+    with pytest.raises(InputError, match="this Residual has no blocks"):
         clif.set_checkpoint_blocks(Residual(), True)
 
 

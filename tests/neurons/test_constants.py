@@ -165,7 +165,7 @@ def test_a_tau_that_was_learnt_out_of_its_range_is_refused_with_the_neuron_that_
 
 
 def test_plif_learns_its_own_time_constant_only():
-    with pytest.raises(InputError, match="init_tau is a number at which the learnt w starts"):
+    with pytest.raises(InputError, match="init_tau is the initial value of the learnt w"):
         clif.PLIFNode(parameter(2.0))
     with pytest.raises(InputError, match="learns its time constant through its parameter w"):
         clif.PLIFNode().tau = parameter(2.0)

@@ -174,7 +174,7 @@ def test_materialized_states_are_tensors_like_a_step(Node):
         ([torch.zeros(4, 2, 3)], [torch.zeros(5, 3)], r"the state v is \[5, 3\] .* but the input \[2, 3\]"),
         ([torch.zeros(4, 2, 3)], [0.0, 0.0], "the state of LIF is .v., got 2"),
         ([torch.zeros(4, 2, 3)], [None], "a state is a number or a tensor, got None"),
-        ([torch.zeros(4, 2, 3)] * 2, [0.0], "takes one input and nothing else, got 2"),
+        ([torch.zeros(4, 2, 3)] * 2, [0.0], "takes only one input, got 2"),
         ([torch.zeros(3)], [0.0], "a sequence must have shape"),
         ([torch.zeros(4, 2, 3).int()], [0.0], "floating-point input"),
     ],
@@ -191,5 +191,5 @@ def test_unknown_step_modes_and_arguments_are_refused():
     node, x = clif.LIFNode(), torch.zeros(2, 3)
     with pytest.raises(InputError, match="step_mode must be"):
         node.materialize_states((x,), (0.0,), "x")
-    with pytest.raises(InputError, match=r"one input and nothing else, got 1 and \['norm'\]"):
+    with pytest.raises(InputError, match=r"only one input, got 1 and \['norm'\]"):
         node.functional_forward((x,), (0.0,), norm=None)

@@ -132,7 +132,7 @@ def test_a_network_makes_it_with_the_channels_of_each_layer():
     [
         ({"channels": 0}, "channels must be a whole number of at least 1, got 0"),
         ({"channels": 2.5}, "channels must be a whole number of at least 1, got 2.5"),
-        ({"init_tau": nn.Parameter(torch.tensor(2.0))}, "init_tau is a number at which a parameter starts"),
+        ({"init_tau": nn.Parameter(torch.tensor(2.0))}, "init_tau is the initial value of a parameter"),
         ({"init_tau": 1.0}, "tau must be a finite number greater than 1"),
         *(
             ({name: 1.0}, f"{name} must be a finite number between 0 and 1, got 1.0")

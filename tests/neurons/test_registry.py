@@ -215,7 +215,7 @@ def captured(self, x, v):
         (comparison, 2, r"a kernel has no tensor\.sum"),
         (cast, 1, "a cast"),
         (written, 1, r"self\.last is written"),
-        (captured, 1, "a tensor that is no argument of step"),
+        (captured, 1, "a tensor that is not an argument of step"),
     ],
 )
 def test_what_kernels_cannot_do_runs_in_the_loop(step, line, why):

@@ -141,7 +141,7 @@ def test_what_cannot_be_is_refused(Own, options, window, message):
 
 @pytest.mark.parametrize("name", ["one_step", "many_steps", "dynamics"])
 def test_what_nothing_would_call_is_refused(name):
-    with pytest.raises(InputError, match=rf"defines {name}, which nothing calls; define step"):
+    with pytest.raises(InputError, match=rf"defines {name}, which is never called; define step"):
         type("Own", (clif.LIFNode,), {name: lambda: None})
 
 
@@ -163,9 +163,9 @@ def network(node, **options):
 def test_no_other_neuron_takes_its_place():
     net = network(OwnCLIF(step_mode="m"))
     before = [type(module) for module in net.modules()]
-    with pytest.raises(InputError, match=r"OwnCLIF computes in its own way \(multi_step_forward\)"):
+    with pytest.raises(InputError, match=r"OwnCLIF overrides the neuron's computation \(multi_step_forward\)"):
         clif.deploy.clif_to_lif(net)
-    with pytest.raises(InputError, match="OwnCLIF computes in its own way"):
+    with pytest.raises(InputError, match="OwnCLIF overrides the neuron's computation"):
         exchange_neurons(net, "LIF")
     assert [type(module) for module in net.modules()] == before
     assert type(clif.deploy.clif_to_lif(network(NamedCLIF(step_mode="m"))).features[2].act) is clif.LIFNode
@@ -179,7 +179,7 @@ def test_its_energy_is_not_known(node):
 
 def test_nir_has_no_such_neuron():
     pytest.importorskip("nir")
-    with pytest.raises(InputError, match="OwnMultiStep, which computes in its own way"):
+    with pytest.raises(InputError, match="OwnMultiStep, which overrides the neuron's computation"):
         clif.export.to_nir(network(OwnMultiStep(step_mode="m", v_reset=0.0), neuron="LIF", v_reset=0.0))
 
 

@@ -68,7 +68,7 @@ def test_auto_chooses(dtype, surrogate_function, expected):
     [
         (torch.zeros(3, 2, dtype=torch.float16), Rectangle(), "float16.*float32, bfloat16 and float64"),
         (torch.zeros(3, 2), Unknown(), "a kernel has no tensor.shape"),
-        (torch.zeros(3, 2), heaviside, "the surrogate is not of clif.surrogate"),
+        (torch.zeros(3, 2), heaviside, "the surrogate is not from clif.surrogate"),
         (torch.zeros(3, 2, device="meta"), Rectangle(), "on meta"),
     ],
 )

@@ -215,5 +215,5 @@ def test_python_says_so_of_packing_and_convolutions_too(monkeypatch):
         "clif_spike_conv_backward": lambda: cpu.spike_conv_weight_gradient(packed.words, 1.0, geometry, weight),
     }
     for name, call in calls.items():
-        with pytest.raises(InputError, match=f"{name}: the compiled kernels know no dtype 99; install clif again"):
+        with pytest.raises(InputError, match=f"{name}: the compiled kernels have no dtype 99; install clif again"):
             call()

@@ -198,7 +198,7 @@ def test_a_checkpoint_of_another_program_is_refused(tmp_path, content):
 @pytest.mark.parametrize("weights", [{}, {"a": 3}, {"a": torch.zeros(3)}, {"a": torch.zeros(3, 4)}])
 def test_weights_of_no_classifier_are_refused(tmp_path, weights):
     torch.save({"net": weights}, tmp_path / "c.pth")
-    with pytest.raises(InputError, match="not those of a convolutional classifier"):
+    with pytest.raises(InputError, match="not the weights of a convolutional classifier"):
         clif.load(tmp_path / "c.pth", model="snn5_noAP", neuron="CLIF")
 
 

@@ -51,7 +51,7 @@ def test_own_networks_are_checkpointed_too(tmp_path):
     fit(config, quiet=True, net=net, loaders=loaders)
     assert "forward" in vars(net)
     without = nn.ModuleDict({"layers": Linear(8, 2)})
-    with pytest.raises(InputError, match="this ModuleDict has no blocks that can be told"):
+    with pytest.raises(InputError, match="this ModuleDict has no blocks"):
         fit(config, quiet=True, net=without, loaders=loaders)
 
 

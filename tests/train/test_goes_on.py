@@ -47,7 +47,7 @@ def test_a_rate_a_schedule_a_decay_and_a_momentum_given_are_what_trains(train, c
     config = yaml.safe_load((folder / "config.yaml").read_text())
     assert [config[k] for k in ("lr", "T_max", "weight_decay", "momentum", "epochs")] == [0.01, 4, 0.1, 0.5, 4]
     assert said(caplog) == [
-        "the run goes on with lr 0.01 (0.05 before), momentum 0.5 (0.9 before), weight_decay 0.1 (0.0005 before), "
+        "the run continues with lr 0.01 (0.05 before), momentum 0.5 (0.9 before), weight_decay 0.1 (0.0005 before), "
         "T_max 4 (2 before)"
     ]
 
@@ -150,7 +150,7 @@ def test_fewer_epochs_than_there_are_is_an_input_error(train, options):
 @pytest.mark.parametrize("limit", [{"max_steps": 3}, {"max_time": 1e-6}, {"epochs": 1}, {"early_stop": 1, "epochs": 1}])
 def test_resume_auto_goes_on_with_a_run_that_had_a_limit(train, tmp_path, limit, caplog):
     part = train(resume="auto", **limit)
-    assert "it begins anew" in caplog.text
+    assert "starting a new run" in caplog.text
     caplog.clear()
     longer = train(resume="auto")
     assert longer.folder == part.folder
@@ -160,12 +160,12 @@ def test_resume_auto_goes_on_with_a_run_that_had_a_limit(train, tmp_path, limit,
 
 def test_resume_auto_that_begins_anew_says_so_once_and_names_the_run_that_is_near(train, caplog):
     first = train(epochs=1, resume="auto")
-    assert said(caplog) == [f"no run to go on with in {first.folder}: it begins anew"]
+    assert said(caplog) == [f"no run to resume in {first.folder}: starting a new run"]
     caplog.clear()
     second = train(epochs=1, resume="auto", lr=0.01)
     (line,) = said(caplog)
-    hint = f"it begins anew; the run in {first.folder} differs in lr: clif train --resume-run"
-    assert line.startswith(f"no run to go on with in {second.folder}: {hint}")
+    hint = f"starting a new run; the run in {first.folder} differs in lr: clif train --resume-run"
+    assert line.startswith(f"no run to resume in {second.folder}: {hint}")
     go_on(first.folder, epochs=2, lr=0.01)
 
 

@@ -57,7 +57,7 @@ WATCHERS = {
 
 @pytest.mark.parametrize("watcher", WATCHERS)
 def test_a_run_whose_callback_has_no_reader_is_saved_and_goes_on_to_the_same_bits(train, config, whole, watcher):
-    with pytest.raises(Interrupted, match=r"^the reader of the output is gone; stopped in .*-resume ") as stopped:
+    with pytest.raises(Interrupted, match=r"^the reader of the output closed it; stopped in .*-resume ") as stopped:
         fit(config(), quiet=True, callbacks=[WATCHERS[watcher]()])
     assert stopped.value.signum == SIGPIPE
     folder = config().run_folder()
@@ -69,7 +69,7 @@ def test_a_run_whose_callback_has_no_reader_is_saved_and_goes_on_to_the_same_bit
 def test_a_run_that_prints_to_no_reader_is_saved(train, config, whole, monkeypatch, lines):
     with monkeypatch.context() as patch:
         patch.setattr(sys, "stdout", Pipe(lines))
-        with pytest.raises(Interrupted, match="the reader of the output is gone; stopped in"):
+        with pytest.raises(Interrupted, match="the reader of the output closed it; stopped in"):
             fit(config())
     assert_same_run(train(resume="auto").folder, whole)
 
@@ -77,7 +77,7 @@ def test_a_run_that_prints_to_no_reader_is_saved(train, config, whole, monkeypat
 def test_a_run_whose_progress_bars_have_no_reader_is_saved(train, config, whole, monkeypatch, capsys):
     with monkeypatch.context() as patch:
         patch.setattr(sys, "stderr", Pipe(0))
-        with pytest.raises(Interrupted, match="the reader of the output is gone; stopped in epoch 1, step 1"):
+        with pytest.raises(Interrupted, match="the reader of the output closed it; stopped in epoch 1, step 1"):
             fit(config())
     assert "1.64 M parameters" in capsys.readouterr().out
     assert_same_run(train(resume="auto").folder, whole)
@@ -104,7 +104,7 @@ def test_the_program_says_it_on_stderr_and_exits_with_141(config, monkeypatch, c
         patch.setattr(sys, "stdout", Pipe(1))
         assert main(["train", *arguments, "-epochs", "2", "--json-lines"]) == 141
         error = capsys.readouterr().err
-        assert error.startswith("clif: the reader of the output is gone; stopped in epoch 2, step 1 of 4")
+        assert error.startswith("clif: the reader of the output closed it; stopped in epoch 2, step 1 of 4")
         patch.setattr(sys, "stdout", Pipe(0))
         assert main(["train", *arguments, "-epochs", "2", "--quiet", "-resume", "auto"]) == 141
         assert "is gone; complete: run folder" in capsys.readouterr().err

@@ -234,7 +234,7 @@ def test_neurons_are_exchanged_at_the_start_of_the_epoch(config, train, tmp_path
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"exchange_epoch": 2}, "for which neuron"),
+        ({"exchange_epoch": 2}, "the new neuron"),
         ({"exchange_neuron": "CLIF"}, "exchange_epoch must be at least 1"),
         ({"exchange_neuron": "PLFI", "exchange_epoch": 1}, "unknown exchange_neuron 'PLFI'"),
         ({"neuron": "ReLU", "exchange_neuron": "CLIF", "exchange_epoch": 1}, "no spiking neurons to exchange"),

@@ -150,7 +150,7 @@ def test_a_network_without_time_gives_logits_of_one_step(config):
 
 def test_the_loader_that_cannot_begin_within_an_epoch_is_told_of(config, capsys):
     fit(config(epochs=1), **made())
-    assert "an interrupted run goes on from its last whole epoch" in capsys.readouterr().out
+    assert "an interrupted run resumes from its last complete epoch" in capsys.readouterr().out
 
 
 def test_soft_labels_and_a_shape_with_time_first_are_taken(config):
@@ -209,7 +209,7 @@ class Lying(list):
     [
         ({}, {"net": 3}, "net= takes a torch.nn.Module, got int"),
         ({}, {"net": nn.Flatten()}, "the network has no parameters to train"),
-        ({"whiten": True}, {}, "whiten is for networks that the configuration makes"),
+        ({"whiten": True}, {}, "whiten is for networks that the configuration creates"),
         ({"T_stages": "1:1"}, {}, "T_stages is for a clif.models.SpikingNetwork"),
         ({"multiple_step": False}, {}, "multiple_step=False is for a clif.models.SpikingNetwork"),
         ({"val_split": 0.2}, {}, r'val_split is for the data of the configuration; pass loaders\["val"\]'),
@@ -217,14 +217,14 @@ class Lying(list):
         ({}, {"loaders": {"test": []}}, r'loaders= needs at least loaders\["train"\]'),
         ({}, {"loaders": {"train": [1], "valid": []}}, r"unknown part of loaders= 'valid'; did you mean val"),
         ({}, {"loaders": {"train": []}}, r"loaders\['train'\] is empty"),
-        ({}, {"loaders": {"train": (pair for pair in [1])}}, r"loaders\['train'\] gives its batches only once"),
+        ({}, {"loaders": {"train": (pair for pair in [1])}}, r"loaders\['train'\] yields its batches only once"),
         ({}, {"loaders": {"train": 3}}, r"loaders\['train'\] must be an iterable of \(x, y\), got int"),
         ({}, {"loaders": {"train": [torch.rand(2, 6)]}}, r"must give pairs of tensors \(x, y\), got Tensor"),
         ({}, {"loaders": {"train": [(torch.rand(2, 6), torch.rand(2))]}}, r"got x \[2, 6\] and y torch.float32 \[2\]"),
         ({}, {"loaders": {"train": Lying([data().tensors])}}, "has the length 5 but gave fewer batches in epoch 1"),
         ({"early_stop": 2}, {"loaders": {"train": [data().tensors]}}, r'early_stop needs .* pass loaders\["val"\]'),
-        ({}, {"net": None}, "an optimizer of your own is that of a network of your own"),
-        ({}, {"optimizer": None}, "a scheduler of your own is that of an optimizer of your own"),
+        ({}, {"net": None}, "an optimizer of your own needs your own network"),
+        ({}, {"optimizer": None}, "a scheduler of your own needs your own optimizer"),
         ({}, {"optimizer": other_optimizer()}, "scheduler= must be of the run's own optimiser"),
         ({}, {"optimizer": other_optimizer(), "scheduler": None}, "the optimizer has none of the network's parameters"),
         ({}, {"loss": 3}, "loss= takes a function of logits and labels, got int"),
@@ -256,15 +256,15 @@ def test_other_outputs_of_the_network_are_refused(config, output, message):
 
 def test_a_run_goes_on_with_the_same_objects_only(config):
     folder = fit(config(epochs=1), quiet=True, **made()).folder
-    with pytest.raises(InputError, match=r"its run was given net=, loaders=, .*, this one is given net=, loaders="):
+    with pytest.raises(InputError, match=r"its run was given net=, loaders=, .*, this one net=, loaders="):
         fit(config(epochs=2, resume=str(folder)), quiet=True, **made(loss=None))
-    with pytest.raises(InputError, match="holds a network of your own, which only your code can make"):
+    with pytest.raises(InputError, match="holds your own network, which only your code can create"):
         clif.load(folder)
 
 
 def test_a_place_within_an_epoch_is_no_start(config):
     folder = fit(config(epochs=3, max_steps=5), quiet=True, **made()).folder
-    with pytest.raises(InputError, match="stops within an epoch, where this training loader cannot begin; go on from"):
+    with pytest.raises(InputError, match="stops within an epoch, where this training loader cannot start; resume from"):
         fit(config(epochs=3, resume=str(folder)), quiet=True, **made())
     (before,) = folder.glob("checkpoint_epoch*_step000000.pth")
     assert len(fit(config(epochs=3, resume=str(before)), quiet=True, **made()).history) == 3

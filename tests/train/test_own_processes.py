@@ -80,19 +80,19 @@ def test_loaders_that_are_divided_already_are_taken_as_they_are(processes):
 def test_what_may_repeat_samples_is_refused(processes):
     messages, others = processes[0]["refused"], processes[1]["refused"]
     parts = {
-        "list": r"loaders['train'] in 2 processes: of a list it is not known which samples",
+        "list": r"loaders['train'] in 2 processes: clif does not know which samples of a list",
         "stream": "Stream is an IterableDataset",
-        "strange": "Strange makes its batches in a way of its own",
+        "strange": "Strange creates its own batches",
         "unbatched": "of SequentialSampler, which makes its batches",
         "batches": "of OwnBatches, which makes its batches",
         "sampler": "of its sampler list it is not known",
         "rank": "is for rank 0 of 2 processes, and this is rank 1 of 2; leave the sampler out",
-        "random": "(from a seed, if they are random): each takes its part of them",
+        "random": "(from a seed, if they are random): each takes its part",
         "hand": "loaders['train'] has other samples or batches in another process",
         "clif": "is that of rank 0 of 2 processes, and this is rank 1 of 2",
         "twice": "makes 4 labels of 1 samples",
-        "net": "net= is another network in another process",
-        "val": "makes 22 samples of 21, so that some would count twice or never",
+        "net": "net= differs between the processes",
+        "val": "makes 22 samples of 21, so some would count twice or never",
     }
     assert messages.keys() == others.keys() == parts.keys()
     for name, words in parts.items():

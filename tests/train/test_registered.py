@@ -191,6 +191,6 @@ def test_an_option_that_a_loss_does_not_have_is_refused(config, loss, option):
 
 def test_a_cycle_that_was_made_for_epochs_is_refused(config, monkeypatch):
     monkeypatch.setitem(SCHEDULERS, "cycle", lambda optimizer, config, n: OneCycleLR(optimizer, 0.1, config.T_max * n))
-    with pytest.raises(InputError, match="cycle is a OneCycleLR, which goes on by step: add -lr_by_step"):
+    with pytest.raises(InputError, match="cycle is a OneCycleLR, which advances by step: add -lr_by_step"):
         fit(config(lr_scheduler="cycle"), quiet=True)
     assert fit(config(lr_scheduler="cycle", lr_by_step=True), quiet=True).history

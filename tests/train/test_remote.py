@@ -56,7 +56,7 @@ def test_a_file_with_another_hash_is_refused(server, tmp_path):
 
 @pytest.mark.parametrize("fragment", ["", "#", "#md5=1", "#sha256=12", "#sha256=" + "g" * 64])
 def test_a_url_without_a_hash_is_refused(fragment):
-    with pytest.raises(InputError, match=r"give the file's hash along: https://x\.org/a\.pth#sha256=HEX"):
+    with pytest.raises(InputError, match=r"add the file's hash: https://x\.org/a\.pth#sha256=HEX"):
         clif.load(f"https://x.org/a.pth{fragment}")
 
 

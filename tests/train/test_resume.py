@@ -187,7 +187,7 @@ def test_resume_with_another_optimiser_is_an_input_error(train, config, tmp_path
 def test_a_place_that_cannot_be_read_is_an_input_error(train, config, tmp_path, progress):
     content = original_checkpoint(config(), tmp_path / "c.pth")
     save_checkpoint(tmp_path / "c.pth", {**content, "progress": progress})
-    with pytest.raises(InputError, match=r"c\.pth: its place within the epoch cannot be read"):
+    with pytest.raises(InputError, match=r"c\.pth: its position within the epoch cannot be read"):
         train(resume=str(tmp_path / "c.pth"), epochs=9)
 
 

@@ -53,5 +53,5 @@ def test_a_run_begins_with_the_filters_of_its_training_images(config, tiny_cifar
 
 
 def test_whiten_and_pre_train_are_refused_together(config):
-    with pytest.raises(InputError, match="whiten and pre_train both give the first layer its weights"):
+    with pytest.raises(InputError, match="whiten and pre_train both set the weights of the first layer"):
         config(whiten=True, pre_train="somewhere")

@@ -196,13 +196,13 @@ def _begin(module: Any, with_grad: bool, x: Tensor, norm: nn.Module | None = Non
     """The input of a neuron's call, after the batch norm, and the state before it."""
     if not isinstance(module, SpikingNeuron):
         raise InputError(
-            f"the states of a {type(module).__name__} of SpikingJelly are not followed; clif.convert(net, "
-            "neuron=None).net makes it a neuron of clif"
+            f"the states of a {type(module).__name__} of SpikingJelly cannot be recorded; clif.convert(net, "
+            "neuron=None).net converts it to a neuron of clif"
         )
     if module.overrides("single_step_forward") or module.overrides("multi_step_forward"):
         raise InputError(
-            f"the states of {type(module).__name__} are not followed, for it defines a forward of its own; define "
-            "step(self, x, v) in its place"
+            f"the states of {type(module).__name__} cannot be recorded, because it defines its own forward; define "
+            "step(self, x, v) instead"
         )
     x = x if norm is None else norm(x)
     if with_grad and not x.requires_grad:
@@ -245,7 +245,7 @@ def one_sample(net: nn.Module, x: Tensor, steps: int | None = None) -> Tensor:
     """
     if not isinstance(net, SpikingNetwork):
         if steps is not None:
-            raise InputError("steps is for networks of clif; show a module of your own as many steps by forward=…")
+            raise InputError("steps is for networks of clif; for your own module set the steps by forward=…")
         return x
     sample = "C, H, W" if net.dims == 3 else "F"
     if x.dim() == net.dims:

@@ -230,7 +230,8 @@ def temporal_gradient(
     observed = firing_layers(net, layers)
     if window := next((name for name, node in observed.items() if getattr(node, "gradient_window", None)), None):
         raise InputError(
-            f"{window} has a gradient window, which cuts terms off; clif.neurons.set_gradient_window(net, None) first"
+            f"{window} has a gradient window, which removes terms; call clif.neurons.set_gradient_window(net, None) "
+            "first"
         )
     running: dict[str, _Running] = {}
     objective = SpikingLoss() if loss is None else loss
@@ -356,6 +357,6 @@ class _Running:
         if disagreement > TOLERANCE:
             raise InputError(
                 f"the terms of {name} differ from autograd's gradient by {disagreement:.1%}; is its state detached "
-                "between steps, or its spikes made in a way of their own?"
+                "between steps, or are its spikes not from fire()?"
             )
         return LayerGradient(self.terms, self.membrane, disagreement)

@@ -36,7 +36,7 @@ def refuses(contestant: Contestant, x_seq: Tensor) -> str | None:
     if x_seq.dtype != torch.float64:
         safe = _distance(node, exact, w, channel) > MARGIN
     if safe.double().mean() < 0.5:
-        return f"most neurons come too near to a jump to be compared in {x_seq.dtype}"
+        return f"most neurons are too near to a discontinuity to be compared in {x_seq.dtype}"
 
     generator = torch.Generator().manual_seed(1)
     drawn = torch.randn(exact.shape, generator=generator, dtype=torch.float64).to(x_seq.device, x_seq.dtype) * safe
@@ -62,14 +62,14 @@ def refuses(contestant: Contestant, x_seq: Tensor) -> str | None:
             return f"its gradients differ by {error:.2g} from those of {contestant.definition}"
     dx[:, places] = 0
     if dx.any() or not dx.isfinite().all():
-        return "it gives gradients to neurons that have none"
+        return "it returns gradients for neurons that have none"
     return None
 
 
 def left_out(name: str, dtype: str, device: torch.device) -> str | None:
     """Why a network in `dtype` is not timed unless its contestant is named: PyTorch would take its slow fallback."""
     reason = why_slow(getattr(torch, dtype, torch.float32), device)
-    return None if reason is None else f"left out: {reason}; --contestants {name} times it all the same"
+    return None if reason is None else f"left out: {reason}; --contestants {name} times it anyway"
 
 
 def _places(neurons: int, device: torch.device) -> Tensor:

@@ -44,8 +44,8 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--neuron", help=f"{names}, or one of your own (default: {NEURON.neuron})")
     add_import_option(parser)
     rounds = f"neuron {NEURON.rounds}, step {STEP.rounds}, infer {INFER.rounds}"
-    parser.add_argument("--rounds", type=int, help=f"turns of each (default: {rounds})")
-    parser.add_argument("--threads", type=int, help="threads of the CPU (default: as many as torch takes)")
+    parser.add_argument("--rounds", type=int, help=f"rounds (default: {rounds})")
+    parser.add_argument("--threads", type=int, help="threads of the CPU (default: torch's number)")
     parser.add_argument("--device", default="cpu", help="neuron, step: cpu, cuda or auto (default: cpu); infer: cpu")
     parser.add_argument(
         "--contestants",
@@ -63,9 +63,11 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--batch", type=int, nargs="+", metavar="N", help=f"step: images ({STEP.batch}); infer: one or more (1 64)"
     )
-    parser.add_argument("--checkpoint", metavar="FILE", help="infer: a trained network, to know the accuracy too")
-    parser.add_argument("--data-dir", metavar="FOLDER", help="infer: where the checkpoint's data are")
-    parser.add_argument("--images", type=int, metavar="N", help=f"infer: images to judge on ({INFER.images})")
+    parser.add_argument("--checkpoint", metavar="FILE", help="infer: a trained network, to measure the accuracy too")
+    parser.add_argument("--data-dir", metavar="FOLDER", help="infer: folder of the checkpoint's data")
+    parser.add_argument(
+        "--images", type=int, metavar="N", help=f"infer: images for accuracy and agreement ({INFER.images})"
+    )
 
 
 def settings(arguments: argparse.Namespace) -> Settings:

@@ -16,7 +16,7 @@ UNITS_OF_TIME = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
 
 
 def add_arguments(parser: Parser) -> None:
-    parser.add_argument("--clear", action="store_true", help="delete them, and nothing else in the folder")
+    parser.add_argument("--clear", action="store_true", help="delete the kernels, and nothing else in the folder")
 
 
 def run(arguments: argparse.Namespace) -> int:

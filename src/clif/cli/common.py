@@ -197,7 +197,7 @@ def add_import_option(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="FILE_OR_MODULE",
-        help="first run this code of yours, which registers networks and such by name; may be given several times",
+        help="first run this code, which registers your networks and such by name; can be repeated",
     )
 
 

@@ -29,7 +29,7 @@ OPTIONS = {
 
 
 def add_arguments(parser: Parser) -> None:
-    parser.add_argument("action", choices=("check", "prepare", "show", "download"), help="what to do")
+    parser.add_argument("action", choices=("check", "prepare", "show", "download"), help="the action")
     parser.add_argument("dataset", help="the data set, such as cifar10, DVSCIFAR10, images or events")
     parser.add_argument(
         "--data-dir", metavar="FOLDER", default="./data", help="its folder, or the parent (default: ./data)"
@@ -49,8 +49,8 @@ def add_arguments(parser: Parser) -> None:
     )
     parser.add_argument("--skip-damaged", action="store_true", help="prepare: leave damaged files out")
     parser.add_argument("--out", metavar="FILE", help="show: the PNG file to write (default: DATASET.png)")
-    parser.add_argument("--cutupmix-auto", action="store_true", help="show: the strong augmentation")
-    parser.add_argument("--quiet", action="store_true", help="all but show: no progress bar")
+    parser.add_argument("--cutupmix-auto", action="store_true", help="show: use the strong augmentation")
+    parser.add_argument("--quiet", action="store_true", help="all but show: show no progress bar")
     add_import_option(parser)
     add_config_options(parser, only=CHOSEN)
 

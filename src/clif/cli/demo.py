@@ -16,11 +16,11 @@ OVERRIDES = ("epochs", "seed", "amp", "amp_dtype")
 
 
 def add_arguments(parser: Parser) -> None:
-    parser.add_argument("--out", metavar="FOLDER", default="clif-demo", help="where to write (./clif-demo)")
+    parser.add_argument("--out", metavar="FOLDER", default="clif-demo", help="output folder (./clif-demo)")
     parser.add_argument("--epochs", metavar="N", type=int, help="epochs of each run (default: the recipe's)")
     parser.add_argument("--seed", metavar="N", type=int, help="seed of both runs (default: 2022)")
-    parser.add_argument("--resume", action="store_true", help="go on with the demo that was begun in OUT")
-    parser.add_argument("--quiet", action="store_true", help="print the result only")
+    parser.add_argument("--resume", action="store_true", help="resume the demo in OUT")
+    parser.add_argument("--quiet", action="store_true", help="print only the result")
     add_config_options(parser, only=("amp", "amp_dtype"))
 
 

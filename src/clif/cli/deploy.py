@@ -58,7 +58,7 @@ def add_arguments(parser: Parser) -> None:
     )
     parser.add_argument("--labels", type=float, metavar="X", help="finetune: weight of the labels' loss (1; 0: none)")
     parser.add_argument("--lif", metavar="CHECKPOINT", help="a LIF network trained from scratch, to compare with")
-    parser.add_argument("--out", metavar="FOLDER", help="where to write (default: deploy…/ by the checkpoint)")
+    parser.add_argument("--out", metavar="FOLDER", help="output folder (default: deploy…/ by the checkpoint)")
     add_import_option(parser)
     add_config_options(parser, only=OPTIONS, default="the checkpoint's")
     add_config_options(parser, only=("amp_dtype",), default="float32 throughout")

@@ -25,7 +25,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("checkpoint", nargs="+", help="a checkpoint, or a run folder (its best checkpoint)")
     parser.add_argument("--images", type=int, default=1000, metavar="N", help="test images (default: 1000)")
     parser.add_argument("--out", metavar="FILE", help="also write the table: FILE.json (everything), .csv, .md or .tex")
-    parser.add_argument("--events", action="store_true", help="add up the events of frames, where a value is a number")
+    parser.add_argument("--events", action="store_true", help="accumulate the events of frames instead of multiplying")
     costs = parser.add_argument_group("costs")
     costs.add_argument(
         "--costs",
@@ -33,8 +33,8 @@ def add_arguments(parser: Parser) -> None:
         metavar="NAME|FILE",
         help="45nm, 45nm-float16, 45nm-int8, or a YAML or JSON file (default: 45nm, the paper's)",
     )
-    costs.add_argument("--ac-pj", type=float, metavar="X", help="pJ of an accumulation, in place of that of the costs")
-    costs.add_argument("--mac-pj", type=float, metavar="X", help="the same of a multiplication with accumulation")
+    costs.add_argument("--ac-pj", type=float, metavar="X", help="pJ of an accumulation, instead of that of the costs")
+    costs.add_argument("--mac-pj", type=float, metavar="X", help="pJ of a multiply-accumulate")
     add_import_option(parser)
     add_config_options(parser, only=OPTIONS, default="the checkpoint's")
 

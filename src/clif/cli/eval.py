@@ -31,7 +31,7 @@ ORIGINAL = (*OPTIMISER, *OTHERS)
 def add_arguments(parser: Parser) -> None:
     parser.add_argument("checkpoint", nargs="?", help="a checkpoint, or a run folder (its best checkpoint)")
     parser.add_argument(
-        "--out", metavar="FILE", help="where to write it as JSON (default: eval.json in the run's folder)"
+        "--out", metavar="FILE", help="JSON file of the result (default: eval.json in the run's folder)"
     )
     add_import_option(parser)
     add_config_options(parser, OPTIONS, "the checkpoint's", hidden=ORIGINAL)

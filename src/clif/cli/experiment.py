@@ -23,12 +23,12 @@ def add_arguments(parser: Parser) -> None:
     kinds = "; ".join(f"{name}: {kind.text}" for name, kind in KINDS.items())
     parser.add_argument("kind", help=kinds, choices=list(KINDS), metavar="kind")
     parser.add_argument("recipe", nargs="?", default="digits", help="a recipe's name or YAML file (default: digits)")
-    parser.add_argument("--neurons", metavar="NAME,…", help="the neurons compared, the first with all others")
-    parser.add_argument("--values", metavar="X,…", help="values of T, k, τ or the epoch, as the kind says")
+    parser.add_argument("--neurons", metavar="NAME,…", help="the neurons to compare, the first with all others")
+    parser.add_argument("--values", metavar="X,…", help="values of T, k, τ or the epoch, by kind")
     parser.add_argument("--seeds", metavar="N,N,…", default="0,1,2", help="the seeds of each arm (default: 0,1,2)")
     parser.add_argument("--processes", type=int, default=1, metavar="N", help="runs at a time (default: 1)")
     parser.add_argument("--out", metavar="FOLDER", help="the folder (default: experiments/KIND_DATASET_MODEL)")
-    parser.add_argument("--quiet", action="store_true", help="print the result only")
+    parser.add_argument("--quiet", action="store_true", help="print only the result")
     add_import_option(parser)
     add_config_options(
         parser,

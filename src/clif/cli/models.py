@@ -15,7 +15,7 @@ PARAMETERS = re.compile(r"([\d.]+ M) parameters")
 
 
 def add_arguments(parser: Parser) -> None:
-    parser.add_argument("pattern", nargs="?", default="*", help='only names that match, such as "spiking_vgg*"')
+    parser.add_argument("pattern", nargs="?", default="*", help='list only names that match, such as "spiking_vgg*"')
     parser.add_argument("--pretrained", action="store_true", help="list the weights that come with the package")
 
 

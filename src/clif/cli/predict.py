@@ -25,8 +25,8 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("checkpoint", help="a checkpoint, a run folder, or pretrained:NAME")
     parser.add_argument("files", nargs="+", metavar="FILE", help="images, or recordings of the data set's format")
     parser.add_argument("--top", type=int, default=3, metavar="N", help="classes to show (default: 3)")
-    parser.add_argument("--out", metavar="FILE", help="also draw a picture of it: .png, .svg or .pdf")
-    parser.add_argument("--json", action="store_true", help="print one JSON object a file, with all probabilities")
+    parser.add_argument("--out", metavar="FILE", help="also draw a picture: .png, .svg or .pdf")
+    parser.add_argument("--json", action="store_true", help="print one JSON object per file, with all probabilities")
     add_import_option(parser)
     add_config_options(parser, only=OPTIONS, default="the checkpoint's")
 

@@ -18,7 +18,7 @@ PLACES = ("logs", "experiments")
 
 
 def add_arguments(parser: Parser) -> None:
-    parser.add_argument("row", nargs="?", help="the name of a row; none: list them")
+    parser.add_argument("row", nargs="?", help="the name of a row; without it list the rows")
     parser.add_argument("--runs", nargs="+", metavar="FOLDER", help="folders with runs (default: logs experiments)")
 
 

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: Parser) -> None:
-    parser.add_argument("recipe", nargs="?", help="a recipe's name (see: clif recipes) or a YAML file")
-    parser.add_argument("--seeds", metavar="N,N,…", help="train once with each seed; mean ± std of them all")
-    parser.add_argument("--resume-run", metavar="RUN", help="go on with the run in this folder, in it")
+    parser.add_argument("recipe", nargs="?", help="the name of a recipe (see: clif recipes) or a YAML file")
+    parser.add_argument("--seeds", metavar="N,N,…", help="train once with each seed and print mean ± std")
+    parser.add_argument("--resume-run", metavar="RUN", help="resume the run in this folder")
     add_import_option(parser)
-    parser.add_argument("--print-config", action="store_true", help="show what would run, as YAML")
-    parser.add_argument("--quiet", action="store_true", help="print the result only")
-    parser.add_argument("--json-lines", action="store_true", help="print one JSON object a line only")
+    parser.add_argument("--print-config", action="store_true", help="print the options as YAML, without training")
+    parser.add_argument("--quiet", action="store_true", help="print only the result")
+    parser.add_argument("--json-lines", action="store_true", help="print only JSON, one object per line")
     add_config_options(parser)
 
 

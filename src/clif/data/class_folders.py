@@ -176,7 +176,7 @@ def class_files(folder: Path, kind: Kind) -> Labelled:
         files += found
     if others:
         number = f"{len(others)} file is" if len(others) == 1 else f"{len(others)} files are"
-        say_once(f"{folder}: {number} left out, by the name no {kind.one} that can be read: {shortened(others, ', ')}")
+        say_once(f"{folder}: {number} left out, {kind.one}s have other extensions: {shortened(others, ', ')}")
     return files
 
 

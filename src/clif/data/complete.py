@@ -31,7 +31,7 @@ def require_complete(name: str, folder: Path, missing: Sequence[str], allow_inco
         return
     what = f"{name} in {folder} is not complete: {shortened(missing, '; ')}"
     if not allow_incomplete:
-        raise MissingFileError(f"{what}; complete it, or go on without by --allow-incomplete")
+        raise MissingFileError(f"{what}; complete it, or accept this with --allow-incomplete")
     if not quiet:
         say_once(what)
 

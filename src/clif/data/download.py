@@ -68,7 +68,7 @@ ARCHIVES = {
 def download(name: str, root: Path, quiet: bool = True) -> None:
     """Fetch the archives of the data set `name` (of `DATASETS`) into `root` and unpack them there."""
     if name not in ARCHIVES:
-        raise InputError(f"{name} cannot be downloaded by a program; clif data check {name} says where to get it")
+        raise InputError(f"{name} has no download command; clif data check {name} says where to get it")
     try:
         root.mkdir(parents=True, exist_ok=True)
         for archive in ARCHIVES[name]:
@@ -93,7 +93,7 @@ def fetch(archive: Archive, root: Path, quiet: bool) -> Path:
         ) from error
     if (found := md5_of(part)) != archive.md5:
         part.unlink()
-        raise InputError(f"{archive.url}: has the MD5 {found}, not {archive.md5}; it was damaged or replaced")
+        raise InputError(f"{archive.url}: has the MD5 {found}, not {archive.md5}; the file is damaged or was replaced")
     return part.replace(path)
 
 

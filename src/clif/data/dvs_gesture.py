@@ -154,7 +154,7 @@ def read_gestures(table: Path) -> list[tuple[int, int, int]]:
             raise InputError(f"{table}: line {line}: no class of 1…{len(CLASSES)}, or no start before an end: {text}")
         gestures.append((label - 1, start, end))
     if not gestures:
-        raise InputError(f"{table}: names no gesture")
+        raise InputError(f"{table}: lists no gesture")
     return gestures
 
 
@@ -206,7 +206,7 @@ def read_tonic(path: Path) -> Events:
     if not isinstance(rows, np.ndarray) or rows.ndim != 2 or rows.shape[1] != 4 or rows.dtype.kind not in "iuf":
         raise InputError(f"{path}: expected an array of numbers [n, 4]: x, y, p and t")
     if not (np.abs(rows) < MAX_MS).all():
-        raise InputError(f"{path}: holds values that are no coordinates or times")
+        raise InputError(f"{path}: has values that are not coordinates or times")
     x, y, p, t = rows.T.astype(np.int64)
     return {"t": 1000 * t, "x": x, "y": y, "p": p}
 

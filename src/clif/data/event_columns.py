@@ -84,8 +84,7 @@ def place_columns(columns: str, number: int) -> dict[str, int]:
     """
     if not columns:
         raise InputError(
-            f"its {number} columns have no names; say what they are in their order, such as -columns x,y,t,p "
-            "(and - for others)"
+            f"its {number} columns have no names; give them in order, such as -columns x,y,t,p (and - for others)"
         )
     names = column_names(columns)
     if len(names) != number:
@@ -103,12 +102,12 @@ def named_columns(words: Sequence[str], columns: str) -> Named:
         return Named(place_columns(columns, len(words)))
     if found is None:
         raise InputError(
-            f"its columns are called {', '.join(words)}, which are not x, y, t and p; say what they are in their "
-            "order, such as -columns x,y,t,p (and - for others)"
+            f"its columns are called {', '.join(words)}, which are not x, y, t and p; give them in order, such as "
+            "-columns x,y,t,p (and - for others)"
         )
     if columns and any(column_names(columns)[i : i + 1] != [name] for name, i in found.words.items()):
         raise InputError(
-            f"its columns are called {', '.join(words)}, -columns {columns} says another order; leave that out"
+            f"its columns are called {', '.join(words)}, -columns {columns} has another order; leave it out"
         )
     return found
 
@@ -146,7 +145,7 @@ def common_size(said: tuple[int, int] | None, given: tuple[int, int] | None) -> 
     """The sensor's size that the file says or that is given. Raises `InputError` if they differ."""
     if said and given and said != given:
         raise InputError(
-            f"is of a sensor of {said[0]}x{said[1]} pixels by its own words, not of {given[0]}x{given[1]} "
+            f"is of a sensor of {said[0]}x{said[1]} pixels according to its header, not of {given[0]}x{given[1]} "
             "(-sensor_size)"
         )
     return said or given
@@ -155,7 +154,7 @@ def common_size(said: tuple[int, int] | None, given: tuple[int, int] | None) -> 
 def common_unit(said: str, given: str) -> str:
     """The unit of the times that the file says or that is given. Raises `InputError` if they differ."""
     if said and given and said != given:
-        raise InputError(f"its times are in {said} by its own words, not in {given} (-time_unit)")
+        raise InputError(f"its times are in {said} according to its header, not in {given} (-time_unit)")
     return said or given
 
 
@@ -166,7 +165,7 @@ def _whole(name: str, values: NDArray) -> NDArray:
         bad = ~np.isfinite(values) | (values != np.floor(values))
         if bad.any():
             first = int(bad.argmax())
-            raise InputError(f"event {first} has {name} {values[first]}, which is no whole number")
+            raise InputError(f"event {first} has {name} {values[first]}, which is not a whole number")
     return values
 
 
@@ -205,7 +204,7 @@ def _times(t: NDArray, unit: str) -> NDArray:
     bad = ~((t > -largest) & (t < largest))
     if bad.any():
         first = int(bad.argmax())
-        raise InputError(f"event {first} has the time {t[first]}, which is none")
+        raise InputError(f"event {first} has the time {t[first]}, which is not a time")
     if t.dtype.kind != "f":
         return t.astype(np.int64) * factor
     return np.rint(t.astype(np.float64) * factor).astype(np.int64) if unit else t

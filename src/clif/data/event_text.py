@@ -82,7 +82,7 @@ def read_head(text: str, columns: str) -> Head:
                 raise InputError(f"line {number} has {len(cells)} columns: {line[:60]!r}")
             return Head(number - 1, separator, named, len(cells))
         if named is not None:
-            raise InputError(f"line {number} is no event: {line[:60]!r}")
+            raise InputError(f"line {number} is not an event: {line[:60]!r}")
         comment, named = [], named_columns(cells, columns)
     raise InputError("the recording has no events")
 
@@ -120,7 +120,7 @@ def read_lines(text: str, head: Head, places: list[int]) -> NDArray[np.float64]:
             x, y, t, p = (cells[place] for place in places)
             rows.append((_number(x), _number(y), _number(t), WORDS[p.lower()] if p.lower() in WORDS else _number(p)))
         except (ValueError, IndexError):
-            raise InputError(f"line {number} is no event with x, y, t and p: {line[:60]!r}") from None
+            raise InputError(f"line {number} is not an event with x, y, t and p: {line[:60]!r}") from None
     return np.array(rows, dtype=np.float64).reshape(-1, 4)
 
 

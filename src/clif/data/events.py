@@ -172,7 +172,9 @@ def _skip_header(content: bytes, name: str, magic: bytes, end: bytes) -> int:
     if not content.startswith(magic):
         wanted = f"an AEDAT {magic[-2:].decode()}x recording"
         _refuse_other_format(content, name, wanted)
-        raise InputError(f"{name}: is no AEDAT file by its first bytes, or one of version 1.0; {wanted} is expected")
+        raise InputError(
+            f"{name}: is not an AEDAT file by its first bytes, or one of version 1.0; {wanted} is expected"
+        )
     position = 0
     while content.startswith(b"#", position):
         line_end = content.find(b"\n", position)
@@ -217,7 +219,7 @@ def _polarity_packets(content: bytes, start: int, name: str) -> tuple[list[memor
             raise InputError(f"{name}: the packet at byte {position} is compressed, which is not supported")
         sane = size > 0 and 0 <= valid <= number <= capacity and 0 <= time_offset < size and overflow >= 0
         if not sane or (kind == POLARITY_EVENT and (size, time_offset) != (8, 4)):
-            raise InputError(f"{name}: the packet header at byte {position} makes no sense; the file is damaged")
+            raise InputError(f"{name}: the packet header at byte {position} is not valid; the file is damaged")
         position += PACKET_HEADER.size
         end = position + number * size
         if end > len(content):

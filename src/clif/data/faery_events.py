@@ -98,7 +98,9 @@ def _start(path: Path) -> "subprocess.Popen[bytes]":
             stderr=subprocess.DEVNULL,
         )
     except OSError as error:
-        raise InputError(f"{path}: {sys.executable}, which is to read it, does not run ({error.strerror})") from error
+        raise InputError(
+            f"{path}: {sys.executable}, which clif uses to read it, does not run ({error.strerror})"
+        ) from error
 
 
 def _talk(process: "subprocess.Popen[bytes]", question: list[Any]) -> Answer:

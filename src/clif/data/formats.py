@@ -19,7 +19,7 @@ MAGIC = (
     (b"\xff\xd8\xff", "a JPEG image"),
     (b"RIFF", "a RIFF file, such as AVI or WebP"),
     (b"\0\5\x16\7", "an AppleDouble file of macOS"),
-    (b"version https://git-lfs", "a Git LFS pointer in place of the file"),
+    (b"version https://git-lfs", "a Git LFS pointer instead of the file"),
 )
 AEDAT = re.compile(rb"#!AER-DAT(\d+\.\d+|\d+)")
 EVT = re.compile(rb"%\s*(?:evt|format)\s+(?:EVT)?(\d)\.?(\d)?", re.IGNORECASE)
@@ -41,8 +41,8 @@ def describe(content: bytes) -> str | None:
     if content[257:262] == b"ustar":
         return "a tar archive"
     if content[:HEADER_BYTES].lstrip().lower().startswith((b"<!doctype html", b"<html")):
-        return "a web page, not the file behind it"
-    return "filled with zeros, as a download that broke off" if not any(content[:HEADER_BYTES]) else None
+        return "a web page instead of the file"
+    return "filled with zeros, as after an interrupted download" if not any(content[:HEADER_BYTES]) else None
 
 
 def _prophesee(header: bytes) -> str:

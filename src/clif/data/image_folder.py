@@ -100,7 +100,7 @@ def list_images(root: Path) -> Listing:
 def list_table(table: Path) -> Listing:
     """The images that a table names, with those that are not there."""
     if table.suffix.lower() not in SUFFIXES:
-        raise InputError(f"{table}: is no table of images, those end in {' or '.join(SUFFIXES)}; {LAYOUT}")
+        raise InputError(f"{table}: is not a table of images; these end in {' or '.join(SUFFIXES)}; {LAYOUT}")
     parts: dict[str, Labelled] = {}
     missing: dict[str, list[str]] = {}
     for row in read_table(table):

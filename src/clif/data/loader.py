@@ -162,7 +162,7 @@ class Loader:
             if position["batch"] and position[key] != value:
                 raise InputError(
                     f"{where}: stops in the middle of an epoch with {key}={position[key]}, which is {value} here; "
-                    "go on with the same data, -b, -seed and -val_split"
+                    "resume with the same data, -b, -seed and -val_split"
                 )
 
     def _share(self, prepare: Callable[[int, Tensor, slice], Batch], epoch: int, number: int, batch: Tensor) -> Share:
@@ -243,7 +243,7 @@ def validation_split(labels: np.ndarray, fraction: float, seed: int) -> tuple[np
 def check_sorting(dataset: Dataset, sort_events: bool) -> None:
     """Raise `InputError` if there are no events to sort."""
     if sort_events and not dataset.events:
-        raise InputError(f"{dataset.name} has images, no events to sort; leave out -sort_events")
+        raise InputError(f"{dataset.name} has images instead of events; leave out -sort_events")
 
 
 def find_split(dataset: Dataset, root: Path, train: bool, T: int, sort_events: bool = False) -> Split | None:
@@ -357,7 +357,7 @@ def create_loader(
         dataset = name if has_files else open_dataset(name.name, root, options, trained=name)
     device = find_device(device)
     if dataset.needs_root and root is None:
-        raise InputError(f"{dataset.name} needs the folder it lies in: root=... (-data_dir on the command line)")
+        raise InputError(f"{dataset.name} needs its folder: root=... (-data_dir on the command line)")
     if validation and not (train and val_split > 0):
         raise InputError("validation=True gives the part of the training set that val_split > 0 holds out")
     if T < 1:

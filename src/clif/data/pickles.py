@@ -21,7 +21,7 @@ class _ArrayUnpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         known = LOOKUPS.get((module.replace("numpy._core", "numpy.core"), name))
         if known is None:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which a batch of images has no use for")
+            raise pickle.UnpicklingError(f"it refers to {module}.{name}, which a batch of images does not need")
         return known
 
 

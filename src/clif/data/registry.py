@@ -65,7 +65,7 @@ def register_dataset(name: Any) -> Any:
 def _register(name: str, function: Any) -> Any:
     if not callable(function) or len(inspect.signature(function).parameters) not in (0, 2):
         raise InputError(
-            f"register_dataset({name!r}) takes a function without arguments, or with root and options, that returns a "
+            f"register_dataset({name!r}) takes a function without arguments, or of root and options, that returns a "
             f"clif.data.Dataset; got {function!r}"
         )
     if dataset_name(name) != name.lower():
@@ -88,7 +88,7 @@ def get_dataset(name: str) -> Dataset:
     """
     key, found = _find(name)
     if lies_in_folder(key):
-        raise InputError(f"what {key} holds is known from its folder; open_dataset({key!r}, root) describes it")
+        raise InputError(f"what {key} holds follows from its folder; open_dataset({key!r}, root) describes it")
     return found if isinstance(found, Dataset) else _described(key, found())
 
 
@@ -120,15 +120,15 @@ def open_dataset(
         dataset = get_dataset(key)
     else:
         if root is None:
-            raise InputError(f"{key} needs the folder it lies in: root=... (-data_dir on the command line)")
+            raise InputError(f"{key} needs its folder: root=... (-data_dir on the command line)")
         if trained is not None:
             options = dataclasses.replace(options, **kept_options(trained))
         assert not isinstance(found, Dataset)
         dataset = _described(key, found(Path(expand_home(root)), options))
     if trained is not None and trained.classes != dataset.classes:
         raise InputError(
-            f"{key} in {root} has {dataset.num_classes} classes, the network was trained on {trained.num_classes}, or "
-            "on others or in another order; give the folder that it was trained on"
+            f"{key} in {root} has {dataset.num_classes} classes, the network was trained on {trained.num_classes}, "
+            "or on other classes or in another order; give the folder of its training"
         )
     return keep_statistics(dataset, trained)
 

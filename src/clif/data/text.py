@@ -27,7 +27,7 @@ def read_text(path: Path, errors: str = "replace") -> str:
         encoding = next((name for mark, name in ENCODINGS if content.startswith(mark)), "utf-8")
         text = content.decode(encoding, errors)
     if "\0" in text:
-        raise InputError(f"{path}: is no UTF-8 text, it has null characters; save it as UTF-8")
+        raise InputError(f"{path}: is not UTF-8 text, it has null characters; save it as UTF-8")
     return text
 
 

@@ -112,7 +112,7 @@ def list_images(base: Path, part: str, class_ids: list[str]) -> tuple[list[tuple
         if not in_folders or not named.keys().isdisjoint(path.name for _, path in found):
             return match_annotations(table, named, found)
     elif part == "val" and len(in_folders) < len(found):
-        raise MissingFileError(f"{base / part / 'val_annotations.txt'}, which says the classes of val/, is missing")
+        raise MissingFileError(f"{base / part / 'val_annotations.txt'}, which lists the classes of val/, is missing")
     return in_folders, []
 
 

@@ -61,7 +61,7 @@ def calibrate(
     """
     _check_per(per, ("channel", "layer"))
     if not resets or max(resets) >= 1:
-        raise InputError("resets needs values below v_threshold, in units of it; example: (-0.2, -0.1, 0.0)")
+        raise InputError("resets must be below v_threshold, in units of it; example: (-0.2, -0.1, 0.0)")
     net = as_network(net)
     norms = norms_before_neurons(net)
     source, lif = _pair(net, plain_lif(net, v_reset=0.0))
@@ -107,7 +107,7 @@ def subtract(
     """
     _check_per(per, ("layer", "network"))
     if not extras or min(extras) <= -1:
-        raise InputError("extras needs values above -1, in units of v_threshold; example: (0.7, 0.8, 0.9)")
+        raise InputError("extras must be above -1, in units of v_threshold; example: (0.7, 0.8, 0.9)")
     net = as_network(net)
     layers = list(spiking_nodes(layer_graph(net)))
     source, lif = _pair(net, plain_lif(net, v_reset=None))

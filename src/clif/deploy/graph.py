@@ -44,15 +44,15 @@ def layer_graph(net: nn.Module) -> fx.GraphModule:
     try:
         graph = tracer.trace(net)
     except (fx.proxy.TraceError, TypeError, NotImplementedError) as error:
-        raise InputError(f"the layers of {type(net).__name__} cannot be followed: {error}") from error
+        raise InputError(f"the layers of {type(net).__name__} cannot be traced: {error}") from error
     called = [str(node.target) for node in graph.nodes if node.op == "call_module"]
     if repeated := {name for name in called if called.count(name) > 1}:
-        raise InputError(f"the layer {min(repeated)} is used more than once; make a layer of its own for each use")
+        raise InputError(f"the layer {min(repeated)} is used more than once; create a separate layer for each use")
     for name in called:
         layer = net.get_submodule(name)
         is_container = isinstance(layer, StepModule) and not isinstance(layer, SpikingNeuron)
         if is_container and next(layer.children(), None) is not None:
-            raise InputError(f"the layers inside {name}, a {type(layer).__name__}, cannot be followed")
+            raise InputError(f"the layers inside {name}, a {type(layer).__name__}, cannot be traced")
     return fx.GraphModule(net, graph)
 
 
@@ -101,6 +101,6 @@ def norms_before_neurons(net: nn.Module) -> dict[str, str]:
     for name, node in spiking_nodes(graph).items():
         before = node.all_input_nodes[0]
         if not isinstance(layer_of(graph, before), BatchNorm2d) or len(before.users) > 1:
-            raise InputError(f"the neuron {name} has no batch norm of its own before it, into which a gain could go")
+            raise InputError(f"the neuron {name} has no batch norm before it that could take a gain")
         norms[name] = str(before.target)
     return norms

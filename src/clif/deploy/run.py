@@ -55,7 +55,7 @@ def deploy_checkpoint(
     if method not in METHODS:
         raise unknown_name("conversion method", method, METHODS)
     if method == "sweep" and options:
-        raise InputError(f"{', '.join(sorted(options))}: no option of a sweep; it takes v_resets")
+        raise InputError(f"{', '.join(sorted(options))}: not an option of a sweep, which takes v_resets")
     if method != "sweep" and v_resets is not None:
         raise InputError(f"v_resets belongs to a sweep, not to {method}")
     v_resets = PAPER_RESETS if v_resets is None else v_resets

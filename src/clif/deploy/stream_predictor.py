@@ -85,7 +85,7 @@ class StreamPredictor:
     def scores(self) -> Tensor:
         """The running mean of the logits [N, classes]; raises `InputError` before the first step."""
         if self._sum is None or self.logits is None:
-            raise InputError("the stream has not seen anything yet; call stream(x) first")
+            raise InputError("the stream has no input yet; call stream(x) first")
         return (self._sum / self._weight).to(self.logits.dtype)
 
     @property
@@ -117,7 +117,7 @@ class StreamPredictor:
             total, logits = state["sum"], state["logits"]
             weight, steps = float(state["weight"]), int(state["steps"])
         except (KeyError, TypeError, AttributeError) as error:
-            raise InputError(f"this is no state of a stream: {error!r}") from error
+            raise InputError(f"this is not the state of a stream: {error!r}") from error
         self._stream.state = layers
         self._sum, self.logits, self._weight, self.steps = total, logits, weight, steps
 
@@ -128,10 +128,10 @@ class StreamPredictor:
     def restore(self, path: str | os.PathLike[str]) -> None:
         """Continue from a file of `save`; executes no code from it. Raises `InputError` if it cannot be read."""
         if not Path(path).is_file():
-            raise MissingFileError(f"no state of a stream at {path}")
+            raise MissingFileError(f"no stream state at {path}")
         try:
             device = next(self.net.parameters()).device
             state = torch.load(io.BytesIO(Path(path).read_bytes()), map_location=device, weights_only=True)
             self.load_state_dict(state)
         except Exception as error:  # a damaged file can raise anything
-            raise InputError(f"{path}: no state of a stream of this network: {error}") from error
+            raise InputError(f"{path}: not the state of a stream of this network: {error}") from error

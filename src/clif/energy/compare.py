@@ -134,7 +134,7 @@ WRITERS: dict[str, Callable[[Comparison], str]] = {
 def check_suffix(path: str | Path) -> None:
     """Raise `InputError` unless a file's suffix says a format that can be written."""
     if Path(path).suffix not in WRITERS:
-        raise InputError(f"{path}: the suffix says the format; take one of {', '.join(WRITERS)}")
+        raise InputError(f"{path}: the suffix sets the format; use one of {', '.join(WRITERS)}")
 
 
 def write_single(path: str | Path, energy: Energy) -> None:

@@ -57,7 +57,7 @@ class Costs:
             raise InputError(f"word_bytes of the costs must be a whole number from 1, got {self.word_bytes!r}")
         for name in ("name", "source"):
             if not isinstance(getattr(self, name), str):
-                raise InputError(f"{name} of the costs must be a text, got {getattr(self, name)!r}")
+                raise InputError(f"{name} of the costs must be a string, got {getattr(self, name)!r}")
         object.__setattr__(self, "memory_pj", _points(self.memory_pj))
 
     def access_pj(self, size: float) -> float:

@@ -82,9 +82,9 @@ class _Counted:
             same = tuple(images.shape[lead:]) == self.size and (len(images) if lead == 2 else None) == self.steps
             if not same:
                 shape = [*([] if self.steps is None else [self.steps]), "N", *self.size]
-                raise InputError(f"the first batch was of the shape {shape}, another one is {list(images.shape)}")
+                raise InputError(f"the first batch has the shape {shape}, another one {list(images.shape)}")
             if self.events and not (images.ge(0) & images.eq(images.round())).all():
-                raise InputError("frames of events hold numbers from 0, others were found; leave out events=True")
+                raise InputError("frames of events hold numbers from 0, other values were found; leave out events=True")
             self.images += images.shape[lead - 1]
             yield images, labels
 

@@ -60,7 +60,7 @@ def train_all(plan: Plan, processes: int = 1, imports: Sequence[str] = (), quiet
     if failed:
         output = failed[0].folder / OUTPUT
         where = f"; see {output}" if output.is_file() else ""
-        raise InputError(f"{failed[0].label} ended with an error{where}; the same command goes on with the others")
+        raise InputError(f"{failed[0].label} ended with an error{where}; the same command continues with the others")
     return runs
 
 

@@ -89,8 +89,8 @@ def _check_neurons(net: SpikingNetwork) -> None:
             )
         if node.redefined or not isinstance(node, LIFNode | PLIFNode):
             raise InputError(
-                f"NIR has no such neuron: {name} is a {type(node).__name__}, which computes in its own way; train "
-                "with LIF or PLIF, or with CLIF and convert it"
+                f"NIR has no such neuron: {name} is a {type(node).__name__}, which overrides the neuron's "
+                "computation; train with LIF or PLIF, or with CLIF and convert it"
             )
         if node.v_reset is None:
             raise InputError(
@@ -134,7 +134,9 @@ class _Writer:
             elif (layer := layer_of(self.graph, node)) is not None:
                 values[node] = self._layer(str(node.target), layer, values[node.all_input_nodes[0]], shapes[node])
             else:
-                raise InputError(f"NIR export does not know the operation {node.target} in {type(self.net).__name__}")
+                raise InputError(
+                    f"NIR export does not support the operation {node.target} in {type(self.net).__name__}"
+                )
         return self.nir.NIRGraph(
             nodes=self.nodes, edges=self.edges, metadata={"dt": self.dt}, type_check=not self.depthwise
         )
@@ -211,7 +213,7 @@ class _Writer:
             return self.nir.AvgPool2d(kernel_size=kernel_size, stride=stride, padding=padding)
         if isinstance(layer, LIFNode | PLIFNode):
             return self._neuron(name, layer, shape)
-        raise InputError(f"NIR export does not know the layer {name}, a {type(layer).__name__}")
+        raise InputError(f"NIR export does not support the layer {name}, a {type(layer).__name__}")
 
     def _convolution(self, weight: Tensor, bias: Tensor, value: _Value, *geometry: Any) -> Any:
         stride, padding, dilation, groups = geometry

@@ -34,7 +34,7 @@ class NIRNetwork(nn.Module):
         self.sources: dict[str, list[str]] = {name: [] for name in graph.nodes}
         for source, target in graph.edges:
             if source not in graph.nodes or target not in graph.nodes:
-                raise InputError(f"an edge leads from {source!r} to {target!r}, which are not both nodes of the graph")
+                raise InputError(f"an edge leads from {source!r} to {target!r}, and not both are nodes of the graph")
             self.sources[target].append(source)
         self.order = _sorted(self.sources)
         kinds = {name: type(node).__name__ for name, node in graph.nodes.items()}
@@ -113,12 +113,12 @@ def from_nir(path: str | os.PathLike[str], dt: float | None = None) -> NIRNetwor
     try:
         graph = nir.read(path, type_check=False)
     except Exception as error:  # a damaged file can raise anything
-        raise InputError(f"{path}: no NIR graph, damaged or foreign: {error}") from error
+        raise InputError(f"{path}: not a NIR graph, or damaged: {error}") from error
     try:
         metadata = graph.metadata if isinstance(graph.metadata, dict) else {}
         step = float(metadata.get("dt", 0.0)) if dt is None else dt
         if not (np.isfinite(step) and step > 0):
-            raise InputError("it does not state its time step; give dt in seconds")
+            raise InputError("it does not contain its time step; give dt in seconds")
         return NIRNetwork(graph, step)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None

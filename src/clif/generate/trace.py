@@ -64,7 +64,7 @@ def trace(kind: type, attributes: Mapping[str, Any], signature: Signature) -> Tr
     first, second = _traced(view, signature), _traced(view, signature)
     if first != second:
         raise TraceError(
-            f"{kind.__name__}.step gives other operations or numbers at every call; a kernel would repeat one"
+            f"{kind.__name__}.step has other operations or numbers at every call; a kernel would repeat the first"
         )
     _check(view, signature, first, kind.__name__)
     return first
@@ -77,14 +77,14 @@ class _View:
         if name.startswith("__"):
             raise AttributeError(name)
         if name == "surrogate_function":
-            refuse("the surrogate is not of clif.surrogate", "derive it from clif.surrogate.Surrogate")
+            refuse("the surrogate is not from clif.surrogate", "derive it from clif.surrogate.Surrogate")
         refuse(
-            f"self.{name} is learnt, or no number, bool, string or None",
+            f"self.{name} is learnt, or is not a number, bool, string or None",
             f"a parameter or state is an argument of step: declare {name} in `learnable` or `states`",
         )
 
     def __setattr__(self, name: str, value: Any) -> None:
-        refuse(f"self.{name} is written", "a step keeps nothing but the states that it returns")
+        refuse(f"self.{name} is written", "a step may keep only the states that it returns")
 
 
 @cache

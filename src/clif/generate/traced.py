@@ -69,7 +69,7 @@ class Traced:
     __float__ = __int__ = __index__ = __len__ = __iter__ = __getitem__ = __setitem__ = __contains__ = _no_number
 
     def _in_place(self, _: Any) -> NoReturn:
-        refuse("an operation in place", "write v = v + x, as += would change the tensor that the caller holds")
+        refuse("an operation in place", "write v = v + x, because += would change the caller's tensor")
 
     __iadd__ = __isub__ = __imul__ = __itruediv__ = __ipow__ = __ifloordiv__ = __imod__ = _in_place
 
@@ -232,10 +232,10 @@ def _operand(tracer: Tracer, value: Any, mask: bool = False) -> Traced:
         return tracer.number(value)
     if isinstance(value, Tensor):
         refuse(
-            "a tensor that is no argument of step",
+            "a tensor that is not an argument of step",
             "declare a parameter in `learnable` and take it as an argument, or keep a number in a plain attribute",
         )
-    refuse(f"{type(value).__name__} {value!r} in the place of a tensor or number", ADVICE)
+    refuse(f"{type(value).__name__} {value!r} instead of a tensor or number", ADVICE)
 
 
 ADVICE = (

@@ -38,7 +38,7 @@ class LeakyIntegrator(Remembering):
         if not tau > 1:
             raise InputError(f"tau of a LeakyIntegrator must be greater than 1, got {tau}")
         if decay_input and math.isinf(tau):
-            raise InputError("decay_input divides the input by tau, which is endless; leave one of them out")
+            raise InputError("decay_input divides the input by tau, which is infinite; leave one of them out")
         self.tau = float(tau)
         self.decay_input = decay_input
 

@@ -26,7 +26,7 @@ class _NormByStep(nn.modules.batchnorm._BatchNorm):
         """Always true. Refuses a conversion to `torch.nn.SyncBatchNorm`, which asks for it."""
         if "sync" in sys._getframe(1).f_code.co_name:
             raise InputError(
-                f"torch.nn.SyncBatchNorm would take axis 1 of [T, {self.layout}] for the channels; clif synchronises "
+                f"torch.nn.SyncBatchNorm would take axis 1 of [T, {self.layout}] as the channels; clif synchronises "
                 "its BatchNorm2d itself: -sync_bn True (clif train), or clif.train.synchronise_batch_norms(net)"
             )
         return True

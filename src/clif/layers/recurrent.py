@@ -52,7 +52,7 @@ class _Container(Remembering):
         for module in inside:
             if T > 1 and getattr(module, "gradient_window", None) is not None:
                 raise InputError(
-                    f"a gradient window is for whole sequences, but {type(self).__name__} calls its "
+                    f"a gradient window needs whole sequences, but {type(self).__name__} calls its "
                     f"{type(module).__name__} step by step; call clif.detach_net every k steps in single-step mode"
                 )
         many = [module for module in inside if module.step_mode == "m"]
@@ -104,7 +104,7 @@ class Recurrent(_Container):
         if fed_back.shape != x.shape:
             raise InputError(
                 f"the feedback of Recurrent must have the shape of a step's input, {list(x.shape)}; from the output "
-                f"{list(y.shape)} it makes {list(fed_back.shape)}"
+                f"{list(y.shape)} it returns {list(fed_back.shape)}"
             )
         return x + fed_back
 

@@ -77,7 +77,7 @@ class Remembering(StepModule):
             )
         if again and not self._reset_in_backward:
             raise InputError(
-                f"activation checkpointing would compute {owner} again from the state after its last call; call "
+                f"activation checkpointing would recompute {owner} from the state after its last call; call "
                 "clif.reset_net inside the checkpointed function, or leave the layer out of it"
             )
         return outside_inference(kept)

@@ -33,8 +33,7 @@ def surrogate_name(surrogate: Any) -> str:
     if (name := surrogates.name_of(found)) is None:
         raise InputError(
             f"a network keeps its surrogate by name, so that it can be loaded again; got {found!r}. Take one of "
-            f"{', '.join(surrogates.SURROGATES)}, and set surrogate_function of the neurons of the network that you "
-            "have"
+            f"{', '.join(surrogates.SURROGATES)}, and set surrogate_function of the network's neurons"
         )
     return name
 

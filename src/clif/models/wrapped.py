@@ -130,13 +130,11 @@ def as_network(
     """`net` itself if it is a network of clif, else wrapped; `InputError` where it must take samples and T is None."""
     if isinstance(net, SpikingNetwork):
         if input_shape is not None or T is not None:
-            raise InputError(
-                f"a {type(net).__name__} knows its T and the shape of its input; give them for others only"
-            )
+            raise InputError(f"a {type(net).__name__} already has its T and the shape of its input; leave them out")
         return net
     if images and T is None:
         raise InputError(
-            f"a {type(net).__name__} does not say for how many steps it sees a sample; give T=…, or clif.wrap(net, T=…)"
+            f"a {type(net).__name__} does not define the number of steps; give T=…, or clif.wrap(net, T=…)"
         )
     return _wrap(net, T, input_shape)
 
@@ -148,13 +146,13 @@ def layer_name(net: nn.Module, name: str) -> str:
 
 def _wrap(net: nn.Module, T: int | None, input_shape: Sequence[int] | None) -> Wrapped:
     if isinstance(net, SpikingNetwork):
-        raise InputError(f"a {type(net).__name__} is a network of clif already; use it as it is")
+        raise InputError(f"a {type(net).__name__} is a network of clif already; use it directly")
     if foreign := next((f"{name} is a {type(m).__name__}" for name, m in net.named_modules() if is_foreign(m)), None):
-        raise InputError(f"{foreign} of SpikingJelly; clif.convert(net, neuron=None).net makes the network ours first")
+        raise InputError(f"{foreign} of SpikingJelly; clif.convert(net, neuron=None).net converts the network first")
     if not any(isinstance(module, SpikingNeuron) for module in net.modules()):
         raise InputError(
-            f"this {type(net).__name__} has no spiking neuron of clif; clif.convert(net) puts them in the place of its "
-            "activations"
+            f"this {type(net).__name__} has no spiking neuron of clif; clif.convert(net) replaces its activations "
+            "by neurons"
         )
     wrapped = Wrapped(take_sequences(sharing_copy(net)), T, input_shape).train(net.training)
     set_keep_state(wrapped, False)
@@ -170,7 +168,7 @@ def _try_out(wrapped: Wrapped, name: str) -> None:
     """Raise `InputError` where a sequence at once gives other numbers than its steps one by one."""
     if wrapped.input_shape is None:
         raise InputError(
-            f"{name} has a forward of its own, which is tried out on a sequence; give the shape of one sample, "
+            f"{name} has its own forward, which clif checks on a sequence; give the shape of one sample, "
             "input_shape=(C, H, W) or (F,)"
         )
     probe = copy.deepcopy(wrapped).cpu().double()  # where rounding moves no spike
@@ -188,8 +186,9 @@ def _try_out(wrapped: Wrapped, name: str) -> None:
         ) from error
     if not same:
         raise InputError(
-            f"{name} computes a sequence [T, N, *] otherwise than its steps one by one; let its forward use layers, "
-            "such as torch.nn.Flatten() in place of x.flatten(1) or x.view(len(x), -1)"
+            f"{name} does not compute the same for a sequence [T, N, *] as for its single steps; use layers in its "
+            "forward, "
+            "such as torch.nn.Flatten() instead of x.flatten(1) or x.view(len(x), -1)"
         )
 
 
@@ -203,6 +202,6 @@ def _sample_dims(net: nn.Module) -> int:
         if not has_own_forward(module) and not isinstance(module, SpikingNeuron | nn.Identity):
             break
     raise InputError(
-        f"whether this {type(net).__name__} takes images or vectors does not show in its first layer; give the shape "
-        "of one sample, input_shape=(C, H, W) or (F,)"
+        f"whether this {type(net).__name__} takes images or vectors does not follow from its first layer; give the "
+        "shape of one sample, input_shape=(C, H, W) or (F,)"
     )

@@ -85,7 +85,7 @@ class SpikingNeuron(Firing, FunctionalState):
     def __init_subclass__(cls, **arguments: Any) -> None:
         super().__init_subclass__(**arguments)
         if former := sorted({"one_step", "many_steps", "dynamics"} & vars(cls).keys()):
-            raise InputError(f"{cls.__name__} defines {former[0]}, which nothing calls; define step(self, x, v)")
+            raise InputError(f"{cls.__name__} defines {former[0]}, which is never called; define step(self, x, v)")
         check_names(cls, SpikingNeuron)
 
     def __init__(
@@ -304,7 +304,7 @@ class SpikingNeuron(Firing, FunctionalState):
         """The spikes of one step, x [N, *]."""
         if is_exported() and self._values is None:
             raise InputError(
-                "a graph of a single step would begin at rest at every call; export whole sequences "
+                "a graph of a single step would start at rest at every call; export whole sequences "
                 '(clif.set_step_mode(net, "m")), or a network of clif.models by clif.export.to_onnx(net, path, "step")'
             )
         spike, self._values = sequence.single_step(self.equations(), x, self.start_state(x))

@@ -36,13 +36,13 @@ def set_checkpoint_blocks(net: nn.Module, checkpoint_blocks: bool, blocks: Itera
             module.checkpoint_blocks = False  # type: ignore[assignment]
     if not checkpoint_blocks:
         if blocks is not None:
-            raise InputError("blocks= says what is checkpointed; leave it out to switch that off")
+            raise InputError("blocks= names what is checkpointed; leave it out to switch checkpointing off")
         return
     if blocks is None:
         _choose(net)
         if not any(is_checkpointed(module) for module in net.modules()):
             raise InputError(
-                f"this {type(net).__name__} has no blocks that can be told: no torch.nn.Sequential or ModuleList with "
+                f"this {type(net).__name__} has no blocks: no torch.nn.Sequential or ModuleList with "
                 'spiking neurons; name the modules to be checkpointed, as in blocks=("layer1", "layer2")'
             )
         return
@@ -53,7 +53,7 @@ def set_checkpoint_blocks(net: nn.Module, checkpoint_blocks: bool, blocks: Itera
             raise unknown_name("module", name, [known for known in known if known])
         if isinstance(known[name], SpikingNeuron | nn.ModuleList | nn.ModuleDict):
             raise InputError(
-                f"{name} is a {type(known[name]).__name__}, which is no block: a neuron keeps nothing but its input, "
+                f"{name} is a {type(known[name]).__name__}, which cannot be a block: a neuron keeps only its input, "
                 "and a list is not called; name the module around it"
             )
         if outer := next((other for other in chosen if name.startswith(f"{other}.")), None):

@@ -86,7 +86,8 @@ def _require_plain() -> None:
     for what, holds in (("torch.compile", torch.compiler.is_compiling()), ("torch.func", is_transformed())):
         if holds:
             raise InputError(
-                f"blocks cannot be checkpointed under {what}; switch that off: clif.set_checkpoint_blocks(net, False)"
+                f"blocks cannot be checkpointed under {what}; switch checkpointing off: "
+                "clif.set_checkpoint_blocks(net, False)"
             )
 
 
@@ -120,7 +121,7 @@ class _Block:
         if self._versions() != self.versions:
             raise InputError(
                 "parameters, buffers or the input of a checkpointed block changed in place between its forward and its "
-                "backward pass, which would compute it again with the new ones; call backward() before the optimiser's "
+                "backward pass, which would recompute it with the new ones; call backward() before the optimiser's "
                 "step, and leave modules that change their buffers out of it (blocks=…)"
             )
         again = tuple(

@@ -103,8 +103,8 @@ def node_like(node: SpikingNeuron, kind: type[SpikingNeuron], **changed: Any) ->
     if node.redefined or node.neuron is None:
         own = ", ".join(sorted(node.redefined))
         raise InputError(
-            f"a {type(node).__name__} computes in its own way ({own}); no {kind.neuron} neuron can take its place; "
-            "clif.register_neuron makes it one of its own"
+            f"a {type(node).__name__} overrides the neuron's computation ({own}); no {kind.neuron} neuron can "
+            "replace it; register it as a neuron with clif.register_neuron"
         )
     options = options_of(kind)
     constants = _constants_for(node, kind, options) | changed
@@ -142,7 +142,5 @@ def _tau_for(kind: type[SpikingNeuron], tau: Any) -> dict[str, Any]:
 def channels_for(kind: type[SpikingNeuron], options: dict[str, Any], channels: int | None) -> int | None:
     """`channels` for a neuron that takes them; raises `InputError` if it needs them and they are not known."""
     if channels is None and options["channels"].default is options["channels"].empty:
-        raise InputError(
-            f"{kind.neuron} needs the channels of its layer: let the network make its neurons with neuron(channels)"
-        )
+        raise InputError(f"{kind.neuron} needs the channels of its layer: create the neurons with neuron(channels)")
     return channels

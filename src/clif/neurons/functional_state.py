@@ -89,7 +89,7 @@ class FunctionalState(StepModule):
     def _input(self, inputs: Sequence[Tensor], kwargs: dict[str, Any]) -> Tensor:
         if len(inputs) != 1 or kwargs:
             raise InputError(
-                f"{type(self).__name__} as a function of its state takes one input and nothing else, got "
+                f"{type(self).__name__} as a function of its state takes only one input, got "
                 f"{len(inputs)} and {sorted(kwargs)}; apply a batch norm before it"
             )
         return inputs[0]

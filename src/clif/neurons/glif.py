@@ -118,5 +118,5 @@ class GLIFNode(SpikingNeuron):
 
 def _number(name: str, value: Constant) -> float:
     if isinstance(value, Tensor) and value.requires_grad:
-        raise InputError(f"{name} is a number at which a parameter starts; give float({name}), it is learnt then")
+        raise InputError(f"{name} is the initial value of a parameter; give float({name})")
     return float(value)

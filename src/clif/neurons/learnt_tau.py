@@ -30,7 +30,7 @@ class LearntTau(SpikingNeuron):
     ) -> None:
         if isinstance(init_tau, Tensor):
             if init_tau.requires_grad:
-                raise InputError("init_tau is a number at which the learnt w starts; give float(init_tau), w is learnt")
+                raise InputError("init_tau is the initial value of the learnt w; give float(init_tau)")
             init_tau = init_tau.item()
         check_constants(init_tau, v_threshold, v_reset)
         super().__init__(v_threshold, v_reset, surrogate_function, detach_reset, step_mode, backend, store_v_seq)

@@ -113,7 +113,7 @@ def set_backend(net: nn.Module, backend: str) -> None:
     >>> net = nn.Sequential(nn.Linear(4, 4), clif.CLIFNode(step_mode="m"))
     >>> clif.set_backend(net, "torch")
     >>> clif.backend_for(net[1], torch.rand(6, 1, 4))
-    ('torch', 'backend="torch" was asked for')
+    ('torch', 'backend="torch" was set')
     """
     dispatch.check_backend(backend)
     for module in net.modules():
@@ -136,7 +136,7 @@ def backend_for(node: SpikingNeuron, x: Tensor) -> tuple[str, str]:
     if route != "backend":
         return "torch", BY_STEPS[route].format(type(node).__name__)
     if node.backend == "torch":
-        return "torch", 'backend="torch" was asked for'
+        return "torch", 'backend="torch" was set'
     found, why = dispatch.choose(x, node.equations())
     return (found, why) if node.backend in ("auto", found) else (node.backend, "")
 
@@ -144,7 +144,7 @@ def backend_for(node: SpikingNeuron, x: Tensor) -> tuple[str, str]:
 BY_STEPS = {
     "steps": "store_v_seq=True keeps v of every step, which kernels do not write",
     "window": "a gradient window shorter than the sequence is computed in PyTorch",
-    "own steps": "{} defines single_step_forward in place of step",
+    "own steps": "{} defines single_step_forward instead of step",
 }
 
 

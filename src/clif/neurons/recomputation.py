@@ -45,7 +45,8 @@ class Calls(NamedTuple):
         """Raise `InputError` if it is unknown which call is meant."""
         if self.number != 1:
             raise InputError(
-                f"activation checkpointing computes a {type(owner).__name__} again that was called {self.number} times "
-                "since its last reset; which call is meant is unknown: call clif.reset_net inside the checkpointed "
+                f"activation checkpointing recomputes a {type(owner).__name__} that was called {self.number} times "
+                "since its last reset; it is unknown which call to recompute: call clif.reset_net inside the "
+                "checkpointed "
                 "function, or checkpoint whole sequences"
             )

@@ -37,8 +37,8 @@ class Mode(NamedTuple):
         if self.has_own_steps:
             if window is not None:
                 raise InputError(
-                    f"a gradient window needs the step of {self.owner} as a function, and it defines "
-                    "single_step_forward: define step(self, x, v) in its place"
+                    f"a gradient window needs the step of {self.owner} as a function, but it defines "
+                    "single_step_forward: define step(self, x, v) instead"
                 )
             self._needs_steps(self.owner)
             return "own steps"

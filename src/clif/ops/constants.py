@@ -20,7 +20,7 @@ def as_constant(name: str, value: Any) -> Constant:
         if value.numel() != 1:
             raise InputError(
                 f"{name} must be one number for all neurons of a layer, got a tensor of shape {list(value.shape)}; "
-                "a gain a channel belongs into the batch norm or convolution before the neuron"
+                "put a gain per channel into the batch norm or convolution before the neuron"
             )
         return value.reshape(()) if _stays_tensor(value) else float(value.detach().item())
     try:

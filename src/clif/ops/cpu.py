@@ -120,7 +120,7 @@ def call(function: str, problem: ctypes.Structure, what: str) -> None:
         raise MemoryError(f"{function}: not enough memory for {what}")
     if status in UNKNOWN:
         number = getattr(problem, "isa" if status == 3 else UNKNOWN[status])
-        raise InputError(f"{function}: the compiled kernels know no {UNKNOWN[status]} {number}; install clif again")
+        raise InputError(f"{function}: the compiled kernels have no {UNKNOWN[status]} {number}; install clif again")
 
 
 def pack(x: Tensor) -> tuple[Tensor, float, int] | None:

@@ -140,7 +140,7 @@ def _refusal(name: str, x_seq: Tensor, equations: Equations) -> str | None:
     if equations.plan.refusal is not None:
         return equations.plan.refusal
     if torch.onnx.is_in_onnx_export():
-        return "ONNX does not know the kernels"
+        return "ONNX has no such kernels"
     return BACKENDS[name].refuses(x_seq, equations)
 
 

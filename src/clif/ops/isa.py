@@ -54,7 +54,7 @@ def _load() -> tuple[ctypes.CDLL | None, str]:
         return None, f"the compiled kernels do not load ({error}); install clif again"
     same = hasattr(library, "clif_interface") and library.clif_interface() == INTERFACE
     if not same or problems.differing(library) is not None:
-        return None, "the compiled kernels are those of another version of clif; install clif again"
+        return None, "the compiled kernels are from another version of clif; install clif again"
     return library, ""
 
 

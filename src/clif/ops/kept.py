@@ -9,7 +9,7 @@ def likely_cause(kept: Tensor, x: Tensor) -> str:
     reset = "reset before a new batch: clif.reset_net(net), node.reset() or state=None"
     if kept.device != x.device or kept.shape[1:] == x.shape[1:]:
         return reset
-    return f"is one object used in two layers? Each layer needs one of its own. Or the input changed: {reset}"
+    return f"is one object used in two layers? Each layer needs its own. Or the input changed: {reset}"
 
 
 def outside_inference(kept: Tensor) -> Tensor:

@@ -42,11 +42,11 @@ def refuses(x_seq: Tensor, norm: Norm) -> str | None:
     if is_transformed():
         return "torch.func transforms the network"
     if x_seq.dim() != 5 or not x_seq[0].is_contiguous(memory_format=torch.channels_last):
-        return "the channels are not what lies closest in memory"
+        return "the sequence is not channels_last"
     if norm.weight.dtype != compute_dtype(x_seq.dtype):
         return f"the batch norm is in {norm.weight.dtype}"
     if norm.mean is None and x_seq[0].numel() <= x_seq.shape[2]:
-        return "a channel has no more than one value, and so no variance"
+        return "a channel has only one value and thus no variance"
     return None
 
 

@@ -45,7 +45,7 @@ def unavailable() -> str | None:
         return "triton is not installed: pip install triton"
     version = importlib.metadata.version("triton")
     if tuple(map(int, version.split(".")[:2])) < OLDEST:
-        return f"triton {version} is too old: pip install 'triton>={OLDEST[0]}.{OLDEST[1]}', which torch 2.7 takes"
+        return f"triton {version} is too old: pip install 'triton>={OLDEST[0]}.{OLDEST[1]}', which comes with torch 2.7"
     if not (INTERPRETED or torch.cuda.is_available()):
         return "there is no GPU that PyTorch can use"
     return None

@@ -28,7 +28,7 @@ def common_table(groups: Sequence[Group]) -> Table:
     shared = [name for name in configs[0] if name not in apart]
     rows = [[words(name), words(_value(configs[0], name))] for name in shared]
     return Table(
-        "common_configuration", "Options that all groups share (paths: of the first run)", ["Option", "Value"], rows
+        "common_configuration", "Options that all groups share (paths of the first run)", ["Option", "Value"], rows
     )
 
 

@@ -213,8 +213,8 @@ def deployment_table(groups: Sequence[Group]) -> Table | None:
     columns = ["Group", "Method", "Runs", "As trained (%)", "As LIF (%)", "Difference (points)", "Agreement (%)"]
     columns += ["Reset value", "Fitted on", "Fit (s)"]
     note = (
-        "Test accuracy of the trained network and of the LIF network made from it. Agreement: the part of the test "
-        "samples for which both predict the same. Nothing is fitted or chosen on the test set."
+        "Test accuracy of the trained network and of the converted LIF network. Agreement: the share of test "
+        "samples with the same prediction. No value was fitted or chosen on the test set."
     )
     return Table("deployment", "Deployment as LIF", columns, rows, of_group, note=note)
 

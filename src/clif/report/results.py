@@ -59,7 +59,7 @@ def _number_of_runs(group: Group) -> str:
     done, all_runs = len(group.complete), len(group.runs)
     if done == all_runs:
         return "1 seed" if done == 1 else f"{done} seeds"
-    return f"{done} of {all_runs} ended" if done else "so far, not ended"
+    return f"{done} of {all_runs} ended" if done else "so far, not finished"
 
 
 def final_table(groups: Sequence[Group], part: str) -> Table:
@@ -166,8 +166,8 @@ def difference_table(groups: Sequence[Group], comparisons: Sequence[Comparison],
         *(["p (Holm)"] if several else []),
     ]
     note = (
-        "Of the last epoch; two-sided t-test, paired over the seeds that both groups have. It takes the differences as "
-        "normally distributed; with few seeds it finds large differences only."
+        "Of the last epoch; two-sided t-test, paired over the seeds that both groups have. It assumes normally "
+        "distributed differences; with few seeds it finds only large differences."
     )
     return Table("differences", "Differences between groups", columns, rows, note=note)
 

@@ -185,7 +185,7 @@ def _read_metrics(path: Path) -> list[Row]:
 def _starts(path: Path) -> list[dict[str, Any]]:
     content = _read_json(path) if path.is_file() else []
     if not isinstance(content, list) or not all(isinstance(start, dict) for start in content):
-        raise InputError(f"{path}: a list of the run's starts is expected")
+        raise InputError(f"{path}: expected a list of the run's starts")
     return content
 
 

@@ -73,7 +73,7 @@ def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
     except (OSError, RuntimeError) as error:
         if isinstance(error.__context__, KeyboardInterrupt):  # torch then fails to end its file
             raise error.__context__ from None
-        raise InputError(f"{path}: the checkpoint could not be written ({error}); what was there is kept") from error
+        raise InputError(f"{path}: the checkpoint could not be written ({error}); the previous file is kept") from error
 
 
 def checkpoint_file(path: Path) -> Path:
@@ -129,11 +129,11 @@ def _read_archive(path: Path) -> Any:
         raise
     except pickle.UnpicklingError as error:
         raise InputError(
-            f"{path}: refused, it is damaged or holds more than tensors and plain values: {_first_line(error)}; if you "
-            "trust it, save its weights alone where it was made: torch.save(net.state_dict(), path)"
+            f"{path}: refused, it is damaged or holds more than tensors and plain values: {_first_line(error)}; if "
+            "you trust it, save only its weights with the program that wrote it: torch.save(net.state_dict(), path)"
         ) from error
     except Exception as error:  # a damaged archive can raise anything
-        raise InputError(f"{path}: not a checkpoint, truncated or foreign: {_first_line(error)}") from error
+        raise InputError(f"{path}: not a checkpoint, or truncated: {_first_line(error)}") from error
 
 
 def _foreign(content: Any, path: Path) -> dict[str, Any]:
@@ -203,7 +203,7 @@ def load(
     device = find_device(map_location)
     if net is not None:
         if named := [key for key, value in {"model": model, "neuron": neuron, **options}.items() if value is not None]:
-            raise InputError(f"{', '.join(named)}: describes a network to be made; net= is one already")
+            raise InputError(f"{', '.join(named)}: describes a network to create, but net= already is one")
         load_weights(net, read_checkpoint(path)["net"], str(path))
         return net.to(device).eval()
     net = build_network(read_checkpoint(path), str(path), model=model, neuron=neuron, **options)
@@ -218,7 +218,7 @@ def build_network(
     if not stored:
         if "net" in content.get("own", []):
             raise InputError(
-                f"{where}: holds a network of your own, which only your code can make; its weights are "
+                f"{where}: holds your own network, which only your code can create; its weights are "
                 'clif.train.checkpoint.read_checkpoint(path)["net"]'
             )
         if model is None or neuron is None:
@@ -229,8 +229,9 @@ def build_network(
         stored = _sizes(content["net"], where)
     if stored.get("name") == WRAPPED and model is None:
         raise InputError(
-            f"{where}: holds the weights of a wrapped {stored.get('class')}, whose class no checkpoint holds; make the "
-            f"module again and load them into it: clif.load(path, net=clif.wrap(my_net, T={stored.get('T')}))"
+            f"{where}: has the weights of a wrapped {stored.get('class')}, whose class is not in the checkpoint; "
+            "create the module again and load them into it: clif.load(path, net=clif.wrap(my_net, "
+            f"T={stored.get('T')}))"
         )
     given = {"name": model, "neuron": neuron and neuron_name(neuron), **options}
     arguments = {**stored, **{key: value for key, value in given.items() if value is not None}}
@@ -274,5 +275,5 @@ def _sizes(state_dict: dict[str, Tensor], where: str) -> dict[str, int]:
     convolutions = [value for value in state_dict.values() if isinstance(value, Tensor) and value.dim() == 4]
     linears = [value for value in state_dict.values() if isinstance(value, Tensor) and value.dim() == 2]
     if not convolutions or not linears:
-        raise InputError(f"{where}: its weights are not those of a convolutional classifier")
+        raise InputError(f"{where}: they are not the weights of a convolutional classifier")
     return {"in_channels": convolutions[0].shape[1], "num_classes": linears[-1].shape[0]}

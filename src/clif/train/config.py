@@ -66,29 +66,27 @@ class TrainConfig:
         "data set: digits, cifar10, cifar100, tiny_imagenet, cifar10dvs, dvs_gesture, nmnist, images or events (your "
         "own)",
     )
-    data_dir: str = _data("./data", "folder of the data set, or its parent; of images also a table, list.csv")
+    data_dir: str = _data("./data", "folder of the data set, or its parent; for images also a table, list.csv")
     val_split: float = _data(0.0, "stratified fraction of the training set held out; chooses the best epoch if > 0")
     cutupmix_auto: bool = _data(
         False, "the data set's strong augmentation; CIFAR: TrivialAugment, random erasing, MixUp or CutMix"
     )
     augmentation: str = _data(
         "",
-        "in place of the data set's own: crop:PADDING, flip, cutout:CHANCE, erase:CHANCE, rotate:DEGREES, roll:PIXELS, "
-        "shear:DEGREES with commas between, or none",
+        "operations instead of the data set's own: crop:PADDING, flip, cutout:CHANCE, erase:CHANCE, rotate:DEGREES, "
+        "roll:PIXELS, shear:DEGREES, separated by commas, or none",
     )
     allow_incomplete: bool = _data(False, "accept a data set that lacks classes, or files that its own lists name")
     sort_events: bool = _data(False, "sort recordings whose times run backwards, which are refused otherwise")
-    image_size: int = _data(
-        0, "images, events: height and width to which they are brought; 0: 64, of events the sensor's own"
-    )
+    image_size: int = _data(0, "images, events: height and width of the samples; 0: 64, for events the sensor's size")
     in_channels: int = _data(0, "images: 1 (grey) or 3 (RGB); 0: 3")
     resize: str = _data(
-        "crop", "how image_size is reached: crop (shorter side scaled, centre cut out) or stretch", RESIZES
+        "crop", "how images are resized: crop (scale the shorter side, crop the centre) or stretch", RESIZES
     )
-    sensor_size: str = _data("", "events: WIDTHxHEIGHT of the sensor in pixels, where the files do not say it")
+    sensor_size: str = _data("", "events: WIDTHxHEIGHT of the sensor in pixels, if the files do not store it")
     split_by: str = _data("number", "events: T frames of equal number, of equal time, or of one duration each", SPLITS)
     duration: int = _data(0, "events with -split_by duration: µs of a frame, from the first event on")
-    time_unit: str = _data("", "events by time or duration: us, ms or s, where the files do not say it")
+    time_unit: str = _data("", "events by time or duration: us, ms or s, if the files do not store it")
     columns: str = _data("", "events: the columns of tables without names, such as x,y,t,p (- for others)")
     test_split: float = _data(0.2, "images, events without a test/: stratified fraction that becomes the test set")
     split_seed: int = _data(0, "seed of the test split and the validation split")
@@ -103,48 +101,49 @@ class TrainConfig:
     )
     drop_rate: float = _network(0.0, "dropout rate, one mask for all time steps")
     whiten: bool = _network(
-        False, "begin with filters in the first convolution that whiten the patches of the training images"
+        False, "initialise the first convolution with filters that whiten the patches of the training images"
     )
-    exchange_neuron: str = _network("", "replace the neurons by these at the start of exchange_epoch")
-    exchange_epoch: int = _network(0, "epochs with --neuron before the neurons are exchanged")
+    exchange_neuron: str = _network("", "replace the neurons by this one at the start of exchange_epoch")
+    exchange_epoch: int = _network(0, "epochs with --neuron before the exchange")
     T_stages: str = _network(
         "", "fewer time steps in the first epochs: 1:12,2:6 is T = 1 for 12 epochs, 2 for the next 6, then T"
     )
     size_stages: str = _network(
-        "", "smaller training images in the first epochs: 24:8 is 24 pixels a side for 8 epochs, then all of them"
+        "", "smaller training images in the first epochs: 24:8 is 24×24 pixels for 8 epochs, then full size"
     )
     gradient_window: int = _network(
-        0, "truncate the gradient through each neuron to this many time steps, a window that slides; 0: all of them"
+        0, "truncate the gradient through each neuron to a sliding window of this many time steps; 0: all steps"
     )
 
     b: int = _optimisation(128, "batch size, of all processes together")
     opt: str = _optimisation("SGD", "optimiser: SGD, Adam, AdamW, Muon or any registered one")
     lr: float = _optimisation(0.1, "learning rate at the start")
     sgd_lr: float = _optimisation(
-        0.0, "Muon: learning rate of the parameters that it leaves to SGD, such as those of batch norms; 0: lr"
+        0.0, "Muon: learning rate of SGD for the other parameters, such as those of batch norms; 0: lr"
     )
     momentum: float = _optimisation(0.9, "momentum of SGD and Muon")
     weight_decay: float = _optimisation(5e-4, "weight decay")
     no_decay_norm_bias: bool = _optimisation(False, "no weight decay for batch norms, biases and PLIF's time constants")
     lr_scheduler: str = _optimisation(
         "CosALR",
-        "learning-rate schedule: CosALR, CosRestarts or StepLR, by epoch, OneCycle, by step, in a line up to lr and "
-        "down to 0, or any registered one",
+        "learning-rate schedule: CosALR, CosRestarts or StepLR, by epoch, OneCycle, by step, linearly up to lr and "
+        "down "
+        "to 0, or any registered one",
     )
-    lr_by_step: bool = _optimisation(False, "let the schedule go on with every step of the optimiser, not every epoch")
+    lr_by_step: bool = _optimisation(False, "advance the schedule with every step of the optimiser, not every epoch")
     T_max: int = _optimisation(
-        300, "epochs of half a cosine period (CosALR), of the first one (CosRestarts), or of the cycle (OneCycle)"
+        300, "epochs of half a cosine period (CosALR), the first period (CosRestarts), or the cycle (OneCycle)"
     )
-    T_mult: int = _optimisation(1, "times how many each period is longer than the one before (CosRestarts)")
+    T_mult: int = _optimisation(1, "factor by which each period is longer than the one before (CosRestarts)")
     step_size: float = _optimisation(100, "epochs between two decays (StepLR)")
     gamma: float = _optimisation(0.1, "factor of a decay (StepLR)")
     warmup_epochs: float = _optimisation(
         0.0, "epochs over which the learning rate rises from 0, step by step; OneCycle: 0 is 3/10 of T_max"
     )
-    accumulate: int = _optimisation(1, "batches whose gradients make one step of the optimiser")
-    clip_grad_norm: float = _optimisation(0.0, "scale gradients down to at most this norm; 0: leave them")
+    accumulate: int = _optimisation(1, "batches per step of the optimiser, whose gradients are accumulated")
+    clip_grad_norm: float = _optimisation(0.0, "scale gradients down to at most this norm; 0: no clipping")
     ema: float = _optimisation(
-        0.0, "decay of a moving average of the weights, which is then evaluated and saved; 0: none, usual: 0.999"
+        0.0, "decay of a moving average of the weights, which is evaluated and saved; 0: none; usual: 0.999"
     )
 
     loss: str = _loss(
@@ -159,46 +158,51 @@ class TrainConfig:
     teacher: str | None = _loss(
         None, "also learn the mean logits of the network in this checkpoint, spiking or not (distillation)"
     )
-    teacher_weight: float = _loss(0.5, "weight of the teacher in the loss, the labels have the rest")
+    teacher_weight: float = _loss(0.5, "weight w of the teacher in the loss; the labels' loss has the weight 1 − w")
     teacher_temperature: float = _loss(
-        2.0, "temperature of the distillation, > 0: higher ones tell more of wrong classes"
+        2.0, "temperature of the distillation, > 0; higher ones use more of the wrong classes"
     )
 
-    epochs: int = _length(300, "epochs in all")
-    max_steps: int = _length(0, "end the run after this many steps of the optimiser in all; 0: no limit")
+    epochs: int = _length(300, "total number of epochs")
+    max_steps: int = _length(0, "end the run after this total number of optimiser steps; 0: no limit")
     test_at_end: bool = _length(
-        False, "evaluate the test set once, after the last epoch; the validation split alone after the others"
+        False, "evaluate the test set once, after the last epoch; after the others only the validation split"
     )
-    max_time: float = _length(0.0, "end this start of the run after so many seconds, resumable; 0: no limit")
-    early_stop: int = _length(0, "end after so many epochs without a better one; 0: never")
+    max_time: float = _length(0.0, "end this start of the run after this many seconds; it can be resumed; 0: no limit")
+    early_stop: int = _length(0, "end after this many epochs without improvement; 0: never")
 
     device: str = _machine("auto", "auto, cpu, cuda or cuda:N")
-    devices: int = _machine(1, "processes on each machine, one a GPU; under torchrun and SLURM theirs")
+    devices: int = _machine(1, "processes on each machine, one per GPU; torchrun and SLURM set their own")
     nodes: int = _machine(1, "machines")
-    sync_bn: bool = _machine(False, "batch norm over the samples of all processes, not of each one's own")
+    sync_bn: bool = _machine(False, "batch norm over the samples of all processes instead of each process's own")
     amp: bool = _machine(True, "mixed precision; off: --amp False or --no-amp")
     amp_dtype: str = _machine(
-        "auto", "auto: what is fast here; on a GPU float16 with loss scaling, on a CPU bfloat16 or float32", AMP_DTYPES
+        "auto", "auto: the fastest here; on a GPU float16 with loss scaling, on a CPU bfloat16 or float32", AMP_DTYPES
     )
-    dtype: str = _machine("float32", "of weights and states; float64 has no mixed precision", ("float32", "float64"))
+    dtype: str = _machine(
+        "float32", "dtype of weights and states; float64 has no mixed precision", ("float32", "float64")
+    )
     lean_memory: bool = _machine(
-        True, "give the memory of large tensors back at once, on a CPU with glibc; False is faster and takes more"
+        True,
+        "return the memory of large tensors to the system at once, on a CPU with glibc; False is faster and takes more",
     )
     checkpoint_blocks: bool = _machine(
-        False, "keep only the spikes between the network's blocks for the backward pass, which computes the rest again"
+        False, "keep only the spikes between the network's blocks for the backward pass, which recomputes the rest"
     )
-    multiple_step: bool = _machine(True, "compute the sequence at once; False: one step a call, same numbers, slower")
+    multiple_step: bool = _machine(
+        True, "compute the whole sequence at once; False: one step per call, same results, slower"
+    )
     seed: int = _machine(2022, "seed of the weights, the order, the augmentation and the dropout")
 
-    name: str = _run("", "a word for the run's folder")
-    out_dir: str = _run("./logs", "where the run's folder is made")
+    name: str = _run("", "a word in the name of the run's folder")
+    out_dir: str = _run("./logs", "parent of the run's folder")
     resume: str | None = _run(
-        None, "continue from this checkpoint, ours or the original's, or run folder; auto: from this run's own, if any"
+        None, "resume from this checkpoint (of clif or the original) or run folder; auto: from this run's own, if any"
     )
     pre_train: str | None = _run(None, "start from the weights of this checkpoint")
     save_init: bool = _run(False, "keep the initial weights as checkpoint_0.pth")
-    checkpoint_every: int = _run(0, "also write the last checkpoint every so many steps; 0: every epoch only")
-    keep_last: int = _run(2, "keep so many of the newest checkpoints, besides the best one")
+    checkpoint_every: int = _run(0, "also write the last checkpoint every N steps; 0: only every epoch")
+    keep_last: int = _run(2, "number of the newest checkpoints to keep, besides the best one")
     loggers: str = _run("", "also log to wandb, mlflow or both (wandb,mlflow); TensorBoard is always written")
     log_grad_norm: bool = _run(False, "log the mean and largest gradient norm of each epoch")
     log_firing_rates: bool = _run(False, "log the firing rate of each layer of neurons, over all training steps")
@@ -244,9 +248,9 @@ class TrainConfig:
             _require(self, "warmup_epochs", self.warmup_epochs < self.T_max, f"less than T_max = {self.T_max}")
         _require(self, "sgd_lr", self.opt == "Muon" or not self.sgd_lr, f"0 with -opt {self.opt}, whose rate is lr")
         if self.augmentation and self.cutupmix_auto:
-            raise InputError("cutupmix_auto is an augmentation of its own; leave out -augmentation")
+            raise InputError("cutupmix_auto is a complete augmentation; leave out -augmentation")
         if self.whiten and self.pre_train:
-            raise InputError("whiten and pre_train both give the first layer its weights; leave one of them out")
+            raise InputError("whiten and pre_train both set the weights of the first layer; leave one of them out")
         if self.test_at_end and self.early_stop and not self.val_split:
             raise InputError("early_stop with test_at_end needs epochs to compare: add -val_split 0.1")
         if self.gradient_window and not self.multiple_step:
@@ -259,7 +263,7 @@ class TrainConfig:
     def _check_exchange(self) -> None:
         if not self.exchange_neuron:
             if self.exchange_epoch:
-                raise InputError("exchange_epoch says when; also say for which neuron: -exchange_neuron CLIF")
+                raise InputError("exchange_epoch needs the new neuron: -exchange_neuron CLIF")
             return
         spiking = [name for name in known_names("neuron") if name != "ReLU"]
         if self.exchange_neuron not in spiking:
@@ -370,7 +374,7 @@ def _renamed(values: dict[str, Any]) -> dict[str, Any]:
     for former, name in RENAMED.items():
         if former in values:
             if name in values:
-                raise InputError(f"{former} is the former name of {name}; give {name} alone")
+                raise InputError(f"{former} is the former name of {name}; give only {name}")
             logger.warning("%s is now called %s", former, name)
     return {RENAMED.get(key, key): value for key, value in values.items()}
 

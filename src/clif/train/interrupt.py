@@ -12,7 +12,7 @@ from clif.output import flush, silence_broken
 SIGPIPE = 13
 """The signal that stands in exit codes for output without a reader, on any system."""
 
-GONE = "the reader of the output is gone"
+GONE = "the reader of the output closed it"
 
 
 class Interrupted(Exception):

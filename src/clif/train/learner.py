@@ -264,8 +264,8 @@ class Learner:
             taught = self.teacher(images)
         if taught.shape[-1] != logits.shape[-1]:
             raise InputError(
-                f"the teacher {self.config.teacher} tells {taught.shape[-1]} classes apart, the network "
-                f"{logits.shape[-1]}; take one that was trained on the same classes"
+                f"the teacher {self.config.teacher} has {taught.shape[-1]} classes, the network "
+                f"{logits.shape[-1]}; use one that was trained on the same classes"
             )
         distillation = Distillation(self.loss, self.config.teacher_weight, self.config.teacher_temperature)
         return distillation(logits, labels, taught)

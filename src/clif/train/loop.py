@@ -100,7 +100,7 @@ class Trainer(Learner):
         with_processes(config)
         engine = Engine(config)
         code = [(one["module"], one["sha256"]) for one in imported()]
-        engine.require_alike(code, "-import: another process imported other code; give all machines the same files")
+        engine.require_alike(code, "-import: another process imported different code; give all machines the same files")
         self.quiet = quiet or not engine.is_first
         loggers = engine.only_first(lambda: make_loggers(config.logger_names()))
         self.callbacks = [*callbacks, *(loggers or [])]
@@ -118,7 +118,7 @@ class Trainer(Learner):
         if config.resume == "auto":
             config.resume = str(run_folder.path) if run_folder.is_begun() else None
             if config.resume is None:
-                begins_anew = f"no run to go on with in {run_folder.path}: it begins anew"
+                begins_anew = f"no run to resume in {run_folder.path}: starting a new run"
                 begins_anew += other_run(run_folder.path, config)
         start = None if config.resume is None else last_checkpoint(config.resume)
         content, changes = None, ""
@@ -127,7 +127,7 @@ class Trainer(Learner):
             engine.first(lambda: self.own.check_same(content, str(start)))
             changes = engine.first(lambda: check_options(config, content, str(start)))
         elif config.resume is not None:
-            begins_anew = f"{config.resume} has no checkpoint yet: the run begins anew"
+            begins_anew = f"{config.resume} has no checkpoint yet: starting the run again"
         made_for = config if start is None else dataclasses.replace(config, pre_train=None)
         super().__init__(made_for, engine, run_folder, self.own)
         self.config = config
@@ -139,7 +139,7 @@ class Trainer(Learner):
         if start is not None and content is not None:
             engine.first(lambda: self._resume(start, content))
         imports = [f"{start}: {line}" for line in differences((content or {}).get("imports"))]
-        for note in (begins_anew, changes and f"the run goes on with {changes}", *imports):
+        for note in (begins_anew, changes and f"the run continues with {changes}", *imports):
             if note and engine.is_first:
                 logger.warning(note)
 
@@ -164,7 +164,10 @@ class Trainer(Learner):
             self._call("on_start")
             self._say_precision()
             if not self.is_positioned:
-                self._say("an interrupted run goes on from its last whole epoch: the loader cannot begin within one")
+                self._say(
+                    "an interrupted run resumes from its last complete epoch, because the loader cannot start "
+                    "within one"
+                )
             with StopRequest() as self._stop:
                 while self.step == self.steps_per_epoch or not self._is_over():
                     if self.step == self.steps_per_epoch:
@@ -185,7 +188,7 @@ class Trainer(Learner):
         return result
 
     def _nothing_to_train(self) -> InputError:
-        return InputError(f"nothing to train: {self.config.resume} has all {self.config.epochs} epochs already")
+        return InputError(f"nothing to train: {self.config.resume} already has all {self.config.epochs} epochs")
 
     def _resume(self, path: Path, content: dict[str, Any]) -> None:
         restore(self, content, str(path))
@@ -225,9 +228,9 @@ class Trainer(Learner):
         elif config.max_steps and self.global_step >= config.max_steps:
             self.end(f"{self.global_step} steps are done")
         elif config.early_stop and self.step == 0 and self._epochs_since_best() >= config.early_stop:
-            self.end(f"no better epoch for {config.early_stop} epochs")
+            self.end(f"no improvement for {config.early_stop} epochs")
         elif self.global_step > self._first_step and time.monotonic() > self._deadline:
-            self.end(f"{config.max_time:g} seconds are over")
+            self.end(f"the limit of {config.max_time:g} seconds is reached")
         signum = self._asked_to_stop() or 0
         over, self._signum = (int(flag) for flag in self.engine.largest([self.ended is not None, signum]))
         return over > 0
@@ -349,7 +352,7 @@ class Trainer(Learner):
         if self.is_positioned or self.step == 0:
             self._save(LAST)
         else:
-            where += ", which begins anew when the run goes on"
+            where += ", which starts again when the run resumes"
         why = f"{GONE}; " if self._signum == SIGPIPE else ""
         path = shlex.quote(str(self.folder.path / LAST))
         if not self.engine.is_first:

@@ -42,10 +42,10 @@ class Own:
         self._check_net(config)
         self._check_loaders(config)
         if self.optimizer is not None and self.net is None:
-            raise InputError("an optimizer of your own is that of a network of your own: pass net= too")
+            raise InputError("an optimizer of your own needs your own network: also pass net=")
         if self.scheduler is not None:
             if self.optimizer is None:
-                raise InputError("a scheduler of your own is that of an optimizer of your own: pass optimizer= too")
+                raise InputError("a scheduler of your own needs your own optimizer: also pass optimizer=")
             check_scheduler(self.scheduler, self.optimizer, "scheduler=")
         if self.loss is not None and not callable(self.loss):
             raise InputError(f"loss= takes a function of logits and labels, got {type(self.loss).__name__}")
@@ -62,7 +62,7 @@ class Own:
             raise InputError("the network has no parameters to train")
         for name in ("whiten", "exchange_neuron"):
             if getattr(config, name):
-                raise InputError(f"{name} is for networks that the configuration makes; leave it out with net=")
+                raise InputError(f"{name} is for networks that the configuration creates; leave it out with net=")
         if not isinstance(self.net, SpikingNetwork):
             if config.T_stages:
                 raise InputError("T_stages is for a clif.models.SpikingNetwork, whose T can be set")
@@ -111,9 +111,9 @@ class Own:
         if self.optimizer is not None:
             optimised = {id(p) for group in self.optimizer.param_groups for p in group["params"]}
             if not optimised & {id(p) for p in self.net.parameters()}:
-                raise InputError("the optimizer has none of the network's parameters; make it of net.parameters()")
+                raise InputError("the optimizer has none of the network's parameters; create it from net.parameters()")
         shapes = [(name, value.shape, value.dtype) for name, value in self.net.state_dict().items()]
-        engine.require_alike(shapes, "net= is another network in another process; make it alike")
+        engine.require_alike(shapes, "net= differs between the processes; create the same network in all")
         engine.share_state(self.net)
         return self.net
 
@@ -125,8 +125,8 @@ class Own:
         for part, loader in placed.items():
             engine.require_alike(
                 likeness(loader),
-                f"loaders[{part!r}] has other samples or batches in another process; make the same "
-                "in all (from a seed, if they are random): each takes its part of them",
+                f"loaders[{part!r}] has other samples or batches in another process; create the same in all (from a "
+                "seed, if they are random): each takes its part",
             )
         return placed
 
@@ -137,4 +137,4 @@ class Own:
             return
         had = ", ".join(f"{name}=" for name in before) or "nothing of your own"
         has = ", ".join(f"{name}=" for name in self.names()) or "nothing"
-        raise InputError(f"{where}: its run was given {had}, this one is given {has}; pass the same to clif.train.fit")
+        raise InputError(f"{where}: its run was given {had}, this one {has}; pass the same to clif.train.fit")

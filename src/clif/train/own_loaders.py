@@ -87,8 +87,9 @@ def _positioned(loader: Any, part: str, engine: Engine) -> Any:
         devices = [(one.type, one.index or 0) for one in (loader.device, engine.device)]
         if devices[0] != devices[1]:
             raise InputError(
-                f"loaders[{part!r}] makes its batches on {loader.device}, this process trains on {engine.device}; pass "
-                "that device to create_loader, or the options of the data to clif.train.fit in place of a loader"
+                f"loaders[{part!r}] creates its batches on {loader.device}, this process trains on {engine.device}; "
+                "pass "
+                "that device to create_loader, or the options of the data to clif.train.fit instead of a loader"
             )
         if made == (0, 1):
             loader = copy.copy(loader)
@@ -120,16 +121,16 @@ def _check_split(sampler: DistributedSampler[Any], part: str, engine: Engine) ->
     if part != "train" and len(sampler) * sampler.num_replicas != samples:
         raise InputError(
             f"the DistributedSampler of loaders[{part!r}] makes {len(sampler) * sampler.num_replicas} samples of "
-            f"{samples}, so that some would count twice or never; leave it out: each sample then counts once"
+            f"{samples}, so some would count twice or never; leave it out: each sample then counts once"
         )
 
 
 def _not_divisible(loader: Any) -> str:
     """Why the batches of a loader cannot be divided among processes; "" if they can be."""
     if not isinstance(loader, DataLoader):
-        return f"of a {type(loader).__name__} it is not known which samples the other processes get"
+        return f"clif does not know which samples of a {type(loader).__name__} the other processes get"
     if type(loader).__iter__ is not DataLoader.__iter__:
-        return f"{type(loader).__name__} makes its batches in a way of its own, which cannot be divided"
+        return f"{type(loader).__name__} creates its own batches, which cannot be divided"
     if isinstance(loader.dataset, IterableDataset):
         return f"{type(loader.dataset).__name__} is an IterableDataset, which may give every process all samples"
     sampler = loader.sampler if loader.batch_sampler is None else loader.batch_sampler
@@ -155,7 +156,7 @@ class Batches:
         if not isinstance(batches, Iterable):
             raise InputError(f"loaders[{part!r}] must be an iterable of (x, y), got {type(batches).__name__}")
         if isinstance(batches, Iterator):
-            raise InputError(f"loaders[{part!r}] gives its batches only once; pass a list or a DataLoader")
+            raise InputError(f"loaders[{part!r}] yields its batches only once; pass a list or a DataLoader")
         if part == "train" and not isinstance(batches, Sized):
             raise InputError("loaders['train'] needs a length, the number of its batches: define __len__")
         if isinstance(batches, Sized) and len(batches) == 0:
@@ -193,8 +194,8 @@ class Batches:
         """Raise `InputError` for a place within an epoch."""
         if position["batch"]:
             raise InputError(
-                f"{where}: stops within an epoch, where this training loader cannot begin; go on from the checkpoint "
-                "of the last whole epoch beside it (checkpoint_epoch…_step000000.pth)"
+                f"{where}: stops within an epoch, where this training loader cannot start; resume from the "
+                "checkpoint of the last complete epoch beside it (checkpoint_epoch…_step000000.pth)"
             )
 
     def _moved(self, batch: Any) -> tuple[Tensor, Tensor]:

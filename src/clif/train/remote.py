@@ -32,7 +32,7 @@ def _from_url(text: str) -> Path:
     parts = urlsplit(text)
     digest = parts.fragment.removeprefix(HASH).lower()
     if not parts.fragment.startswith(HASH) or len(digest) != 64 or set(digest) - set("0123456789abcdef"):
-        raise InputError(f"{text}: give the file's hash along: {urlunsplit(parts._replace(fragment=''))}#{HASH}HEX")
+        raise InputError(f"{text}: add the file's hash: {urlunsplit(parts._replace(fragment=''))}#{HASH}HEX")
     url, name = urlunsplit(parts._replace(fragment="")), Path(parts.path).name or "checkpoint"
     try:
         found = pooch.retrieve(url, f"sha256:{digest}", fname=f"{digest[:16]}-{name}", path=pooch.os_cache("clif"))

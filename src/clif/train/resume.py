@@ -42,7 +42,7 @@ def read_run(folder: str, overrides: dict[str, Any]) -> TrainConfig:
     """
     for name in ("out_dir", "name", "pre_train"):
         if overrides.get(name) is not None:
-            raise InputError(f"a run that goes on stays in its folder, with its weights; leave out -{name}")
+            raise InputError(f"a resumed run stays in its folder, with its weights; leave out -{name}")
     path = Path(expand_home(folder)) / CONFIG
     try:
         values = read_yaml(path)
@@ -115,8 +115,8 @@ def check_options(config: TrainConfig, content: dict[str, Any], where: str) -> s
         new, old = getattr(config, name), before[name]
         if name in kept:
             raise InputError(
-                f"{where}: its run has {name} {_word(old)}, which cannot become {_word(new)} as it goes on; "
-                f"a new run can begin from its weights: -pre_train {shlex.quote(where)} in place of -resume"
+                f"{where}: its run has {name} {_word(old)}, which cannot become {_word(new)} when it resumes; start "
+                f"a new run from its weights: -pre_train {shlex.quote(where)} in place of -resume"
             )
         if field.metadata["group"] in ("data", "network", "optimisation", "loss") and name not in SILENT:
             changed.append(f"{name} {_word(new)} ({_word(old)} before)")
@@ -141,6 +141,6 @@ def other_run(folder: Path, config: TrainConfig) -> str:
         if differing:
             return (
                 f"; the run in {path.parent} differs in {', '.join(differing)}: "
-                f"clif train --resume-run {shlex.quote(str(path.parent))} goes on with that one"
+                f"clif train --resume-run {shlex.quote(str(path.parent))} resumes that one"
             )
     return ""

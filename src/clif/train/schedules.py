@@ -84,7 +84,7 @@ def make_scheduler(config: TrainConfig, optimizer: Optimizer, steps_per_epoch: i
     scheduler = check_scheduler(made, optimizer, f"the schedule {config.lr_scheduler}")
     if is_by_step(config, scheduler) and not by_step:
         kind = type(scheduler).__name__
-        raise InputError(f"the schedule {config.lr_scheduler} is a {kind}, which goes on by step: add -lr_by_step")
+        raise InputError(f"the schedule {config.lr_scheduler} is a {kind}, which advances by step: add -lr_by_step")
     return scheduler
 
 

@@ -47,7 +47,7 @@ def fit_seeds(
     if len(seeds) < 2 or len(set(seeds)) < len(seeds):
         raise InputError(f"name at least two different seeds, got {', '.join(map(str, seeds)) or 'none'}")
     if config.resume not in (None, "auto"):
-        raise InputError('several seeds go on with "-resume auto": each from its own folder')
+        raise InputError('several seeds resume with "-resume auto": each from its own folder')
     configs = [dataclasses.replace(config, seed=seed) for seed in seeds]
     for one in configs:
         one.check()

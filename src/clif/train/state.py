@@ -93,7 +93,7 @@ def restore(trainer: Learner, content: dict[str, Any], where: str) -> None:
             _restore_progress(trainer, progress, where)
         except (KeyError, TypeError, AttributeError, RuntimeError) as error:
             raise InputError(
-                f"{where}: its place within the epoch cannot be read ({error!r}); -pre_train starts from its weights"
+                f"{where}: its position within the epoch cannot be read ({error!r}); -pre_train starts from its weights"
             ) from error
     if rng := content.get("rng"):
         _restore_random_state(trainer, rng)
@@ -126,7 +126,7 @@ def _require_same_classes(trainer: Learner, data: dict[str, Any], where: str) ->
     if (dataset := trainer.dataset) is None:
         return
     if data.get("name") == dataset.name and tuple(data["classes"]) != dataset.classes:
-        raise InputError(f"{where}: was trained on other classes than {dataset.name} has now; begin a new run")
+        raise InputError(f"{where}: was trained on other classes than {dataset.name} has now; start a new run")
 
 
 def _follow_exchange(trainer: Learner, model: dict[str, Any]) -> None:
@@ -158,7 +158,7 @@ def _restore_progress(trainer: Learner, progress: dict[str, Any], where: str) ->
     trainer.loaders["train"].check_position(progress["loader"], where)
     accumulate = trainer.config.accumulate
     if progress["loader"]["batch"] != progress["step"] * accumulate:
-        raise InputError(f"{where}: stops within an epoch that was begun with another -accumulate than {accumulate}")
+        raise InputError(f"{where}: stops within an epoch with another -accumulate than {accumulate}")
     trainer.step, trainer.global_step = progress["step"], progress["global_step"]
     trainer.running.sums.copy_(_own(trainer, torch.tensor(progress["sums"], dtype=torch.float64)))
     trainer.running.samples = int(_own(trainer, torch.tensor(progress["samples"])))
