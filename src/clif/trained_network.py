@@ -29,7 +29,7 @@ NETWORK_OPTIONS = ("model", "neuron", "T", "tau", "surrogate", "drop_rate")
 class Opened:
     """A checkpoint at work: its network on the device, its configuration with what was given, and all its content.
 
-    `dataset` describes the data that the network was trained on; for images of one's own it needs no folder.
+    `dataset` describes the data that the network was trained on; for images of your own it needs no folder.
     """
 
     net: SpikingNetwork

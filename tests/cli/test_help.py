@@ -55,7 +55,7 @@ def test_help_is_no_wider_than_the_terminal_and_100_columns(command, columns, mo
 
 def test_paragraphs_of_a_description_stay_apart(capsys):
     shown = help_of(capsys, "deploy")
-    assert "\n\nRun a trained CLIF network with plain LIF neurons.\n\n--method names how:" in shown
+    assert "\n\nRun a trained CLIF network with plain LIF neurons.\n\n--method chooses the conversion." in shown
 
 
 def test_help_of_the_program_names_every_command(capsys):

@@ -120,7 +120,7 @@ def input_of(net: nn.Module, batch: Any) -> Tensor:
 
 
 def step_mode_of(net: nn.Module) -> str | None:
-    """In which step mode a network sees whole samples; a network of one's own knows itself."""
+    """In which step mode a network sees whole samples; a network of your own knows itself."""
     return "m" if isinstance(net, SpikingNetwork) else None
 
 

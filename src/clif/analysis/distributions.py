@@ -69,7 +69,7 @@ class Histograms(Result):
         return self.layers[layer]
 
     def table(self) -> list[Row]:
-        """A row a layer and state."""
+        """One row per layer and state."""
         return [
             {"layer": name, "state": state, **histogram.table()[0]}
             for name, states in self.layers.items()

@@ -78,7 +78,7 @@ class LayerGradient(Result):
         return _by_distance(self.terms) / own
 
     def table(self) -> list[Row]:
-        """A row a distance."""
+        """One row per distance."""
         parts = {"share": self.share, "through v alone": self.membrane_share, "kept": self.kept}
         lists = {name: values.tolist() for name, values in parts.items()}
         return [{"distance": d, **{name: values[d] for name, values in lists.items()}} for d in range(len(self.terms))]
@@ -123,7 +123,7 @@ class TemporalGradient(Result):
         return torch.stack([layer.share for layer in self.layers.values()]).nanmean(0)
 
     def table(self) -> list[Row]:
-        """A row a layer: the share of later steps, and that of each distance."""
+        """One row per layer: the share of later steps, and that of each distance."""
         rows = []
         for name, layer in self.layers.items():
             shares = {f"share {d}": share for d, share in enumerate(layer.share.tolist())}
@@ -167,7 +167,7 @@ class TemporalGradients(Result):
         return self.networks[name]
 
     def table(self) -> list[Row]:
-        """A row a network and layer."""
+        """One row per network and layer."""
         return [{"network": name, **row} for name, found in self.networks.items() for row in found.table()]
 
     def plot(self, ax: "Axes | None" = None) -> "Axes":

@@ -29,7 +29,7 @@ class Raster(Result):
     spikes: dict[str, Tensor]
 
     def table(self) -> list[Row]:
-        """A row a layer: its neurons, those that fire at all, its spikes, and the step of the first one."""
+        """One row per layer: its neurons, those that fire at all, its spikes, and the step of the first one."""
         return [
             {
                 "layer": name,

@@ -52,7 +52,7 @@ class FiringRates(Result, Mapping[str, float]):
         )
 
     def table(self) -> list[Row]:
-        """A row a layer: its rate, its steps' rates, and the lowest, median and highest of its channels."""
+        """One row per layer: its rate, its steps' rates, and the lowest, median and highest of its channels."""
         return [
             {
                 "layer": name,
@@ -106,7 +106,7 @@ class ChannelActivity(Result):
     rates: dict[str, Tensor]
 
     def table(self) -> list[Row]:
-        """A row a layer: its channels, and how many of them are dead and saturated."""
+        """One row per layer: its channels, and how many of them are dead and saturated."""
         return [
             {
                 "layer": name,

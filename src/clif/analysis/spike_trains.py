@@ -79,7 +79,7 @@ class SpikeStatistics(Result):
         return self.layers[layer]
 
     def table(self) -> list[Row]:
-        """A row a layer."""
+        """One row per layer."""
         return [{"layer": name, **layer.table()[0]} for name, layer in self.layers.items()]
 
     def plot(self, ax: "Axes | None" = None) -> "Axes":

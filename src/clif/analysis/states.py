@@ -33,7 +33,7 @@ class LayerTraces(Result):
     states: dict[str, Tensor]
 
     def table(self) -> list[Row]:
-        """A row a neuron and step."""
+        """One row per neuron and step."""
         return [
             {
                 "neuron": neuron,
@@ -80,7 +80,7 @@ class Traces(Result):
         return self.layers[layer]
 
     def table(self) -> list[Row]:
-        """A row a layer, neuron and step."""
+        """One row per layer, neuron and step."""
         return [{"layer": name, **row} for name, traces in self.layers.items() for row in traces.table()]
 
     def plot(self, ax: "Axes | None" = None, layer: str | None = None) -> "Axes":

@@ -1,4 +1,4 @@
-"""The program `clif`: one thin module a command. Mistakes of the user are one line on stderr and exit code 2."""
+"""The program `clif`: one thin module per command. Wrong input prints one line on stderr and ends with exit code 2."""
 
 import importlib
 import sys
@@ -55,7 +55,7 @@ def command_parser(name: str) -> Parser:
 
 
 def run(arguments: list[str]) -> int:
-    """Run one command; raises `InputError` for what the user can mend."""
+    """Run one command; raises `InputError` for wrong input."""
     if not arguments or arguments[0].startswith("-"):
         parser = make_parser()
         parser.parse(arguments)
@@ -91,7 +91,7 @@ def _main(arguments: list[str]) -> int:
 
 
 def _run_and_flush(arguments: list[str]) -> int:
-    """Run a command; what it printed is on its way when it ends, in any way."""
+    """Run a command and flush its output, however it ends."""
     try:
         code = run(arguments)
     except BaseException:

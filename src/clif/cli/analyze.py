@@ -1,14 +1,14 @@
-"""Look inside networks on test images: numbers as a table, a picture by --out, all numbers by --json.
+"""Analyse networks on test images: prints a table; --out draws a picture, and --json writes all numbers.
 
-rates: spikes per neuron and step by layer, channel or step. channels: those that never fire or hardly ever rest.
+rates: spikes per neuron and step by layer, channel or step. channels: those that never fire or almost always fire.
 raster, traces: the spikes, and all states of chosen neurons, for one test image. histograms: v, m and other states.
 trains: intervals between spikes, Fano factors, synchrony. similarity: agreement of two networks' spikes, and CKA.
 gradient: how much of dL/du[t] comes from later steps, by distance, as in Eq. 20 of the CLIF paper.
 
-Each NETWORK is a checkpoint, a run folder, or pretrained:NAME. Without any the networks are untrained, one for each
---neuron, with the same weights: clif analyze gradient --out gradient.svg draws CLIF beside LIF on digits. The batch
-norms of untrained networks get the statistics of training images first. gradient computes as in training, with the
-statistics of the batch.
+Each NETWORK is a checkpoint, a run folder, or pretrained:NAME. Without a NETWORK the networks are untrained, one for
+each --neuron, with the same weights: clif analyze gradient --out gradient.svg draws CLIF beside LIF on digits. The
+batch norms of untrained networks first get the statistics of training images. gradient computes as in training, with
+the statistics of the batch.
 """
 
 import argparse
@@ -39,10 +39,10 @@ OPTIONS = {
     "by": ("rates",),
     "state": ("histograms",),
 }
-"""Options that not every analysis takes."""
+"""Options that only some analyses take."""
 
 DRAWN = ("by", "state")
-"""Options that say what is drawn."""
+"""Options of the drawing."""
 
 BATCH = 32
 

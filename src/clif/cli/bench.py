@@ -1,13 +1,12 @@
-"""Measure speed and memory here: a neuron layer, a training step or inference, against other ways to compute it.
+"""Measure speed and memory on this machine: a neuron layer, a training step or inference, computed in several ways.
 
-neuron times forward and backward of one layer of any registered neuron, your own with --import: our backends,
-torch.compile of the reference, the same step under SpikingJelly's FlexSN, the neurons of SpikingJelly, snnTorch and
-norse that compute the like, where they are installed, and the copy of as many bytes. step times a training step of
-a network: ours, under bfloat16 autocast, with checkpointed blocks or SpikingJelly's memopt, and the plain way (T
-calls, neurons in PyTorch operations), with the most memory each takes. infer times inference on a CPU in float32,
-bfloat16 and with int8 weights, and says what each predicts. No time is shown for what does not compute what it
-should; networks in bfloat16 are left out where PyTorch computes them by a slow fallback, unless --contestants names
-them.
+neuron times forward and backward of one layer of any registered neuron, or of your own with --import: the backends of
+clif, torch.compile of the reference, the same step under SpikingJelly's FlexSN, similar neurons of SpikingJelly,
+snnTorch and norse if they are installed, and a copy of the same bytes. step times a training step of a network and
+measures its peak memory: clif, under bfloat16 autocast, with checkpointed blocks or SpikingJelly's memopt, and the
+plain way (T calls, neurons in PyTorch operations). infer times inference on a CPU in float32, bfloat16 and with int8
+weights, and compares the predictions. A contestant that computes wrong results gets no time. Networks in bfloat16 are
+left out if PyTorch computes them by a slow fallback, unless --contestants names them.
 """
 
 import argparse
@@ -35,7 +34,7 @@ OPTIONS = {
     "data_dir": ("infer",),
     "images": ("infer",),
 }
-"""Options that one benchmark only takes."""
+"""Options that only one benchmark takes."""
 
 
 def add_arguments(parser: Parser) -> None:
@@ -71,7 +70,7 @@ def add_arguments(parser: Parser) -> None:
 
 
 def settings(arguments: argparse.Namespace) -> Settings:
-    """The settings of the benchmark that was asked for; raises `InputError` for an option of another one."""
+    """The settings of the chosen benchmark; raises `InputError` for an option of another one."""
     given = {name: value for name, value in vars(arguments).items() if value is not None}
     benchmark = given.pop("benchmark")
     for name in ("json", "imports"):
@@ -100,7 +99,7 @@ def settings(arguments: argparse.Namespace) -> Settings:
 
 
 def _check_network(given: dict[str, Any]) -> None:
-    """The network of an inference is a checkpoint's or is described, not both."""
+    """Check that the network of an inference is given by a checkpoint or by options, not by both."""
     if "checkpoint" not in given and "data_dir" in given:
         raise InputError("--data-dir is where a checkpoint's data are; name it with --checkpoint")
     described = [flag(name) for name in ("model", "neuron", "T") if name in given]
@@ -131,7 +130,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def show(report: "Report", columns: tuple[str, ...], json_path: str | None) -> None:
-    """Print the table, or the JSON where it is to go to "-"; write the file where one is named."""
+    """Print the table, or the JSON for "-"; write the JSON file if one is named."""
     from pathlib import Path
 
     from clif.bench.report import as_text

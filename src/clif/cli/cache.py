@@ -1,8 +1,8 @@
-"""Show the compiled kernels of neurons that clif keeps, or delete them.
+"""List the compiled kernels of your own neurons, or delete them.
 
-They are in the folder $CLIF_CACHE, else in clif's folder among your caches. A unit holds the kernels of one neuron for
-one dtype and instruction set; it is compiled when it is first needed, and again when its SHA-256 shows damage. What is
-deleted is compiled again when it is needed; programs that run go on with what they have loaded.
+They are in the folder $CLIF_CACHE, or in clif's folder in your cache folder. A unit holds the kernels of one neuron for
+one dtype and instruction set. clif compiles it at its first use, and again if its SHA-256 shows damage. It compiles
+deleted units again at their next use; running programs keep the kernels that they have loaded.
 """
 
 import argparse

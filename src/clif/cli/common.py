@@ -1,6 +1,6 @@
-"""What the commands share: a parser whose errors are one line, and the options of a training configuration.
+"""Shared parts of the commands: a parser whose errors are one line, and the options of a training configuration.
 
-Nothing here imports torch, so that every `--help` answers at once.
+Nothing here imports torch, so every `--help` is fast.
 """
 
 import argparse
@@ -65,7 +65,7 @@ class Parser(argparse.ArgumentParser):
         super().__init__(prog, formatter_class=Formatter, allow_abbrev=False, **kwargs)
 
     def add_argument(self, *names: str, **kwargs: Any) -> argparse.Action:
-        """As usual; of several spellings of an option the one for the help stays."""
+        """As in `ArgumentParser`; of several spellings of an option it keeps the one for the help."""
         if names and names[0].startswith("-"):
             names = (flag("help" if "--help" in names else names[0]),)
         return super().add_argument(*names, **kwargs)
@@ -79,7 +79,7 @@ class Parser(argparse.ArgumentParser):
         return super().format_help()
 
     def parse_args(self, *arguments: Any, **options: Any) -> argparse.Namespace:
-        """As usual; no shell expands the ~ of --out=~/x, so it is done here."""
+        """As in `ArgumentParser`, but expands the ~ of --out=~/x, which no shell does."""
         parsed = super().parse_args(*arguments, **options)
         for name in PATH_ARGUMENTS & vars(parsed).keys():
             if isinstance(value := getattr(parsed, name), str):

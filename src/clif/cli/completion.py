@@ -6,7 +6,7 @@ zsh: clif completion zsh > FOLDER/_clif, in a FOLDER of $fpath, before compinit 
 
 tcsh: clif completion tcsh > ~/.clif.csh, and "source ~/.clif.csh" in ~/.tcshrc
 
-Write it anew after an update of clif. Needs the package shtab.
+Write the script again after an update of clif. It needs the package shtab.
 """
 
 import argparse

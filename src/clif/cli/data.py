@@ -1,10 +1,10 @@
 """Check the files of a data set, convert them once for fast loading, show samples, or download it.
 
-check reads every file and says what was found, how many samples each class has, and what is missing or damaged; its
-exit code is 1 where something is. prepare converts recordings or image files into a cache beside them, which training
-otherwise does the first time it needs it. show draws samples before and after augmentation. download fetches a set that
-has a public address into the folder, resumes what broke off, and checks it; nothing else ever downloads. The sets
-images and events are your own: --data-dir is their folder or, of images, a table of paths and labels.
+check reads every file and prints the samples of each class and the missing and damaged files; its exit code is 1 if
+there are any. prepare converts recordings or image files to a cache beside them, which training otherwise does at its
+first use. show draws samples before and after augmentation. download fetches a data set with a public address into the
+folder, resumes interrupted downloads and checks the files; no other command downloads data. The sets images and events
+are your own: --data-dir is their folder or, for images, a table of paths and labels.
 """
 
 import argparse
@@ -25,7 +25,7 @@ OPTIONS = {
     "cutupmix_auto": ("show",),
     "quiet": ("check", "prepare", "download"),
 }
-"""Options that not every action takes."""
+"""Options that only some actions take."""
 
 
 def add_arguments(parser: Parser) -> None:

@@ -1,4 +1,4 @@
-"""Train CLIF and LIF on scikit-learn's digits, deploy both as LIF, and write a page about it. Needs no files."""
+"""Train CLIF and LIF on scikit-learn's digits, deploy both as LIF, and write a page about them. Needs no files."""
 
 import argparse
 import logging
@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def print_demo(demo: "Demo") -> None:
-    """The deployments, the accuracies, where the page is, and what to try next."""
+    """Print the deployments, the accuracies, the path of the page, and further commands."""
     from clif.cli.deploy import print_table
 
     print()

@@ -1,12 +1,12 @@
 """Run a trained CLIF network with plain LIF neurons.
 
---method names how: sweep tries one reset value for all layers; calibrate fits a hard reset for each channel, which
-becomes part of the batch norm before; subtract fits a larger soft reset for each layer; finetune trains the LIF network
-for a while with the CLIF network as its teacher. Everything is fitted on training images (a sweep chooses by accuracy
-on those that the run held out, where it held some out) and shown on the test set. Writes deploy.json, networks.csv, for
-a sweep deploy.csv, and the LIF network checkpoint_lif.pth to deploy/ or deploy_METHOD/ beside the checkpoint. A
-LIF-trained checkpoint may be given as well, to see what the reset does to it. Everything is computed in float32, unless
---amp-dtype asks for mixed precision.
+--method chooses the conversion. sweep tries one reset value for all layers. calibrate fits a hard reset for each
+channel, which becomes part of the batch norm before the neuron. subtract fits a larger soft reset for each layer.
+finetune trains the LIF network for a short time with the CLIF network as its teacher. All methods fit on training
+images (a sweep chooses by accuracy on the images that the run held out, if any) and report on the test set. The command
+writes deploy.json, networks.csv, for a sweep deploy.csv, and the LIF network checkpoint_lif.pth to deploy/ or
+deploy_METHOD/ beside the checkpoint. It also takes a LIF checkpoint, to show the effect of the reset on it. It computes
+in float32, unless --amp-dtype sets mixed precision.
 """
 
 import argparse
@@ -80,7 +80,7 @@ def method_options(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def parse_resets(text: str) -> list[float | None]:
-    """ "None,0,-0.02" -> [None, 0.0, -0.02]; raises `InputError` for a word that is no number."""
+    """ "None,0,-0.02" -> [None, 0.0, -0.02]; raises `InputError` for a word that is not a number."""
     values: list[float | None] = []
     for word in text.split(","):
         try:
@@ -129,7 +129,7 @@ def print_table(result: "Deployment") -> None:
 
 
 def print_fit(result: "Deployment") -> None:
-    """What was fitted, on what, and the cost; for each layer the mean of its values."""
+    """Print the fitted values (the mean of each layer), the data and the cost."""
     conversion = result.conversion
     print(f"{result.dataset}, {result.neuron}-trained, converted by {conversion.method} on {result.choice_data}")
     print(f"cost: {conversion.seconds:.1f} s, {conversion.images} images looked at")

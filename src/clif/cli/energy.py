@@ -1,8 +1,9 @@
-"""The energy of an inference, from the firing rates that networks show on test images.
+"""Estimate the energy of an inference from the firing rates of networks on test images.
 
-A model of an idealised chip, for comparing networks: with the default costs, those of 45 nm, 0.9 pJ an accumulation and
-4.6 pJ a multiplication; and with memory accesses after Lemaire et al. (2022). "as published" counts as the CLIF paper
-did, whose Table 7 it reproduces. Several checkpoints are compared layer by layer. docs/energy.md has the formulas.
+The figures are for a model of an idealised chip and serve to compare networks. The default costs are those of 45 nm,
+0.9 pJ per accumulation and 4.6 pJ per multiplication. A second model adds memory accesses after Lemaire et al. (2022).
+"as published" counts as the CLIF paper did and reproduces its Table 7. Several checkpoints are compared layer by layer.
+docs/energy.md has the formulas.
 """
 
 import argparse

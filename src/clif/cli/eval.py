@@ -1,9 +1,9 @@
-"""Accuracy and throughput of a checkpoint on the test set.
+"""Measure accuracy and throughput of a checkpoint on the test set.
 
-The checkpoint is given as the argument or, as in the original's inference script, by --resume. One of ours knows its
-network and data set; options given replace what it says. One in the original's format needs --model and --neuron. The
-original's options that concern training only are accepted, so that its lines work, and change nothing here. It
-computes in the dtype of the weights, unless --amp-dtype asks for mixed precision.
+Give the checkpoint as the argument or, as in the original's inference script, by --resume. A checkpoint of clif
+describes its network and data set; options replace these values. A checkpoint in the original's format needs --model
+and --neuron. The command accepts the original's training options, which have no effect here, so the original's command
+lines work. It computes in the dtype of the weights, unless --amp-dtype sets mixed precision.
 """
 
 import argparse
@@ -20,12 +20,12 @@ MACHINE = ("device", "devices", "nodes", "dtype", "amp_dtype", "multiple_step")
 OPTIONS = (*DATA, *NETWORK, *LOSS, *MACHINE, "resume")
 
 SHOWN = 20
-"""The classes of one's own data whose accuracy is shown."""
+"""The number of classes of your own data whose accuracy is shown."""
 
 OPTIMISER = ("opt", "lr", "momentum", "weight_decay", "lr_scheduler", "T_max", "step_size", "gamma", "epochs", "amp")
 OTHERS = ("cutupmix_auto", "surrogate", "drop_rate", "seed", "name", "out_dir", "pre_train", "save_init")
 ORIGINAL = (*OPTIMISER, *OTHERS)
-"""Options of the original's lines that an evaluation has no use for."""
+"""Options of the original's command lines that an evaluation does not use."""
 
 
 def add_arguments(parser: Parser) -> None:
@@ -72,7 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _print_by_class(classes: tuple[str, ...], counts: tuple[tuple[int, int], ...]) -> None:
-    """A line a class; of many classes those with the lowest accuracy."""
+    """Print one line per class; of many classes only those with the lowest accuracy."""
     rows = [(hits / n, name, n) for name, (hits, n) in zip(classes, counts, strict=True) if n]
     if len(rows) > SHOWN:
         print(f"the {SHOWN} of {len(rows)} classes with the lowest accuracy:")

@@ -1,7 +1,7 @@
 """Train the arms of an experiment over several seeds, and compare them.
 
-Every run has its own folder. The same command goes on where it was interrupted, adds seeds or values that are new, and
-ends with a table, a figure if the experiment varies a number, and a page of all runs.
+Every run has its own folder. After an interruption the same command continues; it also trains new seeds or values. At
+the end it writes a table, a figure if the experiment varies a number, and a page of all runs.
 """
 
 import argparse
@@ -75,7 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def numbers(option: str, text: str, whole: bool = False) -> list[float]:
-    """ "1,2.5" -> [1.0, 2.5]. Raises `InputError` for a word that is no number, or no whole one if `whole`."""
+    """ "1,2.5" -> [1.0, 2.5]. Raises `InputError` for a word that is not a number, or not a whole number if `whole`."""
     try:
         return [int(word) if whole else float(word) for word in text.split(",")]
     except ValueError:

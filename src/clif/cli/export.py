@@ -1,10 +1,10 @@
 """Write a trained network for other tools.
 
-nir: a graph for neuromorphic hardware and other simulators (LIF with a hard reset; convert a CLIF network first).
-onnx: for ONNX runtimes. torch: a torch.export program (.pt2). For these two, --form says what the file computes:
-image and sequence are all T steps at once; step is one step, with the states as inputs and outputs. With --exact the
-convolutions have sums that do not depend on the order of their parts, which runtimes choose differently.
-safetensors: the weights alone, with the name of their network, to give away; clif takes the file as a checkpoint.
+nir: a graph for neuromorphic hardware and other simulators (LIF with a hard reset; convert a CLIF network first). onnx:
+for ONNX runtimes. torch: a torch.export program (.pt2). For these two --form sets the computation of the file: image
+and sequence compute all T steps at once, step computes one step with the states as inputs and outputs. With --exact the
+results of convolutions do not depend on the order of their sums, which differs between runtimes. safetensors: the
+weights alone, with the name of their network, to share; clif reads the file as a checkpoint.
 """
 
 import argparse

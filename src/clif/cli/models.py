@@ -1,6 +1,6 @@
-"""List the networks: what they are, and their parameters for 10 classes of 32×32 colour images.
+"""List the networks with a description and their number of parameters for 10 classes of 32×32 colour images.
 
-With --pretrained, list the weights that come with the package: every command takes them as pretrained:NAME.
+With --pretrained, list the weights in the package; every command takes them as pretrained:NAME.
 """
 
 import argparse

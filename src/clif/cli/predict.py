@@ -1,8 +1,8 @@
-"""What a trained network sees in images or recordings: classes with probabilities, step by step as they form.
+"""Predict the classes of images or recordings, with probabilities at each time step.
 
-The network is a checkpoint, a run folder, or pretrained:NAME for weights that come with the package (clif models
---pretrained lists them). An image may have any size: its shorter side is scaled to that of the data set, and its
-centre is taken. A recording is in the format of its data set, one of your own (events) in any that is read.
+The network is a checkpoint, a run folder, or pretrained:NAME for weights in the package (clif models --pretrained lists
+them). An image may have any size: its shorter side is scaled to the image size of the data set, and the centre is
+cropped. A recording must be in the format of its data set, your own recordings (events) in any supported format.
 """
 
 import argparse
@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _describe(prediction: "Prediction", top: int) -> str:
-    """The file, then a line a step."""
+    """Print the file, then one line per step."""
     lines = [f"{prediction.path}: {prediction.best()[0][0]}"]
     for step in range(len(prediction.probabilities)):
         shown = "  ".join(f"{name} {p:.1%}" for name, p in prediction.best(step, top))

@@ -1,4 +1,4 @@
-"""List the training recipes with the accuracy that the paper reports and what they cost, or print one whole."""
+"""List the training recipes with the paper's accuracy and their cost, or print one recipe."""
 
 import argparse
 

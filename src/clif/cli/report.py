@@ -1,9 +1,9 @@
-"""One page about runs: curves, final results with a test of the difference, firing, energy, deployment, differences.
+"""Write one page about runs: curves, final results with significance tests, firing rates, energy, deployment, options.
 
-RUN is a run's folder, a folder with runs in it, or the summary that clif train --seeds wrote. Runs that differ in the
-seed alone are one group. The page needs no network and no other file; all its figures (SVG, PDF, PNG, CSV) and tables
-(CSV, LaTeX, Markdown) are in it and in the folder PAGE_files beside it. What clif eval, energy and deploy measured is
-shown where they were run. With --live the page follows runs while they train.
+RUN is a run's folder, a folder with runs, or the summary file of clif train --seeds. Runs that differ only in the seed
+form one group. The page needs no network access and no other file. It contains all its figures (SVG, PDF, PNG, CSV) and
+tables (CSV, LaTeX, Markdown), which are also in the folder PAGE_files beside it. It shows the results of clif eval,
+energy and deploy if there are any. With --live the page follows runs while they train.
 """
 
 import argparse

@@ -1,6 +1,6 @@
-"""What the paper reports in a row, the command that made it, and the runs at hand that repeat it.
+"""Show a row of the paper: its numbers, its command, and your runs that repeat it.
 
-Without a row all of them are listed. Runs are looked for in ./logs and ./experiments, or where --runs says.
+Without a row it lists all rows. It looks for runs in ./logs and ./experiments, or in the folders of --runs.
 """
 
 import argparse
@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def found(row: "Row", places: Sequence[str]) -> list[str]:
-    """A line for each result at hand."""
+    """Print one line for each result found."""
     from clif.experiment.reproduce import find_experiments, find_runs
 
     if row.kind:

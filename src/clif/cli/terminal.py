@@ -1,4 +1,4 @@
-"""Output on every terminal: what its encoding lacks is written in characters that every encoding has."""
+"""Output on every terminal: characters that its encoding lacks are replaced by characters that every encoding has."""
 
 import codecs
 import sys
@@ -70,7 +70,7 @@ codecs.register_error(HANDLER, readable)
 
 
 def print_yaml(values: dict[str, Any]) -> None:
-    """Print YAML that means the same on every terminal: what its encoding may lack is written as an escape of YAML."""
+    """Print YAML for every terminal: characters that its encoding may lack are written as YAML escapes."""
     import yaml
 
     unicode = (sys.stdout.encoding or "").lower().startswith("utf")
@@ -87,7 +87,7 @@ def print_columns(lines: Sequence[Sequence[str]], words: Sequence[bool], indent:
 
 @contextmanager
 def every_character_printable() -> Iterator[None]:
-    """Within it, stdout and stderr take every character, whatever their encoding; afterwards they are as before."""
+    """A context in which stdout and stderr take every character in any encoding."""
     with ExitStack() as stack:
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, TextIOWrapper):

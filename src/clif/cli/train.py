@@ -75,7 +75,7 @@ def _train(config: "TrainConfig", arguments: argparse.Namespace) -> int:
 
 
 def _lean(arguments: argparse.Namespace) -> bool:
-    """What the options, the recipe or the run say of `lean_memory`; it must be known before torch is loaded."""
+    """The value of `lean_memory` in the options, the recipe or the run, which must be known before torch is loaded."""
     from clif.train.recipe import read_recipe
     from clif.train.resume import CONFIG
 
@@ -117,7 +117,7 @@ def _chosen(summary: dict[str, Any], which: str) -> str:
 
 
 def _figures(summary: dict[str, Any]) -> list[tuple[str, str]]:
-    """The epochs to tell of, and of each the part of the data that it was evaluated on: with -test_at_end not all."""
+    """The epochs to report, each with the part of the data on which it was evaluated: with -test_at_end not all."""
     epochs = ("last", "best") if summary["best_chosen_on"] else ("last",)
     parts = [next((part for part in ("test", "val", "train") if f"{part}_top1" in summary[w]), "") for w in epochs]
     return list(zip(epochs, parts, strict=True))

@@ -17,7 +17,7 @@ from torch import Generator, Tensor
 from clif.data.mix import Mix
 
 Draws = tuple[Any, ...]
-"""Tensors with one row a sample, or tuples of such."""
+"""Tensors with one row per sample, or tuples of such."""
 
 
 class Operation(Protocol):

@@ -52,7 +52,7 @@ def read_record(content: Mapping[str, Any], where: str, files: DataOptions | Non
 
 
 def _recordings(options: dict[str, Any], classes: tuple[str, ...]) -> dict[str, Any]:
-    """How recordings of one's own become samples, and what reads one so, as fields of a `Dataset`."""
+    """How recordings of your own become samples, and what reads one so, as fields of a `Dataset`."""
     recordings = DataOptions(**{**options, "classes": classes})
     recordings.sensor()
     return {"recordings": recordings, "read_recording": partial(read_one, recordings)}

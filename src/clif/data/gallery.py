@@ -87,7 +87,7 @@ def colour_events(frame: Tensor) -> Picture:
 
 
 def make_sheet(samples: list[Sample]) -> Image.Image:
-    """One row a sample: its pictures before augmentation, then those after."""
+    """One row per sample: its pictures before augmentation, then those after."""
     columns = len(samples[0].before) + len(samples[0].after)
     width, height = columns * (TILE + GAP) + 3 * GAP, len(samples) * (TILE + GAP + CAPTION) + GAP
     sheet = Image.new("RGB", (width, height), "white")

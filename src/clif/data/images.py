@@ -45,7 +45,7 @@ def image_size(path: Path) -> tuple[int, int]:
 def read_rgb(path: Path, width: int, height: int) -> NDArray[np.uint8]:
     """A JPEG or PNG image as uint8 [3, height, width].
 
-    Grey images get three equal channels, 16 bits a channel become the upper 8, alpha is dropped, and an orientation in
+    Grey images get three equal channels, 16 bits per channel become the upper 8, alpha is dropped, and an orientation in
     EXIF is not applied, all as torchvision's folders do, except that these turn 16-bit grey images white. Raises
     `InputError` for a file that is damaged, foreign or of another size.
     """

@@ -135,7 +135,7 @@ def equalize_table(histogram: Tensor, value: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class TrivialAugmentWide:
-    """One of 14 operations a sample, with one of 31 magnitudes and a random sign."""
+    """One of 14 operations per sample, with one of 31 magnitudes and a random sign."""
 
     def draw(self, n: int, _height: int, _width: int, generator: Generator) -> Draws:
         kind = torch.randint(Kind.Identity, Kind.Invert, (n,), generator=generator)

@@ -1,4 +1,4 @@
-"""One sample from a file of one's own, as the network of a data set takes it."""
+"""One sample from a file of your own, as the network of a data set takes it."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ def read_sample(dataset: Dataset, path: Path, T: int) -> Tensor:
     """The image or recording in a file: float32 [C, H, W], normalised, or frames [T, 2, H, W] of a recording.
 
     An image may have any size and format that Pillow reads and is fitted as the data set's are (`read_fitted`). A
-    recording is in the data set's own format, one of one's own in any that `clif.data.read_recording` knows. Raises
+    recording is in the data set's own format, one of your own in any that `clif.data.read_recording` knows. Raises
     `InputError` for a file that is missing, damaged or of another format.
     """
     if not path.is_file():

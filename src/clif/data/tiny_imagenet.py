@@ -1,4 +1,4 @@
-"""Tiny-ImageNet (Stanford CS231n): 200 classes of 64×64 JPEG images, 500 a class to train and 50 to validate.
+"""Tiny-ImageNet (Stanford CS231n): 200 classes of 64×64 JPEG images, 500 per class to train and 50 to validate.
 
 The test set has no labels; its validation set is what accuracies are reported on.
 """

@@ -65,7 +65,7 @@ def _is_one(node: Node, constants: tuple[float, ...]) -> bool:
 
 
 class Elementwise(NamedTuple):
-    """A layer that computes value by value: its kind, values of one sample, operations a value."""
+    """A layer that computes value by value: its kind, values of one sample, operations per value."""
 
     kind: str
     size: int

@@ -114,7 +114,7 @@ def _without_zeros(
 
 
 def _without_divisions(nodes: Sequence[Node], outputs: Sequence[int]) -> tuple[list[Node], list[int]]:
-    """Products with the inverse in place of divisions by a constant, in gradients and in what a sigmoid or tanh takes.
+    """Products with the inverse instead of divisions by a constant, in gradients and in what a sigmoid or tanh takes.
 
     What decides about a spike is divided as the step says.
     """

@@ -88,7 +88,7 @@ class Uniforms:
         return found
 
     def name(self, node: Node, number: int) -> str:
-        """How a kernel calls a value: by its name, or a literal as it is."""
+        """The text of a value in a kernel: its name, or a literal."""
         if node.operation == "literal" and (node.value == 0 or LEAST <= abs(node.value) <= MOST):
             return repr(node.value)
         name = f"c{int(node.value)}" if node.operation == "constant" else f"u{number}"

@@ -1,4 +1,4 @@
-"""A module of one's own as a network of clif: `wrap` repeats images, resets at each call, streams and loads."""
+"""A module of your own as a network of clif: `wrap` repeats images, resets at each call, streams and loads."""
 
 import copy
 from collections.abc import Sequence

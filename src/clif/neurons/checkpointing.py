@@ -28,7 +28,7 @@ def checkpoint_block(
 ) -> Any:
     """`function(*inputs)`, computed again in the backward pass; of its tensors only the inputs are kept.
 
-    An input of spikes is kept as one bit an element. `modules` are those that the function calls: in the second
+    An input of spikes is kept as one bit per element. `modules` are those that the function calls: in the second
     computation they have the states, the masks and the mode that they had in the first, and what they then learn (the
     running statistics of a batch norm) is dropped. If `last` is given it is the neuron whose spikes are the result.
     Without gradients it is `function(*inputs)`.
@@ -42,7 +42,7 @@ def checkpoint_block(
 
 
 class OwnForward:
-    """What `module(...)` calls in place of the `forward` of its class, so that it is checkpointed; see `attach`."""
+    """What `module(...)` calls instead of the `forward` of its class, so that it is checkpointed; see `attach`."""
 
     def __init__(self, module: nn.Module) -> None:
         self.module = module

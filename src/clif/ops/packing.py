@@ -1,4 +1,4 @@
-"""What a convolution keeps of its input for the backward pass: one bit an element where the input is spikes.
+"""What a convolution keeps of its input for the backward pass: one bit per element where the input is spikes.
 
 Nothing changes but memory: a tensor whose elements are not all 0 or one other number (1, or 1/(1 − p) behind a dropout)
 is kept as it is.

@@ -36,7 +36,7 @@ def statistics(x, sums, size, x_stride, channels, row, BLOCK: tl.constexpr):
 
 @triton.jit
 def scale(x, dx, of_dx, of_x, constant, size, x_stride, channels, BLOCK: tl.constexpr):
-    """dx·of_dx + x·of_x + constant in place of dx [T, size]; the factors are [T, channels]."""
+    """dx·of_dx + x·of_x + constant instead of dx [T, size]; the factors are [T, channels]."""
     step = tl.program_id(1).to(tl.int64)
     first = tl.program_id(0).to(tl.int64) * BLOCK
     at = first + tl.arange(0, BLOCK)

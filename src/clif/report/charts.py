@@ -57,7 +57,7 @@ class Line:
 class Chart:
     """Lines over x; with `ticks` x are their places 0, 1, …, otherwise numbers. A reference is the same at every x.
 
-    With `bars` the values stand beside each other, a bar a group, as between ticks there is nothing.
+    With `bars` the values stand beside each other, one bar per group, as between ticks there is nothing.
     """
 
     name: str
@@ -101,7 +101,7 @@ class Chart:
         }
 
     def describe(self) -> str:
-        """The text in place of the picture: where each line begins and ends."""
+        """The text instead of the picture: where each line begins and ends."""
         ends = []
         for line in self.lines:
             there = [i for i in range(len(self.x)) if line.at(i) is not None]

@@ -33,7 +33,7 @@ def raster(image: Tensor, title: str, spikes: Mapping[str, Tensor], most: int = 
 
 
 def traces(recordings: Mapping[str, Trace], trained_steps: int) -> Figure:
-    """Membrane potential v and complementary potential m of one neuron, with its spikes; a panel a neuron model."""
+    """Membrane potential v and complementary potential m of one neuron, with its spikes; one panel per neuron model."""
     figure = Figure(figsize=(9, 3.4), layout="constrained")
     panels = figure.subplots(1, len(recordings), sharey=True, squeeze=False)[0]
     for panel, (neuron, recording) in zip(panels, recordings.items(), strict=True):

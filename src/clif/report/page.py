@@ -95,7 +95,7 @@ def _text(name: str) -> Markup:
 
 
 def _breakable(text: str) -> Markup:
-    """Escaped text whose lines may break after the signs that names of runs and files have in place of spaces."""
+    """Escaped text whose lines may break after the signs that names of runs and files have instead of spaces."""
     return Markup(re.sub(r"([_/])(?=\w)", r"\1<wbr>", str(escape(text))))
 
 

@@ -18,7 +18,7 @@ FORMATS = (".png", ".svg", ".pdf")
 
 
 def prediction_figure(dataset: Dataset, predictions: Sequence[Prediction], top: int = 3) -> Figure:
-    """One row a file: what the network was shown, and the probabilities of the `top` classes after each step."""
+    """One row per file: what the network was shown, and the probabilities of the `top` classes after each step."""
     figure = Figure(figsize=(7, 2.2 * len(predictions)), layout="constrained")
     rows = figure.subplots(len(predictions), 2, width_ratios=[1, 2.4], squeeze=False)
     for (shown, axes), prediction in zip(rows, predictions, strict=True):

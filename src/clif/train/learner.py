@@ -110,7 +110,7 @@ class Learner:
 
     @property
     def dataset(self) -> Dataset | None:
-        """The data set of the training loader; None for a loader of one's own."""
+        """The data set of the training loader; None for a loader of your own."""
         loader = self.loaders["train"]
         return loader.dataset if isinstance(loader, Loader) else None
 

@@ -29,7 +29,7 @@ class Result:
 
 
 class MetricsLog:
-    """One row an epoch, in `metrics.csv` and TensorBoard.
+    """One row per epoch, in `metrics.csv` and TensorBoard.
 
     The rows so far are part of every checkpoint, and the file is written anew from them: after a resume it has neither
     gaps nor duplicates. Raises `InputError` where the folder cannot be written.

@@ -25,7 +25,7 @@ PARTS = ("train", "test", "val")
 
 @dataclass(frozen=True)
 class Own:
-    """What `clif.train.fit` was given in place of what the configuration would make."""
+    """What `clif.train.fit` was given instead of what the configuration would make."""
 
     net: nn.Module | None = None
     loaders: Mapping[str, Iterable[tuple[Tensor, Tensor]]] | None = None

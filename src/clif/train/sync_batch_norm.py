@@ -34,7 +34,7 @@ class SyncBatchNorm2d(BatchNorm2d):
         """Normalise [T, N, C, H, W]; the running statistics count each step `repeats` times."""
         wide = torch.promote_types(x.dtype, torch.float32)
         mean, var, count = _gather_statistics(x.detach().to(wide), self.idle)
-        if x[0].numel() == x.shape[2] and count <= 1:  # one value a channel has no variance
+        if x[0].numel() == x.shape[2] and count <= 1:  # one value per channel has no variance
             return self._by_running_statistics(x)
         assert self.running_mean is not None
         assert self.running_var is not None
