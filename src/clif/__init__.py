@@ -1,6 +1,6 @@
 """clif: train, measure and deploy spiking neural networks with the CLIF neuron.
 
-Names are imported on first use (PEP 562), so that the command line can answer `--help` without loading torch.
+Names are imported on first use (PEP 562), so the command line prints `--help` without loading torch.
 """
 
 import importlib

@@ -1,4 +1,4 @@
-"""Devices by name, found or refused in one line."""
+"""Devices by name."""
 
 import platform
 import re
@@ -21,7 +21,7 @@ def processor_name() -> str:
 
 
 def find_device(name: str | torch.device) -> torch.device:
-    """The device of that name. Raises `InputError` for one that torch does not know or that is not here."""
+    """The device of that name. Raises `InputError` for one that is unknown or missing."""
     device = _parse(name)
     if device.type == "cuda":
         if not torch.cuda.is_available() or (device.index or 0) >= torch.cuda.device_count():

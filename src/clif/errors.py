@@ -1,4 +1,4 @@
-"""The one exception for mistakes in what the user gave: an argument, a file, a flag, a configuration key."""
+"""The exception for wrong input: an argument, a file, a flag, a configuration key."""
 
 import difflib
 from collections.abc import Iterable
@@ -7,8 +7,7 @@ from clif.names import SYNONYMS
 
 
 class InputError(ValueError):
-    """Wrong input. The message says what is wrong, where, and what to do. The command line prints it and exits with
-    code 2.
+    """Wrong input; the message says what and where, and what to do. The command line prints it and exits with code 2.
 
     >>> try:
     ...     clif.CLIFNode(tau=0.5)
@@ -34,7 +33,7 @@ class UnknownNameError(InputError):
 
 
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> UnknownNameError:
-    """An error for a `name` that is none of the `known`, with the nearest of them first."""
+    """An error for a `name` that is not in `known`; it lists the nearest names first."""
     names = sorted(known)
     by_plain = {_plain(n): n for n in names}
     for same in SYNONYMS:

@@ -1,4 +1,4 @@
-"""Scores of a network on a data set, and their running sums over batches, which training keeps too."""
+"""Scores of a network on a data set, and their running sums over batches, which training also uses."""
 
 import math
 import time

@@ -1,7 +1,7 @@
-"""Looking inside a network: rates, rasters, states, spike trains, similarity, and the gradient through time.
+"""Measurements inside a network: rates, rasters, states, spike trains, similarity, and the gradient through time.
 
-Every result has its numbers as attributes, `table()` (rows of plain values), `to_dict()` (for JSON) and
-`plot(ax=None)`, which returns the matplotlib Axes. What runs over a data set keeps running sums only.
+Every result has its numbers as attributes, and the methods `table()` (rows of plain values), `to_dict()` (for JSON) and
+`plot(ax=None)`, which returns the matplotlib Axes. Functions over a data set keep only running sums.
 """
 
 from clif.analysis.activity import count_spikes, spiking_layers

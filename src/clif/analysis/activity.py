@@ -1,4 +1,4 @@
-"""The calls of the spiking neurons of a network, batch by batch, by hooks, so that nothing changes."""
+"""The calls of the spiking neurons of a network, batch by batch, recorded by hooks without changing the network."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,7 +19,7 @@ Forward = Callable[[nn.Module, Tensor], Any]
 
 
 class Sequence(NamedTuple):
-    """What a layer of neurons computed: from x_seq [T, N, *] (None if it was not asked for) spike_seq [T, N, *].
+    """The result of a layer of neurons: spike_seq [T, N, *] from x_seq [T, N, *] (None if not requested).
 
     `start` is the state before, None at rest.
     """
@@ -85,7 +85,7 @@ def observe(
     """Call `take` with every `Sequence` of the `layers`, batch by batch, in eval mode; returns the number of batches.
 
     A call in multi-step mode is a sequence, and so are all calls in single-step mode during one batch. The network
-    begins every batch at rest and is afterwards as it was.
+    begins every batch at rest and is unchanged afterwards.
     """
     batches = 0
     with visiting(net, step_mode_of(net)):
@@ -104,7 +104,7 @@ def observe_some(net: nn.Module, loader: Iterable[Any], *arguments: Any, **optio
 
 
 def see(net: nn.Module, x: Tensor, forward: Forward | None) -> Any:
-    """What a network gives for a batch."""
+    """The output of a network for a batch."""
     return net(x) if forward is None else forward(net, x)
 
 
@@ -120,14 +120,14 @@ def input_of(net: nn.Module, batch: Any) -> Tensor:
 
 
 def step_mode_of(net: nn.Module) -> str | None:
-    """In which step mode a network sees whole samples; a network of your own knows itself."""
+    """The step mode in which a network sees whole samples; your own network keeps its own."""
     return "m" if isinstance(net, SpikingNetwork) else None
 
 
 class Call(NamedTuple):
     """One call of a layer: its input and the state before it, None at rest, and its spikes.
 
-    The input is None if it was not asked for.
+    The input is None if not requested.
     """
 
     x: Tensor | None
@@ -241,7 +241,7 @@ def measure_rates(
 def one_sample(net: nn.Module, x: Tensor, steps: int | None = None) -> Tensor:
     """What a network sees of one sample, [T, 1, *]; a module that is no network of clif sees `x` as it is.
 
-    Raises `InputError` for what is no single sample.
+    Raises `InputError` for anything but a single sample.
     """
     if not isinstance(net, SpikingNetwork):
         if steps is not None:

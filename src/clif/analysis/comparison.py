@@ -1,4 +1,4 @@
-"""How alike two networks are, layer by layer: agreement of their spikes, and linear CKA."""
+"""Similarity of two networks, layer by layer: agreement of their spikes, and linear CKA."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass

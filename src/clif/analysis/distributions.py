@@ -1,4 +1,4 @@
-"""Histograms of the states of all neurons over a data set, in bins that widen as values come."""
+"""Histograms of the states of all neurons over a data set, in bins that widen with the values."""
 
 import math
 from collections.abc import Iterable
@@ -91,7 +91,7 @@ class Histograms(Result):
 
 
 class RunningHistogram:
-    """A histogram whose memory does not depend on how much is added: the bins widen twofold as values come.
+    """A histogram whose memory does not depend on the number of values: the bins double in width if needed.
 
     The widths are powers of two and the edges multiples of them, so two neighbours merge into one bin exactly. Mean and
     variance are merged batch by batch (Chan, Golub and LeVeque, 1983).

@@ -1,6 +1,7 @@
 """The gradient through time of a layer of neurons, term by term: by autograd for any neuron, in closed form for two.
 
-A layer of spikes s[t] gets the gradient g[t] = dL/ds[t] from the layers behind it. Its own dynamics carry it back:
+A layer of spikes s[t] receives the gradient g[t] = dL/ds[t] from the layers after it. Its own dynamics propagate it
+back:
 
     dL/dx[t] = Σ_{t' ≥ t} C[t, t'],   C[t, t'] = g[t'] · ∂s[t']/∂x[t] at fixed s of all other neurons.
 

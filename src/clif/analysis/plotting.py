@@ -1,4 +1,4 @@
-"""What all plots share: axes, colours and their style. Nothing touches pyplot's global state."""
+"""Shared parts of all plots: axes, colours and style. They do not change pyplot's global state."""
 
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -28,7 +28,7 @@ def axes_or_new(ax: "Axes | None", width: float = 7.0, height: float = 3.6) -> "
 
 
 def tidy(axes: "Axes", title: str, x: str, y: str) -> None:
-    """What all plots share: a title at the left, axis labels, a faint grid and no frame above and at the right."""
+    """The style of all plots: a title at the left, axis labels, a faint grid, and no frame at the top and right."""
     axes.set_title(title, loc="left", fontsize=11)
     axes.set_xlabel(x)
     axes.set_ylabel(y)

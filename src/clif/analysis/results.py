@@ -1,4 +1,4 @@
-"""What all analyses give: numbers as attributes, a table of plain values, and a plot."""
+"""The results of all analyses: numbers as attributes, a table of plain values, and a plot."""
 
 import math
 from abc import ABC, abstractmethod
@@ -51,7 +51,7 @@ def plain(value: Any) -> Any:
 
 
 def ratio(part: float, whole: float) -> float:
-    """part / whole; NaN where there is nothing to divide by."""
+    """part / whole; NaN if whole is 0."""
     return part / whole if whole else math.nan
 
 

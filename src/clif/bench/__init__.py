@@ -2,5 +2,5 @@
 
 A benchmark is a function from its settings (`settings.py`) to a `Report`: `neuron.run`, `step.run` and `infer.run`. Its
 contestants are in a file of their own. `measure.py` times, `machine.py` describes the machine, `report.py` holds and
-shows the figures. No time is reported for a contestant that does not compute what it should.
+shows the figures. A contestant that computes wrong results gets no time.
 """

@@ -18,9 +18,9 @@ CACHE = "TORCHINDUCTOR_CACHE_DIR"
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """`function` compiled anew for the shapes it meets.
 
-    PyTorch's cache of compiled code does not tell the instruction sets apart to which the environment lowers it: code
-    that was compiled for another one crashes or computes something else. So a lowered process has a cache of its own,
-    until it ends, whatever folder the environment names: PyTorch writes its usual one there when it first asks for it.
+    PyTorch's cache of compiled code does not distinguish the instruction sets to which the environment lowers PyTorch:
+    code compiled for another one crashes or computes wrong results. So a lowered process has its own temporary cache,
+    whatever folder the environment names.
     """
     if any(os.environ.get(name) for name in LOWERING):
         os.environ[CACHE] = _own_cache()

@@ -1,4 +1,4 @@
-"""What a contestant of `clif bench neuron` computes: a neuron of the registry with options of its class."""
+"""The neuron that a contestant of `clif bench neuron` computes: a registered neuron with options of its class."""
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence

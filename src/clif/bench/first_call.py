@@ -1,4 +1,4 @@
-"""How long the first call of a neuron takes: when its kernels are compiled, and when the cache has them."""
+"""The time of a neuron's first call, with kernels to compile and with kernels from the cache."""
 
 import json
 import tempfile

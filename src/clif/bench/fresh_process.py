@@ -1,4 +1,4 @@
-"""A measurement in a process of its own."""
+"""A measurement in a separate process."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The correctness gate: what a contestant computes against what it should, before its speed is reported."""
+"""The correctness gate: checks the results of a contestant before its speed is reported."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,8 @@ TOLERANCES = {torch.float64: 1e-10, torch.float32: 2e-4, torch.bfloat16: 2e-2, t
 """Of the largest value, for gradients that left a kernel in that dtype."""
 
 MARGIN = 1e-3
-"""Neurons that come nearer to a jump of their equations are not compared below float64: rounding decides there."""
+"""Neurons nearer to a discontinuity of their equations are not compared below float64, because rounding decides
+there."""
 
 COMPARED_NEURONS = 2000
 
@@ -22,8 +23,8 @@ COMPARED_NEURONS = 2000
 def refuses(contestant: Contestant, x_seq: Tensor) -> str | None:
     """Why `contestant` does not compute its definition on x_seq [T, N, *], or None if it does.
 
-    The definition runs in float64, by our loop, on neurons from the beginning, the end and in between; the incoming
-    gradient is zero but for them, so that all gradients elsewhere must be zero.
+    The definition runs in float64, by clif's loop, on neurons from the start, the end and in between. The incoming
+    gradient is zero for all others, so all their gradients must be zero.
     """
     places = _places(x_seq[0].numel(), x_seq.device)
     channel = _channels(x_seq.shape[1:], places)

@@ -1,4 +1,4 @@
-"""`clif bench infer`: a network's inference on a CPU, computed in several ways, with what each of them predicts."""
+"""`clif bench infer`: a network's inference on a CPU, computed in several ways, with their predictions."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -23,9 +23,9 @@ LEAST_AGREEMENT = 0.5
 def run(settings: InferSettings) -> Report:
     """Time the ways at each batch size; accuracy and agreement with the plain way are those on all images.
 
-    With a checkpoint the images are those of its test set. Without, network and images are random, with batch norms
-    that know the images' statistics, so that every layer fires; the agreement says only how far rounding carries in a
-    network that was not trained.
+    With a checkpoint the images are those of its test set. Without one, network and images are random, and the batch
+    norms have the statistics of the images, so every layer fires. The agreement then shows only the effect of rounding
+    in an untrained network.
     """
     chosen = select(settings.contestants or DEFAULT_WAYS, WAYS)
     count = settings.threads or torch.get_num_threads()

@@ -1,4 +1,4 @@
-"""How near a neuron comes to the jumps of its equations, where rounding decides what it computes."""
+"""The distance of a neuron from the discontinuities of its equations, where rounding decides the result."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a benchmark ran on: processor, GPU, threads and versions, for the report."""
+"""The machine of a benchmark: processor, GPU, threads and versions, for the report."""
 
 import importlib.metadata
 import os

@@ -52,8 +52,8 @@ def threads(count: int) -> Iterator[None]:
 def measure(runs: Mapping[str, Run], rounds: int, device: torch.device) -> dict[str, Timing]:
     """Time every contestant once a round, A B C A B C …, so that a busy machine slows all of them alike.
 
-    In its turn a contestant runs once untimed, since it finds the caches and the allocator as another left them, and
-    then, timed, as often as it takes to last 2 ms. Two rounds to warm up (and compile) are not counted.
+    In each round a contestant runs once untimed, because another contestant used the caches and the allocator before,
+    and then timed until 2 ms have passed. Two rounds to warm up (and compile) are not counted.
     """
     clock = _GpuClock(device) if device.type == "cuda" else _CpuClock()
     calls = dict.fromkeys(runs, 1)

@@ -1,7 +1,7 @@
-"""Neurons of other packages, where these are installed, and what each of them computes.
+"""Neurons of other packages, if these are installed, and their definitions.
 
-Each has the `Definition` of the neuron of ours that computes the same, against which the gate holds it. LIF neurons are
-cheaper than CLIF and stand there for scale. FlexSN is SpikingJelly's neuron of any step.
+Each has the `Definition` of the equivalent neuron of clif, with which the gate compares it. LIF neurons are cheaper
+than CLIF and show the scale. FlexSN is SpikingJelly's neuron for any step.
 """
 
 import functools

@@ -1,4 +1,4 @@
-"""The most memory that a piece of work takes, seen from outside, in a process of its own."""
+"""The peak memory of a function, measured in a separate process."""
 
 import json
 import resource

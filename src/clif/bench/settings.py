@@ -1,4 +1,4 @@
-"""What a benchmark measures and how often. Nothing here imports torch, so that the command line answers at once."""
+"""The settings of a benchmark. Nothing here imports torch, so the command line is fast."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""`clif bench step`: one training step of a network, ours against the plain way of computing the same."""
+"""`clif bench step`: one training step of a network by clif, compared with the plain way to compute it."""
 
 import dataclasses
 import importlib

@@ -1,4 +1,4 @@
-"""What the loader needs to know of a data set, before and after reading it."""
+"""The description of a data set for the loader, before and after reading it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -14,9 +14,9 @@ from clif.errors import InputError, MissingFileError
 
 @dataclass(frozen=True)
 class PartReport:
-    """What is there of a training or test set: samples of each class, and what is wrong with its files.
+    """The state of a training or test set: samples of each class, and problems with its files.
 
-    `absent` are the classes and listed files that are not there, if that is allowed; else they are among `missing`.
+    `absent` are missing classes and listed files, if that is allowed; else they are among `missing`.
     """
 
     part: str

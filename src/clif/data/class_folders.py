@@ -1,4 +1,4 @@
-"""Files of a person's own in folders by class: which there are, and which of them train and test.
+"""The user's own files in class folders, and their split into training and test set.
 
 `ROOT/train/CLASS/…` with `ROOT/test/CLASS/…` or `ROOT/val/CLASS/…`; or `ROOT/CLASS/…` with a seeded stratified split.
 What lies below a class folder belongs to the class.
@@ -27,9 +27,9 @@ Labelled = list[tuple[str, Path]]
 
 @dataclass(frozen=True)
 class Kind:
-    """What files are looked for: the word for one of them, how their names end, and how they may be laid out.
+    """The kind of files: the word for one file, the file extensions, and the possible layouts.
 
-    Files with the endings `beside` may also lie beside the folders of classes, where they are not read.
+    Files with the extensions `beside` may also be beside the class folders; they are ignored.
     """
 
     one: str

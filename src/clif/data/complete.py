@@ -1,4 +1,4 @@
-"""Whether all of a set is there: an error or a line for what is missing, a line if it is smaller than published."""
+"""Completeness of a data set: an error or a line for missing parts, a line if it is smaller than published."""
 
 import logging
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What a checkpoint keeps of the data that its network was trained on, so that the network can be used without them."""
+"""The description of the training data in a checkpoint, with which the network can be used without the data."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, replace

@@ -1,4 +1,4 @@
-"""The data set `events`: a person's own recordings of an event camera, in folders by class.
+"""The data set `events`: the user's own recordings of an event camera, in class folders.
 
 `ROOT/train/CLASS/…` with `ROOT/test/CLASS/…` or `ROOT/val/CLASS/…`; or `ROOT/CLASS/…` with a seeded stratified split.
 What lies below a class folder belongs to the class; formats are those of `read_recording`.

@@ -1,10 +1,10 @@
 """Event-camera recordings: readers of AEDAT 2.0, AEDAT 3.1 and N-MNIST files.
 
 Every reader returns a recording {"t", "x", "y", "p"}: times int64 [n] in µs, coordinates int32 [n] as stored,
-polarities int32 [n] (1: brighter, 0: darker). A file that is cut short, foreign, empty, runs backwards in time or
-leaves its sensor is an `InputError` that names it; with `sort` events out of order are sorted by time instead. Clocks
-that wrap are unwrapped. The formats keep no total length: a file cut exactly between two events (for AEDAT 3.1 two
-packets) is a shorter recording, and nothing tells it from one.
+polarities int32 [n] (1: brighter, 0: darker). A file that is truncated, of another format or empty, whose times run
+backwards or whose events lie outside the sensor, raises an `InputError` that names it; with `sort` events out of order
+are sorted by time instead. Clocks that wrap are unwrapped. The formats store no total length: a file cut exactly
+between two events (for AEDAT 3.1 two packets) cannot be told from a shorter recording.
 """
 
 import os

@@ -1,7 +1,7 @@
 """Recordings that faery reads, an optional package: AEDAT 4, Prophesee's EVT (.raw) and Event Stream (.es).
 
-It reads them in processes of its own, one for each thread that asks and kept for a while for the next file: a damaged
-file can end the process that reads it.
+Separate processes read the files, because a damaged file can end the process that reads it: one process per thread,
+kept for a while for the next file.
 """
 
 import atexit

@@ -1,4 +1,4 @@
-"""A program of its own that reads recordings by faery, which may end the process it runs in at a damaged file.
+"""A separate program that reads recordings by faery, because faery may end its process at a damaged file.
 
 `python -P faery_process.py`: for each line of stdin, a JSON list of a file, its kind and options, it answers with a
 line of JSON, {"error": …} or {"size": [width, height], "events": n}, and then t uint64 [n], x and y uint16 [n] and

@@ -1,4 +1,4 @@
-"""Folders as people have them: with hidden files, folders of the same name inside, and other sets beside."""
+"""Folders with common variations: hidden files, folders of the same name inside, other data sets beside."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence

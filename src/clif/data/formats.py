@@ -1,4 +1,4 @@
-"""Names of file formats by how their content begins, for errors that say what was given."""
+"""Names of file formats by the first bytes of the content, for error messages."""
 
 import re
 

@@ -21,8 +21,8 @@ def integrate(
 ) -> Frames:
     """T frames int32 [T, 2, height, width] of a recording {"t" µs, "x", "y", "p"}, split as SpikingJelly does.
 
-    "number": each frame has n // T events; the last frame also has the rest. "time": each frame lasts (t[-1] − t[0]) //
-    T µs; the last frame also has the rest. A frame may have no event.
+    - "number": each frame has n // T events; the last frame also has the rest.
+    - "time": each frame lasts (t[-1] − t[0]) // T µs; the last frame also has the rest. A frame may have no event.
 
     Raises `InputError` for a recording without events or with events outside height × width, for times that run
     backwards ("time" only), for T < 1 and for another `split_by`.

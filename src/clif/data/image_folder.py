@@ -1,4 +1,4 @@
-"""The data set `images`: a person's own images, in folders by class or named by a table.
+"""The data set `images`: the user's own images, in class folders or listed in a table.
 
 `ROOT/train/CLASS/…` with `ROOT/test/CLASS/…` or `ROOT/val/CLASS/…`; `ROOT/CLASS/…` with a seeded stratified split; or a
 CSV or TSV file (`clif.data.image_table`). What lies below a class folder belongs to the class.

@@ -45,7 +45,7 @@ def image_size(path: Path) -> tuple[int, int]:
 def read_rgb(path: Path, width: int, height: int) -> NDArray[np.uint8]:
     """A JPEG or PNG image as uint8 [3, height, width].
 
-    Grey images get three equal channels, 16 bits per channel become the upper 8, alpha is dropped, and an orientation in
+    Grey images get three equal channels, 16 bits become the upper 8, alpha is dropped, and an orientation in
     EXIF is not applied, all as torchvision's folders do, except that these turn 16-bit grey images white. Raises
     `InputError` for a file that is damaged, foreign or of another size.
     """
@@ -58,8 +58,8 @@ def read_rgb(path: Path, width: int, height: int) -> NDArray[np.uint8]:
 def read_fitted(path: Path, size: int, channels: int, resize: str) -> NDArray[np.uint8]:
     """An image in any format and of any size as uint8 [channels, size, size]; of several pictures the first.
 
-    It is turned as its EXIF says. With `resize` "crop" its shorter side is scaled to `size` and its centre cut out,
-    with "stretch" both sides are scaled. Raises `InputError` for a file that is damaged or foreign.
+    It is rotated as its EXIF data says. With `resize` "crop" its shorter side is scaled to `size` and its centre
+    cropped, with "stretch" both sides are scaled. Raises `InputError` for a file that is damaged or not an image.
     """
     with naming(path), foreign(path, "an image"), Image.open(path, formats=readable_formats()) as opened:
         opened.draft(None, (2 * size, 2 * size))

@@ -1,4 +1,4 @@
-"""Batches of a data set, made on the device: shuffled, augmented and normalised there."""
+"""Batches of a data set, shuffled, augmented and normalised on the device."""
 
 import itertools
 import os
@@ -35,7 +35,7 @@ Batch = tuple[Tensor, Tensor]
 class Share(NamedTuple):
     """A process's part of a batch: its samples (maybe none), their keys (`clif.random`), and the whole batch's size.
 
-    A loader of the user's own knows no keys.
+    A user's own loader has no keys.
     """
 
     images: Tensor

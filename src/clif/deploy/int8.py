@@ -72,8 +72,7 @@ def paddings(conv: nn.Conv2d) -> tuple[list[int], list[int]]:
 
 
 def quantize_weights(net: Network, dtype: torch.dtype = torch.float32) -> Network:
-    """A copy for inference on a CPU with folded batch norms and int8 weights in 2d convolutions of spikes, pooled or
-    not.
+    """A copy for inference on a CPU with folded batch norms and int8 weights in 2d convolutions of (pooled) spikes.
 
     If a pool averages so many neurons that its means have more than 255 levels, the convolution after it keeps its
     weights.

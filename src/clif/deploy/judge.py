@@ -1,4 +1,4 @@
-"""Networks side by side on the same data: accuracy, agreement with the first of them, firing rates."""
+"""Evaluation of several networks on the same data: accuracy, agreement with the first one, firing rates."""
 
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
@@ -30,7 +30,8 @@ class Judged:
 
 
 def judge(networks: Mapping[str, SpikingNetwork], loader: Iterable[tuple[Tensor, Tensor]]) -> list[Judged]:
-    """Every network by name over one pass of the loader, in eval and multi-step mode; afterwards all is as it was."""
+    """Evaluate every network by name in one pass of the loader, in eval and multi-step mode; the networks do not
+    change."""
     counters = {name: _Counter(net) for name, net in networks.items()}
     with ExitStack() as stack:
         for name, net in networks.items():

@@ -1,4 +1,4 @@
-"""The conversion methods by name: `clif_to_lif` gives the network, `convert` also what it took."""
+"""The conversion methods by name: `clif_to_lif` returns the network, `convert` also the fit and its cost."""
 
 import time
 from collections.abc import Callable, Iterable, Sequence

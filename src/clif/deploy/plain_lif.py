@@ -13,9 +13,9 @@ CONVERTED = ("CLIF", "LIF")
 def plain_lif(net: Network, v_reset: float | None = None) -> Network:
     """A copy of `net` at rest whose neurons are LIF, with a soft reset (None) or a hard reset to `v_reset`.
 
-    A CLIF neuron that fires is reset by more than its threshold; a hard reset slightly below 0 makes up for it (the
-    paper's Table 8, where −0.06 is best for CIFAR-10). Weights, τ, dtype, device, training and step mode stay as they
-    are; `net` is left alone. A LIF network may be given as well, and loses the resets that single layers have. Raises
+    A CLIF neuron that fires is reset by more than its threshold; a hard reset slightly below 0 compensates for this
+    (the paper's Table 8, where −0.06 is best for CIFAR-10). The copy keeps weights, τ, dtype, device, training and step
+    mode; `net` does not change. `net` may also be a LIF network, which loses the resets of single layers. Raises
     `InputError` for all other neurons, and for networks without neurons to convert.
     """
     lif = copy.deepcopy(net)

@@ -1,4 +1,4 @@
-"""Deploy a checkpoint: fit the conversion on training data, judge it on test data, keep the LIF network."""
+"""Deploy a checkpoint: fit the conversion on training data, evaluate it on test data, save the LIF network."""
 
 import os
 import time
@@ -135,8 +135,8 @@ def _checkpoint_folder(path: Path) -> Path:
 def _fit_loader(opened: Opened, method: str, options: dict[str, Any]) -> tuple[str, Loader]:
     """The images on which a conversion is fitted.
 
-    A sweep chooses by accuracy, so it takes those that the run held out, where there are any. The others look at no
-    labels: calibrate and subtract take a few training images as they are, finetune all, shuffled and augmented.
+    A sweep chooses by accuracy, so it takes the images that the run held out, if any. calibrate and subtract take a few
+    training images without augmentation, finetune takes all, shuffled and augmented.
     """
     config = opened.config
     if method == "sweep" and config.val_split > 0:

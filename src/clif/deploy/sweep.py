@@ -1,4 +1,4 @@
-"""One reset value for all layers, tried one by one: the conversion that the paper publishes."""
+"""The paper's conversion: one reset value for all layers, the best of several."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

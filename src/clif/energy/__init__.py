@@ -1,7 +1,7 @@
 """Energy of an inference: `estimate` measures firing rates and counts; `published` counts as the CLIF paper did.
 
-Both are models of an idealised chip with the constants of `Costs` (Horowitz, 2014; Lemaire et al., 2022). They compare
-networks; they say nothing about a given device.
+Both are models of an idealised chip with the constants of `Costs` (Horowitz, 2014; Lemaire et al., 2022). Use them to
+compare networks, not to predict the energy of a given device.
 """
 
 from clif.energy.accesses import AS_PUBLISHED, CORRECTED, Oddities

@@ -1,4 +1,4 @@
-"""Operations and accesses of a layer after Lemaire et al. (2022), as written there or as the CLIF paper has them."""
+"""Operations and accesses of a layer after Lemaire et al. (2022), as in their paper or as in the CLIF paper."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace

@@ -1,4 +1,4 @@
-"""What an operation and an access of a memory cost: constants of a technology, as parameters."""
+"""The costs of operations and memory accesses: constants of a technology, as parameters."""
 
 import dataclasses
 import itertools

@@ -1,4 +1,4 @@
-"""The energy of an inference from measured spikes, with everything that computes counted."""
+"""The energy of an inference from measured spikes, with all operations counted."""
 
 import math
 from collections.abc import Iterable

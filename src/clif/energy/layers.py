@@ -1,4 +1,4 @@
-"""The layers of a network that have weights: their sizes, what feeds them, and how far a spike reaches."""
+"""The layers with weights of a network: their sizes, their inputs, and the synapses that a spike reaches."""
 
 import math
 from collections.abc import Iterator
@@ -36,10 +36,10 @@ RESHAPING = ("flatten", "reshape", "view", "permute", "transpose", "contiguous",
 class Weights:
     """A convolution or linear layer and the shapes of one sample's input and output.
 
-    `fed_by` names the neurons whose spikes arrive, pooled or not, `fed_sizes` how many values of the input each has. If
-    `levels` is not None, `levels` times a value is a number of spikes (4 behind a 2×2 average pool).
-    `static` is a layer before which there is no neuron: it depends on what the network sees at this step alone.
-    `feeds_neurons` says whether a neuron is behind it. `kernel` and `stride` are 1 if it is linear.
+    `fed_by` names the neurons whose spikes arrive, pooled or not, `fed_sizes` the number of input values of each. If
+    `levels` is not None, `levels` times a value is a number of spikes (4 after a 2×2 average pool). A `static` layer
+    has no neuron before it: it depends only on the network's input at this step. `feeds_neurons` says whether a neuron
+    comes after it. `kernel` and `stride` are 1 if it is linear.
     """
 
     name: str

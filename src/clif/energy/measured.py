@@ -1,4 +1,4 @@
-"""What a network shows on data: firing rates, and how many spikes arrive at which synapses."""
+"""Measurements of a network on data: firing rates, and the spikes that arrive at its synapses."""
 
 import itertools
 from collections.abc import Iterable, Iterator

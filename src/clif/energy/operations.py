@@ -1,4 +1,4 @@
-"""What the layers without weights compute: operations of a neuron a step, and of other layers a value."""
+"""The operations of layers without weights: of neurons per step, and of other layers per value."""
 
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ COMPARING = (nn.ReLU, nn.ReLU6, nn.Hardtanh)
 
 
 class Operations(NamedTuple):
-    """What one neuron does in a step: multiplications with accumulation, accumulations, states read and written."""
+    """The operations of one neuron per step: multiply-accumulates, accumulations, states read and written."""
 
     macs: float
     acs: float

@@ -1,4 +1,4 @@
-"""Lemaire et al.'s estimate from firing rates, as the CLIF authors computed the paper's Table 7, or mended.
+"""Lemaire et al.'s estimate from firing rates, as in the CLIF paper's Table 7, or corrected.
 
 With all `Oddities`, the default, it agrees with their numbers to the last digit.
 """

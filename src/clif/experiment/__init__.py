@@ -3,7 +3,7 @@
     >>> plan = clif.experiment.make_plan("neurons", "digits", neurons=("CLIF", "LIF"), seeds=(0, 1), epochs=2)
     >>> results = clif.experiment.collect(plan, clif.experiment.train_all(plan))
 
-A run that is complete is read, one that was interrupted goes on, so that the same call can be given again.
+The same call again reads complete runs and continues interrupted ones.
 """
 
 import importlib

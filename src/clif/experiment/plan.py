@@ -1,4 +1,4 @@
-"""What an experiment trains: a recipe, the arms that are compared, and the seeds of each. Without torch."""
+"""The plan of an experiment: a recipe, the arms to compare, and the seeds of each. It does not import torch."""
 
 import dataclasses
 import re

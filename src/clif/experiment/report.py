@@ -1,4 +1,4 @@
-"""The page of an experiment: its table and figure, then all that a report says of its runs."""
+"""The page of an experiment: its table and figure, then the report on its runs."""
 
 import dataclasses
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The rows of the paper's tables, and the runs at hand that repeat them."""
+"""The rows of the paper's tables, and existing runs that repeat them."""
 
 import dataclasses
 from collections.abc import Sequence
