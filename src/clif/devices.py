@@ -35,7 +35,7 @@ def find_device(name: str | torch.device) -> torch.device:
 
 
 def choose_device(name: str) -> torch.device:
-    """The device to train and evaluate on, a CPU or a CUDA GPU; "auto" is the GPU where there is one.
+    """The device to train and evaluate on, a CPU or a CUDA GPU; "auto" is the GPU if there is one.
 
     Raises `InputError` for any other, and for one that is not here.
     """

@@ -17,7 +17,7 @@ EXTRAS = {
 
 
 def require(package: str, wanted: str = "this") -> ModuleType:
-    """Import an optional package; raises `InputError` with the command that installs it where it is missing."""
+    """Import an optional package; raises `InputError` with the command that installs it if it is missing."""
     try:
         return importlib.import_module(package)
     except ModuleNotFoundError as error:

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all; without torch."""
+"""Files that are written completely or not at all; without torch."""
 
 import os
 import tempfile

@@ -5,7 +5,7 @@ from torch import Tensor
 
 
 class NonblockingReader:
-    """`read(tensor)` gives the tensor's value on the CPU: at once where it is there, else that of an earlier call.
+    """`read(tensor)` gives the tensor's value on the CPU: at once if it is there, else that of an earlier call.
 
     On a GPU it is None until the first copy has arrived.
     """

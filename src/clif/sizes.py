@@ -1,4 +1,4 @@
-"""Heights and widths of images, as one number where they are equal."""
+"""Heights and widths of images, as one number if they are equal."""
 
 from collections.abc import Sequence
 from numbers import Integral

@@ -182,7 +182,7 @@ def _register(name: str, kind: Any) -> Any:
 
 
 def get(name: str) -> Surrogate:
-    """The surrogate of that name (any case) with its default α, or with the α behind a colon: "triangle:0.5".
+    """The surrogate of that name (any case) with its default α, or with the α after a colon: "triangle:0.5".
 
     Raises `InputError` for an unknown name and an α that is no number > 0.
     """
@@ -199,7 +199,7 @@ def get(name: str) -> Surrogate:
 
 
 def name_of(surrogate_function: Any) -> str | None:
-    """The name by which `get` makes an equal surrogate, α included where it is not the default, or None."""
+    """The name by which `get` makes an equal surrogate, α included if it is not the default, or None."""
     for name, kind in SURROGATES.items():
         if type(surrogate_function) is kind:
             full = name if surrogate_function == kind() else f"{name}:{surrogate_function.alpha!r}"

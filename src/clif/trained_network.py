@@ -39,7 +39,7 @@ class Opened:
     dataset: Dataset
 
     def loader(self, **options: Any) -> Loader:
-        """Batches of the configured data, with further `options` of `create_loader`, for this network."""
+        """Batches of the configured data, with further `options` of `create_loader` for this network."""
         config = self.config
         common: dict[str, Any] = {"batch_size": config.b, "T": self.net.T, "device": self.device, "workers": config.j}
         return create_loader(self.dataset, config.data_dir, **{**common, **config.reading(), **options})

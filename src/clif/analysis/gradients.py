@@ -277,7 +277,7 @@ def _differentiating(net: nn.Module, training: bool) -> Iterator[None]:
 
 
 Run = list[Call]
-"""Calls of a layer, each of which goes on where the one before ended."""
+"""Calls of a layer, each of which continues where the one before ended."""
 
 
 def _backward(

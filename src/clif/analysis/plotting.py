@@ -70,7 +70,7 @@ def legend(axes: "Axes", most: int = 8) -> None:
 
 
 def name_layers(axes: "Axes", names: Sequence[str]) -> None:
-    """The layers' names along the x-axis, aslant where they are many or long."""
+    """The layers' names along the x-axis, aslant if they are many or long."""
     aslant = len(names) * max(map(len, names), default=0) > 70
     axes.set_xticks(range(len(names)), names, rotation=45 if aslant else 0, ha="right" if aslant else "center")
     axes.tick_params(axis="x", labelsize=8)

@@ -16,7 +16,7 @@ CACHE = "TORCHINDUCTOR_CACHE_DIR"
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`function` compiled anew for the shapes it meets.
+    """`function`, newly compiled for the shapes of its calls.
 
     PyTorch's cache of compiled code does not distinguish the instruction sets to which the environment lowers PyTorch:
     code compiled for another one crashes or computes wrong results. So a lowered process has its own temporary cache,

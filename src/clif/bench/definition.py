@@ -72,7 +72,7 @@ class Contestant:
 
 
 Factory = Callable[[Layer], Contestant]
-"""Makes a contestant; `ImportError`, `UnavailableError` or `InputError` where it cannot be had."""
+"""Makes a contestant; `ImportError`, `UnavailableError` or `InputError` if it cannot be had."""
 
 
 def parameters_of(node: SpikingNeuron) -> tuple[Tensor, ...]:

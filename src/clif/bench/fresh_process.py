@@ -15,7 +15,7 @@ def in_fresh_process(
 ) -> Any:
     """What `module:function`, called with these strings in a new interpreter, prints last, which must be JSON.
 
-    The environment is this process's but for the variables `without`, and with those of `environment`. Raises
+    The environment is this process's except for the variables `without`, and with those of `environment`. Raises
     `InputError` if the process fails.
     """
     module, name = function.split(":")

@@ -84,7 +84,7 @@ def _places(neurons: int, device: torch.device) -> Tensor:
 
 
 def _channels(shape: Sequence[int], places: Tensor) -> Tensor:
-    """The channels of neurons of a step of that shape, [N, C, *]; all 0 where there is no such axis."""
+    """The channels of neurons of a step of that shape, [N, C, *]; all 0 if there is no such axis."""
     if len(shape) < 2:
         return torch.zeros_like(places)
     behind = torch.Size(shape[2:]).numel()

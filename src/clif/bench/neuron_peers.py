@@ -72,7 +72,7 @@ def _spikingjelly(kind: str, their_surrogate: Callable[[Any], Any], definition: 
 
 
 def _spikingjelly_lif_kernels(definition: Definition, layer: Layer) -> Contestant:
-    """LIFNode by its Triton kernels, or those in CUDA where they are built. Of the surrogates here they have ATan."""
+    """LIFNode by its Triton kernels, or those in CUDA if they are built. Of the surrogates here they have ATan."""
     if layer.device.type != "cuda":
         raise UnavailableError("SpikingJelly has kernels for CUDA only")
     functional = _import("spikingjelly.activation_based.functional")

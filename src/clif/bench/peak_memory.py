@@ -36,7 +36,7 @@ def peak_resident() -> float:
 
 
 def peak_of(function: str, *arguments: str, without: Iterable[str] = ()) -> Peak:
-    """The peak of `module:function` called with these strings in a new interpreter, where it must `print_peak`."""
+    """The peak of `module:function` called with these strings in a new interpreter, which must call `print_peak`."""
     return Peak(**in_fresh_process(function, *arguments, without=without))
 
 

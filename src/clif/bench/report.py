@@ -16,7 +16,7 @@ from clif.errors import InputError, MissingFileError
 class Row:
     """One contestant under one setting.
 
-    `timing` is None where no time is reported, and `note` says why: not installed, or refused by the gate. Otherwise it
+    `timing` is None if no time is reported, and `note` says why: not installed, or refused by the gate. Otherwise it
     says what belongs to the time, such as how long kernels compile. `figures` are further numbers, such as bytes an
     element, and the settings that a sweep changes.
     """
@@ -42,7 +42,7 @@ class Report:
 
 
 def read_report(path: Path) -> Report:
-    """The report in a file of `Report.to_json`; raises `InputError` where it is none."""
+    """The report in a file of `Report.to_json`; raises `InputError` if it is none."""
     if not path.is_file():
         raise MissingFileError(f"{path}: no such file; write one with clif bench … --json {path}")
     try:

@@ -115,7 +115,7 @@ WAYS = {
     "ours-compiled": Way("ours under torch.compile", _compiled),
 }
 DEFAULT_WAYS = ("plain", "ours", "ours-dense", "ours-blocks", "ours-bfloat16", "ours-bfloat16-bits")
-"""torch.compile takes minutes before its first step; it is measured where it is asked for."""
+"""torch.compile takes minutes before its first step; it is measured if it is asked for."""
 
 
 class Trainer:

@@ -1,4 +1,4 @@
-"""Augmentation of whole batches of images [N, C, H, W], on the device where they are.
+"""Augmentation of whole batches of images [N, C, H, W], on their device.
 
 Every operation has `draw(n, height, width, generator)`, which gives the random numbers of n samples as tensors with one
 row a sample, and `apply(images, *draws)`. The numbers are drawn once for a whole epoch and looked up by sample index:

@@ -16,11 +16,11 @@ NAMED: dict[str, tuple[Callable[..., Operation], Callable[[str], float] | None, 
     "roll": (Roll, int, 64),
     "shear": (Shear, float, 60),
 }
-"""The operations that `read_augmentation` takes: how the number behind a colon is read, and its largest value."""
+"""The operations that `read_augmentation` takes: how the number after a colon is read, and its largest value."""
 
 
 def read_augmentation(text: str, events: bool = False) -> Augmentation:
-    """Operations by name, in their order, with a number behind a colon: "crop:2,flip,cutout:0.5"; "none" for none.
+    """Operations by name, in their order, with a number after a colon: "crop:2,flip,cutout:0.5"; "none" for none.
 
     `crop:PADDING` in pixels (4), `flip`, `cutout:CHANCE` (0.5), `rotate:DEGREES` and `shear:DEGREES` (up to 15),
     `roll:PIXELS` (up to 5) and, on normalised images, `erase:CHANCE` (0.1). Of `events` cutout leaves none in its box.

@@ -58,7 +58,7 @@ def read_recording(path: Path, sort: bool = False) -> Events:
 def find_cifar10dvs(root: Path, train: bool, T: int, sort_events: bool = False) -> Split:
     """The recordings of a split in `root` or a folder just below it.
 
-    Of each class: AEDAT 2.0 files in its folder, its zip archive, or SpikingJelly's events or T frames, where they are
+    Of each class: AEDAT 2.0 files in its folder, its zip archive, or SpikingJelly's events or T frames, whichever is
     found first. SpikingJelly's events and frames are taken as it stored them.
     """
     form = FrameFormat(T, SENSOR, resized=SIZE, sort=sort_events)

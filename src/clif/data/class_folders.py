@@ -140,7 +140,7 @@ def list_folder(root: Path, kind: Kind) -> Listing:
 
 
 def without_wrapping(root: Path, kind: Kind) -> Path:
-    """The folder itself or, twice at most, the one folder in it where there is nothing else, as packed sets have it."""
+    """The folder itself or, twice at most, the one folder in it if there is nothing else, as packed sets have it."""
     for _ in range(2):
         inner = folders_in(root)
         if len(inner) != 1 or is_part(inner[0]) or files_in(root, *kind.suffixes) or not folders_in(inner[0]):

@@ -7,7 +7,7 @@ from clif.errors import InputError
 
 
 def unwrap(t: NDArray, bits: int) -> NDArray[np.int64]:
-    """Times of a clock of so many bits as times that go on when it wraps.
+    """Times of a clock of so many bits as times that continue when it wraps.
 
     Two neighbours are less than half of the clock's range apart: a larger step is the wrap, forwards or backwards.
     """

@@ -61,7 +61,7 @@ def _recordings(options: dict[str, Any], classes: tuple[str, ...]) -> dict[str, 
 def trained_on(
     content: Mapping[str, Any] | None, name: str, root: str | Path, options: DataOptions, where: str
 ) -> Dataset:
-    """The data that a network was trained on, from the record in its checkpoint where that is of the set `name`.
+    """The data that a network was trained on, from the record in its checkpoint if that is of the set `name`.
 
     Without such a record the set is described by its name or, where it needs them, by its files in `root`.
     """

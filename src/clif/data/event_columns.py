@@ -113,7 +113,7 @@ def named_columns(words: Sequence[str], columns: str) -> Named:
 
 
 def to_events(raw: Raw, size: tuple[int, int] | None = None, time_unit: str = "", sort: bool = False) -> Events:
-    """The events of a recording: times int64 in µs, or as they are where no unit is known; polarities 0 and 1.
+    """The events of a recording: times int64 in µs, or as they are if no unit is known; polarities 0 and 1.
 
     `size` is the sensor's (width, height) and `time_unit` that of the times, where the file does not say them. Raises
     `InputError` for columns of other types or lengths, none at all, NaN, pixels that are not whole or lie outside the

@@ -37,7 +37,7 @@ def open_events(root: Path, options: DataOptions) -> Dataset:
     """The description of the recordings in a folder: its classes are those of the training set.
 
     The sensor's size, and for frames by time or duration the unit of the times, are those of the first recording that
-    can be read, or those given. Raises `InputError` where neither says them, where there are no recordings or some
+    can be read, or those given. Raises `InputError` if neither says them, if there are no recordings or some
     outside of class folders, and for options that are for other sets.
     """
     options.allow("events", *OF_RECORDINGS, *OF_FILES, "test_split", "split_seed", "classes")
@@ -77,7 +77,7 @@ def list_events(root: Path) -> Listing:
 
 
 def probe(listing: Listing, options: DataOptions) -> tuple[int, int]:
-    """The sensor's (width, height) by the first recording that can be read, where none is given.
+    """The sensor's (width, height) by the first recording that can be read, if none is given.
 
     Raises `InputError` if it says no size, if the times have no unit and need one, and if no recording can be read.
     """

@@ -168,7 +168,7 @@ def _refuse_other_format(content: bytes, name: str, wanted: str) -> None:
 
 
 def _skip_header(content: bytes, name: str, magic: bytes, end: bytes) -> int:
-    """Where the data start: after the line `end`, or after the last '#' line where there is none."""
+    """Where the data start: after the line `end`, or after the last '#' line if there is none."""
     if not content.startswith(magic):
         wanted = f"an AEDAT {magic[-2:].decode()}x recording"
         _refuse_other_format(content, name, wanted)

@@ -125,7 +125,8 @@ class FrameStream:
         return frame
 
     def _edges(self, t: NDArray) -> NDArray:
-        """Where in these events frames begin and end; the first goes on with the unfinished one, the last stays so."""
+        """Where in these events frames begin and end; the first continues with the unfinished one, the last stays
+        so."""
         n = len(t)
         if self.number is not None:
             completed, rest = divmod(self.pending + n, self.number)

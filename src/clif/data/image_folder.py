@@ -36,7 +36,7 @@ def images() -> Kind:
 def open_images(root: Path, options: DataOptions) -> Dataset:
     """The description of the images in a folder or table: its classes are those of the training set.
 
-    Whole numbers as classes are in their order, other names in that of the alphabet. Raises `InputError` where there
+    Whole numbers as classes are in their order, other names in that of the alphabet. Raises `InputError` if there
     are none, for images outside of class folders, and for options that are for other sets.
     """
     options.allow("images", "image_size", "in_channels", "resize", "test_split", "split_seed", "classes")

@@ -286,7 +286,7 @@ def read_split(
 
 
 def measured(dataset: Dataset, training: Callable[[], Arrays]) -> Dataset:
-    """The data set with the mean and standard deviation of its training set, where it has images and says no others."""
+    """The data set with the mean and standard deviation of its training set, if it has images and says no others."""
     if dataset.events or dataset.mean:
         return dataset
     arrays = training()

@@ -28,11 +28,11 @@ EVT_VERSION = re.compile(r"%\s*(?:evt\s+|format\s+EVT)(\d)\.?(\d?)(?!\w)", re.IG
 
 
 def read_dat(path: Path) -> Raw:
-    """A DAT file of version 1 or 2, with times in µs that go on when the 32-bit clock wraps (71.6 min).
+    """A DAT file of version 1 or 2, with times in µs that continue when the 32-bit clock wraps (71.6 min).
 
     After lines that begin with % come a byte for the type of the events and one for their size, 8, then events of two
     little-endian uint32: the time; x in the lowest bits, y above and the polarity on top (14, 14 and 4 bits, in
-    version 1 9, 8 and 1). The header's Width and Height, where it has them, are the sensor's size.
+    version 1 9, 8 and 1). The header's Width and Height, if it has them, are the sensor's size.
     """
     with foreign(path, "a DAT recording"):
         content = path.read_bytes()

@@ -43,7 +43,7 @@ class Damage:
 
 
 def load_split(split: Split, *, skip_damaged: bool = False, quiet: bool = True) -> Arrays:
-    """The samples of a split from its cache, which is made first where there is none.
+    """The samples of a split from its cache, which is made first if there is none.
 
     Raises `InputError` for the first damaged file; `skip_damaged` leaves damaged files out, now and from this cache on.
     """

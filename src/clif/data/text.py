@@ -19,7 +19,7 @@ ENCODINGS = (
 def read_text(path: Path, errors: str = "replace") -> str:
     """A list or table in UTF-8, or in the encoding that its byte-order mark names.
 
-    Bytes that do not fit the encoding are replaced: an error appears where they are used. With `errors` "strict" they
+    Bytes that do not fit the encoding are replaced: an error appears if they are used. With `errors` "strict" they
     raise `InputError`, as null characters always do, which binary files and UTF-16 without a byte-order mark have.
     """
     with foreign(path, "text in UTF-8"):

@@ -1,6 +1,6 @@
 """Weights on a grid, so that the sums of a convolution are exact in float32 and no order of adding up changes a spike.
 
-Two runtimes add up the inputs of a neuron in another order and round differently, and where a potential lies at the
+Two runtimes add up the inputs of a neuron in another order and round differently, and if a potential lies at the
 threshold one of them fires and the other does not. A sum of multiples of 2^−k that stays below 2^(24 − k) is exact in
 float32 in any order: it is enough to round each output channel's weights to such a grid.
 """

@@ -21,7 +21,7 @@ SpikesFor = Callable[[SpikingNeuron, Tensor, float], Tensor]
 def take_images(loader: Iterable[tuple[Tensor, Tensor]], count: int, dims: int = 3) -> list[Tensor]:
     """The first `count` samples of a loader as batches [N, *] or [T, N, *]; the labels are not looked at.
 
-    A sample has `dims` axes, 3 for images. Raises `InputError` where the loader is empty or `count` is less than 1.
+    A sample has `dims` axes, 3 for images. Raises `InputError` if the loader is empty or `count` is less than 1.
     """
     if count < 1:
         raise InputError(f"a fit needs at least 1 image, got images={count}")
@@ -132,7 +132,7 @@ def distance(student: Response, teacher: Response) -> Tensor:
     """How far a network is from its teacher, a scalar.
 
     It is the divergence of the predictions plus, for every layer, the mean squared difference of a neuron's number of
-    spikes over the sequence: a layer that fires otherwise is corrected where it is, not by the layers behind it.
+    spikes over the sequence: a layer that fires otherwise is corrected itself, not by the layers after it.
     """
     apart = kl_divergence(student.logits, teacher.logits)
     for layer, count in student.counts.items():

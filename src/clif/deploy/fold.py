@@ -1,4 +1,4 @@
-"""Batch norm folded into the convolution before it, where that is exact."""
+"""Batch norm folded into the convolution before it, if that is exact."""
 
 import copy
 from typing import TypeVar

@@ -57,7 +57,7 @@ def layer_graph(net: nn.Module) -> fx.GraphModule:
 
 
 def layer_of(graph: fx.GraphModule, node: fx.Node) -> nn.Module | None:
-    """The layer that a node calls, or None where it calls none."""
+    """The layer that a node calls, or None if it calls none."""
     return graph.get_submodule(str(node.target)) if node.op == "call_module" else None
 
 
@@ -72,7 +72,7 @@ def spiking_nodes(graph: fx.GraphModule) -> dict[str, fx.Node]:
 
 
 def input_levels(graph: fx.GraphModule, node: fx.Node) -> int | None:
-    """n where a node's result is always a multiple of 1/n between 0 and 1, as spikes are behind pools; else None."""
+    """n where a node's result is always a multiple of 1/n between 0 and 1, as spikes are after pools; else None."""
     levels = 1
     while True:
         layer = layer_of(graph, node)

@@ -46,7 +46,7 @@ def judge(networks: Mapping[str, SpikingNetwork], loader: Iterable[tuple[Tensor,
 
 
 def _ranked(logits: Tensor) -> Tensor:
-    """The five most likely classes [N, 5] (or fewer, where there are fewer), the likeliest first."""
+    """The five most likely classes [N, 5] (or fewer, if there are fewer), the likeliest first."""
     return logits.float().mean(0).topk(min(5, logits.shape[-1])).indices
 
 

@@ -112,7 +112,7 @@ def deploy_checkpoint(
 
 
 def _open_lif(path: str | os.PathLike[str], given: dict[str, Any]) -> SpikingNetwork:
-    """A LIF-trained checkpoint; what is `given` about the CLIF network names it only where it does not itself."""
+    """A LIF-trained checkpoint; what is `given` about the CLIF network names it only if it does not itself."""
     said = read_checkpoint(path).get("model")
     network = {"neuron": "LIF"} if said is None else {}
     others = {key: value for key, value in given.items() if said is None or key not in ("model", "neuron")}

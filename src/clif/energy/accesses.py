@@ -104,7 +104,7 @@ def of_spikes(
 ) -> Accesses:
     """A layer that adds up weights where `spikes` arrive; `sops` are their synaptic operations.
 
-    `states` is how many the neurons behind it have.
+    `states` is how many the neurons after it have.
     """
     channels = layer.out_channels // layer.groups
     readout = layer.linear and not layer.feeds_neurons

@@ -254,7 +254,7 @@ def _feeds_neurons(graph: fx.GraphModule, node: fx.Node) -> bool:
 
 
 def _behind(graph: fx.GraphModule, node: fx.Node) -> Iterator[fx.Node]:
-    """The nodes behind one, up to the next neurons or layers with weights."""
+    """The nodes after one, up to the next neurons or layers with weights."""
     following, seen = list(node.users), set()
     while following:
         user = following.pop()

@@ -111,7 +111,7 @@ def find_row(name: str) -> Row:
 def find_runs(row: Row, folders: Sequence[str | Path]) -> list[Repeated]:
     """The complete runs at or below the folders that repeat a recipe's row, the longest first.
 
-    A run counts if its options are the recipe's, but for its length, seed, validation split and machine. Runs of one
+    A run counts if its options are the recipe's, except for its length, seed, validation split and machine. Runs of one
     length and part are one result, with the last run of each seed. Raises `InputError` for a row of an experiment.
     """
     if row.kind:

@@ -1,4 +1,4 @@
-"""The runs of an experiment, each in a process of its own, so many at a time; interrupted ones go on."""
+"""The runs of an experiment, each in a process of its own, so many at a time; interrupted ones continue."""
 
 import os
 import subprocess

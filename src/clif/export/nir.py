@@ -7,7 +7,7 @@ One Euler step of dt is v + (dt/τ)·(v_leak − v + r·I), so ours, v·(1 − 1
     v_threshold one unit in the last place below v_threshold − v_reset (ours fires where v ≥ v_threshold)
 
 with all potentials counted from v_reset. The factor τ is multiplied into the weights before the neuron; one that has no
-weights of its own there, as behind a sum or a pool, gets I = x and r = τ (with decay_input: 1).
+weights of its own there, as after a sum or a pool, gets I = x and r = τ (with decay_input: 1).
 """
 
 import io
@@ -142,7 +142,7 @@ class _Writer:
         )
 
     def _scale_weights(self) -> dict[str, float]:
-        """Multiply τ into the weights before each neuron; where there are none of its own, into its r: name -> r."""
+        """Multiply τ into the weights before each neuron; if there are none of its own, into its r: name -> r."""
         in_r = {}
         for node in self.graph.graph.nodes:
             neuron = layer_of(self.graph, node)

@@ -1,4 +1,4 @@
-"""The folder in which units, compiled or in Triton, are kept, and how they come there whole or not at all."""
+"""The folder in which units, compiled or in Triton, are kept, and how they come there completely or not at all."""
 
 import hashlib
 import os
@@ -117,9 +117,9 @@ def units(place: Path) -> list[Stored]:
 
 
 def clear(place: Path) -> Cleared:
-    """Delete the `files` in a folder, but for those of a unit that another process is compiling.
+    """Delete the `files` in a folder, except for those of a unit that another process is compiling.
 
-    A process that has loaded a unit goes on with it.
+    A process that has loaded a unit continues with it.
     """
     number = size = left = 0
     for key, paths in files(place).items():

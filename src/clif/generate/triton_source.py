@@ -212,7 +212,7 @@ def _live(steps: Steps) -> int:
 
 
 class _Writer:
-    """Writes the module of a program whose steps are `usual`, the last one `last` where it is a light one."""
+    """Writes the module of a program whose steps are `usual`, the last one `last` if it is a light one."""
 
     def __init__(self, program: Program, usual: Steps, last: Steps) -> None:
         self.states = range(len(program.rests_at_zero))

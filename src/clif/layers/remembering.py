@@ -63,7 +63,7 @@ class Remembering(StepModule):
         setattr(self, self.memory_name, kept)
 
     def _fitting(self, x: Tensor, shape: torch.Size) -> Tensor | None:
-        """What is remembered, to go on from with a step `x`; it must have the `shape`. Raises `InputError`."""
+        """What is remembered, to continue from with a step `x`; it must have the `shape`. Raises `InputError`."""
         if not (again := in_backward()):
             self._reset_in_backward = False
         kept = self._remembered()

@@ -1,4 +1,4 @@
-"""Weights that come with the package: what they are, how well they do, and where they lie."""
+"""Pretrained weights of the package: their description, accuracy and location."""
 
 import dataclasses
 import fnmatch

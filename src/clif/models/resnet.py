@@ -38,11 +38,11 @@ class BasicBlock(nn.Module):
         return out + self.shortcut(x)
 
     def hidden(self) -> list[Layers]:
-        """The layers behind `relu1` up to the neurons inside."""
+        """The layers after `relu1` up to the neurons inside."""
         return [(self.conv1, self.bn2, self.relu2)]
 
     def last(self) -> Layers:
-        """The layers behind those; their output is added to the shortcut."""
+        """The layers after those; their output is added to the shortcut."""
         return self.dropout, self.conv2
 
 
@@ -73,11 +73,11 @@ class Bottleneck(nn.Module):
         return out + self.shortcut(x)
 
     def hidden(self) -> list[Layers]:
-        """The layers behind `relu1` up to the neurons inside."""
+        """The layers after `relu1` up to the neurons inside."""
         return [(self.conv1, self.bn2, self.relu2), (self.conv2, self.bn3, self.relu3)]
 
     def last(self) -> Layers:
-        """The layers behind those; their output is added to the shortcut."""
+        """The layers after those; their output is added to the shortcut."""
         return self.dropout, self.conv3
 
 

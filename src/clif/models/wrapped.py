@@ -127,7 +127,7 @@ def wrap(net: nn.Module, T: int, input_shape: Sequence[int] | None = None) -> Wr
 def as_network(
     net: nn.Module, input_shape: Sequence[int] | None = None, T: int | None = None, images: bool = False
 ) -> SpikingNetwork:
-    """`net` itself if it is a network of clif, else wrapped; `InputError` where it must take samples and T is None."""
+    """`net` itself if it is a network of clif, else wrapped; `InputError` if it must take samples and T is None."""
     if isinstance(net, SpikingNetwork):
         if input_shape is not None or T is not None:
             raise InputError(f"a {type(net).__name__} already has its T and the shape of its input; leave them out")
@@ -165,7 +165,7 @@ def _wrap(net: nn.Module, T: int | None, input_shape: Sequence[int] | None) -> W
 
 
 def _try_out(wrapped: Wrapped, name: str) -> None:
-    """Raise `InputError` where a sequence at once gives other numbers than its steps one by one."""
+    """Raise `InputError` if a sequence at once gives other numbers than its steps one by one."""
     if wrapped.input_shape is None:
         raise InputError(
             f"{name} has its own forward, which clif checks on a sequence; give the shape of one sample, "

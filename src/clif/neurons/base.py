@@ -25,7 +25,7 @@ from clif.ops.registration import is_exported
 from clif.surrogate import AnySurrogate, Surrogate, resolve
 
 COMPUTATION = STEP | {"forward", "single_step_forward", "multi_step_forward"}
-"""What a class may define anew of a neuron that it derives from; no conversion takes its place then."""
+"""Methods that a subclass of a neuron may override; no conversion replaces such a neuron."""
 
 CHANGES_EVERY_CALL = frozenset(("_values", "_calls", "v_seq"))
 
@@ -154,7 +154,7 @@ class SpikingNeuron(Firing, FunctionalState):
 
     @property
     def redefined(self) -> frozenset[str]:
-        """The names in `COMPUTATION` that the object, or its class beyond a registered one, defines anew."""
+        """The names in `COMPUTATION` that the object, or its class beyond a registered one, overrides."""
         found = COMPUTATION & vars(self).keys()
         for kind in type(self).__mro__:
             if "neuron" in vars(kind):
@@ -287,7 +287,7 @@ class SpikingNeuron(Firing, FunctionalState):
         return self.fuse_norm and self.step_mode == "m" and not own and self.sequence_mode().route(len(x)) == "backend"
 
     def overrides(self, name: str) -> bool:
-        """Whether the class or the object defines a method of `SpikingNeuron` anew."""
+        """Whether the class or the object overrides a method of `SpikingNeuron`."""
         return name in vars(self) or getattr(type(self), name) is not getattr(SpikingNeuron, name)
 
     def sequence_mode(self) -> Mode:

@@ -1,4 +1,4 @@
-"""A batch norm and the neuron behind it, which every spiking network repeats; layers one after the other, by block."""
+"""A batch norm and the neuron after it, which every spiking network repeats; layers one after the other, by block."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
@@ -12,14 +12,14 @@ from clif.neurons.checkpointing import checkpoint_block, is_checkpointed
 
 
 def fire(neuron: nn.Module, norm: nn.Module, x: Tensor) -> Tensor:
-    """neuron(norm(x)); a spiking neuron gets the batch norm along, for it may compute both at once."""
+    """neuron(norm(x)); a spiking neuron gets the batch norm along, because it may compute both at once."""
     if isinstance(neuron, SpikingNeuron) and isinstance(norm, BatchNorm2d) and not neuron.overrides("forward"):
         return neuron(x, norm)
     return neuron(norm(x))
 
 
 class ConvBlock(nn.Sequential):
-    """`torch.nn.Sequential` in which a batch norm and the neuron behind it are computed by `fire`."""
+    """`torch.nn.Sequential` in which a batch norm and the neuron after it are computed by `fire`."""
 
     def forward(self, x: Tensor) -> Tensor:
         return in_turn([Layer(module, self) for module in self], x)
@@ -33,7 +33,7 @@ class Layer(NamedTuple):
 
 
 def in_turn(layers: Sequence[Layer], x: Tensor) -> Tensor:
-    """The layers one after the other; within a `ConvBlock` a batch norm and the one behind it by `fire`."""
+    """The layers one after the other; within a `ConvBlock` a batch norm and the one after it by `fire`."""
     left = list(layers)
     while left:
         module, within = left.pop(0)
@@ -46,7 +46,7 @@ def by_block(modules: Iterable[nn.Module], x: Tensor, within: nn.Module | None =
     """The modules one after the other, with activation checkpointing of every block.
 
     A block is the modules up to the next one that has neurons. Sequential containers among the modules count as what is
-    in them. Those whose own blocks are checkpointed are left to themselves, as is what comes behind the last neuron.
+    in them. Those whose own blocks are checkpointed are left to themselves, as is what comes after the last neuron.
     """
     waiting: list[Layer] = []
     for layer in _flat(modules, within):

@@ -60,7 +60,7 @@ def _learns_tau(node: SpikingNeuron) -> bool:
 
 
 def _tau_of(node: SpikingNeuron) -> Any:
-    """The time constant of a neuron, a number where it is one of its learnables, None where it has none."""
+    """The time constant of a neuron, a number if it is one of its learnables, None if it has none."""
     tau = getattr(node, "tau", None)
     return as_constant("tau", tau.detach()) if "tau" in node.learnable and isinstance(tau, Tensor) else tau
 
@@ -80,7 +80,7 @@ def replace_nodes(net: nn.Module, make: Callable[[SpikingNeuron], nn.Module]) ->
 
 
 def forget_layer_options(config: dict[str, Any], keeps: Callable[[str], bool]) -> None:
-    """Take constants of single layers out of a network's description, but for those whose names it keeps."""
+    """Take constants of single layers out of a network's description, except for those whose names it keeps."""
     layers = config.pop("layer_options", {})
     kept = {layer: {k: v for k, v in constants.items() if keeps(k)} for layer, constants in layers.items()}
     if any(kept.values()):
@@ -96,7 +96,7 @@ def add_layer_options(config: dict[str, Any], options: dict[str, dict[str, float
 
 
 def node_like(node: SpikingNeuron, kind: type[SpikingNeuron], **changed: Any) -> SpikingNeuron:
-    """A neuron of another kind at rest, with the constants and switches of `node` but for those `changed`.
+    """A neuron of another kind at rest, with the constants and switches of `node` except for those `changed`.
 
     Raises `InputError` for a `node` that computes in its own way, which would be lost.
     """

@@ -1,4 +1,4 @@
-"""A batch norm and the neuron behind it in one kernel, where a backend has it."""
+"""A batch norm and the neuron after it in one kernel, where a backend has it."""
 
 from torch import Tensor
 

@@ -13,7 +13,7 @@ Values = tuple[Tensor | float, ...] | None
 class Calls(NamedTuple):
     """The calls of a neuron since its last reset.
 
-    `number` counts them; `start` is the state before the first one. The count begins anew with the next call after a
+    `number` counts them; `start` is the state before the first one. The count begins again with the next call after a
     reset or a detach, for a backward pass that comes later may still compute the present calls again.
     """
 
@@ -29,7 +29,7 @@ class Calls(NamedTuple):
         return Calls(self.number + 1, False, None, in_backward())
 
     def ended(self) -> "Calls":
-        """With a count that begins anew."""
+        """With a count that begins again."""
         return self._replace(anew=True)
 
     def reset(self) -> "Calls":

@@ -117,7 +117,7 @@ def _v_of(equations: Equations, state: State, mode: Mode) -> Tensor | None:
 
 
 def check_spikes(equations: Equations, spikes: Tensor, x: Tensor) -> None:
-    """Raise `InputError` where a surrogate that is not of `clif.surrogate` does not give spikes, or no gradient."""
+    """Raise `InputError` if a surrogate that is not of `clif.surrogate` does not give spikes, or no gradient."""
     surrogate = equations.surrogate
     if surrogate is None or torch.compiler.is_compiling():
         return

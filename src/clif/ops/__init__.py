@@ -1,1 +1,1 @@
-"""The computations behind the neurons: a readable reference and the choice of a backend."""
+"""The computations of the neurons: a readable reference and the choice of a backend."""

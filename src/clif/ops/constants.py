@@ -32,7 +32,7 @@ def as_constant(name: str, value: Any) -> Constant:
 
 
 def value_of(constant: Constant | None) -> float | None:
-    """A constant as a number; None where it is None, or a tensor whose value cannot be read now."""
+    """A constant as a number; None if it is None, or a tensor whose value cannot be read now."""
     if not isinstance(constant, Tensor):
         return constant
     return None if _is_unreadable(constant) else float(constant.detach().item())

@@ -52,12 +52,12 @@ def unavailable() -> str | None:
 
 
 def pointer(tensor: Tensor | None) -> int | None:
-    """The address of a tensor's elements; None, the null pointer, where there are none."""
+    """The address of a tensor's elements; None, the null pointer, if there are none."""
     return None if tensor is None or tensor.numel() == 0 else tensor.data_ptr()
 
 
 def refuses_norm(x_seq: Tensor, of: norm.Norm) -> str | None:
-    """Why the kernels do not fuse this batch norm with the neuron behind it, or None if they do."""
+    """Why the kernels do not fuse this batch norm with the neuron after it, or None if they do."""
     if x_seq.dim() == 5 and x_seq.shape[2] > MOST_CHANNELS:
         return f"{x_seq.shape[2]} channels are more than the {MOST_CHANNELS} that the kernels take"
     return norm.refuses(x_seq, of)

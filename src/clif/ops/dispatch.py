@@ -28,7 +28,7 @@ class Backend:
 
     `multi_step` has the signature of `reference.multi_step`. `unavailable()` says why the backend cannot run on this
     machine, `refuses(x_seq, equations)` why it does not take an input; both None if it can. `norm_multi_step` does a
-    batch norm and the neuron behind it at once (see `clif.ops.kernels`), if the backend can, and
+    batch norm and the neuron after it at once (see `clif.ops.kernels`), if the backend can, and
     `refuses_norm(x_seq, norm)` says why not for an input.
     """
 

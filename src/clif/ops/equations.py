@@ -115,7 +115,7 @@ def _filled(x: Tensor, value: Constant, dtype: torch.dtype) -> Tensor:
 
 
 def first_step(x_seq: Tensor) -> Tensor:
-    """x_seq[0]; raises `InputError` where there is no time axis or no step."""
+    """x_seq[0]; raises `InputError` if there is no time axis or no step."""
     if x_seq.dim() < 2 or len(x_seq) == 0:
         raise InputError(
             f"a sequence must have shape [T, N, *] with T ≥ 1, got {list(x_seq.shape)}; "

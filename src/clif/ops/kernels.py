@@ -18,7 +18,7 @@ def multi_step(
 def norm_multi_step(
     backend: str, equations: Equations, x_seq: Tensor, norm: Norm, state: State, keep_state: bool
 ) -> tuple[Tensor, State, Tensor | None, Tensor | None]:
-    """A batch norm and the neuron behind it over x_seq [T, N, C, H, W] from `state`.
+    """A batch norm and the neuron after it over x_seq [T, N, C, H, W] from `state`.
 
     Returns the spikes, the last state (empty unless it is to be kept), and the mean and biased variance [T, C] of every
     step, which are None if the norm came with fixed ones, and have no gradient.

@@ -1,4 +1,4 @@
-"""A batch norm and the neuron behind it as one operator: the normalised sequence is never written to memory.
+"""A batch norm and the neuron after it as one operator: the normalised sequence is never written to memory.
 
 A sequence is [T, N, C, H, W] with the channels fastest in memory (channels_last), so that to a
 kernel it is [T, pixels, C]. Every step has its own mean and variance, or in evaluation all have the running ones.

@@ -1,6 +1,6 @@
 """What a convolution keeps of its input for the backward pass: one bit per element where the input is spikes.
 
-Nothing changes but memory: a tensor whose elements are not all 0 or one other number (1, or 1/(1 − p) behind a dropout)
+Nothing changes but memory: a tensor whose elements are not all 0 or one other number (1, or 1/(1 − p) after a dropout)
 is kept as it is.
 """
 
@@ -42,7 +42,7 @@ def packs(x: Tensor) -> bool:
 
 
 def pack(x: Tensor) -> Packed | Tensor:
-    """`x` as bits, or `x` itself where it is no tensor of spikes."""
+    """`x` as bits, or `x` itself if it is no tensor of spikes."""
     if not packs(x):
         return x
     if (found := _known.packed.get(x.data_ptr())) is not None and found[0] == _identity(x):

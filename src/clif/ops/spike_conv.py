@@ -2,7 +2,7 @@
 
 Where few neurons fire that is faster than a convolution of all the zeros between, in the forward pass and for the
 gradient of the weights; the gradient of the input, which is dense, is PyTorch's. Of finite numbers the results are
-those of `torch.nn.functional.conv2d` but for the order of its sums; a weight or gradient that is not finite spreads
+those of `torch.nn.functional.conv2d` except for the order of its sums; a weight or gradient that is not finite spreads
 only where a spike selects it. Of the input only bits are kept for the backward pass.
 """
 
@@ -23,7 +23,7 @@ LEAST_KERNEL = 3
 
 
 def convolve(conv: nn.Conv2d, x: Tensor, within: Limits | None = None) -> Tensor | None:
-    """`conv(x)` for x [N, C, H, W], or None where PyTorch's own convolution is the one to take.
+    """`conv(x)` for x [N, C, H, W], or None if PyTorch's own convolution is the one to take.
 
     It is outside the limits, those of `clif.ops.spike_conv_limits` unless others are given.
     """

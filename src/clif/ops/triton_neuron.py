@@ -67,7 +67,7 @@ def _arguments(inputs: Aligned, unit: TritonUnit) -> dict[str, Any]:
 
 
 def _given(name: str, tensors: Sequence[Tensor | None], count: int) -> dict[str, Tensor | None]:
-    """Tensors as arguments that are None where there are none."""
+    """Tensors as arguments that are None if there are none."""
     return {f"{name}{i}": tensors[i] if tensors else None for i in range(count)}
 
 

@@ -41,7 +41,7 @@ COLUMN = (3.35, 2.3)
 
 @dataclass(frozen=True)
 class Line:
-    """The values of a group's runs over the chart's x: run index -> values (NaN where there is none)."""
+    """The values of a group's runs over the chart's x: run index -> values (NaN if there is none)."""
 
     group: int
     label: str
@@ -79,7 +79,7 @@ class Chart:
         return [str(i + 1) for i in range(len(self.ticks))]
 
     def as_json(self) -> dict[str, Any]:
-        """For the page: plain values, None where there is no number."""
+        """For the page: plain values, None if there is no number."""
         lines = [
             {
                 "group": line.group,

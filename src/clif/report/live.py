@@ -1,4 +1,4 @@
-"""A page of runs while they train: written anew after each epoch until all of them have ended."""
+"""A page of runs while they train: rewritten after each epoch until all of them have ended."""
 
 import math
 import time
@@ -29,9 +29,9 @@ def follow(
     say: Callable[[str], None] = print,
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Write `page` whenever an epoch of the runs is over; it loads itself anew every so many `seconds`.
+    """Write `page` whenever an epoch of the runs is over; it reloads every so many `seconds`.
 
-    `follow` ends when each run has ended or is no longer trained. The page then does not load itself anew. In a folder
+    `follow` ends when each run has ended or is no longer trained. The page then does not reload. In a folder
     of runs `follow` waits `GRACE` seconds for the next run. Raises `InputError` as `find_runs` does.
     """
     if seconds < 1:
@@ -53,7 +53,7 @@ def follow(
             if idle or _stamps(runs) != seen or unchanged >= PATIENCE:
                 seen, runs, unchanged = _stamps(runs), find_runs(paths), 0.0
                 idle = 0.0 if any(run.is_training for run in runs) else idle + POLL
-    finally:  # also after Ctrl-C: what is left is a page that does not load itself anew
+    finally:  # also after Ctrl-C: what is left is a page that does not reload
         write_page(make_report(runs, title), page, files)
 
 

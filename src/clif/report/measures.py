@@ -14,7 +14,7 @@ Rates = dict[str, float]
 
 
 def value_of(content: object, *keys: str | int) -> float:
-    """The number at a place of a JSON document; NaN where there is none."""
+    """The number at a place of a JSON document; NaN if there is none."""
     for key in keys:
         try:
             content = content[key]  # type: ignore[index]

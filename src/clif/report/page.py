@@ -31,7 +31,7 @@ ENDING_NAMES = {"svg": "SVG", "pdf": "PDF", "png": "PNG", "csv": "CSV", "tex": "
 
 @dataclass(frozen=True)
 class Live:
-    """A page of runs that go on: every how many seconds it loads itself anew, and how far the runs are."""
+    """A page of runs in training: the seconds between reloads, and the progress of the runs."""
 
     seconds: int
     state: str

@@ -52,7 +52,7 @@ def words(text: object) -> Cell:
 
 
 def number(value: float | None, form: str = ".2f", scale: float = 1.0, note: str = "") -> Cell:
-    """A cell with a number, ABSENT for None and NaN; `note` is shown behind it."""
+    """A cell with a number, ABSENT for None and NaN; `note` is shown after it."""
     if value is None or math.isnan(value):
         return Cell(ABSENT)
     return Cell(_signs(f"{scale * value:{form}}") + note, float(scale * value))

@@ -65,7 +65,7 @@ class JsonLines(Callback):
 
 
 class WandbLogger(Callback):
-    """Each epoch's figures to Weights & Biases; a resumed run goes on as the same run there."""
+    """Each epoch's figures to Weights & Biases; a resumed run continues as the same run there."""
 
     def __init__(self) -> None:
         self._wandb = _import("wandb")
@@ -84,7 +84,7 @@ class WandbLogger(Callback):
 
 
 class MlflowLogger(Callback):
-    """Each epoch's figures to MLflow; a resumed run goes on as the same run there."""
+    """Each epoch's figures to MLflow; a resumed run continues as the same run there."""
 
     def __init__(self) -> None:
         self._mlflow = _import("mlflow")
@@ -108,7 +108,7 @@ LOGGERS: dict[str, type[WandbLogger] | type[MlflowLogger]] = {"wandb": WandbLogg
 
 
 def make_loggers(names: list[str]) -> list[Callback]:
-    """The loggers of these names. Raises `InputError` where one is not installed."""
+    """The loggers of these names. Raises `InputError` if one is not installed."""
     return [LOGGERS[name]() for name in names]
 
 

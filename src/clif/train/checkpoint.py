@@ -1,4 +1,4 @@
-"""Checkpoints: written whole or not at all, read without executing anything they contain.
+"""Checkpoints: written completely or not at all, read without executing anything they contain.
 
 A checkpoint is a superset of the original's {'net', 'optimizer', 'lr_scheduler', 'epoch', 'max_test_acc'}; ours adds
 'model' (the arguments of `create_model`), 'config', 'history' and what resuming needs. 'net' holds the weights that are
@@ -67,7 +67,7 @@ PLAIN: list[Any] = [
 
 
 def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
-    """Write a checkpoint atomically. Raises `InputError` where the folder or the disk does not let it."""
+    """Write a checkpoint atomically. Raises `InputError` if the folder or the disk does not let it."""
     try:
         write_atomically(path, lambda file: torch.save(content, file))
     except (OSError, RuntimeError) as error:
@@ -161,7 +161,7 @@ def _note_average(content: dict[str, Any], key: str, path: Path) -> None:
 
 
 def _check_archive(path: Path) -> None:
-    """Raise `InputError` where a part of a zip archive, which torch writes, differs from its checksum."""
+    """Raise `InputError` if a part of a zip archive, which torch writes, differs from its checksum."""
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             if (part := archive.testzip()) is not None:
@@ -252,7 +252,7 @@ def build_network(
 
 
 def load_weights(net: nn.Module, state_dict: dict[str, Tensor], where: str) -> None:
-    """Load a state dict that must fit exactly, but for wrappers and counters in its names (`fit_names`).
+    """Load a state dict that must fit exactly, except for wrappers and counters in its names (`fit_names`).
 
     Raises `InputError` with the first key or shape that does not fit.
     """

@@ -31,7 +31,7 @@ class Follower(SystemExit):
 
 
 def with_processes(config: TrainConfig) -> None:
-    """Set `devices` and `nodes` to what torchrun or SLURM started. Raises `InputError` where they say otherwise."""
+    """Set `devices` and `nodes` to what torchrun or SLURM started. Raises `InputError` if they say otherwise."""
     launched = launched_processes()
     if launched is None:
         return
@@ -53,7 +53,7 @@ def is_first_process() -> bool:
 class Engine:
     """This process among `world_size`: its `rank`, its `device`, and the exchanges, which all of them must call alike.
 
-    Creating one starts the other processes where they are not there yet. Raises `InputError` for a device that is not
+    Creating one starts the other processes if they are not there yet. Raises `InputError` for a device that is not
     there and where Lightning Fabric is needed and missing.
     """
 

@@ -16,7 +16,7 @@ GONE = "the reader of the output closed it"
 
 
 class Interrupted(Exception):
-    """The run was asked to stop; its state is saved. `signum` is the signal, the message says how to go on.
+    """The run was asked to stop; its state is saved. `signum` is the signal, the message says how to continue.
 
     `what` is the message without that.
     """
@@ -28,7 +28,7 @@ class Interrupted(Exception):
 
     @classmethod
     def by(cls, reason: BaseException, to_continue: str) -> "Interrupted":
-        """What stopped a command of several parts (this, Ctrl-C, a lost reader), with how the command goes on."""
+        """What stopped a command of several parts (this, Ctrl-C, a lost reader), with how the command continues."""
         if isinstance(reason, Interrupted):
             return cls(reason.signum, reason.what, to_continue)
         if isinstance(reason, BrokenPipeError):

@@ -9,8 +9,8 @@ from clif.errors import InputError
 def launcher() -> Literal["torchrun", "slurm"] | None:
     """What started this process beside others, if anything did.
 
-    A step of SLURM's srun tells its tasks. Where it does not, the job's do (Lightning Fabric's rule), but for what runs
-    in the batch script itself or in a shell of an interactive job, which is one process.
+    A step of SLURM's srun tells its tasks. Where it does not, the job's do (Lightning Fabric's rule), except for what
+    runs in the batch script itself or in a shell of an interactive job, which is one process.
     """
     environ = os.environ
     if "TORCHELASTIC_RUN_ID" in environ:
@@ -25,7 +25,7 @@ def launcher() -> Literal["torchrun", "slurm"] | None:
 def launched_processes() -> tuple[int, int] | None:
     """(processes on each machine, machines) that torchrun or SLURM's srun started, or None.
 
-    Raises `InputError` where a machine has more of them than another.
+    Raises `InputError` if a machine has more of them than another.
     """
     environ, by = os.environ, launcher()
     if by is None:

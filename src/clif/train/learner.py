@@ -49,8 +49,9 @@ class Learner:
     """The network, its optimiser and its data in this process, at the position `epoch`, `step`.
 
     A step is one of the optimiser; `global_step` counts them over all epochs. `history` has the figures of the epochs
-    so far, `best` the best `<chosen_on>_top1` of them, `inherited_best` the one that a checkpoint to go on from names.
-    `chosen_on` is "val", "test" or, if no part of the data is evaluated after each epoch, "": the last epoch is best.
+    so far, `best` the best `<chosen_on>_top1` of them, `inherited_best` the one that a checkpoint to continue from
+    names. `chosen_on` is "val", "test" or, if no part of the data is evaluated after each epoch, "": the last epoch is
+    best.
     """
 
     def __init__(self, config: TrainConfig, engine: Engine, folder: RunFolder, own: Own = NOTHING) -> None:
@@ -122,7 +123,7 @@ class Learner:
 
     @property
     def evaluated_net(self) -> Any:
-        """The network that is evaluated and saved as "net": the average of the weights where there is one."""
+        """The network that is evaluated and saved as "net": the average of the weights if there is one."""
         return self.net if self.average is None else self.average.net
 
     def _make_loaders(self) -> dict[str, Any]:

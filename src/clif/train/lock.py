@@ -47,7 +47,7 @@ def lock_folder(folder: Path) -> BinaryIO:
 
 
 def is_locked(folder: Path) -> bool:
-    """Whether a process of this machine trains in the folder now. False where the file system does not say."""
+    """Whether a process of this machine trains in the folder now. False if the file system does not say."""
     try:
         file = (folder / LOCK).open("r+b")
     except OSError:

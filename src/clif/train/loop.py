@@ -1,4 +1,5 @@
-"""The training loop: epochs of steps, an evaluation after each, and a checkpoint from which the run goes on exactly."""
+"""The training loop: epochs of steps, an evaluation after each, and a checkpoint from which the run continues
+exactly."""
 
 import dataclasses
 import json
@@ -210,7 +211,7 @@ class Trainer(Learner):
         return self.engine.only_first(lambda: MetricsLog(self.folder.path, self.history, resumed))
 
     def _say_precision(self) -> None:
-        """Say, once in a process, what is computed in, and warn where that is slow or another than before."""
+        """Say, once in a process, what is computed in, and warn if that is slow or another than before."""
         precision, before = self.precision, self._precision_before
         line = f"precision: {precision}"
         if not self.quiet and first_time(line):
@@ -291,7 +292,8 @@ class Trainer(Learner):
         self._call("on_epoch", row)
 
     def _finish_partial_epoch(self, log: MetricsLog | None) -> list[Row]:
-        """Evaluate where a limit ended the run within an epoch; a run that goes on from here goes on as if it had not.
+        """Evaluate where a limit ended the run within an epoch; a run that continues from here continues as if it had
+        not.
 
         So it is the best epoch only as long as there is no whole one. Returns the run's rows, the partial epoch's last.
         """
@@ -344,7 +346,7 @@ class Trainer(Learner):
         self._stop_if_asked()
 
     def _stop_if_asked(self) -> None:
-        """Save and raise `Interrupted` where a signal came."""
+        """Save and raise `Interrupted` if a signal came."""
         if not self._signum:
             return
         self.require_sound()

@@ -64,7 +64,7 @@ def _rate_mse(config: TrainConfig) -> Loss:
 
 
 def make_loss(config: TrainConfig) -> Loss:
-    """The configured loss. Raises `InputError` where a registered one cannot be called."""
+    """The configured loss. Raises `InputError` if a registered one cannot be called."""
     loss = LOSSES[config.loss](config)
     if not callable(loss):
         raise InputError(f"the loss {config.loss} must be callable, got {type(loss).__name__}")

@@ -31,8 +31,8 @@ class Result:
 class MetricsLog:
     """One row per epoch, in `metrics.csv` and TensorBoard.
 
-    The rows so far are part of every checkpoint, and the file is written anew from them: after a resume it has neither
-    gaps nor duplicates. Raises `InputError` where the folder cannot be written.
+    The rows so far are part of every checkpoint, and the file is written again from them: after a resume it has neither
+    gaps nor duplicates. Raises `InputError` if the folder cannot be written.
     """
 
     def __init__(self, folder: Path, history: list[Row], resumed: bool) -> None:

@@ -30,7 +30,7 @@ class Muon(Optimizer):
     """Muon for groups with "orthogonal": True, SGD with Nesterov's momentum for the others.
 
     A weight [out, ...] of an orthogonal group is a matrix [out, -1]. Its step is lr·|w|·O/|O|, with O the nearly
-    orthogonal matrix of its momentum and |·| the Frobenius norm, and it keeps the norm that it had: behind a
+    orthogonal matrix of its momentum and |·| the Frobenius norm, and it keeps the norm that it had: after a
     convolution a batch norm takes the norm out anyway. So `lr` is the angle of a step, and there is no weight decay in
     these groups. A weight that is zero stays zero. The orthogonal matrix is computed in `dtype`, by default that of the
     weight.

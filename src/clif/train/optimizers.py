@@ -64,7 +64,7 @@ def _muon(groups: Groups, config: TrainConfig) -> Optimizer:
 
 
 def make_optimizer(config: TrainConfig, net: nn.Module, precision: Precision) -> Optimizer:
-    """The configured optimiser of the network. Raises `InputError` where a registered one gives something else."""
+    """The configured optimiser of the network. Raises `InputError` if a registered one gives something else."""
     groups: Groups = [{"params": params} for params in _groups(config, net)]
     if config.no_decay_norm_bias:
         groups[-1]["weight_decay"] = 0.0

@@ -38,7 +38,7 @@ class Own:
         return [field.name for field in dataclasses.fields(self) if getattr(self, field.name) is not None]
 
     def adapt(self, config: TrainConfig) -> TrainConfig:
-        """The configuration with the T of the network, where it has one. Raises `InputError` for what does not fit."""
+        """The configuration with the T of the network, if it has one. Raises `InputError` for what does not fit."""
         self._check_net(config)
         self._check_loaders(config)
         if self.optimizer is not None and self.net is None:
@@ -131,7 +131,7 @@ class Own:
         return placed
 
     def check_same(self, content: dict[str, Any], where: str) -> None:
-        """Raise `InputError` where the run of a checkpoint had other objects of the user's own."""
+        """Raise `InputError` if the run of a checkpoint had other objects of the user's own."""
         before = content.get("own", [])
         if before == self.names():
             return

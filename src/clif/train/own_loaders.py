@@ -45,7 +45,7 @@ def is_positioned(loader: Any) -> bool:
 def place(loader: Any, part: str, engine: Engine) -> Any:
     """A loader, `loaders[part]`, in a form that gives this process its part of every batch, on its device.
 
-    Raises `InputError` where it is not known to give every sample to one process.
+    Raises `InputError` if it is not known to give every sample to one process.
     """
     if is_positioned(loader):
         return _positioned(loader, part, engine)
@@ -164,7 +164,7 @@ class Batches:
 
     @property
     def num_samples(self) -> int:
-        """The samples of an epoch, 0 where no one knows."""
+        """The samples of an epoch, 0 if no one knows."""
         dataset = getattr(self.batches, "dataset", None)
         return len(dataset) if isinstance(dataset, Sized) else 0
 

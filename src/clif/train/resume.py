@@ -1,4 +1,4 @@
-"""How a run goes on: with the configuration in its folder, what it keeps of it, what options given then replace.
+"""How a run continues: with the configuration in its folder, what it keeps of it, what options given then replace.
 
 This module imports no torch, so that the configuration can be shown at once.
 """
@@ -36,7 +36,7 @@ SILENT = {*LIMITS, "data_dir", "j"}
 
 
 def read_run(folder: str, overrides: dict[str, Any]) -> TrainConfig:
-    """The configuration with which the run in `folder` goes on, some options replaced. Raises `InputError`.
+    """The configuration with which the run in `folder` continues, some options replaced. Raises `InputError`.
 
     Where the run's cosine ends with its last epoch, `T_max` follows an `epochs` that is given without it.
     """

@@ -24,7 +24,7 @@ SCHEDULERS: dict[str, Callable[[Optimizer, TrainConfig, int], LRScheduler]] = {}
 """What makes a schedule of an optimiser, a configuration and the schedule's steps in an epoch, by name."""
 
 BY_STEP = ("OneCycle",)
-"""The schedules that go on with every step of the optimiser, whatever -lr_by_step says."""
+"""The schedules that advance with every step of the optimiser, even without -lr_by_step."""
 
 
 def register_scheduler(name: Any) -> Any:
@@ -76,7 +76,7 @@ def _one_cycle(optimizer: Optimizer, config: TrainConfig, per_epoch: int) -> LRS
 def make_scheduler(config: TrainConfig, optimizer: Optimizer, steps_per_epoch: int) -> LRScheduler:
     """The configured schedule.
 
-    Raises `InputError` for a registered one that is none, that needs a metric, or that goes on with every step of the
+    Raises `InputError` for a registered one that is none, that needs a metric, or that advances with every step of the
     optimiser although it was made for epochs.
     """
     by_step = config.lr_by_step or config.lr_scheduler in BY_STEP
@@ -113,7 +113,7 @@ def advance(scheduler: LRScheduler) -> None:
 
 
 def is_by_step(config: TrainConfig, scheduler: LRScheduler) -> bool:
-    """Whether a schedule goes on with every step of the optimiser, not with every epoch."""
+    """Whether a schedule advances with every step of the optimiser, not with every epoch."""
     return config.lr_by_step or isinstance(scheduler, OneCycleLR | CyclicLR)
 
 

@@ -1,4 +1,4 @@
-"""What a checkpoint holds of a run, and how a run goes on from it."""
+"""What a checkpoint holds of a run, and how a run continues from it."""
 
 import copy
 import dataclasses
@@ -122,7 +122,7 @@ def _restore_random_state(trainer: Learner, rng: dict[str, Any]) -> None:
 
 
 def _require_same_classes(trainer: Learner, data: dict[str, Any], where: str) -> None:
-    """Raise `InputError` where labels would mean other classes than before."""
+    """Raise `InputError` if labels would mean other classes than before."""
     if (dataset := trainer.dataset) is None:
         return
     if data.get("name") == dataset.name and tuple(data["classes"]) != dataset.classes:
@@ -181,7 +181,7 @@ def _own(trainer: Learner, parts: Tensor) -> Tensor:
 def load_optimizer(optimizer: Optimizer, state: dict[str, Any], where: str) -> None:
     """Load what an optimiser remembers and its rates; its other options, such as weight decay, stay as they are here.
 
-    Raises `InputError` where the state is another optimiser's or another network's.
+    Raises `InputError` if the state is another optimiser's or another network's.
     """
     groups = state.get("param_groups") or [{}]
     found = _family(groups[0])

@@ -8,7 +8,7 @@ WEIGHTS = ("net", "state_dict", "model_state_dict", "model", "network", "net_sta
 """Keys under which programs save a state dict, the original's first."""
 
 AVERAGES = ("ema", "model_ema", "state_dict_ema", "ema_state_dict", "ema_model", "averaged_model")
-"""Keys of a moving average of the weights, which is taken where there is nothing else."""
+"""Keys of a moving average of the weights, which is taken if there is nothing else."""
 
 COUNTERS = ("total_ops", "total_params")
 """What thop leaves in every module."""
