@@ -1,19 +1,19 @@
-"""The neurons as pure functions: they return the new state and keep nothing.
+"""The neurons as pure functions, which return the new state and keep none.
 
-`*_step(x, state, ...)` computes one step: x [N, *] -> (spikes [N, *], new state).
-`*_multi_step(x_seq, state=None, ..., backend="auto")` does a sequence: x_seq [T, N, *] -> (spikes [T, N, *], state).
-With `keep_state=False` it returns () for the state, which is then not computed: that takes less time and memory.
+`*_step(x, state, ...)` computes one step: x [N, *] -> (spikes [N, *], new state). `*_multi_step(x_seq, state=None, ...,
+backend="auto")` computes a sequence: x_seq [T, N, *] -> (spikes [T, N, *], state). With `keep_state=False` it does not
+compute the last state and returns () for it, which saves time and memory.
 
 The state is (v, m) for CLIF and (v,) for LIF and PLIF, tensors of shape [N, *]; `None` starts at rest, which is v = 0
-(v = v_reset with a hard reset) and m = 0. Inputs may be of any floating dtype; float16 and bfloat16 are computed in
-float32 and keep a float32 state. The equations are those of `clif.neurons`.
+(v = v_reset with a hard reset) and m = 0. Inputs may have any floating dtype; float16 and bfloat16 are computed in
+float32 and have a float32 state. The equations are those of `clif.neurons`.
 
-A constant may be a tensor of one element. If it has a gradient it is learnt, which plain PyTorch computes: `backend`
-"auto" takes "torch" for it, any other name is refused. (PLIF learns its time constant in every backend.)
-`surrogate_function` may be a name or a class of `clif.surrogate`; a function must give spikes of 0 or 1.
+A constant may be a tensor of one element. If it requires a gradient, plain PyTorch computes the neuron: `backend`
+"auto" then takes "torch", and any other name is refused. (PLIF learns its time constant in every backend.)
+`surrogate_function` may be a name or a class of `clif.surrogate`; a function must return spikes of 0 or 1.
 
-All of them raise `InputError` for integer inputs, a missing time axis, a state of another shape or device, tau ≤ 1
-(tau = 1 would forget everything in a single step, so it is refused too) and v_reset ≥ v_threshold.
+All functions raise `InputError` for integer inputs, a missing time axis, a state of another shape or device, tau ≤ 1
+(tau = 1 would keep no memory at all) and v_reset ≥ v_threshold.
 """
 
 from typing import Any

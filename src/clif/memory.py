@@ -1,8 +1,8 @@
-"""How the C library hands out the memory of large tensors on a CPU. It is glibc's (Linux); elsewhere nothing changes.
+"""Settings of glibc's allocator (Linux) for large tensors on a CPU; on other systems they change nothing.
 
-By itself glibc keeps what a process frees, in pieces that are soon too small for the next large tensor: a third of what
-a training process has is such waste. `lean` gives every large tensor back to the system at once, and has it in huge
-pages, without which the system would take its time to hand out new ones. It is for a program to call, not a library.
+By default glibc keeps the memory that a process frees, in pieces that are soon too small for the next large tensor: a
+third of the memory of a training process is such waste. `lean` returns every large tensor to the system at once. It
+uses huge pages, because the system takes long to provide many small ones. Call it in a program, not in a library.
 """
 
 import ctypes

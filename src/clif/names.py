@@ -1,4 +1,4 @@
-"""Names that are known without loading torch, so that configurations and command lines can be read at once."""
+"""Names that are known without loading torch, for a fast check of configurations and command lines."""
 
 import ast
 import inspect
@@ -31,13 +31,13 @@ AMP_DTYPES = ("auto", "bfloat16", "float16")
 SURROGATE_NAMES = ("rectangle", "sigmoid", "triangle", "atan")
 
 FORMS = ("image", "sequence", "step")
-"""What an exported network computes (`clif.export.to_program`)."""
+"""The forms of an exported network (`clif.export.to_program`)."""
 
 CONVERSIONS = ("sweep", "calibrate", "subtract", "finetune")
 """The methods of `clif.deploy.convert`."""
 
 ANALYSES = ("rates", "channels", "raster", "traces", "histograms", "trains", "similarity", "gradient")
-"""What `clif analyze` looks at."""
+"""The analyses of `clif analyze`."""
 
 RENAMED = {"tbptt": "gradient_window"}
 """Options by their former names, which are accepted with a warning."""
@@ -77,7 +77,7 @@ SYNONYMS = (
     ("warmup_epochs", "warmup"),
     ("weight_decay", "wd"),
 )
-"""Names of one option each: ours, then what other programs call it."""
+"""Names of an option: clif's, then those of other programs."""
 
 
 def dataset_name(name: str) -> str:

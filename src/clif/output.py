@@ -1,4 +1,4 @@
-"""Output whose reader may go away, as in `clif train … | head -1`; without torch."""
+"""Output whose reader may close it, as in `clif train … | head -1`; without torch."""
 
 import os
 import sys
@@ -15,7 +15,7 @@ def reader_is_gone() -> bool:
 
 
 def silence(stream: TextIO) -> None:
-    """Send what a stream without a reader still gets to nowhere."""
+    """Discard further output of a stream without a reader."""
     _without_reader.add(stream)
     with suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)

@@ -1,4 +1,4 @@
-"""Paths as people write them."""
+"""Paths with a leading `~`."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""In which precision a computation runs. Decided here alone: for training, evaluation, deployment, demo and bench.
+"""The choice of the precision, for training, evaluation, deployment, demo and bench.
 
 On a CPU bfloat16 is fast only if the processor has instructions for it and PyTorch uses them. Without either PyTorch
 computes convolutions in a reference implementation, and training takes ten times as long as in float32.
@@ -113,8 +113,8 @@ def _explicit(kind: str, amp_dtype: str) -> Precision:
 def asked_for(given: dict[str, Any], device: torch.device, dtype: str = "float32") -> Precision:
     """The precision of an evaluation or a deployment: that of the weights, unless `given` has an "amp_dtype".
 
-    `given` are options of a configuration as a caller gave them. "amp" alone is a wish for training: its figures are
-    compared with those of training's own evaluations, which are in full precision.
+    `given` are options of a configuration as a caller gave them. "amp" alone concerns only training: an evaluation is
+    compared with the evaluations during training, which are in full precision.
     """
     if "amp_dtype" not in given:
         return Precision(device.type, getattr(torch, dtype), dtype, "-amp_dtype was not given")

@@ -1,4 +1,4 @@
-"""What a trained network says of single images and recordings, and how its answer forms from step to step."""
+"""Predictions of a trained network for single images and recordings, after each time step."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

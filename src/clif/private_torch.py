@@ -1,7 +1,7 @@
-"""The names of PyTorch that are private and that clif uses all the same, each with what stands in if it is gone.
+"""The private names of PyTorch that clif uses, each with a substitute if it is missing.
 
-What stands in is slower or more careful, never wrong: a call counts as observed, a tensor as a special one. PyTorch 2.6
-is the oldest version that has what else clif needs; 2.13 is the one that is tested.
+A substitute is slower or more cautious, never wrong: a call counts as traced, a tensor as a special one. PyTorch 2.6 is
+the oldest version with the other names that clif needs; 2.13 is the tested version.
 """
 
 import importlib

@@ -1,7 +1,7 @@
-"""Random numbers that belong to a sample, not to a process or a moment: counter-based, the same on every device.
+"""Counter-based random numbers that depend on the sample, not on the process or the order; the same on every device.
 
-A key is one int64 a sample, made from the run's seed, the epoch and the sample's number. What is drawn with it does
-not depend on the batch, the process or the order in which samples are computed.
+A key is one int64 per sample, computed from the run's seed, the epoch and the sample's number. Numbers drawn with it do
+not depend on the batch, the process or the order of the samples.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""How things get a name: the decorators `register_…`, which all follow one rule."""
+"""The registration of names: the decorators `register_…`, which all follow one rule."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,9 +7,9 @@ from clif.errors import InputError
 
 
 def decorator(function: str, name: Any, enter: Callable[[str, Any], Any]) -> Any:
-    """What the decorator `function` returns: used bare, the name is that of the thing itself.
+    """The return value of the decorator `function`; without an argument the name is that of the object itself.
 
-    `enter(name, thing)` puts the thing in its place and returns it. Raises `InputError` for a name that is no word.
+    `enter(name, thing)` registers the object and returns it. Raises `InputError` for a name that is not a word.
     """
     if callable(name) and hasattr(name, "__name__"):
         return enter(name.__name__, name)

@@ -142,10 +142,10 @@ def test_aedat3_ignores_what_invalid_events_hold(tmp_path):
     ("header", "message"),
     [
         ((1, 0, 8, 4, 0, 2**31 - 1, 2**31 - 1, 0), "goes past the end"),
-        ((1, 0, 8, 4, 0, 1, 2, 1), "makes no sense"),
-        ((1, 0, 8, 4, 0, 1, -1, 0), "makes no sense"),
-        ((1, 0, 0, 4, 0, 1, 1, 1), "makes no sense"),
-        ((1, 0, 16, 4, 0, 1, 1, 1), "makes no sense"),
+        ((1, 0, 8, 4, 0, 1, 2, 1), "is not valid"),
+        ((1, 0, 8, 4, 0, 1, -1, 0), "is not valid"),
+        ((1, 0, 0, 4, 0, 1, 1, 1), "is not valid"),
+        ((1, 0, 16, 4, 0, 1, 1, 1), "is not valid"),
         ((0x8001, 0, 8, 4, 0, 1, 1, 1), "compressed"),
     ],
 )

@@ -185,8 +185,7 @@ class TemporalGradients(Result):
         return axes
 
     def figure(self) -> "Figure":
-        """A figure with one panel per network, one line per layer, and a panel with the means of the layers, on one
-        scale."""
+        """A figure with one panel per network (one line per layer) and one panel with the means, on one scale."""
         drawn = {name: partial(found.plot, title=name) for name, found in self.networks.items()}
         figure = panels({**drawn, "": self.plot})
         limits = [panel.get_ylim() for panel in figure.axes]

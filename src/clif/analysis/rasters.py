@@ -42,8 +42,7 @@ class Raster(Result):
         ]
 
     def plot(self, ax: "Axes | None" = None, layer: str | None = None, most: int = 40) -> "Axes":
-        """One dash per spike, for the first `most` neurons that fire in every layer (the first layer at the bottom) or
-        in one."""
+        """One dash per spike of the first `most` neurons that fire, for one layer or all (the first at the bottom)."""
         if layer is not None and layer not in self.spikes:
             raise unknown_name("spiking layer", layer, self.spikes)
         shown = self.spikes if layer is None else {layer: self.spikes[layer]}

@@ -14,8 +14,7 @@ TOLERANCES = {torch.float64: 1e-10, torch.float32: 2e-4, torch.bfloat16: 2e-2, t
 """Of the largest value, for gradients that left a kernel in that dtype."""
 
 MARGIN = 1e-3
-"""Neurons nearer to a discontinuity of their equations are not compared below float64, because rounding decides
-there."""
+"""Below float64 neurons nearer to a discontinuity of their equations are not compared: rounding decides there."""
 
 COMPARED_NEURONS = 2000
 

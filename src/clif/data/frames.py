@@ -125,8 +125,7 @@ class FrameStream:
         return frame
 
     def _edges(self, t: NDArray) -> NDArray:
-        """Where in these events frames begin and end; the first continues with the unfinished one, the last stays
-        so."""
+        """Where frames start and end in these events; the first and the last frame may be unfinished."""
         n = len(t)
         if self.number is not None:
             completed, rest = divmod(self.pending + n, self.number)

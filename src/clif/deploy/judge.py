@@ -30,8 +30,7 @@ class Judged:
 
 
 def judge(networks: Mapping[str, SpikingNetwork], loader: Iterable[tuple[Tensor, Tensor]]) -> list[Judged]:
-    """Evaluate every network by name in one pass of the loader, in eval and multi-step mode; the networks do not
-    change."""
+    """Evaluate every network by name in one pass of the loader, in eval and multi-step mode."""
     counters = {name: _Counter(net) for name, net in networks.items()}
     with ExitStack() as stack:
         for name, net in networks.items():

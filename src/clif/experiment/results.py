@@ -57,14 +57,12 @@ class Results:
         return [first - other for first, other in zip(self.arms[0].accuracies, arm.accuracies, strict=True)]
 
     def p_values(self) -> list[float]:
-        """p-values of all arms but the first by a t-test paired over the seeds, after Holm's correction; NaN without a
-        test."""
+        """p-values against the first arm: t-test paired over the seeds, Holm's correction; NaN without a test."""
         first, *others = (dict(zip(result.seeds, result.accuracies, strict=True)) for result in self.arms)
         return holm([paired_test(other, first).p for other in others])
 
     def table(self) -> Table:
-        """One row per arm: accuracy in % and the lead of the first arm in points, mean ± standard deviation over the
-        seeds."""
+        """One row per arm: accuracy in % and the lead of the first arm in points, mean ± std over the seeds."""
         first, *others = self.arms
         columns = [self.plan.kind, "seeds", f"{self.part} accuracy (%)"]
         row = [words(first.arm.name), _count(first), mean(first.accuracy, scale=100)]

@@ -1,4 +1,4 @@
-"""Networks as `torch.export` programs: what the ONNX file is made from, and what other runtimes of PyTorch take."""
+"""Networks as `torch.export` programs: the source of ONNX files, and the format of other PyTorch runtimes."""
 
 import copy
 import io
@@ -179,7 +179,7 @@ def initial_state(net: nn.Module, batch_size: int, input_shape: Sequence[int] | 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """The exporters of PyTorch and ONNX warn and log what the caller cannot change; errors are logged as usual."""
+    """A context without the exporters' warnings and logs that the caller cannot change; errors are logged as usual."""
     loggers = [logging.getLogger(name) for name in EXPORTERS]
     levels = [logger.level for logger in loggers]
     with warnings.catch_warnings():

@@ -1,4 +1,4 @@
-"""Graphs of NIR as networks: what another tool trained, or what `to_nir` wrote, run step by step."""
+"""Graphs of NIR, from another tool or from `to_nir`, as networks that run step by step."""
 
 import os
 from collections.abc import Callable
@@ -127,7 +127,7 @@ def from_nir(path: str | os.PathLike[str], dt: float | None = None) -> NIRNetwor
 
 
 def _sorted(sources: dict[str, list[str]]) -> list[str]:
-    """The nodes so that each comes after those that feed it; raises `InputError` for a cycle."""
+    """The nodes in an order in which each comes after its inputs; raises `InputError` for a cycle."""
     order: list[str] = []
     left = dict(sources)
     while left:

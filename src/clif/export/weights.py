@@ -1,4 +1,4 @@
-"""The weights of a network in a safetensors file that says which network they belong to."""
+"""The weights of a network in a safetensors file that describes the network."""
 
 import os
 from pathlib import Path
@@ -13,7 +13,7 @@ from clif.safetensors import write_safetensors
 from clif.train.config import PATHS
 
 PRIVATE = frozenset((*PATHS, "name"))
-"""Options that say where things lie on the machine that trained."""
+"""Options with paths of the machine that trained."""
 
 
 def to_safetensors(
@@ -23,8 +23,9 @@ def to_safetensors(
     bfloat16: bool = False,
     data: dict[str, Any] | None = None,
 ) -> None:
-    """Write the weights of `net` with the arguments of `create_model`. `config` (the training options) and `data` (the
-    description of the training data) come from a checkpoint.
+    """Write the weights of `net` and the arguments of `create_model` to a safetensors file.
+
+    `config`, the training options, and `data`, the description of the training data, come from a checkpoint.
 
     `clif.load(path)` and every command that takes a checkpoint read it, and other programs read its tensors. With
     `bfloat16` weights of two and more dimensions are stored in bfloat16, in half the bytes, rounded to 8 bits of

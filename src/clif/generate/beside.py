@@ -1,4 +1,4 @@
-"""What a step reads beside the attributes of its neuron: its class, functions and constants, which may change later."""
+"""The values that a step reads besides its neuron's attributes: classes, functions and constants, which may change."""
 
 from collections.abc import Iterator
 from functools import cache
@@ -8,10 +8,10 @@ from typing import Any
 from clif.generate.trace import PLAIN
 
 LIBRARIES = frozenset(("clif", "torch", "numpy", "scipy", "spikingjelly", "builtins"))
-"""Packages whose classes, functions and constants stay what they are."""
+"""Packages whose classes, functions and constants do not change."""
 
 MOST_ELEMENTS = 64
-"""A longer list, tuple or dictionary is no table of constants."""
+"""A longer list, tuple or dictionary does not count as a table of constants."""
 
 
 def read_beside(kind: type) -> Iterator[Any]:

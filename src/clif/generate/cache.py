@@ -1,4 +1,4 @@
-"""The folder in which units, compiled or in Triton, are kept, and how they come there completely or not at all."""
+"""The cache folder of units, compiled or in Triton, which are written completely or not at all."""
 
 import hashlib
 import os
@@ -49,9 +49,9 @@ def chosen_folder() -> Path:
 
 @cache
 def folder() -> Path:
-    """`chosen_folder()`, made if it is not there; one of this process alone if that is not private.
+    """`chosen_folder()`, created if necessary; a temporary folder of this process if that one is not private.
 
-    Private means: a folder of this user, to which no other user can write. What is in it runs in this process.
+    A private folder belongs to this user, and no other user can write to it. Its files run in this process.
     """
     with suppress(OSError, InputError):
         place = chosen_folder()
@@ -79,7 +79,7 @@ def is_private(place: Path) -> bool:
 def get(key: str, make: Callable[[Path], None], suffix: str = SUFFIX) -> Path:
     """The file of that key; `make(path)` writes it if there is none, while other processes wait.
 
-    A file whose SHA-256 is not the one noted when it was written is made again.
+    If the SHA-256 of a file differs from the one noted when it was written, it is made again.
     """
     place = folder() / f"{key}{suffix}"
     if _is_whole(place):
@@ -158,7 +158,7 @@ def _lock(place: Path) -> Path:
 
 @contextmanager
 def _locked(place: Path, wait: bool = True) -> Iterator[bool]:
-    """Within it no other process makes or deletes that unit; without `wait` it is False if one does."""
+    """A context in which no other process makes or deletes that unit; without `wait` it is False if one does."""
     if sys.platform == "win32":
         yield True
     elif (file := _acquire(_lock(place), wait)) is None:

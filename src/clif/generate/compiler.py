@@ -24,7 +24,7 @@ OF_CLANG = ("-fopenmp-simd", "-nostdlib++")
 
 
 class Compiler(NamedTuple):
-    """A command and what it says of itself."""
+    """A command and its version text."""
 
     command: tuple[str, ...]
     version: str
@@ -73,7 +73,7 @@ def compile_unit(source: str, isa: str, target: Path) -> None:
 
 
 def identity(isa: str) -> str:
-    """What, beside a unit's source, decides about its machine code."""
+    """Everything besides a unit's source that determines its machine code."""
     compiler = find()
     headers = "".join(path.read_text(encoding="utf-8") for path in sorted(HEADERS.glob("*.hpp")))
     machine = f"{sys.platform} {platform.machine()}"

@@ -1,4 +1,4 @@
-"""A program computed in PyTorch operations: what depends on parameters alone, and as a check of a trace."""
+"""A program computed in PyTorch operations, for terms of parameters alone and to check a trace."""
 
 from collections.abc import Sequence
 

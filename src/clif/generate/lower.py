@@ -1,7 +1,7 @@
 """A program and its derivative as the steps that kernels run.
 
-Three kinds of steps take less and less work: any step; the first one from rest, whose states are 0; the last one, after
-which no state is wanted and from whose states no gradient comes.
+There are three kinds of steps, from most to least work: any step; the first one from rest, whose states are 0; the last
+one, after which no state is needed and from whose states no gradient comes.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""The operations of a `Program`, one record each: what they take and give, what PyTorch computes for them, their cost.
+"""The operations of a `Program`, one record each: arguments and result, PyTorch function, cost.
 
 Every value of a program is a number or a mask (the result of a comparison). Derivatives are in `gradient.py`.
 """

@@ -1,4 +1,4 @@
-"""How kernels compute the step of a neuron: traced once for a class and the values of its attributes."""
+"""The plan by which kernels compute the step of a neuron, traced once per class and values of its attributes."""
 
 import math
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What a step computes of its learnables alone, which PyTorch computes before the kernels run."""
+"""The terms of a step that depend on its learnables alone, which PyTorch computes before the kernels run."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

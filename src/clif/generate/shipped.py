@@ -1,8 +1,8 @@
-"""The units of clif's own neurons, which its library has within it, so that they need no compiler where clif runs.
+"""The units of clif's own neurons, which are part of its library and therefore need no compiler at run time.
 
-`python -m clif.generate.shipped` writes their C++ to csrc/generated, whence the package's build compiles it; run it
-after a change of a neuron, a surrogate or what generates code. One header has the programs of a neuron, a source
-compiles them for one storage type and instruction set, and lookup.cpp finds them.
+`python -m clif.generate.shipped` writes their C++ to csrc/generated, and the package's build compiles it. Run it after
+a change of a neuron, a surrogate or the code generation. One header has the programs of a neuron, a source compiles
+them for one storage type and instruction set, and lookup.cpp finds them.
 """
 
 from itertools import product
@@ -30,7 +30,7 @@ NOTE = "// Written by `python -m clif.generate.shipped`.\n"
 
 
 SHIPPED_NEURONS = ("CLIF", "LIF", "PLIF")
-"""The neurons that are worth the time of every build; the units of the others are compiled when first needed."""
+"""The neurons whose units every build compiles; the units of the others are compiled at their first use."""
 
 
 def neurons() -> dict[str, type[SpikingNeuron]]:

@@ -1,7 +1,7 @@
-"""Which values of a step are kept for later, and which are computed again instead.
+"""The choice of the values of a step to keep for the backward pass; the others are recomputed.
 
-A minimum cut decides: keeping a value has a price, computing it again costs its operation and whatever of its arguments
-is not available.
+A minimum cut decides: keeping a value has a price, and recomputing it costs its operation and its arguments that are
+not available.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""Stand-ins for the tensors of a neuron's `step`, which write down the operations that are done with them."""
+"""Stand-ins for the tensors of a neuron's `step`, which record the operations on them."""
 
 import linecache
 import sys

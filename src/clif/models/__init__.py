@@ -1,4 +1,4 @@
-"""Spiking networks: `create_model(name, neuron=...)` makes one, `list_models("spiking_*")` names them."""
+"""Spiking networks: `create_model(name, neuron=...)` creates one, `list_models("spiking_*")` lists them."""
 
 from clif.models import plain, resnet, vgg
 from clif.models.network import SpikingNetwork, Stream, predict

@@ -1,4 +1,4 @@
-"""Who may use a network at a time: many calls at once, or one step of a stream alone."""
+"""A lock of a network for calls, which may run at the same time, and steps of streams, which run alone."""
 
 import threading
 from collections import Counter
@@ -57,6 +57,6 @@ _LOCK = threading.Lock()
 
 
 def gate(net: nn.Module) -> Gate:
-    """The gate of a network. It is kept apart from it, for networks are copied and saved."""
+    """The gate of a network. It is not an attribute of the network, because networks are copied and saved."""
     with _LOCK:
         return _GATES.setdefault(net, Gate())

@@ -1,4 +1,4 @@
-"""What all networks share: a whole sequence at once or one step a call, streaming, and the neurons they are made of."""
+"""The base of all networks: calls with a whole sequence or one step, streams, and the factory of their neurons."""
 
 from typing import Any, Protocol
 
@@ -52,7 +52,7 @@ def plain_constant(name: str, value: Any) -> Any:
 def neuron_factory(name: str, tau: float, surrogate: str, **options: Any) -> NeuronFactory:
     """A function that makes the neurons of a network, in multi-step mode. ReLU takes none of the arguments.
 
-    Raises `InputError` for an option that the neuron has not.
+    Raises `InputError` for an option that the neuron does not have.
     """
     kind = NEURONS[neuron_name(name)]
     known = options_of(kind) if issubclass(kind, SpikingNeuron) else {}
@@ -82,7 +82,7 @@ def neuron_factory(name: str, tau: float, surrogate: str, **options: Any) -> Neu
 def set_layer_options(net: nn.Module, options: dict[str, dict[str, float | None]]) -> None:
     """Set constants of single neurons: layer name -> {constant: value}, where a constant is one of `LAYER_OPTIONS`.
 
-    Raises `InputError` for an unknown layer or constant, and for values with which a neuron makes no sense.
+    Raises `InputError` for an unknown layer or constant, and for values out of range.
     """
     neurons = {name: module for name, module in net.named_modules() if isinstance(module, SpikingNeuron)}
     for layer, constants in options.items():
@@ -249,7 +249,7 @@ def channels_last(x: Tensor) -> Tensor:
 
 
 def lay_out(net: nn.Module) -> None:
-    """Let the convolutions of `net` that see one channel give channels_last; their weights are contiguous as well."""
+    """Make the convolutions of `net` with one input channel return channels_last."""
     for module in net.modules():
         if isinstance(module, nn.Conv2d) and module.in_channels == 1:
             module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -274,7 +274,7 @@ def init_convolutions(net: nn.Module, zero_bias: bool = False) -> None:
 
 
 def feature_size(features: nn.Module, in_channels: int, image_size: Size) -> int:
-    """The number of values that `features` makes of one image, found without computing; `InputError` if it is none."""
+    """The number of values that `features` returns for one image; raises `InputError` if it is 0."""
     size, channels = height_width(image_size), in_channels
     for module in features.modules():
         if isinstance(module, nn.Conv2d):
@@ -289,7 +289,7 @@ def feature_size(features: nn.Module, in_channels: int, image_size: Size) -> int
 
 
 def step_by_step(net: SpikingNetwork, x: Tensor) -> Tensor:
-    """`net(x)` computed as the original does, by one single-step call a time step; the same numbers, more slowly."""
+    """`net(x)` computed as in the original, by one single-step call per time step; the same results, more slowly."""
     reset_net(net)
     set_step_mode(net, "s")
     try:

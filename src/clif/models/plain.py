@@ -70,8 +70,8 @@ class PlainSNN(SpikingNetwork):
 def vggsnn(**kwargs: Any) -> PlainSNN:
     """VGGSNN (Deng et al., "Temporal Efficient Training", 2022): eight 3×3 convolutions, four average pools.
 
-    Made for CIFAR10-DVS: frames [T, N, 2, 48, 48] (in_channels=2, image_size=48); at least 16 pixels a side.
-    9.25 M parameters for 10 classes of 32×32 colour images.
+    Made for CIFAR10-DVS: frames [T, N, 2, 48, 48] (in_channels=2, image_size=48); at least 16×16 pixels. 9.25 M
+    parameters for 10 classes of 32×32 colour images.
     """
     head: list[Entry] = [(64, 3, 1), (128, 3, 1), "pool", (256, 3, 1), (256, 3, 1), "pool"]
     tail: list[Entry] = [(512, 3, 1), (512, 3, 1), "pool"] * 2
@@ -80,7 +80,7 @@ def vggsnn(**kwargs: Any) -> PlainSNN:
 
 @register_model
 def snn5(**kwargs: Any) -> PlainSNN:
-    """Five convolutions (Huang et al., 2024, Figure 2) with average pools; 32×32, at least 30 pixels a side.
+    """Five convolutions (Huang et al., 2024, Figure 2) with average pools; 32×32, at least 30×30 pixels.
 
     2.24 M parameters for 10 classes of 32×32 colour images.
     """
@@ -90,7 +90,7 @@ def snn5(**kwargs: Any) -> PlainSNN:
 
 @register_model
 def snn5_noAP(**kwargs: Any) -> PlainSNN:
-    """Five convolutions (Huang et al., 2024, Figure 2) with strides for pools; 32×32, at least 15 pixels a side.
+    """Five convolutions (Huang et al., 2024, Figure 2) with strides instead of pools; 32×32, at least 15×15 pixels.
 
     1.64 M parameters for 10 classes of 32×32 colour images.
     """
@@ -108,7 +108,7 @@ def snn4(**kwargs: Any) -> PlainSNN:
 
 @register_model
 def snn7(**kwargs: Any) -> PlainSNN:
-    """Seven 3×3 convolutions with strides for pools and a global average pool; any size, made for 32×32 (CIFAR).
+    """Seven 3×3 convolutions with strides and a global average pool; any size, made for 32×32 (CIFAR).
 
     The network of the recipe cifar10_fast. 2.29 M parameters for 10 classes of 32×32 colour images.
     """

@@ -14,7 +14,7 @@ from clif.safetensors import read_safetensors
 
 WEIGHTS = Path(__file__).parent / "weights"
 PREFIX = "pretrained:"
-"""`clif.load` and the commands take a checkpoint of this package as pretrained:NAME."""
+"""The prefix of pretrained:NAME, which `clif.load` and the commands take as a checkpoint."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Spiking ResNets, pre-activation (He et al., 2016, with neurons for ReLU), as the CLIF paper trains them."""
+"""Spiking pre-activation ResNets (He et al., 2016, with neurons instead of ReLU), as in the CLIF paper."""
 
 from typing import Any
 
@@ -90,7 +90,7 @@ def _shortcut(in_planes: int, out_planes: int, stride: int) -> nn.Module:
 class SpikingResNet(SpikingNetwork):
     """conv 3×3 -> four stages of blocks -> bn, neuron -> global average pool -> dropout -> linear.
 
-    The original pools 4×4, which for its 32×32 images is the whole map; ours pools the whole map for any image size.
+    The original pools 4×4, which is the whole map for its 32×32 images; clif pools the whole map for any image size.
     """
 
     checkpoint_blocks = False
@@ -153,7 +153,7 @@ class SpikingResNet(SpikingNetwork):
 
 
 def _add_into(x: Tensor, y: Tensor) -> Tensor:
-    """x + y in the memory of x, which no one reads afterwards."""
+    """x + y in the memory of x, which is not read afterwards."""
     return _AddInto.apply(x, y) if x.dtype == y.dtype and x.shape == y.shape else x + y
 
 
@@ -185,7 +185,7 @@ def _checkpointed(layers: Layers, shortcut: nn.Module | None, *inputs: Tensor) -
 
 @register_model
 def spiking_resnet18(**kwargs: Any) -> SpikingResNet:
-    """ResNet-18 (He et al., 2016): two basic blocks a stage; images of any size, made for 32×32 (CIFAR).
+    """ResNet-18 (He et al., 2016): two basic blocks per stage; images of any size, made for 32×32 (CIFAR).
 
     11.18 M parameters for 10 classes of 32×32 colour images.
     """

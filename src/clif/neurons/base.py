@@ -1,4 +1,4 @@
-"""The base of all neurons: it owns the state and the mode; `sequence.py` computes."""
+"""The base of all neurons: it holds the state and the step mode; `sequence.py` computes."""
 
 import numbers
 from collections.abc import Callable, Mapping
@@ -228,7 +228,7 @@ class SpikingNeuron(Firing, FunctionalState):
             self._values = tuple([v.detach() if isinstance(v, Tensor) else v for v in self._values])
 
     def equations(self) -> Equations:
-        """What the neuron computes, with its present constants and parameters."""
+        """The equations of the neuron with its present constants and parameters."""
         self.check()
         states = self._rest()
         return Equations(
@@ -263,7 +263,7 @@ class SpikingNeuron(Firing, FunctionalState):
         return self._compute(x, norm)
 
     def _recompute(self, x: Tensor, norm: BatchNorm2d | None) -> Tensor:
-        """The call again, for activation checkpointing: from the state it began with, and leaving the present one."""
+        """Repeat a call for activation checkpointing, from its start state and without changing the present one."""
         self._calls.check(self)
         present, v_seq = self._values, self.v_seq
         try:
@@ -332,7 +332,7 @@ class SpikingNeuron(Firing, FunctionalState):
         return None if self._values is None else as_tensors(self._values, x)
 
     def _needs_last_state(self) -> bool:
-        """Whether the state after a sequence is computed: for the next one, or to be looked at outside training."""
+        """Whether the neuron computes the state after a sequence, for the next one or to be read outside training."""
         return self.keep_state or not torch.is_grad_enabled()
 
     def _remember(self, last: State) -> None:

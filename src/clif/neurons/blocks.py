@@ -1,4 +1,4 @@
-"""A batch norm and the neuron after it, which every spiking network repeats; layers one after the other, by block."""
+"""Batch norms with the neuron after them, and layers called in order, by block."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
@@ -12,7 +12,7 @@ from clif.neurons.checkpointing import checkpoint_block, is_checkpointed
 
 
 def fire(neuron: nn.Module, norm: nn.Module, x: Tensor) -> Tensor:
-    """neuron(norm(x)); a spiking neuron gets the batch norm along, because it may compute both at once."""
+    """neuron(norm(x)); a spiking neuron gets the batch norm as an argument, because one kernel may compute both."""
     if isinstance(neuron, SpikingNeuron) and isinstance(norm, BatchNorm2d) and not neuron.overrides("forward"):
         return neuron(x, norm)
     return neuron(norm(x))
@@ -33,7 +33,7 @@ class Layer(NamedTuple):
 
 
 def in_turn(layers: Sequence[Layer], x: Tensor) -> Tensor:
-    """The layers one after the other; within a `ConvBlock` a batch norm and the one after it by `fire`."""
+    """Call the layers in order; within a `ConvBlock` `fire` computes a batch norm and the neuron after it."""
     left = list(layers)
     while left:
         module, within = left.pop(0)

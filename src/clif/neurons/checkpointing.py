@@ -1,6 +1,7 @@
-"""Activation checkpointing by block: of a block only its input is kept, spikes as bits, and backward computes it again.
+"""Activation checkpointing by block: keeps only the input of a block, spikes as bits, and recomputes the rest.
 
-Of a network's activations the spikes are small and the rest is large. So a block reaches from spikes to spikes.
+The spikes of a network are small as bits, and its other activations are large. So a block reaches from spikes to
+spikes.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -26,7 +27,7 @@ COPIED = ("_buffers", "_memories")
 def checkpoint_block(
     modules: Iterable[nn.Module], function: Callable[..., Any], *inputs: Any, last: nn.Module | None = None
 ) -> Any:
-    """`function(*inputs)`, computed again in the backward pass; of its tensors only the inputs are kept.
+    """`function(*inputs)`, recomputed in the backward pass; only its inputs are kept.
 
     An input of spikes is kept as one bit per element. `modules` are those that the function calls: in the second
     computation they have the states, the masks and the mode that they had in the first, and what they then learn (the
@@ -163,7 +164,7 @@ class _Block:
 
 
 def _gives_its_spikes(neuron: nn.Module | None) -> bool:
-    """Whether what a neuron gives is the spikes of its equations and nothing else has to do with them."""
+    """Whether a neuron's output is exactly the spikes of its equations, without hooks and the like."""
     if not isinstance(neuron, SpikingNeuron) or has_hooks(neuron):
         return False
     return not any(map(neuron.overrides, ("forward", "single_step_forward", "multi_step_forward")))

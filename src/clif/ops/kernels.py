@@ -1,4 +1,4 @@
-"""Neurons by generated kernels: what the backends "cpu" and "triton" share."""
+"""Neurons by generated kernels: the shared part of the backends "cpu" and "triton"."""
 
 from torch import Tensor
 

@@ -1,4 +1,4 @@
-"""How sequences, states and coefficients lie in memory as kernels read them.
+"""The memory layout of sequences, states and coefficients for kernels.
 
 Every step of a sequence and every state lies densely in memory in the same order of elements, so that to a kernel a
 sequence is [T, size] and a state [size]. Channels-last sequences are aligned as they are; so is an input with stride 0

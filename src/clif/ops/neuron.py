@@ -104,7 +104,7 @@ def _forward(*arguments: Any) -> tuple[Tensor, list[Tensor]]:
 
 
 def _unread_forward(inputs: Inputs) -> tuple[Tensor, list[Tensor]]:
-    """`_forward` for one who wants the derivative only: spikes and states are places without values."""
+    """`_forward` if only the derivative is needed: spikes and states are tensors without values."""
     x_seq = inputs.x_seq
     last = [x_seq.new_empty((), dtype=compute_dtype(x_seq.dtype)).expand(x_seq.shape[1:]) for _ in inputs.states]
     found = _statistics(inputs, layout.step_strides(x_seq))

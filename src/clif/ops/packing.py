@@ -1,7 +1,7 @@
-"""What a convolution keeps of its input for the backward pass: one bit per element where the input is spikes.
+"""The input that a convolution keeps for the backward pass: one bit per element if it is spikes.
 
-Nothing changes but memory: a tensor whose elements are not all 0 or one other number (1, or 1/(1 − p) after a dropout)
-is kept as it is.
+This changes only the memory. A tensor whose elements are not all 0 or one other number (1, or 1/(1 − p) after a
+dropout) is kept unchanged.
 """
 
 import threading

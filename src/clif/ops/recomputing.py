@@ -1,4 +1,4 @@
-"""Whether a module is called again in the backward pass, by whom, and which of its results no one will read."""
+"""State of a recomputation in the backward pass: whether modules are called again, and which results are unused."""
 
 import threading
 from collections.abc import Iterator
@@ -21,9 +21,9 @@ _here = _Here()
 
 @contextmanager
 def with_states(last: nn.Module | None) -> Iterator[None]:
-    """Within it modules are called again by one that has brought them to the states of the first call.
+    """A context in which modules are called again after their states were set to those of the first call.
 
-    No one reads what the neuron `last` puts out: only what it keeps for its derivative is wanted.
+    The output of the neuron `last` is not used; only the values for its derivative are needed.
     """
     before = _here.brings_states, _here.last
     _here.brings_states, _here.last = True, last
@@ -34,13 +34,13 @@ def with_states(last: nn.Module | None) -> Iterator[None]:
 
 
 def is_last(module: nn.Module) -> bool:
-    """Whether this is the neuron whose spikes no one reads."""
+    """Whether this is the neuron whose spikes are not used."""
     return _here.last is module
 
 
 @contextmanager
 def spikes_unread() -> Iterator[None]:
-    """Within it kernels need not compute spikes and states."""
+    """A context in which kernels need not compute spikes and states."""
     before, _here.reads_spikes = _here.reads_spikes, False
     try:
         yield
@@ -49,7 +49,7 @@ def spikes_unread() -> Iterator[None]:
 
 
 def reads_spikes() -> bool:
-    """Whether the spikes that a kernel computes now are read by someone."""
+    """Whether the spikes that a kernel computes now are used."""
     return _here.reads_spikes
 
 

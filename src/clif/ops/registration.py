@@ -1,8 +1,8 @@
-"""How kernels become an operator of PyTorch, and which of its forms a call takes.
+"""The registration of kernels as a PyTorch operator, and the choice of its form for a call.
 
-`torch.library` makes it known to `torch.compile`, `torch.export` and whatever else looks into a network, `torch.func`
-wants another form of it. Both ways lead through much Python, which takes longer than a small kernel does; so a call
-that is not observed goes straight to the kernels, as a `torch.autograd.Function`.
+`torch.library` registers it for `torch.compile`, `torch.export` and other tools that trace a network; `torch.func`
+needs another form. Both forms run much Python code, which takes longer than a small kernel. So all other calls go
+directly to the kernels, as a `torch.autograd.Function`.
 """
 
 from typing import Any
@@ -15,7 +15,7 @@ from clif.errors import InputError
 
 
 def keep_nothing(ctx: Any, inputs: Any, output: Any) -> None:
-    """The `setup_context` of what has no derivative."""
+    """The `setup_context` of functions without a derivative."""
     del ctx, inputs, output
 
 
@@ -47,7 +47,7 @@ def is_exported() -> bool:
 
 
 def is_observed() -> bool:
-    """Whether someone compiles, traces, transforms or counts PyTorch's operations, which the kernels are not."""
+    """Whether PyTorch compiles, traces, transforms or counts the operations of this call."""
     return (
         torch.compiler.is_compiling()
         or torch.jit.is_tracing()  # type: ignore[attr-defined]
@@ -58,7 +58,7 @@ def is_observed() -> bool:
 
 
 def is_plain(value: Any) -> bool:
-    """Whether a value is no tensor or a mere one: no subclass, and no batch of gradients (`is_grads_batched`)."""
+    """Whether a value is no tensor or a plain one: no subclass, no batch of gradients (`is_grads_batched`)."""
     return not isinstance(value, Tensor) or (
         type(value) in (Tensor, nn.Parameter) and not private_torch.is_legacy_batched(value)
     )

@@ -1,9 +1,9 @@
-"""Convolutions of spikes by the spikes alone (`csrc/spike_conv.hpp`): rows of weights added up, nothing multiplied.
+"""Convolutions of spikes as sums of rows of weights, without multiplications (`csrc/spike_conv.hpp`).
 
-Where few neurons fire that is faster than a convolution of all the zeros between, in the forward pass and for the
-gradient of the weights; the gradient of the input, which is dense, is PyTorch's. Of finite numbers the results are
-those of `torch.nn.functional.conv2d` except for the order of its sums; a weight or gradient that is not finite spreads
-only where a spike selects it. Of the input only bits are kept for the backward pass.
+If few neurons fire, the sums are faster than a dense convolution, in the forward pass and for the gradient of the
+weights. PyTorch computes the gradient of the input, which is dense. Of finite numbers the results are those of
+`torch.nn.functional.conv2d` except for the order of its sums; a weight or gradient that is not finite spreads only
+where a spike selects it. Of the input only bits are kept for the backward pass.
 """
 
 import torch

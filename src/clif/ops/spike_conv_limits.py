@@ -1,7 +1,8 @@
-"""Up to where adding up spikes is faster than PyTorch's convolution, by instruction set and dtype.
+"""The limits up to which sums of spikes are faster than PyTorch's convolution, by instruction set and dtype.
 
-`benchmarks/spike_conv.py` measures it and makes the table of what it measured, `benchmarks/results/*/spike_conv.json`.
-Nothing is timed when a network runs, so that the same run takes the same way every time.
+`benchmarks/spike_conv.py` measures them and writes the table from its measurements,
+`benchmarks/results/*/spike_conv.json`. Nothing is timed when a network runs, so the same run makes the same choice
+every time.
 """
 
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""Switches of a step: branches in PyTorch, and constants in a program, so that layers that differ share kernels.
+"""Switches of a step: branches in PyTorch, constants in a program, with which different layers share kernels.
 
 `x` is a tensor, or what stands for one while a step is traced.
 """

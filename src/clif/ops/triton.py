@@ -1,4 +1,4 @@
-"""Triton on this machine: whether its kernels can run, which inputs they take, and how many neurons a program has.
+"""Triton on this machine: whether its kernels can run, their inputs, and the number of neurons per program.
 
 With TRITON_INTERPRET=1 in the environment they run, slowly, on CPU tensors, which is how they are tested without a GPU.
 """

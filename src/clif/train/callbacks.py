@@ -27,8 +27,7 @@ class Callback:
         """The run's folder exists; training starts or resumes."""
 
     def on_step(self, trainer: Learner, loss: Tensor) -> None:
-        """A step of the optimiser is done; `loss` is this process's mean of the last batch, on the device: reading it
-        waits."""
+        """A step of the optimiser is done; `loss` is this process's mean of the last batch, a tensor on the device."""
 
     def on_epoch(self, trainer: Learner, row: Row) -> None:
         """An epoch and its evaluations are done; `row` has its figures as in `metrics.csv`."""

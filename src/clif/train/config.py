@@ -54,8 +54,7 @@ PATHS = ("data_dir", "out_dir", "resume", "pre_train", "teacher")
 
 @dataclass
 class TrainConfig:
-    """The options of a training. Defaults and names are those of the original command line; `resolve` creates and
-    checks one.
+    """The options of a training, with the names and defaults of the original command line; see `resolve`.
 
     >>> clif.train.TrainConfig(dataset="digits", neuron="CLIF", T=4).epochs
     300

@@ -1,5 +1,4 @@
-"""The training loop: epochs of steps, an evaluation after each, and a checkpoint from which the run continues
-exactly."""
+"""The training loop: epochs of steps, an evaluation after each, and checkpoints for an exact resume."""
 
 import dataclasses
 import json
@@ -292,10 +291,10 @@ class Trainer(Learner):
         self._call("on_epoch", row)
 
     def _finish_partial_epoch(self, log: MetricsLog | None) -> list[Row]:
-        """Evaluate where a limit ended the run within an epoch; a run that continues from here continues as if it had
-        not.
+        """Evaluate after a limit ended the run within an epoch; a resumed run continues as if it had not ended.
 
-        So it is the best epoch only as long as there is no whole one. Returns the run's rows, the partial epoch's last.
+        So a partial epoch is the best one only if there is no complete one. Returns the run's rows, that of the partial
+        epoch last.
         """
         self.require_sound()
         self._save(LAST)
