@@ -242,11 +242,11 @@ def test_mistakes_of_options(tmp_path):
     root = write_set(tmp_path, {f"{part}/{name}": 2 for part in ("train", "test") for name in "ab"})
     with pytest.raises(InputError, match="has a test set of its own; leave test_split out"):
         create_loader("images", root, options=DataOptions(test_split=0.3))
-    with pytest.raises(InputError, match="no events to sort"):
+    with pytest.raises(InputError, match="images instead of events"):
         create_loader("images", root, sort_events=True)
     with pytest.raises(InputError, match=r"needs its folder"):
         create_loader("images")
-    with pytest.raises(InputError, match=r"known from its folder; open_dataset\('images', root\)"):
+    with pytest.raises(InputError, match=r"follows from its folder; open_dataset\('images', root\)"):
         get_dataset("Images")
     with pytest.raises(MissingFileError, match="neither a folder nor a table"):
         open_dataset("images", tmp_path / "nowhere")

@@ -158,7 +158,7 @@ def test_a_sequence_has_one_dropout_mask_and_each_sequence_its_own():
         (
             lambda: layers.Recurrent(clif.LIFNode(), layers.Linear(3, 2), "m"),
             (2, 2, 3),
-            r"shape of a step's input, \[2, 3\]; from the output \[2, 3\] it makes \[2, 2\]",
+            r"shape of a step's input, \[2, 3\]; from the output \[2, 3\] it returns \[2, 2\]",
         ),
         (lambda: layers.LinearRecurrentContainer(clif.LIFNode(), 4, 4), (2, 3), r"one step \[N, \*, 4\] or a sequence"),
         (lambda: layers.LinearRecurrentContainer(clif.LIFNode(), 3, 4, step_mode="m"), (2, 2, 3), "out_features is 4"),
