@@ -89,7 +89,7 @@ def test_a_surrogate_is_taken_by_name_everywhere():
         ("Sigmoid", shape(), r"the name 'sigmoid' is taken by clif\.surrogate\.Sigmoid; give Gauss another"),
         ("mine", torch.nn.ReLU, "takes a class derived from clif.surrogate.Surrogate"),
         ("mine", type("Bare", (Surrogate,), {}), r"that defines derivative\(self, x\)"),
-        ("mine", shape(__init__=lambda _: None), r"must be made by Gauss\(\) and by Gauss\(alpha\)"),
+        ("mine", shape(__init__=lambda _: None), r"must accept Gauss\(\) and Gauss\(alpha\)"),
     ],
 )
 def test_a_surrogate_that_does_not_fit_is_refused(name, kind, message):

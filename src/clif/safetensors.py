@@ -1,4 +1,4 @@
-"""The safetensors format: tensors by name, and what describes them, in a file that nothing is executed to read."""
+"""The safetensors format: tensors by name with a description, in a file that is read without executing code."""
 
 import json
 import math
@@ -31,7 +31,7 @@ DESCRIPTION = "clif"
 def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """The tensors of a file, and clif's description of their network, {} without one.
 
-    Raises `InputError` for a file that is none or is damaged.
+    Raises `InputError` for a file of another format or a damaged one.
     """
     try:
         with path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""PyTorch's layers for a step as layers for a sequence: the counterparts, and how a network comes to have them."""
+"""The counterparts of PyTorch's layers for sequences, and the conversion of a network to them."""
 
 import copy
 from typing import Any
@@ -72,7 +72,7 @@ def sharing_copy(net: nn.Module) -> Any:
 
 
 def take_sequences(net: nn.Module) -> nn.Module:
-    """Let the layers of `net`, in place, take [T, N, *] as well as [N, *]; returns it, or what stands for it.
+    """Make the layers of `net`, in place, take [T, N, *] as well as [N, *]; returns it, or its replacement.
 
     Raises `InputError` with the name of a layer that has no counterpart.
     """
@@ -122,5 +122,5 @@ def _counterpart(name: str, module: nn.Module) -> nn.Module:
 
 
 def has_own_forward(module: nn.Module) -> bool:
-    """Whether a module only calls others, in a way of its own or one after the other."""
+    """Whether a module is a container or has children."""
     return isinstance(module, CONTAINERS) or bool(module._modules)

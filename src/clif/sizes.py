@@ -17,7 +17,7 @@ def height_width(size: Size) -> tuple[int, int]:
 def plain_size(size: Any, name: str = "image_size") -> Size:
     """A size as one number if its sides are equal, else as (height, width).
 
-    Raises `InputError`, with the `name` of the argument, for what is no size.
+    Raises `InputError`, with the `name` of the argument, for anything else.
     """
     sides = list(size) if isinstance(size, Sequence) and not isinstance(size, str) else [size, size]
     if len(sides) != 2 or not all(map(_is_side, sides)):

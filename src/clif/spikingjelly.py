@@ -1,4 +1,4 @@
-"""Modules of clif count as SpikingJelly's stateful modules wherever that library is loaded; clif never loads it.
+"""Modules of clif as SpikingJelly's stateful modules if that library is loaded; clif never loads it.
 
 SpikingJelly 2.0 finds the states of a network by `isinstance(module, base.MemoryModule)`.
 """

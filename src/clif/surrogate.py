@@ -136,7 +136,7 @@ class ATan(Surrogate):
 SurrogateFunction = Surrogate | Callable[[Tensor], Tensor]
 Kind = TypeVar("Kind", bound=type[Surrogate])
 AnySurrogate = SurrogateFunction | type[Surrogate] | str
-"""What neurons take: a surrogate, any function that gives spikes, or one of clif's by its class or name."""
+"""A surrogate for a neuron: an object, any function that returns spikes, or one of clif's by class or name."""
 
 SURROGATES: dict[str, type[Surrogate]] = {
     "rectangle": Rectangle,
@@ -184,7 +184,7 @@ def _register(name: str, kind: Any) -> Any:
 def get(name: str) -> Surrogate:
     """The surrogate of that name (any case) with its default α, or with the α after a colon: "triangle:0.5".
 
-    Raises `InputError` for an unknown name and an α that is no number > 0.
+    Raises `InputError` for an unknown name and an α that is not a number > 0.
     """
     word, colon, alpha = name.partition(":")
     if word.lower() not in SURROGATES:

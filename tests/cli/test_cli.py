@@ -258,8 +258,8 @@ def test_a_user_without_a_home_trains_and_evaluates(tmp_path, capsys):
     folder = capsys.readouterr().out.splitlines()[-1].removeprefix("run folder: ")
     assert main(["eval", folder]) == 0
     capsys.readouterr()
-    assert "no home folder is known for ~" in fails(capsys, "train", *line.split(), "-out_dir", "~/x")
-    assert "no home folder is known for ~" in fails(capsys, "eval", "~/x.pth")
+    assert "there is no home folder of ~" in fails(capsys, "train", *line.split(), "-out_dir", "~/x")
+    assert "there is no home folder of ~" in fails(capsys, "eval", "~/x.pth")
 
 
 def test_the_home_folder_is_meant_by_a_tilde_in_every_command(tmp_path, monkeypatch, capsys):

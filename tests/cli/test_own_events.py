@@ -131,7 +131,7 @@ def test_data_checks_prepares_and_shows_recordings(tmp_path, capsys):
     capsys.readouterr()
     (root / "train" / "up" / "1.csv").write_text("t,x,y,p\n1,2,3,1\n1,2,x,1\n")
     assert main(["data", "check", *line]) == 1
-    assert "1.csv: line 3 is no event" in capsys.readouterr().out
+    assert "1.csv: line 3 is not an event" in capsys.readouterr().out
 
 
 def test_what_does_not_fit_is_refused(tmp_path, capsys):

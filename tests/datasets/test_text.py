@@ -34,7 +34,7 @@ def test_byte_order_marks_and_line_ends(tmp_path, mark, encoding, end):
 def test_what_is_no_text_is_named(tmp_path):
     path = tmp_path / "list.txt"
     path.write_bytes("n01\n".encode("utf-16-le"))
-    with pytest.raises(InputError, match=r"list\.txt: is no UTF-8 text"):
+    with pytest.raises(InputError, match=r"list\.txt: is not UTF-8 text"):
         read_text(path)
     with pytest.raises(MissingFileError, match="none"):
         read_text(tmp_path / "none")

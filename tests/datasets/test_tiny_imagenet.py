@@ -95,7 +95,7 @@ def test_every_form_of_val(root, place, annotations, leftover):
         assert [source.labels for source in split.sources] == [(0,), (1,), (2,)]
         assert split.missing == ()
     else:
-        with pytest.raises(MissingFileError, match=r"val_annotations\.txt, which says the classes"):
+        with pytest.raises(MissingFileError, match=r"val_annotations\.txt, which lists the classes"):
             find_tiny_imagenet(root, False, 1)
 
 

@@ -32,10 +32,10 @@ def test_linear_layers_behind_a_max_pool_are_counted_as_torchs_are():
 
 def test_containers_and_other_convolutions_are_refused():
     recurrent = layers.Recurrent(clif.LIFNode(), layers.Linear(16, 16))
-    with pytest.raises(InputError, match=r"the layers inside layers\.1, a Recurrent, cannot be followed"):
+    with pytest.raises(InputError, match=r"the layers inside layers\.1, a Recurrent, cannot be traced"):
         layer_graph(Net(layers.Flatten(), recurrent))
     rows = Net(layers.TimeDistributed(nn.Flatten(1, 2)))
-    with pytest.raises(InputError, match="a TimeDistributed, cannot be followed"):
+    with pytest.raises(InputError, match="a TimeDistributed, cannot be traced"):
         layer_graph(rows)
 
     class Pairs(Net):

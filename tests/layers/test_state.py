@@ -184,7 +184,7 @@ def test_activation_checkpointing_never_begins_from_the_last_state():
     readout = layers.LeakyIntegrator(step_mode="m")
     x_seq = torch.rand(3, 2, 2, requires_grad=True)
     out = checkpoint(lambda x: readout(x).square(), x_seq, use_reentrant=False)
-    with pytest.raises(InputError, match="activation checkpointing would compute LeakyIntegrator again"):
+    with pytest.raises(InputError, match="activation checkpointing would recompute LeakyIntegrator"):
         out.sum().backward()
 
     def call(x):

@@ -88,7 +88,7 @@ class Own(nn.Module):
 def test_a_forward_of_one_s_own_is_tried_out():
     net = Own(nn.Flatten())
     assert clif.wrap(net, T=2, input_shape=(1, 8, 8))(torch.rand(3, 1, 8, 8)).shape == (2, 3, 2)
-    with pytest.raises(InputError, match="Own has a forward of its own"):
+    with pytest.raises(InputError, match="Own has its own forward"):
         clif.wrap(net, T=2)
     with pytest.raises(InputError, match=r"Own .*sequence"):
         clif.wrap(Own(lambda x: x.flatten(1)), T=2, input_shape=(1, 8, 8))

@@ -219,8 +219,8 @@ def test_own_modules(blocks):
     ("blocks", "message"),
     [
         (("frist",), "unknown module 'frist'.*first"),
-        (("first.node",), "first.node is a CLIFNode, which is no block"),
-        (("blocks",), "blocks is a ModuleList, which is no block"),
+        (("first.node",), "first.node is a CLIFNode, which cannot be a block"),
+        (("blocks",), "blocks is a ModuleList, which cannot be a block"),
         (("first", "first.body"), "first and first.body are one inside the other"),
     ],
 )

@@ -275,7 +275,7 @@ def test_states_are_declared_not_registered(Node):
     node = Node(v_reset=-0.5)
     assert isinstance(node, base.MemoryModule)
     assert node.get_reset_value("v") == -0.5
-    with pytest.raises(KeyError, match="w is no state of"):
+    with pytest.raises(KeyError, match="w is not a state of"):
         node.get_reset_value("w")
     with pytest.raises(InputError, match=r"declares its states by name in `states`; 'w' cannot be registered"):
         node.register_memory("w", 0.0)

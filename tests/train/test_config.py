@@ -396,7 +396,7 @@ def test_the_home_folder_is_meant_by_a_tilde(option, tmp_path, monkeypatch):
 @pytest.mark.parametrize("path", ["~/x", "~", "~nobody-of-that-name/x"])
 def test_a_tilde_without_a_home_folder_is_an_input_error(path, monkeypatch):
     monkeypatch.setenv("HOME", "")
-    with pytest.raises(InputError, match="no home folder is known for ~"):
+    with pytest.raises(InputError, match="there is no home folder of ~"):
         resolve(out_dir=path)
 
 

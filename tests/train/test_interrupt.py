@@ -85,7 +85,7 @@ def test_a_run_whose_progress_bars_have_no_reader_is_saved(train, config, whole,
 
 def test_a_run_that_was_complete_when_its_reader_went_says_so(config, monkeypatch):
     monkeypatch.setattr(sys, "stdout", Pipe(2))
-    with pytest.raises(Interrupted, match=r"is gone; complete: run folder") as stopped:
+    with pytest.raises(Interrupted, match=r"closed it; complete: run folder") as stopped:
         fit(config())
     assert (config().run_folder() / "summary.json").is_file()
     assert stopped.value.signum == SIGPIPE
@@ -94,7 +94,7 @@ def test_a_run_that_was_complete_when_its_reader_went_says_so(config, monkeypatc
 @pytest.mark.parametrize("lines", [0, 2])
 def test_seeds_without_a_reader_go_on_with_auto(config, monkeypatch, lines):
     monkeypatch.setattr(sys, "stdout", Pipe(lines))
-    with pytest.raises(Interrupted, match=r"is gone; seed 3 stopped; to continue, .* -resume auto"):
+    with pytest.raises(Interrupted, match=r"closed it; seed 3 stopped; to continue, .* -resume auto"):
         fit_seeds(config(), [3, 4])
 
 
@@ -107,7 +107,7 @@ def test_the_program_says_it_on_stderr_and_exits_with_141(config, monkeypatch, c
         assert error.startswith("clif: the reader of the output closed it; stopped in epoch 2, step 1 of 4")
         patch.setattr(sys, "stdout", Pipe(0))
         assert main(["train", *arguments, "-epochs", "2", "--quiet", "-resume", "auto"]) == 141
-        assert "is gone; complete: run folder" in capsys.readouterr().err
+        assert "closed it; complete: run folder" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("words", [["recipes"], ["recipes", "digits"], ["train", "digits", "--print-config"]])

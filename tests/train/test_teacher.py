@@ -80,7 +80,7 @@ def test_float64_stays_float64(train, teacher):
 
 def test_another_number_of_classes_and_a_missing_file_are_refused(train, tmp_path):
     path = saved_teacher(tmp_path / "other.pth", num_classes=7)
-    with pytest.raises(InputError, match=r"other\.pth tells 7 classes apart, the network 10; take one"):
+    with pytest.raises(InputError, match=r"other\.pth has 7 classes, the network 10; use one"):
         train(teacher=path)
     with pytest.raises(InputError, match="no checkpoint at nowhere"):
         train(teacher="nowhere.pth")

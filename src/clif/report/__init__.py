@@ -1,6 +1,6 @@
 """Pages about runs: `make_report` and `write_page` of any runs, `run_demo` trains, deploys and writes one.
 
-Names are imported on first use, since those of a page need no torch.
+Names are imported on first use, because those of a page need no torch.
 """
 
 import importlib

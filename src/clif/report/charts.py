@@ -1,4 +1,4 @@
-"""Charts of a report as numbers: what the page draws, and the same as a figure for a paper and as CSV."""
+"""Charts of a report as data, for the page, for a figure in a paper, and as CSV."""
 
 import math
 from dataclasses import dataclass, field
@@ -34,7 +34,7 @@ STYLE: Any = {
     "svg.hashsalt": "clif",
     "text.parse_math": False,
 }
-"""What a column of a paper takes without touching: 85 mm wide, type of 7 and 8 points, fonts as TrueType."""
+"""The style for one column of a paper: 85 mm wide, fonts of 7 and 8 points, embedded as TrueType."""
 
 COLUMN = (3.35, 2.3)
 
@@ -57,7 +57,7 @@ class Line:
 class Chart:
     """Lines over x; with `ticks` x are their places 0, 1, …, otherwise numbers. A reference is the same at every x.
 
-    With `bars` the values stand beside each other, one bar per group, as between ticks there is nothing.
+    With `bars` the values are bars side by side, one bar per group, because there is nothing between the ticks.
     """
 
     name: str
@@ -73,7 +73,7 @@ class Chart:
 
     @property
     def places(self) -> list[str]:
-        """What stands at the axis: the ticks, or their numbers if they are too long to stand side by side."""
+        """The labels of the axis: the ticks, or their numbers if they are too long to fit side by side."""
         if sum(map(len, self.ticks)) <= MOST_SIGNS:
             return self.ticks
         return [str(i + 1) for i in range(len(self.ticks))]
@@ -101,7 +101,7 @@ class Chart:
         }
 
     def describe(self) -> str:
-        """The text instead of the picture: where each line begins and ends."""
+        """The text alternative of the picture: the first and last value of each line."""
         ends = []
         for line in self.lines:
             there = [i for i in range(len(self.x)) if line.at(i) is not None]
@@ -111,7 +111,7 @@ class Chart:
         return f"{self.title} by {self.x_label}. {'; '.join(ends)}."
 
     def table(self) -> Table:
-        """The numbers: a row an x, a column a line, as mean ± std over its runs."""
+        """The numbers: one row per x and one column per line, as mean ± std over its runs."""
         x_cells = [words(tick) for tick in self.ticks] or [Cell(f"{x:g}", x) for x in self.x]
         rows = [[cell, *(mean(line.at(i), self.digits) for line in self.lines)] for i, cell in enumerate(x_cells)]
         columns = [self.x_label, *(line.label for line in self.lines)]
@@ -119,7 +119,7 @@ class Chart:
 
 
 def chart_csv(chart: Chart, run_names: list[str]) -> str:
-    """A line an x: of each line of the chart mean, std and n, then the value of every run."""
+    """One line per x: mean, std and n of each line of the chart, then the value of every run."""
     header: list[object] = [chart.x_label]
     for line in chart.lines:
         header += [f"{line.label} {what}" for what in ("mean", "std", "n")]

@@ -1,4 +1,4 @@
-"""What a report says of runs: sections with charts, pictures and tables, before any page or file."""
+"""The content of a report: sections with charts, pictures and tables, independent of page and files."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ FIRST_CURVES = 4
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture that is drawn once and does not react: its text alternative, and its numbers as CSV."""
+    """A static picture with its text alternative and its numbers as CSV."""
 
     name: str
     title: str

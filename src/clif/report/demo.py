@@ -1,4 +1,4 @@
-"""The demo: CLIF and LIF on real digits with the same seed and budget, deployed as LIF, told on one page."""
+"""The demo: trains CLIF and LIF on digits with the same seed and budget, deploys both as LIF, and writes one page."""
 
 import dataclasses
 import time
@@ -101,7 +101,7 @@ def _tell(
     pictures: list[Picture],
     made: Section,
 ) -> Report:
-    """The report on the runs, with what the demo has to say besides."""
+    """The report on the runs with the sections of the demo."""
     report = make_report(find_runs([result.folder for result in runs.values()]))
     as_lif, samples = fitted.judged[-1], deployments["CLIF"].source.samples
     losses = [f"{result.history[-1]['test_loss']:.3f} with {neuron}" for neuron, result in runs.items()]
@@ -169,7 +169,7 @@ def _pictures(nets: dict[str, SpikingNetwork], test: Loader, steps: int) -> list
 
 
 def _example(net: SpikingNetwork, test: Loader) -> tuple[torch.Tensor, str]:
-    """The first test image that the network gets right (the first of all, if it gets none), and its class."""
+    """The first test image that the network classifies correctly (else the first image), and its class."""
     images, labels = next(test.batches(0))
     with torch.no_grad():
         right = (predict(net(images)) == labels).nonzero().flatten().tolist()

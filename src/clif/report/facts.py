@@ -1,4 +1,4 @@
-"""How the runs of a report came about: their options, machines and versions, and what to beware of."""
+"""The facts about the runs of a report: options, machines, versions, and warnings."""
 
 import math
 import shlex
@@ -82,7 +82,7 @@ def _mapping(start: dict[str, Any], key: str) -> dict[str, Any]:
 
 
 def starts_table(runs: Sequence[Run]) -> Table | None:
-    """When and by which command line each run was started, and started again."""
+    """The time and command line of every start of each run."""
     rows, of_run = [], []
     for i, run in enumerate(runs):
         for start in run.starts:
@@ -95,7 +95,7 @@ def starts_table(runs: Sequence[Run]) -> Table | None:
 
 
 def cautions(groups: Sequence[Group], runs: Sequence[Run], part: str) -> list[tuple[str, str]]:
-    """What to beware of, as (whose, what): warnings of the trainer, then what the report itself noticed."""
+    """Warnings as (runs, text): those of the trainer, then those of the report itself."""
     found = [(run.name, message) for run in runs for message in run.warnings]
     for run in runs:
         if not run.is_finished:
@@ -115,7 +115,7 @@ def cautions(groups: Sequence[Group], runs: Sequence[Run], part: str) -> list[tu
 
 
 def _uneven(groups: Sequence[Group], runs: Sequence[Run]) -> Iterable[str]:
-    """In what runs that are compared differ without an option saying so."""
+    """Differences between compared runs that are not options."""
     seeds = [sorted(run.seed for run in group.complete) for group in groups]
     if any(one != seeds[0] for one in seeds):
         listed = "; ".join(f"{g.name}: {', '.join(map(str, s)) or 'none'}" for g, s in zip(groups, seeds, strict=True))

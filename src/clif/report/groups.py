@@ -1,4 +1,4 @@
-"""Groups of runs that differ in nothing but the seed, with names that say in what the groups differ."""
+"""Groups of runs that differ only in the seed, named by the options in which the groups differ."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -45,7 +45,7 @@ def best(column: str) -> Callable[[Run], float | None]:
 
 
 def group_runs(runs: Sequence[Run]) -> list[Group]:
-    """The groups, in the order of their first runs. A second run of the same seed belongs to a group of its own."""
+    """The groups, in the order of their first runs. A second run with the same seed forms a separate group."""
     members: dict[tuple[str, int], list[Run]] = {}
     for run in runs:
         key = repr(sorted((name, repr(value)) for name, value in run.config.items() if name not in IGNORED))

@@ -14,7 +14,7 @@ from clif.train.resume import CONFIG
 
 POLL = 2.0
 PATIENCE = 30.0
-"""Seconds between two looks at the runs' files, and seconds without a change after which the locks are checked."""
+"""Seconds between two checks of the runs' files, and seconds without a change after which the locks are checked."""
 
 GRACE = 20.0
 """Seconds to wait for the next run after the last one has ended."""

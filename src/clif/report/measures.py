@@ -1,4 +1,4 @@
-"""What was measured of the trained networks: firing rates, energy, deployment as LIF, evaluation by class."""
+"""Measurements of the trained networks: firing rates, energy, deployment as LIF, evaluation by class."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -89,7 +89,7 @@ def _by_layer(
 
 
 def _short(names: Sequence[str]) -> list[str]:
-    """Names of layers without the words that all of them begin or end with; numbers, if that leaves numbers only."""
+    """Names of layers without their common first and last words; plain numbers if only numbers remain."""
     words_of = [name.split(".") for name in names]
     while len(names) > 1 and min(map(len, words_of)) > 1 and len({words[0] for words in words_of}) == 1:
         words_of = [words[1:] for words in words_of]
@@ -293,7 +293,7 @@ def evaluation_table(groups: Sequence[Group], order: Sequence[Run]) -> Table | N
 
 
 def classes_table(groups: Sequence[Group]) -> Table | None:
-    """The accuracy of each class as clif eval measured it, a column a group."""
+    """The accuracy of each class as clif eval measured it, one column per group."""
     measured = [[run.evaluation.get("classes") for run in group.runs] for group in groups]
     by_group = [[classes for classes in of_group if isinstance(classes, dict) and classes] for of_group in measured]
     names = list(dict.fromkeys(name for of_group in by_group for classes in of_group for name in classes))

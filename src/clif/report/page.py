@@ -1,4 +1,4 @@
-"""A report as one HTML page that needs nothing else: no network, no other file."""
+"""A report as one HTML page that needs no network access and no other file."""
 
 import base64
 import re
@@ -60,7 +60,7 @@ def write_page(report: Report, path: str | Path, files: bool = True, live: Live 
 
 
 def files_folder(path: Path) -> Path:
-    """Where the files of a page are: PAGE_files."""
+    """The folder of the files of a page: PAGE_files."""
     return path.with_name(f"{path.stem}_files")
 
 
@@ -90,7 +90,7 @@ def render(report: Report, exports: dict[str, dict[str, bytes]], live: Live | No
 
 
 def _text(name: str) -> Markup:
-    """A file of the package; it is trusted, and goes into the page as it is."""
+    """A file of the package; it is trusted and inserted unchanged."""
     return Markup(resources.files("clif.report").joinpath(name).read_text(encoding="utf-8"))
 
 

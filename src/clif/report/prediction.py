@@ -1,4 +1,4 @@
-"""The picture of predictions: each sample beside the probabilities of its likeliest classes from step to step."""
+"""The picture of predictions: each sample beside the probabilities of its most likely classes at each step."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -18,7 +18,7 @@ FORMATS = (".png", ".svg", ".pdf")
 
 
 def prediction_figure(dataset: Dataset, predictions: Sequence[Prediction], top: int = 3) -> Figure:
-    """One row per file: what the network was shown, and the probabilities of the `top` classes after each step."""
+    """One row per file: the network's input, and the probabilities of the `top` classes after each step."""
     figure = Figure(figsize=(7, 2.2 * len(predictions)), layout="constrained")
     rows = figure.subplots(len(predictions), 2, width_ratios=[1, 2.4], squeeze=False)
     for (shown, axes), prediction in zip(rows, predictions, strict=True):

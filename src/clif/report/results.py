@@ -1,4 +1,4 @@
-"""The figures of a report that tell who is better: final accuracy and loss by group, their differences, single runs."""
+"""The results of a report: final accuracy and loss by group, their differences, single runs."""
 
 import itertools
 import math
@@ -18,7 +18,7 @@ PART_NAMES = {"test": "test", "val": "validation", "train": "training"}
 
 @dataclass(frozen=True)
 class Card:
-    """A figure to begin with: whose it is, the mean as text, and of how many runs."""
+    """A headline figure: its group, the mean as text, and the number of runs."""
 
     group: int
     name: str
@@ -27,7 +27,7 @@ class Card:
 
 
 def judged_part(groups: Sequence[Group]) -> str:
-    """The part of the data that the groups are compared on: the first of test, val and train that all of them have."""
+    """The part of the data on which the groups are compared: the first of test, val and train that all of them have."""
     for part in PARTS:
         if all(any(f"{part}_top1" in run.last for run in judged(group)) for group in groups):
             return part
@@ -35,7 +35,7 @@ def judged_part(groups: Sequence[Group]) -> str:
 
 
 def judged(group: Group) -> list[Run]:
-    """The runs that ended, or, if none has, all of them as they are so far."""
+    """The runs that have ended, or all runs if none has."""
     return group.complete or group.runs
 
 
@@ -244,7 +244,7 @@ OTHER_CURVES = (
 
 
 def curves(groups: Sequence[Group], order: Sequence[Run]) -> list[Chart]:
-    """What has at least two epochs, over the epochs: accuracy and loss of each part of the data, then the rest."""
+    """The curves over two or more epochs: accuracy and loss of each part of the data, then the rest."""
     wanted = [
         (
             column.format(part=part),

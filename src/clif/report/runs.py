@@ -1,4 +1,4 @@
-"""What the folder of a run tells a report; nothing of it is trusted, and nothing is loaded but text."""
+"""The folder of a run for a report: only text files are read, and their content is not trusted."""
 
 import csv
 import json
@@ -23,7 +23,7 @@ PARTS = ("test", "val", "train")
 
 @dataclass(frozen=True)
 class Run:
-    """A run as its folder tells it.
+    """A run as read from its folder.
 
     `rows` are the epochs of metrics.csv, `starts` those of environment.json, `warnings` what the trainer warned of;
     `deployments` are the reports of `clif deploy` by folder name, `energy` and `evaluation` those of `clif energy` and
@@ -153,7 +153,7 @@ def open_run(folder: Path) -> Run:
 
 
 def _read_config(path: Path) -> dict[str, Any]:
-    """The configuration with the names of its time; only the seed must be what it is today."""
+    """The configuration with the option names of its version; only the seed must have today's form."""
     config = {str(name): value for name, value in read_yaml(path).items()}
     if type(config.get("seed")) is not int:
         raise InputError(f"{path}: a run's configuration has a whole number as its seed, got {config.get('seed')!r}")

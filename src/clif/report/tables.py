@@ -24,7 +24,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """A table with a header line; `groups` and `runs` say of each row whose it is (an index, None: of all)."""
+    """A table with a header line; `groups` and `runs` give the group and run of each row (an index, None: all)."""
 
     name: str
     caption: str

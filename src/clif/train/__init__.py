@@ -1,4 +1,4 @@
-"""Training: a typed configuration, the loop, the loss, checkpoints that survive an interruption."""
+"""Training: a typed configuration, the loop, the loss, and checkpoints from which a run resumes."""
 
 import importlib
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""What can watch a run and end it: the hooks of `clif.train.fit(config, callbacks=[...])`, and some that use them."""
+"""Callbacks of `clif.train.fit(config, callbacks=[...])`, which observe a run and can end it."""
 
 import json
 import sys
@@ -40,7 +40,7 @@ class Callback:
 
 
 class JsonLines(Callback):
-    """One JSON object a line for machines: {"event": "start" | "epoch" | "warning" | "end" | "seeds", ...}."""
+    """One JSON object per line for other programs: {"event": "start" | "epoch" | "warning" | "end" | "seeds", ...}."""
 
     def __init__(self, file: TextIO | None = None) -> None:
         self.file = sys.stdout if file is None else file

@@ -1,8 +1,8 @@
 """Checkpoints: written completely or not at all, read without executing anything they contain.
 
-A checkpoint is a superset of the original's {'net', 'optimizer', 'lr_scheduler', 'epoch', 'max_test_acc'}; ours adds
-'model' (the arguments of `create_model`), 'config', 'history' and what resuming needs. 'net' holds the weights that are
-evaluated; where those are a moving average, 'net_raw' holds the ones in training.
+A checkpoint is a superset of the original's {'net', 'optimizer', 'lr_scheduler', 'epoch', 'max_test_acc'}; clif adds
+'model' (the arguments of `create_model`), 'config', 'history' and the state for resuming. 'net' holds the evaluated
+weights; if these are a moving average, 'net_raw' holds the trained weights.
 """
 
 import argparse
@@ -77,19 +77,19 @@ def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
 
 
 def checkpoint_file(path: Path) -> Path:
-    """The file that a local path names: of a run folder its best checkpoint, or the last one if there is no best."""
+    """The file of a local path: for a run folder its best checkpoint, or the last one if there is no best."""
     if path.is_dir():
         return path / BEST if (path / BEST).is_file() else path / LAST
     return path
 
 
 def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """The content of a checkpoint, ours or the original's, on the CPU. Nothing in it is executed.
+    """The content of a checkpoint of clif or the original, on the CPU. No code in it is executed.
 
-    `path` is a file, a run folder, which stands for its best checkpoint, pretrained:NAME for weights that come with the
-    package, or a URL or hf:… as `clif.train.remote.fetch` takes it. Of other programs' files, safetensors among them,
-    the weights come under 'net', and what else has the original's keys. Raises `InputError` for a file that is missing,
-    damaged, no checkpoint, or that holds more than tensors and plain values.
+    `path` is a file, a run folder (its best checkpoint), pretrained:NAME for weights in the package, or a URL or hf:…
+    as `clif.train.remote.fetch` takes it. For files of other programs, including safetensors, the weights are under
+    'net', and other values under the original's keys. Raises `InputError` for a file that is missing, damaged, not a
+    checkpoint, or that holds more than tensors and plain values.
     """
     name = os.fspath(path)
     if name.startswith(PREFIX):

@@ -1,4 +1,4 @@
-"""The network of a run, and how a step calls it."""
+"""The network of a run, and its call in a training step."""
 
 import torch
 from torch import Tensor, nn
@@ -47,9 +47,9 @@ def make_net(config: TrainConfig) -> SpikingNetwork:
 
 
 class Computation(nn.Module):
-    """How a training step calls the network: x [N, …] or [T, N, …] -> logits [T, N, classes].
+    """The call of the network in a training step: x [N, …] or [T, N, …] -> logits [T, N, classes].
 
-    A module that is no `SpikingNetwork` is brought to rest first; where it gives [N, classes], T is 1.
+    A module that is not a `SpikingNetwork` is reset first; if it returns [N, classes], T is 1.
     """
 
     def __init__(self, net: nn.Module, multiple_step: bool) -> None:

@@ -1,6 +1,6 @@
-"""The configuration of a training run: one typed field an option, for recipes, the command line and Python alike.
+"""The configuration of a training run: one typed field per option, for recipes, the command line and Python.
 
-This module imports no torch, so that the command line can print its help at once.
+This module does not import torch, so the command line prints its help fast.
 """
 
 import dataclasses
@@ -41,13 +41,13 @@ _run = partial(option, group="run folder, checkpoints and logs")
 logger = logging.getLogger("clif.train")
 
 LIMITS = ("epochs", "max_steps", "max_time", "early_stop")
-"""The options that say where a run ends and change no step before that."""
+"""The options that set the end of a run and change no step before it."""
 
 WITHOUT_EFFECT = (
     *("data_dir", "out_dir", "resume", "j", "checkpoint_every", "keep_last", "loggers"),
     *("log_grad_norm", "log_firing_rates", "lean_memory", "checkpoint_blocks"),
 )
-"""The options that change no figure of a run."""
+"""The options that change no results of a run."""
 
 PATHS = ("data_dir", "out_dir", "resume", "pre_train", "teacher")
 

@@ -20,14 +20,14 @@ class Average:
         self.net = copy.deepcopy(net).eval().requires_grad_(False)
 
     def exchange(self, net: nn.Module) -> None:
-        """Take over the neurons of `net`, which has other ones now; averages of their parameters begin with them."""
+        """Exchange the neurons for those of `net`; the averages of their parameters start with the present values."""
         new, names = dict(net.named_modules()), {module: name for name, module in self.net.named_modules()}
         replace_nodes(self.net, lambda node: copy.deepcopy(new[names[node]]).eval().requires_grad_(False))
         self.net.config = copy.deepcopy(net.config)
 
     @torch.no_grad()
     def update(self, net: nn.Module) -> None:
-        """Take the present weights of the trained `net` in."""
+        """Update the average with the present weights of the trained `net`."""
         pairs = list(zip(self.net.state_dict().values(), net.state_dict().values(), strict=True))
         averaged = [(old, new) for old, new in pairs if old.is_floating_point()]
         private_torch.lerp_([old for old, _ in averaged], [new for _, new in averaged], 1 - self.decay)

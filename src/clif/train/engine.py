@@ -1,7 +1,7 @@
-"""One process or many: who this process is, where it computes, and what the processes tell each other.
+"""One process or several: the rank and device of this process, and the communication between processes.
 
-Lightning Fabric starts and joins them: `-devices N -nodes M` starts some, torchrun and SLURM bring theirs.
-A single process needs none of it.
+Lightning Fabric starts and joins them: `-devices N -nodes M` starts processes, torchrun and SLURM start their own. A
+single process does not need Fabric.
 """
 
 import atexit
@@ -27,7 +27,7 @@ Value = TypeVar("Value")
 
 
 class Follower(SystemExit):
-    """Ends a process quietly because the first one reported a mistake; the code is the program's."""
+    """Ends a process quietly because the first one reported an error; the code is the exit code."""
 
 
 def with_processes(config: TrainConfig) -> None:
@@ -44,14 +44,14 @@ def with_processes(config: TrainConfig) -> None:
 
 
 def is_first_process() -> bool:
-    """Whether this is the process that speaks, before and after there is an `Engine`."""
+    """Whether this is the process that prints, before and after there is an `Engine`."""
     if dist.is_available() and dist.is_initialized():
         return dist.get_rank() == 0
     return launched_processes() is None or int(os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0"))) == 0
 
 
 class Engine:
-    """This process among `world_size`: its `rank`, its `device`, and the exchanges, which all of them must call alike.
+    """This process among `world_size`: its `rank`, its `device`, and the exchanges, which all must call alike.
 
     Creating one starts the other processes if they are not there yet. Raises `InputError` for a device that is not
     there and where Lightning Fabric is needed and missing.
@@ -70,7 +70,7 @@ class Engine:
 
     @property
     def is_first(self) -> bool:
-        """Whether this is the one process that writes and speaks."""
+        """Whether this is the one process that writes and prints."""
         return self.rank == 0
 
     def wrap(self, module: nn.Module) -> nn.Module:
@@ -108,7 +108,8 @@ class Engine:
         return value
 
     def everywhere(self, function: Callable[[], Value]) -> Value:
-        """Call `function` in all processes at once; an `InputError` in any of them ends all, told by the first one."""
+        """Call `function` in all processes at once; an `InputError` in any of them ends all (the first one reports
+        it)."""
         value: Any = None
         try:
             value, mistake = function(), None
@@ -150,7 +151,7 @@ class Engine:
         return self.gather(tensor).sum(0)
 
     def gather_object(self, value: Value) -> list[Value]:
-        """The value of every process, of any kind that can be pickled."""
+        """The value of every process, of any type that can be pickled."""
         if self._fabric is None:
             return [value]
         values: list[Any] = [None] * self.world_size
@@ -158,7 +159,7 @@ class Engine:
         return values
 
     def tell(self, value: Value) -> Value:
-        """The first process's value, of any kind that can be pickled, in all processes."""
+        """The first process's value, of any type that can be pickled, in all processes."""
         if self._fabric is None:
             return value
         values = [value]

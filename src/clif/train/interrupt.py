@@ -10,7 +10,7 @@ from typing import Any
 from clif.output import flush, silence_broken
 
 SIGPIPE = 13
-"""The signal that stands in exit codes for output without a reader, on any system."""
+"""The signal number in exit codes for output without a reader, on any system."""
 
 GONE = "the reader of the output closed it"
 
@@ -61,7 +61,7 @@ class StopRequest:
 
 @contextmanager
 def last_words(complete: str) -> Iterator[None]:
-    """Within it the result of a long command is printed. Without a reader, `Interrupted` names what is `complete`."""
+    """A context for printing the result of a long command. Without a reader, `Interrupted` names what is `complete`."""
     try:
         yield
         flush()

@@ -1,4 +1,4 @@
-"""Processes that torchrun or SLURM started, read off the environment; without torch."""
+"""Processes that torchrun or SLURM started, from the environment; without torch."""
 
 import os
 from typing import Literal
@@ -7,7 +7,7 @@ from clif.errors import InputError
 
 
 def launcher() -> Literal["torchrun", "slurm"] | None:
-    """What started this process beside others, if anything did.
+    """The launcher that started this process and others, or None.
 
     A step of SLURM's srun tells its tasks. Where it does not, the job's do (Lightning Fabric's rule), except for what
     runs in the batch script itself or in a shell of an interactive job, which is one process.

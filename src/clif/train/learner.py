@@ -1,4 +1,4 @@
-"""A step of training: the network, what changes it, and the guards around that; runs are in `clif.train.loop`."""
+"""A training step: the network, its optimiser, and the checks of loss and gradient; runs are in `clif.train.loop`."""
 
 import itertools
 import math
@@ -42,7 +42,7 @@ from clif.train.whiten import whiten_first_layer
 NOTHING = Own()
 
 WHITENED = 5_000
-"""Images whose patches the filters of `whiten` are made of."""
+"""The number of images whose patches determine the filters of `whiten`."""
 
 
 class Learner:
@@ -106,7 +106,7 @@ class Learner:
         self.ended: str | None = None
 
     def end(self, reason: str) -> None:
-        """End the run after the present step, or after the present epoch's evaluation; `reason` is told."""
+        """End the run after the present step, or after the present epoch's evaluation; `reason` is printed."""
         self.ended = self.ended or reason
 
     @property
@@ -116,7 +116,7 @@ class Learner:
         return loader.dataset if isinstance(loader, Loader) else None
 
     def begin_stage(self) -> None:
-        """Give the network the time steps of this epoch, and its images their size."""
+        """Set the time steps and the image size of this epoch."""
         for net in {self.net, self.evaluated_net} if isinstance(self.net, SpikingNetwork) else ():
             net.T = self.config.time_steps(self.epoch)
         self.image_size = self.config.training_size(self.epoch)
@@ -195,7 +195,7 @@ class Learner:
         return loss
 
     def _check_gradient(self) -> None:
-        """Measure the step's gradient, clip it, and see that it is finite (a scaler sees to that itself)."""
+        """Measure the step's gradient, clip it, and check that it is finite (a scaler checks that itself)."""
         config, scaled = self.config, self.scaler.is_enabled()
         if config.clip_grad_norm or config.log_grad_norm or not scaled:
             self.scaler.unscale_(self.optimizer)
@@ -235,7 +235,7 @@ class Learner:
         return loss.detach()
 
     def _compute(self, share: Share, computation: nn.Module) -> tuple[Tensor, Tensor, Tensor]:
-        """Images, logits and labels of a share; an empty one is stood in for by a sample that must not count."""
+        """Images, logits and labels of a share; a sample that must not count replaces an empty share."""
         images, labels, keys, _ = share
         idle = len(labels) == 0
         if idle:
@@ -258,7 +258,7 @@ class Learner:
         return images, logits, labels
 
     def _training_loss(self, images: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
-        """The loss beside the labels, and beside the teacher if there is one."""
+        """The loss against the labels, and against the teacher if there is one."""
         if self.teacher is None:
             return self.loss(logits, labels)
         with torch.no_grad(), self.precision.autocast():
@@ -272,7 +272,7 @@ class Learner:
         return distillation(logits, labels, taught)
 
     def exchange_if_due(self) -> bool:
-        """Exchange the neurons where the configuration says so for this epoch; whether it did."""
+        """Exchange the neurons if the configuration says so for this epoch; returns whether it did."""
         config = self.config
         due = bool(config.exchange_neuron) and self.epoch >= config.exchange_epoch
         if not due or self.net.config["neuron"] == config.exchange_neuron:

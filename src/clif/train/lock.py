@@ -21,7 +21,7 @@ BEYOND = 2**30
 def lock_folder(folder: Path) -> BinaryIO:
     """Lock an existing folder until the file that is returned is closed, or the process ends in any way.
 
-    Raises `InputError` if another process has the lock. A file system that knows no locks is taken as it is.
+    Raises `InputError` if another process has the lock. A file system without locks is accepted.
     """
     path = folder / LOCK
     while True:

@@ -85,7 +85,7 @@ def fit(
 
 
 class Trainer(Learner):
-    """A run in progress: epochs of steps, their figures, checkpoints and logs, and the reasons for which it ends."""
+    """A run in progress: epochs of steps, their figures, checkpoints and logs, and the reason for its end."""
 
     def __init__(
         self,
@@ -210,7 +210,7 @@ class Trainer(Learner):
         return self.engine.only_first(lambda: MetricsLog(self.folder.path, self.history, resumed))
 
     def _say_precision(self) -> None:
-        """Say, once in a process, what is computed in, and warn if that is slow or another than before."""
+        """Print the precision, once in a process, and warn if it is slow or differs from before."""
         precision, before = self.precision, self._precision_before
         line = f"precision: {precision}"
         if not self.quiet and first_time(line):
@@ -240,7 +240,7 @@ class Trainer(Learner):
         return len(scores) - 1 - scores.index(max(scores)) if scores else 0
 
     def _train_epoch(self) -> None:
-        """The steps of the epoch that are left, or fewer where the run is over."""
+        """Run the remaining steps of the epoch, or fewer if the run ends."""
         if self.exchange_if_due():
             self._say(f"epoch {self.epoch + 1} begins with {self.config.exchange_neuron} neurons")
         self.begin_stage()
@@ -386,7 +386,7 @@ class Trainer(Learner):
 
     @contextmanager
     def _noticing_a_lost_reader(self) -> Iterator[None]:
-        """End the run, after its checkpoint is written, if the reader of its output is gone."""
+        """End the run, after its checkpoint is written, if the reader of its output has closed it."""
         try:
             yield
         except BrokenPipeError:

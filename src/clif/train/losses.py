@@ -10,7 +10,7 @@ from clif.registration import register
 from clif.train.config import TrainConfig
 
 LOSSES: dict[str, Callable[[TrainConfig], Loss]] = {}
-"""What makes a loss of a configuration, by name."""
+"""The functions that create a loss from a configuration, by name."""
 
 
 def register_loss(name: Any) -> Any:

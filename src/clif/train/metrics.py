@@ -1,4 +1,4 @@
-"""Where a run's figures go: a table that is always whole, and TensorBoard."""
+"""The files of a run's figures: a table that is always complete, and TensorBoard."""
 
 import csv
 import io
@@ -21,7 +21,7 @@ Row = dict[str, float | int]
 
 @dataclass(frozen=True)
 class Result:
-    """What a finished run leaves: its folder, every epoch's figures, and the last and best of them (`summarise`)."""
+    """The result of a finished run: its folder, every epoch's figures, and the last and best of them (`summarise`)."""
 
     folder: Path
     history: list[Row]
