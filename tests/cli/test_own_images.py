@@ -119,7 +119,7 @@ def test_other_classes_are_refused(trained, tmp_path, capsys):
     line = ["train", *LINE.split(), "-data_dir", tmp_path / "three", "-out_dir", tmp_path, "-max_steps", "9"]
     last = run / "checkpoint_last.pth"
     assert "was trained on other classes than images has now" in fails(capsys, *line, "-resume", last)
-    assert "tells 3 classes apart, digits has 10" in fails(capsys, "eval", run, "-dataset", "digits")
+    assert "has 3 classes, digits has 10" in fails(capsys, "eval", run, "-dataset", "digits")
 
 
 def test_data_checks_prepares_and_shows_images(tmp_path, capsys):

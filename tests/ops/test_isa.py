@@ -197,7 +197,7 @@ def test_python_says_what_was_unknown(backward, monkeypatch):
     x_seq = torch.randn(2, 1, 5, requires_grad=backward)
     spikes = functional.clif_multi_step(x_seq, backend="cpu")[0] if backward else None
     monkeypatch.setitem(cpu.DTYPES, torch.float32, 99)
-    with pytest.raises(InputError, match="know no dtype 99"):
+    with pytest.raises(InputError, match="have no dtype 99"):
         spikes.sum().backward() if backward else functional.clif_multi_step(x_seq, backend="cpu")
 
 

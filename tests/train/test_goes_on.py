@@ -142,7 +142,7 @@ def test_an_exchange_that_took_place_cannot_be_taken_back(train):
 def test_fewer_epochs_than_there_are_is_an_input_error(train, options):
     folder = train(**options).folder
     before = (folder / "config.yaml").read_bytes()
-    with pytest.raises(InputError, match="has all 1 epochs already"):
+    with pytest.raises(InputError, match="already has all 1 epochs"):
         go_on(folder, epochs=1)
     assert (folder / "config.yaml").read_bytes() == before
 

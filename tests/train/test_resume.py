@@ -213,7 +213,7 @@ def test_a_missing_checkpoint_is_named_before_any_folder_is_made(train, tmp_path
 
 def test_nothing_left_to_train_is_an_input_error_when_there_is_no_history(train, config, tmp_path):
     original_checkpoint(config(), tmp_path / "c.pth")
-    with pytest.raises(InputError, match="has all 2 epochs already"):
+    with pytest.raises(InputError, match="already has all 2 epochs"):
         train(resume=str(tmp_path / "c.pth"), epochs=2)
 
 
