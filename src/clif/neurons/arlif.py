@@ -27,7 +27,7 @@ class ARLIFNode(SpikingNeuron):
         tau: membrane time constant in steps, > 1. Default: 2.
         decay_input: divide the input by τ in u. Default: False.
 
-    All other arguments, shapes and errors: `SpikingNeuron`. Raises `InputError` for a `tau` that is not above 1.
+    For all other arguments, shapes and errors see `SpikingNeuron`. Raises `InputError` for a `tau` that is not above 1.
 
     Source: Huang, Meng, Liu, Chen & Ma, "AR-LIF: Adaptive reset leaky integrate-and-fire neuron for spiking neural
     networks", 2025, as in its published code, which has only the soft reset. SpikingJelly has no such neuron.

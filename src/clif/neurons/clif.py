@@ -18,8 +18,8 @@ class CLIFNode(SpikingNeuron):
         u = v·(1 − 1/τ) + x;   m ← m·σ(u/τ);   s = Θ(u − v_threshold);   m ← m + s;   v = u − s·(v_threshold + σ(m))
 
     m grows with each spike and decays by a factor that follows the membrane potential. A neuron that fired often is
-    reset further. `tau` > 1 is the membrane time constant in steps, `decay_input` divides the input by τ as well. All
-    other arguments, shapes and errors: `SpikingNeuron`.
+    reset further. `tau` > 1 is the membrane time constant in steps, `decay_input` divides the input by τ as well. For
+    all other arguments, shapes and errors see `SpikingNeuron`.
 
     >>> node = clif.CLIFNode(tau=2.0, step_mode="m")
     >>> node(torch.full((6, 1, 1), 0.9)).flatten()  # [T, N, *] in, spikes [T, N, *] out

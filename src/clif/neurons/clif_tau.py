@@ -15,9 +15,9 @@ class CLIFTauNode(LearntTau):
 
         u = v·(1 − σ(w)) + x;  m ← m·σ(u·σ(w));  s = Θ(u − v_threshold);  m ← m + s;  v = u − s·(v_threshold + σ(m))
 
-    The leak of v and the decay of m both follow τ. `init_tau` > 1; `decay_input` divides the input by τ as well. All
-    other arguments, shapes and errors: `SpikingNeuron`. Source: CLIF of Huang et al., ICML 2024 (arXiv 2402.04663),
-    with the time constant of parametric LIF (Fang et al., ICCV 2021).
+    The leak of v and the decay of m both follow τ. `init_tau` > 1; `decay_input` divides the input by τ as well. For
+    all other arguments, shapes and errors see `SpikingNeuron`. Source: CLIF of Huang et al., ICML 2024 (arXiv
+    2402.04663), with the time constant of parametric LIF (Fang et al., ICCV 2021).
 
     >>> node = clif.CLIFTauNode(init_tau=2.0, step_mode="m")
     >>> node(torch.full((6, 1, 1), 0.9)).flatten()

@@ -30,7 +30,8 @@ class EIFNode(SpikingNeuron):
         v_rest: resting potential, towards which v leaks. v starts at `v_reset`, or 0. Default: 0.
         decay_input: divide the input by τ as well. Default: False.
 
-    All other arguments, shapes and errors: `SpikingNeuron`. Raises `InputError` for constants out of these ranges.
+    For all other arguments, shapes and errors see `SpikingNeuron`. Raises `InputError` for constants out of these
+    ranges.
 
     Source: Fourcaud-Trocmé, Hansel, van Vreeswijk & Brunel, "How spike generation mechanisms determine the neuronal
     response to fluctuating inputs", Journal of Neuroscience 23, 2003. It is `EIFNode` of SpikingJelly except for the

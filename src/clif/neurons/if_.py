@@ -14,7 +14,7 @@ class IFNode(SpikingNeuron):
 
         u = v + x;   s = Θ(u − v_threshold);   v = u − s·v_threshold, or v_reset after a spike
 
-    All arguments, shapes and errors: `SpikingNeuron`. Source: `IFNode` of SpikingJelly.
+    For all arguments, shapes and errors see `SpikingNeuron`. Source: `IFNode` of SpikingJelly.
 
     >>> node = clif.IFNode(step_mode="m")
     >>> node(torch.full((6, 1, 1), 0.5)).flatten()

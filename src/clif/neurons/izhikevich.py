@@ -30,7 +30,8 @@ class IzhikevichNode(SpikingNeuron):
         b: increase of the recovery per spike. Default: 0.2.
         decay_input: divide the input by τ as well. Default: False.
 
-    All other arguments, shapes and errors: `SpikingNeuron`. Raises `InputError` for constants out of these ranges.
+    For all other arguments, shapes and errors see `SpikingNeuron`. Raises `InputError` for constants out of these
+    ranges.
 
     Source: Izhikevich, "Simple model of spiking neurons", IEEE Transactions on Neural Networks 14(6), 2003, in the form
     and with the names of SpikingJelly's `IzhikevichNode`. SpikingJelly always divides the input by τ. Its defaults are

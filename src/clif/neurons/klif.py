@@ -20,7 +20,7 @@ class KLIFNode(SpikingNeuron):
 
     The scalar parameter k starts at 1. `scale_reset` divides the potential and the threshold by k before the reset: v =
     (u − s·v_threshold)/k, or with a hard reset u/k without a spike and v_reset after one. `tau` > 1 is the membrane
-    time constant in steps, `decay_input` divides the input by τ as well. All other arguments, shapes and errors:
+    time constant in steps, `decay_input` divides the input by τ as well. For all other arguments, shapes and errors see
     `SpikingNeuron`. Source: the paper, and `KLIFNode` of SpikingJelly for `scale_reset`.
 
     >>> node = clif.KLIFNode(step_mode="m")

@@ -14,7 +14,8 @@ class LIFNode(SpikingNeuron):
     """u = v·(1 − 1/τ) + x;   s = Θ(u − v_threshold);   v = u − s·v_subtract, or v_reset after a spike.
 
     `tau` > 1 is the membrane time constant in steps, `decay_input` divides the input by τ as well; `v_subtract` is the
-    amount that a soft reset subtracts (None: v_threshold). All other arguments, shapes and errors: `SpikingNeuron`.
+    amount that a soft reset subtracts (None: v_threshold). For all other arguments, shapes and errors see
+    `SpikingNeuron`.
 
     >>> node = clif.LIFNode(tau=2.0, step_mode="m")
     >>> node(torch.full((6, 1, 1), 0.9)).flatten()

@@ -13,7 +13,7 @@ from clif.neurons.registry import register_neuron
 class PLIFNode(LearntTau):
     """LIF with 1/τ = σ(w), where the scalar parameter w is learnt and starts at −ln(init_tau − 1).
 
-    `init_tau` > 1; `decay_input` divides the input by τ as well. All other arguments, shapes and errors:
+    `init_tau` > 1; `decay_input` divides the input by τ as well. For all other arguments, shapes and errors see
     `SpikingNeuron`.
 
     >>> node = clif.PLIFNode(init_tau=2.0, step_mode="m")
