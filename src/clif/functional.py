@@ -241,7 +241,7 @@ def _equations(kind: type[SpikingNeuron], **constants: Any) -> Equations:
     key = (kind, kind.step, *constants.items())
     try:
         found = _known.get(key)
-    except TypeError:  # of a constant that is no number, which `_make_equations` names
+    except TypeError:  # a constant is not a number; `_make_equations` raises an error that names it
         return _make_equations(kind, constants)
     if found is None:
         if len(_known) >= MOST_KNOWN:

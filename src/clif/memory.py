@@ -10,9 +10,9 @@ import os
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
 LARGE = 4 * 2**20
-KEPT = 2**30  # bytes of freed memory that are not given back at once, because they may be asked for again
-USUAL_LARGE, USUAL_KEPT = 32 * 2**20, 64 * 2**20  # what glibc comes to by itself after large tensors were freed
-ENVIRONMENT = {"THP_MEM_ALLOC_ENABLE": "1"}  # PyTorch's; it looks when it first allocates
+KEPT = 2**30  # bytes of freed memory that are kept for later requests
+USUAL_LARGE, USUAL_KEPT = 32 * 2**20, 64 * 2**20  # glibc's own values after large tensors were freed
+ENVIRONMENT = {"THP_MEM_ALLOC_ENABLE": "1"}  # a variable of PyTorch, which reads it at its first allocation
 
 
 def lean() -> None:

@@ -1,4 +1,4 @@
-"""Reading a GPU's numbers without making the host wait for them."""
+"""Reads of a GPU's numbers without waiting on the host."""
 
 import torch
 from torch import Tensor

@@ -83,7 +83,7 @@ def _subject(settings: InferSettings) -> tuple[SpikingNetwork, list[tuple[Tensor
         net = create_model(settings.model, settings.neuron, T=settings.T, image_size=settings.image_size)
         random = list(_random(net, settings.images))
         net.train()
-        for x, _ in random[:4]:  # batch norms that know the statistics, so that every layer fires
+        for x, _ in random[:4]:  # batch norms get the statistics, so every layer fires
             net(x)
         return net.eval(), random
 

@@ -14,9 +14,9 @@ from torch import Tensor
 Run = Callable[[], Any]
 
 WARM_UP_ROUNDS = 2
-SHORTEST_TURN = 2e-3  # seconds; a shorter call is repeated within its turn, beyond the resolution of the clock
+SHORTEST_TURN = 2e-3  # seconds; a shorter call is repeated, beyond the resolution of the clock
 MOST_CALLS = 1000
-CACHE_BYTES = 256 * 2**20  # overwritten once a turn on a GPU; of repeated calls only the first finds no input there
+CACHE_BYTES = 256 * 2**20  # overwritten once per round on a GPU; only the first of repeated calls finds the cache cold
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def bytes_kept(forward: Run) -> int:
     def keep(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
         kept[storage.data_ptr()] = storage.nbytes()
-        return tensor.detach()  # the tensor itself would hold the graph that holds it, for ever
+        return tensor.detach()  # the tensor itself would keep its graph, which keeps the tensor, forever
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         result = forward()

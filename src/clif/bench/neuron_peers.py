@@ -101,7 +101,7 @@ def _snntorch(definition: Definition, layer: Layer) -> Contestant:
         for x in x_seq:
             spike, potential = node(x, potential)
             spikes.append(spike)
-        node.mem = node.mem.detach()  # its class keeps every instance, and with it this graph
+        node.mem = node.mem.detach()  # its class keeps every instance and thus this graph
         return torch.stack(spikes).to(x_seq.dtype)
 
     return Contestant(run, definition)

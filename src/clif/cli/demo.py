@@ -25,7 +25,7 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it would speak of its caches if there is no home
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it warns about its caches if there is no home folder
     from clif.report import run_demo
 
     overrides = {name: value for name, value in vars(arguments).items() if name in OVERRIDES and value is not None}

@@ -42,7 +42,7 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it would speak of its caches if there is no home
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it warns about its caches if there is no home folder
     if arguments.every is not None and not arguments.live:
         raise InputError("--every belongs to --live")
     if arguments.imports and arguments.measure is None:

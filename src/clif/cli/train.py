@@ -80,7 +80,7 @@ def _lean(arguments: argparse.Namespace) -> bool:
     from clif.train.resume import CONFIG
 
     given: dict[str, Any] = {}
-    with suppress(InputError):  # which is told when the configuration is read
+    with suppress(InputError):  # the error is reported when the configuration is read
         run = arguments.resume_run and str(Path(expand_home(arguments.resume_run)) / CONFIG)
         if source := run or arguments.recipe:
             given = read_recipe(source)["config"]

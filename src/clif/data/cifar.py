@@ -122,7 +122,7 @@ def read_python_batch(layout: Layout, path: Path) -> Arrays:
     """
     try:
         batch = load_arrays(path.read_bytes())
-    except Exception as error:  # a foreign or damaged pickle can raise anything
+    except Exception as error:  # any other or damaged pickle can raise any exception
         raise InputError(f"{path}: not a {layout.name} batch, truncated or foreign ({error})") from error
     if not isinstance(batch, dict):
         raise InputError(f"{path}: not a {layout.name} batch, but a pickled {type(batch).__name__}")

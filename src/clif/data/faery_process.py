@@ -27,7 +27,7 @@ def main() -> None:
             content = [events[name].astype(dtype).tobytes() for name, dtype in COLUMNS.items()]
         except KeyboardInterrupt:
             return
-        except BaseException as error:  # a panic of Rust is no Exception
+        except BaseException as error:  # a panic of Rust is not an Exception
             answer, content = {"error": str(error).strip() or type(error).__name__}, []
         sys.stdout.buffer.write(json.dumps(answer).encode() + b"\n" + b"".join(content))
         sys.stdout.buffer.flush()

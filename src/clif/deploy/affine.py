@@ -18,5 +18,5 @@ class ChannelAffine(nn.Module):
         self.shift = nn.Parameter(shift)
 
     def forward(self, x: Tensor) -> Tensor:
-        # two operations, each rounded: torch.addcmul may fuse them, and other runtimes would not
+        # two operations, each rounded; torch.addcmul may fuse them, other runtimes do not
         return fold(lambda y: y * self.scale[:, None, None] + self.shift[:, None, None], x)

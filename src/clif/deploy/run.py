@@ -77,7 +77,7 @@ def deploy_checkpoint(
     table: list[SweepRow] = []
     chosen = None
     choice_data, loader = _fit_loader(opened, method, options)
-    with precision.autocast(cache_enabled=False):  # a fit changes weights that a cache would keep
+    with precision.autocast(cache_enabled=False):  # a fit changes weights, so a cache would be stale
         if method == "sweep":
             begun = time.perf_counter()
             choice = sweep(net, loader, v_resets, quiet)

@@ -133,5 +133,5 @@ class StreamPredictor:
             device = next(self.net.parameters()).device
             state = torch.load(io.BytesIO(Path(path).read_bytes()), map_location=device, weights_only=True)
             self.load_state_dict(state)
-        except Exception as error:  # a damaged file can raise anything
+        except Exception as error:  # a damaged file can raise any exception
             raise InputError(f"{path}: not the state of a stream of this network: {error}") from error

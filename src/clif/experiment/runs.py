@@ -76,7 +76,7 @@ def _start(run: PlannedRun, at_once: int, imports: Sequence[str], quiet: bool) -
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         environment.setdefault("OMP_NUM_THREADS", str(max(1, cores // at_once)))
         output = (run.folder / OUTPUT).open("ab")
-    # A session of its own: Ctrl-C reaches this process alone, which then stops the others once.
+    # A separate session: Ctrl-C reaches only this process, which then stops the others once.
     process = subprocess.Popen(
         command, stdout=output, stderr=None if output is None else output, env=environment, start_new_session=True
     )

@@ -104,7 +104,7 @@ def to_program(
     set_step_mode(prepared, "s" if form == "step" else "m")
     parameter = next(prepared.parameters())
     batch = Dim(BATCH, min=1)
-    # An example of 2: torch.export takes a size of 1 for a constant.
+    # An example of size 2, because torch.export treats a size of 1 as a constant.
     x = parameter.new_zeros(2, *net.sample_shape)
     with torch.no_grad(), quiet():
         if form == "step":

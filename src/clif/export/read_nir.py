@@ -112,7 +112,7 @@ def from_nir(path: str | os.PathLike[str], dt: float | None = None) -> NIRNetwor
         raise MissingFileError(f"no NIR file at {path}")
     try:
         graph = nir.read(path, type_check=False)
-    except Exception as error:  # a damaged file can raise anything
+    except Exception as error:  # a damaged file can raise any exception
         raise InputError(f"{path}: not a NIR graph, or damaged: {error}") from error
     try:
         metadata = graph.metadata if isinstance(graph.metadata, dict) else {}
@@ -122,7 +122,7 @@ def from_nir(path: str | os.PathLike[str], dt: float | None = None) -> NIRNetwor
         return NIRNetwork(graph, step)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
-    except Exception as error:  # arrays of any shape and type can stand in the file
+    except Exception as error:  # the file may contain arrays of any shape and type
         raise InputError(f"{path}: damaged: {type(error).__name__}: {error}") from error
 
 

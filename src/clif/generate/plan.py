@@ -105,12 +105,12 @@ def _make(kind: type, attributes: Mapping[str, Any], signature: Signature) -> Pl
 def _traced_plan(kind: type, attributes: Mapping[str, Any], signature: Signature) -> Plan:
     states = signature.states
     if "v" in states and attributes.get("v_reset") is not None:
-        states = {**states, "v": math.nan}  # a hard reset to 0 is a program of all hard resets, not one of its own
+        states = {**states, "v": math.nan}  # a hard reset to 0 shares the program of all hard resets
     try:
         traced = trace(kind, attributes, signature._replace(states=states))
     except TraceError as error:
         return refused(str(error))
-    except Exception as error:  # of the step itself, which PyTorch will meet again and show
+    except Exception as error:  # an error of the step itself, which PyTorch raises again
         return refused(f"{kind.__name__}.step cannot be traced: {type(error).__name__}: {error}")
     if not signature.states:
         return refused(f"{kind.__name__} has no state; a kernel computes one from step to step")

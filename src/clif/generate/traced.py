@@ -367,7 +367,7 @@ METHODS: dict[str, Callable[..., Any]] = {
 FUNCTIONS: dict[Any, Callable[..., Any]] = {
     **{getattr(torch, name): do for name, do in METHODS.items() if hasattr(torch, name)},
     **{getattr(Tensor, name): do for name, do in METHODS.items() if hasattr(Tensor, name)},
-    torch.where: choose,  # in another order than the method
+    torch.where: choose,  # in a different order than the method
     torch.zeros_like: _full(0),
     torch.ones_like: _full(1),
     torch.full_like: _full_like,

@@ -1,11 +1,11 @@
 """Layers that take one step [N, *] as well as a sequence [T, N, *].
 
-Convolutions, pools, linear layers and batch norms keep torch's names and parameters, so that state dicts agree with
-plain networks. A sequence is folded to [T·N, *] for the computation. A static image that is shown at every step
-arrives as an expanded sequence (stride 0 along T, see `repeat_image`): stateless layers compute it once.
+Convolutions, pools, linear layers and batch norms keep torch's names and parameters, so state dicts match those of
+plain networks. A sequence is folded to [T·N, *] for the computation. A static image is an expanded sequence (stride 0
+along T, see `repeat_image`), which stateless layers compute once.
 
-`BatchNorm1d` and `TimeDistributed` cannot tell a step from a sequence by its number of axes; they, and the layers that
-keep a state, go by `step_mode` (`clif.set_step_mode`).
+`BatchNorm1d` and `TimeDistributed` cannot tell a step from a sequence by its number of axes. They and the layers with a
+state use `step_mode` (`clif.set_step_mode`).
 """
 
 from clif.layers.distributed import TimeDistributed

@@ -23,7 +23,7 @@ class _NormByStep(nn.modules.batchnorm._BatchNorm):
 
     @property
     def affine(self) -> bool:
-        """Always true. Refuses a conversion to `torch.nn.SyncBatchNorm`, which asks for it."""
+        """Always true. It refuses a conversion to `torch.nn.SyncBatchNorm`, which reads it."""
         if "sync" in sys._getframe(1).f_code.co_name:
             raise InputError(
                 f"torch.nn.SyncBatchNorm would take axis 1 of [T, {self.layout}] as the channels; clif synchronises "
@@ -38,13 +38,13 @@ class _NormByStep(nn.modules.batchnorm._BatchNorm):
         vars(self)["affine"] = affine
 
     def rate(self, repeats: int) -> float:
-        """How far the running statistics move towards those of a step that was just counted `repeats` times."""
+        """The rate at which the running statistics move towards those of a step that counts `repeats` times."""
         if self.momentum is None:  # the plain mean over all steps
             return repeats / float(self.num_batches_tracked)
         return self.momentum if repeats == 1 else 1 - (1 - self.momentum) ** repeats
 
     def for_kernels(self) -> Norm:
-        """What a kernel needs that normalises as this module would at this moment."""
+        """The values with which a kernel normalises as this module does now."""
         fixed = (None, None) if self.training else (self.running_mean, self.running_var)
         return Norm(self.weight, self.bias, self.eps, *fixed)
 
@@ -69,7 +69,7 @@ class _NormByStep(nn.modules.batchnorm._BatchNorm):
 
     def _normalise(self, x: Tensor, repeats: int = 1) -> Tensor:
         """Normalise [N, C, *]; in training update the running statistics as `repeats` equal steps would."""
-        if not self.training or x.numel() <= x.shape[1]:  # a branch: under torch.compile sizes may be symbols
+        if not self.training or x.numel() <= x.shape[1]:  # a branch, because sizes may be symbols under torch.compile
             return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps)
         self.num_batches_tracked += repeats
         rate = self.rate(repeats)

@@ -1,4 +1,4 @@
-"""Containers whose module hears its own output of the step before."""
+"""Containers that feed a module's output of the previous step back to it."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ from clif.layers.step import StepModule
 
 
 class _Container(Remembering):
-    """A module that is called step by step, with an input that is mixed with its own output of the step before."""
+    """Calls a module step by step, with an input that depends on its output of the previous step."""
 
     y: Tensor | None
     memory_name = "y"
@@ -44,9 +44,9 @@ class _Container(Remembering):
 
     @contextmanager
     def _stepping(self, T: int) -> Iterator[None]:
-        """Within it the modules inside take single steps. A sequence has dropout masks of its own.
+        """A context in which the modules inside take single steps. A sequence has its own dropout masks.
 
-        It begins at rest where `clif.set_keep_state(net, False)` says so.
+        It begins at rest after `clif.set_keep_state(net, False)`.
         """
         inside = [module for module in self.sub_module.modules() if isinstance(module, StepModule)]
         for module in inside:

@@ -1,4 +1,4 @@
-"""Layers that remember one tensor from call to call."""
+"""Layers that keep one tensor from call to call."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, Self
@@ -63,7 +63,7 @@ class Remembering(StepModule):
         setattr(self, self.memory_name, kept)
 
     def _fitting(self, x: Tensor, shape: torch.Size) -> Tensor | None:
-        """What is remembered, to continue from with a step `x`; it must have the `shape`. Raises `InputError`."""
+        """The kept tensor for a step `x`; raises `InputError` if it does not have the `shape`."""
         if not (again := in_backward()):
             self._reset_in_backward = False
         kept = self._remembered()

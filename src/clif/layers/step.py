@@ -1,4 +1,4 @@
-"""What all layers share: the step mode, and how a layer for [N, *] is applied to a sequence [T, N, *]."""
+"""The shared parts of all layers: the step mode, and the call of a layer for [N, *] on a sequence [T, N, *]."""
 
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType

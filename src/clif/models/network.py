@@ -243,7 +243,7 @@ def channels_last(x: Tensor) -> Tensor:
         if is_repeated(x):
             return repeat_image(channels_last(x[0]), len(x))
         return channels_last(x.flatten(0, 1)).unflatten(0, x.shape[:2])
-    if is_transformed():  # which cannot ask for a layout
+    if is_transformed():  # where the layout of a tensor is unknown
         return x.permute(0, 2, 3, 1).clone(memory_format=torch.contiguous_format).permute(0, 3, 1, 2)
     return x.contiguous(memory_format=torch.channels_last)
 

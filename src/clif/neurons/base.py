@@ -171,7 +171,7 @@ class SpikingNeuron(Firing, FunctionalState):
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in CHANGES_EVERY_CALL:
-            object.__setattr__(self, name, value)  # nn.Module's looks for parameters and buffers
+            object.__setattr__(self, name, value)  # nn.Module's __setattr__ looks for parameters and buffers
             return
         if not callable(value) or isinstance(value, Surrogate):
             check_is_free(name, type(self), SpikingNeuron)
@@ -185,7 +185,7 @@ class SpikingNeuron(Firing, FunctionalState):
         if name == "store_v_seq":
             self.v_seq = None
         if "_values" in vars(self) and (name == "states" or "_names" not in vars(self)):
-            # A property `states` may ask for what __init__ has not set yet.
+            # A property `states` may need attributes that __init__ has not set yet.
             with suppress(AttributeError):
                 vars(self)["_names"] = tuple(self.states)
 
@@ -198,7 +198,7 @@ class SpikingNeuron(Firing, FunctionalState):
         present = self._values or rest
         values = tuple([value if known == name else old for known, old in zip(self.states, present, strict=True)])
         self._values = None if not any(isinstance(v, Tensor) for v in values) and values == rest else values
-        if in_backward():  # a call that is computed again begins from the state that it is given
+        if in_backward():  # a recomputed call starts from the state that was set
             self._calls = self._calls.reset()
 
     def rest_values(self) -> dict[str, Any]:

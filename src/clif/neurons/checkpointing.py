@@ -112,7 +112,7 @@ class _Block:
         self.inputs: tuple[Tensor, ...] | None = inputs
 
     def __call__(self) -> Any:
-        on = self.inputs[0].new_empty(0) if self.inputs else None  # PyTorch asks it for the device of the random state
+        on = self.inputs[0].new_empty(0) if self.inputs else None  # PyTorch reads it for the device of the random state
         return checkpoint(self._run, on, use_reentrant=False)
 
     def _run(self, _: Tensor | None) -> Any:

@@ -1,4 +1,4 @@
-"""Other neurons in the same network, during training (Figure 3a of the CLIF paper) or after it."""
+"""Replacement of the neurons of a network, during training (Figure 3a of the CLIF paper) or after it."""
 
 from collections.abc import Callable
 from typing import Any
@@ -66,7 +66,7 @@ def _tau_of(node: SpikingNeuron) -> Any:
 
 
 def replace_nodes(net: nn.Module, make: Callable[[SpikingNeuron], nn.Module]) -> int:
-    """Put `make(node)` in the place of every neuron of `net`, all or, if it raises, none of them.
+    """Replace every neuron of `net` by `make(node)`, or none of them if it raises.
 
     Returns how many there are.
     """
@@ -98,7 +98,7 @@ def add_layer_options(config: dict[str, Any], options: dict[str, dict[str, float
 def node_like(node: SpikingNeuron, kind: type[SpikingNeuron], **changed: Any) -> SpikingNeuron:
     """A neuron of another kind at rest, with the constants and switches of `node` except for those `changed`.
 
-    Raises `InputError` for a `node` that computes in its own way, which would be lost.
+    Raises `InputError` for a `node` that overrides the neuron's computation, which would be lost.
     """
     if node.redefined or node.neuron is None:
         own = ", ".join(sorted(node.redefined))

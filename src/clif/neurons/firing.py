@@ -8,7 +8,7 @@ from clif.surrogate import SurrogateFunction
 
 
 class Firing:
-    """What a step may use of its neuron, beside its own attributes. All of it is element by element."""
+    """The methods that a step may use besides its neuron's attributes, all element by element."""
 
     v_threshold: Constant
     v_reset: Constant | None
@@ -30,5 +30,5 @@ class Firing:
         return u - s * (self.v_threshold if subtract is None else subtract)
 
     def in_reset(self, spike: Any) -> Any:
-        """The spike as a reset takes it: without its gradient if `detach_reset`."""
+        """The spike for the reset: without its gradient if `detach_reset`."""
         return detach_if(self.detach_reset, spike)

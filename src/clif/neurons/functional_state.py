@@ -20,7 +20,7 @@ Outputs = tuple[tuple[Tensor, ...], tuple[Memory, ...]]
 
 
 class FunctionalState(StepModule):
-    """What `SpikingNeuron` offers as functions `(inputs, states) -> (outputs, states)`; both sides are tuples.
+    """The calls of `SpikingNeuron` as functions `(inputs, states) -> (outputs, states)`; both sides are tuples.
 
     `states` has the order of `named_memories()`. A state is a number, which counts for every element, or a tensor like
     a step of the input.
@@ -95,9 +95,9 @@ class FunctionalState(StepModule):
         return inputs[0]
 
     def _with_states(self, call: Callable[[Tensor], Tensor], x: Tensor, states: State) -> Outputs:
-        """A call that a class defines in its own way, from `states`; those of the neuron are put back afterwards.
+        """A call that a class overrides, from `states`; the neuron's own states are restored afterwards.
 
-        What the class keeps beside its `states` stays as the call leaves it.
+        Other attributes of the class keep the values of the call.
         """
         kept = {**self.memory, "keep_state": self.keep_state}
         try:

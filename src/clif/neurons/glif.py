@@ -92,7 +92,7 @@ class GLIFNode(SpikingNeuron):
             self.register_parameter(name, nn.Parameter(torch.full((channels,), math.log(share / (1 - share)))))
 
     def check(self) -> None:
-        """Nothing: the σ of any parameters makes sense."""
+        """Do nothing: all parameters are valid."""
 
     def step(
         self,

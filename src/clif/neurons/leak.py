@@ -1,4 +1,4 @@
-"""The charge of a leaky membrane, which CLIF, LIF and PLIF share."""
+"""The charge of a leaky membrane, for CLIF, LIF and PLIF."""
 
 from typing import Any
 

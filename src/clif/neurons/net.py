@@ -1,4 +1,4 @@
-"""Functions over all stateful modules of a network, SpikingJelly's among them."""
+"""Functions over all stateful modules of a network, including SpikingJelly's."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -47,13 +47,13 @@ def _call_on_stateful(net: nn.Module, method: str) -> None:
 
 
 def is_foreign(module: nn.Module) -> bool:
-    """Whether a module is one of SpikingJelly's that keep a state, by what they have in common."""
+    """Whether a module is a stateful module of SpikingJelly, by its common attributes."""
     return hasattr(module, "step_mode") and isinstance(getattr(module, "_memories", None), dict)
 
 
 @contextmanager
 def evaluating(net: nn.Module) -> Iterator[None]:
-    """`net` in eval mode; afterwards each of its modules is in the mode in which it was."""
+    """A context with `net` in eval mode; it restores the mode of each module."""
     in_training = [module for module in net.modules() if module.training]
     if in_training:
         net.eval()
@@ -66,9 +66,9 @@ def evaluating(net: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def visiting(net: nn.Module, step_mode: str | None = None) -> Iterator[None]:
-    """`net` in eval mode, at rest and without gradients, for sequences or steps where `step_mode` says so.
+    """A context with `net` in eval mode, at rest and without gradients, in `step_mode` if given.
 
-    Afterwards its modes and states are as they were.
+    It restores modes and states.
     """
     memories = [(module, _memory(module)) for module in net.modules()]
     try:

@@ -1,4 +1,4 @@
-"""A batch norm and the neuron after it in one kernel, where a backend has it."""
+"""A batch norm and the neuron after it in one kernel, if the backend has one."""
 
 from torch import Tensor
 
@@ -8,7 +8,7 @@ from clif.ops.equations import Equations, State
 
 
 def applies(equations: Equations, x: Tensor, norm: BatchNorm2d, backend: str) -> bool:
-    """Whether norm and neuron are one kernel for x [T, N, C, H, W]: not if something listens between them."""
+    """Whether norm and neuron are one kernel for x [T, N, C, H, W]: not with hooks between them."""
     return (
         type(norm) is BatchNorm2d
         and not has_hooks(norm)
@@ -21,7 +21,7 @@ def applies(equations: Equations, x: Tensor, norm: BatchNorm2d, backend: str) ->
 def compute(
     equations: Equations, x_seq: Tensor, norm: BatchNorm2d, start: State | None, backend: str, keep_state: bool
 ) -> tuple[Tensor, State]:
-    """The spikes of norm(x_seq) and the last state (empty if it is not wanted); the norm learns of the statistics."""
+    """The spikes of norm(x_seq) and the last state (empty if not needed); updates the norm's running statistics."""
     state = equations.start(x_seq[0], start)
     spike_seq, last, mean, var = dispatch.norm_multi_step(
         equations, x_seq, norm.for_kernels(), state, backend, keep_state

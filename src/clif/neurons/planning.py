@@ -1,4 +1,4 @@
-"""The plan of a neuron: its step traced with its present attributes, or why kernels cannot follow it."""
+"""The plan of a neuron: its step traced with its present attributes, or why kernels cannot compute it."""
 
 import inspect
 import math
@@ -28,7 +28,7 @@ OWN = frozenset(
 
 
 def check_names(kind: Any, base: type) -> None:
-    """Raise `InputError` for a state or learnable of a class whose name means something else in every neuron."""
+    """Raise `InputError` for a state or learnable of a class whose name is an attribute of every neuron."""
     declared = (vars(kind).get(name) for name in ("states", "learnable"))
     for name in [name for names in declared if isinstance(names, Mapping) for name in names]:
         if hasattr(base, name) or name in OWN or name == "training":
@@ -73,7 +73,7 @@ def plan_of(neuron: nn.Module, base: type, states: Mapping[str, Any], learnable:
 
 
 def _reads_attributes_only(neuron: Any, learnable: Mapping[str, str]) -> bool:
-    """Whether what the step reads is set by assignment: no tensor that changes in place, nothing of a user's module."""
+    """Whether the step reads only assigned attributes: no tensor that changes in place, nothing of a user's module."""
     own = (type(neuron).__module__, type(neuron.surrogate_function).__module__)
     return (
         all(name.partition(".")[0] == "clif" for name in own)
@@ -86,7 +86,7 @@ def _make(neuron: nn.Module, base: type, states: Mapping[str, Any], learnable: M
     attributes = _attributes(neuron, learnable)
     kind = type(neuron)
     for name in sorted(vars(neuron).keys() - attributes.keys()):
-        # An attribute of the object in the place of one that its class gives to `step`.
+        # An attribute of the object that replaces one of its class for `step`.
         if name in STEP if hasattr(base, name) else hasattr(kind, name):
             return refused(f"{name} of this {kind.__name__} was replaced on the object")
     rest = {name: value if isinstance(value, int | float) else math.nan for name, value in states.items()}

@@ -1,4 +1,4 @@
-"""Calls that activation checkpointing computes again, which begin from the state that the first one began with."""
+"""Calls that activation checkpointing recomputes, which start from the start state of the original call."""
 
 from typing import Any, NamedTuple
 
@@ -13,8 +13,8 @@ Values = tuple[Tensor | float, ...] | None
 class Calls(NamedTuple):
     """The calls of a neuron since its last reset.
 
-    `number` counts them; `start` is the state before the first one. The count begins again with the next call after a
-    reset or a detach, for a backward pass that comes later may still compute the present calls again.
+    `number` counts them; `start` is the state before the first one. The count restarts with the next call after a reset
+    or a detach, because a later backward pass may still recompute the present calls.
     """
 
     number: int = 0
@@ -23,13 +23,13 @@ class Calls(NamedTuple):
     reset_in_backward: bool = False
 
     def counted(self, present: Values) -> "Calls":
-        """With one more call, from the state `present`."""
+        """The calls with one more call, from the state `present`."""
         if self.anew:
             return Calls(1, False, present, in_backward())
         return Calls(self.number + 1, False, None, in_backward())
 
     def ended(self) -> "Calls":
-        """With a count that begins again."""
+        """The calls with a count that restarts."""
         return self._replace(anew=True)
 
     def reset(self) -> "Calls":

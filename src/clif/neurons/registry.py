@@ -86,7 +86,7 @@ def spiking_neuron(name: str) -> type[SpikingNeuron]:
 
 
 def options_of(kind: type[nn.Module]) -> dict[str, inspect.Parameter]:
-    """What `kind(...)` takes by name, the options that it hands on to `SpikingNeuron` among them."""
+    """The options of `kind(...)`, including those that it passes on to `SpikingNeuron`."""
     own = dict(inspect.signature(kind).parameters)
     handed_on = [name for name, parameter in own.items() if parameter.kind == parameter.VAR_KEYWORD]
     for name in [*handed_on, *(name for name, parameter in own.items() if parameter.kind == parameter.VAR_POSITIONAL)]:

@@ -1,4 +1,4 @@
-"""How a neuron computes a sequence: one place plans the way, and refuses what cannot be had together."""
+"""The computation of a sequence by a neuron: chooses the route and refuses incompatible options."""
 
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
@@ -17,22 +17,22 @@ Route = Literal["backend", "steps", "window", "own steps"]
 
 
 class Mode(NamedTuple):
-    """What was asked of a neuron for a sequence, beside its equations."""
+    """The options of a neuron for a sequence, besides its equations."""
 
     owner: str
     backend: str
     store_v_seq: bool
     gradient_window: int | None
-    has_own_steps: bool  # the class computes single steps in its own way, and says nothing of sequences
+    has_own_steps: bool  # the class overrides single steps but not sequences
 
     def window(self, T: int) -> int | None:
-        """To how many steps the gradient over T steps is truncated, or None."""
+        """The number of steps to which the gradient over T steps is truncated, or None."""
         if self.gradient_window is None or not torch.is_grad_enabled():
             return None
         return self.gradient_window if check_window(self.gradient_window) < T else None
 
     def route(self, T: int) -> Route:
-        """Which way a sequence of T steps goes. Raises `InputError` for what cannot be had together."""
+        """The route for a sequence of T steps. Raises `InputError` for incompatible options."""
         window = self.window(T)
         if self.has_own_steps:
             if window is not None:
@@ -56,7 +56,7 @@ class Mode(NamedTuple):
 
 
 class Result(NamedTuple):
-    """The spikes [T, N, *], the last state (empty if it is not wanted), and v of every step [T, N, *] if it is."""
+    """The spikes [T, N, *], the last state (empty if not needed), and v of every step [T, N, *] if needed."""
 
     spike_seq: Tensor
     last: State
@@ -82,7 +82,7 @@ def single_step(equations: Equations, x: Tensor, start: State | None) -> tuple[T
     """One step x [N, *] from the state `start`, None at rest: the spikes and the new state."""
     spike, after = equations.one_step(x)(x, equations.start(x, start))
     check_spikes(equations, spike, x)
-    # The backward pass needs the spikes; the caller may change what it is given in place.
+    # The backward pass needs the spikes, and the caller may change its copy in place.
     return spike.clone() if spike.requires_grad else spike, after
 
 

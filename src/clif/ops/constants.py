@@ -1,4 +1,4 @@
-"""The constants of a neuron as people give them: numbers, or tensors of one element, which may be learnt."""
+"""The constants of a neuron: numbers, or tensors of one element, which may be learnt."""
 
 import math
 from typing import Any
@@ -48,7 +48,7 @@ def _is_unreadable(value: Tensor) -> bool:
 
 
 def check_constants(tau: Any, v_threshold: Any, v_reset: Any, v_subtract: Any = None) -> None:
-    """Raise `InputError` for constants with which a neuron makes no sense; None is one that it has not."""
+    """Raise `InputError` for constants out of range; None means that the neuron lacks the constant."""
     given = zip(CONSTANTS, (tau, v_threshold, v_reset, v_subtract), strict=True)
     _check_values(*(None if value is None else as_constant(name, value) for name, value in given))
 

@@ -2,7 +2,7 @@
 
 They compute float32 and bfloat16 in float32 and float64 in float64, on `torch.get_num_threads()` threads, with the best
 instruction set of the machine at hand or a lower one (`clif.ops.isa`); results do not depend on the number of threads.
-The kernels know nothing of PyTorch but pointers, so one build serves every version of it.
+The kernels get only pointers from PyTorch, so one build works with every version of it.
 """
 
 import ctypes
@@ -19,7 +19,7 @@ from clif.ops.problems import NormProblem, PackProblem, SpikeConvProblem, SumPro
 DTYPES = {torch.float32: 0, torch.bfloat16: 1, torch.float64: 2}
 ROW_BYTES = 256  # row_block of csrc/work.hpp
 NO_MEMORY, UNKNOWN = 1, {2: "dtype", 3: "instruction set"}
-"""What the kernels return if they did nothing: `enum Status` of csrc/work.hpp."""
+"""The status codes of the kernels if they did nothing: `enum Status` of csrc/work.hpp."""
 
 
 class Geometry(NamedTuple):
@@ -173,7 +173,7 @@ def spike_conv_weight_gradient(spikes: Tensor, spike: float, geometry: Geometry,
 
 
 def _weight_rows(geometry: Geometry, dtype: torch.dtype) -> Tensor:
-    """Room for the weights in the order of the kernels, whose output channels are made whole blocks."""
+    """A buffer for the weights in the order of the kernels, with output channels padded to whole blocks."""
     dtype = compute_dtype(dtype)
     block = ROW_BYTES // dtype.itemsize
     out_channels = -(-geometry.out_channels // block) * block

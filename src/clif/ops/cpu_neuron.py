@@ -22,7 +22,7 @@ def refuses(x_seq: Tensor, equations: Equations) -> str | None:
 
 
 def missing_unit(x_seq: Tensor, equations: Equations) -> str | None:
-    """Why the kernels of a layer's equations cannot be had for this input, or None if they are there."""
+    """Why there are no kernels of a layer's equations for this input, or None if there are."""
     if equations.plan.refusal is not None or x_seq.dtype not in cpu.DTYPES:
         return None
     return units.problem(equations.plan.text, x_seq.dtype, isa.NAMES[isa.current()])

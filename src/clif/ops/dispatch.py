@@ -1,4 +1,4 @@
-"""Which backend computes a neuron. Asked for by name, a backend runs or raises; only "auto" chooses, and says why."""
+"""The choice of the backend for a neuron. A backend set by name runs or raises; only "auto" chooses, with a reason."""
 
 import warnings
 from collections.abc import Callable

@@ -93,7 +93,7 @@ class _SpikeConv(Function):
     def backward(ctx, d_out):
         weight, words = ctx.saved_tensors
         needed = ctx.needs_input_grad[:3]
-        if is_transformed() or private_torch.is_legacy_batched(d_out):  # several output gradients at once
+        if is_transformed() or private_torch.is_legacy_batched(d_out):  # for several output gradients at once
             return *_dense_gradients(d_out, weight, words, ctx.height, ctx.geometry, needed), None, None, None
         return *_Gradients.apply(d_out, weight, words, ctx.height, ctx.geometry, needed), None, None, None
 

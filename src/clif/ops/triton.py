@@ -20,9 +20,9 @@ DESCRIPTION = "Triton kernels, interpreted on the CPU" if INTERPRETED else "Trit
 
 OLDEST = (3, 3)  # the first Triton with tuples
 
-UNROLLED_STEPS = 32  # up to here T is a constant of the kernels
-UNROLLED_NORM_STEPS = 12  # the same of the backward kernel with a batch norm, whose sums take registers too
-PROGRAMS_PER_PROCESSOR = 8  # of a backward kernel whose programs keep something: a scratch, or a batch norm's sums
+UNROLLED_STEPS = 32  # up to this T it is a constant of the kernels
+UNROLLED_NORM_STEPS = 12  # the same for the backward kernel with a batch norm, whose sums also take registers
+PROGRAMS_PER_PROCESSOR = 8  # for a backward kernel whose programs keep a scratch or a batch norm's sums
 ROW_ALIGNMENT = 16  # pixels; whatever the channels, every row begins where a vector of elements may be read
 
 

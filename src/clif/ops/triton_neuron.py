@@ -53,7 +53,7 @@ def _arguments(inputs: Aligned, unit: TritonUnit) -> dict[str, Any]:
         "x_stride": x_seq.stride(0),
         "channels": 1 if affine is None else affine.scale.shape[1],
         "WIDE": max([0, *rows]) > WIDE_ROW,
-        "enable_fp_fusion": False,  # rounds as PyTorch does, so that spikes are its spikes
+        "enable_fp_fusion": False,  # rounds as PyTorch does, so the spikes are the same
         **unit.values(tuple(inputs.constants.tolist())),
     }
     for i, state in enumerate(inputs.states):

@@ -37,7 +37,7 @@ def follow(
     if seconds < 1:
         raise InputError(f"--every must be at least 1 second, got {seconds}")
     runs = find_runs(paths)
-    seen, runs = _stamps(runs), find_runs(paths)  # in this order: what changes meanwhile is seen at the next look
+    seen, runs = _stamps(runs), find_runs(paths)  # in this order, so a change in between is seen at the next check
     written = None
     unchanged = 0.0
     idle = 0.0 if any(run.is_training for run in runs) else math.inf

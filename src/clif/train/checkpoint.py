@@ -71,7 +71,7 @@ def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
     try:
         write_atomically(path, lambda file: torch.save(content, file))
     except (OSError, RuntimeError) as error:
-        if isinstance(error.__context__, KeyboardInterrupt):  # torch then fails to end its file
+        if isinstance(error.__context__, KeyboardInterrupt):  # torch then fails to finish its file
             raise error.__context__ from None
         raise InputError(f"{path}: the checkpoint could not be written ({error}); the previous file is kept") from error
 
@@ -132,7 +132,7 @@ def _read_archive(path: Path) -> Any:
             f"{path}: refused, it is damaged or holds more than tensors and plain values: {_first_line(error)}; if "
             "you trust it, save only its weights with the program that wrote it: torch.save(net.state_dict(), path)"
         ) from error
-    except Exception as error:  # a damaged archive can raise anything
+    except Exception as error:  # a damaged archive can raise any exception
         raise InputError(f"{path}: not a checkpoint, or truncated: {_first_line(error)}") from error
 
 

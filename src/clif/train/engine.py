@@ -206,7 +206,7 @@ def _launch(config: TrainConfig, device: torch.device) -> Any:
     name = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"
     options: dict[str, Any] = {name: False, "gradient_as_bucket_view": True}
     environments = {"torchrun": TorchElasticEnvironment, "slurm": SLURMEnvironment, None: LightningEnvironment}
-    if launcher() == "slurm":  # the step's, where Fabric would read the job's
+    if launcher() == "slurm":  # the values of the step; Fabric would read those of the job
         step = {"SLURM_NTASKS": config.devices * config.nodes, "SLURM_NTASKS_PER_NODE": config.devices}
         os.environ.update({name: str(value) for name, value in (step | {"SLURM_NNODES": config.nodes}).items()})
     fabric = Fabric(

@@ -95,7 +95,7 @@ class Learner:
         self.norms = GradientNorms(self.device)
         self.guard = FiniteGuard(self.device, patient=scaled)
         self.computation = engine.wrap(Computation(self.net, config.multiple_step))
-        if not engine.is_first:  # what is not drawn by sample is drawn by process
+        if not engine.is_first:  # other random numbers than those by sample differ between processes
             torch.manual_seed(epoch_seed(config.seed, engine.rank))
 
         self.history: list[Row] = []
@@ -288,7 +288,7 @@ class Learner:
             self.average.exchange(self.net)
         if set(self.net.parameters()) != {p for group in self.optimizer.param_groups for p in group["params"]}:
             follow_parameters(config, self.optimizer, self.net)
-            self.computation = nn.Identity()  # what held the gradients of the former parameters together goes first
+            self.computation = nn.Identity()  # first free the wrapper of the former parameters
             self.computation = self.engine.wrap(Computation(self.net, config.multiple_step))
 
     def _require_finite(self) -> None:

@@ -38,7 +38,7 @@ def _from_url(text: str) -> Path:
         found = pooch.retrieve(url, f"sha256:{digest}", fname=f"{digest[:16]}-{name}", path=pooch.os_cache("clif"))
     except ValueError as error:
         raise InputError(f"{url}: {' '.join(str(error).split())}") from error
-    except Exception as error:  # what requests raises for a host, a path or a connection that fails
+    except Exception as error:  # exceptions of requests for a failed host, path or connection
         raise InputError(f"{url} cannot be downloaded: {error}") from error
     return Path(found)
 
