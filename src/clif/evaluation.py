@@ -67,7 +67,7 @@ class RunningScores:
             self.by_class.index_add_(0, labels, counts)
 
     def scores(self, reduce: Callable[[Tensor], Tensor] = lambda tensor: tensor) -> Scores:
-        """What was counted; `reduce` sums a tensor over all processes."""
+        """The scores of all batches so far; `reduce` sums a tensor over all processes."""
         *sums, samples = reduce(torch.cat([self.sums, self.sums.new_tensor([self.samples])])).tolist()
         loss, top1, top5 = (value / max(samples, 1) for value in sums)
         by_class = reduce(self.by_class).long().tolist() if len(self.by_class) else []

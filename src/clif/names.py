@@ -96,7 +96,7 @@ def model_descriptions() -> dict[str, str]:
 
 
 def pretrained_index(folder: Path | None = None) -> dict[str, dict[str, Any]]:
-    """What the index of the weights that come with the package says of each, by name."""
+    """The index of the package's pretrained weights, by name."""
     path = (folder or Path(__file__).parent / "models" / "weights") / "index.json"
     index: dict[str, dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
     return dict(sorted(index.items()))

@@ -8,7 +8,7 @@ from clif.errors import InputError
 def expand_home(path: str | os.PathLike[str]) -> str:
     """The path with a leading `~` or `~user` replaced by the home folder.
 
-    Raises `InputError` if there is none, so that no folder called `~` is made.
+    Raises `InputError` if there is no home folder, instead of creating a folder called `~`.
     """
     text = os.fspath(path)
     if not text.startswith("~"):

@@ -174,7 +174,7 @@ def pytorch_uses_bfloat16() -> bool:
 
 @functools.cache
 def pytorchs_answer() -> bool:
-    """What PyTorch says itself; without its private operator, what the instruction set says that it runs with.
+    """PyTorch's own answer; without its private operator, the answer from its instruction set.
 
     It also says so of AVX-512 without BF16.
     """

@@ -67,10 +67,10 @@ remove_batch_dim: Callable[[Tensor, int, int, int], Tensor] = private("_remove_b
 """A tensor as a batch of gradients (tensor, dimension, level), and back (tensor, level, size, dimension)."""
 
 torch_function_modes: Callable[[], int] = private("_len_torch_function_stack", lambda: 1)
-"""How many modes look at the functions of PyTorch that are called."""
+"""The number of modes that intercept calls of PyTorch's functions."""
 
 has_dispatch_mode: Callable[[], bool] = private("is_in_torch_dispatch_mode", lambda: True)
-"""Whether a mode looks at PyTorch's operations, as fake tensors and counters of operations do."""
+"""Whether a mode intercepts PyTorch's operations, as fake tensors and counters of operations do."""
 
 graph_task: Callable[[], int] = private("_current_graph_task_id", _not_in_backward)
 """The number of the backward pass that runs in this thread, -1 outside of one."""
@@ -97,7 +97,7 @@ MKLDNN_BFLOAT16 = "_is_mkldnn_bf16_supported"
 
 
 def mkldnn_uses_bfloat16() -> bool | None:
-    """What `torch.ops.mkldnn` says of bfloat16 on this processor; None if it says nothing."""
+    """The answer of `torch.ops.mkldnn` about bfloat16 on this processor; None if there is none."""
     answer = getattr(torch.ops.mkldnn, MKLDNN_BFLOAT16, None)
     return None if answer is None else bool(answer())
 

@@ -19,7 +19,7 @@ def decorator(function: str, name: Any, enter: Callable[[str, Any], Any]) -> Any
 
 
 def register(registry: dict[str, Any], function: str, name: Any) -> Any:
-    """What the decorator `function` of a registry of functions and classes returns; see `decorator` and `put`."""
+    """The return value of the decorator `function` of a registry; see `decorator` and `put`."""
 
     def enter(name: str, thing: Any) -> Any:
         if not callable(thing) or not hasattr(thing, "__qualname__"):

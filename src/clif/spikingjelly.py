@@ -32,7 +32,7 @@ def _derive(memory_module: type) -> type:
 
 
 class _Declared:
-    """What `MemoryModule` does with the states that it registers, for modules that declare theirs."""
+    """The methods of `MemoryModule` for registered states, for modules that declare their states."""
 
     def reset(self) -> None:
         """Nothing: the module keeps no state."""

@@ -46,7 +46,7 @@ class Opened:
 
 
 def open_checkpoint(path: str | os.PathLike[str], given: dict[str, Any], exact: bool = False) -> Opened:
-    """Read a checkpoint, ours or the original's; `given` are options of `TrainConfig` that replace what it says.
+    """Read a checkpoint of clif or the original; `given` are options of `TrainConfig` that replace its own.
 
     The network is in float32 or, with `exact`, in the `dtype` given or else that of its weights.
     """
@@ -70,7 +70,7 @@ def open_checkpoint(path: str | os.PathLike[str], given: dict[str, Any], exact: 
 
 @dataclass(frozen=True)
 class Report:
-    """Scores of a checkpoint on a test set, with what was evaluated, on what, how, where and in which precision."""
+    """Scores of a checkpoint on a test set, with the network, data, device and precision of the evaluation."""
 
     scores: Scores
     net: SpikingNetwork

@@ -109,7 +109,7 @@ def see(net: nn.Module, x: Tensor, forward: Forward | None) -> Any:
 
 
 def input_of(net: nn.Module, batch: Any) -> Tensor:
-    """The input of a batch, a tensor or a tuple that begins with one, where the network is, float64 if that is."""
+    """The input of a batch (a tensor or a tuple that begins with one) on the network's device and in its precision."""
     x = batch[0] if isinstance(batch, tuple | list) else batch
     if not isinstance(x, Tensor):
         raise InputError(f"a batch is a tensor, or a tuple that begins with one, got a {type(x).__name__}")
@@ -239,7 +239,7 @@ def measure_rates(
 
 
 def one_sample(net: nn.Module, x: Tensor, steps: int | None = None) -> Tensor:
-    """What a network sees of one sample, [T, 1, *]; a module that is no network of clif sees `x` as it is.
+    """The input of a network for one sample, [T, 1, *]; a module that is not a network of clif gets `x` unchanged.
 
     Raises `InputError` for anything but a single sample.
     """

@@ -172,7 +172,7 @@ class _Running:
 
 
 def _agreement(a: Tensor, b: Tensor) -> Tensor:
-    """How many values are equal, all values, how many are spikes in both, and in either."""
+    """The numbers of equal values, of all values, of spikes in both, and of spikes in either."""
     counts = ((a == b).sum(), torch.tensor(a.numel()), (a & b).sum(), (a | b).sum())
     return torch.stack([count.cpu() for count in counts]).double()
 

@@ -156,7 +156,7 @@ class RunningHistogram:
         self.number = total
 
     def result(self) -> Histogram:
-        """What was counted."""
+        """The histogram of the values so far."""
         width = 2.0 ** (self.exponent or 0)
         edges = (torch.arange(self.bins + 1, dtype=torch.float64) + self.first) * width
         std = math.sqrt(self.squares / self.number) if self.number else math.nan

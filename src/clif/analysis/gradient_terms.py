@@ -21,7 +21,7 @@ from clif.ops.constants import value_of
 from clif.ops.equations import State
 
 MEMBRANE = "v"
-"""The state whose path through time is told from that of the other states."""
+"""The state whose path through time is separated from those of the other states."""
 
 
 def gradient_terms(

@@ -1,4 +1,4 @@
-"""How much of the gradient of a network's neurons comes from later time steps, layer by layer."""
+"""The share of the gradient of a network's neurons that comes from later time steps, layer by layer."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TOLERANCE = 0.01
-"""By how much the terms may differ from autograd's gradient, relatively, before the result is refused."""
+"""The relative difference of the terms from autograd's gradient above which the result is refused."""
 
 
 @dataclass(frozen=True)
@@ -202,7 +202,7 @@ def temporal_gradient(
     layers: Iterable[str] | None = None,
     forward: Forward | None = None,
 ) -> TemporalGradient:
-    """How much of the gradient dL/du[t] of each layer comes from later steps t', by distance t' − t.
+    """The shares of the gradient dL/du[t] of each layer that come from later steps t', by distance t' − t.
 
     The terms are those of the CLIF paper's Eq. 20, for any neuron that defines a `step`
     (`clif.analysis.gradient_terms`). The network computes its loss, autograd gives dL/ds of every layer, and each layer
@@ -315,7 +315,7 @@ def _backward(
 
 
 def _joined(module: Any, parts: Iterable[Tensor]) -> Tensor:
-    """What a layer's calls were given or gave, as one sequence [T, N, *]."""
+    """The inputs or outputs of a layer's calls as one sequence [T, N, *]."""
     return torch.cat([part if module.step_mode == "m" else part[None] for part in parts])
 
 

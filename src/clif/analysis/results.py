@@ -56,7 +56,7 @@ def ratio(part: float, whole: float) -> float:
 
 
 def added(total: Tensor | None, more: Tensor) -> Tensor:
-    """The sum of two tensors of as many axes, where the shorter along an axis counts as padded with zeros."""
+    """The sum of two tensors with the same number of axes; the shorter one along an axis is padded with zeros."""
     if total is None:
         return more
     if total.shape == more.shape:

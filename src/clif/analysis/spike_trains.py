@@ -148,7 +148,7 @@ class _Running:
 
 
 def _intervals(fired: Tensor) -> Tensor:
-    """How many intervals between successive spikes of fired [T, *] have each length, int64 [T − 1]."""
+    """The number of intervals between successive spikes of fired [T, *] by length, int64 [T − 1]."""
     T = len(fired)
     last = torch.full_like(fired[0], -1, dtype=torch.int64)
     found = torch.zeros(T, dtype=torch.int64, device=fired.device)

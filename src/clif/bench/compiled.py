@@ -1,4 +1,4 @@
-"""torch.compile as a contestant, with a cache of its own if PyTorch is lowered to fewer instructions."""
+"""torch.compile as a contestant, with a separate cache if PyTorch is lowered to a smaller instruction set."""
 
 import atexit
 import functools

@@ -72,7 +72,7 @@ class Contestant:
 
 
 Factory = Callable[[Layer], Contestant]
-"""Makes a contestant; `ImportError`, `UnavailableError` or `InputError` if it cannot be had."""
+"""Makes a contestant; raises `ImportError`, `UnavailableError` or `InputError` if it cannot."""
 
 
 def parameters_of(node: SpikingNeuron) -> tuple[Tensor, ...]:
@@ -88,7 +88,7 @@ def loop(equations: Equations, x_seq: Tensor) -> Tensor:
 def neuron_by_neuron(equations: Equations, x_seq: Tensor, values: Sequence[Tensor], channel: Tensor) -> Tensor:
     """The spikes [T, P] by `loop` of P neurons of a layer, with these learnables; `channel` [P] is where each belongs.
 
-    Every neuron becomes a channel of its own.
+    Every neuron becomes a separate channel.
     """
     learnables = {
         name: value[channel] if name in equations.by_channel else value

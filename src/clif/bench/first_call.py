@@ -19,7 +19,7 @@ SHAPE = (2, 1, 2, 8)
 
 
 def describe(plan: Plan, backend: str, dtype: torch.dtype, device: torch.device) -> str:
-    """Both times in words, each of a process of its own; the first of them finds the cache empty."""
+    """Both times in words, each from a separate process; the first process finds the cache empty."""
     name = str(dtype).removeprefix("torch.")
     with tempfile.TemporaryDirectory(prefix="clif-first-call-") as folder:
         compiles, loads = (

@@ -13,7 +13,7 @@ from clif.errors import InputError
 def in_fresh_process(
     function: str, *arguments: str, without: Iterable[str] = (), environment: Mapping[str, str] | None = None
 ) -> Any:
-    """What `module:function`, called with these strings in a new interpreter, prints last, which must be JSON.
+    """The last line, which must be JSON, that `module:function` prints for these strings in a new interpreter.
 
     The environment is this process's except for the variables `without`, and with those of `environment`. Raises
     `InputError` if the process fails.

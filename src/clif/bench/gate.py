@@ -91,7 +91,7 @@ def _channels(shape: Sequence[int], places: Tensor) -> Tensor:
 
 
 def _distance(node: SpikingNeuron, x_seq: Tensor, w: Sequence[Tensor], channel: Tensor) -> Tensor:
-    """How near [P] each neuron comes to a jump of its equations or of the surrogate's derivative."""
+    """The distance [P] of each neuron from a discontinuity of its equations or of the surrogate's derivative."""
     usual = node.surrogate_function
     node.surrogate_function = with_its_derivative(usual)
     try:

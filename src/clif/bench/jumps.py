@@ -15,7 +15,7 @@ BETWEEN_TWO = frozenset(
         *("less", "less_equal", "greater", "greater_equal", "not_equal"),
     )
 )
-"""Operations that jump, or whose derivative does, where their operands are equal."""
+"""Operations that are discontinuous, or have a discontinuous derivative, at equal operands."""
 
 AT_ZERO = frozenset(("abs", "absolute", "relu", "sign"))
 CLAMPS = {
@@ -27,13 +27,14 @@ CLAMPS = {
 """The bounds that they take, in the order of their arguments."""
 
 ROUNDING: dict[str, Callable[[Tensor], Tensor]] = {"floor": torch.round, "round": lambda x: x.floor() + 0.5}
-"""Where a rounding jumps next."""
+"""The nearest discontinuity of a rounding."""
 
 
 class Distance(TorchFunctionMode):
-    """Within it `nearest` [P] becomes how near the P elements of operands came to a jump of an operation.
+    """A context in which `nearest` [P] records the distance of P elements from an operation's discontinuity.
 
-    Where all of them are at it, as the state at rest is, they are so in every dtype, and that does not count.
+    If all elements are at a discontinuity, as the state at rest is, they are so in every dtype, and that does not
+    count.
     """
 
     def __init__(self, like: Tensor) -> None:
@@ -53,7 +54,7 @@ class Distance(TorchFunctionMode):
 
 
 def _jumps(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
-    """Where an operation jumps next to its first argument."""
+    """The discontinuity of an operation nearest to its first argument."""
     if name in BETWEEN_TWO:
         return [args[1] if len(args) > 1 else kwargs["other"]]
     if name in AT_ZERO:

@@ -39,7 +39,7 @@ def describe(device: torch.device, threads: int) -> dict[str, Any]:
 
 
 def in_words(machine: dict[str, Any]) -> str:
-    """One line: where the figures come from."""
+    """The machine of the figures in one line."""
     place = machine.get("gpu") or f"{machine['processor']}, {machine['backends']['cpu']}"
     lowered = [f"{name}={value}" for name, value in machine.get("lowered", {}).items() if name != isa.VARIABLE]
     if lowered:

@@ -40,7 +40,7 @@ def summarise(milliseconds: list[float]) -> Timing:
 
 @contextlib.contextmanager
 def threads(count: int) -> Iterator[None]:
-    """Let torch and our kernels use `count` threads inside."""
+    """A context in which torch and clif's kernels use `count` threads."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:

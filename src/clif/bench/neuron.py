@@ -127,13 +127,13 @@ def _measure_shape(settings: NeuronSettings, shape: tuple[int, ...], device: tor
 
 
 def forward_backward(contestant: Contestant, x_seq: Tensor, d_spike: Tensor) -> Run:
-    """What is timed; what the neuron allocates and frees is its time."""
+    """The timed function; it includes the neuron's allocations."""
     wanted = (x_seq, *contestant.parameters)
     return lambda: torch.autograd.grad(contestant.run(x_seq), wanted, d_spike, allow_unused=True)
 
 
 def _limits(x_seq: Tensor, d_spike: Tensor) -> dict[str, Run]:
-    """What bounds a neuron: a copy of as many bytes, and plain operations on the same tensors into new memory."""
+    """The lower limits of a neuron: a copy of the same bytes, and plain operations on the same tensors."""
     source = torch.randn(x_seq.numel() * TENSORS_MOVED // 2).to(x_seq.device, x_seq.dtype)
     target = torch.empty_like(source)
     return {COPY: lambda: target.copy_(source), TRAFFIC: lambda: (x_seq.clone(), x_seq + d_spike)}

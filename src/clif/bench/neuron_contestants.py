@@ -1,4 +1,4 @@
-"""The contestants of `clif bench neuron`: the same neuron by each of our backends, compiled by PyTorch, and by others.
+"""The contestants of `clif bench neuron`: the same neuron by each backend, by torch.compile and by other packages.
 
 All follow from the neuron's class. The neurons of other packages are in `neuron_peers`.
 """

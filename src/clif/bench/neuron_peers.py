@@ -168,7 +168,7 @@ PEERS = {
 
 
 def peers_of(neuron: str, device: str) -> dict[str, Factory]:
-    """The peers of a neuron of ours by name, those that compute LIF with them for scale; none if it has no peer."""
+    """The peers of a neuron of clif by name, with those for LIF to show the scale; none if it has no peer."""
     if all(peer.definition.neuron != neuron for peer in PEERS.values()):
         return {}
     return {

@@ -41,7 +41,7 @@ def peak_of(function: str, *arguments: str, without: Iterable[str] = ()) -> Peak
 
 
 def print_peak(work: Callable[[], object], device: torch.device) -> None:
-    """Do the work and print its peak: of the GPU's memory where it runs on one, else of the process."""
+    """Do the work and print its peak memory, on the GPU if it runs on one, else of the process."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         before = torch.cuda.memory_allocated(device) / 2**20

@@ -67,7 +67,7 @@ def table(report: Report, columns: Sequence[str]) -> list[list[str]]:
 
 
 def notes(report: Report) -> list[str]:
-    """What the contestants' notes say, each note once."""
+    """The contestants' notes, each once."""
     said: dict[str, list[str]] = {}
     for row in report.rows:
         if row.note:

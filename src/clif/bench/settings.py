@@ -28,7 +28,7 @@ def select(asked: Iterable[str], known: Iterable[str]) -> list[str]:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What all benchmarks share. `threads=None` takes torch's number; `contestants=()` takes all that can run."""
+    """The settings of all benchmarks. `threads=None` takes torch's number; `contestants=()` takes all that can run."""
 
     device: str = "cpu"
     rounds: int = 20

@@ -28,7 +28,7 @@ LOW_PRECISION_TOLERANCES = {"loss": 0.05, "norm": 0.15}
 
 
 def run(settings: StepSettings) -> Report:
-    """Measure the ways of `settings`; time in this process, memory of each in one of its own."""
+    """Measure the ways of `settings`: times in this process, the memory of each in a separate process."""
     device = choose_device(settings.device)
     settings = dataclasses.replace(settings, device=str(device))
     chosen = select(settings.contestants or DEFAULT_WAYS, WAYS)
@@ -89,7 +89,7 @@ def peak_memory(name: str, settings: StepSettings, count: int) -> Peak:
 
 
 def show_peak(name: str, settings_json: str, count: str, imports_json: str) -> None:
-    """What `peak_memory` runs there; the user's own code is imported there as here."""
+    """The function that `peak_memory` runs in the process, which imports the user's code first."""
     import_code(json.loads(imports_json))
     settings = StepSettings(**json.loads(settings_json))
     if WAYS[name].lean:

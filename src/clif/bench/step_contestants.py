@@ -25,7 +25,7 @@ Forward = Callable[[SpikingNetwork, Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Way:
-    """How a step is computed: `forward(net, x)` gives the logits [T, N, classes]; `describe` says it in words.
+    """A way to compute a step: `forward(net, x)` returns the logits [T, N, classes]; `describe` is its description.
 
     `lean`: with large tensors given back at once, as `clif train` does (`clif.memory`). `needs`: a module of another
     package.
@@ -72,7 +72,7 @@ def _blocks(net: SpikingNetwork) -> Forward:
 
 
 def _memopt(level: int) -> Callable[[SpikingNetwork], Forward]:
-    """SpikingJelly's optimiser of memory on our network, at a level; of ResNets the residual blocks."""
+    """SpikingJelly's memory optimiser at a level on clif's network; for ResNets on the residual blocks."""
 
     def prepare(net: SpikingNetwork) -> Forward:
         memopt = importlib.import_module(MEMOPT)

@@ -34,7 +34,7 @@ WORDS: dict[str, Callable[[], Iterable[str]]] = {
     "per": lambda: ("channel", "layer", "network"),
     "start": lambda: ("subtract", "calibrate"),
 }
-"""The names that an option or argument takes, by its destination, where the parser does not know them as choices."""
+"""The names that an option or argument takes, by its destination, if the parser has no choices for it."""
 
 FOLDERS = ("data_dir", "out_dir", "resume_run")
 FILES = ("checkpoint", "costs", "networks", "files", "resume", "pre_train", "teacher", "lif", "out", "json", "imports")

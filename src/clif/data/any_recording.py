@@ -31,7 +31,7 @@ TABLES: dict[str, Callable[[Path, str], Raw]] = {
 CAMERAS: dict[str, Callable[[Path], Raw]] = {".dat": read_dat, ".es": read_es, ".raw": read_evt}
 
 SUFFIXES = (".aedat", ".aedat4", ".bin", *CAMERAS, *TABLES)
-"""How the names of recordings end, in lower case."""
+"""The file extensions of recordings, in lower case."""
 
 
 def read_recording(

@@ -114,7 +114,7 @@ def prepare_files(
     allow_incomplete: bool = False,
     sort_events: bool = False,
 ) -> list[Prepared]:
-    """Convert the training and the test set, where that was not done before.
+    """Convert the training and the test set unless that was done before.
 
     Raises `InputError` for damaged files, and for a set that is not complete unless that is allowed.
     """

@@ -25,7 +25,7 @@ SUFFIXES = (".bin", "")
 
 @dataclass(frozen=True)
 class Layout:
-    """Where one of the two sets keeps its files and labels; a published training file has `train_images`."""
+    """The files and labels of one of the two sets; a published training file has `train_images`."""
 
     name: str
     archive: str
@@ -66,7 +66,7 @@ def find_folder(layout: Layout, root: Path) -> tuple[Path, str]:
     """The folder that holds the batches and their suffix, ".bin" or ""."""
 
     def rank(folder: Path) -> Rank:
-        """By the number of files; of equally many the binary ones."""
+        """Rank by the number of files; for equal numbers the binary files come first."""
         counts = [sum((folder / name).is_file() for name in names(suffix)) for suffix in SUFFIXES]
         return (1, max(counts), -counts.index(max(counts))) if any(counts) else ()
 

@@ -80,7 +80,7 @@ def find_cifar10dvs(root: Path, train: bool, T: int, sort_events: bool = False) 
 
 
 def rank(base: Path, T: int) -> Rank:
-    """By the number of classes that have files of any form, then by those that have the publisher's."""
+    """Rank by the number of classes with files of any form, then by those with the publisher's files."""
     published, found = 0, 0
     for name in CIFAR10.classes:
         folders, archives = [base / name, base / "extract" / name], archives_of(base, name)

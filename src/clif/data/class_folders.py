@@ -57,7 +57,7 @@ class Listing:
         return next((part for part in ("test", "val") if part in self.parts), "")
 
     def training(self) -> Labelled:
-        """The files of the training set, or of the whole set where a split must make it."""
+        """The files of the training set, or of the whole set if a split must define it."""
         return self.parts.get("train", self.parts.get("", []))
 
 
@@ -65,7 +65,7 @@ class Listing:
 class Part:
     """The training or test set: (label, file) in the order of classes and names, and what is not there.
 
-    `official` tells a part that the set names from one that a split made.
+    `official` is whether the set defines the part; otherwise a split did.
     """
 
     files: list[tuple[int, Path]]

@@ -17,7 +17,7 @@ _said: set[str] = set()
 
 
 def absent_samples(dataset: Dataset, labels: Sequence[int] | NDArray, listed: Sequence[str]) -> list[str]:
-    """What a split lacks: `listed`, the files that its own lists name, and classes of a set whose classes are fixed."""
+    """The missing parts of a split: `listed` files of its own lists, and classes if the set's classes are fixed."""
     absent = []
     if dataset.fixed_classes:
         counts = np.bincount(np.asarray(labels, dtype=np.int64), minlength=dataset.num_classes)

@@ -52,7 +52,7 @@ def read_record(content: Mapping[str, Any], where: str, files: DataOptions | Non
 
 
 def _recordings(options: dict[str, Any], classes: tuple[str, ...]) -> dict[str, Any]:
-    """How recordings of your own become samples, and what reads one so, as fields of a `Dataset`."""
+    """The conversion of your own recordings to samples, and the reader of one, as fields of a `Dataset`."""
     recordings = DataOptions(**{**options, "classes": classes})
     recordings.sensor()
     return {"recordings": recordings, "read_recording": partial(read_one, recordings)}
@@ -63,7 +63,7 @@ def trained_on(
 ) -> Dataset:
     """The data that a network was trained on, from the record in its checkpoint if that is of the set `name`.
 
-    Without such a record the set is described by its name or, where it needs them, by its files in `root`.
+    Without such a record the name describes the set or, if necessary, its files in `root`.
     """
     if content is None or content.get("name") != name:
         return open_dataset(name, root, options)

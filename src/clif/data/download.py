@@ -22,7 +22,7 @@ TIMEOUT_SECONDS = 60
 
 @dataclass(frozen=True)
 class Archive:
-    """A file at `url` with its MD5 checksum, kept as `name`; `unpack` where the reader does not take it packed."""
+    """A file at `url` with its MD5 checksum, stored as `name`; `unpack` if the reader does not take it packed."""
 
     name: str
     url: str
@@ -98,7 +98,7 @@ def fetch(archive: Archive, root: Path, quiet: bool) -> Path:
 
 
 def receive(url: str, part: Path, title: str, quiet: bool) -> None:
-    """Append to `part` what it lacks of the file at `url`, or all of it where the server cannot resume."""
+    """Append the rest of the file at `url` to `part`, or fetch all of it if the server cannot resume."""
     have = part.stat().st_size if part.exists() else 0
     request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
     try:

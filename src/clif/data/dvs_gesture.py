@@ -1,7 +1,7 @@
 """DVS128 Gesture (Amir et al., 2017): 11 hand gestures of 29 people in five lights, 128×128 pixels, with its own split.
 
-The publisher's recordings hold many gestures each; a table tells from when to when. Cut so, as SpikingJelly does, they
-make 1,176 training and 288 test samples; tonic ships a version of 1,077 and 264 with times in whole ms.
+The publisher's recordings hold many gestures each, with their start and end in a table. Split by it, as SpikingJelly
+does, they give 1,176 training and 288 test samples; tonic ships a version of 1,077 and 264 with times in whole ms.
 """
 
 import re

@@ -18,7 +18,7 @@ from clif.errors import InputError
 from clif.extras import require
 
 MAX_BYTES = 16 << 30
-"""What an .npz file may unpack to."""
+"""The largest unpacked size of an .npz file."""
 
 
 def read_npy(path: Path, columns: str = "") -> Raw:

@@ -21,7 +21,7 @@ NAMES = {
     "t": ("t", "ts", "time", "times", "timestamp", "timestamps"),
     "p": ("p", "ps", "pol", "pols", "polarity", "polarities", "on"),
 }
-"""What the columns are called, in lower case; t with its unit as in t_us and t [ms], x and y as x@346, y@260."""
+"""The names of the columns, in lower case; t with its unit as in t_us and t [ms], x and y as x@346, y@260."""
 
 MEANING = {name: column for column, names in NAMES.items() for name in names}
 WORD = re.compile(r"([a-z]+)(?:@(\d{1,5})|_(us|ms|s)| ?[\[(](us|µs|ms|s)[\])])?")
@@ -33,7 +33,7 @@ LARGEST_TIME = 1 << 62
 class Raw:
     """A recording as its file has it: columns "x", "y", "t", "p" [n] of any type.
 
-    `size` is the sensor's (width, height) and `unit` that of the times, one of `TIME_UNITS`, where the file says it.
+    `size` is the sensor's (width, height) and `unit` that of the times, one of `TIME_UNITS`, if the file has it.
     """
 
     columns: Mapping[str, NDArray]
@@ -78,7 +78,7 @@ def find_columns(words: Sequence[str]) -> Named | None:
 
 
 def place_columns(columns: str, number: int) -> dict[str, int]:
-    """Where the columns are among `number` without names, as `columns` says ("x,y,t,p", "-" for others).
+    """The positions of the columns among `number` without names, from `columns` ("x,y,t,p", "-" for others).
 
     Raises `InputError` if it says nothing, or another number of columns.
     """
@@ -93,7 +93,7 @@ def place_columns(columns: str, number: int) -> dict[str, int]:
 
 
 def named_columns(words: Sequence[str], columns: str) -> Named:
-    """Where the columns with these names are; `columns` says it if the names do not.
+    """The positions of the columns with these names, or from `columns` if the names do not tell.
 
     Raises `InputError` if neither says it, or if they contradict each other.
     """
@@ -113,12 +113,12 @@ def named_columns(words: Sequence[str], columns: str) -> Named:
 
 
 def to_events(raw: Raw, size: tuple[int, int] | None = None, time_unit: str = "", sort: bool = False) -> Events:
-    """The events of a recording: times int64 in µs, or as they are if no unit is known; polarities 0 and 1.
+    """The events of a recording: times int64 in µs, or unchanged without a unit; polarities 0 and 1.
 
-    `size` is the sensor's (width, height) and `time_unit` that of the times, where the file does not say them. Raises
+    `size` is the sensor's (width, height) and `time_unit` that of the times, if the file does not have them. Raises
     `InputError` for columns of other types or lengths, none at all, NaN, pixels that are not whole or lie outside the
-    sensor, polarities that are not 0 and 1, −1 and 1 or booleans, times that run backwards unless `sort`, and a size
-    or unit that contradicts the file's. Events are counted from 0.
+    sensor, polarities that are not 0 and 1, −1 and 1 or booleans, times that run backwards unless `sort`, and a size or
+    unit that contradicts the file's. Events are counted from 0.
     """
     columns = {name: np.asarray(raw.columns[name]) for name in "txyp"}
     for name, values in columns.items():

@@ -30,7 +30,7 @@ RECORDINGS = Kind(
     beside=(".csv", ".tsv", ".txt"),
 )
 PROBED = 8
-"""How many recordings are tried for one that can be read, to learn the sensor's size from it."""
+"""The number of recordings to try until one can be read and gives the sensor's size."""
 
 
 def open_events(root: Path, options: DataOptions) -> Dataset:
@@ -154,7 +154,7 @@ def load(options: DataOptions, form: FrameFormat, path: Path) -> NDArray:
 
 
 def read_events(options: DataOptions, path: Path, sort: bool = False) -> Events:
-    """The events of a recording, within the sensor of the set, with times in µs where the frames need them."""
+    """The events of a recording, within the sensor of the set, with times in µs if the frames need them."""
     size = options.sensor()
     raw = read_raw(path, size, options.columns, sort)
     with naming(path):

@@ -23,7 +23,7 @@ TAIL_BYTES = 4096
 
 @dataclass(frozen=True)
 class Head:
-    """What comes before the events of a text: the lines to skip, the separator (None: white space), the columns."""
+    """The head of a text before the events: the lines to skip, the separator (None: white space), the columns."""
 
     skipped: int
     separator: str | None
@@ -63,7 +63,7 @@ def read_text_events(path: Path, columns: str = "") -> Raw:
 
 
 def read_head(text: str, columns: str) -> Head:
-    """What is before the first event. Raises `InputError` if there is none, or if its columns are not known."""
+    """The head before the first event. Raises `InputError` if there is no event, or if its columns are not known."""
     named = None
     comment: list[str] = []
     for number, line in numbered_lines(text):
@@ -110,7 +110,7 @@ def _check_end(text: str, head: Head) -> None:
 
 
 def read_lines(text: str, head: Head, places: list[int]) -> NDArray[np.float64]:
-    """The cells in `places`, [n, 4], one line after the other. Raises `InputError` with the line that is none."""
+    """The cells in `places`, [n, 4], line by line. Raises `InputError` with a line that is not an event."""
     rows = []
     for number, line in numbered_lines(text):
         if number <= head.skipped:

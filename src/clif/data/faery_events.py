@@ -25,7 +25,7 @@ from clif.extras import require
 PROGRAM = Path(__file__).with_name("faery_process.py")
 HEADER_BYTES = 1 << 16
 LARGEST = (1 << 14, 1 << 14)
-"""A sensor that no event lies outside of, where a header says nothing; the events are compared with the real one."""
+"""A sensor large enough for all events if a header has no size; the events are compared with the real size."""
 
 Answer = tuple[dict[str, Any], dict[str, NDArray]]
 
@@ -66,7 +66,7 @@ def _read(path: Path, what: str, kind: str, **options: Any) -> Raw:
 
 
 def _ask_idle(question: list[Any]) -> Answer | None:
-    """The answer of a process that waits; None if there is none, or if it ended."""
+    """The answer of a waiting process; None if there is none, or if it ended."""
     try:
         process = _idle.pop()
     except IndexError:
@@ -75,7 +75,7 @@ def _ask_idle(question: list[Any]) -> Answer | None:
 
 
 def _ask(process: "subprocess.Popen[bytes]", question: list[Any]) -> Answer | None:
-    """What a process says of a file, and its columns; None if it ended."""
+    """The answer of a process about a file, and its columns; None if it ended."""
     try:
         answer = _talk(process, question)
     except (OSError, ValueError):

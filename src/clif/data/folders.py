@@ -21,7 +21,7 @@ CLUTTER = {
 """Names, in lower case, of what operating systems leave in folders, besides names that begin with a dot."""
 
 Rank = tuple[int, ...]
-"""How well a folder fits a set: how certain that is, then what decides among equally certain ones; () for no fit."""
+"""The fit of a folder to a set: its certainty, then the order among equally certain folders; () for no fit."""
 
 
 def is_hidden(name: str) -> bool:
@@ -29,7 +29,7 @@ def is_hidden(name: str) -> bool:
 
 
 def scan(folder: Path) -> list[os.DirEntry[str]]:
-    """What a folder holds, sorted by name, without hidden files and folders; nothing if it is no folder."""
+    """The entries of a folder, sorted by name, without hidden files and folders; nothing if it is not a folder."""
     try:
         with os.scandir(folder) as found:
             return sorted((entry for entry in found if not is_hidden(entry.name)), key=lambda entry: entry.name)
@@ -104,7 +104,7 @@ def file_number(name: str, where: Path) -> int:
 
 
 def candidates(root: Path, what: str) -> list[list[Path]]:
-    """Where a data set may lie: `root`, the folders in it, and in these, twice, one that is alone or has their name."""
+    """The possible folders of a data set: `root`, its folders, and in these, twice, a single or equally named one."""
     if not root.is_dir():
         raise MissingFileError(f"{root} is not a folder; give the folder that holds {what} (-data_dir)")
     levels = [[root], folders_in(root)]

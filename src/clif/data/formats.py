@@ -26,7 +26,7 @@ EVT = re.compile(rb"%\s*(?:evt|format)\s+(?:EVT)?(\d)\.?(\d)?", re.IGNORECASE)
 
 
 def describe(content: bytes) -> str | None:
-    """What a file's content is by its first bytes, such as "an AEDAT 4.0 recording"; None if it has no known mark."""
+    """The format of a file by its first bytes, such as "an AEDAT 4.0 recording"; None if it is unknown."""
     if not content:
         return "empty"
     if found := AEDAT.match(content):

@@ -27,9 +27,9 @@ def read_table(table: Path) -> list[Row]:
     """The rows of a table of images.
 
     The first line names the columns, path and label and maybe split, in any order among others; without it there are
-    just path and label. Paths are relative to the table's folder. Columns are separated by tabs in a .tsv file, else
-    by commas or, where the first line has no comma, by semicolons; cells may be quoted. Raises `InputError` that names
-    the line for one that cannot be read, lacks a cell, has an unknown split, or names an image a second time.
+    just path and label. Paths are relative to the table's folder. Columns are separated by tabs in a .tsv file, else by
+    commas or, if the first line has no comma, by semicolons; cells may be quoted. Raises `InputError` that names the
+    line for one that cannot be read, lacks a cell, has an unknown split, or names an image a second time.
     """
     text = read_text(table)
     first = next((line for line in text.splitlines() if line.strip()), "")

@@ -27,7 +27,7 @@ def readable_formats() -> tuple[str, ...]:
 
 @cache
 def readable_suffixes() -> tuple[str, ...]:
-    """How the names of files in those formats end, in lower case."""
+    """The file extensions of those formats, in lower case."""
     formats = readable_formats()
     return tuple(sorted(suffix for suffix, kind in Image.registered_extensions().items() if kind in formats))
 
@@ -45,9 +45,9 @@ def image_size(path: Path) -> tuple[int, int]:
 def read_rgb(path: Path, width: int, height: int) -> NDArray[np.uint8]:
     """A JPEG or PNG image as uint8 [3, height, width].
 
-    Grey images get three equal channels, 16 bits become the upper 8, alpha is dropped, and an orientation in
-    EXIF is not applied, all as torchvision's folders do, except that these turn 16-bit grey images white. Raises
-    `InputError` for a file that is damaged, foreign or of another size.
+    Grey images get three equal channels, 16 bits become the upper 8, alpha is dropped, and an orientation in EXIF is
+    not applied, all as torchvision's folders do, except that these turn 16-bit grey images white. Raises `InputError`
+    for a file that is damaged, of another format or of another size.
     """
     with naming(path), foreign(path, "an image"), Image.open(path, formats=FORMATS) as image:
         if image.size != (width, height):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 def load_arrays(content: bytes) -> Any:
     """Dicts, lists, tuples, numbers, strings and NumPy arrays from a pickle; Python 2's strings as bytes.
 
-    Raises `pickle.UnpicklingError` for a pickle that asks for anything else, and whatever damaged content leads to.
+    Raises `pickle.UnpicklingError` for a pickle that refers to anything else, and any exception for damaged content.
     """
     return _ArrayUnpickler(io.BytesIO(content), encoding="bytes").load()
 

@@ -1,4 +1,4 @@
-"""What the event-camera sets share: from recordings, or what SpikingJelly made of them, to one sample of T frames.
+"""The shared part of the event-camera sets: from recordings, or SpikingJelly's files of them, to samples of T frames.
 
 Everything read here is untrusted: arrays are loaded without pickles, archives are read member by member and never
 unpacked to disk.
@@ -78,7 +78,7 @@ class FrameFormat:
         return frames
 
     def store(self, frames: NDArray) -> NDArray:
-        """Frames [T, 2, H, W] in the size of the sensor as they are kept: [1, *shape]."""
+        """Frames [T, 2, H, W] in the size of the sensor as stored samples: [1, *shape]."""
         expected = (self.T, 2, *height_width(self.sensor))
         if frames.shape != expected or frames.dtype.kind not in "iuf":
             raise InputError(f"frames must be numbers {list(expected)}, they are {frames.dtype} {list(frames.shape)}")
@@ -141,12 +141,12 @@ def recording_sample(format: FrameFormat, path: Path, suffix: str, read: Callabl
 
 
 def frames_folder(base: Path, T: int) -> Path:
-    """Where SpikingJelly keeps T frames split by number."""
+    """The folder in which SpikingJelly stores T frames split by number."""
     return base / f"frames_number_{T}_split_by_number"
 
 
 def other_files(folders: Iterable[Path], wanted: str) -> str:
-    """What lies where a set's recordings should, for its error: the first file and its format; "" if there is none."""
+    """A file in the place of a set's recordings, for its error: the first file and its format; "" if there is none."""
     for path in (path for folder in folders for path in files_in(folder)):
         with foreign(path, "a recording"), path.open("rb") as file:
             found = describe(file.read(HEADER_BYTES))

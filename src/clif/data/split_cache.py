@@ -60,7 +60,7 @@ def load_split(split: Split, *, skip_damaged: bool = False, quiet: bool = True) 
 
 
 def cache_folders(root: Path) -> tuple[Path, Path]:
-    """Where caches may lie: in the data set's folder, or where that can't be written in the user's cache folder."""
+    """The folders of caches: in the data set's folder, or in the user's cache folder if that one is not writable."""
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return root / FOLDER, home / "clif"
 
@@ -192,7 +192,7 @@ def copy_rows(images: np.ndarray, chosen: np.ndarray, path: Path) -> None:
 
 
 def convert_all(sources: list[Source], title: str, quiet: bool) -> Iterator[tuple[int, np.ndarray | InputError]]:
-    """(index, samples or what is wrong) of each source as it is ready; numpy and Pillow let threads use all cores."""
+    """(index, samples or error) of each source when it is ready; numpy and Pillow let threads use all cores."""
 
     def load(index: int) -> tuple[int, np.ndarray | InputError]:
         try:

@@ -20,7 +20,7 @@ def naming(path: Path | str) -> Iterator[None]:
 
 @contextmanager
 def foreign(path: Path | str, what: str) -> Iterator[None]:
-    """Name the file where a library fails to read it: damaged or foreign content can raise anything."""
+    """Name the file if a library fails to read it: damaged or other content can raise any exception."""
     try:
         yield
     except InputError:

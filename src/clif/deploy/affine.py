@@ -1,4 +1,4 @@
-"""What is left of a batch norm in eval mode: a scale and a shift a channel."""
+"""A batch norm in eval mode as one scale and one shift per channel."""
 
 from torch import Tensor, nn
 

@@ -1,4 +1,4 @@
-"""What deploying a checkpoint gave, and what it leaves on disk: a report as JSON and CSV, and the LIF network."""
+"""The results of deploying a checkpoint, and their files: a report as JSON and CSV, and the LIF network."""
 
 import csv
 import io

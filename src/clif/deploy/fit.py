@@ -1,4 +1,4 @@
-"""What the fitted conversions share: unlabelled images, and a comparison of two networks layer by layer."""
+"""The shared parts of the fitted conversions: unlabelled images, and a comparison of two networks layer by layer."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -19,7 +19,7 @@ SpikesFor = Callable[[SpikingNeuron, Tensor, float], Tensor]
 
 
 def take_images(loader: Iterable[tuple[Tensor, Tensor]], count: int, dims: int = 3) -> list[Tensor]:
-    """The first `count` samples of a loader as batches [N, *] or [T, N, *]; the labels are not looked at.
+    """The first `count` samples of a loader as batches [N, *] or [T, N, *]; the labels are ignored.
 
     A sample has `dims` axes, 3 for images. Raises `InputError` if the loader is empty or `count` is less than 1.
     """
@@ -76,7 +76,7 @@ def count_errors(
     candidates: Sequence[float],
     spikes_for: SpikesFor,
 ) -> Tensor:
-    """How far a layer of `lif` is from the same layer of `net`, for each candidate and channel: [candidates, C].
+    """The difference of a layer of `lif` from the same layer of `net`, for each candidate and channel: [candidates, C].
 
     It is the squared difference of the numbers of spikes over the sequence, summed over neurons and images. Each
     network computes its own way up to the layer; `spikes_for(node, x_seq, candidate)` are the spikes [T, N, C, *] that
@@ -106,7 +106,7 @@ def _per_channel(error: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Response:
-    """What a network makes of a batch: logits [T, N, classes], and by layer each neuron's number of spikes, [N, *]."""
+    """The output of a network for a batch: logits [T, N, classes], and each neuron's spike count by layer, [N, *]."""
 
     logits: Tensor
     counts: dict[str, Tensor]
@@ -129,7 +129,7 @@ def respond(
 
 
 def distance(student: Response, teacher: Response) -> Tensor:
-    """How far a network is from its teacher, a scalar.
+    """The distance of a network from its teacher, a scalar.
 
     It is the divergence of the predictions plus, for every layer, the mean squared difference of a neuron's number of
     spikes over the sequence: a layer that fires otherwise is corrected itself, not by the layers after it.

@@ -16,7 +16,7 @@ from clif.sequence_layers import COUNTERPARTS, StepFlatten
 LAYERS = (StepModule, Flatten, Linear, ChannelAffine, *COUNTERPARTS)
 FLATTENS = (Flatten, StepFlatten, nn.Flatten)
 UNCHANGING = (nn.Identity, nn.Dropout, Dropout, nn.MaxPool2d, nn.AdaptiveMaxPool2d, *FLATTENS)
-"""In eval mode their results are among their inputs, and those of spikes are spikes."""
+"""Layers whose outputs in eval mode are values of their inputs, so spikes stay spikes."""
 
 ADDITIONS = (operator.add, operator.iadd, torch.add)
 
@@ -34,7 +34,7 @@ class _LayerTracer(fx.Tracer):
 
 
 def layer_graph(net: nn.Module) -> fx.GraphModule:
-    """`net.logits` (of a module that is no `SpikingNetwork`: `net.forward`) as calls of the layers that `net` owns.
+    """`net.logits` (for a module that is not a `SpikingNetwork`: `net.forward`) as calls of the layers in `net`.
 
     Raises `InputError` for a network whose data flow depends on its data, for a layer that is called twice, and for a
     container that calls its layers step by step.
@@ -72,7 +72,7 @@ def spiking_nodes(graph: fx.GraphModule) -> dict[str, fx.Node]:
 
 
 def input_levels(graph: fx.GraphModule, node: fx.Node) -> int | None:
-    """n where a node's result is always a multiple of 1/n between 0 and 1, as spikes are after pools; else None."""
+    """n if a node's result is always a multiple of 1/n between 0 and 1, as spikes are after pools; else None."""
     levels = 1
     while True:
         layer = layer_of(graph, node)

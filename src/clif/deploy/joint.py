@@ -22,7 +22,7 @@ def fit_gains(
     epochs: int = 5,
     lr: float = 0.01,
 ) -> dict[str, Tensor]:
-    """The gains by which to multiply the batch norms of `lif`: spiking layer -> [C], positive; `lif` stays as it is.
+    """The gains by which to multiply the batch norms of `lif`: spiking layer -> [C], positive; `lif` does not change.
 
     `norms` names the batch norm before each spiking layer. Minimised, by Adam with a cosine to 0, is the `distance` of
     the networks, which must be in eval mode. Deterministic: the images come in the order given.

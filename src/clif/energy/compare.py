@@ -56,7 +56,7 @@ class Comparison:
         return json.dumps(self.as_dict(), indent=2)
 
     def to_csv(self) -> str:
-        """`rows` with all digits; empty where a value does not apply."""
+        """`rows` with all digits; empty if a value does not apply."""
         text = io.StringIO()
         writer = csv.DictWriter(text, (*COLUMNS, *ENERGIES), lineterminator="\n")
         writer.writeheader()

@@ -27,7 +27,7 @@ PRODUCTS = {
 }
 UNEQUAL = -1
 INPUT = "the input"
-"""What `fed_by` calls the frames where their values count as spikes."""
+"""The name of the frames in `fed_by` if their values count as spikes."""
 
 RESHAPING = ("flatten", "reshape", "view", "permute", "transpose", "contiguous", "squeeze", "unsqueeze", "unflatten")
 
@@ -76,7 +76,7 @@ class Weights:
 
 
 class Origin(NamedTuple):
-    """Where the values of a node come from; see `Weights`."""
+    """The origin of the values of a node; see `Weights`."""
 
     fed: tuple[tuple[str, int], ...]
     levels: int | None
@@ -161,7 +161,7 @@ def neuron_sizes(net: SpikingNetwork | Followed, size: Size = None) -> dict[str,
 
 
 def fan_out(layer: nn.Module, weights: Weights) -> Tensor | int:
-    """At how many synapses a spike arrives: one number, or a map over the pixels of the input, float64."""
+    """The number of synapses that a spike reaches: one number, or a map over the pixels of the input, float64."""
     if weights.linear:
         return weights.out_channels
     kind: type[Any] = next(kind for kind in CONVOLUTIONS if isinstance(layer, kind))
@@ -223,9 +223,9 @@ def _origins(graph: fx.GraphModule, shapes: dict[fx.Node, torch.Size], events: b
 
 
 def _passed(graph: fx.GraphModule, node: fx.Node, shapes: dict[fx.Node, torch.Size]) -> int:
-    """At a node that passes spikes on: 1, or how many values a pool averages.
+    """For a node that passes spikes on: 1, or the number of values that a pool averages.
 
-    0 at a node that makes other values, `UNEQUAL` at a pool whose averages are over different numbers of values.
+    0 for a node with other output values, `UNEQUAL` for a pool whose averages are over different numbers of values.
     """
     layer = layer_of(graph, node)
     if layer is None:

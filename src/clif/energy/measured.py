@@ -17,10 +17,10 @@ from clif.models import SpikingNetwork
 
 @dataclass(frozen=True)
 class Measured:
-    """Of the mean image: firing rates by neuron layer; spikes that arrive and synaptic operations by layer of weights.
+    """For the mean image: firing rates by neuron layer; arriving spikes and synaptic operations by layer with weights.
 
-    `T` are the steps of an inference; `repeats` is how often what depends on the input alone is computed: at each step
-    for frames, once for a static image.
+    `T` is the number of steps of an inference; `repeats` is how often layers that depend only on the input compute: at
+    each step for frames, once for a static image.
     """
 
     followed: Followed

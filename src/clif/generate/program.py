@@ -191,7 +191,7 @@ def without_derivatives(nodes: Sequence[Node]) -> list[Node]:
 
 
 def forward_program(program: Program) -> Program:
-    """What a program computes forward, as a program whose spikes have the derivative 0."""
+    """The forward part of a program, as a program whose spikes have the derivative 0."""
     graph, places = Graph(), dict[int, int]()
     nodes = without_derivatives(program.nodes)
     for i in needed(nodes, program.outputs):

@@ -12,7 +12,7 @@ from clif.generate.program import Graph, Node, Program, needed
 from clif.generate.tape import choose_kept
 
 CHEAP, DEAR = 0.01, 2.0
-"""What an operation costs that kernels may do themselves, and one that they must not, in coefficients."""
+"""The costs, in coefficients, of an operation that kernels may compute and of one that they must not."""
 
 
 class Prologue(NamedTuple):

@@ -29,7 +29,7 @@ class Trace(NamedTuple):
 
 
 class Signature(NamedTuple):
-    """What a step takes after the input: states with their values at rest, and learnables ("layer" or "channel")."""
+    """The arguments of a step after the input: states with their rest values, and learnables ("layer" or "channel")."""
 
     states: Mapping[str, float]
     learnable: Mapping[str, str]
@@ -120,7 +120,7 @@ def _traced(view: Any, signature: Signature) -> Trace:
 def _numbered_by_use(nodes: Sequence[Node], outputs: Sequence[int]) -> tuple[tuple[Node, ...], tuple[int, ...]]:
     """The nodes with the constants that are used numbered again, and which those were.
 
-    What is computed forward comes first, so that it is the same program whatever the surrogate.
+    The forward part comes first, so it is the same program for every surrogate.
     """
     order = [*needed(without_derivatives(nodes), outputs), *needed(nodes, outputs)]
     used = tuple(dict.fromkeys(int(nodes[i].value) for i in order if nodes[i].operation == "constant"))

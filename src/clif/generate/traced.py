@@ -158,7 +158,7 @@ class Traced:
 
 
 class Tracer:
-    """Where traced values write their operations: a graph, and the Python numbers in it in order."""
+    """Records the operations of traced values: a graph, and the Python numbers in it in order."""
 
     def __init__(self) -> None:
         self.graph = Graph()
@@ -362,7 +362,7 @@ METHODS: dict[str, Callable[..., Any]] = {
     "logical_or": lambda a, b: masks("or", a, b),
     "logical_not": lambda a: masks("not", a),
 }
-"""What a traced value can do, by the name of the tensor's method."""
+"""The operations of a traced value by the name of the tensor's method."""
 
 FUNCTIONS: dict[Any, Callable[..., Any]] = {
     **{getattr(torch, name): do for name, do in METHODS.items() if hasattr(torch, name)},

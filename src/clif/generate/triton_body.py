@@ -40,7 +40,7 @@ FORMS = {
 """Operations in Triton."""
 
 EXACT_DIVISION = "tl.div_rn({}, {})"
-"""What decides about a spike is divided as PyTorch divides; a gradient may be off by two units of the last place."""
+"""Divisions before a spike round as PyTorch's; those of a gradient may be off by two units in the last place."""
 
 COMPARISONS = ("lt", "le", "eq")
 

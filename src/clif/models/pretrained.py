@@ -104,7 +104,7 @@ def _index() -> dict[str, Pretrained]:
 
 
 def index_entry(one: Pretrained) -> dict[str, Any]:
-    """What `weights/index.json` holds of an entry."""
+    """An entry as in `weights/index.json`."""
     values = dataclasses.asdict(one)
     del values["name"]
     return {key: value for key, value in values.items() if value is not None}

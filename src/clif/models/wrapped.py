@@ -14,7 +14,7 @@ from clif.neurons.net import is_foreign, visiting
 from clif.sequence_layers import CONTAINERS, has_own_forward, sharing_copy, take_sequences
 
 WRAPPED = "wrapped"
-"""What the description of a wrapped network has for a name; no model is registered under it."""
+"""The name in the description of a wrapped network; no model is registered under it."""
 
 OF_IMAGES = (nn.Conv2d, nn.ConvTranspose2d, nn.BatchNorm2d, nn.GroupNorm, nn.AvgPool2d, nn.MaxPool2d)
 

@@ -291,7 +291,7 @@ class SpikingNeuron(Firing, FunctionalState):
         return name in vars(self) or getattr(type(self), name) is not getattr(SpikingNeuron, name)
 
     def sequence_mode(self) -> Mode:
-        """How the neuron computes sequences."""
+        """The options by which the neuron computes sequences."""
         return Mode(
             type(self).__name__,
             self.backend,

@@ -43,7 +43,7 @@ def checkpoint_block(
 
 
 class OwnForward:
-    """What `module(...)` calls instead of the `forward` of its class, so that it is checkpointed; see `attach`."""
+    """A replacement for the `forward` of a module's class that checkpoints the module; see `attach`."""
 
     def __init__(self, module: nn.Module) -> None:
         self.module = module
@@ -140,7 +140,7 @@ class _Block:
             return self.function(*inputs)
 
     def _versions(self) -> list[int]:
-        """What changes if a tensor is written on which the block depends; the statistics of batch norms may be."""
+        """The versions of the tensors on which the block depends, except the statistics of batch norms."""
         tensors = [x for x in self.kept if isinstance(x, Tensor)]
         for module in self.modules:
             learns = isinstance(module, nn.modules.batchnorm._NormBase) and module.training

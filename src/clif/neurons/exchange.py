@@ -132,7 +132,7 @@ def _constants_for(node: SpikingNeuron, kind: type[SpikingNeuron], options: dict
 
 
 def _tau_for(kind: type[SpikingNeuron], tau: Any) -> dict[str, Any]:
-    """The argument by which a `kind` takes a time constant: where it starts, if it is learnt; none for None."""
+    """The argument by which a `kind` takes a time constant (its initial value if it is learnt); none for None."""
     options = options_of(kind)
     if tau is not None and "init_tau" in options:
         return {"init_tau": float(tau.detach() if isinstance(tau, Tensor) else tau)}

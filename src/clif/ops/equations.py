@@ -23,7 +23,7 @@ def compute_dtype(dtype: torch.dtype) -> torch.dtype:
 
 @dataclass(frozen=True)
 class Equations:
-    """What a layer of neurons computes.
+    """The equations of a layer of neurons.
 
     `step(x, *states, *learnables)` returns the spike and the new states; `states` are their values at rest by name.
     `learnables` are parameters by name, of one element, or of one for every channel if the name is in `by_channel`.

@@ -61,7 +61,7 @@ def _load() -> tuple[ctypes.CDLL | None, str]:
 LIBRARY, _reason = _load()
 BEST = NAMES[0] if LIBRARY is None else NAMES[LIBRARY.clif_isa()]
 PROCESSOR_BFLOAT16 = BFLOAT16_UNITS[0] if LIBRARY is None else BFLOAT16_UNITS[LIBRARY.clif_bfloat16_unit()]
-"""What of the processor multiplies in bfloat16, whatever the kernels run with: "none", "vectors" or "tiles"."""
+"""The processor's unit for multiplication in bfloat16: "none", "vectors" or "tiles"."""
 
 _name = lowered(BEST if LIBRARY is not None else best_of(platform.machine()), os.environ.get(VARIABLE))
 _current = NAMES.index(_name)
@@ -78,7 +78,7 @@ def current() -> int:
 
 
 def _describe() -> str:
-    """In words what the kernels run on, or why they cannot."""
+    """The instruction set of the kernels in words, or why they cannot run."""
     if LIBRARY is None:
         return _reason
     name = NAMES[_current]
@@ -92,7 +92,7 @@ DESCRIPTION = _describe()
 
 @contextmanager
 def using(name: str) -> Iterator[None]:
-    """Within it the kernels run with this instruction set, in all threads. Raises `InputError` as `lowered` does."""
+    """A context in which the kernels run with this instruction set, in all threads. Raises as `lowered` does."""
     global _current
     before, _current = _current, NAMES.index(lowered(BEST, name))
     try:
@@ -102,5 +102,5 @@ def using(name: str) -> Iterator[None]:
 
 
 def bfloat16_unit() -> str:
-    """What multiplies in bfloat16 with the present instruction set: "none", "vectors" or "tiles"."""
+    """The unit that multiplies in bfloat16 with the present instruction set: "none", "vectors" or "tiles"."""
     return PROCESSOR_BFLOAT16 if NAMES[_current] == BEST else BFLOAT16_UNITS[0]

@@ -1,4 +1,4 @@
-"""What a layer keeps from one call to the next: whether it fits, and whether autograd can take it."""
+"""Checks of the values that a layer keeps between calls: their shape, and whether autograd can use them."""
 
 import torch
 from torch import Tensor

@@ -1,4 +1,4 @@
-"""What the operator of neurons (`clif.ops.neuron`) and the kernels of its backends know of each other."""
+"""The interface between the operator of neurons (`clif.ops.neuron`) and the kernels of its backends."""
 
 import importlib
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from clif.ops.norm import Affine
 
 
 class Aligned(NamedTuple):
-    """What a kernel reads: steps and states lie in memory in the same order of elements, dense or one value expanded.
+    """The inputs of a kernel: steps and states have the same order of elements in memory, dense or one value expanded.
 
     A coefficient is one value, or a row in the order of the elements that repeats over them.
     """
@@ -36,7 +36,7 @@ class Gradients(NamedTuple):
 
 
 class Kernels(NamedTuple):
-    """What a backend computes; `statistics` and `scale` as in `clif.ops.norm.Kernels`.
+    """The kernels of a backend; `statistics` and `scale` as in `clif.ops.norm.Kernels`.
 
     forward(inputs, spike_seq, last) fills the spikes and the last states, if any are given;
     backward(inputs, incoming, gradients) fills the gradients, from those of the spikes and of the last states (None

@@ -30,7 +30,7 @@ class Norm(NamedTuple):
 
 
 class Affine(NamedTuple):
-    """What a batch norm does to step t of channel c: x·scale + shift; all [T, C] in the dtype of computation."""
+    """A batch norm at step t and channel c as x·scale + shift; all [T, C] in the dtype of computation."""
 
     scale: Tensor
     shift: Tensor

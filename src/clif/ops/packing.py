@@ -54,7 +54,7 @@ def pack(x: Tensor) -> Packed | Tensor:
 
 @contextmanager
 def known_as(x: Tensor, packed: Packed) -> Iterator[None]:
-    """Within it `pack` gives `packed` for `x`, or a view of all of it, which must stay alive meanwhile."""
+    """A context in which `pack` returns `packed` for `x` or a view of all of it; `x` must stay alive."""
     before = _known.packed
     _known.packed = {**before, x.data_ptr(): (_identity(x), packed)}
     try:

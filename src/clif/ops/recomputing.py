@@ -56,7 +56,7 @@ def reads_spikes() -> bool:
 def in_backward() -> bool:
     """Whether this runs inside a backward pass of autograd, where activation checkpointing computes modules again.
 
-    Not within `with_states`, where a call is as any other.
+    False within `with_states`, where a call is a normal one.
     """
     if torch.compiler.is_compiling() or _here.brings_states:
         return False

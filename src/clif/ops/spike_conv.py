@@ -3,7 +3,7 @@
 If few neurons fire, the sums are faster than a dense convolution, in the forward pass and for the gradient of the
 weights. PyTorch computes the gradient of the input, which is dense. Of finite numbers the results are those of
 `torch.nn.functional.conv2d` except for the order of its sums; a weight or gradient that is not finite spreads only
-where a spike selects it. Of the input only bits are kept for the backward pass.
+where a spike selects it. Only bits of the input are kept for the backward pass.
 """
 
 import torch

@@ -67,7 +67,7 @@ def limits(dtype: torch.dtype) -> Limits:
 
 
 def kind_of(dtype: torch.dtype) -> str:
-    """What the table calls a dtype: its name, and for bfloat16 whether PyTorch only falls back to it."""
+    """The name of a dtype in the table, which for bfloat16 tells whether PyTorch uses a slow fallback."""
     if dtype == torch.bfloat16 and not (isa.bfloat16_unit() != "none" and precision.pytorch_uses_bfloat16()):
         return FALLBACK
     return str(dtype).removeprefix("torch.")

@@ -11,7 +11,7 @@ import triton.language as tl
 
 @triton.jit
 def place_in_row(first, BLOCK: tl.constexpr, period, WIDE: tl.constexpr):
-    """Where the elements [BLOCK] from `first` on are in a row that repeats.
+    """The positions of the elements [BLOCK] from `first` on in a repeated row.
 
     Without a division of 64 bits for each element, unless a row is so `WIDE` that it needs them.
     """

@@ -24,7 +24,7 @@ WIDE_ROW = 2**30  # coefficients; the places in a longer row are computed in 64 
 
 
 class _Plan(NamedTuple):
-    """How a backward kernel runs: all steps in registers or not, and the neurons of one program of 128 threads."""
+    """The plan of a backward kernel: all steps in registers or not, and the neurons of one program of 128 threads."""
 
     unrolled: bool
     block: int

@@ -1,4 +1,4 @@
-"""What a batch norm fused with a neuron takes on the GPU beside the neuron's own kernels; see `clif.ops.norm`.
+"""The kernels of a fused batch norm on the GPU besides those of the neuron; see `clif.ops.norm`.
 
 The neuron's own kernels normalise what they read and add up the gradients channel by channel on the way, so that of a
 training step's passes over memory there remain: statistics (read x), forward (read x, write s), backward (read x and

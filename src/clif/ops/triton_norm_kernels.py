@@ -1,4 +1,4 @@
-"""What of a batch norm is not fused with the neuron (`HAS_NORM` in `triton_kernels.py`), in Triton.
+"""The part of a batch norm that is not fused with the neuron, in Triton.
 
 Sequences are [T, size] with the channels closest in memory; the second index of a program is the step.
 """

@@ -267,7 +267,7 @@ def sweep_chart(groups: Sequence[Group], order: Sequence[Run]) -> Chart | None:
 
 
 def evaluation_table(groups: Sequence[Group], order: Sequence[Run]) -> Table | None:
-    """What clif eval measured of each run."""
+    """The results of clif eval for each run."""
     rows, of_group, of_run = [], [], []
     for i, group in enumerate(groups):
         for run in group.runs:

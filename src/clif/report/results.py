@@ -190,7 +190,7 @@ def verdict(groups: Sequence[Group], comparisons: Sequence[Comparison]) -> list[
 
 
 def _sentence(groups: Sequence[Group], one: Comparison, first: int, corrected: bool) -> str:
-    """What the comparison says of the group `first` and the other one."""
+    """The sentence about the comparison of the group `first` with the other one."""
     test, n = one.test, len(one.test.seeds)
     second, sign = (one.b, 1) if first == one.a else (one.a, -1)
     assert test.difference is not None

@@ -15,7 +15,7 @@ ABSENT = "–"
 
 @dataclass(frozen=True)
 class Cell:
-    """What a cell shows, the value that sorts it and goes to the CSV, and the standard deviation of a mean."""
+    """The text of a cell, its value for sorting and CSV, and the standard deviation of a mean."""
 
     text: str
     value: float | str | None = None

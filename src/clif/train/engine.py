@@ -78,7 +78,7 @@ class Engine:
         return module if self._fabric is None else self._fabric.setup_module(module)
 
     def no_sync(self, module: nn.Module, enabled: bool) -> AbstractContextManager[Any]:
-        """Within it backward leaves the gradients of a wrapped `module` to this process, if `enabled`."""
+        """A context in which backward does not average the gradients of a wrapped `module`, if `enabled`."""
         return nullcontext() if self._fabric is None else self._fabric.no_backward_sync(module, enabled=enabled)
 
     def first(self, function: Callable[[], Value]) -> Value:
@@ -108,8 +108,7 @@ class Engine:
         return value
 
     def everywhere(self, function: Callable[[], Value]) -> Value:
-        """Call `function` in all processes at once; an `InputError` in any of them ends all (the first one reports
-        it)."""
+        """Call `function` in all processes at once; an `InputError` in any of them ends all processes."""
         value: Any = None
         try:
             value, mistake = function(), None
@@ -131,7 +130,7 @@ class Engine:
             raise InputError(mistake) if self.is_first else Follower(2)
 
     def largest(self, values: list[float]) -> list[float]:
-        """Of each value the largest in any process; exchanged between the processors, no GPU waits."""
+        """The largest value in any process, for each value; exchanged on the CPU, so no GPU waits."""
         if self._fabric is None:
             return values
         tensor = torch.tensor(values, dtype=torch.float64)

@@ -28,7 +28,7 @@ class Interrupted(Exception):
 
     @classmethod
     def by(cls, reason: BaseException, to_continue: str) -> "Interrupted":
-        """What stopped a command of several parts (this, Ctrl-C, a lost reader), with how the command continues."""
+        """The cause that stopped a command of several parts (this, Ctrl-C, a lost reader), and how to continue it."""
         if isinstance(reason, Interrupted):
             return cls(reason.signum, reason.what, to_continue)
         if isinstance(reason, BrokenPipeError):

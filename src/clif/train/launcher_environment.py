@@ -9,8 +9,8 @@ from clif.errors import InputError
 def launcher() -> Literal["torchrun", "slurm"] | None:
     """The launcher that started this process and others, or None.
 
-    A step of SLURM's srun tells its tasks. Where it does not, the job's do (Lightning Fabric's rule), except for what
-    runs in the batch script itself or in a shell of an interactive job, which is one process.
+    A step of SLURM's srun has the number of its tasks. If it does not, the job's number counts (Lightning Fabric's
+    rule), except for what runs in the batch script itself or in a shell of an interactive job, which is one process.
     """
     environ = os.environ
     if "TORCHELASTIC_RUN_ID" in environ:

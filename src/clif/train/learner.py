@@ -304,7 +304,7 @@ class Learner:
             self._fail(f"{what} in epoch {self.epoch + 1}, step {step + 1}", cause)
 
     def require_sound(self) -> None:
-        """Raise `InputError`, before a checkpoint is overwritten, where the loss or the weights were not finite."""
+        """Raise `InputError`, before a checkpoint is overwritten, if the loss or the weights were not finite."""
         self._require_finite()
         bad = next((name for name in self.engine.gather_object(first_bad_value(self.net)) if name), None)
         if bad is not None:

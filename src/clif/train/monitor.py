@@ -1,4 +1,4 @@
-"""What is measured beside the loss: which layers fire, and how large the gradients are."""
+"""Measurements besides the loss: which layers fire, and the norms of the gradients."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -42,7 +42,7 @@ class LayerMonitor:
 
     @contextmanager
     def watching(self, net: nn.Module, step: int) -> Iterator[None]:
-        """Within it the forward passes of `net` are those of this `step` of the epoch."""
+        """A context in which the forward passes of `net` are those of this `step` of the epoch."""
         every = self.thorough or step % EVERY == 0
         chosen = [(i, name) for i, name in enumerate(self.names) if every or name in self._silent]
         handles = [net.get_submodule(name).register_forward_hook(self._hook(i)) for i, name in chosen]

@@ -88,6 +88,6 @@ class Muon(Optimizer):
 
 
 def hidden_weights(net: nn.Module) -> list[Tensor]:
-    """What Muon turns: the weights of all convolutions but the first, which sees pixels or frames."""
+    """The weights that Muon trains: those of all convolutions except the first, which sees pixels or frames."""
     convolutions = [m for m in net.modules() if isinstance(m, nn.Conv2d)]
     return [m.weight for m in convolutions[1:]]

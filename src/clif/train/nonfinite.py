@@ -77,7 +77,7 @@ def first_not_finite(net: nn.Module) -> Iterator[list[str]]:
 def first_bad_value(net: nn.Module) -> str | None:
     """The first weight or running statistic of `net` that is not finite; a GPU waits.
 
-    A spiking neuron does not fire where its input is not a number, so that a loss can stay finite with such weights.
+    A spiking neuron does not fire if its input is NaN, so the loss can stay finite with such weights.
     """
     named = [(name, value) for name, value in net.state_dict().items() if value.is_floating_point()]
     finite = torch.stack([value.isfinite().all() for _, value in named]).tolist()

@@ -16,7 +16,7 @@ from clif.train.muon import Muon, hidden_weights
 Groups = list[dict[str, Any]]
 
 OPTIMIZERS: dict[str, Callable[[Groups, TrainConfig], Optimizer]] = {}
-"""What makes an optimiser of parameter groups and a configuration, by name."""
+"""The functions that create an optimiser from parameter groups and a configuration, by name."""
 
 
 def register_optimizer(name: Any) -> Any:

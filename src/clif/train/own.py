@@ -25,7 +25,7 @@ PARTS = ("train", "test", "val")
 
 @dataclass(frozen=True)
 class Own:
-    """What `clif.train.fit` was given instead of what the configuration would make."""
+    """The user's objects in `clif.train.fit`, instead of those that the configuration would create."""
 
     net: nn.Module | None = None
     loaders: Mapping[str, Iterable[tuple[Tensor, Tensor]]] | None = None
@@ -34,7 +34,7 @@ class Own:
     loss: Loss | None = None
 
     def names(self) -> list[str]:
-        """What there is of them."""
+        """The names of the objects that were given."""
         return [field.name for field in dataclasses.fields(self) if getattr(self, field.name) is not None]
 
     def adapt(self, config: TrainConfig) -> TrainConfig:
@@ -90,7 +90,7 @@ class Own:
             )
 
     def words(self) -> dict[str, str]:
-        """What stands in the run folder's name for the network and the data."""
+        """The words for the network and the data in the name of the run folder."""
         net = {} if self.net is None else {"model": type(self.net).__name__, "neuron": ""}
         return net | ({} if self.loaders is None else {"dataset": "own"})
 

@@ -26,7 +26,7 @@ from clif.errors import InputError
 from clif.train.engine import Engine
 
 POSITIONED = ("shares", "position", "check_position", "num_samples", "batch_size", "__len__")
-"""What a loader has that can begin in the middle of an epoch, as `clif.data.Loader` can."""
+"""The attributes of a loader that can start in the middle of an epoch, as `clif.data.Loader` can."""
 
 WHOLE = (RandomSampler, SequentialSampler, SubsetRandomSampler, WeightedRandomSampler)
 """Samplers that give every process all samples."""
@@ -61,7 +61,7 @@ def place(loader: Any, part: str, engine: Engine) -> Any:
 
 
 def likeness(loader: Any) -> tuple[Any, ...]:
-    """What must be alike in the loaders of all processes, which take their parts of the same batches."""
+    """The properties that must be equal in the loaders of all processes, which take their parts of the same batches."""
     if not isinstance(loader, Batches):
         return tuple(getattr(loader, name, None) for name in ("num_samples", "batch_size", "seed", "shuffle"))
     sampler, dataset = _sampler(loader.batches), getattr(loader.batches, "dataset", None)
@@ -103,7 +103,7 @@ def _positioned(loader: Any, part: str, engine: Engine) -> Any:
 
 
 def _sampler(loader: Any) -> Any:
-    """What chooses the order of a DataLoader's samples; None of anything else."""
+    """The sampler of a DataLoader, which chooses the order of its samples; None for other loaders."""
     if not isinstance(loader, DataLoader):
         return None
     return getattr(loader.batch_sampler, "sampler", loader.sampler)
@@ -164,7 +164,7 @@ class Batches:
 
     @property
     def num_samples(self) -> int:
-        """The samples of an epoch, 0 if no one knows."""
+        """The number of samples of an epoch, 0 if it is unknown."""
         dataset = getattr(self.batches, "dataset", None)
         return len(dataset) if isinstance(dataset, Sized) else 0
 

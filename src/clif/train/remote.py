@@ -21,7 +21,7 @@ def fetch(text: str) -> Path:
     `https://…/net.safetensors#sha256=HEX` names a file and its hash, without which it is refused: a file that is not
     the one that was meant is never loaded. `hf:OWNER/REPOSITORY/FILE@REVISION` is a file of a Hugging Face repository,
     by default of its revision "main"; it needs `pip install "clif-snn[hub]"`. Raises `InputError` for a name of another
-    form, and for a file that cannot be had or has another hash.
+    form, and for a file that cannot be downloaded or has another hash.
     """
     return _from_hub(text) if text.startswith(HUB) else _from_url(text)
 

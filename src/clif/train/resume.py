@@ -1,4 +1,4 @@
-"""How a run continues: with the configuration in its folder, what it keeps of it, what options given then replace.
+"""The resumption of a run: the configuration in its folder, the options that it keeps, and those that new ones replace.
 
 This module imports no torch, so that the configuration can be shown at once.
 """
@@ -30,7 +30,7 @@ ENERGY, EVAL = "energy.json", "eval.json"
 """What `clif energy` and `clif eval` measured of a run's checkpoint."""
 
 KEPT = ("dataset", "val_split", "model", "neuron", "T", "tau", "surrogate", "seed", "opt", "no_decay_norm_bias")
-"""What makes a run this run: its data, network and seed, and what its optimiser's memory belongs to."""
+"""The options that identify a run: its data, network, seed and optimiser."""
 
 SILENT = {*LIMITS, "data_dir", "j"}
 
@@ -100,7 +100,7 @@ def _schedule(state: dict[str, Any]) -> str:
 
 
 def check_options(config: TrainConfig, content: dict[str, Any], where: str) -> str:
-    """What `config` changes in the run of a checkpoint, in words, "" if nothing.
+    """The changes of `config` in the run of a checkpoint, in words, "" if there are none.
 
     Raises `InputError` if it changes what a run keeps.
     """
@@ -128,7 +128,7 @@ def _word(value: Any) -> str:
 
 
 def other_run(folder: Path, config: TrainConfig) -> str:
-    """A hint at the newest run beside `folder` of the same network on a set of the same name; "" if there is none."""
+    """A hint about the newest run beside `folder` with the same network and data set; "" if there is none."""
     stem = folder.name.rpartition("_")[0]
     others = [path for path in folder.parent.glob(f"*/{CONFIG}") if path.parent.name.rpartition("_")[0] == stem]
     for path in sorted(others, key=lambda path: path.stat().st_mtime, reverse=True):

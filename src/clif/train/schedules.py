@@ -21,7 +21,7 @@ from clif.registration import register
 from clif.train.config import TrainConfig
 
 SCHEDULERS: dict[str, Callable[[Optimizer, TrainConfig, int], LRScheduler]] = {}
-"""What makes a schedule of an optimiser, a configuration and the schedule's steps in an epoch, by name."""
+"""The functions that create a schedule from an optimiser, a configuration and its steps per epoch, by name."""
 
 BY_STEP = ("OneCycle",)
 """The schedules that advance with every step of the optimiser, even without -lr_by_step."""
@@ -62,7 +62,7 @@ def _steps(optimizer: Optimizer, config: TrainConfig, per_epoch: int) -> LRSched
 
 @register_scheduler("OneCycle")
 def _one_cycle(optimizer: Optimizer, config: TrainConfig, per_epoch: int) -> LRScheduler:
-    """In a line up to the rate over `warmup_epochs` and in a line down to 0 at the end of `T_max` epochs."""
+    """Linearly up to the rate over `warmup_epochs` and linearly down to 0 at the end of `T_max` epochs."""
     return OneCycleLR(
         optimizer,
         max_lr=[group["lr"] for group in optimizer.param_groups],
@@ -119,7 +119,7 @@ def is_by_step(config: TrainConfig, scheduler: LRScheduler) -> bool:
 
 @contextmanager
 def scaled_rate(optimizer: Optimizer, factor: float) -> Iterator[None]:
-    """Within it the learning rates are `factor` times what the schedule says."""
+    """A context in which the learning rates are `factor` times those of the schedule."""
     rates = [group["lr"] for group in optimizer.param_groups]
     try:
         for group, rate in zip(optimizer.param_groups, rates, strict=True):

@@ -72,7 +72,7 @@ def fit_seeds(
 
 
 def summarise_seeds(runs: dict[int, Result]) -> dict[str, Any]:
-    """Of the last and the best epoch of each run: the figures by seed, their mean and sample standard deviation."""
+    """The figures by seed, their mean and sample standard deviation, for the last and the best epoch of each run."""
     summary: dict[str, Any] = {"seeds": list(runs), "folders": [str(run.folder) for run in runs.values()]}
     for which in ("last", "best"):
         rows = [run.summary[which] for run in runs.values()]

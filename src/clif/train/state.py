@@ -1,4 +1,4 @@
-"""What a checkpoint holds of a run, and how a run continues from it."""
+"""The state of a run in a checkpoint, and its restoration."""
 
 import copy
 import dataclasses
@@ -63,7 +63,7 @@ def capture(trainer: Learner) -> dict[str, Any]:
 
 
 def restore(trainer: Learner, content: dict[str, Any], where: str) -> None:
-    """Bring a new trainer to the moment of a checkpoint, ours or the original's; `where` names it in errors."""
+    """Restore a checkpoint, of clif or the original, in a new trainer; `where` names it in errors."""
     parts = {key: content.get(key) for key in ("optimizer", "lr_scheduler", "epoch")}
     if missing := [key for key, value in parts.items() if value is None or value == {}]:
         raise InputError(f"{where}: cannot be resumed, it has no {missing[0]!r}; -pre_train starts from its weights")
@@ -108,7 +108,7 @@ def _random_state(trainer: Learner) -> list[Tensor]:
 
 
 def _restore_random_state(trainer: Learner, rng: dict[str, Any]) -> None:
-    """Every process has the state that it had; where their number changed, only the first one."""
+    """Restore the state of every process; if their number changed, only that of the first one."""
     others = rng.get("others", [])
     if trainer.engine.is_first:
         torch.set_rng_state(rng["cpu"])
@@ -171,7 +171,7 @@ def _restore_progress(trainer: Learner, progress: dict[str, Any], where: str) ->
 
 
 def _own(trainer: Learner, parts: Tensor) -> Tensor:
-    """This process's row of sums by process; where their number changed, the first process takes them all."""
+    """This process's row of sums by process; if their number changed, the first process takes all of them."""
     engine = trainer.engine
     if len(parts) == engine.world_size:
         return parts[engine.rank]
@@ -179,7 +179,7 @@ def _own(trainer: Learner, parts: Tensor) -> Tensor:
 
 
 def load_optimizer(optimizer: Optimizer, state: dict[str, Any], where: str) -> None:
-    """Load what an optimiser remembers and its rates; its other options, such as weight decay, stay as they are here.
+    """Load an optimiser's state and its rates; its other options, such as weight decay, keep their present values.
 
     Raises `InputError` if the state is another optimiser's or another network's.
     """

@@ -1,4 +1,4 @@
-"""Weights as other programs save them: where a file holds them, and under which names."""
+"""Weights in files of other programs: their place in the file and their names."""
 
 from collections.abc import Iterable
 
@@ -11,10 +11,10 @@ AVERAGES = ("ema", "model_ema", "state_dict_ema", "ema_state_dict", "ema_model",
 """Keys of a moving average of the weights, which is taken if there is nothing else."""
 
 COUNTERS = ("total_ops", "total_params")
-"""What thop leaves in every module."""
+"""The entries that thop adds to every module."""
 
 BESIDE = ("n_averaged", "initted", "step")
-"""What an average keeps beside its copy of the network."""
+"""The entries of an average besides its copy of the network."""
 
 WRAPPERS = ("module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module")
 """Modules that wrap another: DataParallel, torch.compile, FSDP, activation checkpointing; anywhere in a name."""
@@ -33,7 +33,7 @@ def is_state_dict(value: object) -> bool:
 
 
 def find_weights(content: object, depth: int = 2) -> tuple[str, dict[str, Tensor]] | None:
-    """The key of the weights in the content of a foreign file ("" for a bare state dict), and the weights."""
+    """The key of the weights in a file of another program ("" for a bare state dict), and the weights."""
     if is_state_dict(content):
         return "", content  # type: ignore[return-value]
     if not isinstance(content, dict) or depth == 0:

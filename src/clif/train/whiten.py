@@ -14,7 +14,7 @@ def whitening_filters(images: Tensor, count: int, kernel_size: int, seed: int) -
     """`count` filters [count, C, k, k] of unit response on the k × k patches of images [N, C, H, W].
 
     They are the eigenvectors of the patches' covariance, each divided by the root of its eigenvalue, strongest first;
-    then their negatives, for a spike tells of one sign only; then random mixtures of them drawn from `seed`.
+    then their negatives, because a spike shows only one sign; then random mixtures of them drawn from `seed`.
     """
     patches = F.unfold(images.double(), kernel_size).transpose(1, 2).flatten(0, 1)
     variance, directions = torch.linalg.eigh(torch.cov(patches.T).view(patches.shape[1], -1))
