@@ -93,7 +93,7 @@ def test_without_a_test_set_the_validation_accuracy_is_named(tmp_path):
     rows = [{"epoch": e, "val_top1": 0.5, "val_loss": 1.0, "train_loss": 1.0} for e in range(2)]
     report = make_report(find_runs([write_run(tmp_path / "a", rows=rows)]))
     assert "Validation accuracy (%)" in table(report, "final").columns
-    assert any("not every group was judged on a test set" in what for _, what in report.cautions)
+    assert any("not every group has a test set" in what for _, what in report.cautions)
 
 
 def test_a_best_epoch_chosen_on_the_test_set_is_said_to_be_optimistic(tmp_path):
@@ -107,7 +107,7 @@ def test_groups_on_different_data_are_not_compared(tmp_path):
     folders = [write_run(tmp_path / "a"), write_run(tmp_path / "b", dataset="cifar10")]
     report = make_report(find_runs(folders))
     assert not report.verdicts
-    assert any("same test set" in what for _, what in report.cautions)
+    assert any("different test sets" in what for _, what in report.cautions)
 
 
 def test_what_is_not_finite_is_shown_and_warned_of(tmp_path):

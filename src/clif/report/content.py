@@ -100,7 +100,7 @@ def make_report(runs: Sequence[Run], title: str = "") -> Report:
         Section(
             "curves",
             "Learning curves",
-            ["A line is the mean over the seeds that are shown, its band one sample standard deviation to each side."],
+            ["A line is the mean over the shown seeds, and its band is one sample standard deviation to each side."],
             curves[:FIRST_CURVES],
             folded_title="More curves",
             folded_charts=curves[FIRST_CURVES:],
@@ -124,7 +124,7 @@ def make_report(runs: Sequence[Run], title: str = "") -> Report:
         Section(
             "configuration",
             "Configuration",
-            [] if len(groups) > 1 else ["All runs have the same options but for their seeds."],
+            [] if len(groups) > 1 else ["All runs have the same options except for their seeds."],
             tables=_there(facts.differences_table(groups)),
             folded_title="Options that all groups share",
             folded_tables=[facts.common_table(groups)],
@@ -166,7 +166,7 @@ def _title(groups: Sequence[Group]) -> str:
 def _lead(groups: Sequence[Group], runs: Sequence[Run]) -> str:
     models = _joined(dict.fromkeys(str(group.config.get("model", "?")) for group in groups))
     number = f"{len(runs)} runs" if len(runs) > 1 else "1 run"
-    grouped = f" in {len(groups)} groups, whose runs differ in the seed alone" if len(groups) > 1 else ""
+    grouped = f" in {len(groups)}groups, whose runs differ only in the seed" if len(groups) > 1 else ""
     return f"{number} of {models}{grouped}."
 
 

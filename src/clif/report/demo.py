@@ -28,9 +28,9 @@ NEURONS = ("CLIF", "LIF")
 TRACE_STEPS = 24
 
 WHY_CLIF = (
-    "A LIF neuron forgets its gradient over time. CLIF adds a complementary potential m, and no parameter, through "
-    "which the gradient survives. The spikes stay binary, so the trained network can run on LIF hardware: only the "
-    "reset changes."
+    "The gradient of a LIF neuron vanishes over time. CLIF adds a complementary potential m, which carries the "
+    "gradient further back in time. It adds no parameter, and its spikes stay binary. So the trained network can run on "
+    "LIF hardware; only the reset changes."
 )
 
 
@@ -83,8 +83,8 @@ def run_demo(out: Path, recipe: str = "digits", quiet: bool = False, go_on: bool
     pictures = _pictures(nets, test, config.T)
     made = Section(
         "made",
-        "How this was made",
-        [f"In {time.perf_counter() - start:.0f} seconds. Each half can be repeated by"],
+        "How this page was made",
+        [f"The demo took {time.perf_counter() - start:.0f} seconds. These commands repeat each half:"],
         code=f"{repeated}\nclif deploy RUN\nclif deploy RUN --method subtract\nclif report RUN RUN",
     )
     report = _tell(runs, deployments, fitted, config, pictures, made)
@@ -107,18 +107,18 @@ def _tell(
     losses = [f"{result.history[-1]['test_loss']:.3f} with {neuron}" for neuron, result in runs.items()]
     about = Section(
         "about",
-        "What this shows",
+        "What the page shows",
         [
             WHY_CLIF,
-            f"One test image is {1 / samples:.2%}; differences of a few images say little on one seed. The loss says "
-            f"more: {', '.join(losses)}.",
+            f"One test image is {1 / samples:.2%}, so a difference of a few images means little with one seed. The "
+            f"test loss is more precise: {', '.join(losses)}.",
         ],
     )
     deployment = (
-        "A CLIF neuron that fires is reset by a little more than its threshold. A LIF neuron whose soft reset takes as "
-        f"much more, a number fitted on {fitted.choice_data}, follows it more closely than one reset value does: it "
-        f"predicts the same as the CLIF network for {as_lif.agreement:.2%} of the test images and gets "
-        f"{as_lif.top1:.2%} of them right."
+        "A CLIF neuron that fires is reset by a little more than its threshold. So a LIF neuron with a larger soft "
+        f"reset, fitted on {fitted.choice_data}, follows it more closely than a LIF neuron with one reset value. It "
+        f"predicts the same as the CLIF network for {as_lif.agreement:.2%} of the test images, with an accuracy of "
+        f"{as_lif.top1:.2%}."
     )
     sections = [about]
     for section in report.sections:
@@ -128,9 +128,9 @@ def _tell(
             sections.append(Section("inside", "Inside the networks", pictures=pictures))
     return dataclasses.replace(
         report,
-        lead=f"The same network ({config.model}), seed ({config.seed}) and budget ({config.epochs} epochs, T = "
-        f"{config.T} time steps), trained twice; only the neuron differs. Accuracies are those of the last epoch on "
-        f"{samples} test images that were used for nothing else.",
+        lead=f"The demo trained the same network ({config.model}) twice, with the same seed ({config.seed}) and budget "
+        f"({config.epochs} epochs, T = {config.T} time steps); only the neuron differs. Accuracies are those of the "
+        f"last epoch on {samples} test images that were not used otherwise.",
         cards=[
             *report.cards,
             Card(0, "CLIF, run as LIF", f"{as_lif.top1:.2%}".replace("%", " %"), "test accuracy, soft reset fitted"),
@@ -147,9 +147,8 @@ def _pictures(nets: dict[str, SpikingNetwork], test: Loader, steps: int) -> list
         Picture(
             "raster",
             "Spikes of one test image",
-            f"The image, a {label}, and for each layer of the CLIF network the steps in which its neurons fire",
-            "One test image and the spikes it causes in the CLIF network: up to 60 of the neurons that fire in each "
-            "layer.",
+            f"The image, a {label}, and the steps in which the neurons of each layer of the CLIF network fire",
+            "One test image and its spikes in the CLIF network, for up to 60 of the neurons that fire in each layer.",
             figures.raster(grey, f"a test digit: {label}", spikes),
             figures.raster_csv(spikes),
         ),
@@ -159,9 +158,8 @@ def _pictures(nets: dict[str, SpikingNetwork], test: Loader, steps: int) -> list
             "; ".join(
                 f"{name}: {int(one.spikes.sum())} spikes in {len(one.spikes)} steps" for name, one in traces.items()
             ),
-            f"The same neuron of the second layer in both networks, while the image is shown for {TRACE_STEPS} steps "
-            f"(the networks were trained on the first {steps}, shaded). m grows with each spike and makes the next "
-            "reset deeper.",
+            f"The same neuron of the second layer in both networks, for {TRACE_STEPS} steps of the image (the networks "
+            f"were trained on the first {steps}, shaded). m grows with each spike and makes the next reset larger.",
             figures.traces(traces, steps),
             figures.traces_csv(traces),
         ),

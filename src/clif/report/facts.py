@@ -49,7 +49,7 @@ def environment_table(groups: Sequence[Group]) -> Table | None:
     names = list(dict.fromkeys(name for facts, _ in columns.values() for name in facts))
     rows = [[words(name), *(words(facts.get(name, "not recorded")) for facts, _ in columns.values())] for name in names]
     titles = ["All runs"] if len(columns) == 1 else [_whose(groups, of) for _, of in columns.values()]
-    note = "Of each run's newest start." if any(len(run.starts) > 1 for run in runs) else ""
+    note = "The newest start of each run." if any(len(run.starts) > 1 for run in runs) else ""
     return Table("environment", "Machine and versions", ["Fact", *titles], rows, note=note) if rows else None
 
 
@@ -99,18 +99,16 @@ def cautions(groups: Sequence[Group], runs: Sequence[Run], part: str) -> list[tu
     found = [(run.name, message) for run in runs for message in run.warnings]
     for run in runs:
         if not run.is_finished:
-            found.append(
-                (run.name, f"{run.state}; it is left out of means and tests if others of its group have ended")
-            )
+            found.append((run.name, f"{run.state}; means and tests leave it out if others of its group have ended"))
         if any(not math.isfinite(value) for row in run.rows for name, value in row.items() if name.endswith("_loss")):
             found.append((run.name, "a loss is not a finite number in at least one epoch"))
     found += [("all runs", text) for text in _uneven(groups, runs)]
     if part != "test":
-        found.append(("all runs", f"not every group was judged on a test set: the tables show the {part} accuracy"))
+        found.append(("all runs", f"not every group has a test set: the tables show the {part} accuracy"))
     if any(run.chosen_on == "test" for run in runs):
         found.append(("best epochs", "chosen on the test set; compare the last epochs, or train with --val-split 0.1"))
     if any(not same_test_set(groups[0].config, group.config) for group in groups[1:]):
-        found.append(("groups", "not all were judged on the same test set; those that were not are not compared"))
+        found.append(("groups", "some groups have different test sets; these are not compared"))
     return found
 
 
@@ -119,7 +117,7 @@ def _uneven(groups: Sequence[Group], runs: Sequence[Run]) -> Iterable[str]:
     seeds = [sorted(run.seed for run in group.complete) for group in groups]
     if any(one != seeds[0] for one in seeds):
         listed = "; ".join(f"{g.name}: {', '.join(map(str, s)) or 'none'}" for g, s in zip(groups, seeds, strict=True))
-        yield f"the groups have different seeds that have ended ({listed}); a test pairs those that both have"
+        yield f"the groups have different finished seeds ({listed}); a test pairs the seeds that both have"
     for dataset in OWN_DATA:
         folders = {str(run.config.get("data_dir")): None for run in runs if run.config.get("dataset") == dataset}
         if len(folders) > 1:

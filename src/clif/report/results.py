@@ -97,7 +97,7 @@ def _best(chosen: set[str], name: str) -> str:
         return ""
     parts = " or ".join(PART_NAMES.get(part, part) for part in sorted(chosen))
     text = f"Best epoch: the {name} accuracy of the epoch with the highest {parts} accuracy"
-    return f"{text}; chosen on the test set itself, it is optimistic." if "test" in chosen else f"{text}."
+    return f"{text}; chosen on the test set, so it is too high." if "test" in chosen else f"{text}."
 
 
 def training_seconds(run: Run) -> float:
@@ -166,7 +166,7 @@ def difference_table(groups: Sequence[Group], comparisons: Sequence[Comparison],
         *(["p (Holm)"] if several else []),
     ]
     note = (
-        "Of the last epoch; two-sided t-test, paired over the seeds that both groups have. It assumes normally "
+        "The last epoch, with a two-sided t-test, paired over the seeds that both groups have. It assumes normally "
         "distributed differences; with few seeds it finds only large differences."
     )
     return Table("differences", "Differences between groups", columns, rows, note=note)
@@ -229,7 +229,7 @@ def runs_table(groups: Sequence[Group], part: str, order: Sequence[Run]) -> Tabl
     name = PART_NAMES[part].capitalize()
     columns = ["Run", "Group", "Seed", "State", f"{name} accuracy (%)", f"{name} loss", "Best epoch (%)"]
     columns += ["Training loss", "Training (min)", "Images/s"]
-    return Table("runs", "Single runs", columns, rows, of_group, of_run, "Of each run's newest epoch.")
+    return Table("runs", "Single runs", columns, rows, of_group, of_run, "The newest epoch of each run.")
 
 
 CURVES = (
