@@ -29,8 +29,8 @@ TRACE_STEPS = 24
 
 WHY_CLIF = (
     "The gradient of a LIF neuron vanishes over time. CLIF adds a complementary potential m, which carries the "
-    "gradient further back in time. It adds no parameter, and its spikes stay binary. So the trained network can run on "
-    "LIF hardware; only the reset changes."
+    "gradient further back in time. It adds no parameter, and its spikes stay binary. So the trained network can run "
+    "on LIF hardware; only the reset changes."
 )
 
 
