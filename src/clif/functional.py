@@ -1,8 +1,8 @@
 """The neurons as pure functions, which return the new state and keep none.
 
-`*_step(x, state, ...)` computes one step: x [N, *] -> (spikes [N, *], new state). `*_multi_step(x_seq, state=None, ...,
-backend="auto")` computes a sequence: x_seq [T, N, *] -> (spikes [T, N, *], state). With `keep_state=False` it does not
-compute the last state and returns () for it, which saves time and memory.
+- `*_step(x, state, ...)` computes one step: x [N, *] -> (spikes [N, *], new state).
+- `*_multi_step(x_seq, state=None, ..., backend="auto")` computes a sequence: x_seq [T, N, *] -> (spikes [T, N, *],
+  state). With `keep_state=False` it does not compute the last state and returns () for it, which saves time and memory.
 
 The state is (v, m) for CLIF and (v,) for LIF and PLIF, tensors of shape [N, *]; `None` starts at rest, which is v = 0
 (v = v_reset with a hard reset) and m = 0. Inputs may have any floating dtype; float16 and bfloat16 are computed in

@@ -97,7 +97,7 @@ def _best(chosen: set[str], name: str) -> str:
         return ""
     parts = " or ".join(PART_NAMES.get(part, part) for part in sorted(chosen))
     text = f"Best epoch: the {name} accuracy of the epoch with the highest {parts} accuracy"
-    return f"{text}; chosen on the test set, so it is too high." if "test" in chosen else f"{text}."
+    return f"{text}; chosen on the test set, so it is optimistic." if "test" in chosen else f"{text}."
 
 
 def training_seconds(run: Run) -> float:
