@@ -14,8 +14,9 @@ from clif.errors import InputError, unknown_name
 from clif.layers import Dropout
 from clif.neurons import SpikingNeuron, set_step_mode
 from clif.neurons.exchange import channels_for
+from clif.neurons.net import is_foreign
 from clif.neurons.registry import options_of, spiking_neuron
-from clif.sequence_layers import ELEMENTWISE, SAME, take_sequences
+from clif.sequence_layers import CONTAINERS, ELEMENTWISE, SAME, StepAdaptiveAvgPool2d, Voting, take_sequences
 
 ACTIVATIONS = (*ELEMENTWISE, nn.PReLU)
 FUNCTIONS = (F.relu, torch.relu, F.relu6, F.leaky_relu, F.gelu, F.silu, F.elu, torch.sigmoid, torch.tanh)
@@ -26,6 +27,9 @@ SURROGATES: dict[str, Callable[[float], surrogates.Surrogate]] = {
     "PiecewiseQuadratic": surrogates.Triangle,
     "Rect": lambda alpha: surrogates.Rectangle(1 / alpha),
 }
+FOLDED = ("SeqToANNContainer", "MultiStepContainer")
+"""Containers of SpikingJelly that take a sequence and call what is in them on T·N samples, or step by step."""
+
 SHOWN = ("tau", "decay_input", "v_threshold", "v_reset", "detach_reset", "surrogate_function")
 
 
@@ -70,9 +74,10 @@ def convert(net: nn.Module, neuron: str | None = "CLIF", **options: Any) -> Conv
     """A copy of `net` whose neurons, or activations, are those of clif; all other weights stay.
 
     It takes networks of SpikingJelly 2.0 (LIFNode, IFNode, ParametricLIFNode, ComplementaryLIFNode; its layers become
-    those of clif), of snnTorch (Leaky with init_hidden=True), and ANNs of PyTorch, whose activations (modules such as
-    `torch.nn.ReLU`) become neurons. Constants of neurons are kept: what they were, not clif's defaults. The network of
-    an ANN or of snnTorch takes one step at a time; `clif.wrap(converted.net, T=…)` makes a network of it.
+    those of clif, and its blocks keep their `forward`), of snnTorch (Leaky with init_hidden=True), and ANNs of PyTorch,
+    whose activations (modules such as `torch.nn.ReLU`) become neurons. Constants of neurons are kept: what they were,
+    not clif's defaults. The network of an ANN or of snnTorch takes one step at a time; `clif.wrap(converted.net, T=…)`
+    makes a network of it.
 
     Args:
         neuron: a registered neuron, or None for the one that is nearest to what was there (LIF for an activation).
@@ -89,14 +94,15 @@ def convert(net: nn.Module, neuron: str | None = "CLIF", **options: Any) -> Conv
     >>> net = clif.wrap(converted.net, T=6)
     """
     copied = copy.deepcopy(net)
-    modes = {vars(m)["_step_mode"] for m in copied.modules() if _is_of(m, "spikingjelly") and "_step_mode" in vars(m)}
+    has_modes = any(_is_of(m, "spikingjelly") and "_step_mode" in vars(m) for m in copied.modules())
+    spiking = any(_is_neuron(module) for module in copied.modules())
     weight = next((p for p in copied.parameters() if p.is_floating_point()), torch.zeros(()))
     made: dict[nn.Module, nn.Module] = {}
     replaced = []
     for prefix, parent in list(copied.named_modules()):
         for name, child in list(parent._modules.items()):
             full = f"{prefix}.{name}".lstrip(".")
-            if child is None or (source := _read(full, child)) is None:
+            if child is None or (spiking and isinstance(child, ACTIVATIONS)) or (source := _read(full, child)) is None:
                 continue
             if child not in made or isinstance(child, ACTIVATIONS):
                 made[child], entry = _replace(full, child, source, neuron, options, weight)
@@ -107,15 +113,27 @@ def convert(net: nn.Module, neuron: str | None = "CLIF", **options: Any) -> Conv
             f"this {type(net).__name__} has no neuron of SpikingJelly or snnTorch and no activation module"
         )
     notes = _check_calls(copied, {entry.name for entry in replaced})
-    if modes:
-        notes += _take_layers(copied)
-        copied = take_sequences(copied)
-        set_step_mode(copied, max(modes - {"s"}, default="s"))
+    if has_modes:
+        mode = _step_mode(copied)
+        layers = _take_layers(copied)
+        copied = take_sequences(copied, layers)
+        notes += [
+            f"{name}: in training a batch norm of clif has statistics of each step; SpikingJelly's in "
+            "multi-step mode those of all steps together"
+            for name, module in copied.named_modules()
+            if module in layers and isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d)
+        ]
+        set_step_mode(copied, mode)
     return Converted(copied, replaced, notes)
 
 
 def _is_of(module: nn.Module, library: str) -> bool:
     return type(module).__module__.split(".")[0] == library
+
+
+def _is_neuron(module: nn.Module) -> bool:
+    """Whether it is a neuron of SpikingJelly or snnTorch."""
+    return _is_of(module, "snntorch") or (_is_of(module, "spikingjelly") and hasattr(module, "v_threshold"))
 
 
 def _read(name: str, module: nn.Module) -> _Source | None:
@@ -261,33 +279,81 @@ def _check_calls(net: nn.Module, names: set[str]) -> list[str]:
     return [f"{name} is called as a function and stays; make it a module to replace it" for name in sorted(functions)]
 
 
-def _take_layers(net: nn.Module) -> list[str]:
-    """Make the layers of SpikingJelly those of PyTorch or clif, in place; returns what differs then."""
-    notes = []
+def _step_mode(net: nn.Module) -> str:
+    """The step mode of a network of SpikingJelly. Raises `InputError` if parts take steps and others sequences."""
+    folded = {part for m in net.modules() if type(m).__name__ in FOLDED for part in list(m.modules())[1:]}
+    found: dict[str, str] = {}
+    for name, module in net.named_modules():
+        if module in folded:
+            continue
+        if type(module).__name__ in FOLDED:
+            found.setdefault("m", name or "the network itself")
+        elif hasattr(module, "step_mode") and (isinstance(module, SpikingNeuron | nn.Flatten) or is_foreign(module)):
+            found.setdefault(module.step_mode, name)
+    if len(found) > 1:
+        raise InputError(
+            f"{found['s']} takes one step and {found['m']} a sequence; give the whole network one step mode first: "
+            'spikingjelly.activation_based.functional.set_step_mode(net, "m")'
+        )
+    return next(iter(found), "s")
+
+
+def _take_layers(net: nn.Module) -> set[nn.Module]:
+    """Make the layers of SpikingJelly those of PyTorch or clif, in place; returns them, to take sequences as they did.
+
+    Blocks with a `forward` of their own stay around what is in them, and so do layers of PyTorch, which take what that
+    `forward` gives them.
+    """
+    layers: set[nn.Module] = set()
     for prefix, parent in list(net.named_modules()):
         for name, child in [] if isinstance(parent, SpikingNeuron) else list(parent._modules.items()):
             full = f"{prefix}.{name}".lstrip(".")
-            if child is not None and _is_of(child, "spikingjelly"):
+            if child is None or isinstance(child, SpikingNeuron):
+                continue
+            if _is_of(child, "spikingjelly"):
+                if type(child).__name__ in FOLDED:
+                    layers.update(child.modules())
                 parent._modules[name] = _layer(full, child)
-                if isinstance(child, nn.BatchNorm1d | nn.BatchNorm2d):
-                    notes.append(
-                        f"{full}: in training a batch norm of clif has statistics of each step; SpikingJelly's in "
-                        "multi-step mode those of all steps together"
-                    )
+                layers.update([] if parent._modules[name]._modules else [parent._modules[name]])
+            elif is_foreign(child):
+                raise InputError(f"{full}, a {type(child).__name__}, has a state that SpikingJelly keeps; {STATES}")
     if _is_of(net, "spikingjelly") and isinstance(net, nn.Sequential):
+        layers.update(net.modules() if type(net).__name__ in FOLDED else [])
         net.__class__ = nn.Sequential
-    return notes
+    return layers
+
+
+STATES = "only the neurons of SpikingJelly itself and its Dropout can be replaced"
 
 
 def _layer(name: str, layer: Any) -> nn.Module:
+    """What stands for a module of SpikingJelly; the module itself if it only calls others."""
     kind = type(layer)
     if kind.__name__ == "Dropout":
         return Dropout(layer.p).train(layer.training)
+    if kind.__name__ == "VotingLayer":
+        return Voting(layer.voting_size)
     base = next(
         (base for base in kind.__mro__ if base.__module__.startswith("torch.nn.") and base is not nn.Module), None
     )
-    own = kind.__name__ in ("SeqToANNContainer", "MultiStepContainer") or (base and base.__name__ == kind.__name__)
-    if base is None or not own:
+    if base is None and layer._modules:
+        if is_foreign(layer):
+            raise InputError(f"{name}, a {kind.__name__}, has a state of its own; {STATES}")
+        return layer
+    if kind.__name__ in FOLDED:
+        _check_folded(name, layer)
+    elif base is None or base.__name__ != kind.__name__:
         raise InputError(f"{name} is a {kind.__name__} of SpikingJelly, which has no counterpart in PyTorch or clif")
-    layer.__class__ = SAME.get(base, base)
+    assert base is not None
+    layer.__class__ = StepAdaptiveAvgPool2d if base is nn.AdaptiveAvgPool2d else SAME.get(base, base)
     return layer
+
+
+def _check_folded(name: str, container: nn.Module) -> None:
+    """Raise `InputError` for a block in a container that hands it [T·N, *] or a step, where [T, N, *] will come."""
+    for inner, module in list(container.named_modules())[1:]:
+        if module._modules and not isinstance(module, (*CONTAINERS, SpikingNeuron)):
+            raise InputError(
+                f"{name}.{inner}, a {type(module).__name__}, has a forward of its own, which "
+                f"{type(container).__name__} calls without the axis of time; put its layers into the container instead"
+            )

@@ -1,8 +1,10 @@
 """The counterparts of PyTorch's layers for sequences, and the conversion of a network to them."""
 
 import copy
+from collections.abc import Collection
 from typing import Any
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from clif import layers
@@ -40,6 +42,25 @@ class StepFlatten(StepModule):
         return x.flatten(1 if self.step_mode == "s" else 2)
 
 
+class StepAdaptiveAvgPool2d(layers.AdaptiveAvgPool2d, StepModule):
+    """`clif.layers.AdaptiveAvgPool2d` with a step mode, which the networks of SpikingJelly ask it for."""
+
+
+class Voting(nn.Module):
+    """The means of `voting_size` features each, [..., F] -> [..., F / voting_size], as SpikingJelly's VotingLayer."""
+
+    def __init__(self, voting_size: int) -> None:
+        super().__init__()
+        self.voting_size = voting_size
+
+    def forward(self, x: Tensor) -> Tensor:
+        size = self.voting_size
+        return F.avg_pool1d(x.flatten(0, -2).unsqueeze(1), size, size).squeeze(1).unflatten(0, x.shape[:-1])
+
+    def extra_repr(self) -> str:
+        return f"voting_size={self.voting_size}"
+
+
 SAME: dict[type[nn.Module], type[nn.Module]] = {
     nn.Conv2d: layers.Conv2d,
     nn.BatchNorm2d: layers.BatchNorm2d,
@@ -61,7 +82,7 @@ ELEMENTWISE: tuple[type[nn.Module], ...] = (
 """Activations without a weight."""
 
 COUNTERPARTS: tuple[type[nn.Module], ...] = tuple(SAME.values())
-AS_THEY_ARE = (nn.Linear, nn.Identity, nn.LayerNorm, layers.Flatten, *ELEMENTWISE, *COUNTERPARTS)
+AS_THEY_ARE = (nn.Linear, nn.Identity, nn.LayerNorm, layers.Flatten, Voting, *ELEMENTWISE, *COUNTERPARTS)
 CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 
 
@@ -71,22 +92,22 @@ def sharing_copy(net: nn.Module) -> Any:
     return copy.deepcopy(net, memo)
 
 
-def take_sequences(net: nn.Module) -> nn.Module:
+def take_sequences(net: nn.Module, only: Collection[nn.Module] | None = None) -> nn.Module:
     """Make the layers of `net`, in place, take [T, N, *] as well as [N, *]; returns it, or its replacement.
 
-    Raises `InputError` with the name of a layer that has no counterpart.
+    With `only` other layers stay as they are. Raises `InputError` with the name of a layer that has no counterpart.
     """
     counterparts: dict[nn.Module, nn.Module] = {}
     inside = {part for module in net.modules() if isinstance(module, StepModule) for part in list(module.modules())[1:]}
     for name, module in list(net.named_modules()):
-        if module in inside:
+        if module in inside or (only is not None and module not in only):
             continue
         counterparts[module] = _counterpart(name or "the network itself", module)
     for module in list(net.modules()):
         for name, child in list(module._modules.items()):
             if child is not None and counterparts.get(child, child) is not child:
                 setattr(module, name, counterparts[child])
-    return counterparts[net]
+    return counterparts.get(net, net)
 
 
 def _counterpart(name: str, module: nn.Module) -> nn.Module:
