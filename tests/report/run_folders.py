@@ -89,11 +89,14 @@ def write_deployment(run: Path, top1: float = 0.8) -> None:
     (run / "deploy" / "deploy.json").write_text(json.dumps(report))
 
 
-def write_energy(run: Path, microjoule: float = 20.0, costs: dict[str, Any] | None = None) -> None:
+def write_energy(
+    run: Path, microjoule: float = 20.0, costs: dict[str, Any] | None = None, epoch: int | None = None
+) -> None:
     """What clif energy leaves."""
     layer = {"spikes": 10.0, "acs": 1e6, "macs": 0.0, "operations": 4e6, "memory": 5e6}
     energy = {
         "images": 100,
+        "epoch": epoch,
         "T": 6,
         "firing_rates": dict.fromkeys(LAYERS, 0.3),
         "layers": [{"name": "features.0.fwd", **layer}, *({"name": name, **layer} for name in LAYERS)],

@@ -26,9 +26,9 @@ TABLE = """[...document.querySelectorAll("#table-runs tbody tr")].filter(row => 
 def page_file(tmp_path_factory):
     root = tmp_path_factory.mktemp("logs")
     folders = [*write_pair(root), write_run(root / "unfinished <script>alert(1)</script>".replace("/", "|"), 7, done=2)]
-    for folder in folders[:-1]:
+    for i, folder in enumerate(folders[:-1]):
         write_deployment(folder)
-        write_energy(folder)
+        write_energy(folder, microjoule=[30.0, 20.0][i // 3] + i % 3)
     path = root / "page.html"
     write_page(make_report(find_runs(folders)), path, files=False)
     return path
@@ -123,6 +123,27 @@ def test_bars_and_folded_charts_are_drawn_when_they_are_shown(browser, page_file
     spoken = page.value("document.querySelector('#chart-energy [role=status]').textContent")
     assert spoken == "part of the network both; CLIF: 12.00 ± 0.00; LIF: 12.00 ± 0.00"
     assert page.value("document.documentElement.scrollWidth") == 1280
+
+
+def test_accuracy_against_energy_has_a_point_a_group(browser, page_file):
+    page = browser.open(page_file)
+    box, tip = "document.querySelector('#chart-accuracy_energy .plot')", "#chart-accuracy_energy [role=status]"
+    page.value(f"{box}.scrollIntoView()")
+    page.settle()
+    painted = page.value(PAINTED.replace("#chart-test_top1", "#chart-accuracy_energy"))
+    assert {"11,110,153", "201,83,47"} <= set(painted)
+    page.value(f"{box}.focus()")
+    page.press("ArrowRight")
+    spoken = page.value(f"document.querySelector('{tip}').textContent")
+    assert spoken == "LIF; energy of an inference (µJ): 21.00 ± 1.00; test accuracy (%): 83.50 ± 0.62"
+    page.press("End")
+    assert page.value(f"document.querySelector('{tip}').textContent").startswith("CLIF; energy of an inference")
+    page.value("document.getElementById('singles').click()")
+    page.settle()
+    page.value("document.querySelector('[data-group-box=\"0\"]').click()")
+    page.settle()
+    assert "11,110,153" not in page.value(PAINTED.replace("#chart-test_top1", "#chart-accuracy_energy"))
+    assert page.complaints() == []
 
 
 def test_the_theme_is_the_systems_until_it_is_chosen(browser, page_file):

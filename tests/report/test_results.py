@@ -8,6 +8,7 @@ from scipy import stats
 
 from clif.errors import InputError
 from clif.report import find_runs, make_report
+from clif.report.charts import chart_csv, draw
 
 
 def table(report, name):
@@ -136,6 +137,31 @@ def test_measurements_become_charts_and_tables(tmp_path):
     assert column(table(report, "energy"), "Operations (µJ)")[0].text == "20.00 ± 0.00"
     energy = next(chart for chart in report.charts if chart.name == "energy")
     assert [energy.lines[0].at(i).mean for i in range(3)] == [4, 8, 12]
+
+
+def test_accuracy_is_drawn_against_energy_over_the_seeds(tmp_path):
+    folders = write_pair(tmp_path, seeds=(0, 1))
+    assert not [chart for chart in make_report(find_runs(folders)).charts if chart.scatter]
+    for i, folder in enumerate(folders[:3]):
+        write_energy(folder, microjoule=20.0 + i, epoch=1 if i == 2 else None)
+    report = make_report(find_runs(folders))
+    (chart,) = [chart for chart in report.charts if chart.scatter]
+    both, one = chart.lines
+    assert (both.at(0).mean, both.at(0).n, both.at(1).n) == (20.5, 2, 2)
+    assert both.runs[0][1] == pytest.approx(100 * report.runs[0].last["test_top1"])
+    assert one.runs == {2: [22.0, pytest.approx(100 * report.runs[2].rows[1]["test_top1"])]}  # of the measured epoch
+    assert "CLIF: 20.50 ± 0.71 and 84." in chart.describe()
+    header, energies, accuracies = chart_csv(chart, ["a", "b", "c", "d"]).splitlines()
+    assert header.startswith("figure,CLIF mean,CLIF std,CLIF n,CLIF a,CLIF b,LIF mean")
+    assert energies.startswith("energy of an inference (µJ),20.5,")
+    assert accuracies.startswith("test accuracy (%),84.")
+    assert "cannot be compared" not in chart.note
+    write_energy(folders[3], costs={"name": "45nm-int8", "ac_pj": 0.03, "mac_pj": 0.23})
+    (chart,) = [chart for chart in make_report(find_runs(folders)).charts if chart.scatter]
+    assert "cannot be compared" in chart.note
+    axes = draw(chart).axes[0]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("energy of an inference (µJ)", "test accuracy (%)")
+    assert len(axes.containers) == 2
 
 
 def test_energies_are_shown_with_their_costs(tmp_path):

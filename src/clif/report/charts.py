@@ -57,7 +57,8 @@ class Line:
 class Chart:
     """Lines over x; with `ticks` x are their places 0, 1, …, otherwise numbers. A reference is the same at every x.
 
-    With `bars` the values are bars side by side, one bar per group, because there is nothing between the ticks.
+    With `bars` the values are bars side by side, one bar per group, because there is nothing between the ticks. With
+    `scatter` a line is a point: its values at the two ticks, which are the labels of the axes, are its x and its y.
     """
 
     name: str
@@ -70,6 +71,12 @@ class Chart:
     note: str = ""
     digits: int = 2
     bars: bool = False
+    scatter: bool = False
+
+    @property
+    def row_label(self) -> str:
+        """What the rows of the numbers are."""
+        return "figure" if self.scatter else self.x_label
 
     @property
     def places(self) -> list[str]:
@@ -97,30 +104,35 @@ class Chart:
             "places": self.places,
             "digits": self.digits,
             "bars": self.bars,
+            "scatter": self.scatter,
             "lines": lines,
         }
 
     def describe(self) -> str:
-        """The text alternative of the picture: the first and last value of each line."""
+        """The text alternative of the picture: the first and last value of each line, or the place of each point."""
         ends = []
         for line in self.lines:
             there = [i for i in range(len(self.x)) if line.at(i) is not None]
             if there:
                 first, final = (mean(line.at(i), self.digits).text for i in (there[0], there[-1]))
-                ends.append(f"{line.label}: {first}" + (f" to {final}" if len(there) > 1 else ""))
+                between = " and " if self.scatter else " to "
+                ends.append(f"{line.label}: {first}" + (f"{between}{final}" if len(there) > 1 else ""))
+        if self.scatter:
+            return f"{self.title}: {' and '.join(self.ticks)}. {'; '.join(ends)}."
         return f"{self.title} by {self.x_label}. {'; '.join(ends)}."
 
     def table(self) -> Table:
         """The numbers: one row per x and one column per line, as mean ± std over its runs."""
         x_cells = [words(tick) for tick in self.ticks] or [Cell(f"{x:g}", x) for x in self.x]
         rows = [[cell, *(mean(line.at(i), self.digits) for line in self.lines)] for i, cell in enumerate(x_cells)]
-        columns = [self.x_label, *(line.label for line in self.lines)]
-        return Table(f"{self.name}_numbers", f"{self.title}: {self.y_label}", columns, rows)
+        columns = [self.row_label, *(line.label for line in self.lines)]
+        title = self.title if self.scatter else f"{self.title}: {self.y_label}"
+        return Table(f"{self.name}_numbers", title, columns, rows)
 
 
 def chart_csv(chart: Chart, run_names: list[str]) -> str:
     """One line per x: mean, std and n of each line of the chart, then the value of every run."""
-    header: list[object] = [chart.x_label]
+    header: list[object] = [chart.row_label]
     for line in chart.lines:
         header += [f"{line.label} {what}" for what in ("mean", "std", "n")]
         header += [f"{line.label} {run_names[run]}" for run in line.runs]
@@ -147,13 +159,18 @@ def draw(chart: Chart) -> Figure:
         for i, line in enumerate(chart.lines):
             if chart.bars:
                 _draw_bars(axes, chart, line, i)
+            elif chart.scatter:
+                _draw_point(axes, line)
             else:
                 _draw_line(axes, chart, line)
         axes.set_xlabel(chart.x_label)
         axes.set_ylabel(chart.y_label)
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(axis="y", linewidth=0.4, alpha=0.35)
-        if chart.ticks:
+        if chart.scatter:
+            axes.margins(0.15)
+            axes.xaxis.set_major_locator(MaxNLocator(nbins=6))
+        elif chart.ticks:
             every = 1 + (len(chart.x) - 1) // MOST_TICKS
             axes.set_xticks(chart.x[::every], chart.places[::every])
         else:
@@ -183,6 +200,19 @@ def _draw_bars(axes: Axes, chart: Chart, line: Line, nth: int) -> None:
     places = [x + (nth - (len(chart.lines) - 1) / 2) * width for x in chart.x]
     style: dict[str, Any] = {"color": COLOURS[line.group % len(COLOURS)], "label": _with_number(line.label, n)}
     axes.bar(places, heights, 0.92 * width, yerr=stds if n > 1 else None, error_kw={"linewidth": 0.8}, **style)
+
+
+def _draw_point(axes: Axes, line: Line) -> None:
+    """The mean of a group's runs with one standard deviation in both directions, and the runs, faint."""
+    x, y = line.at(0), line.at(1)
+    if x is None or y is None:
+        return
+    colour, marker = COLOURS[line.group % len(COLOURS)], MARKERS[line.group % len(MARKERS)]
+    if y.n > 1:
+        runs = list(line.runs.values())
+        axes.plot([a for a, _ in runs], [b for _, b in runs], marker, color=colour, alpha=0.35, markersize=2)
+    errors = {"xerr": x.std, "yerr": y.std, "elinewidth": 0.8, "capsize": 1.5} if y.n > 1 else {}
+    axes.errorbar(x.mean, y.mean, fmt=marker, color=colour, markersize=4, label=_with_number(line.label, y.n), **errors)
 
 
 def _with_number(label: str, n: int) -> str:

@@ -109,7 +109,7 @@ def make_report(runs: Sequence[Run], title: str = "") -> Report:
         Section(
             "energy",
             "Energy",
-            charts=_there(measures.energy_chart(groups, runs)),
+            charts=_there(measures.energy_chart(groups, runs), measures.accuracy_energy_chart(groups, runs, part)),
             tables=_there(measures.energy_table(groups)),
             folded_title="Energy by layer",
             folded_tables=_there(measures.energy_layers_table(groups)),

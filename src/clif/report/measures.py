@@ -6,6 +6,7 @@ from typing import Any
 
 from clif.report.charts import Chart, Line
 from clif.report.groups import Group
+from clif.report.results import PART_NAMES, judged
 from clif.report.runs import Run
 from clif.report.statistics import mean_of
 from clif.report.tables import ABSENT, Cell, Table, mean, number, words
@@ -159,6 +160,36 @@ def energy_chart(groups: Sequence[Group], order: Sequence[Run]) -> Chart | None:
         return None
     x, lines, ticks = _by_layer(groups, order, values, ("synapses", "neurons", "both"))
     return Chart("energy", "Energy of the operations", "part of the network", "energy (µJ)", x, lines, ticks, bars=True)
+
+
+def accuracy_energy_chart(groups: Sequence[Group], order: Sequence[Run], part: str) -> Chart | None:
+    """The accuracy on a part of the data against the energy of the operations: a point a group, over its runs."""
+    lines, costs = [], set()
+    for i, group in enumerate(groups):
+        values = {}
+        for run in judged(group):
+            point = [value_of(run.energy, "microjoule"), 100 * _accuracy_of_measured(run, part)]
+            if all(map(math.isfinite, point)):
+                values[order.index(run)] = point
+                costs.add(_costs(run))
+        if values:
+            lines.append(Line(i, group.name, values))
+    if not lines:
+        return None
+    x_label, y_label = "energy of an inference (µJ)", f"{PART_NAMES[part]} accuracy (%)"
+    note = (
+        "Energy of the operations. Accuracy of the epoch whose checkpoint was measured; of the last, if unknown."
+    )
+    if len(costs) > 1:
+        note += " Energies at different costs cannot be compared."
+    title = "Accuracy against energy"
+    return Chart("accuracy_energy", title, x_label, y_label, [0.0, 1.0], lines, [x_label, y_label], note, scatter=True)
+
+
+def _accuracy_of_measured(run: Run, part: str) -> float:
+    epoch, column = value_of(run.energy, "epoch"), f"{part}_top1"
+    at_epoch = (row[column] for row in run.rows if row["epoch"] == epoch and column in row)
+    return next(at_epoch, run.last.get(column, math.nan))
 
 
 def energy_layers_table(groups: Sequence[Group]) -> Table | None:

@@ -54,13 +54,14 @@
       plots.set(box, {});
       return;
     }
-    const { columns, series, bands, spread } = chart.bars ? bars(chart, lines) : curves(chart, lines);
+    const shape = chart.scatter ? scatter : chart.bars ? bars : curves;
+    const { columns, series, bands, spread, places } = shape(chart, lines);
     const hooks = { setCursor: [() => point(box)], draw: spread ? [spread] : [] };
     const plot = new uPlot({ ...size(box), ...frame(chart), series, bands, hooks }, columns, box);
     const tip = Object.assign(document.createElement("div"), { className: "tip", hidden: true });
     const spoken = Object.assign(document.createElement("div"), { className: "unseen", role: "status" });
     box.append(tip, spoken);
-    plots.set(box, { plot, chart, lines, tip, spoken });
+    plots.set(box, { plot, chart, lines, tip, spoken, places });
   }
 
   function curves(chart, lines) {
@@ -111,13 +112,55 @@
     return { columns, series: [{}, ...lines.map(look)], bands: [], spread };
   }
 
+  // A point a group: its values at the two ticks are x and y.
+  function scatter(chart, lines) {
+    const whole = lines.filter((line) => line.at.every((one) => one.mean !== null));
+    const places = whole.map((line) => ({ line, x: line.at[0].mean, y: line.at[1].mean }));
+    if (singles) for (const line of whole) for (const { y } of line.runs) if (!y.includes(null)) places.push({ line, x: y[0], y: y[1], run: true });
+    places.sort((a, b) => a.x - b.x);
+    const columns = [places.map(({ x }) => x)];
+    const series = [{}];
+    const add = (line, run) => {
+      columns.push(places.map((place) => (place.line === line && !!place.run === run ? place.y : null)));
+      const stroke = colour(`g${line.group % COLOURS}`);
+      const fill = run ? faint(stroke, 0.35) : stroke;
+      series.push({ stroke, paths: () => null, points: { show: true, size: run ? 6 : 11, stroke: fill, fill } });
+    };
+    for (const line of whole) for (const run of singles ? [true, false] : [false]) add(line, run);
+    const spread = (plot) => {
+      plot.ctx.save();
+      plot.ctx.lineWidth = 1.5 * devicePixelRatio;
+      for (const { line, x, y, run } of places) {
+        if (run) continue;
+        plot.ctx.strokeStyle = colour(`g${line.group % COLOURS}`);
+        plot.ctx.beginPath();
+        for (const [dx, dy] of [[line.at[0].std, 0], [0, line.at[1].std]]) {
+          plot.ctx.moveTo(plot.valToPos(x - dx, "x", true), plot.valToPos(y - dy, "y", true));
+          plot.ctx.lineTo(plot.valToPos(x + dx, "x", true), plot.valToPos(y + dy, "y", true));
+        }
+        plot.ctx.stroke();
+      }
+      plot.ctx.restore();
+    };
+    return { columns, series, bands: [], spread, places };
+  }
+
+  // The range of an axis of points: all of them with their spread, and a margin.
+  function around(chart, axis) {
+    const all = chart.lines.map((line) => summary(line.runs, axis)).filter(({ mean }) => mean !== null);
+    const values = [...all.flatMap(({ mean, std }) => [mean - std, mean + std]), ...chart.lines.flatMap((line) => line.runs.map(({ y }) => y[axis]))];
+    const [low, high] = [Math.min(...values), Math.max(...values)];
+    const margin = 0.12 * (high - low) || 0.05 * Math.abs(high) || 1;
+    return [low - margin, high + margin];
+  }
+
   const size = (box) => {
     const width = Math.max(220, box.clientWidth);
     return { width, height: Math.round(Math.min(320, Math.max(250, width * 0.58))) };
   };
 
   function frame(chart) {
-    const named = chart.ticks.length > 0;
+    const named = chart.ticks.length > 0 && !chart.scatter;
     const grid = { stroke: colour("grid"), width: 1 };
     const common = { stroke: colour("soft"), font: "12px system-ui, sans-serif", labelFont: "12px system-ui, sans-serif", labelSize: 20, ticks: grid };
     const ends = [chart.x[0], chart.x[chart.x.length - 1]];
@@ -128,39 +171,43 @@
       label: chart.xLabel,
       grid: { show: false },
       size: 30,
-      incrs: [1, 2, 5, 10, 20, 25, 50, 100, 200, 500, 1000],
+      incrs: chart.scatter ? undefined : [1, 2, 5, 10, 20, 25, 50, 100, 200, 500, 1000],
       space: named ? 10 + 7 * Math.max(...chart.places.map((place) => place.length)) : 40,
       values: named ? (_, splits) => splits.map((split) => chart.places[split] ?? "") : undefined,
     };
     return {
-      scales: chart.bars
+      scales: chart.scatter
+        ? { y: { range: around(chart, 1) }, x: { time: false, range: around(chart, 0) } }
+        : chart.bars
         ? { y: { range: [0, 1.08 * top] }, x: { time: false, range: [ends[0] - 0.55, ends[1] + 0.55] } }
         : { x: { time: false, range: (_, low, high) => (low === null ? ends : [low - (low === ends[0] ? margin : 0), high + (high === ends[1] ? margin : 0)]) } },
       axes: [x, { ...common, label: chart.yLabel, grid, size: 52 }],
       legend: { show: false },
-      cursor: { y: false, points: { size: 9 }, drag: { x: !chart.bars, y: false } },
+      cursor: { y: false, points: { size: 9 }, drag: { x: !chart.bars && !chart.scatter, y: false } },
       padding: [10, 12, 0, 0],
     };
   }
 
   // What is pointed at, with the mouse or the arrow keys.
   function point(box, spoken = false) {
-    const { plot, chart, lines, tip, spoken: status } = plots.get(box) ?? {};
+    const { plot, chart, lines, tip, spoken: status, places } = plots.get(box) ?? {};
     if (!tip) return;
     const nearest = plot.cursor.idx;
     tip.hidden = nearest === null || nearest === undefined;
     if (tip.hidden) return;
     const i = chart.bars ? Math.round(plot.data[0][nearest]) : nearest;
     const place = chart.ticks[i] ?? number(chart.x[i], 0);
-    const title = Object.assign(document.createElement("b"), { textContent: `${chart.xLabel} ${place}` });
-    const rows = lines.filter((line) => line.at[i].mean !== null).map((line) => [line, `${line.label}: ${spread(line.at[i], chart.digits)}`]);
+    const title = Object.assign(document.createElement("b"), { textContent: places ? places[i].line.label : `${chart.xLabel} ${place}` });
+    const rows = places
+      ? chart.ticks.map((tick, axis) => [places[i].line, `${tick}: ${spread(places[i].line.at[axis], chart.digits)}`])
+      : lines.filter((line) => line.at[i].mean !== null).map((line) => [line, `${line.label}: ${spread(line.at[i], chart.digits)}`]);
     tip.replaceChildren(title, ...rows.map(([line, text]) => {
       const row = document.createElement("span");
       const key = box.closest("figure").querySelector(`.key[data-group="${line.group}"] svg`);
       row.append(key.cloneNode(true), text);
       return row;
     }));
-    const left = plot.bbox.left / devicePixelRatio + plot.valToPos(chart.x[i], "x");
+    const left = plot.bbox.left / devicePixelRatio + plot.valToPos(places ? places[i].x : chart.x[i], "x");
     const flip = left > box.clientWidth / 2;
     tip.style.left = flip ? "auto" : `${left + 14}px`;
     tip.style.right = flip ? `${box.clientWidth - left + 14}px` : "auto";
@@ -170,17 +217,17 @@
 
   function byKey(event) {
     const box = event.currentTarget;
-    const { plot, chart } = plots.get(box) ?? {};
+    const { plot, chart, places } = plots.get(box) ?? {};
     const steps = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity };
     if (!plot || !(event.key in steps || event.key === "Escape")) return;
     event.preventDefault();
     if (event.key === "Escape") return plot.setCursor({ left: -10, top: -10 });
-    const last = chart.x.length - 1;
+    const last = (places ?? chart.x).length - 1;
     const nearest = plot.cursor.idx;
     const here = chart.bars && nearest !== null ? Math.round(plot.data[0][nearest]) : nearest;
     const now = here ?? (steps[event.key] > 0 ? -1 : last + 1);
     const next = Math.min(last, Math.max(0, now + steps[event.key]));
-    plot.setCursor({ left: plot.valToPos(chart.x[next], "x"), top: plot.over.clientHeight / 2 });
+    plot.setCursor({ left: plot.valToPos(places ? places[next].x : chart.x[next], "x"), top: plot.over.clientHeight / 2 });
     point(box, true);
   }
 
