@@ -1,10 +1,11 @@
-"""Files that are written completely or not at all; without torch."""
+"""Files that are written completely or not at all, and whether a file has changed; without torch."""
 
+import hashlib
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
@@ -39,3 +40,22 @@ def _umask() -> int:
     mask = os.umask(0o022)
     os.umask(mask)
     return mask
+
+
+def fingerprint(path: Path) -> dict[str, Any]:
+    """What tells a file from a later one of its name: size in bytes, time of its last change in ns, and SHA-256."""
+    status = path.stat()
+    return {"size": status.st_size, "modified": status.st_mtime_ns, "sha256": _sha256(path)}
+
+
+def is_unchanged(path: Path, before: Mapping[str, Any]) -> bool:
+    """Whether a file is the one of this `fingerprint`; its content is read only if its times differ, as of copies."""
+    status = path.stat()
+    if status.st_size != before.get("size"):
+        return False
+    return status.st_mtime_ns == before.get("modified") or _sha256(path) == before.get("sha256")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,5 +1,6 @@
 """The run folder: what it holds, and that neither a full disk nor a damaged file costs more than the newest state."""
 
+import hashlib
 import json
 import os
 import re
@@ -15,6 +16,7 @@ from runs import BEST, LAST
 
 import clif
 from clif.errors import InputError, MissingFileError
+from clif.files import fingerprint
 from clif.train.checkpoint import read_checkpoint
 from clif.train.folder import RunFolder, git_revision, keep_measurement, last_checkpoint
 from clif.train.loop import fit
@@ -57,10 +59,14 @@ def test_a_measurement_names_what_was_measured(tmp_path):
     (run / "config.yaml").touch()
     for path, name in ((run, LAST), (run / LAST, LAST), ("hf:someone/some/net.pth", "hf:someone/some/net.pth")):
         assert keep_measurement(path, "eval.json", {"top1": 0.5}, out) == out
-        assert json.loads(out.read_text()) == {"checkpoint": name, "top1": 0.5}
-    (run / BEST).touch()
+        said = json.loads(out.read_text())
+        assert ("checkpoint_file" in said) == (name == LAST)
+        assert {**said, "checkpoint_file": None} == {"checkpoint": name, "checkpoint_file": None, "top1": 0.5}
+    (run / BEST).write_bytes(b"weights")
     assert keep_measurement(run, "eval.json", {}) == run / "eval.json"
-    assert json.loads((run / "eval.json").read_text()) == {"checkpoint": BEST}
+    said = json.loads((run / "eval.json").read_text())
+    assert said == {"checkpoint": BEST, "checkpoint_file": fingerprint(run / BEST)}
+    assert said["checkpoint_file"]["sha256"] == hashlib.sha256(b"weights").hexdigest()
     assert keep_measurement("hf:someone/some/net.pth", "eval.json", {}) is None
 
 

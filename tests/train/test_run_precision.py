@@ -9,7 +9,8 @@ import torch
 from clif import precision
 from clif.train import loop
 from clif.train.callbacks import JsonLines
-from clif.train.checkpoint import LAST, read_checkpoint, save_checkpoint
+from clif.train.checkpoint import read_checkpoint, save_checkpoint
+from clif.train.resume import LAST
 from clif.trained_network import evaluate_checkpoint
 
 SLOW = "bfloat16 is slow here: the processor has no instructions for bfloat16"

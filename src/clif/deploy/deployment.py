@@ -54,12 +54,13 @@ class Deployment:
         return next(row for row in self.table if row.v_reset == self.chosen)
 
 
-def write_deployment(deployment: Deployment, content: dict[str, Any]) -> None:
+def write_deployment(deployment: Deployment, content: dict[str, Any], measured: dict[str, Any]) -> None:
     """Write networks.csv, deploy.json, checkpoint_lif.pth and, for a sweep, deploy.csv.
 
-    `content` is that of the checkpoint that was deployed; its configuration, imports and epoch go along.
+    `content` is that of the checkpoint that was deployed; its configuration, imports and epoch go along. `measured` is
+    what `clif.train.folder.describe_checkpoint` says of it.
     """
-    report = describe(deployment)
+    report = {**measured, **describe(deployment)}
     files = {"networks.csv": _networks(deployment), "deploy.json": json.dumps(report, indent=2)}
     if deployment.table:
         files["deploy.csv"] = _sweep(deployment)

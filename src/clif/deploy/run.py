@@ -21,6 +21,7 @@ from clif.models import SpikingNetwork
 from clif.paths import expand_home
 from clif.precision import asked_for, warn_if_slow
 from clif.train.checkpoint import read_checkpoint
+from clif.train.folder import describe_checkpoint
 from clif.trained_network import Opened, open_checkpoint
 
 CHOICE_IMAGES = 5000
@@ -107,7 +108,7 @@ def deploy_checkpoint(
         table,
         chosen,
     )
-    write_deployment(deployment, opened.content)
+    write_deployment(deployment, opened.content, describe_checkpoint(path))
     return deployment
 
 

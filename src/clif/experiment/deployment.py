@@ -10,7 +10,7 @@ from clif.experiment.results import write_table
 from clif.report.runs import DEPLOY, read_mapping
 from clif.report.statistics import mean_of
 from clif.report.tables import Cell, Table, mean, number, words
-from clif.train.checkpoint import LAST
+from clif.train.resume import LAST
 
 Report = dict[str, Any]
 

@@ -211,7 +211,7 @@ def _draw_point(axes: Axes, line: Line) -> None:
     if y.n > 1:
         runs = list(line.runs.values())
         axes.plot([a for a, _ in runs], [b for _, b in runs], marker, color=colour, alpha=0.35, markersize=2)
-    errors = {"xerr": x.std, "yerr": y.std, "elinewidth": 0.8, "capsize": 1.5} if y.n > 1 else {}
+    errors: dict[str, Any] = {"xerr": x.std, "yerr": y.std, "elinewidth": 0.8, "capsize": 1.5} if y.n > 1 else {}
     axes.errorbar(x.mean, y.mean, fmt=marker, color=colour, markersize=4, label=_with_number(line.label, y.n), **errors)
 
 

@@ -18,11 +18,12 @@ from clif.report.content import Picture, Report, Section, make_report
 from clif.report.page import files_folder, write_page
 from clif.report.results import Card
 from clif.report.runs import find_runs
-from clif.train.checkpoint import LAST, load
+from clif.train.checkpoint import load
 from clif.train.config import TrainConfig, resolve
 from clif.train.folder import RunFolder
 from clif.train.loop import fit
 from clif.train.metrics import Result
+from clif.train.resume import LAST
 
 NEURONS = ("CLIF", "LIF")
 TRACE_STEPS = 24

@@ -97,6 +97,7 @@ def starts_table(runs: Sequence[Run]) -> Table | None:
 def cautions(groups: Sequence[Group], runs: Sequence[Run], part: str) -> list[tuple[str, str]]:
     """Warnings as (runs, text): those of the trainer, then those of the report itself."""
     found = [(run.name, message) for run in runs for message in run.warnings]
+    found += [(run.name, message) for run in runs for message in run.stale]
     for run in runs:
         if not run.is_finished:
             found.append((run.name, f"{run.state}; means and tests leave it out if others of its group have ended"))

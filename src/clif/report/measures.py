@@ -177,9 +177,7 @@ def accuracy_energy_chart(groups: Sequence[Group], order: Sequence[Run], part: s
     if not lines:
         return None
     x_label, y_label = "energy of an inference (µJ)", f"{PART_NAMES[part]} accuracy (%)"
-    note = (
-        "Energy of the operations. Accuracy of the epoch whose checkpoint was measured; of the last, if unknown."
-    )
+    note = "Energy of the operations. Accuracy of the epoch whose checkpoint was measured; of the last, if unknown."
     if len(costs) > 1:
         note += " Energies at different costs cannot be compared."
     title = "Accuracy against energy"

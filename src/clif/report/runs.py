@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from clif.errors import InputError, MissingFileError
+from clif.files import is_unchanged
 from clif.paths import expand_home
 from clif.train.lock import is_locked
 from clif.train.recipe import read_yaml
-from clif.train.resume import CONFIG, ENERGY, ENVIRONMENT, EVAL, METRICS, SUMMARY, WARNINGS
+from clif.train.resume import BEST, CONFIG, ENERGY, ENVIRONMENT, EVAL, LAST, METRICS, SUMMARY, WARNINGS
 
 Row = dict[str, float]
 """The figures of an epoch by column; "epoch" counts from 0."""
@@ -27,7 +28,8 @@ class Run:
 
     `rows` are the epochs of metrics.csv, `starts` those of environment.json, `warnings` what the trainer warned of;
     `deployments` are the reports of `clif deploy` by folder name, `energy` and `evaluation` those of `clif energy` and
-    `clif eval`, or {}. `is_training` says whether a process of this machine trains in it now.
+    `clif eval`, or {}; `stale` says which of these are of no checkpoint that is in the folder. `is_training` says
+    whether a process of this machine trains in it now.
     """
 
     folder: Path
@@ -39,6 +41,7 @@ class Run:
     deployments: dict[str, dict[str, Any]] = field(default_factory=dict)
     energy: dict[str, Any] = field(default_factory=dict)
     evaluation: dict[str, Any] = field(default_factory=dict)
+    stale: list[str] = field(default_factory=list)
     is_training: bool = False
 
     @property
@@ -147,9 +150,38 @@ def open_run(folder: Path) -> Run:
         _optional(folder / ENERGY),
         _optional(folder / EVAL),
     )
+    deployed = {f"{name}/{DEPLOY}": report for name, report in run.deployments.items()}
+    measured = {ENERGY: run.energy, EVAL: run.evaluation, **deployed}
+    stale = [why for name, said in measured.items() if said and (why := _stale(folder, name, said))]
+    run = replace(run, stale=stale)
     if run.is_finished:
         return run
     return replace(run, is_training=is_locked(folder))
+
+
+def _stale(folder: Path, name: str, said: dict[str, Any]) -> str:
+    """Why the measurement in the file `name` may not be of a checkpoint that is in the folder now, in words, or "".
+
+    Files of former versions do not say which one was measured; they are compared by their times.
+    """
+    called, before = said.get("checkpoint"), said.get("checkpoint_file")
+    again = f"measure again with clif {name.rpartition('/')[2].removesuffix('.json')}"
+    there = [file for file in (BEST, LAST) if (folder / file).is_file()]
+    try:
+        if called is not None and (not isinstance(called, str) or Path(called).name != called or ":" in called):
+            return f"{name} was measured of {called}, which is no checkpoint of this run; {again}"
+        if isinstance(called, str) and not (folder / called).is_file():
+            return f"{name} was measured of {called}, which is not in the folder any more; {again}" if there else ""
+        if isinstance(called, str) and isinstance(before, dict):
+            if is_unchanged(folder / called, before):
+                return ""
+            return f"{name} was measured of another {called} than the one that is there now; {again}"
+        checkpoint = called or next(iter(there), None)
+        if checkpoint and (folder / checkpoint).stat().st_mtime > (folder / name).stat().st_mtime:
+            return f"{name} is older than {checkpoint}; {again}"
+    except OSError:  # it is being replaced, or cannot be read: nothing is known
+        return ""
+    return ""
 
 
 def _read_config(path: Path) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from clif.neurons.registry import neuron_name
 from clif.paths import expand_home
 from clif.safetensors import read_safetensors
 from clif.train.remote import fetch, is_remote
+from clif.train.resume import BEST, LAST
 from clif.train.weights import AVERAGES, find_weights, fit_names
 from clif.user_code import changed, needed_by
 
@@ -48,9 +49,6 @@ CONTENT_TYPES: dict[str, type] = {
     "epoch": int,
     "net_raw": dict,
 }
-
-LAST = "checkpoint_last.pth"
-BEST = "checkpoint_best.pth"
 
 _scalar = np.float64(0).__reduce__()[0]
 _array = np.zeros(1).__reduce__()[0]

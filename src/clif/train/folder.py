@@ -23,13 +23,13 @@ import yaml
 
 from clif.devices import processor_name
 from clif.errors import InputError, MissingFileError
-from clif.files import write_atomically
+from clif.files import fingerprint, write_atomically
 from clif.paths import expand_home
 from clif.precision import Precision
-from clif.train.checkpoint import BEST, LAST, checkpoint_file, read_checkpoint, save_checkpoint
+from clif.train.checkpoint import checkpoint_file, read_checkpoint, save_checkpoint
 from clif.train.config import TrainConfig
 from clif.train.lock import LOCK, lock_folder
-from clif.train.resume import CONFIG, ENVIRONMENT, WARNINGS
+from clif.train.resume import BEST, CONFIG, ENVIRONMENT, LAST, WARNINGS
 from clif.user_code import imported
 from clif.version import __version__
 
@@ -169,6 +169,18 @@ def copy_atomically(source: Path, target: Path) -> None:
         write_atomically(target, partial(shutil.copyfileobj, content))
 
 
+def describe_checkpoint(checkpoint: str | os.PathLike[str]) -> dict[str, Any]:
+    """What a measurement says of the checkpoint that was measured, by which a report knows whether it still holds.
+
+    `checkpoint` is what `read_checkpoint` takes. "checkpoint" is its name, of a run's folder that of the file in it,
+    and "checkpoint_file" its `clif.files.fingerprint`; an address, or weights of the package, have the name alone.
+    """
+    file = checkpoint_file(Path(expand_home(checkpoint)))
+    if not file.is_file():
+        return {"checkpoint": os.fspath(checkpoint)}
+    return {"checkpoint": file.name, "checkpoint_file": fingerprint(file)}
+
+
 def keep_measurement(
     checkpoint: str | os.PathLike[str],
     name: str,
@@ -177,16 +189,15 @@ def keep_measurement(
 ) -> Path | None:
     """Write what was measured of a checkpoint as JSON to `out`, by default to `name` in the folder of its run.
 
-    `checkpoint` is what `read_checkpoint` takes; its name, of a run's folder that of the file in it, is added to the
-    values. Returns where they are: None for a checkpoint of no run, and, with a warning, for a run's folder that cannot
-    be written. Raises `InputError` if `out` cannot be written.
+    `checkpoint` is what `read_checkpoint` takes; what `describe_checkpoint` says of it is added to the values. Returns
+    where they are: None for a checkpoint of no run, and, with a warning, for a run's folder that cannot be written.
+    Raises `InputError` if `out` cannot be written.
     """
     file = checkpoint_file(Path(expand_home(checkpoint)))
     if out is None and not (file.is_file() and (file.parent / CONFIG).is_file()):
         return None
     target = file.parent / name if out is None else Path(out)
-    called = file.name if file.is_file() else os.fspath(checkpoint)  # else an address, or weights of the package
-    text = json.dumps({"checkpoint": called, **values}, indent=2)
+    text = json.dumps({**describe_checkpoint(checkpoint), **values}, indent=2)
     try:
         write_atomically(target, lambda stream: stream.write(text.encode()))
     except OSError as error:

@@ -22,7 +22,7 @@ from clif.models import SpikingNetwork
 from clif.neurons import exchange_neurons
 from clif.precision import choose, common
 from clif.random import epoch_seed
-from clif.train.checkpoint import LAST, load, load_weights, read_checkpoint
+from clif.train.checkpoint import load, load_weights, read_checkpoint
 from clif.train.components import Computation, check_images, make_net
 from clif.train.config import TrainConfig
 from clif.train.ema import Average
@@ -35,6 +35,7 @@ from clif.train.nonfinite import FiniteGuard, first_bad_value, trace
 from clif.train.optimizers import follow_parameters, make_optimizer
 from clif.train.own import Own
 from clif.train.own_loaders import is_positioned
+from clif.train.resume import LAST
 from clif.train.schedules import advance, is_by_step, make_scheduler, scaled_rate
 from clif.train.sync_batch_norm import set_idle, synchronise_batch_norms
 from clif.train.whiten import whiten_first_layer

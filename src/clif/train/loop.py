@@ -26,7 +26,6 @@ from clif.paths import expand_home
 from clif.precision import first_time, slow_warning
 from clif.progress import progress_bar
 from clif.train.callbacks import Callback, make_loggers
-from clif.train.checkpoint import BEST, LAST
 from clif.train.components import Computation
 from clif.train.config import TrainConfig
 from clif.train.engine import Engine, Follower, with_processes
@@ -36,7 +35,7 @@ from clif.train.learner import NOTHING, Learner
 from clif.train.metrics import MetricsLog, Result, Row, columns, describe, summarise
 from clif.train.monitor import GradientNorms, unhealthy
 from clif.train.own import Own
-from clif.train.resume import SUMMARY, check_options, other_run
+from clif.train.resume import BEST, LAST, SUMMARY, check_options, other_run
 from clif.train.schedules import advance
 from clif.train.state import capture, precision_of, restore
 from clif.user_code import differences, imported

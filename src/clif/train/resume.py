@@ -29,6 +29,9 @@ METRICS, SUMMARY, WARNINGS = "metrics.csv", "summary.json", "warnings.json"
 ENERGY, EVAL = "energy.json", "eval.json"
 """What `clif energy` and `clif eval` measured of a run's checkpoint."""
 
+LAST, BEST = "checkpoint_last.pth", "checkpoint_best.pth"
+"""The checkpoints of a run's folder."""
+
 KEPT = ("dataset", "val_split", "model", "neuron", "T", "tau", "surrogate", "seed", "opt", "no_decay_norm_bias")
 """The options that identify a run: its data, network, seed and optimiser."""
 
