@@ -8,7 +8,6 @@ import torch
 from clif.cli import main
 from clif.models import create_model
 from clif.names import ANALYSES
-from clif.report.analyses import fresh, settle_norms
 from clif.train.checkpoint import save_checkpoint
 
 SMALL = ["-T", "2", "--images", "8", "-b", "8"]
@@ -74,18 +73,6 @@ def test_a_raster_of_one_layer(capsys):
     assert main(["analyze", "raster", "-T", "2", "--neuron", "LIF", "--layer", "features.1.act"]) == 0
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert [line[0] for line in lines] == ["LIF,", "layer", "features.1.act"]
-
-
-def test_untrained_networks_fire_in_all_layers():
-    (subject,) = fresh(["LIF"], {"T": 4, "b": 16})
-    loader = subject.loader(limit=32, train=True, augment=False)
-    settle_norms(subject.net, loader)
-    means = [m.running_mean.clone() for m in subject.net.modules() if isinstance(m, torch.nn.BatchNorm2d)]
-    assert all(mean.abs().max() > 0 for mean in means)
-    assert {m.momentum for m in subject.net.modules() if isinstance(m, torch.nn.BatchNorm2d)} == {0.1}
-    from clif import analysis
-
-    assert min(analysis.firing_rates(subject.net, loader).values()) > 0.001
 
 
 @pytest.mark.parametrize(

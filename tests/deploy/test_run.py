@@ -81,6 +81,7 @@ def test_the_table_is_written_as_csv_and_json(checkpoint, tmp_path):
     folder = tmp_path / "elsewhere"
     assert {p.name for p in folder.iterdir()} == {"deploy.csv", "deploy.json", "networks.csv", "checkpoint_lif.pth"}
     report = json.loads((folder / "deploy.json").read_text())
+    assert report["checkpoint"] == "checkpoint_best.pth"
     assert (report["trained_neuron"], report["chosen_v_reset"]) == ("CLIF", result.chosen)
     assert report["source_top1"] == result.source.top1
     assert report["chosen_on"] == result.choice_data

@@ -75,7 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
     import_code(arguments.imports)
     settings, given = _settings(arguments), _given(arguments)
     from clif.files import write_atomically
-    from clif.report.analyses import Settings, analyse, fresh, trained
+    from clif.network_analysis import Settings, analyse, fresh, trained
     from clif.report.prediction import check_format, save_figure
 
     if arguments.out:

@@ -1,4 +1,4 @@
-"""What `clif analyze` computes: one analysis of one or several networks, trained or not, on test images."""
+"""Analyses of one or several networks side by side, of checkpoints or untrained, on test images: `clif analyze`."""
 
 import os
 from collections.abc import Iterable, Mapping
