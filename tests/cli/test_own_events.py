@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from own_data import fails, train_and_move, write_folders
 
 import clif
 from clif.cli import main
@@ -14,26 +15,18 @@ LINE = "-dataset events -sensor_size 40x32 -model snn5_noAP -T 2 -b 8 -max_steps
 CLASSES = ("left", "right", "up")
 
 
-def fails(capsys, *words):
-    assert main(list(map(str, words))) == 2
-    (error,) = capsys.readouterr().err.splitlines()
-    return error
+def write_recording(rng: np.random.Generator, name: str, path: Path) -> None:
+    """Dots that move, in milliseconds."""
+    t = np.sort(rng.integers(0, 200, 100))
+    x, y = rng.integers(0, 8, (2, 100)) + np.where(name == "up", [[12], [0]], [[0], [12]]) + t // 10
+    x = 39 - x if name == "left" else x
+    y = np.minimum(y, 31)
+    file = path.with_suffix(".csv")
+    np.savetxt(file, np.stack([t, x, y, t % 2], 1), "%d", ",", header="t,x,y,p", comments="")
 
 
 def write_recordings(root: Path, counts=(("train", 6), ("test", 2)), names=CLASSES) -> Path:
-    """Dots that move, in milliseconds."""
-    rng = np.random.default_rng(0)
-    for part, count in counts:
-        for name in names:
-            (root / part / name).mkdir(parents=True)
-            for i in range(count):
-                t = np.sort(rng.integers(0, 200, 100))
-                x, y = rng.integers(0, 8, (2, 100)) + np.where(name == "up", [[12], [0]], [[0], [12]]) + t // 10
-                x = 39 - x if name == "left" else x
-                y = np.minimum(y, 31)
-                path = root / part / name / f"{i}.csv"
-                np.savetxt(path, np.stack([t, x, y, t % 2], 1), "%d", ",", header="t,x,y,p", comments="")
-    return root
+    return write_folders(root, counts, names, write_recording)
 
 
 @pytest.fixture(scope="module")
@@ -41,10 +34,7 @@ def trained(tmp_path_factory):
     """A run by time on three classes, whose recordings are gone: the folder, and where the recordings are."""
     folder = tmp_path_factory.mktemp("own")
     root = write_recordings(folder / "recordings")
-    line = [*LINE.split(), "-split_by", "time", "-time_unit", "ms", "-data_dir", str(root)]
-    assert main(["train", *line, "-out_dir", str(folder / "runs")]) == 0
-    (run,) = (folder / "runs").iterdir()
-    return run, root.rename(folder / "elsewhere")
+    return train_and_move(folder, root, *LINE.split(), "-split_by", "time", "-time_unit", "ms")
 
 
 def test_the_network_and_the_checkpoint_follow_the_data(trained):

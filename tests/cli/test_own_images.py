@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from own_data import fails, train_and_move, write_folders
 from PIL import Image
 
 import clif
@@ -30,22 +31,14 @@ def stripes():
 """
 
 
-def fails(capsys, *words):
-    assert main(list(map(str, words))) == 2
-    (error,) = capsys.readouterr().err.splitlines()
-    return error
+def write_image(rng: np.random.Generator, name: str, path: Path) -> None:
+    noise = rng.integers(-20, 20, (20, 24, 3))
+    image = Image.fromarray((np.array(COLOURS[name]) + noise).clip(0, 255).astype(np.uint8))
+    image.save(path.with_suffix(".png"))
 
 
 def write_images(root: Path, counts=(("train", 8), ("test", 3)), names=tuple(COLOURS)) -> Path:
-    rng = np.random.default_rng(0)
-    for part, count in counts:
-        for name in names:
-            (root / part / name).mkdir(parents=True)
-            for i in range(count):
-                noise = rng.integers(-20, 20, (20, 24, 3))
-                image = Image.fromarray((np.array(COLOURS[name]) + noise).clip(0, 255).astype(np.uint8))
-                image.save(root / part / name / f"{i}.png")
-    return root
+    return write_folders(root, counts, names, write_image)
 
 
 @pytest.fixture(scope="module")
@@ -53,9 +46,7 @@ def trained(tmp_path_factory):
     """A run on three colours, whose images are gone: the folder, and where the images were and are."""
     folder = tmp_path_factory.mktemp("own")
     root = write_images(folder / "images")
-    assert main(["train", *LINE.split(), "-data_dir", str(root), "-out_dir", str(folder / "runs")]) == 0
-    (run,) = (folder / "runs").iterdir()
-    return run, root.rename(folder / "elsewhere")
+    return train_and_move(folder, root, *LINE.split())
 
 
 def test_the_network_and_the_checkpoint_follow_the_data(trained):

@@ -1,0 +1,37 @@
+"""What tests of the command line on a person's own data share: folders by class, a run on them, a refused command."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+
+from clif.cli import main
+
+Counts = Iterable[tuple[str, int]]
+
+
+def fails(capsys, *words) -> str:
+    """The one line on stderr of a command that is refused with exit code 2."""
+    assert main(list(map(str, words))) == 2
+    (error,) = capsys.readouterr().err.splitlines()
+    return error
+
+
+def write_folders(
+    root: Path, counts: Counts, names: Iterable[str], write: Callable[[np.random.Generator, str, Path], None]
+) -> Path:
+    """ROOT/PART/CLASS/ with so many samples each; `write(rng, name, path)` makes one, `path` being without a suffix."""
+    rng = np.random.default_rng(0)
+    for part, count in counts:
+        for name in names:
+            (root / part / name).mkdir(parents=True)
+            for i in range(count):
+                write(rng, name, root / part / name / str(i))
+    return root
+
+
+def train_and_move(folder: Path, root: Path, *words: str) -> tuple[Path, Path]:
+    """The folder of a run on the data in `root`, and where these are after it, which is elsewhere."""
+    assert main(["train", *words, "-data_dir", str(root), "-out_dir", str(folder / "runs")]) == 0
+    (run,) = (folder / "runs").iterdir()
+    return run, root.rename(folder / "elsewhere")
