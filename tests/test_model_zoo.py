@@ -124,6 +124,7 @@ def test_converted_networks_compute_what_they_did(zoo, make, modes):
     assert converted.net.state_dict().keys() == source.state_dict().keys()
 
 
+@pytest.mark.slow
 def test_a_network_that_reads_the_step_mode_of_a_layer_is_one_of_clif(zoo):
     source, shape = resnet(zoo)
     converted = clif.convert(source.eval()).net
@@ -152,7 +153,9 @@ def test_layers_of_pytorch_and_activations_stay_in_a_network_with_neurons():
     layer = importlib.import_module("spikingjelly.activation_based.layer")
     lif_node = neuron().LIFNode(step_mode="m")
     pool = nn.AdaptiveAvgPool3d(1)
-    net = clif.convert(Block(layer.Linear(4, 4, step_mode="m"), lif_node, nn.ReLU(), nn.Sequential(pool))).net
+    converted = clif.convert(Block(layer.Linear(4, 4, step_mode="m"), lif_node, nn.ReLU(), nn.Sequential(pool)))
+    net = converted.net
+    assert converted.notes == ["parts.2: an activation in a network that has neurons, which stays"]
     assert type(net.parts[2]) is nn.ReLU
     assert type(net.parts[3][0]) is nn.AdaptiveAvgPool3d
     assert net(torch.rand(3, 2, 2, 4)).shape == (3, 1, 1, 1)

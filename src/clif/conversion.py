@@ -99,10 +99,14 @@ def convert(net: nn.Module, neuron: str | None = "CLIF", **options: Any) -> Conv
     weight = next((p for p in copied.parameters() if p.is_floating_point()), torch.zeros(()))
     made: dict[nn.Module, nn.Module] = {}
     replaced = []
+    staying: list[str] = []
     for prefix, parent in list(copied.named_modules()):
         for name, child in list(parent._modules.items()):
             full = f"{prefix}.{name}".lstrip(".")
-            if child is None or (spiking and isinstance(child, ACTIVATIONS)) or (source := _read(full, child)) is None:
+            if spiking and isinstance(child, ACTIVATIONS):
+                staying.append(full)
+                continue
+            if child is None or (source := _read(full, child)) is None:
                 continue
             if child not in made or isinstance(child, ACTIVATIONS):
                 made[child], entry = _replace(full, child, source, neuron, options, weight)
@@ -113,6 +117,8 @@ def convert(net: nn.Module, neuron: str | None = "CLIF", **options: Any) -> Conv
             f"this {type(net).__name__} has no neuron of SpikingJelly or snnTorch and no activation module"
         )
     notes = _check_calls(copied, {entry.name for entry in replaced})
+    if staying:
+        notes.append(f"{', '.join(staying)}: an activation in a network that has neurons, which stays")
     if has_modes:
         mode = _step_mode(copied)
         layers = _take_layers(copied)

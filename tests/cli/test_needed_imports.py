@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 from own_code import NETWORK
+from own_data import fails
 
 from clif.cli import main
 from clif.models import create_model
@@ -20,13 +21,6 @@ import clif
 class MineNode(clif.LIFNode):
     pass
 """
-
-
-def fails(capsys, line):
-    """The one line on stderr of a command that is refused with exit code 2."""
-    assert main(line.split()) == 2
-    (error,) = capsys.readouterr().err.splitlines()
-    return error
 
 
 @pytest.fixture
@@ -62,7 +56,7 @@ def run_folder(own_code):
 )
 @pytest.mark.usefixtures("run_folder")
 def test_what_a_run_or_checkpoint_recorded_is_asked_for(line, capsys):
-    error = fails(capsys, line)
+    error = fails(capsys, *line.split())
     assert "run" in error
     assert "was made with code of yours: add -import my_net.py (in Python, import it first)" in error
     assert error.count("-import") == 1
@@ -77,7 +71,7 @@ def test_an_experiment_that_goes_on_needs_the_code_of_its_runs(own_code, capsys)
         record = {"given": file, "module": Path(file).stem, "path": str(path.with_name(file)), "sha256": "0" * 64}
         (run / "environment.json").write_text(json.dumps([{"imports": [record]}]))
         line = f"experiment neurons --out out --neurons {kind} --seeds 0"
-        assert f"{name} was made with code of yours: add -import {file}" in fails(capsys, line)
+        assert f"{name} was made with code of yours: add -import {file}" in fails(capsys, *line.split())
 
 
 @pytest.mark.parametrize(
@@ -105,7 +99,7 @@ def test_an_experiment_that_goes_on_needs_the_code_of_its_runs(own_code, capsys)
 )
 @pytest.mark.usefixtures("own_code")
 def test_an_unknown_name_may_be_one_of_the_users(line, capsys):
-    error = fails(capsys, line)
+    error = fails(capsys, *line.split())
     assert "unknown " in error
     assert error.endswith("(a name of your own needs -import FILE, which registers it)")
 
@@ -113,7 +107,7 @@ def test_an_unknown_name_may_be_one_of_the_users(line, capsys):
 def test_there_is_no_hint_where_it_would_not_help(own_code, capsys):
     own_code.write("seen.py", "")
     for line in ("data check mine -import seen.py", "models mine", "train none", "train -amp_dtype mine"):
-        assert "-import" not in fails(capsys, line)
+        assert "-import" not in fails(capsys, *line.split())
 
 
 @pytest.mark.slow
