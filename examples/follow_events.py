@@ -3,7 +3,8 @@
     clif train nmnist_snn5 --data-dir FOLDER --epochs 15 -b 32
     python examples/follow_events.py logs/RUN FOLDER/NMNIST/Test/3/00001.bin --events 400 --plot decision.png
 
-The recording is one of N-MNIST's .bin files. Every slice of events is counted into a frame and is one step of the
+moving_digits.py trains such a network on recordings that it makes. The recording has any format that
+`clif.data.read_recording` knows. Every slice of events is counted into a frame and is one step of the
 network, whatever time it took; the bars are the running probabilities of the classes.
 """
 
@@ -13,7 +14,7 @@ import matplotlib
 import torch
 
 import clif
-from clif.data import events
+from clif.data import read_recording
 from clif.deploy import StreamPredictor
 
 matplotlib.use("Agg")
@@ -23,12 +24,12 @@ import matplotlib.pyplot as plt
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checkpoint", help="a run folder or checkpoint of a network for 2-channel frames")
-    parser.add_argument("recording", help="an N-MNIST .bin file")
+    parser.add_argument("recording", help="a recording of the same sensor")
     parser.add_argument("--events", type=int, default=400, help="events in a slice")
     parser.add_argument("--plot", metavar="FILE", help="also draw the probabilities over time")
     arguments = parser.parse_args()
 
-    recording = events.read_nmnist(arguments.recording)
+    recording = read_recording(arguments.recording)
     stream = StreamPredictor(clif.load(arguments.checkpoint))
     times, curves = [], []
     for begin in range(0, len(recording["t"]), arguments.events):
