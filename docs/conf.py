@@ -13,13 +13,14 @@ author = copyright = "the clif contributors"
 version = release = clif.__version__
 
 extensions = [
-    "myst_parser",
+    "myst_nb",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
     "docstrings",
     "commands",
 ]
-source_suffix = {".md": "markdown"}
+source_suffix = {".md": "myst-nb", ".ipynb": "myst-nb"}
+nb_execution_mode = "off"  # the outputs are those that the notebooks hold
 exclude_patterns = ["extensions", "figures"]
 nitpick_ignore_regex = [
     ("py:.*", r"(?!clif\.).*"),  # what other packages document is not looked up, for want of network

@@ -4,8 +4,8 @@
     python examples/follow_events.py logs/RUN FOLDER/NMNIST/Test/3/00001.bin --events 400 --plot decision.png
 
 moving_digits.py trains such a network on recordings that it makes. The recording has any format that
-`clif.data.read_recording` knows. Every slice of events is counted into a frame and is one step of the
-network, whatever time it took; the bars are the running probabilities of the classes.
+`clif.data.read_recording` knows. Every slice of events is counted into a frame and is one step of the network, whatever
+time it took; the bars are the running probabilities of the classes.
 """
 
 import argparse

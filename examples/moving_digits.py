@@ -44,7 +44,7 @@ def record(image: np.ndarray, rng: np.random.Generator, frames: int = 90, thresh
             events += zip(times, columns, rows, [p] * len(rows), strict=True)
             last = np.where(changed, seen, last)
     t, x, y, p = np.array(sorted(events)).T
-    return {"t": t, "x": x, "y": y, "p": p}
+    return {"t": t, "x": x.astype(np.int16), "y": y.astype(np.int16), "p": p.astype(bool)}
 
 
 def main() -> None:

@@ -5,7 +5,8 @@
 
 A CLIF network learns scikit-learn's digits and becomes LIF with a fitted soft reset. Its ONNX file is one step: the
 image and the potentials go in, the logits and the next potentials come out. The table says how many steps an image
-takes if the network ends as soon as the probability of a class reaches a confidence. Needs `pip install "clif-snn[onnx]"`.
+takes if the network ends as soon as the probability of a class reaches a confidence. It needs
+`pip install "clif-snn[onnx]"`.
 """
 
 import argparse

@@ -14,6 +14,7 @@ import pytest
 from clif.cli import COMMANDS
 
 DOCS = Path(__file__).parents[1] / "docs"
+NOTEBOOKS = {f"notebooks/{path.stem}" for path in (DOCS / "notebooks").glob("*.ipynb")}
 PAGES = {path.relative_to(DOCS).with_suffix("").as_posix(): path for path in DOCS.glob("**/*.md")}
 REFERENCE = "".join(path.read_text("utf-8") for path in sorted((DOCS / "reference").glob("*.md")))
 
@@ -30,7 +31,8 @@ def listed():
 
 def test_every_page_is_in_one_toctree():
     found = sorted(listed())
-    assert found == sorted(set(PAGES) - {"index"})
+    assert found == sorted((set(PAGES) | NOTEBOOKS) - {"index"})
+    assert len(NOTEBOOKS) == 3
 
 
 def test_every_module_and_command_has_its_place_in_the_reference():
@@ -83,7 +85,7 @@ def broken(folder):
 @pytest.mark.slow
 def test_the_site_builds_and_has_no_broken_link(tmp_path):
     pytest.importorskip("furo")
-    pytest.importorskip("myst_parser")
+    pytest.importorskip("myst_nb")
     inventory = pytest.importorskip("sphinx.util.inventory")
     options = ["-E", "-n", "-W", "--keep-going", "-q", "-d", tmp_path / "doctrees", "-b", "html"]
     line = [sys.executable, "-m", "sphinx", *options, DOCS, tmp_path / "site"]
