@@ -13,6 +13,7 @@ import argparse
 import matplotlib
 import torch
 from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
 from torch import Tensor, nn
 
 import clif
@@ -49,15 +50,17 @@ def main() -> None:
     arguments = parser.parse_args()
 
     digits = load_digits()
-    x, y = torch.tensor(digits.data, dtype=torch.float32) / 16, torch.tensor(digits.target)
-    test = [(x[1437:], y[1437:])]
+    images = (digits.data / 16).astype("float32")
+    parts = train_test_split(images, digits.target, test_size=360, stratify=digits.target, random_state=0)
+    x, x_test, y, y_test = map(torch.tensor, parts)
+    test = [(x_test, y_test)]
     trained = {}
     for tau in map(float, arguments.taus.split(",")):
         for neuron in ("CLIF", "LIF"):
             net = make_net(neuron, tau, arguments.T, arguments.surrogate)
             for state in ("untrained", "trained"):
                 if state == "trained":
-                    train(net, x[:1437], y[:1437], arguments.epochs)
+                    train(net, x, y, arguments.epochs)
                     trained[f"{neuron}, τ = {tau:g}"] = net
                 found = clif.analysis.temporal_gradient(net, test)
                 later, kept = 1 - found.share[0], sum(layer.kept for layer in found.layers.values()) / 2
