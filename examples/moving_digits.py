@@ -51,8 +51,8 @@ def record(image: np.ndarray, rng: np.random.Generator, frames: int = 60, thresh
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="where the recordings and the run are written")
-    parser.add_argument("--per-class", type=int, default=60, help="recordings of each digit")
-    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--per-class", type=int, default=100, help="recordings of each digit")
+    parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("-T", type=int, default=6, help="frames, of an equal number of events each")
     arguments = parser.parse_args()
 
