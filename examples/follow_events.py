@@ -5,7 +5,8 @@
 
 moving_digits.py trains such a network on recordings that it makes. The recording has any format that
 `clif.data.read_recording` knows. Every slice of events is counted into a frame and is one step of the network, whatever
-time it took; the bars are the running probabilities of the classes.
+time it took; give it about as many events as a frame of the training had. The bars are the running probabilities of the
+classes.
 """
 
 import argparse

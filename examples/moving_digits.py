@@ -1,7 +1,7 @@
 """Record moving digits with a simulated event camera, and train a network on the recordings.
 
     python examples/moving_digits.py recordings
-    python examples/follow_events.py recordings/run recordings/test/3/0.npz --events 60
+    python examples/follow_events.py recordings/run recordings/test/3/0.npz --events 200
 
 Each of scikit-learn's digits moves along a triangle over a sensor of 16×16 pixels, from a corner drawn at random.
 A pixel fires an event if its logarithmic brightness has changed by a threshold since its last event. The recordings lie

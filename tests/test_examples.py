@@ -34,9 +34,8 @@ RUNS = {
 
 
 def test_the_index_names_every_script_and_notebook():
-    assert re.findall(r"^\| `([\w./]+)` \|", INDEX, re.MULTILINE) == sorted(
-        [*SCRIPTS, *(f"notebooks/{name}" for name in NOTEBOOKS)], key=INDEX.index
-    )
+    listed = re.findall(r"^\| `([\w./]+)` \|", INDEX, re.MULTILINE)
+    assert sorted(listed) == sorted([*SCRIPTS, *(f"notebooks/{name}" for name in NOTEBOOKS)])
     assert 6 <= len(SCRIPTS) <= 8
     assert NOTEBOOKS == ["deployment.ipynb", "first_steps.ipynb", "own_neuron.ipynb"]
     assert {*RUNS, "own_neuron.py", "follow_events.py"} == set(SCRIPTS)
@@ -96,7 +95,8 @@ def test_a_notebook_is_whole(name, nbformat):
     assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
     outputs = [output for cell in code for output in cell.outputs]
     assert {output.output_type for output in outputs} <= {"stream", "execute_result", "display_data"}
-    assert {output.get("name", "stdout") for output in outputs} == {"stdout"}  # no warnings
+    said = [output.text for output in outputs if output.get("name") == "stderr"]
+    assert [text for text in said if not text.startswith("clif: compiling the kernels")] == []  # no warnings
     assert any("image/png" in output.get("data", {}) for output in outputs)
     assert any("assert " in cell.source for cell in code)
     assert path.stat().st_size < 200_000
