@@ -91,6 +91,8 @@ def test_a_notebook_is_whole(name, nbformat):
     path = EXAMPLES / "notebooks" / name
     notebook = nbformat.read(path, as_version=4)
     nbformat.validate(notebook)
+    headings = [re.findall(r"^#+ ", cell.source, re.MULTILINE) for cell in notebook.cells if cell.cell_type != "code"]
+    assert [heading for found in headings for heading in found].count("# ") == headings[0].count("# ") == 1
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
     outputs = [output for cell in code for output in cell.outputs]

@@ -92,6 +92,11 @@ def test_the_site_builds_and_has_no_broken_link(tmp_path):
     done = subprocess.run(line, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert list(broken(tmp_path / "site")) == []
+    for name in NOTEBOOKS:  # with their stored outputs
+        page = (tmp_path / f"site/{name}.html").read_text("utf-8")
+        assert page.count("<h1>") == 1
+        assert 'class="output stream' in page
+        assert "<img" in page
     names = inventory.InventoryFile.loads((tmp_path / "site/objects.inv").read_bytes(), uri="").data
     described = {name for kind, found in names.items() if kind.startswith("py:") for name in found}
     assert {name for name, _ in public_names.described()} <= described
