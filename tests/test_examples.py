@@ -26,7 +26,7 @@ RUNS = {
         50,
     ),
     "digits_by_row.py": ("--neurons PLIF --taus 2,8 --seeds 0 --epochs 2", r"PLIF  tau    8: ([\d.]+)% on test", 50),
-    "moving_digits.py": ("out --per-class 24 --epochs 4", r"\n([\d.]+)% of the test recordings after 4 epochs", 20),
+    "moving_digits.py": ("out --per-class 60 --epochs 8", r"\n([\d.]+)% of the test recordings after 8 epochs", 40),
     "onnx_stream.py": ("-T 4 --epochs 2 --out a.onnx", r"e-0\d at most\nall 4 steps: ([\d.]+)% of 360 test", 80),
     "temporal_gradient.py": ("--taus 2 --epochs 1 --plot a.png", r"tau 2 CLIF trained  : later ([\d.]+)%", 25),
 }
