@@ -31,6 +31,7 @@ def main() -> None:
     neurons, seeds = arguments.neurons.split(","), [int(seed) for seed in arguments.seeds.split(",")]
     options = {"epochs": arguments.epochs, "T": arguments.T, "val_split": 0.0}
     plan = make_plan("neurons", "digits", neurons, seeds=seeds, folder=arguments.folder, **options)
+    print(f"{len(plan.runs())} runs, which write what they say to output.txt in {plan.folder}/runs/…", flush=True)
     runs = train_all(plan, arguments.processes, imports=[own_neuron.__file__], quiet=True)
     results = collect(plan, runs)
     for arm, p in zip(results.arms, [None, *results.p_values()], strict=True):

@@ -30,10 +30,12 @@ def test_two_at_a_time_and_again_without_training(tmp_path, capfd):
 
 
 @pytest.mark.multiprocess
-def test_a_run_that_fails_is_named(tmp_path):
+def test_a_run_that_fails_is_named(tmp_path, capfd):
     plan = make_plan("neurons", "cifar10_snn5", neurons=["CLIF", "LIF"], folder=tmp_path, data_dir=str(tmp_path / "no"))
-    with pytest.raises(InputError, match="CLIF, seed 0 ended with an error"):
+    with pytest.raises(InputError, match=r"CLIF, seed 0 ended with an error; see .*output\.txt"):
         train_all(plan, quiet=True)
+    assert capfd.readouterr() == ("", "")
+    assert "CIFAR-10" in (plan.runs()[0].folder / "output.txt").read_text()
     assert not any(run.is_complete() for run in plan.runs())
 
 

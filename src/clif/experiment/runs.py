@@ -26,9 +26,10 @@ class _Started:
 def train_all(plan: Plan, processes: int = 1, imports: Sequence[str] = (), quiet: bool = False) -> list[PlannedRun]:
     """Train every run of the plan that is not complete, `processes` at a time, and return all of them.
 
-    An interrupted run continues from its last checkpoint. With several processes each writes its output to output.txt
-    in its folder, and they share the processor's cores. If a run fails, the function waits for the runs that have
-    started and raises `InputError`. After Ctrl-C or SIGTERM it raises `Interrupted` when each run has saved its state.
+    An interrupted run continues from its last checkpoint. With several processes, or if `quiet`, each writes its output
+    to output.txt in its folder; several processes share the cores. If a run fails, the function waits for the runs that
+    have started and raises `InputError`. After Ctrl-C or SIGTERM it raises `Interrupted` when each run has saved its
+    state.
 
     >>> plan = clif.experiment.make_plan("neurons", "digits", ["CLIF"], seeds=[0], T=1, max_steps=2)
     >>> [run.is_complete() for run in clif.experiment.train_all(plan, quiet=True)]
@@ -67,7 +68,6 @@ def train_all(plan: Plan, processes: int = 1, imports: Sequence[str] = (), quiet
 def _start(run: PlannedRun, at_once: int, imports: Sequence[str], quiet: bool) -> _Started:
     command = [sys.executable, "-m", "clif", "train", "--resume-run", str(run.folder)]
     command += [word for name in imports for word in ("--import", name)]
-    command += ["--quiet"] * (quiet and at_once == 1)
     if not quiet:
         print(f"\n{run.label}", flush=True)
     environment = dict(os.environ)
@@ -75,6 +75,7 @@ def _start(run: PlannedRun, at_once: int, imports: Sequence[str], quiet: bool) -
     if at_once > 1:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         environment.setdefault("OMP_NUM_THREADS", str(max(1, cores // at_once)))
+    if at_once > 1 or quiet:
         output = (run.folder / OUTPUT).open("ab")
     # A separate session: Ctrl-C reaches only this process, which then stops the others once.
     process = subprocess.Popen(
