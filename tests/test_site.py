@@ -14,7 +14,7 @@ import pytest
 from clif.cli import COMMANDS
 
 DOCS = Path(__file__).parents[1] / "docs"
-NOTEBOOKS = {f"notebooks/{path.stem}" for path in (DOCS / "notebooks").glob("*.ipynb")}
+NOTEBOOKS = {f"notebooks/{path.stem}" for path in (DOCS.parent / "examples/notebooks").glob("*.ipynb")}
 PAGES = {path.relative_to(DOCS).with_suffix("").as_posix(): path for path in DOCS.glob("**/*.md")}
 REFERENCE = "".join(path.read_text("utf-8") for path in sorted((DOCS / "reference").glob("*.md")))
 
