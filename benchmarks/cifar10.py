@@ -1,4 +1,4 @@
-"""Accuracy against time on CIFAR-10: the table and the figure of docs/cifar10.md, from folders of runs.
+"""Accuracy against time on CIFAR-10, as a table and a figure, from folders of runs.
 
     python benchmarks/cifar10.py RUN... --out benchmarks/results/cifar10_fast.json
     python benchmarks/cifar10.py benchmarks/results/cifar10_fast.json --figure docs/images/cifar10_fast.svg

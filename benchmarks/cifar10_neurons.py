@@ -1,4 +1,4 @@
-"""Neurons compared on CIFAR-10: the second table of docs/cifar10.md, as Markdown.
+"""Neurons compared on CIFAR-10, as a table in Markdown.
 
     python benchmarks/cifar10_neurons.py --data-dir data --runs runs --out benchmarks/results/cifar10_neurons.json
     python benchmarks/cifar10_neurons.py --table benchmarks/results/cifar10_neurons.json

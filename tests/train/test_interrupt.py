@@ -45,6 +45,14 @@ def whole(short_run, tmp_path_factory):
     return fit(resolve(**{**short_run, "out_dir": str(tmp_path_factory.mktemp("whole"))}), quiet=True).folder
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _precision_told(short_run, tmp_path_factory):
+    """The line that a process prints once is printed, so the lines of all later runs are the same."""
+    from clif.train.config import resolve
+
+    fit(resolve(**{**short_run, "out_dir": str(tmp_path_factory.mktemp("first")), "max_steps": 1}))
+
+
 WATCHERS = {
     "lines": lambda: JsonLines(Pipe(0)),
     "lines after the start": lambda: JsonLines(Pipe(1)),
