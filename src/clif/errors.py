@@ -32,6 +32,19 @@ class UnknownNameError(InputError):
         self.kind = kind
 
 
+MOST_LETTERS = 300
+
+
+def in_words(error: BaseException) -> str:
+    """What an error of a library says, in one line that is not long; its kind if it says nothing."""
+    return cut(" ".join(str(error).split())) or type(error).__name__
+
+
+def cut(text: str) -> str:
+    """A text, or its beginning if it is too long for an error."""
+    return f"{text[:MOST_LETTERS]}…" if len(text) > MOST_LETTERS else text
+
+
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> UnknownNameError:
     """An error for a `name` that is not in `known`; it lists the nearest names first."""
     names = sorted(known)
@@ -39,10 +52,10 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> UnknownNameEr
     for same in SYNONYMS:
         for ours in by_plain.keys() & set(map(_plain, same)):
             by_plain = dict.fromkeys(map(_plain, same), by_plain[ours]) | by_plain
-    close = difflib.get_close_matches(_plain(str(name)), by_plain, n=3, cutoff=0.5)
+    close = difflib.get_close_matches(_plain(cut(str(name))), by_plain, n=3, cutoff=0.5)
     near = list(dict.fromkeys(by_plain[n] for n in close))
     hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names)}"
-    return UnknownNameError(f"unknown {kind} {str(name)!r}; {hint}", kind)
+    return UnknownNameError(f"unknown {kind} {cut(str(name))!r}; {hint}")
 
 
 def _plain(name: str) -> str:

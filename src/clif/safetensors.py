@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 import torch
 from torch import Tensor
 
-from clif.errors import InputError
+from clif.errors import InputError, in_words
 from clif.files import write_atomically
 
 TYPES = {
@@ -24,6 +24,7 @@ TYPES = {
     "U8": torch.uint8,
 }
 NAMES = {dtype: name for name, dtype in TYPES.items()}
+MOST_SIDES = 64
 DESCRIPTION = "clif"
 """The key in a file's metadata under which clif describes the network, as JSON."""
 
@@ -43,17 +44,29 @@ def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         metadata = header.pop("__metadata__", {})
         description = json.loads(metadata.get(DESCRIPTION, "{}"))
         if not isinstance(description, dict):
-            raise ValueError("its description is not a mapping")
+            raise ValueError("its description is no mapping")
+        _check_places(header, len(data))
         return {name: _tensor(entry, data) for name, entry in header.items()}, description
-    except (ValueError, KeyError, TypeError, AttributeError, RuntimeError, RecursionError) as error:
-        raise InputError(f"{path}: not a safetensors file, or damaged: {error}") from error
+    except Exception as error:  # a damaged header can raise anything
+        raise InputError(f"{path}: not a safetensors file, or damaged: {in_words(error)}") from error
+
+
+def _check_places(header: dict[str, Any], size: int) -> None:
+    """Raise `ValueError` if tensors share bytes: a small file could then stand for any amount of memory."""
+    end = 0
+    for start, stop in sorted(entry["data_offsets"] for entry in header.values()):
+        if not end <= start <= stop <= size:
+            raise ValueError("the places of its tensors do not fit its length")
+        end = stop
 
 
 def _tensor(entry: dict[str, Any], data: bytearray) -> Tensor:
     dtype, shape, (start, end) = TYPES[entry["dtype"]], entry["shape"], entry["data_offsets"]
+    if len(shape) > MOST_SIDES or not all(type(side) is int and 0 <= side < 1 << 63 for side in shape):
+        raise ValueError("a tensor has no shape")
     count = math.prod(shape)
-    if not (0 <= start <= end <= len(data)) or end - start != count * dtype.itemsize:
-        raise ValueError("the offsets of its tensors do not match its length")
+    if end - start != count * dtype.itemsize:
+        raise ValueError("the places of its tensors do not fit its length")
     if count == 0:
         return torch.empty(shape, dtype=dtype)
     return torch.frombuffer(data, dtype=dtype, count=count, offset=start).view(shape).clone()

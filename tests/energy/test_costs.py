@@ -75,7 +75,7 @@ def test_files(tmp_path):
         ("ac_pj: -1", "mine.yaml: ac_pj of the costs must be a finite number"),
         ("acpj: 1", "unknown key of .*mine.yaml 'acpj'; did you mean ac_pj"),
         ("[1, 2]", "must have lines 'name: value'"),
-        ("a: [", "cannot be read"),
+        ("a: [", "not a YAML file"),
     ]:
         path.write_text(text)
         with pytest.raises(InputError, match=message):

@@ -9,6 +9,7 @@ from typing import Any
 
 from clif.bench.machine import in_words
 from clif.bench.measure import Timing
+from clif.documents import read_json
 from clif.errors import InputError, MissingFileError
 
 
@@ -45,8 +46,8 @@ def read_report(path: Path) -> Report:
     """The report in a file of `Report.to_json`; raises `InputError` if it is none."""
     if not path.is_file():
         raise MissingFileError(f"{path}: no such file; write one with clif bench … --json {path}")
+    values = read_json(path)
     try:
-        values = json.loads(path.read_text())
         rows = [
             Row(**{**row, "timing": None if row["timing"] is None else Timing(**row["timing"])})
             for row in values.pop("rows")

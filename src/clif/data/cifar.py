@@ -17,7 +17,7 @@ from clif.data.folders import Rank, choose, files_in
 from clif.data.mix import Mix
 from clif.data.pickles import load_arrays
 from clif.data.policy import TrivialAugmentWide
-from clif.errors import InputError, MissingFileError
+from clif.errors import InputError, MissingFileError, in_words
 
 PIXELS = 3 * 32 * 32
 SUFFIXES = (".bin", "")
@@ -122,8 +122,8 @@ def read_python_batch(layout: Layout, path: Path) -> Arrays:
     """
     try:
         batch = load_arrays(path.read_bytes())
-    except Exception as error:  # any other or damaged pickle can raise any exception
-        raise InputError(f"{path}: not a {layout.name} batch, truncated or foreign ({error})") from error
+    except Exception as error:  # a foreign or damaged pickle can raise anything
+        raise InputError(f"{path}: not a {layout.name} batch, truncated or foreign ({in_words(error)})") from error
     if not isinstance(batch, dict):
         raise InputError(f"{path}: not a {layout.name} batch, but a pickled {type(batch).__name__}")
     content = {key.decode("latin1") if isinstance(key, bytes) else key: value for key, value in batch.items()}
@@ -133,6 +133,9 @@ def read_python_batch(layout: Layout, path: Path) -> Arrays:
         raise InputError(
             f'{path}: a {layout.name} batch has an array "data" and "{layout.label_key}"; this file has {keys}'
         )
+    if isinstance(labels, list | tuple) and not all(isinstance(label, int | np.integer) for label in labels):
+        raise InputError(f'{path}: "{layout.label_key}" must be whole numbers')
+    data = np.asarray(data)
     if data.dtype == np.uint8 and data.shape[1:] == (32, 32, 3):
         data = data.transpose(0, 3, 1, 2)
     if data.dtype == np.uint8 and data.shape[1:] == (3, 32, 32):

@@ -36,7 +36,7 @@ from clif.data.recordings import (
     recording_sample,
     sample_of,
 )
-from clif.data.untrusted import foreign, naming
+from clif.data.untrusted import check_unpacked, foreign, naming
 from clif.data.warp import OneOf, Roll, Rotate, Shear
 from clif.errors import InputError, MissingFileError
 
@@ -115,7 +115,7 @@ def zip_members(archive: Path) -> list[tuple[int, str]]:
     """The recordings in an archive with their numbers, in order. Raises `InputError` if it has none or one twice."""
     with foreign(archive, "a zip archive"), zipfile.ZipFile(archive) as content:
         files = [info.filename for info in content.infolist() if not info.is_dir()]
-    files = [name for name in files if not any(map(is_hidden, re.findall(r"[^/\\]*[^/\\.][^/\\]*", name)))]
+    files = [name for name in files if not any(is_hidden(part) for part in re.split(r"[/\\]", name) if part.strip("."))]
     names = [name for name in files if name.lower().endswith(".aedat")]
     if not names:
         raise InputError(f"{archive}: holds no .aedat file, but {files[0] if files else 'nothing'}")
@@ -128,9 +128,8 @@ def zip_members(archive: Path) -> list[tuple[int, str]]:
 def zip_sample(form: FrameFormat, archive: Path, member: str) -> NDArray[np.float16]:
     """One sample from a member of an archive, read without unpacking it to disk."""
     name = f"{archive}/{member}"
-    with foreign(name, "a member of a zip archive"), zipfile.ZipFile(archive) as content:
-        if content.getinfo(member).file_size > MAX_RECORDING_BYTES:
-            raise InputError(f"{name}: larger than any recording of CIFAR10-DVS")
+    with naming(name), foreign(name, "a member of a zip archive"), zipfile.ZipFile(archive) as content:
+        check_unpacked(content.getinfo(member).file_size, content.getinfo(member).compress_size, MAX_RECORDING_BYTES)
         raw = content.read(member)
     with naming(name):
         return form.sample(mirrored(parse_aedat2(raw, name, sort=form.sort)))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from clif.data.complete import say_once, shortened
-from clif.data.folders import files_in, folders_in
+from clif.data.folders import files_in, folders_in, walk
 from clif.data.hold_out import hold_out
 from clif.data_options import DataOptions
 from clif.errors import InputError, MissingFileError
@@ -86,7 +86,7 @@ def classes_of(listing: Listing, kind: Kind) -> tuple[str, ...]:
 def sort_classes(names: set[str]) -> tuple[str, ...]:
     """Class names in the order of their labels: whole numbers in theirs, others in that of the alphabet."""
     if all(name.isascii() and name.isdigit() for name in names):
-        return tuple(sorted(names, key=lambda name: (int(name), name)))
+        return tuple(sorted(names, key=lambda name: (len(name.lstrip("0")), name.lstrip("0"), name)))
     return tuple(sorted(names))
 
 
@@ -181,6 +181,5 @@ def class_files(folder: Path, kind: Kind) -> Labelled:
 
 
 def files_below(folder: Path) -> Iterator[Path]:
-    yield from files_in(folder)
-    for inner in folders_in(folder):
-        yield from files_below(inner)
+    for inner in walk(folder):
+        yield from files_in(inner)

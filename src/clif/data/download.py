@@ -1,7 +1,9 @@
 """Download of the sets that have a public address and a known checksum, for `clif data download` only."""
 
+import gzip
 import hashlib
 import http.client
+import io
 import shutil
 import tarfile
 import tempfile
@@ -12,12 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clif.data.cifar import CIFAR10
-from clif.data.untrusted import foreign
+from clif.data.untrusted import check_unpacked, check_zip, foreign, naming
 from clif.errors import InputError
 from clif.progress import progress_bar
 
 CHUNK = 1 << 20
 TIMEOUT_SECONDS = 60
+MOST_BYTES = 4 << 30
+"""What an archive may unpack to; the largest of `ARCHIVES` unpacks to 0.5 GiB."""
+MOST_HEADER = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -129,17 +134,55 @@ def md5_of(path: Path) -> str:
 
 
 def unpack(path: Path, root: Path) -> None:
-    """Unpack an archive into `root`; a folder appears there when it is complete. Nothing is written outside."""
+    """Unpack an archive into `root`; a folder appears there when it is complete. Nothing is written outside.
+
+    Raises `InputError` for an archive that is damaged, unpacks to more than `MOST_BYTES`, or holds more than files and
+    folders.
+    """
     with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=root) as temporary:
-        with foreign(path, "an archive"):
+        with naming(path), foreign(path, "an archive"):
             if path.suffix == ".zip":
+                check_zip(path, MOST_BYTES)
                 with zipfile.ZipFile(path) as content:
                     content.extractall(temporary)
             else:
-                with tarfile.open(path) as content:
-                    content.extractall(temporary, filter="data")
+                _unpack_tar(path, temporary)
         for item in Path(temporary).iterdir():
             target = root / item.name
-            if target.is_dir():
+            if target.is_dir() and not target.is_symlink():
                 shutil.rmtree(target)
+            else:
+                target.unlink(missing_ok=True)
             item.replace(target)
+
+
+def _unpack_tar(path: Path, folder: str) -> None:
+    with gzip.open(path) as unpacked, tarfile.TarFile(fileobj=_Bounded(unpacked)) as content:
+        content.extractall(folder, filter=_plain)
+
+
+def _plain(member: tarfile.TarInfo, folder: str) -> tarfile.TarInfo:
+    """The member, which must be a file or folder: links are what older versions of Python's filter let out by."""
+    if not (member.isfile() or member.isdir()) or member.issparse():
+        raise InputError(f"holds {member.name!r}, which is neither a file nor a folder")
+    return tarfile.data_filter(member, folder)
+
+
+class _Bounded(io.RawIOBase):
+    """The content of a tar archive as far as `MOST_BYTES`; no more at once than a file's copying and headers need."""
+
+    def __init__(self, file: gzip.GzipFile) -> None:
+        self.file = file
+
+    def read(self, size: int = -1) -> bytes:
+        if not 0 <= size <= MOST_HEADER:
+            raise InputError(f"holds a header of {size} bytes")
+        check_unpacked(self.file.tell() + size, MOST_BYTES, MOST_BYTES)
+        return self.file.read(size)
+
+    def seek(self, place: int, whence: int = io.SEEK_SET) -> int:
+        check_unpacked(place, MOST_BYTES, MOST_BYTES)
+        return self.file.seek(place, whence)
+
+    def tell(self) -> int:
+        return self.file.tell()

@@ -4,6 +4,7 @@ The publisher's recordings hold many gestures each, with their start and end in 
 does, they give 1,176 training and 288 test samples; tonic ships a version of 1,077 and 264 with times in whole ms.
 """
 
+import os
 import re
 from functools import partial
 from itertools import chain
@@ -124,7 +125,7 @@ def read_trials(trials: Path, form: FrameFormat) -> tuple[list[Source], list[str
             raise InputError(f"{trials}: {name!r} is not the plain name of a recording beside it")
         path = child(trials.parent, name)
         table = child(trials.parent, f"{path.stem}_labels.csv")
-        absent = [file for file in (path, table) if not file.is_file()]
+        absent = [file for file in (path, table) if not os.path.isfile(file)]
         missing += [f"{file}, which {trials.name} names, is missing" for file in absent]
         if not absent:
             gestures = read_gestures(table)
@@ -205,8 +206,8 @@ def read_tonic(path: Path) -> Events:
         rows = np.load(path, mmap_mode="r", allow_pickle=False)
     if not isinstance(rows, np.ndarray) or rows.ndim != 2 or rows.shape[1] != 4 or rows.dtype.kind not in "iuf":
         raise InputError(f"{path}: expected an array of numbers [n, 4]: x, y, p and t")
-    if not (np.abs(rows) < MAX_MS).all():
-        raise InputError(f"{path}: has values that are not coordinates or times")
+    if not ((rows > -MAX_MS) & (rows < MAX_MS)).all():
+        raise InputError(f"{path}: holds values that are no coordinates or times")
     x, y, p, t = rows.T.astype(np.int64)
     return {"t": 1000 * t, "x": x, "y": y, "p": p}
 

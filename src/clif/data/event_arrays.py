@@ -4,7 +4,6 @@ The columns are fields of a structured array, as tonic keeps them, arrays by the
 columns of an array [n, k] whose order is given.
 """
 
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clif.data.event_columns import Raw, find_columns, named_columns, place_columns
-from clif.data.untrusted import foreign
+from clif.data.untrusted import check_unpacked, check_zip, foreign
 from clif.errors import InputError
 from clif.extras import require
 
 MAX_BYTES = 16 << 30
-"""The largest unpacked size of an .npz file."""
+"""What an .npz or HDF5 file may unpack to."""
 
 
 def read_npy(path: Path, columns: str = "") -> Raw:
@@ -31,10 +30,7 @@ def read_npy(path: Path, columns: str = "") -> Raw:
 def read_npz(path: Path, columns: str = "") -> Raw:
     """Arrays x, y, t and p by these names, or one array as `read_npy` takes it."""
     with foreign(path, "an .npz file"):
-        with zipfile.ZipFile(path) as archive:
-            size = sum(member.file_size for member in archive.infolist())
-        if size > MAX_BYTES:
-            raise InputError(f"unpacks to {size / 2**30:.1f} GiB, no recording is that large")
+        check_zip(path, MAX_BYTES)
         with np.load(path, allow_pickle=False) as content:
             names = list(content)
             if found := find_columns(names):
@@ -60,13 +56,16 @@ def read_h5(path: Path, columns: str = "") -> Raw:
         if not found:
             single = [item for item in places.values() if isinstance(item, h5py.Dataset)]
             if len(single) == 1 and not single[0].dtype.names:
-                return from_array(single[0][()], columns)
+                return from_array(_read(single[0], path), columns)
             raise InputError("has no data sets x, y, t and p in one group, and no structured one of them")
         ((place, named),) = found.items()
         item = places[place]
         names = _names(item)
-        whole = item[()] if isinstance(item, h5py.Dataset) else None
-        arrays = {name: item[names[i]][()] if whole is None else whole[names[i]] for name, i in named.words.items()}
+        if isinstance(item, h5py.Dataset):
+            whole = _read(item, path)
+            arrays = {name: whole[names[i]] for name, i in named.words.items()}
+        else:
+            arrays = {name: _read(item[names[i]], path) for name, i in named.words.items()}
         size = next((size for owner in (item, item.parent, file) if (size := _size(owner.attrs))), None)
         return Raw(arrays, size, named.unit)
 
@@ -84,11 +83,24 @@ def from_array(array: NDArray, columns: str) -> Raw:
     return Raw({name: array[:, i] for name, i in place_columns(columns, array.shape[1]).items()})
 
 
+def _read(data_set: Any, path: Path) -> NDArray:
+    """All values of a data set of numbers that lies in the file itself, and is no larger than what is stored of it."""
+    kinds = [data_set.dtype[name] for name in data_set.dtype.names or ()] or [data_set.dtype]
+    if any(kind.base.kind not in "iufb" for kind in kinds):
+        raise InputError(f"{data_set.name} must be numbers, it is {data_set.dtype}")
+    if data_set.external or data_set.is_virtual or data_set.file.filename != str(path):
+        raise InputError(f"{data_set.name} lies in other files; copy it into this one")
+    check_unpacked(data_set.nbytes, data_set.id.get_storage_size(), MAX_BYTES)
+    return data_set[()]
+
+
 def _names(item: Any) -> list[str]:
     """The data sets [n] in a group, or the fields of a structured data set."""
     if hasattr(item, "dtype"):
         return list(item.dtype.names or ())
-    return [name for name, child in item.items() if hasattr(child, "dtype") and child.ndim == 1]
+    links = {name: item.get(name, getlink=True) for name in item}
+    inside = [name for name, link in links.items() if not hasattr(link, "filename")]
+    return [name for name in inside if hasattr(item[name], "dtype") and item[name].ndim == 1]
 
 
 def _named(item: Any) -> Any:

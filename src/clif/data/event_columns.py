@@ -27,6 +27,7 @@ MEANING = {name: column for column, names in NAMES.items() for name in names}
 WORD = re.compile(r"([a-z]+)(?:@(\d{1,5})|_(us|ms|s)| ?[\[(](us|µs|ms|s)[\])])?")
 MICROSECONDS = dict(zip(TIME_UNITS, (1, 1_000, 1_000_000), strict=True))
 LARGEST_TIME = 1 << 62
+LARGEST_SIDE = 1 << 15
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,9 @@ def to_events(raw: Raw, size: tuple[int, int] | None = None, time_unit: str = ""
 
 
 def common_size(said: tuple[int, int] | None, given: tuple[int, int] | None) -> tuple[int, int] | None:
-    """The sensor's size that the file says or that is given. Raises `InputError` if they differ."""
+    """The sensor's size that the file says or that is given. Raises `InputError` if they differ, or for no size."""
+    if said and not all(1 <= side <= LARGEST_SIDE for side in said):
+        raise InputError(f"says that its sensor has {said[0]}x{said[1]} pixels, which none has")
     if said and given and said != given:
         raise InputError(
             f"is of a sensor of {said[0]}x{said[1]} pixels according to its header, not of {given[0]}x{given[1]} "
@@ -170,7 +173,7 @@ def _whole(name: str, values: NDArray) -> NDArray:
 
 
 def _check_inside(x: NDArray, y: NDArray, size: tuple[int, int] | None) -> None:
-    width, height = size or (1 << 15, 1 << 15)
+    width, height = size or (LARGEST_SIDE, LARGEST_SIDE)
     outside = (x < 0) | (y < 0) | (x >= width) | (y >= height)
     if outside.any():
         first = int(outside.argmax())

@@ -24,6 +24,17 @@ Rank = tuple[int, ...]
 """The fit of a folder to a set: its certainty, then the order among equally certain folders; () for no fit."""
 
 
+def walk(folder: Path, _seen: set[str] | None = None) -> Iterator[Path]:
+    """The folder and all below, depth first; each once, also if links lead to it again."""
+    seen = set() if _seen is None else _seen
+    if (place := os.path.realpath(folder)) in seen:
+        return
+    seen.add(place)
+    yield folder
+    for inner in folders_in(folder):
+        yield from walk(inner, seen)
+
+
 def is_hidden(name: str) -> bool:
     return name.startswith((".", "~$")) or name.lower() in CLUTTER
 
@@ -55,7 +66,7 @@ def files_in(folder: Path, *suffixes: str) -> list[Path]:
 def child(folder: Path, name: str) -> Path:
     """`folder`/`name`; if there is none, the entry with that name in another case."""
     path = folder / name
-    if path.exists():
+    if os.path.exists(path):  # unlike Path.exists no error for a name that is too long
         return path
     return next((folder / entry.name for entry in scan(folder) if entry.name.lower() == name.lower()), path)
 
@@ -98,7 +109,7 @@ def numbered_files(folder: Path, suffix: str) -> list[tuple[int, Path]]:
 
 def file_number(name: str, where: Path) -> int:
     digits = Path(name).stem.rsplit("_", 1)[-1]
-    if not (digits.isascii() and digits.isdigit()):
+    if not (digits.isascii() and digits.isdigit() and len(digits) < 19):
         raise InputError(f"{where}: the name {name} does not end in the recording's number; it does not belong here")
     return int(digits)
 

@@ -5,6 +5,7 @@ CSV or TSV file (`clif.data.image_table`). What lies below a class folder belong
 """
 
 import hashlib
+import os
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -104,7 +105,7 @@ def list_table(table: Path) -> Listing:
     parts: dict[str, Labelled] = {}
     missing: dict[str, list[str]] = {}
     for row in read_table(table):
-        if row.path.is_file():
+        if os.path.isfile(row.path):  # unlike Path.is_file no error for a name that is too long
             parts.setdefault(row.part, []).append((row.label, row.path))
         else:
             missing.setdefault(row.part, []).append(

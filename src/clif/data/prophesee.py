@@ -18,12 +18,11 @@ CLOCK_BITS = 32
 LAYOUTS = {1: (9, 8), 2: (14, 14)}
 """Bits of x and of y in the second half of an event, by the version; above them is the polarity."""
 
-GEOMETRY = (
-    re.compile(r"%\s*geometry\s+(?P<width>\d+)x(?P<height>\d+)", re.IGNORECASE),
-    re.compile(r"%\s*format\s.*?(?=.*\bwidth=(?P<width>\d+))(?=.*\bheight=(?P<height>\d+))", re.IGNORECASE),
-)
-SIDE = re.compile(r"%\s*(width|height)\s+(\d+)\s*", re.IGNORECASE)
-VERSION = re.compile(r"%\s*version\s+(\d+)\s*", re.IGNORECASE)
+GEOMETRY = re.compile(r"%\s*geometry\s+(\d{1,5})x(\d{1,5})(?!\d)", re.IGNORECASE)
+FORMAT = re.compile(r"%\s*format\s", re.IGNORECASE)
+FORMAT_SIDES = tuple(re.compile(rf"\b{side}=(\d{{1,5}})(?!\d)", re.IGNORECASE) for side in ("width", "height"))
+SIDE = re.compile(r"%\s*(width|height)\s+(\d{1,5})\s*", re.IGNORECASE)
+VERSION = re.compile(r"%\s*version\s+(\d{1,5})\s*", re.IGNORECASE)
 EVT_VERSION = re.compile(r"%\s*(?:evt\s+|format\s+EVT)(\d)\.?(\d?)(?!\w)", re.IGNORECASE)
 
 
@@ -84,9 +83,11 @@ def read_header(content: bytes) -> tuple[list[str], int]:
 def header_size(lines: list[str]) -> tuple[int, int] | None:
     """The sensor's (width, height) from a header."""
     for line in lines:
-        for pattern in GEOMETRY:
-            if found := pattern.match(line):
-                return int(found["width"]), int(found["height"])
+        if found := GEOMETRY.match(line):
+            return int(found[1]), int(found[2])
+        if FORMAT.match(line) and all(said := [pattern.search(line) for pattern in FORMAT_SIDES]):
+            width, height = (int(one[1]) for one in said if one)
+            return width, height
     sides = {found[1].lower(): int(found[2]) for line in lines if (found := SIDE.fullmatch(line))}
     return (sides["width"], sides["height"]) if len(sides) == 2 else None
 

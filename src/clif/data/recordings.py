@@ -4,7 +4,6 @@ Everything read here is untrusted: arrays are loaded without pickles, archives a
 unpacked to disk.
 """
 
-import zipfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ from clif.data.clock import in_order
 from clif.data.events import Events, integrate, integrate_duration
 from clif.data.folders import files_in
 from clif.data.formats import describe
-from clif.data.untrusted import foreign, naming
+from clif.data.untrusted import check_zip, foreign, naming
 from clif.errors import InputError
 from clif.sizes import Size, height_width
 
@@ -116,7 +115,10 @@ def frames_of(format: FrameFormat, path: Path) -> NDArray:
 def read_events_npz(path: Path) -> Events:
     """SpikingJelly's .npz of events: t, x, y, p."""
     events = read_arrays(path, "t", "x", "y", "p")
-    if any(values.ndim != 1 or values.dtype.kind not in "iub" for values in events.values()):
+    if (
+        any(values.ndim != 1 or values.dtype.kind not in "iub" for values in events.values())
+        or events["t"].dtype == bool
+    ):
         raise InputError(f"{path}: t, x, y and p must be whole numbers [n]")
     return events
 
@@ -124,12 +126,12 @@ def read_events_npz(path: Path) -> Events:
 def read_arrays(path: Path, *names: str) -> dict[str, NDArray]:
     """The named arrays of an .npz file."""
     with foreign(path, f"an .npz file with {', '.join(names)}"):
-        with zipfile.ZipFile(path) as archive:
-            size = sum(member.file_size for member in archive.infolist())
-        if size > MAX_ARRAY_BYTES:
-            raise InputError(f"{path}: unpacks to {size / 2**30:.1f} GiB, no recording is that large")
+        check_zip(path, MAX_ARRAY_BYTES)
         with np.load(path, allow_pickle=False) as content:
-            return {name: content[name] for name in names}
+            arrays = {name: content[name] for name in names}
+    if wrong := [name for name, values in arrays.items() if not isinstance(values, np.ndarray)]:
+        raise InputError(f"{path}: {wrong[0]} is no array")
+    return arrays
 
 
 def recording_sample(format: FrameFormat, path: Path, suffix: str, read: Callable[[Path], Events]) -> NDArray:

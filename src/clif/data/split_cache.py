@@ -85,21 +85,22 @@ def sample_bytes(split: Split) -> int:
 def open_cache(folder: Path, split: Split) -> Arrays | None:
     """A complete cache as arrays mapped from disk, or None."""
     try:
-        meta = json.loads((folder / "meta.json").read_text())
+        meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
         samples, mean, std = meta["samples"], tuple(meta.get("mean", ())), tuple(meta.get("std", ()))
         images = np.load(folder / "images.npy", mmap_mode="c", allow_pickle=False)
         labels = np.load(folder / "labels.npy", allow_pickle=False)
-    except (OSError, ValueError, EOFError, KeyError, TypeError):
+        shape = (samples, *split.shape)
+        fits = images.shape == shape and images.dtype == split.dtype and labels.shape == shape[:1]
+        known = labels.dtype == np.int64 and (labels >= 0).all() and np.isfinite([*mean, *std]).all()
+    except Exception:  # what was damaged can raise anything
         return None
-    shape = (samples, *split.shape)
-    fits = images.shape == shape and images.dtype == split.dtype and labels.shape == shape[:1]
-    return Arrays(images, labels, mean, std) if fits else None
+    return Arrays(images, labels, mean, std) if fits and known else None
 
 
 def skipped_files(split: Split) -> list[str]:
     """The damaged files that a cache of this split leaves out."""
     for folder in cache_folders(split.root):
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(Exception):
             return list(json.loads((folder / cache_name(split) / "meta.json").read_text())["skipped"])
     return []
 
@@ -221,8 +222,8 @@ def convert_all(sources: list[Source], title: str, quiet: bool) -> Iterator[tupl
 def remove_stale(target: Path, split: Split) -> None:
     """Delete the caches of this split that were made from earlier files."""
     for folder in target.parent.glob(f"{split.name}-{split.parameters}-*"):
-        with contextlib.suppress(OSError, ValueError, KeyError):
-            meta = json.loads((folder / "meta.json").read_text())
+        with contextlib.suppress(Exception):
+            meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
             same = (meta["root"], meta["parameters"]) == (str(split.root.resolve()), split.parameters)
             if folder != target and same:
                 shutil.rmtree(folder)

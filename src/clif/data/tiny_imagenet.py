@@ -3,7 +3,6 @@
 The test set has no labels; its validation set is what accuracies are reported on.
 """
 
-from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
 from itertools import chain
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 from clif.data.augment import Augmentation, Crop, Flip
 from clif.data.base import Dataset, Source, Split
 from clif.data.complete import shortened
-from clif.data.folders import Rank, candidates, choose, folders_in, nested
+from clif.data.folders import Rank, candidates, choose, folders_in, nested, walk
 from clif.data.images import image_size, images_in, read_rgb
 from clif.data.policy import AutoAugment
 from clif.data.text import read_lines, read_text
@@ -74,13 +73,6 @@ def has_small_image(folder: Path) -> bool:
             except InputError:
                 return False
     return False
-
-
-def walk(folder: Path) -> Iterator[Path]:
-    """The folder and all below, depth first."""
-    yield folder
-    for inner in folders_in(folder):
-        yield from walk(inner)
 
 
 def find_classes(base: Path) -> list[str]:

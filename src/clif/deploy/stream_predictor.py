@@ -1,6 +1,5 @@
 """A network that follows a stream: one frame or slice of events at a time, with a running prediction."""
 
-import io
 import math
 import os
 from pathlib import Path
@@ -11,12 +10,12 @@ import torch
 from torch import Tensor
 
 from clif.data.events import integrate
-from clif.errors import InputError, MissingFileError
+from clif.errors import InputError, MissingFileError, in_words
 from clif.models import SpikingNetwork
 from clif.models.gate import gate
 from clif.neurons.net import evaluating
 from clif.sizes import height_width
-from clif.train.checkpoint import save_checkpoint
+from clif.train.checkpoint import read_archive, save_checkpoint
 
 Events = dict[str, np.ndarray]
 
@@ -131,7 +130,7 @@ class StreamPredictor:
             raise MissingFileError(f"no stream state at {path}")
         try:
             device = next(self.net.parameters()).device
-            state = torch.load(io.BytesIO(Path(path).read_bytes()), map_location=device, weights_only=True)
+            state = read_archive(Path(path), device)
             self.load_state_dict(state)
-        except Exception as error:  # a damaged file can raise any exception
-            raise InputError(f"{path}: not the state of a stream of this network: {error}") from error
+        except Exception as error:  # a damaged file can raise anything
+            raise InputError(f"{path}: no state of a stream of this network: {in_words(error)}") from error

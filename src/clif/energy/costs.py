@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-import yaml
-
+from clif.documents import read_yaml
 from clif.errors import InputError, MissingFileError, unknown_name
 
 HOROWITZ = "Horowitz, Computing's energy problem, ISSCC 2014"
@@ -130,10 +129,7 @@ def find_costs(name_or_file: str | os.PathLike[str]) -> Costs:
         if path.suffix in (".yaml", ".yml", ".json"):
             raise MissingFileError(f"{path}: no such file of costs")
         raise unknown_name("name of costs", name_or_file, [*COSTS, "FILE.yaml"])
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f"{path} cannot be read: {' '.join(str(error).split())}") from error
+    values = read_yaml(path, "file of costs")
     if not isinstance(values, dict):
         raise InputError(f"{path} must have lines 'name: value', such as ac_pj: 0.9")
     try:

@@ -205,9 +205,10 @@ def forward_program(program: Program) -> Program:
     return Program(program.rests_at_zero, program.by_channel, constants, tuple(graph.nodes), outputs)
 
 
-_HEAD = re.compile(r"states ([zr]+) coefficients ([lc]+|-) constants (\d+)")
-_LINE = re.compile(r"%(\d+) = ([a-z]+)((?: [^ ]+)+)")
-_NUMBER = re.compile(r"#-?\d+\.\d+(e-?\d+)?|#-?\d+e-?\d+")
+_HEAD = re.compile(r"states ([zr]+) coefficients ([lc]+|-) constants ([0-9]{1,4})")
+_LINE = re.compile(r"%([0-9]{1,4}) = ([a-z]+)((?: [^ ]+)+)")
+_PLACE = re.compile(r"[%skc][0-9]{1,4}")
+_NUMBER = re.compile(r"#-?\d+\.\d+(e-?\d+)?|#-?\d+e-?\d+", re.ASCII)
 
 
 def parse(text: str) -> Program:
@@ -260,14 +261,15 @@ class _Reader:
 
     def operand(self, name: str, kind: Kind, line: str) -> int:
         letters = {letter: leaf for leaf, letter in LEAVES.items() if letter in self.counts}
-        if name[:1] == "%" and name[1:].isdigit() and int(name[1:]) < len(self.values):
-            place = self.values[int(name[1:])]
+        index = int(name[1:]) if _PLACE.fullmatch(name) else -1
+        if name[:1] == "%" and 0 <= index < len(self.values):
+            place = self.values[index]
         elif name == "x":
             place = self.graph.leaf("x")
         elif _NUMBER.fullmatch(name):
             place = self.graph.literal(float(name[1:]))
-        elif name[:1] in letters and name[1:].isdigit() and int(name[1:]) < self.counts[name[0]]:
-            place = self.graph.leaf(letters[name[0]], int(name[1:]))
+        elif name[:1] in letters and 0 <= index < self.counts[name[0]]:
+            place = self.graph.leaf(letters[name[0]], index)
         else:
             raise _not_a_program(line)
         if self.graph.nodes[place].kind != kind:

@@ -1,13 +1,13 @@
 """The folder of a run for a report: only text files are read, and their content is not trusted."""
 
 import csv
-import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from clif.documents import read_json
 from clif.errors import InputError, MissingFileError
 from clif.files import is_unchanged
 from clif.paths import expand_home
@@ -215,14 +215,14 @@ def _read_metrics(path: Path) -> list[Row]:
 
 
 def _starts(path: Path) -> list[dict[str, Any]]:
-    content = _read_json(path) if path.is_file() else []
+    content = read_json(path) if path.is_file() else []
     if not isinstance(content, list) or not all(isinstance(start, dict) for start in content):
         raise InputError(f"{path}: expected a list of the run's starts")
     return content
 
 
 def _warnings(path: Path) -> list[str]:
-    content = _read_json(path) if path.is_file() else []
+    content = read_json(path) if path.is_file() else []
     if not isinstance(content, list) or not all(isinstance(one, dict) and "message" in one for one in content):
         raise InputError(f'{path}: a list of warnings, each with a "message", is expected')
     return [str(one["message"]) for one in content]
@@ -234,14 +234,7 @@ def _optional(path: Path) -> dict[str, Any]:
 
 def read_mapping(path: Path) -> dict[str, Any]:
     """The object in a JSON file. Raises `InputError` that names the file."""
-    content = _read_json(path)
+    content = read_json(path)
     if not isinstance(content, dict):
         raise InputError(f"{path}: a JSON object is expected")
     return content
-
-
-def _read_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{path} cannot be read: {error}") from error

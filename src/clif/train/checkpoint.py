@@ -13,16 +13,17 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
+from clif.data.pickles import NUMPY
 from clif.devices import find_device
-from clif.errors import InputError, MissingFileError
+from clif.errors import InputError, MissingFileError, cut, in_words
 from clif.files import write_atomically
 from clif.models import SpikingNetwork, create_model
 from clif.models.pretrained import PREFIX, find_pretrained
 from clif.models.wrapped import WRAPPED
+from clif.names import model_descriptions
 from clif.neurons.registry import neuron_name
 from clif.paths import expand_home
 from clif.safetensors import read_safetensors
@@ -50,18 +51,14 @@ CONTENT_TYPES: dict[str, type] = {
     "net_raw": dict,
 }
 
-_scalar = np.float64(0).__reduce__()[0]
-_array = np.zeros(1).__reduce__()[0]
-PLAIN: list[Any] = [
-    argparse.Namespace,
-    np.ndarray,
-    (_array, "numpy.core.multiarray._reconstruct"),
-    (_array, "numpy._core.multiarray._reconstruct"),
-    (_scalar, "numpy.core.multiarray.scalar"),
-    (_scalar, "numpy._core.multiarray.scalar"),
-    np.dtype,
-    *(type(np.dtype(code)) for code in "?bhilqBHILQefd"),
-]
+SMALL = 1 << 26
+"""The values of a network that is made without a look at what its file holds."""
+
+LAST = "checkpoint_last.pth"
+BEST = "checkpoint_best.pth"
+
+PLAIN: list[Any] = [argparse.Namespace, *((known, name) for name, known in NUMPY.items())]
+"""What a checkpoint may hold besides PyTorch's own; NumPy's values through stand-ins that no state can mislead."""
 
 
 def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
@@ -102,7 +99,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
         raise
     except OSError as error:
         raise InputError(f"{path}: the checkpoint cannot be read: {error.strerror}") from error
-    content = _read_safetensors(path) if path.suffix == ".safetensors" else _read_archive(path)
+    content = _read_safetensors(path) if path.suffix == ".safetensors" else read_archive(path)
     if not isinstance(content, dict) or not isinstance(content.get("net"), dict):
         content = _foreign(content, path)
     else:
@@ -110,6 +107,9 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
     for key, kind in CONTENT_TYPES.items():
         if key in content and not isinstance(content[key], kind):
             raise InputError(f"{path}: damaged: {key!r} holds a {type(content[key]).__name__}, not a {kind.__name__}")
+    for key in ("model", "config", "data"):
+        if not all(isinstance(name, str) for name in content.get(key, {})):
+            raise InputError(f"{path}: damaged: {key!r} has a name that is no text")
     return content
 
 
@@ -118,20 +118,21 @@ def _read_safetensors(path: Path) -> Any:
     return {**description, "net": weights} if description else weights
 
 
-def _read_archive(path: Path) -> Any:
+def read_archive(path: Path, device: str | torch.device = "cpu") -> Any:
+    """What `torch.save` wrote, on a device; nothing in it is executed. Raises `InputError` for anything else."""
     try:
         _check_archive(path)
         with torch.serialization.safe_globals(PLAIN):
-            return torch.load(path, map_location="cpu", weights_only=True)
+            return torch.load(path, map_location=device, weights_only=True)
     except InputError:
         raise
     except pickle.UnpicklingError as error:
         raise InputError(
-            f"{path}: refused, it is damaged or holds more than tensors and plain values: {_first_line(error)}; if "
-            "you trust it, save only its weights with the program that wrote it: torch.save(net.state_dict(), path)"
+            f"{path}: refused, it is damaged or holds more than tensors and plain values: {cut(_first_line(error))}; "
+            "if you trust it, save its weights alone where it was made: torch.save(net.state_dict(), path)"
         ) from error
-    except Exception as error:  # a damaged archive can raise any exception
-        raise InputError(f"{path}: not a checkpoint, or truncated: {_first_line(error)}") from error
+    except Exception as error:  # a damaged archive can raise anything
+        raise InputError(f"{path}: not a checkpoint, truncated or foreign: {cut(_first_line(error))}") from error
 
 
 def _foreign(content: Any, path: Path) -> dict[str, Any]:
@@ -159,9 +160,14 @@ def _note_average(content: dict[str, Any], key: str, path: Path) -> None:
 
 
 def _check_archive(path: Path) -> None:
-    """Raise `InputError` if a part of a zip archive, which torch writes, differs from its checksum."""
+    """Raise `InputError` where a part of a zip archive, which torch writes, differs from its checksum, or is packed.
+
+    Packed parts, and parts that share bytes, could unpack to any size; torch writes neither.
+    """
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
+            if sum(part.file_size for part in archive.infolist()) > path.stat().st_size:
+                raise InputError(f"{path}: refused: its parts unpack to more than it holds, which no checkpoint's do")
             if (part := archive.testzip()) is not None:
                 raise InputError(f"{path}: damaged: its part {part} differs from its checksum")
 
@@ -235,11 +241,13 @@ def build_network(
     arguments = {**stored, **{key: value for key, value in given.items() if value is not None}}
     try:
         with needed_by(content.get("imports"), where):
+            _check_size(arguments, content["net"], where)
             net = create_model(**arguments)
     except InputError:
         raise
-    except (TypeError, ValueError, AttributeError) as error:
-        raise InputError(f"{where}: its description of the network, {stored}, is damaged: {error}") from error
+    except Exception as error:  # values of any kind can stand in the file
+        words = f"its description of the network, {cut(str(stored))}, is damaged"
+        raise InputError(f"{where}: {words}: {in_words(error)}") from error
     weights = fit_names(content["net"], net.state_dict())
     if any(getattr(weight, "dtype", None) == torch.float64 for weight in weights.values()):
         net.double()
@@ -247,6 +255,19 @@ def build_network(
     for line in changed(content.get("imports")):
         logger.warning("%s: %s", where, line)
     return net
+
+
+def _check_size(arguments: dict[str, Any], weights: dict[str, Tensor], where: str) -> None:
+    """Raise `InputError` if a network of clif is larger than its weights, before it takes any memory."""
+    if arguments.get("name") not in model_descriptions():
+        return
+    strided = [one for one in weights.values() if isinstance(one, Tensor) and one.layout == torch.strided]
+    held = sum(min(weight.numel(), weight.untyped_storage().nbytes()) for weight in strided)
+    with torch.device("meta"):
+        net = create_model(**arguments)
+    size = sum(value.numel() for value in net.state_dict().values())
+    if size > SMALL and size > 2 * held:
+        raise InputError(f"{where}: holds {held} weights, the network that it describes has {size}; it is damaged")
 
 
 def load_weights(net: nn.Module, state_dict: dict[str, Tensor], where: str) -> None:
@@ -265,7 +286,10 @@ def load_weights(net: nn.Module, state_dict: dict[str, Tensor], where: str) -> N
         if not isinstance(state_dict[key], Tensor) or state_dict[key].shape != value.shape:
             shape = list(getattr(state_dict[key], "shape", []))
             raise InputError(f"{where}: does not fit {name}: {key} is {shape}, the network has {list(value.shape)}")
-    net.load_state_dict(state_dict)
+    try:
+        net.load_state_dict(state_dict)
+    except RuntimeError as error:  # tensors without values, sparse ones …
+        raise InputError(f"{where}: does not fit {name}: {in_words(error)}") from error
 
 
 def _sizes(state_dict: dict[str, Tensor], where: str) -> dict[str, int]:

@@ -21,7 +21,7 @@ from weakref import finalize
 import torch
 import yaml
 
-from clif.devices import processor_name
+from clif.documents import read_json
 from clif.errors import InputError, MissingFileError
 from clif.files import fingerprint, write_atomically
 from clif.paths import expand_home
@@ -131,8 +131,8 @@ class RunFolder:
 
     def _listed(self, name: str) -> list[Any]:
         """The list in a JSON file of the folder; [] if there is none, or none that can be read."""
-        with suppress(OSError, ValueError):
-            content = json.loads((self.path / name).read_text(encoding="utf-8"))
+        with suppress(InputError):
+            content = read_json(self.path / name)
             return content if isinstance(content, list) else []
         return []
 

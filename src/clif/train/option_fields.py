@@ -4,7 +4,7 @@ import dataclasses
 from functools import cache
 from typing import Any, get_args, get_type_hints
 
-from clif.errors import InputError
+from clif.errors import InputError, cut
 
 
 def option(default: Any, help: str, choices: tuple[str, ...] = (), group: str = "") -> Any:
@@ -42,7 +42,8 @@ def convert(name: str, value: Any, kind: type, optional: bool = False) -> Any:
         number = kind(value)
         return number if isinstance(value, str) or number == value else _refuse()
     except (ValueError, OverflowError):
-        raise InputError(f"{name} must be {'an' if kind is int else 'a'} {kind.__name__}, got {value!r}") from None
+        words = f"{'an' if kind is int else 'a'} {kind.__name__}"
+        raise InputError(f"{name} must be {words}, got {cut(repr(value))}") from None
 
 
 def _refuse() -> Any:

@@ -3,9 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from clif.errors import InputError, MissingFileError, unknown_name
+from clif import documents
+from clif.errors import InputError, unknown_name
 from clif.paths import expand_home
 
 RECIPES = Path(__file__).parent / "recipes"
@@ -42,14 +41,7 @@ def read_recipe(recipe: str) -> dict[str, Any]:
 
 def read_yaml(path: Path) -> dict[str, Any]:
     """The mapping that a YAML file holds. Raises `InputError` for a file that is missing, unreadable or no mapping."""
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError:
-        raise MissingFileError(f"no recipe at {path}") from None
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise InputError(f"{path}: not a YAML file: {' '.join(str(error).split())}") from error
+    content = documents.read_yaml(path, "recipe")
     if not isinstance(content, dict):
         raise InputError(f"{path}: not a configuration: a mapping of options is expected")
     return content

@@ -4,13 +4,13 @@ This module imports no torch, so that the configuration can be shown at once.
 """
 
 import dataclasses
-import json
 import shlex
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from clif.documents import read_json
 from clif.errors import InputError, MissingFileError
 from clif.names import RENAMED
 from clif.paths import expand_home
@@ -61,9 +61,9 @@ def read_run(folder: str, overrides: dict[str, Any]) -> TrainConfig:
 def imports_of_run(folder: str) -> list[Any]:
     """The records of what the run in `folder` imported when it was last started, as `clif.user_code` reads them."""
     try:
-        started = json.loads((Path(expand_home(folder)) / ENVIRONMENT).read_text(encoding="utf-8"))[-1]
+        started = read_json(Path(expand_home(folder)) / ENVIRONMENT)[-1]
         return list(started.get("imports", []))
-    except (OSError, ValueError, TypeError, LookupError, AttributeError):
+    except (ValueError, TypeError, LookupError, AttributeError):
         return []
 
 

@@ -1,0 +1,65 @@
+"""JSON and YAML files that others wrote, as plain values, in bounded time and memory. Without torch."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from clif.errors import InputError, MissingFileError, in_words
+
+MOST_YAML = 1 << 18
+MOST_VALUES = 20_000
+"""The bytes of a YAML file, and how many values it may be with each alias written out."""
+
+
+def read_json(path: Path) -> Any:
+    """The value in a JSON file. Raises `InputError` that names the file for one that cannot be read."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{path} cannot be read: {in_words(error)}") from error
+
+
+def read_yaml(path: Path, what: str = "YAML file") -> Any:
+    """The value in a YAML file; nothing in it is executed. Errors call a missing file a `what`.
+
+    Raises `InputError` that names the file for one that is missing or cannot be read, and for one that is too large for
+    a configuration, also if it is so by its aliases.
+    """
+    try:
+        content = path.read_bytes()
+        if len(content) > MOST_YAML:
+            raise InputError(f"{path}: {len(content) >> 10} KiB are too much for a configuration")
+        return _value(content.decode("utf-8-sig"))
+    except InputError as error:
+        raise error if str(path) in str(error) else InputError(f"{path}: {error}") from None
+    except FileNotFoundError:
+        raise MissingFileError(f"no {what} at {path}") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from error
+    except Exception as error:  # PyYAML lets the errors of dates and numbers through
+        raise InputError(f"{path}: not a YAML file: {in_words(error)}") from error
+
+
+def _value(text: str) -> Any:
+    loader = yaml.SafeLoader(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        if _size(node, {}) > MOST_VALUES:
+            raise InputError("holds too many values for a configuration, with its aliases written out")
+        return loader.construct_document(node)
+    finally:
+        loader.dispose()
+
+
+def _size(node: yaml.Node, known: dict[int, int]) -> int:
+    """How many values a node stands for. Raises `InputError` for one that contains itself."""
+    if id(node) not in known:
+        known[id(node)] = MOST_VALUES + 1  # until it is known: one that contains itself is endless
+        children = node.value if isinstance(node, yaml.CollectionNode) else []
+        inner = [part for child in children for part in (child if isinstance(child, tuple) else (child,))]
+        known[id(node)] = 1 + sum(_size(child, known) for child in inner)
+    return known[id(node)]
