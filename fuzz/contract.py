@@ -98,7 +98,7 @@ def check(target: Target, content: bytes, folder: Path) -> str:
 def place_of(error: BaseException) -> str:
     """A name for a finding: the kind of the error and where it was raised, or the rule that was broken."""
     if isinstance(error, Broken):
-        return re.sub(r"\W+", "-", re.sub(r"[\d.]+|/\S+", "", str(error)))[:60].strip("-")
+        return re.sub(r"[^a-z]+", "-", str(error).partition(":")[0].lower()).strip("-")
     frames = traceback.extract_tb(error.__traceback__)
     ours = [frame for frame in frames if f"{os.sep}clif{os.sep}" in frame.filename] or frames
     return f"{type(error).__name__}-{Path(ours[-1].filename).stem}-{ours[-1].lineno}"

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from fuzz import seeds
 
 MEBIBYTE = 1 << 20
@@ -135,10 +137,10 @@ def tar_of(content: bytes, path: Path) -> None:
 
 
 def cache(path: Path) -> None:
-    from clif.data.base import Split
+    from clif.data.base import Source, Split
     from clif.data.split_cache import open_cache
 
-    split = Split(path.parent, "x", "", (2,), "uint8", [])
+    split = Split(path.parent, "x", "", (2,), "uint8", [Source(path, (0, 1, 2), lambda: np.zeros((3, 2)))])
     arrays = open_cache(path.parent, split)
     if arrays is not None:
         assert arrays.images.shape == (len(arrays.labels), 2)

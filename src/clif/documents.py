@@ -8,8 +8,8 @@ import yaml
 
 from clif.errors import InputError, MissingFileError, in_words
 
-MOST_YAML = 1 << 18
-MOST_VALUES = 20_000
+MOST_YAML = 1 << 16
+MOST_VALUES = 5_000
 """The bytes of a YAML file, and how many values it may be with each alias written out."""
 
 

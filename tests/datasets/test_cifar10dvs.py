@@ -168,3 +168,12 @@ def test_where_to_get_it(root, tmp_path):
         path.unlink()
     with pytest.raises(MissingFileError, match="no CIFAR10-DVS recordings 900–999"):
         create_loader("cifar10dvs", root, train=False, T=4)
+
+
+def test_names_in_an_archive_take_no_time(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("." * 60_000 + "_1.aedat", b"")
+        archive.writestr(f"a/{'1' * 5000}.aedat", b"")
+    with pytest.raises(InputError, match=r"does not end in the recording's number") as error:
+        zip_members(tmp_path / "a.zip")
+    assert len(str(error.value)) < 1000

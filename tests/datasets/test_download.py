@@ -1,3 +1,5 @@
+import contextlib
+import gzip
 import hashlib
 import io
 import tarfile
@@ -120,3 +122,62 @@ def test_archives_write_nothing_outside(tmp_path):
     unpack(root / "bad.zip", root)
     assert names(tmp_path) == ["root"]
     assert names(root) == ["bad.tar.gz", "bad.zip", "outside"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "target"),
+    [
+        *((kind, target) for kind in (tarfile.SYMTYPE, tarfile.LNKTYPE) for target in ("a", "../../outside", "/etc")),
+        *((kind, "") for kind in (tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE, tarfile.GNUTYPE_SPARSE)),
+    ],
+)
+def test_archives_hold_files_and_folders_alone(tmp_path, kind, target):
+    with tarfile.open(tmp_path / "bad.tar.gz", "w:gz") as archive:
+        archive.addfile(tarfile.TarInfo("a"))
+        member = tarfile.TarInfo("b")
+        member.type, member.linkname = kind, target
+        archive.addfile(member)
+    with pytest.raises(InputError, match=r"bad\.tar\.gz: "):
+        unpack(tmp_path / "bad.tar.gz", tmp_path)
+    assert names(tmp_path) == ["bad.tar.gz"]
+
+
+@pytest.mark.parametrize("name", ["/outside", "a/../../outside", "C:\\outside"])
+def test_no_name_leads_out_of_the_folder(tmp_path, name):
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "a.tar.gz").write_bytes(tar_of({name: b"x"}))
+    with zipfile.ZipFile(root / "a.zip", "w") as archive:
+        archive.writestr(name, b"x")
+    for path in (root / "a.tar.gz", root / "a.zip"):
+        with contextlib.suppress(InputError):
+            unpack(path, root)
+    assert names(tmp_path) == ["root"]
+    assert not Path("/outside").exists()
+
+
+def test_what_an_archive_unpacks_to_is_bounded(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "MOST_BYTES", 1 << 16)
+    (tmp_path / "a.tar.gz").write_bytes(tar_of({"a": bytes(1 << 17)}))
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a", bytes(1 << 17))
+    for name in ("a.tar.gz", "a.zip"):
+        with pytest.raises(InputError, match=f"{name}: unpacks to"):
+            unpack(tmp_path / name, tmp_path)
+    assert names(tmp_path) == ["a.tar.gz", "a.zip"]
+
+
+def test_a_header_of_a_tar_archive_takes_little_memory(tmp_path):
+    """The names of long ones are kept in parts of their own, which Python's reader takes into memory as a whole."""
+    member = tarfile.TarInfo("././@LongLink")
+    member.type, member.size = tarfile.GNUTYPE_LONGNAME, 1 << 30
+    (tmp_path / "a.tar.gz").write_bytes(gzip.compress(member.tobuf(tarfile.GNU_FORMAT) + bytes(1 << 20)))
+    with pytest.raises(InputError, match=r"a\.tar\.gz: holds a header of 1073741824 bytes"):
+        unpack(tmp_path / "a.tar.gz", tmp_path)
+
+
+def test_a_file_gives_way_to_a_folder(tmp_path):
+    (tmp_path / "set").write_text("")
+    (tmp_path / "a.tar.gz").write_bytes(tar_of({"set/a": b"x"}))
+    unpack(tmp_path / "a.tar.gz", tmp_path)
+    assert (tmp_path / "set" / "a").read_bytes() == b"x"

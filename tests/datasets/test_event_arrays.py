@@ -2,6 +2,7 @@
 
 import io
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from refusing import read_or_refuse
 from writers import make_events, structured
 
-from clif.data import read_recording
+from clif.data import read_recording, untrusted
 from clif.data.any_recording import read_raw
 from clif.errors import InputError
 
@@ -169,3 +170,90 @@ def test_events_outside_the_sensor_and_unknown_names(folder):
     path.rename(folder / "a.mat")
     with pytest.raises(InputError, match="is no recording by its name; those end in"):
         read_recording(folder / "a.mat")
+
+
+def header(shape: tuple[int, ...]) -> bytes:
+    content = io.BytesIO()
+    np.lib.format.write_array_header_1_0(content, {"descr": "|i1", "fortran_order": False, "shape": shape})
+    return content.getvalue()
+
+
+def test_an_archive_that_unpacks_to_far_more_than_its_size_is_refused(folder):
+    """As a large one would be, of which the limit is taken here."""
+    path = folder / "bomb.npz"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in "xytp":
+            archive.writestr(f"{name}.npy", header((1 << 16,)) + bytes(1 << 16))
+    assert len(read_recording(path)["t"]) == 1 << 16
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(untrusted, "ANY_SIZE", 1 << 16)
+        with pytest.raises(InputError, match=r"bomb\.npz: unpacks to .* times its size"):
+            read_recording(path)
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz"])
+def test_arrays_that_declare_more_than_there_is_are_refused(folder, suffix):
+    path = folder / f"short{suffix}"
+    if suffix == ".npz":
+        with zipfile.ZipFile(path, "w") as archive:
+            for name in "xytp":
+                archive.writestr(f"{name}.npy", header((1 << 50,)))
+    else:
+        path.write_bytes(header((1 << 48, 4)))
+    with pytest.raises(InputError, match=f"short{suffix}: cannot be read"):
+        read_recording(path, columns="x,y,t,p" if suffix == ".npy" else "")
+
+
+@pytest.mark.parametrize("options", [{}, {"chunks": (1024,), "compression": "gzip"}])
+@pytest.mark.parametrize("length", [1 << 27, 1 << 40])
+def test_hdf5_that_declares_more_than_there_is_is_refused(folder, options, length):
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(folder / "bomb.h5", "w") as file:
+        for name in "xytp":
+            file.create_dataset(name, shape=(length,), dtype="i8", **options)
+    with pytest.raises(InputError, match=r"bomb\.h5: unpacks to"):
+        read_recording(folder / "bomb.h5")
+
+
+def test_hdf5_reads_no_other_file(folder):
+    h5py = pytest.importorskip("h5py")
+    path, other = folder / "linked.h5", folder / "other.h5"
+    write(other, make_events(4), KEYS[0], "xytp")
+    (folder / "raw").write_bytes(bytes(32))
+    columns = dict.fromkeys("xyt", np.zeros(4, int))
+    layout = h5py.VirtualLayout(shape=(4,), dtype="i8")
+    layout[:] = h5py.VirtualSource(other, "left/events/p", shape=(4,))
+    for kind in ("raw", "virtual", "link", "object", "text"):
+        with h5py.File(path, "w") as file:
+            for name, values in columns.items():
+                file[name] = values
+            if kind == "raw":
+                file.create_dataset("p", shape=(4,), dtype="i8", external=[(str(folder / "raw"), 0, 32)])
+            elif kind == "virtual":
+                file.create_virtual_dataset("p", layout)
+            elif kind == "link":
+                file["p"] = h5py.ExternalLink(str(other), "/left/events/p")
+            else:
+                file.create_dataset("p", (4,), h5py.string_dtype() if kind == "text" else h5py.ref_dtype)
+        with pytest.raises(
+            InputError, match=r"linked\.h5: (/p lies in other files|has no data sets|/p must be numbers)"
+        ):
+            read_recording(path)
+
+
+@pytest.mark.parametrize("size", [(1 << 40, 4), (0, 4), (-1, 4)])
+def test_a_sensor_that_none_has_is_refused(folder, size):
+    path = folder / "sensor.h5"
+    pytest.importorskip("h5py")
+    write(path, make_events(4), KEYS[0], "xytp", width=size[0], height=size[1])
+    with pytest.raises(InputError, match=r"sensor\.h5: says that its sensor has .* pixels, which none has"):
+        read_recording(path)
+
+
+def test_an_archive_by_the_name_of_an_array_is_refused(folder):
+    for name, content in (("whole", {"x": np.zeros(3)}), ("cut", None)):
+        path = folder / f"{name}.npy"
+        with path.open("wb") as file:
+            file.write(b"PK\3\4") if content is None else np.savez(file, **content)
+        with pytest.raises(InputError, match=rf"{name}\.npy: cannot be read as an \.npy file"):
+            read_recording(path, columns="x,y,t,p")

@@ -322,3 +322,24 @@ def test_memory_does_not_grow_with_the_set(tmp_path):
     stored = sum(path.stat().st_size for path in (tmp_path / "large" / ".clif-cache").rglob("images.npy"))
     assert stored > 112 << 20
     assert int(done.stdout) << 10 < stored / 10
+
+
+def test_a_table_may_name_files_that_cannot_be(tmp_path):
+    write_set(tmp_path, {"a": 4})
+    long, digits = "x" * 5000, "1" * 5000
+    table = tmp_path / "list.csv"
+    table.write_text(f"a/000.png,{digits}\na/001.png,2\na/002.png,{digits}\na/003.png,2\n{long},2\n")
+    dataset = open_dataset("images", table, SMALL)
+    assert dataset.classes == ("2", digits)
+    assert dataset.find(table, True, 1, False).missing
+
+
+def test_each_image_is_there_once_whatever_links_lead_to_it(tmp_path):
+    """Folders that contain themselves, by several links each: to follow all would never end."""
+    root = write_set(tmp_path, {"cat": 2, "dog": 3})
+    for number in range(4):
+        (root / "cat" / f"again{number}").symlink_to(root / "cat", target_is_directory=True)
+        (root / "dog" / f"up{number}").symlink_to(root, target_is_directory=True)
+    dataset = open_dataset("images", root, SMALL)
+    assert dataset.classes == ("cat", "dog")
+    assert len(labels(root, True)) + len(labels(root, False)) == 2 + 2 + 3

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from clif.data.images import image_size, images_in, read_rgb
+from clif.data.images import image_size, images_in, read_fitted, read_rgb
 from clif.errors import InputError, MissingFileError
 
 RAMP = np.linspace(0, 65535, 64 * 64).reshape(64, 64).astype(np.uint16)
@@ -89,3 +89,14 @@ def test_another_size_and_no_file(tmp_path):
         read_rgb(tmp_path / "a.PNG", 64, 64)
     with pytest.raises(MissingFileError, match="none"):
         read_rgb(tmp_path / "none.png", 64, 64)
+
+
+@pytest.mark.parametrize("side", [20_000, 2**31 - 1])
+def test_an_image_that_declares_too_many_pixels_is_refused(tmp_path, side):
+    content = bytearray(png16(3))
+    content[16:24] = struct.pack(">II", side, side)
+    content[29:33] = struct.pack(">I", zlib.crc32(content[12:29]))
+    (tmp_path / "a.png").write_bytes(content)
+    for read in (lambda path: read_fitted(path, 8, 3, "crop"), image_size):
+        with pytest.raises(InputError, match=r"a\.png: .* exceeds limit of .* pixels"):
+            read(tmp_path / "a.png")

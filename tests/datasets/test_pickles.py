@@ -1,5 +1,7 @@
+import codecs
 import os
 import pickle
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -111,3 +113,90 @@ def test_a_flipped_byte_is_read_or_refused(tmp_path_factory, data, protocol):
         assert batch.images.shape == (len(batch.labels), 3, 32, 32)
         return
     assert str(path) in refused
+
+
+class NumPyType:
+    """A type of objects whose state clears the flag of objects, so that bytes are taken as their addresses."""
+
+    def __reduce__(self):
+        return np.dtype, ("O8", False, True), (3, "|", None, None, None, -1, -1, 0)
+
+
+class Objects:
+    def __reduce__(self):
+        state = (1, (1,), NumPyType(), False, b"\x10" + bytes(7))
+        return np.zeros(1).__reduce__()[0], (np.ndarray, (0,), b"b"), state
+
+
+class Number:
+    def __reduce__(self):
+        return np.float64(0).__reduce__()[0], (NumPyType(), b"\x10" + bytes(7))
+
+
+@pytest.mark.parametrize("protocol", range(6))
+@pytest.mark.parametrize("thing", [Objects(), Number()])
+def test_no_bytes_are_taken_as_addresses(protocol, thing):
+    with pytest.raises(pickle.UnpicklingError):
+        load_arrays(pickle.dumps({"data": thing}, protocol=protocol))
+
+
+class Call:
+    """A call of something that a pickle may look up, with arguments that take much time or memory."""
+
+    def __init__(self, function, *arguments):
+        self.called = function, arguments
+
+    def __reduce__(self):
+        return self.called
+
+
+@pytest.mark.parametrize(
+    "thing",
+    [
+        Call(bytes, 1 << 60),
+        Call(bytearray, 1 << 60),
+        Call(codecs.encode, "x", "punycode"),
+        Call(np.dtype, "V99999"),
+        Call(np.dtype, "M8"),
+    ],
+)
+def test_calls_make_plain_values_alone(thing):
+    with pytest.raises(pickle.UnpicklingError, match="it holds"):
+        load_arrays(pickle.dumps([thing], protocol=2))
+
+
+def test_a_far_place_in_the_memory_takes_no_memory():
+    tracemalloc.start()
+    assert load_arrays(b"\x80\x02Nr\xff\xff\xff\x7f.") is None
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1 << 20
+
+
+NESTED = b"N" + b"2\x86" * 64
+"""A tuple of twice the same tuple, and so on: to walk through it takes 2⁶⁴ steps."""
+
+
+def test_a_tuple_is_no_key():
+    with pytest.raises(pickle.UnpicklingError, match="a tuple as a key"):
+        load_arrays(b"}" + NESTED + b"Ns.")
+
+
+def test_labels_are_numbers(tmp_path):
+    data = pickle.dumps(PIXELS[:1], protocol=2)[2:-1]
+    (tmp_path / "batch").write_bytes(b"}(X\4\0\0\0data" + data + b"X\6\0\0\0labels" + NESTED + b"u.")
+    with pytest.raises(InputError, match=r'batch: "labels" must be whole numbers'):
+        read_python_batch(CIFAR10_LAYOUT, tmp_path / "batch")
+
+
+@pytest.mark.parametrize(
+    "content", [b"0.", b"N(0.", b"t.", b"\x86.", b"Ns.", b"(N.", b"h\7.", b"Na.", b"NR.", b"Nb.", b"Q.", b"V"]
+)
+def test_damage_is_an_error(tmp_path, content):
+    (tmp_path / "batch").write_bytes(content)
+    with pytest.raises(InputError, match="batch: not a CIFAR-10 batch"):
+        read_python_batch(CIFAR10_LAYOUT, tmp_path / "batch")
+
+
+def test_strings_of_python_2_in_every_form():
+    assert load_arrays(b"(S'\\xff\\x00a'\nU\2\xfe\0T\1\0\0\0b]t.") == (b"\xff\0a", b"\xfe\0", b"b", [])

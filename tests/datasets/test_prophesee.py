@@ -1,5 +1,6 @@
 """DAT files, and what headers of EVT files say."""
 
+import contextlib
 from pathlib import Path
 
 import numpy as np
@@ -104,3 +105,26 @@ def test_the_shared_recording(shared_events):
         [152, 56, 27, 1],
         [99952, 75, 28, 1],
     ]
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"% format EVT3" + b" width=1" * 100_000,
+        b"% geometry " + b"1" * 5000 + b"x1\n% Version 2",
+        b"% width " + b"9" * 5000 + b"\n% height 1\n% Version 2",
+        b"% Version " + b"2" * 5000,
+        b"% geometry 99999x1\n% Version 2",
+        b"% geometry 0x0\n% Version 2",
+    ],
+)
+def test_odd_headers_are_refused_at_once(folder, header):
+    path = folder / "odd.dat"
+    path.write_bytes(header + b"\n\x0c\x08" + bytes(8))
+    with contextlib.suppress(InputError):
+        assert read_recording(path)["x"].tolist() == [0]
+    assert header_size(header.decode().split("\n")) in (None, (99999, 1), (0, 0))
+
+
+def test_the_sides_of_a_format_are_found_in_any_order():
+    assert header_size(["% format EVT3;height=720;width=1280"]) == (1280, 720)

@@ -150,3 +150,34 @@ def test_a_full_disk_is_told_before_writing(split, monkeypatch):
     monkeypatch.setattr(split_cache.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 100})())
     with pytest.raises(InputError, match="GiB free"):
         load_split(split)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        *(
+            ("meta.json", text)
+            for text in (b"[" * 50_000, b"[]", b'{"samples": "30"}', b'{"samples": 45, "mean": ["x"]}')
+        ),
+        *(
+            ("images.npy", text)
+            for text in (b"", b"PK\3\4", b"PK\5\6" + bytes(18), b"\x93NUMPY\1\0\xff\xff" + b"(" * 65535)
+        ),
+        *(("labels.npy", text) for text in (b"\x80\2N.", b"PK\5\6" + bytes(18))),
+    ],
+)
+def test_a_damaged_cache_is_made_anew(split, name, content):
+    whole = load_split(split)
+    (cache,) = (split.root / FOLDER).iterdir()
+    (cache / name).write_bytes(content)
+    assert split_cache.open_cache(cache, split) is None
+    assert skipped_files(split) == []
+    np.testing.assert_array_equal(load_split(split).labels, whole.labels)
+
+
+@pytest.mark.parametrize("label", [-1, 10, 1 << 60])
+def test_a_cache_with_labels_of_no_class_is_made_anew(split, label):
+    load_split(split)
+    (cache,) = (split.root / FOLDER).iterdir()
+    np.save(cache / "labels.npy", np.full(45, label))
+    assert load_split(split).labels.max() == 9

@@ -63,6 +63,9 @@ def test_masks_with_what_is_known():
         TEXT.replace("#1.0", "#__import__('os')"),
         TEXT.replace("zr", "z" * 40),
         TEXT.replace("%0 = mul s0 c0", "%0 = mul s0 c0; system"),
+        TEXT.replace("constants 2", "constants " + "2" * 5000),
+        TEXT.replace("%0 = mul", "%" + "0" * 5000 + " = mul"),
+        *(TEXT.replace("c0", name) for name in ("c²", "c٠", "c" + "0" * 5000, "#٠.0", "#1e999")),
     ],
 )
 def test_a_text_that_is_no_program_is_refused(damaged):

@@ -37,7 +37,7 @@ from clif.data.recordings import (
     sample_of,
 )
 from clif.data.text import read_lines, read_text
-from clif.data.untrusted import foreign, naming
+from clif.data.untrusted import foreign, load_array, naming
 from clif.errors import InputError, MissingFileError
 
 SENSOR = 128
@@ -203,8 +203,8 @@ def find_tonic(base: Path, train: bool, form: FrameFormat) -> list[Source]:
 def read_tonic(path: Path) -> Events:
     """An array [n, 4] of x, y, p and t in ms."""
     with foreign(path, "an .npy file"):
-        rows = np.load(path, mmap_mode="r", allow_pickle=False)
-    if not isinstance(rows, np.ndarray) or rows.ndim != 2 or rows.shape[1] != 4 or rows.dtype.kind not in "iuf":
+        rows = load_array(path)
+    if rows.ndim != 2 or rows.shape[1] != 4 or rows.dtype.kind not in "iuf":
         raise InputError(f"{path}: expected an array of numbers [n, 4]: x, y, p and t")
     if not ((rows > -MAX_MS) & (rows < MAX_MS)).all():
         raise InputError(f"{path}: holds values that are no coordinates or times")

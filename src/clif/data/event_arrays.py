@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clif.data.event_columns import Raw, find_columns, named_columns, place_columns
-from clif.data.untrusted import check_unpacked, check_zip, foreign
+from clif.data.untrusted import check_unpacked, check_zip, foreign, load_array
 from clif.errors import InputError
 from clif.extras import require
 
@@ -23,7 +23,7 @@ MAX_BYTES = 16 << 30
 def read_npy(path: Path, columns: str = "") -> Raw:
     """A structured array with fields for x, y, t and p, or numbers [n, k] in the order of `columns`."""
     with foreign(path, "an .npy file"):
-        array = np.load(path, allow_pickle=False)
+        array = load_array(path)
     return from_array(array, columns)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from clif.errors import InputError, MissingFileError
+from clif.errors import InputError, MissingFileError, cut
 
 CLUTTER = {
     "__macosx",
@@ -110,7 +110,9 @@ def numbered_files(folder: Path, suffix: str) -> list[tuple[int, Path]]:
 def file_number(name: str, where: Path) -> int:
     digits = Path(name).stem.rsplit("_", 1)[-1]
     if not (digits.isascii() and digits.isdigit() and len(digits) < 19):
-        raise InputError(f"{where}: the name {name} does not end in the recording's number; it does not belong here")
+        raise InputError(
+            f"{where}: the name {cut(name)} does not end in the recording's number; it does not belong here"
+        )
     return int(digits)
 
 

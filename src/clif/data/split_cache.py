@@ -24,6 +24,7 @@ import numpy as np
 
 from clif.data.base import Arrays, Source, Split
 from clif.data.statistics import channel_statistics
+from clif.data.untrusted import load_array
 from clif.errors import InputError, MissingFileError
 from clif.progress import progress_bar
 
@@ -87,14 +88,15 @@ def open_cache(folder: Path, split: Split) -> Arrays | None:
     try:
         meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
         samples, mean, std = meta["samples"], tuple(meta.get("mean", ())), tuple(meta.get("std", ()))
-        images = np.load(folder / "images.npy", mmap_mode="c", allow_pickle=False)
-        labels = np.load(folder / "labels.npy", allow_pickle=False)
+        images = np.lib.format.open_memmap(folder / "images.npy", mode="c")
+        labels = load_array(folder / "labels.npy")
         shape = (samples, *split.shape)
         fits = images.shape == shape and images.dtype == split.dtype and labels.shape == shape[:1]
-        known = labels.dtype == np.int64 and (labels >= 0).all() and np.isfinite([*mean, *std]).all()
+        classes = {label for source in split.sources for label in source.labels}
+        known = set(np.unique(labels).tolist()) <= classes and np.isfinite([*mean, *std]).all()
     except Exception:  # what was damaged can raise anything
         return None
-    return Arrays(images, labels, mean, std) if fits and known else None
+    return Arrays(images, labels.astype(np.int64), mean, std) if fits and known else None
 
 
 def skipped_files(split: Split) -> list[str]:

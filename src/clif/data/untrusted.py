@@ -5,10 +5,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from clif.errors import InputError, MissingFileError, in_words
 
-DEFLATE = 1032
-"""How many times larger than its file what deflate unpacks can be."""
+ANY_SIZE = 256 << 20
+MOST_TIMES = 64
+"""The bytes that any file may unpack to, and how many times its size a larger one may: deflate would reach 1032."""
 
 
 @contextmanager
@@ -35,15 +39,23 @@ def foreign(path: Path | str, what: str) -> Iterator[None]:
         raise InputError(f"{path}: cannot be read as {what}, truncated or foreign ({in_words(error)})") from error
 
 
+def load_array(path: Path) -> NDArray:
+    """The array in an .npy file, which must be one: `numpy.load` also opens archives. Raises what damage leads to."""
+    with path.open("rb") as file:
+        return np.lib.format.read_array(file, allow_pickle=False)
+
+
 def check_zip(path: Path, most: int) -> None:
-    """Raise `InputError` for a zip archive whose members are larger than `most` bytes in all, or than it can hold."""
+    """Raise `InputError` for a zip archive whose members are larger in all than `check_unpacked` takes."""
     with foreign(path, "a zip archive"), zipfile.ZipFile(path) as archive:
         check_unpacked(sum(member.file_size for member in archive.infolist()), path.stat().st_size, most)
 
 
 def check_unpacked(size: int, stored: int, most: int) -> None:
-    """Raise `InputError` for `size` bytes if they are more than `most`, or than `stored` bytes can hold."""
+    """Raise `InputError` for `size` bytes if they are more than `most`, or far more than the `stored` ones."""
     if size > most:
         raise InputError(f"unpacks to {size / 2**30:.1f} GiB, at most {most / 2**30:g} GiB are read")
-    if size > DEFLATE * stored:
-        raise InputError(f"says that its {stored} bytes unpack to {size}, which no file of this kind does")
+    if size > max(ANY_SIZE, MOST_TIMES * stored):
+        raise InputError(
+            f"unpacks to {size / 2**30:.1f} GiB, {size // max(stored, 1)} times its size; it is no real one"
+        )

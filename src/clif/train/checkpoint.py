@@ -243,8 +243,10 @@ def build_network(
         with needed_by(content.get("imports"), where):
             _check_size(arguments, content["net"], where)
             net = create_model(**arguments)
-    except InputError:
-        raise
+    except InputError as error:
+        if any(value is not None for value in given.values()) or where in str(error):
+            raise
+        raise type(error)(f"{where}: {error}") from error
     except Exception as error:  # values of any kind can stand in the file
         words = f"its description of the network, {cut(str(stored))}, is damaged"
         raise InputError(f"{where}: {words}: {in_words(error)}") from error
