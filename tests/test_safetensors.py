@@ -61,6 +61,46 @@ def test_a_description_of_another_form_is_refused(tmp_path, description):
         read_safetensors(path)
 
 
+@pytest.mark.parametrize(
+    "entries",
+    [
+        {name: {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]} for name in "ab"},
+        {
+            "a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]},
+            "b": {"dtype": "U8", "shape": [1], "data_offsets": [7, 8]},
+        },
+        *(
+            {"a": {"dtype": "U8", "shape": shape, "data_offsets": [0, 8]}}
+            for shape in ([2.0, 4], [True, 8], [-2, -4], "8", [8, [1]], None)
+        ),
+        *(
+            {"a": {"dtype": "U8", "shape": shape, "data_offsets": [0, 0]}}
+            for shape in ([0, 1 << 62, 8], [0, 1 << 70], [0] * 65)
+        ),
+        {"a": {"dtype": "U8", "shape": [10**4000] * 100, "data_offsets": [0, 8]}},
+        *(
+            {"a": {"dtype": "U8", "shape": [8], "data_offsets": place}}
+            for place in ([8, 0], [-8, 0], [0, 9], [0], ["0", "8"], [0.0, 8.0], 8)
+        ),
+        *({"a": entry} for entry in (3, [], {}, {"dtype": ["U8"], "shape": [8], "data_offsets": [0, 8]})),
+    ],
+)
+def test_places_and_shapes_that_mislead_are_refused(tmp_path, entries):
+    """Tensors that share bytes would let a small file stand for any amount of memory."""
+    head = json.dumps(entries).encode()
+    (tmp_path / "x.safetensors").write_bytes(len(head).to_bytes(8, "little") + head + bytes(8))
+    with pytest.raises(InputError, match=r"x\.safetensors: not a safetensors file, or damaged") as error:
+        read_safetensors(tmp_path / "x.safetensors")
+    assert len(str(error.value)) < 1000
+
+
+@pytest.mark.parametrize("head", [b"[" * 50_000, b"1" * 5000, b"[]", b'{"__metadata__": 3}', b"\xff"])
+def test_a_header_that_misleads_is_refused(tmp_path, head):
+    (tmp_path / "x.safetensors").write_bytes(len(head).to_bytes(8, "little") + head)
+    with pytest.raises(InputError, match=r"x\.safetensors: not a safetensors file, or damaged"):
+        read_safetensors(tmp_path / "x.safetensors")
+
+
 def test_the_command_writes_weights_to_give_away(tmp_path, capsys):
     clif.train.fit(clif.train.resolve("digits", T=1, max_steps=1, amp=False, out_dir=str(tmp_path)), quiet=True)
     run = next(tmp_path.iterdir())

@@ -1,5 +1,6 @@
 """AEDAT 4, EVT and Event Stream, as faery writes and reads them."""
 
+import subprocess
 import sys
 
 import numpy as np
@@ -101,6 +102,14 @@ def test_a_file_that_ends_the_process_is_named_and_the_next_is_read(tmp_path, mo
     idle[0].wait()
     assert read_recording(tmp_path / "c.es")["t"].tolist() == [7]
     faery_events._end(idle.pop())
+
+
+@pytest.mark.usefixtures("faery")
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the limit is none")
+def test_a_file_takes_a_bounded_amount_of_memory():
+    program = f"import runpy; runpy.run_path({str(faery_events.PROGRAM)!r})['limit_memory'](1000); bytes(5 << 30)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stderr.splitlines()[-1] == "MemoryError"
 
 
 def test_without_faery_the_error_says_what_to_install(tmp_path, monkeypatch):

@@ -12,7 +12,12 @@ import threading
 
 import faery
 
+if sys.platform != "win32":
+    import resource
+
 IDLE_SECONDS = 20
+SOME_MEMORY, MEMORY_TIMES = 4 << 30, 64
+"""The bytes of memory for a file of any size, and in addition for each of its bytes."""
 COLUMNS = {"t": "<u8", "x": "<u2", "y": "<u2", "on": "|u1"}
 
 
@@ -21,6 +26,7 @@ def main() -> None:
         path, kind, options = json.loads(line)
         options = {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
         try:
+            limit_memory(os.path.getsize(path))
             stream = faery.events_stream_from_file(path, file_type=kind, **options)
             events = stream.to_array()
             answer = {"size": list(stream.dimensions()), "events": len(events)}
@@ -31,6 +37,14 @@ def main() -> None:
             answer, content = {"error": str(error).strip() or type(error).__name__}, []
         sys.stdout.buffer.write(json.dumps(answer).encode() + b"\n" + b"".join(content))
         sys.stdout.buffer.flush()
+
+
+def limit_memory(size: int) -> None:
+    """Let a file of that size take a bounded amount of memory; what takes more ends this process (not on Windows)."""
+    if sys.platform != "win32":
+        _, hard = resource.getrlimit(resource.RLIMIT_AS)
+        most = SOME_MEMORY + MEMORY_TIMES * size
+        resource.setrlimit(resource.RLIMIT_AS, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
 
 
 def next_line() -> str:
