@@ -145,7 +145,7 @@ def images() -> list[bytes]:
 
     pixels = np.random.default_rng(0).integers(0, 256, (12, 10, 4), dtype=np.uint8)
     modes = {"PNG": "RGBA", "JPEG": "RGB", "GIF": "P", "BMP": "RGB", "TIFF": "RGB", "PPM": "L", "TGA": "RGB"}
-    modes |= {"ICO": "RGBA", "PCX": "L", "SGI": "RGB", "DDS": "RGB", "IM": "L", "MSP": "1", "XBM": "1", "ICNS": "RGBA"}
+    modes |= {"ICO": "RGBA", "PCX": "L", "SGI": "RGB", "DDS": "RGB", "MSP": "1", "XBM": "1", "ICNS": "RGBA"}
     modes |= {"WEBP": "RGB"} if features.check("webp") else {}
     modes |= {"JPEG2000": "RGB"} if features.check("jpg_2000") else {}
     found = []

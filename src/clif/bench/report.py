@@ -9,8 +9,8 @@ from typing import Any
 
 from clif.bench.machine import in_words
 from clif.bench.measure import Timing
-from clif.documents import read_json
 from clif.errors import InputError, MissingFileError
+from clif.plain_files import read_json
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from clif.documents import read_yaml
 from clif.errors import InputError, MissingFileError, unknown_name
+from clif.plain_files import read_yaml
 
 HOROWITZ = "Horowitz, Computing's energy problem, ISSCC 2014"
 LEMAIRE = "Lemaire et al., An analytical estimation of spiking neural networks energy efficiency, 2022"

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from clif.documents import read_json
 from clif.errors import InputError, MissingFileError
 from clif.files import is_unchanged
 from clif.paths import expand_home
+from clif.plain_files import read_json
 from clif.train.lock import is_locked
 from clif.train.recipe import read_yaml
 from clif.train.resume import BEST, CONFIG, ENERGY, ENVIRONMENT, EVAL, LAST, METRICS, SUMMARY, WARNINGS

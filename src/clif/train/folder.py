@@ -21,10 +21,10 @@ from weakref import finalize
 import torch
 import yaml
 
-from clif.documents import read_json
 from clif.errors import InputError, MissingFileError
 from clif.files import fingerprint, write_atomically
 from clif.paths import expand_home
+from clif.plain_files import read_json
 from clif.precision import Precision
 from clif.train.checkpoint import checkpoint_file, read_checkpoint, save_checkpoint
 from clif.train.config import TrainConfig

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from clif import documents
+from clif import plain_files
 from clif.errors import InputError, unknown_name
 from clif.paths import expand_home
 
@@ -41,7 +41,7 @@ def read_recipe(recipe: str) -> dict[str, Any]:
 
 def read_yaml(path: Path) -> dict[str, Any]:
     """The mapping that a YAML file holds. Raises `InputError` for a file that is missing, unreadable or no mapping."""
-    content = documents.read_yaml(path, "recipe")
+    content = plain_files.read_yaml(path, "recipe")
     if not isinstance(content, dict):
         raise InputError(f"{path}: not a configuration: a mapping of options is expected")
     return content

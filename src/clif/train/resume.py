@@ -10,10 +10,10 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from clif.documents import read_json
 from clif.errors import InputError, MissingFileError
 from clif.names import RENAMED
 from clif.paths import expand_home
+from clif.plain_files import read_json
 from clif.train.config import LIMITS, TrainConfig, resolve
 from clif.train.launcher_environment import launched_processes
 from clif.train.recipe import read_yaml

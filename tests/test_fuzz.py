@@ -1,0 +1,73 @@
+"""The targets of the fuzzer: each reads its own seeds, keeps the contract, and what breaks it is noticed."""
+
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from clif.errors import InputError
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from fuzz.contract import Broken, check, warm_up
+from fuzz.targets import TARGETS
+
+
+@pytest.fixture
+def here(tmp_path) -> Path:
+    (tmp_path / "deep" / "here").mkdir(parents=True)
+    return tmp_path / "deep" / "here"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TARGETS)
+def test_every_target_reads_its_seeds(name, tmp_path):
+    for module in {"h5": ["h5py"], "nir": ["nir"]}.get(name, []):
+        pytest.importorskip(module)
+    target = TARGETS[name]
+    said = []
+    for number, seed in enumerate(target.seeds()):
+        place = tmp_path / str(number) / "here"
+        place.mkdir(parents=True)
+        warm_up(target, seed, place)
+        said.append(check(target, seed, place))
+        check(target, seed[: len(seed) // 2], place)
+    assert name in ("image_table", "tables", "safetensors", "safetensors_header") or "" in said
+
+
+def outside(path):
+    (path.parents[2] / "outside").write_text("")
+
+
+def unnamed(_path):
+    raise InputError("something is wrong")
+
+
+def other(_path):
+    raise KeyError("x")
+
+
+def started(_path):
+    os.system("true")
+
+
+def large(_path):
+    bytearray(600 << 20)[::4096] = bytes(153600)
+
+
+@pytest.mark.parametrize(
+    ("read", "message"),
+    [
+        (outside, "did what no file may do: open .*outside"),
+        (started, "did what no file may do: os.system"),
+        (unnamed, "an error that does not name the file"),
+        pytest.param(large, "took .* MiB", marks=pytest.mark.skipif(sys.platform != "linux", reason="Linux tells")),
+    ],
+)
+def test_what_breaks_the_contract_is_noticed(here, read, message):
+    with pytest.raises(Broken, match=message):
+        check(replace(TARGETS["dat"], read=read), b"", here)
+    with pytest.raises(KeyError):
+        check(replace(TARGETS["dat"], read=other), b"", here)
