@@ -32,7 +32,9 @@ def main() -> int:
         parser.error(f"unknown target {unknown.pop()}; known: {', '.join(TARGETS)}")
     if arguments.read:
         with tempfile.TemporaryDirectory() as folder:
-            print(check(TARGETS[arguments.names[0]], arguments.read.read_bytes(), _place(Path(folder))) or "read")
+            target, content, place = TARGETS[arguments.names[0]], arguments.read.read_bytes(), _place(Path(folder))
+            warm_up(target, target.seeds()[0], place)
+            print(check(target, content, place) or "read")
         return 0
     if arguments.child:
         _fuzz(arguments.names[0], arguments.seconds, arguments.out)

@@ -1,6 +1,10 @@
 """Checkpoints made to mislead: nothing is executed, little memory is taken, and one error names the file."""
 
+import copy
+import dataclasses
+import functools
 import io
+import operator
 import pickle
 import zipfile
 
@@ -13,6 +17,7 @@ from clif.errors import InputError
 from clif.models import create_model
 from clif.safetensors import write_safetensors
 from clif.train.checkpoint import read_checkpoint
+from clif.trained_network import open_checkpoint
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +60,53 @@ def test_numpy_values_can_be_saved_again(tmp_path):
         assert content["number"] == 0.5
         values = {key: content[key] for key in values}
     assert b"clif" not in pickle.dumps(values)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run of two steps, and its last checkpoint."""
+    folder = tmp_path_factory.mktemp("run")
+    config = clif.train.resolve("digits", model="snn5_noAP", T=1, max_steps=2, amp=False, out_dir=str(folder))
+    clif.train.fit(config, quiet=True)
+    return config, read_checkpoint(next(folder.iterdir()))
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("max_test_acc",), 10**400),
+        (("max_test_acc",), [1, 2]),
+        (("history",), [1, 2]),
+        (("epoch",), 10**400),
+        (("rng", "cpu"), float("inf")),
+        (("optimizer", "state", 2), 3.0),
+        (("optimizer", "state", 2, "momentum_buffer"), torch.zeros(5)),
+        (("optimizer", "param_groups", 0, "params", 2), [[]]),
+        (("progress", "global_step"), "x"),
+        (("progress", "samples", 0), float("nan")),
+        (("progress", "guard", 0), 10**30),
+        (("progress", "firing"), None),
+        (("lr_scheduler", "last_epoch"), "x"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_a_damaged_state_of_the_training_is_named(run, tmp_path, place, value):
+    config, content = run
+    content = copy.deepcopy(content)
+    *parents, last = place
+    functools.reduce(operator.getitem, parents, content)[last] = value
+    torch.save(content, tmp_path / "c.pth")
+    again = dataclasses.replace(config, resume=str(tmp_path / "c.pth"), out_dir=str(tmp_path / "out"))
+    with pytest.raises(InputError, match=r"c\.pth"):
+        clif.train.fit(again, quiet=True)
+
+
+def test_an_option_that_is_none_is_as_if_it_were_not_said(run, tmp_path):
+    config, content = run
+    torch.save({**content, "config": {**content["config"], "loss_lambda": torch.zeros(2)}}, tmp_path / "c.pth")
+    clif.train.fit(dataclasses.replace(config, resume=str(tmp_path / "c.pth"), out_dir=str(tmp_path)), quiet=True)
+    with pytest.raises(InputError, match=r"c\.pth: loss_lambda must be a float"):
+        open_checkpoint(tmp_path / "c.pth", {})
 
 
 def repacked(content: bytes, method: int, twice: bool = False) -> bytes:

@@ -42,7 +42,7 @@ def read_record(content: Mapping[str, Any], where: str, files: DataOptions | Non
             raise ValueError("mean and std have not one value a channel")
         if (said := content.get("recordings")) is not None:
             values |= _recordings({name: said[name] for name in OF_RECORDINGS}, values["classes"])
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise InputError(f"{where}: its description of the data is damaged ({error})") from error
     dataset = Dataset(**values)
     if dataset.recordings is None or files is None:

@@ -35,6 +35,9 @@ LAST, BEST = "checkpoint_last.pth", "checkpoint_best.pth"
 KEPT = ("dataset", "val_split", "model", "neuron", "T", "tau", "surrogate", "seed", "opt", "no_decay_norm_bias")
 """The options that identify a run: its data, network, seed and optimiser."""
 
+Plain = str | int | float | None
+"""The types of options."""
+
 SILENT = {*LIMITS, "data_dir", "j"}
 
 
@@ -94,7 +97,8 @@ def stored_options(content: dict[str, Any]) -> dict[str, Any]:
     said |= {name: schedule.get(name) for name in ("T_max", "step_size", "gamma")}
     if schedule:
         said["lr_scheduler"] = _schedule(schedule)
-    options = {RENAMED.get(name, name): value for name, value in content.get("config", {}).items()}
+    config = {name: value for name, value in content.get("config", {}).items() if isinstance(value, Plain)}
+    options = {RENAMED.get(name, name): value for name, value in config.items()}
     return {**{name: value for name, value in said.items() if value is not None}, **options}
 
 

@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 import math
+import operator
 from typing import Any
 
 import torch
@@ -11,7 +12,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from clif.data.description import record
-from clif.errors import InputError
+from clif.errors import InputError, in_words
 from clif.models.network import set_layer_options
 from clif.train.checkpoint import load_weights
 from clif.train.learner import Learner
@@ -63,7 +64,19 @@ def capture(trainer: Learner) -> dict[str, Any]:
 
 
 def restore(trainer: Learner, content: dict[str, Any], where: str) -> None:
-    """Restore a checkpoint, of clif or the original, in a new trainer; `where` names it in errors."""
+    """Bring a new trainer to the moment of a checkpoint, ours or the original's; `where` names it in errors."""
+    try:
+        _restore(trainer, content, where)
+    except InputError:
+        raise
+    except Exception as error:  # values of any kind can stand in the file
+        raise InputError(
+            f"{where}: its state of the training is damaged ({type(error).__name__}: {in_words(error)}); -pre_train "
+            "starts from its weights"
+        ) from error
+
+
+def _restore(trainer: Learner, content: dict[str, Any], where: str) -> None:
     parts = {key: content.get(key) for key in ("optimizer", "lr_scheduler", "epoch")}
     if missing := [key for key, value in parts.items() if value is None or value == {}]:
         raise InputError(f"{where}: cannot be resumed, it has no {missing[0]!r}; -pre_train starts from its weights")
@@ -76,7 +89,11 @@ def restore(trainer: Learner, content: dict[str, Any], where: str) -> None:
     load_optimizer(trainer.optimizer, content["optimizer"], where)
     trainer.epoch = int(content["epoch"]) + 1
     if is_same_schedule(trainer.scheduler.state_dict(), content["lr_scheduler"]):
-        trainer.scheduler.load_state_dict(content["lr_scheduler"])
+        known = trainer.scheduler.state_dict()
+        state = {key: value for key, value in content["lr_scheduler"].items() if key in known}
+        if "last_epoch" in known:
+            operator.index(state["last_epoch"])
+        trainer.scheduler.load_state_dict(state)
     else:
         steps = int((content.get("progress") or {}).get("global_step", trainer.epoch * trainer.steps_per_epoch))
         begin_schedule(trainer.optimizer, trainer.scheduler, steps if trainer.by_step else trainer.epoch)
@@ -158,11 +175,11 @@ def _restore_progress(trainer: Learner, progress: dict[str, Any], where: str) ->
     trainer.loaders["train"].check_position(progress["loader"], where)
     accumulate = trainer.config.accumulate
     if progress["loader"]["batch"] != progress["step"] * accumulate:
-        raise InputError(f"{where}: stops within an epoch with another -accumulate than {accumulate}")
-    trainer.step, trainer.global_step = progress["step"], progress["global_step"]
+        raise InputError(f"{where}: stops within an epoch that was begun with another -accumulate than {accumulate}")
+    trainer.step, trainer.global_step = (operator.index(progress[name]) for name in ("step", "global_step"))
     trainer.running.sums.copy_(_own(trainer, torch.tensor(progress["sums"], dtype=torch.float64)))
     trainer.running.samples = int(_own(trainer, torch.tensor(progress["samples"])))
-    trainer.running.seconds = progress["seconds"]
+    trainer.running.seconds = float(progress["seconds"])
     firing = progress["firing"]
     if firing.shape[1:] == trainer.monitor.counts.shape:
         trainer.monitor.load(_own(trainer, firing).to(trainer.device))
@@ -176,6 +193,10 @@ def _own(trainer: Learner, parts: Tensor) -> Tensor:
     if len(parts) == engine.world_size:
         return parts[engine.rank]
     return parts.sum(0) if engine.is_first else torch.zeros_like(parts[0])
+
+
+MEMORIES = ("momentum_buffer", "exp_avg", "exp_avg_sq")
+"""What SGD, Adam and Muon remember of a parameter, in its shape."""
 
 
 def load_optimizer(optimizer: Optimizer, state: dict[str, Any], where: str) -> None:
@@ -193,8 +214,12 @@ def load_optimizer(optimizer: Optimizer, state: dict[str, Any], where: str) -> N
         groups = [{**group, **options} for group, options in zip(groups, own, strict=True)]
     try:
         optimizer.load_state_dict({**state, "param_groups": groups})
-    except (ValueError, KeyError) as error:
-        raise InputError(f"{where}: the optimiser's state does not fit this network: {error}") from error
+        for parameter, memory in optimizer.state.items():
+            shapes = [memory[name].shape for name in MEMORIES if memory.get(name) is not None]
+            if any(shape != parameter.shape for shape in shapes):
+                raise ValueError(f"{list(shapes[0])} values for a parameter {list(parameter.shape)}")
+    except (ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
+        raise InputError(f"{where}: the optimiser's state does not fit this network: {in_words(error)}") from error
 
 
 def _family(group: dict[str, Any]) -> str:
