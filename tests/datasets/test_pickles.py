@@ -158,6 +158,7 @@ class Call:
         Call(codecs.encode, "x", "punycode"),
         Call(np.dtype, "V99999"),
         Call(np.dtype, "M8"),
+        Call(np.ndarray, (1 << 40,)),
     ],
 )
 def test_calls_make_plain_values_alone(thing):

@@ -43,7 +43,12 @@ class Number:
         return np.float64(0).__reduce__()[0], (NumPyType(), b"\x10" + bytes(7))
 
 
-@pytest.mark.parametrize("thing", [Objects(), Number()])
+class Unfilled:
+    def __reduce__(self):
+        return np.ndarray, ((1 << 40,),)
+
+
+@pytest.mark.parametrize("thing", [Objects(), Number(), Unfilled()])
 @pytest.mark.parametrize("zipped", [True, False])
 def test_no_bytes_are_taken_as_addresses(tmp_path, thing, zipped):
     torch.save({"net": {"a": torch.zeros(2, 2)}, "x": thing}, tmp_path / "c.pth", _use_new_zipfile_serialization=zipped)

@@ -49,6 +49,9 @@ class PickledType:
 class PickledArray(np.ndarray):
     """In place of `numpy.ndarray`: filled by a pickled state of numbers, booleans, strings or other pickled values."""
 
+    def __new__(cls, *_arguments: Any) -> "PickledArray":
+        _refuse("an array without its values")
+
     def __setstate__(self, state: Any) -> None:
         _version, shape, kind, fortran, content = state if len(state) == 5 else (1, *state)
         values = _values(kind, content, shape)
