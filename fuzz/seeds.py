@@ -72,7 +72,7 @@ def text() -> list[bytes]:
 def npy() -> list[bytes]:
     table = np.stack([EVENTS[name] for name in "xytp"], axis=1)
     arrays = (writers.structured(EVENTS), table, np.asfortranarray(table.astype(np.float32)), table.astype(">i4"))
-    return [written(lambda path, array=array: np.save(path, array), "x.npy") for array in arrays]
+    return [*(written(lambda path, array=array: np.save(path, array), "x.npy") for array in arrays), npz()[0]]
 
 
 def tonic() -> list[bytes]:
@@ -303,7 +303,7 @@ def recipes() -> list[bytes]:
     shipped = [path.read_bytes() for path in sorted(RECIPES.glob("*.yaml"))[:3]]
     plain = yaml.safe_dump({"dataset": "digits", "T": 2, "lr": "5e-4", "amp": False, "name": "x"}).encode()
     odd = b"a: &a [1, !!int '3', 2001-01-01, 1:20, .nan, null]\nb: {<<: {c: *a}}\nc: !!binary aGk=\n"
-    return [*shipped, plain, b"dataset: digits\n" + odd]
+    return [*shipped, plain, b"dataset: digits\n" + odd, b"dataset: digits\nname: 2001-99-99\n"]
 
 
 def costs() -> list[bytes]:

@@ -3,7 +3,7 @@
 import contextlib
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from clif.errors import InputError, MissingFileError
@@ -99,10 +99,8 @@ def test_an_error_shows_the_beginning_of_a_long_value(write, key, value):
     assert len(str(error.value)) < 2000
 
 
-@settings(max_examples=20)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=st.text(st.sampled_from("abx01-: []{},&*<!?|>'\"\n#%.\\"), max_size=60))
-def test_any_text_is_read_or_refused(tmp_path_factory, text):
-    path = tmp_path_factory.mktemp("any") / "x.yaml"
-    path.write_text(text)
+def test_any_text_is_read_or_refused(write, text):
     with contextlib.suppress(InputError):
-        read_yaml(path)
+        read_yaml(write(text, "x.yaml"))
