@@ -10,8 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from clif.data.untrusted import check_unpacked
 from clif.errors import InputError, MissingFileError
 from clif.extras import require
+
+MOST_BYTES = 16 << 30
 
 
 class NIRNetwork(nn.Module):
@@ -111,6 +114,7 @@ def from_nir(path: str | os.PathLike[str], dt: float | None = None) -> NIRNetwor
     if not Path(path).is_file():
         raise MissingFileError(f"no NIR file at {path}")
     try:
+        _check_size(Path(path))
         graph = nir.read(path, type_check=False)
     except Exception as error:  # a damaged file can raise any exception
         raise InputError(f"{path}: not a NIR graph, or damaged: {error}") from error
@@ -124,6 +128,14 @@ def from_nir(path: str | os.PathLike[str], dt: float | None = None) -> NIRNetwor
         raise InputError(f"{path}: {error}") from None
     except Exception as error:  # the file may contain arrays of any shape and type
         raise InputError(f"{path}: damaged: {type(error).__name__}: {error}") from error
+
+
+def _check_size(path: Path) -> None:
+    """Raise `InputError` if the arrays in an HDF5 file are declared far larger than the file."""
+    sizes: list[int] = []
+    with require("h5py").File(path, "r") as file:
+        file.visititems(lambda _, item: sizes.append(getattr(item, "nbytes", 0)))
+    check_unpacked(sum(sizes), path.stat().st_size, MOST_BYTES)
 
 
 def _sorted(sources: dict[str, list[str]]) -> list[str]:
