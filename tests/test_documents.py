@@ -195,8 +195,9 @@ def command_lines():
     """The command lines of the program in README.md and docs/, without their comments."""
     for path in DOCUMENTS:
         text = (ROOT / path).read_text(encoding="utf-8")
-        for block in re.findall(r"^```\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
-            yield from (shlex.split(line, comments=True) for line in block.splitlines() if line.startswith("clif "))
+        for language, block in re.findall(r"^```(.*?)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+            lines = () if language else block.splitlines()
+            yield from (shlex.split(line, comments=True) for line in lines if line.startswith("clif "))
 
 
 @pytest.mark.parametrize("words", list(command_lines()), ids=" ".join)

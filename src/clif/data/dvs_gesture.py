@@ -207,7 +207,7 @@ def read_tonic(path: Path) -> Events:
     if rows.ndim != 2 or rows.shape[1] != 4 or rows.dtype.kind not in "iuf":
         raise InputError(f"{path}: expected an array of numbers [n, 4]: x, y, p and t")
     if not ((rows > -MAX_MS) & (rows < MAX_MS)).all():
-        raise InputError(f"{path}: holds values that are no coordinates or times")
+        raise InputError(f"{path}: has values that are not coordinates or times")
     x, y, p, t = rows.T.astype(np.int64)
     return {"t": 1000 * t, "x": x, "y": y, "p": p}
 

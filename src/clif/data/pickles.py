@@ -151,7 +151,7 @@ class _Machine:
     def run(self) -> Any:
         while (code := self.file.read(1)) != b".":
             if code not in OPERATIONS:
-                raise pickle.UnpicklingError(f"it has the operation {code!r}, which a batch of images has no use for")
+                raise pickle.UnpicklingError(f"it has the operation {code!r}, which a batch of images does not need")
             read, do = OPERATIONS[code]
             do(self, None if read is None else read(self.file))
         return self.pop()
@@ -186,7 +186,7 @@ class _Machine:
 
     def look_up(self, name: str) -> None:
         if name not in LOOKUPS:
-            raise pickle.UnpicklingError(f"it asks for {name}, which a batch of images has no use for")
+            raise pickle.UnpicklingError(f"it refers to {name}, which a batch of images does not need")
         self.push(LOOKUPS[name])
 
     def call(self, _: Any) -> None:

@@ -54,8 +54,6 @@ CONTENT_TYPES: dict[str, type] = {
 SMALL = 1 << 26
 """The values of a network that is made without a look at what its file holds."""
 
-LAST = "checkpoint_last.pth"
-BEST = "checkpoint_best.pth"
 
 PLAIN: list[Any] = [argparse.Namespace, *((known, name) for name, known in NUMPY.items())]
 """What a checkpoint may hold besides PyTorch's own; NumPy's values through stand-ins that no state can mislead."""

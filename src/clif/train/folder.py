@@ -21,6 +21,7 @@ from weakref import finalize
 import torch
 import yaml
 
+from clif.devices import processor_name
 from clif.errors import InputError, MissingFileError
 from clif.files import fingerprint, write_atomically
 from clif.paths import expand_home
