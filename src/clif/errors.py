@@ -55,7 +55,7 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> UnknownNameEr
     close = difflib.get_close_matches(_plain(cut(str(name))), by_plain, n=3, cutoff=0.5)
     near = list(dict.fromkeys(by_plain[n] for n in close))
     hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names)}"
-    return UnknownNameError(f"unknown {kind} {cut(str(name))!r}; {hint}")
+    return UnknownNameError(f"unknown {kind} {cut(str(name))!r}; {hint}", kind)
 
 
 def _plain(name: str) -> str:

@@ -54,13 +54,13 @@ def open_checkpoint(path: str | os.PathLike[str], given: dict[str, Any], exact: 
     said = content.get("config", {})
     if "dataset" in given and dataset_name(given["dataset"]) != said.get("dataset"):
         said = {key: value for key, value in said.items() if key not in CHOSEN}
-    with needed_by(content.get("imports"), str(path)):
-        try:
+    try:
+        with needed_by(content.get("imports"), str(path)):
             config = resolve(**{**said, "devices": 1, "nodes": 1, **given})
-        except InputError as error:
-            if any(name in str(error) for name in given):
-                raise
-            raise type(error)(f"{path}: {error}") from error
+    except InputError as error:
+        if str(path) in str(error) or any(name in str(error) for name in given):
+            raise
+        raise type(error)(f"{path}: {error}") from error
     device = choose_device(config.device)
     dataset = trained_on(content.get("data"), config.dataset, config.data_dir, config.data_options(), str(path))
     network: dict[str, Any] = {key: value for key, value in given.items() if key in NETWORK_OPTIONS}

@@ -46,8 +46,8 @@ def read_report(path: Path) -> Report:
     """The report in a file of `Report.to_json`; raises `InputError` if it is none."""
     if not path.is_file():
         raise MissingFileError(f"{path}: no such file; write one with clif bench … --json {path}")
-    values = read_json(path)
     try:
+        values = read_json(path)
         rows = [
             Row(**{**row, "timing": None if row["timing"] is None else Timing(**row["timing"])})
             for row in values.pop("rows")

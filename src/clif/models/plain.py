@@ -70,8 +70,8 @@ class PlainSNN(SpikingNetwork):
 def vggsnn(**kwargs: Any) -> PlainSNN:
     """VGGSNN (Deng et al., "Temporal Efficient Training", 2022): eight 3×3 convolutions, four average pools.
 
-    Made for CIFAR10-DVS: frames [T, N, 2, 48, 48] (in_channels=2, image_size=48); at least 16×16 pixels. 9.25 M
-    parameters for 10 classes of 32×32 colour images.
+    Made for CIFAR10-DVS: frames [T, N, 2, 48, 48] (in_channels=2, image_size=48); at least 16×16 pixels.
+    9.25 M parameters for 10 classes of 32×32 colour images.
     """
     head: list[Entry] = [(64, 3, 1), (128, 3, 1), "pool", (256, 3, 1), (256, 3, 1), "pool"]
     tail: list[Entry] = [(512, 3, 1), (512, 3, 1), "pool"] * 2

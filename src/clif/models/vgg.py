@@ -60,8 +60,8 @@ class SpikingVGG(SpikingNetwork):
 def spiking_vgg11_bn(**kwargs: Any) -> SpikingVGG:
     """VGG-11 (Simonyan & Zisserman, 2015): 8 convolutions, one linear layer; images from 32×32.
 
-    The CLIF paper uses it for event frames [T, N, 2, H, W]: 48×48 of CIFAR10-DVS, 128×128 of DVS128 Gesture. 9.48 M
-    parameters for 10 classes of 32×32 colour images.
+    The CLIF paper uses it for event frames [T, N, 2, H, W]: 48×48 of CIFAR10-DVS, 128×128 of DVS128 Gesture.
+    9.48 M parameters for 10 classes of 32×32 colour images.
     """
     return SpikingVGG([[64], [128], [256] * 2, [512] * 2, [512] * 2], **kwargs)
 
@@ -70,8 +70,8 @@ def spiking_vgg11_bn(**kwargs: Any) -> SpikingVGG:
 def spiking_vgg13_bn(**kwargs: Any) -> SpikingVGG:
     """VGG-13 (Simonyan & Zisserman, 2015): 10 convolutions, one linear layer; images from 32×32.
 
-    The CLIF paper uses it for the 64×64 images of Tiny-ImageNet. 9.66 M parameters for 10 classes of 32×32 colour
-    images.
+    The CLIF paper uses it for the 64×64 images of Tiny-ImageNet.
+    9.66 M parameters for 10 classes of 32×32 colour images.
     """
     return SpikingVGG([[64] * 2, [128] * 2, [256] * 2, [512] * 2, [512] * 2], **kwargs)
 
