@@ -152,6 +152,7 @@ def test_programs(case, form, door):
     torch.testing.assert_close(program(x), steps(net, wanted), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 @quietly
 def test_onnx(case, form, tmp_path):
     runtime = pytest.importorskip("onnxruntime")

@@ -305,6 +305,7 @@ print(anonymous() - before)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="measures by /proc")
 def test_memory_does_not_grow_with_the_set(tmp_path):
     """After 20 MiB of images, 120 MiB of them take no more than a few MiB, for their names."""

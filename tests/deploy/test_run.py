@@ -185,7 +185,15 @@ def test_a_folder_that_cannot_be_written_is_an_input_error(checkpoint, tmp_path)
 
 
 @pytest.mark.usefixtures("fast_bfloat16")
-@pytest.mark.parametrize("options", [{"v_resets": [None]}, {"method": "calibrate"}, {"method": "finetune"}], ids=str)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"v_resets": [None]},
+        pytest.param({"method": "calibrate"}, marks=pytest.mark.slow),
+        pytest.param({"method": "finetune"}, marks=pytest.mark.slow),
+    ],
+    ids=str,
+)
 def test_mixed_precision_where_amp_dtype_asks_for_it(checkpoint, options, monkeypatch):
     seen, cached = set(), set()
     convolve = torch.nn.Conv2d._conv_forward

@@ -14,6 +14,7 @@ from clif.experiment import collect, make_plan, train_all
 SHORT = {"T": 1, "max_steps": 1}
 
 
+@pytest.mark.slow
 @pytest.mark.multiprocess
 def test_two_at_a_time_and_again_without_training(tmp_path, capfd):
     plan = make_plan("neurons", neurons=["CLIF", "LIF"], seeds=[0], folder=tmp_path, **SHORT)

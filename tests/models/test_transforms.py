@@ -59,6 +59,7 @@ def test_a_compiled_network_trains_and_evaluates(backend):
         assert_close(fast(images()), net(images()), rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.slow
 @compiled
 @quietly
 def test_a_compiled_network_trains_on_a_last_smaller_batch():

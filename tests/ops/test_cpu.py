@@ -178,7 +178,7 @@ def test_spikes_do_not_depend_on_the_instruction_set(neuron, dtype):
 
 
 @pytest.mark.usefixtures("each_isa", "poisoned")
-@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("dtype", [*DTYPES[:2], pytest.param(DTYPES[2], marks=pytest.mark.slow)], ids=str)
 def test_results_too_large_for_the_caches_are_written_past_them(dtype):
     elements = 2**23 // dtype.itemsize + 1024
     for shape in ((2, elements // 8), (1, elements // 4 + 1)):  # every step at a cache line, and not

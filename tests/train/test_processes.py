@@ -57,6 +57,7 @@ def assert_equal_runs(one, many, tolerance=1e-10):
     assert all(process["history"] == many[0]["history"] for process in many)
 
 
+@pytest.mark.slow
 @pytest.mark.multiprocess
 def test_two_processes_have_the_losses_of_one(short_run, tmp_path):
     options = {**short_run, **EXACT, "b": 7, "drop_rate": 0.3, "cutupmix_auto": True, "epochs": 2, "accumulate": 2}

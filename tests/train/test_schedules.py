@@ -107,7 +107,7 @@ def whole(short_run, tmp_path_factory):
     return fit(resolve(**{**short_run, **FAST, "out_dir": str(tmp_path_factory.mktemp("whole"))}), quiet=True).folder
 
 
-@pytest.mark.parametrize("checks", [2, 6, 14])
+@pytest.mark.parametrize("checks", [6, *(pytest.param(n, marks=pytest.mark.slow) for n in (2, 14))])
 def test_a_fast_run_stopped_anywhere_goes_on_to_the_same_bits(train, config, whole, monkeypatch, checks):
     with monkeypatch.context() as patch:
         patch.setattr(loop, "StopRequest", lambda: StopAfter(checks))
