@@ -123,7 +123,7 @@ def refuses(name: str, settings: StepSettings) -> str | None:
 
 def _outcome(trainer: Trainer) -> dict[str, Tensor]:
     logits, loss = trainer.gradients()
-    gradients = {name: p.grad for name, p in trainer.net.named_parameters() if p.grad is not None}
+    gradients = {name: p.grad for name, p in trainer.parameters.items() if p.grad is not None}
     return {"logits": logits, "loss": loss, **gradients}
 
 

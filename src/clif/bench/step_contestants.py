@@ -79,7 +79,8 @@ def _memopt(level: int) -> Callable[[SpikingNetwork], Forward]:
         forward = _ours(net)
         kinds = (BasicBlock, Bottleneck) if isinstance(net, SpikingResNet) else (SpikingNeuron,)
         parameter = next(net.parameters())
-        example = torch.rand(1, *net.sample_shape, device=parameter.device, dtype=parameter.dtype)
+        own = torch.Generator().manual_seed(0)  # so that the images of the step are those of every other way
+        example = torch.rand(1, *net.sample_shape, generator=own).to(parameter)
         memopt.optimize_memory(
             net,
             kinds,
@@ -132,6 +133,7 @@ class Trainer:
             num_classes=settings.num_classes,
             image_size=settings.image_size,
         ).to(self.device, dtype)
+        self.parameters = dict(self.net.named_parameters())  # by the names that they have before a way wraps modules
         self.forward = way.prepare(self.net)
         self.optimizer = torch.optim.SGD(self.net.parameters(), lr=1e-3, momentum=0.9)
         self.loss = SpikingLoss()
