@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from misleading_pickles import Number, Objects
 
 from clif.data import create_loader
 from clif.data.cifar import CIFAR10_LAYOUT, read_python_batch
@@ -113,24 +114,6 @@ def test_a_flipped_byte_is_read_or_refused(tmp_path_factory, data, protocol):
         assert batch.images.shape == (len(batch.labels), 3, 32, 32)
         return
     assert str(path) in refused
-
-
-class NumPyType:
-    """A type of objects whose state clears the flag of objects, so that bytes are taken as their addresses."""
-
-    def __reduce__(self):
-        return np.dtype, ("O8", False, True), (3, "|", None, None, None, -1, -1, 0)
-
-
-class Objects:
-    def __reduce__(self):
-        state = (1, (1,), NumPyType(), False, b"\x10" + bytes(7))
-        return np.zeros(1).__reduce__()[0], (np.ndarray, (0,), b"b"), state
-
-
-class Number:
-    def __reduce__(self):
-        return np.float64(0).__reduce__()[0], (NumPyType(), b"\x10" + bytes(7))
 
 
 @pytest.mark.parametrize("protocol", range(6))

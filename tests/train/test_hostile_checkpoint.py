@@ -11,6 +11,7 @@ import zipfile
 import numpy as np
 import pytest
 import torch
+from misleading_pickles import Number, Objects
 
 import clif
 from clif.errors import InputError
@@ -23,24 +24,6 @@ from clif.trained_network import open_checkpoint
 @pytest.fixture(scope="module")
 def net():
     return create_model("snn5_noAP", "CLIF", num_classes=3, T=1, image_size=16).eval()
-
-
-class NumPyType:
-    """A type of objects whose state clears the flag of objects, so that bytes are taken as their addresses."""
-
-    def __reduce__(self):
-        return np.dtype, ("O8", False, True), (3, "|", None, None, None, -1, -1, 0)
-
-
-class Objects:
-    def __reduce__(self):
-        state = (1, (1,), NumPyType(), False, b"\x10" + bytes(7))
-        return np.zeros(1).__reduce__()[0], (np.ndarray, (0,), b"b"), state
-
-
-class Number:
-    def __reduce__(self):
-        return np.float64(0).__reduce__()[0], (NumPyType(), b"\x10" + bytes(7))
 
 
 class Unfilled:
@@ -82,6 +65,7 @@ def run(tmp_path_factory):
         (("max_test_acc",), 10**400),
         (("optimizer", "state", 2, "momentum_buffer"), torch.zeros(5)),
         (("progress", "global_step"), "x"),
+        (("lr_scheduler", "get_lr"), 3),
         *(
             pytest.param(place, value, marks=pytest.mark.slow)
             for place, value in [

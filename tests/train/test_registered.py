@@ -19,6 +19,16 @@ from clif.train.losses import LOSSES, make_loss
 from clif.train.optimizers import OPTIMIZERS, make_optimizer
 from clif.train.schedules import SCHEDULERS, advance, make_scheduler
 
+
+class Holding(torch.optim.lr_scheduler.LRScheduler):
+    """Halves the rate at its second step, and remembers that it did."""
+
+    def get_lr(self):
+        if self.last_epoch == 2 and not hasattr(self, "halved"):
+            self.halved = True
+        return [rate * (0.5 if hasattr(self, "halved") else 1.0) for rate in self.base_lrs]
+
+
 REGISTRIES = {"opt": OPTIMIZERS, "lr_scheduler": SCHEDULERS, "loss": LOSSES}
 
 
@@ -154,6 +164,15 @@ def test_what_an_own_one_makes_is_checked(train, register, values, message):
     register()
     with pytest.raises(InputError, match=message):
         train(**values)
+
+
+def test_a_schedule_keeps_what_it_came_to_know(train):
+    register_scheduler("Holding")(lambda optimizer, _config, _per_epoch: Holding(optimizer))
+    whole = train(lr_scheduler="Holding", lr=0.1, epochs=5)
+    assert [row["lr"] for row in whole.history] == pytest.approx([0.1, 0.1, 0.05, 0.05, 0.05])
+    part = train(lr_scheduler="Holding", lr=0.1, epochs=3, name="part").folder
+    again = train(lr_scheduler="Holding", lr=0.1, epochs=5, name="part", resume=str(part / LAST))
+    assert [row["lr"] for row in again.history] == [row["lr"] for row in whole.history]
 
 
 def test_a_shipped_name_is_not_taken():

@@ -89,11 +89,7 @@ def _restore(trainer: Learner, content: dict[str, Any], where: str) -> None:
     load_optimizer(trainer.optimizer, content["optimizer"], where)
     trainer.epoch = int(content["epoch"]) + 1
     if is_same_schedule(trainer.scheduler.state_dict(), content["lr_scheduler"]):
-        known = trainer.scheduler.state_dict()
-        state = {key: value for key, value in content["lr_scheduler"].items() if key in known}
-        if "last_epoch" in known:
-            operator.index(state["last_epoch"])
-        trainer.scheduler.load_state_dict(state)
+        _load_schedule(trainer.scheduler, content["lr_scheduler"])
     else:
         steps = int((content.get("progress") or {}).get("global_step", trainer.epoch * trainer.steps_per_epoch))
         begin_schedule(trainer.optimizer, trainer.scheduler, steps if trainer.by_step else trainer.epoch)
@@ -232,6 +228,15 @@ def _family(group: dict[str, Any]) -> str:
 def is_same_schedule(state: dict[str, Any], other: dict[str, Any]) -> bool:
     """Whether two states of schedulers differ in nothing but the position."""
     return all(other.get(key) == value for key, value in state.items() if key != "last_epoch" and key[0] != "_")
+
+
+def _load_schedule(scheduler: LRScheduler, state: dict[str, Any]) -> None:
+    """Load a scheduler's state. Raises an exception if it would replace a method, or has no position."""
+    if methods := [key for key in state if callable(getattr(type(scheduler), key, None))]:
+        raise ValueError(f"a value in place of the scheduler's {methods[0]}")
+    if "last_epoch" in scheduler.state_dict():
+        operator.index(state["last_epoch"])
+    scheduler.load_state_dict(state)
 
 
 def begin_schedule(optimizer: Optimizer, scheduler: LRScheduler, position: int) -> None:
