@@ -15,8 +15,8 @@ from pathlib import Path
 
 import torch
 
-from clif.__main__ import main as clif
 from clif.bench import machine
+from clif.cli import main as clif
 from clif.files import write_atomically
 
 ROOT = Path(__file__).parents[1]

@@ -25,18 +25,18 @@ from clif.train.losses import make_loss
 from clif.trained_network import Opened, open_checkpoint
 
 UNTRAINED = "digits"
-"""The recipe that says what networks without a checkpoint are, where no option does."""
+"""The recipe of networks without a checkpoint; options replace its values."""
 
 SETTLED = 64
-"""Training images whose statistics the batch norms of untrained networks get."""
+"""The number of training images for the batch norms of untrained networks."""
 
 TRACED = 3
-"""Neurons that are followed where none are named."""
+"""The number of neurons that are traced if none are named."""
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A network that is looked at, as of a checkpoint, with what a plot calls it."""
+    """A network to analyse, opened as a checkpoint is, and its name in plots."""
 
     name: str
     opened: Opened
@@ -93,7 +93,7 @@ def fresh(neurons: Iterable[str], given: dict[str, Any]) -> list[Subject]:
 
 
 def _told_apart(found: list[tuple[str, Subject]]) -> list[Subject]:
-    """The subjects, with the places that they come from in the names that would be the same, or a number."""
+    """The subjects with unique names: equal names get their folder, or a number."""
     names = [subject.name for _, subject in found]
     places = [f"{name} ({where})" for name, (where, _) in zip(names, found, strict=True)]
     told = [name if names.count(name) == 1 else place for name, place in zip(names, places, strict=True)]
@@ -104,8 +104,8 @@ def _told_apart(found: list[tuple[str, Subject]]) -> list[Subject]:
 def analyse(what: str, subjects: list[Subject], settings: Settings) -> tuple[dict[str, Result], Figure]:
     """One of `clif.names.ANALYSES`: the result of each network by its name, and the figure of all.
 
-    Of "similarity" and "gradient" there is one result, under their names. Raises `InputError` for settings with which
-    it makes no sense.
+    "similarity" and "gradient" have one result, under their own name. Raises `InputError` for a layer or image that does
+    not exist, and for a number of networks that the analysis does not take.
     """
     if what == "gradient":
         return _gradient(subjects, settings)
@@ -126,7 +126,7 @@ def analyse(what: str, subjects: list[Subject], settings: Settings) -> tuple[dic
 
 
 def settle_norms(net: SpikingNetwork, loader: Loader) -> None:
-    """Give the batch norms the mean statistics of these images, as a training that changes no weight would."""
+    """Set the running statistics of the batch norms to the mean over these images; the weights stay as they are."""
     norms = [module for module in net.modules() if isinstance(module, BATCH_NORMS) and module.track_running_stats]
     momenta = [norm.momentum for norm in norms]
     was_training = net.training

@@ -37,7 +37,8 @@ def test_the_table_has_means_deviations_and_differences_by_seed(tmp_path):
         ["LIF", "2", "89.00 ± 5.66", "+3.00 ± 2.83", "0.374"],
     ]
     results.write()
-    assert json.loads((tmp_path / "results.json").read_text())["arms"][1]["accuracies"] == [0.85, 0.93]
+    lif = json.loads((tmp_path / "results.json").read_text())["arms"][1]
+    assert (lif["accuracies"], lif["folders"]) == ([0.85, 0.93], ["runs/LIF_seed0", "runs/LIF_seed1"])
     assert "| LIF | 2 | 89.00 ± 5.66 | +3.00 ± 2.83 | 0.374 |" in (tmp_path / "results.md").read_text()
     with pytest.raises(InputError, match="no axis"):
         chart_of(results)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,13 +76,20 @@ class Results:
         return Table("results", "Results", [*columns, f"{first.arm.name} leads by (points)", "p"], rows)
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
+        """Plain values, for JSON; folders of runs are relative to the experiment's."""
+        folder = os.path.realpath(self.plan.folder)
         return {
             "kind": self.plan.kind,
             "recipe": self.plan.recipe,
             "options": self.plan.options,
             "part": self.part,
-            "arms": [dataclasses.asdict(result) for result in self.arms],
+            "arms": [
+                {
+                    **dataclasses.asdict(result),
+                    "folders": [Path(os.path.relpath(run, folder)).as_posix() for run in result.folders],
+                }
+                for result in self.arms
+            ],
         }
 
     def write(self) -> list[Path]:
