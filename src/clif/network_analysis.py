@@ -104,8 +104,8 @@ def _told_apart(found: list[tuple[str, Subject]]) -> list[Subject]:
 def analyse(what: str, subjects: list[Subject], settings: Settings) -> tuple[dict[str, Result], Figure]:
     """One of `clif.names.ANALYSES`: the result of each network by its name, and the figure of all.
 
-    "similarity" and "gradient" have one result, under their own name. Raises `InputError` for a layer or image that does
-    not exist, and for a number of networks that the analysis does not take.
+    "similarity" and "gradient" have one result, under their own name. Raises `InputError` for a layer or image that
+    does not exist, and for a number of networks that the analysis does not take.
     """
     if what == "gradient":
         return _gradient(subjects, settings)
