@@ -50,10 +50,11 @@ lint: $(INSTALLED)
 	$(BIN)/mypy
 
 # SpikingJelly is an oracle of the tests; its own requirements (torchvision among them) are not needed for that.
+# --no-compile: Python compiles the modules that it imports, a small part of those installed.
 $(INSTALLED): pyproject.toml setup.py constraints.txt $(wildcard src/clif/csrc/* src/clif/csrc/generated/*)
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev,triton,distributed]"
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps spikingjelly loguru
+	$(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt --editable ".[dev,triton,distributed]"
+	$(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt --no-deps spikingjelly loguru
 	touch $@
 
 clean:

@@ -107,12 +107,10 @@ def place_of(error: BaseException) -> str:
 
 
 def _reset_peak() -> int:
-    """Let the peak of the process's memory begin anew (Linux); what it has now."""
-    try:
+    """Let the peak of the process's memory begin anew (Linux), and return it."""
+    with suppress(OSError):  # the peak of before then stays, and only what exceeds it is noticed
         Path("/proc/self/clear_refs").write_text("5")
-    except OSError:
-        return sys.maxsize // 2
-    return _status("VmRSS")
+    return _peak()
 
 
 def _peak() -> int:
