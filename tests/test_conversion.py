@@ -115,6 +115,21 @@ def test_containers_of_spikingjelly_are_unpacked():
     assert torch.equal(clif.convert(source, neuron="LIF").net(x_seq), source(x_seq))
 
 
+def test_a_forward_that_reads_the_step_mode_of_a_layer_is_refused():
+    sj = pytest.importorskip("spikingjelly.activation_based")
+
+    class Reads(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc, self.sn = sj.layer.Linear(3, 3), sj.neuron.LIFNode()
+
+        def forward(self, x):
+            return self.sn(self.fc(x)).sum(-1 if self.fc.step_mode == "s" else 0)
+
+    with pytest.raises(InputError, match=r"forward of 0, a Reads, reads self.fc.step_mode, but a Linear takes"):
+        clif.convert(nn.Sequential(Reads()))
+
+
 def test_clif_takes_the_constants_of_spikingjelly_and_says_so():
     _, _, neuron, surrogate = jelly()
     source = nn.Sequential(nn.Linear(2, 2), neuron.LIFNode(tau=3.0, surrogate_function=surrogate.Erf()))

@@ -1,6 +1,8 @@
 """Networks of PyTorch, SpikingJelly and snnTorch with neurons of clif, and what differs then."""
 
 import copy
+import inspect
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -123,6 +125,7 @@ def convert(net: nn.Module, neuron: str | None = "CLIF", **options: Any) -> Conv
         mode = _step_mode(copied)
         layers = _take_layers(copied)
         copied = take_sequences(copied, layers)
+        _check_reads(copied)
         notes += [
             f"{name}: in training a batch norm of clif has statistics of each step; SpikingJelly's in "
             "multi-step mode those of all steps together"
@@ -327,6 +330,23 @@ def _take_layers(net: nn.Module) -> set[nn.Module]:
         layers.update(net.modules() if type(net).__name__ in FOLDED else [])
         net.__class__ = nn.Sequential
     return layers
+
+
+def _check_reads(net: nn.Module) -> None:
+    """Raise `InputError` for a `forward` that reads the step mode of a layer that no longer has one."""
+    for name, module in net.named_modules():
+        try:
+            source = inspect.getsource(type(module).forward)
+            itself = next(iter(inspect.signature(type(module).forward).parameters))
+        except (OSError, TypeError):  # a class that was defined without a file
+            continue
+        for layer in re.findall(rf"\b{itself}\.(\w+)\.step_mode\b", source):
+            if isinstance(part := getattr(module, layer, None), nn.Module) and not hasattr(part, "step_mode"):
+                raise InputError(
+                    f"the forward of {name or 'the network'}, a {type(module).__name__}, reads "
+                    f"{itself}.{layer}.step_mode, but a {type(part).__name__} takes a step and a sequence without a "
+                    "mode; read that of a neuron"
+                )
 
 
 STATES = "only the neurons of SpikingJelly itself and its Dropout can be replaced"
