@@ -45,6 +45,7 @@ def test_large_tensors_go_back_to_the_system():
     assert [run(lean)[0] for lean in (True, False)] == ["False", "True"]
 
 
+@pytest.mark.slow
 @on_linux
 @pytest.mark.skipif(not HUGE_PAGES.exists() or "[madvise]" not in HUGE_PAGES.read_text(), reason="not on request")
 def test_large_tensors_have_huge_pages():

@@ -50,6 +50,7 @@ print(net[0].weight.grad.abs().sum().item())
 """
 
 
+@pytest.mark.slow
 def test_neurons_learn_without_any_of_the_names():
     gradients = []
     for missing in ([], [name for _, name in private_torch.NAMES]):

@@ -10,6 +10,7 @@ from clif.bench import compiled as module
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # PyTorch's own, as it loads its compiler
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lowered", [True, False])
 def test_a_lowered_process_has_a_cache_of_its_own(lowered, monkeypatch):
     for name in (*module.LOWERING, module.CACHE):

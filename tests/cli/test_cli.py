@@ -262,6 +262,7 @@ def test_a_user_without_a_home_trains_and_evaluates(tmp_path, capsys):
     assert "there is no home folder of ~" in fails(capsys, "eval", "~/x.pth")
 
 
+@pytest.mark.slow
 def test_the_home_folder_is_meant_by_a_tilde_in_every_command(tmp_path, monkeypatch, capsys):
     home, here = tmp_path / "home", tmp_path / "here"
     home.mkdir()

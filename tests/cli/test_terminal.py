@@ -152,7 +152,7 @@ def test_the_printed_configuration_is_the_same_recipe_on_every_terminal(name, en
     assert yaml.safe_load(out.text())["name"] == name
 
 
-@pytest.mark.parametrize("options", [["--json-lines"], []])
+@pytest.mark.parametrize("options", [["--json-lines"], pytest.param([], marks=pytest.mark.slow)])
 def test_a_training_in_an_undecodable_folder_on_an_ascii_terminal(streams, tmp_path, options, monkeypatch):
     warnings = []
     monkeypatch.setattr(metrics.logger, "warning", warnings.append)

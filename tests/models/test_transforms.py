@@ -122,6 +122,7 @@ def train_shard(folder, rank):
     torch.distributed.destroy_process_group()
 
 
+@pytest.mark.slow
 @pytest.mark.multiprocess
 @pytest.mark.skipif(not torch.distributed.is_available(), reason="this torch has no torch.distributed")
 def test_two_processes_average_the_gradients_of_their_shards(tmp_path):

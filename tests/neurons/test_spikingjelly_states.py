@@ -284,6 +284,7 @@ def test_states_are_declared_not_registered(Node):
     assert Dropout(0.5).get_reset_value("mask") is None
 
 
+@pytest.mark.slow
 def test_neurons_follow_when_it_is_loaded_later():
     code = """
 import sys

@@ -137,7 +137,9 @@ def test_a_mistake_is_a_mistake_without_a_reader_too(monkeypatch, capsys):
 
 
 @pytest.mark.multiprocess
-@pytest.mark.parametrize("words", [["recipes"], ["train", "--help"], ["eval"]])
+@pytest.mark.parametrize(
+    "words", [["recipes"], *(pytest.param(words, marks=pytest.mark.slow) for words in (["train", "--help"], ["eval"]))]
+)
 def test_no_traceback_of_a_real_pipe_without_a_reader(words):
     command = [sys.executable, "-m", "clif", *words]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
