@@ -42,14 +42,26 @@ def test_a_network_is_read_with_its_description(tmp_path):
     assert_close(dict(found.state_dict()), dict(net.state_dict()), rtol=0, atol=0)
 
 
-def test_bfloat16_halves_the_file_and_leaves_norms_alone(tmp_path):
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_a_dtype_halves_the_file_and_leaves_norms_alone(tmp_path, dtype):
     net = create_model("snn7", T=2)
-    for name, bfloat16 in (("whole", False), ("half", True)):
-        to_safetensors(net, tmp_path / name, bfloat16=bfloat16)
+    to_safetensors(net, tmp_path / "whole")
+    to_safetensors(net, tmp_path / "half", dtype=dtype)
     assert (tmp_path / "half").stat().st_size < 0.51 * (tmp_path / "whole").stat().st_size
     found, _ = read_safetensors(tmp_path / "half")
     for name, value in net.state_dict().items():
-        assert_close(found[name].to(value), value.bfloat16().to(value) if value.dim() > 1 else value, rtol=0, atol=0)
+        assert_close(found[name].to(value), value.to(dtype).to(value) if value.dim() > 1 else value, rtol=0, atol=0)
+
+
+def test_a_dtype_that_cannot_hold_the_weights_is_refused(tmp_path):
+    net = create_model("snn7", T=2)
+    with pytest.raises(InputError, match=r"in torch\.float16 or in torch\.bfloat16, not in torch\.float8"):
+        to_safetensors(net, tmp_path / "net", dtype=torch.float8_e5m2)
+    with torch.no_grad():
+        next(p for p in net.parameters() if p.dim() > 1).view(-1)[0] = 1e6
+    with pytest.raises(InputError, match=r"features\.0\.\S+ has weights beyond 65504"):
+        to_safetensors(net, tmp_path / "net", dtype=torch.float16)
+    assert not (tmp_path / "net").exists()
 
 
 @pytest.mark.parametrize("description", ["[]", "3", "{", '"a"'])
@@ -105,9 +117,9 @@ def test_the_command_writes_weights_to_give_away(tmp_path, capsys):
     clif.train.fit(clif.train.resolve("digits", T=1, max_steps=1, amp=False, out_dir=str(tmp_path)), quiet=True)
     run = next(tmp_path.iterdir())
     out = tmp_path / "weights.safetensors"
-    assert main(["export", str(run), "--format", "safetensors", "--bfloat16", "--out", str(out)]) == 0
+    assert main(["export", str(run), "--format", "safetensors", "--weight-dtype", "bfloat16", "--out", str(out)]) == 0
     assert main(["eval", str(out)]) == 0
     assert "digits test" in capsys.readouterr().out
     assert main(["export", str(run), "--format", "safetensors", "--exact"]) == 2
-    assert main(["export", str(run), "--format", "onnx", "--bfloat16"]) == 2
-    assert "--bfloat16 belongs to --format safetensors" in capsys.readouterr().err
+    assert main(["export", str(run), "--format", "onnx", "--weight-dtype", "float16"]) == 2
+    assert "--weight-dtype belongs to --format safetensors" in capsys.readouterr().err

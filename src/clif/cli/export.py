@@ -17,6 +17,7 @@ from clif.user_code import import_code
 
 FORMATS = {"nir": ".nir", "onnx": ".onnx", "torch": ".pt2", "safetensors": ".safetensors"}
 OPTIONS = ("dataset", "model", "neuron", "T", "tau")
+DTYPES = ("float16", "bfloat16")
 
 
 def add_arguments(parser: Parser) -> None:
@@ -31,7 +32,9 @@ def add_arguments(parser: Parser) -> None:
         help="onnx, torch: weights on a grid; LIF then fires the same everywhere, CLIF but for a sigmoid's last digit",
     )
     parser.add_argument("--dt", type=float, metavar="SECONDS", help="nir: length of a time step (default: 1e-4)")
-    parser.add_argument("--bfloat16", action="store_true", help="safetensors: weights in bfloat16, half the size")
+    parser.add_argument(
+        "--weight-dtype", choices=DTYPES, metavar="DTYPE", help="safetensors: float16 or bfloat16, half the size"
+    )
     parser.add_argument("--out", metavar="FILE", help="default: network.nir, .onnx, .pt2 … by the checkpoint")
     add_import_option(parser)
     add_config_options(parser, only=OPTIONS, default="the checkpoint's")
@@ -46,12 +49,14 @@ def run(arguments: argparse.Namespace) -> int:
         raise InputError("--dt belongs to --format nir")
     if arguments.format == "safetensors" and (arguments.form is not None or arguments.exact):
         raise InputError("--form and --exact belong to --format onnx and torch; safetensors holds weights alone")
-    if arguments.format != "safetensors" and arguments.bfloat16:
-        raise InputError("--bfloat16 belongs to --format safetensors")
+    if arguments.format != "safetensors" and arguments.weight_dtype is not None:
+        raise InputError("--weight-dtype belongs to --format safetensors")
     if arguments.format == "nir" and arguments.exact:
         raise InputError("--exact belongs to --format onnx and torch; NIR's weights have τ and the threshold in them")
     if "T" in given and (arguments.format == "nir" or arguments.form == "step"):
         raise InputError("-T is for all steps at once, --form image or sequence; this writes a single step")
+
+    import torch
 
     from clif import export
     from clif.deploy import EVENT_GRID, exact_sums
@@ -67,7 +72,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.format == "nir":
         export.to_nir(net, out, **({} if arguments.dt is None else {"dt": arguments.dt}))
     elif arguments.format == "safetensors":
-        export.to_safetensors(net, out, opened.content.get("config"), arguments.bfloat16, opened.content.get("data"))
+        dtype = None if arguments.weight_dtype is None else getattr(torch, arguments.weight_dtype)
+        export.to_safetensors(net, out, opened.content.get("config"), dtype, opened.content.get("data"))
     elif arguments.format == "onnx":
         export.to_onnx(net, out, arguments.form or "image")
     else:

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from clif.errors import InputError
 from clif.models import SpikingNetwork
 from clif.paths import expand_home
 from clif.safetensors import write_safetensors
@@ -15,12 +16,14 @@ from clif.train.config import PATHS
 PRIVATE = frozenset((*PATHS, "name"))
 """Options with paths of the machine that trained."""
 
+HALVES = (torch.float16, torch.bfloat16)
+
 
 def to_safetensors(
     net: SpikingNetwork,
     path: str | os.PathLike[str],
     config: dict[str, Any] | None = None,
-    bfloat16: bool = False,
+    dtype: torch.dtype | None = None,
     data: dict[str, Any] | None = None,
 ) -> None:
     """Write the weights of `net` and the arguments of `create_model` to a safetensors file.
@@ -28,21 +31,29 @@ def to_safetensors(
     `config`, the training options, and `data`, the description of the training data, come from a checkpoint.
 
     `clif.load(path)` and every command that takes a checkpoint read it, and other programs read its tensors. With
-    `bfloat16` weights of two and more dimensions are stored in bfloat16, in half the bytes, rounded to 8 bits of
-    precision; batch norms, biases and parameters of neurons keep their dtype. Raises `InputError` if the file cannot be
-    written.
+    `dtype`, torch.float16 or torch.bfloat16, weights of two and more dimensions take half the bytes, rounded to 11 or 8
+    bits of precision; batch norms, biases and parameters of neurons keep their dtype. Raises `InputError` for another
+    dtype, for a weight beyond the range of float16, and if the file cannot be written.
 
     >>> net = clif.models.create_model("snn5_noAP", "CLIF", T=2, image_size=16).eval()
-    >>> clif.export.to_safetensors(net, "net.safetensors", bfloat16=True)
+    >>> clif.export.to_safetensors(net, "net.safetensors", dtype=torch.float16)
     >>> clif.load("net.safetensors").T
     2
     """
 
-    def stored(value: Tensor) -> Tensor:
-        return value.to(torch.bfloat16) if bfloat16 and value.dim() > 1 and value.is_floating_point() else value
+    if dtype not in (None, *HALVES):
+        raise InputError(f"weights are stored as they are, in torch.float16 or in torch.bfloat16, not in {dtype}")
+
+    def stored(name: str, value: Tensor) -> Tensor:
+        if dtype is None or value.dim() < 2 or not value.is_floating_point():
+            return value
+        rounded = value.to(dtype)
+        if rounded.isinf().any() and not value.isinf().any():
+            raise InputError(f"{name} has weights beyond 65504, the largest number in float16; use torch.bfloat16")
+        return rounded
 
     kept = {key: value for key, value in (config or {}).items() if key not in PRIVATE}
-    tensors = {name: stored(value.detach()) for name, value in net.state_dict().items()}
+    tensors = {name: stored(name, value.detach()) for name, value in net.state_dict().items()}
     write_safetensors(
         Path(expand_home(path)),
         tensors,
