@@ -1,9 +1,9 @@
-"""Make the weights that come with the package from a run: src/clif/models/weights.
+"""Make the package's weights in src/clif/models/weights from a run.
 
     python benchmarks/pretrained.py RUN --name cifar10_fast --recipe cifar10_fast --data-dir data
 
-Takes the weights after the last epoch, in bfloat16 if the test accuracy in float32 arithmetic then stays within
-`TOLERANCE`, else as they are. The conversion to LIF, NAME_lif, is fitted by `subtract` on the default training loader
+It takes the weights after the last epoch, in bfloat16 if the test accuracy in float32 arithmetic then stays within
+`TOLERANCE`, else unchanged. The conversion to LIF, NAME_lif, is fitted by `subtract` on the default training loader
 and shares the file. Writes the file, its model card and the entries of index.json.
 """
 

@@ -36,7 +36,7 @@ TRACED = 3
 
 @dataclass(frozen=True)
 class Subject:
-    """A network to analyse, opened as a checkpoint is, and its name in plots."""
+    """A network to analyse, opened like a checkpoint, and its name in plots."""
 
     name: str
     opened: Opened
@@ -64,7 +64,7 @@ class Settings:
 
 
 def trained(paths: Iterable[str | os.PathLike[str]], given: dict[str, Any], untrained: bool = False) -> list[Subject]:
-    """The networks of checkpoints; with `untrained` each is followed by the same with fresh weights from its seed.
+    """The networks of checkpoints; with `untrained`, each is followed by the same network with fresh weights.
 
     `given` are options of `TrainConfig` that replace what the checkpoints say.
     """

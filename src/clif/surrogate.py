@@ -199,7 +199,7 @@ def get(name: str) -> Surrogate:
 
 
 def name_of(surrogate_function: Any) -> str | None:
-    """The name by which `get` makes an equal surrogate, α included if it is not the default, or None."""
+    """The name from which `get` makes an equal surrogate, with α if that is not the default, or None."""
     for name, kind in SURROGATES.items():
         if type(surrogate_function) is kind:
             full = name if surrogate_function == kind() else f"{name}:{surrogate_function.alpha!r}"

@@ -1,4 +1,4 @@
-"""`clif bench neuron` for neurons that clif does not ship: those of examples/own_neuron.py, and stranger ones."""
+"""`clif bench neuron` for neurons outside of clif: those of examples/own_neuron.py, and more unusual ones."""
 
 import json
 import re
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.usefixtures("own_neurons")
 
 @pytest.fixture
 def own_neurons(own_code):
-    """The neurons of the example, in a file `own_neuron.py` here; forgotten after the test."""
+    """The neurons of the example, in a file `own_neuron.py` in the current folder; unregistered after the test."""
     before = dict(registry.NEURONS)
     own_code.write("own_neuron.py", EXAMPLE.read_text())
     import_code(["own_neuron.py"])

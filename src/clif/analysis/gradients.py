@@ -276,7 +276,7 @@ def _differentiating(net: nn.Module, training: bool) -> Iterator[None]:
 
 
 Run = list[Call]
-"""Calls of a layer, each of which continues where the one before ended."""
+"""Consecutive calls of a layer, each of which begins in the state in which the one before ended."""
 
 
 def _backward(
@@ -286,7 +286,7 @@ def _backward(
     layers: Mapping[str, nn.Module],
     forward: Forward | None,
 ) -> list[tuple[str, Run, tuple[Tensor, Tensor]]]:
-    """For every run of a layer dL/ds and dL/dx, both [T, N, *]."""
+    """dL/ds and dL/dx of every run of a layer, both [T, N, *]."""
     if not isinstance(batch, tuple | list) or len(batch) < 2:
         raise InputError("the gradient needs a loss: give batches (x, y)")
     runs: list[tuple[str, Run]] = []

@@ -1,4 +1,4 @@
-"""A stratified split that depends on the seed and on each class by itself."""
+"""A stratified split that depends on the seed, and for each class only on the class itself."""
 
 from collections.abc import Sequence
 

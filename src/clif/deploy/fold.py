@@ -31,7 +31,7 @@ def scale_and_shift(norm: Norm) -> tuple[Tensor, Tensor]:
 def foldable_norms(net: nn.Module) -> dict[str, str | None]:
     """Every batch norm by name, with the convolution (or linear layer) into which it folds exactly, or None.
 
-    It folds where its only input is a convolution (of vectors: a linear layer) whose result nothing else uses. In a
+    A batch norm folds if its only input is a convolution (for vectors: a linear layer) with no other use. In a
     pre-activation block the first batch norm normalises the sum of two branches, so nothing before it can take its
     scale.
     """

@@ -1,5 +1,5 @@
-"""Convolutions with int8 weights: spikes are 0 or 1, and an average pool makes whole parts of them, so that int8
-activations are exact and only the weights are rounded."""
+"""Convolutions with int8 weights: spikes are 0 or 1 and average pools make whole parts of them, so int8 activations
+are exact and only the weights are rounded."""
 
 from typing import Any
 

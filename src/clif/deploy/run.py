@@ -52,7 +52,7 @@ def deploy_checkpoint(
     >>> deployment.checkpoint.name
     'checkpoint_lif.pth'
     """
-    # Everything that can be refused is refused before any data are read.
+    # All errors in the arguments are raised before any data are read.
     if method not in METHODS:
         raise unknown_name("conversion method", method, METHODS)
     if method == "sweep" and options:

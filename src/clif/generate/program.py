@@ -88,8 +88,8 @@ class Graph:
 def simplified(graph: Graph, operation: str, arguments: tuple[int, ...]) -> int | None:
     """The place of an equal value that takes no operation, or None.
 
-    It folds the operations with 0 and 1 that derivatives and states at rest bring in. A product with the literal 0 is 0,
-    also if the other factor is not finite.
+    It folds the operations with 0 and 1 that derivatives and states at rest bring in. A product with the literal 0 is
+    0, also if the other factor is not finite.
     """
     if operation == "detach":
         return arguments[0] if graph.literal_of(arguments[0]) is not None else None

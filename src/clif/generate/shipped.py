@@ -117,7 +117,7 @@ def lookup(names: list[str]) -> str:
     return (
         f'{NOTE}#include "../interface.hpp"\n#include "../unit.hpp"\n\nnamespace clif {{\n\n{declared}\n'
         "}  // namespace clif\n\nusing namespace clif;\n\n"
-        "// Sets `unit` to a program's; the key is the first 64 bits of its text's SHA-256. Returns 0 if there is none.\n"
+        "// Sets `unit` to a program's; `key` is 64 bits of the SHA-256 of its text. Returns 0 if there is none.\n"
         'extern "C" CLIF_EXPORT int clif_shipped_unit(std::uint64_t key, std::int32_t dtype, std::int32_t isa, '
         "Unit* unit) {\n"
         f"    if (!has_isa(isa) || dtype < 0 || dtype >= {len(units.STORAGE)}) return 0;\n"

@@ -50,7 +50,7 @@ class _NormByStep(nn.modules.batchnorm._BatchNorm):
 
     @torch.no_grad()
     def observe(self, mean: Tensor, var: Tensor, count: int) -> None:
-        """Update the running statistics with mean and biased variance [T, C] of T steps of `count` values a channel."""
+        """Update the running statistics with mean and biased variance [T, C] of T steps of `count` values each."""
         assert self.running_mean is not None
         assert self.running_var is not None
         for mean_t, var_t in zip(mean, var * (count / (count - 1)), strict=True):
