@@ -30,7 +30,7 @@ WITHOUT_ALL = {
         *("read_aedat2", "read_aedat3", "read_nmnist"),
     ),
 }
-"""What is meant to be used of the modules that do not say so."""
+"""The public names of modules without `__all__`."""
 
 
 def public_names() -> Iterator[tuple[str, str, Any]]:

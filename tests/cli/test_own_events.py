@@ -31,7 +31,7 @@ def write_recordings(root: Path, counts=(("train", 6), ("test", 2)), names=CLASS
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """A run with frames by time on three classes, whose recordings were moved: its folder, and that of the recordings."""
+    """A run by time on three classes, whose recordings were moved: its folder, and that of the recordings."""
     folder = tmp_path_factory.mktemp("own")
     root = write_recordings(folder / "recordings")
     return train_and_move(folder, root, *LINE.split(), "-split_by", "time", "-time_unit", "ms")
