@@ -34,7 +34,7 @@ WITHOUT_ALL = {
 
 
 def public_names() -> Iterator[tuple[str, str, Any]]:
-    """Module, name and object of every public class, function and constant; each object once, where it comes first."""
+    """Module, name and object of every public class, function and constant; each object once, at its first place."""
     seen: set[int] = set()
     for module in MODULES:
         package = importlib.import_module(module)

@@ -37,7 +37,7 @@ def stated(name: str) -> str:
 
 
 def rows() -> list[tuple[str, str, str]]:
-    """Package, what it is for, and licence."""
+    """The package, its use, and its licence."""
     found = [(name, use, _licence(name)) for name, use in requirements().items()]
     return sorted(found, key=lambda row: (row[1] != "required", row[1], row[0].lower()))
 

@@ -83,7 +83,7 @@ def convert(net: nn.Module, neuron: str | None = "CLIF", **options: Any) -> Conv
         neuron: a registered neuron, or None for the nearest one (LIF for an activation).
         options: constants of all neurons, such as tau=2.0 or v_reset=None, which replace the old ones.
 
-    The result holds the network in `net` and, printed, says layer by layer what differs. Raises `InputError` for a
+    The result has the network in `net`; printed, it lists the differences layer by layer. Raises `InputError` for a
     network with nothing to replace, an unknown neuron or option, and names a layer that cannot be replaced.
 
     >>> ann = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))

@@ -176,7 +176,7 @@ def pytorch_uses_bfloat16() -> bool:
 def pytorchs_answer() -> bool:
     """PyTorch's own answer; without its private operator, the answer from its instruction set.
 
-    It also says so of AVX-512 without BF16.
+    It is also True for AVX-512 without BF16.
     """
     answer = private_torch.mkldnn_uses_bfloat16()
     if answer is not None:

@@ -208,7 +208,7 @@ def name_of(surrogate_function: Any) -> str | None:
 
 
 def resolve(surrogate_function: Any) -> SurrogateFunction:
-    """A surrogate from what a neuron takes: an object, a name, a class of this module, or None for the default.
+    """A surrogate from the argument of a neuron: an object, a name, a class of this module, or None for the default.
 
     Raises `InputError` for anything else.
     """

@@ -27,7 +27,7 @@ class Similarity(Result):
 
     - `pairs`: the layers that were compared spike by spike.
     - `agreement`: for each pair the fraction of (sample, step, neuron) at which both fire or both do not.
-    - `overlap`: for each pair the spikes that both have divided by those that either has. It says more about networks
+    - `overlap`: for each pair the spikes in both divided by the spikes in either. It says more about networks
       that seldom fire. Both are NaN for layers with different sizes or numbers of steps.
     - `cka`: linear CKA of the spikes of all steps, float64 [A, B]; `cka_of_counts`: CKA of the spikes summed over time.
       NaN for a silent layer.

@@ -213,7 +213,7 @@ def temporal_gradient(
         net: a network of `clif.models`, or any module with neurons of clif. It begins every batch at rest; afterwards
             modes, states and buffers are unchanged, and no parameter has a new gradient.
         loader: batches (x, y).
-        loss: of what the network returns and y, `clif.loss.SpikingLoss()` by default, for logits [T, N, classes].
+        loss: takes the network's output and y; `clif.loss.SpikingLoss()` by default, for logits [T, N, classes].
         training: compute as in training, with batch statistics in batch norms and with dropout; else as in eval mode,
             which means little for an untrained network.
         layers, forward: as in `firing_rates`.

@@ -1,4 +1,4 @@
-"""The distance of a neuron from the discontinuities of its equations, where rounding decides the result."""
+"""The distance of a neuron from the discontinuities of its equations, at which rounding decides the result."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

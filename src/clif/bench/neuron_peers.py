@@ -128,7 +128,7 @@ def _norse(definition: Definition, layer: Layer) -> Contestant:
 
 
 class Peer(NamedTuple):
-    """Another package's neuron: what it computes, how it is made, and the only type of device that it is for."""
+    """Another package's neuron: its definition, the function that makes it, and its only type of device, if any."""
 
     definition: Definition
     make: Callable[[Definition, Layer], Contestant]

@@ -17,8 +17,8 @@ from clif.plain_files import read_json
 class Row:
     """One contestant under one setting.
 
-    `timing` is None if no time is reported, and `note` says why: not installed, or refused by the gate. Otherwise it
-    says what belongs to the time, such as how long kernels compile. `figures` are further numbers, such as bytes an
+    `timing` is None if no time is reported, and `note` gives the reason: not installed, or refused by the gate.
+    Otherwise `note` has remarks on the time, such as how long kernels compile. `figures` are further numbers, such as bytes
     element, and the settings that a sweep changes.
     """
 

@@ -26,7 +26,7 @@ def absent_samples(dataset: Dataset, labels: Sequence[int] | NDArray, listed: Se
 
 
 def require_complete(name: str, folder: Path, missing: Sequence[str], allow_incomplete: bool, quiet: bool) -> None:
-    """Raise `MissingFileError` that lists what is missing, or, if that is allowed, say it in one line."""
+    """Raise `MissingFileError` that lists the missing parts, or, if they are allowed, list them in one line."""
     if not missing:
         return
     what = f"{name} in {folder} is not complete: {shortened(missing, '; ')}"

@@ -26,7 +26,7 @@ def record(dataset: Dataset) -> dict[str, Any]:
 
 
 def read_record(content: Mapping[str, Any], where: str, files: DataOptions | None = None) -> Dataset:
-    """The description from `record`, without any files; `files` says what files of recordings hold (`OF_FILES`).
+    """The description from `record`, without any files; `files` describe the content of recordings (`OF_FILES`).
 
     Raises `InputError`, which names `where`, if the record is damaged.
     """

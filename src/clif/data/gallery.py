@@ -35,7 +35,7 @@ class Sample:
 def draw_gallery(
     name: str, root: Path | None, out: Path, T: int = 6, samples: int = 8, seed: int = 2022, **reading: Any
 ) -> list[Path]:
-    """Write `out` (a .png) and for event data an animation beside it (.gif); returns what was written.
+    """Write `out` (a .png) and for event data an animation beside it (.gif); returns the paths.
 
     `reading` are arguments of `create_loader`, such as cutupmix_auto and options.
     """

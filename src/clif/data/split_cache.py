@@ -157,7 +157,7 @@ def build_cache(target: Path, split: Split, skip_damaged: bool, quiet: bool) -> 
 
 
 def write_arrays(folder: Path, split: Split, skip_damaged: bool, quiet: bool) -> tuple[int, list[Damage]]:
-    """Write images.npy and labels.npy; returns how many samples they hold and what was left out."""
+    """Write images.npy and labels.npy; returns the number of their samples and the files that were left out."""
     starts = np.cumsum([0, *(len(source.labels) for source in split.sources)])
     labels = np.array([label for source in split.sources for label in source.labels], dtype=np.int64)
     images = np.lib.format.open_memmap(

@@ -85,7 +85,7 @@ def calibrate(
 
 @torch.no_grad()
 def _multiply(net: SpikingNetwork, norm_name: str, gain: Tensor) -> None:
-    """Multiply what a batch norm puts out by one gain per channel."""
+    """Multiply the output of a batch norm by one gain per channel."""
     norm = net.get_submodule(norm_name)
     assert isinstance(norm, BatchNorm2d)
     norm.weight.mul_(gain)

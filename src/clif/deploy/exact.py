@@ -79,7 +79,7 @@ def exact_sums(net: Network, levels: int = 128, largest: float = 8.0) -> Network
 
 
 def _reaches_neuron(graph: fx.GraphModule, node: fx.Node) -> bool:
-    """Whether what a layer computes arrives at a neuron, as a linear layer's does in networks of vectors."""
+    """Whether the output of a layer goes to a neuron, like that of a linear layer in networks of vectors."""
     return any(isinstance(layer_of(graph, user), SpikingNeuron) or _reaches_neuron(graph, user) for user in node.users)
 
 

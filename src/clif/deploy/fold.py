@@ -96,6 +96,6 @@ def _fold_into(conv: nn.Conv2d | nn.Linear, norm: Norm) -> None:
 
 
 def replace(net: nn.Module, name: str, module: nn.Module) -> None:
-    """Put `module` in the place of the layer `name`."""
+    """Replace the layer `name` with `module`."""
     parent, _, child = name.rpartition(".")
     setattr(net.get_submodule(parent), child, module)

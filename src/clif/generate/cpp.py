@@ -41,7 +41,7 @@ RETREAT = """
 
 
 def source(program: Program) -> str:
-    """The definitions of `struct Forward` and `struct Backward`, without what they include."""
+    """The definitions of `struct Forward` and `struct Backward`, without the headers that they need."""
     return f"{forward(forward_program(program), 'Forward')}\n{backward(program, 'Backward')}"
 
 

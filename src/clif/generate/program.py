@@ -79,7 +79,7 @@ class Graph:
         return self._places[node]
 
     def copy(self, node: Node, places: dict[int, int]) -> int:
-        """The node of another graph in this one, simplified again; `places` says where its arguments are."""
+        """The node of another graph in this one, simplified again; `places` maps the places of its arguments."""
         if node.is_leaf or node.operation == "literal":
             return self._place(node)
         return self.add(node.operation, *(places[i] for i in node.arguments))

@@ -305,7 +305,7 @@ class _DtypeOf:
 
 
 def _cast(x: Traced, *args: Any, **kwargs: Any) -> Traced:
-    """x.to(other.dtype): a mask becomes a number, and a number stays what it is."""
+    """x.to(other.dtype): a mask becomes a number, and a number does not change."""
     if len(args) == 1 and not kwargs and isinstance(args[0], Traced | _DtypeOf):
         return _operand(x._tracer, x)
     refuse("a cast", "a step computes in the dtype of its arguments; leave it out, or write mask.to(x.dtype)")

@@ -30,7 +30,7 @@ def checkpoint_block(
     """`function(*inputs)`, recomputed in the backward pass; only its inputs are kept.
 
     An input of spikes is kept as one bit per element. `modules` are those that the function calls: in the second
-    computation they have the states, the masks and the mode that they had in the first, and what they then learn (the
+    computation they have the states, the masks and the mode of the first, and what they then learn (the
     running statistics of a batch norm) is dropped. If `last` is given it is the neuron whose spikes are the result.
     Without gradients it is `function(*inputs)`.
 
@@ -53,7 +53,7 @@ class OwnForward:
 
 
 class WholeBlock(OwnForward):
-    """A module as one block."""
+    """A module as a block."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         function = partial(type(self.module).forward, self.module, **kwargs)

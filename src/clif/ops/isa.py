@@ -24,7 +24,7 @@ BFLOAT16_UNITS = ("none", "vectors", "tiles")
 FILE = Path(__file__).resolve().parent.parent / (
     "_kernels" + {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
 )
-"""The library, as setup.py names it."""
+"""The name of the library in setup.py."""
 INTERFACE = 6
 """The version of the C interface that `clif.ops.cpu` calls, as `clif_interface` of csrc/kernels.cpp gives it."""
 

@@ -68,7 +68,7 @@ def _identity(x: Tensor) -> tuple[int, int, torch.dtype, int]:
 
 
 def unpack(packed: Packed | Tensor) -> Tensor:
-    """The tensor that `pack` was given."""
+    """The original tensor of `pack`."""
     if isinstance(packed, Tensor):
         return packed
     x = torch.empty_strided(packed.shape, packed.stride, dtype=packed.dtype)

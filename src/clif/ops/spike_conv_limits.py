@@ -48,7 +48,7 @@ TABLE: dict[str, dict[str, Limits]] = {
         "float64": Limits(0.4, 16, 128),
     },
 }
-"""By the kernels' instruction set."""
+"""The limits by the kernels' instruction set."""
 
 TILES = NEVER
 """The name for bfloat16 on processors that multiply it in tiles, such as AMX."""

@@ -75,7 +75,7 @@ class Chart:
 
     @property
     def row_label(self) -> str:
-        """What the rows of the numbers are."""
+        """The meaning of the rows of the numbers."""
         return "figure" if self.scatter else self.x_label
 
     @property

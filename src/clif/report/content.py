@@ -47,7 +47,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Report:
-    """All that a page shows."""
+    """All content of a page."""
 
     title: str
     lead: str

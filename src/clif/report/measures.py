@@ -268,7 +268,7 @@ def reset_name(v_reset: object) -> str:
 
 
 def sweep_chart(groups: Sequence[Group], order: Sequence[Run]) -> Chart | None:
-    """Test accuracy as LIF over the reset values, with that of the network as it was trained."""
+    """Test accuracy as LIF over the reset values, with the accuracy of the trained network."""
     swept: dict[int, dict[str, float]] = {}
     trained: dict[int, float] = {}
     for run in order:

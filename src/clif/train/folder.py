@@ -1,4 +1,4 @@
-"""The folder of a run: its checkpoints, its configuration, and where, when and with what it was started."""
+"""The folder of a run: its checkpoints, its configuration, and the place, time and circumstances of its starts."""
 
 import dataclasses
 import itertools

@@ -143,7 +143,7 @@ class Trainer(Learner):
                 logger.warning(note)
 
     def fit(self) -> Result:
-        """Run what is left of the training."""
+        """Run the rest of the training."""
         try:
             result = self._fit()
         finally:
@@ -371,7 +371,7 @@ class Trainer(Learner):
                     getattr(callback, hook)(self, *arguments)
 
     def _warn(self, key: str, message: str) -> None:
-        """Say once in a run what is wrong."""
+        """Warn of a problem once in a run."""
         if key not in self._warned and self.engine.is_first:
             logger.warning(message)
             self.folder.note_warning(self.epoch, message)

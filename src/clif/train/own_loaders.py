@@ -187,7 +187,7 @@ class Batches:
         raise InputError(f"loaders['train'] has the length {len(self)} but gave fewer batches in epoch {epoch + 1}")
 
     def position(self, epoch: int, batch: int) -> dict[str, int]:
-        """What a checkpoint keeps."""
+        """The values that a checkpoint keeps."""
         return {"epoch": epoch, "batch": batch}
 
     def check_position(self, position: dict[str, int], where: str) -> None:
