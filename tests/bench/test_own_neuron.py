@@ -60,7 +60,7 @@ def test_kernels_in_bfloat16_pass_the_gate(kind):
     assert gate.refuses(contestant("cpu", kind, torch.bfloat16), x_seq(torch.bfloat16)) is None
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # PyTorch's own, as it loads its compiler
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # PyTorch's own, when it loads its compiler
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")  # as it goes on after a graph break
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", OWN)

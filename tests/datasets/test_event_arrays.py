@@ -246,7 +246,7 @@ def test_a_sensor_that_none_has_is_refused(folder, size):
     path = folder / "sensor.h5"
     pytest.importorskip("h5py")
     write(path, make_events(4), KEYS[0], "xytp", width=size[0], height=size[1])
-    with pytest.raises(InputError, match=r"sensor\.h5: says that its sensor has .* pixels, which none has"):
+    with pytest.raises(InputError, match=r"sensor\.h5: says that its sensor has .* pixels; sides have 1 to"):
         read_recording(path)
 
 

@@ -18,8 +18,8 @@ class Row:
     """One contestant under one setting.
 
     `timing` is None if no time is reported, and `note` gives the reason: not installed, or refused by the gate.
-    Otherwise `note` has remarks on the time, such as how long kernels compile. `figures` are further numbers, such as bytes
-    element, and the settings that a sweep changes.
+    Otherwise `note` has remarks on the time, such as how long kernels compile. `figures` are further numbers, such as
+    bytes per element, and the settings that a sweep changes.
     """
 
     name: str

@@ -143,9 +143,9 @@ def to_events(raw: Raw, size: tuple[int, int] | None = None, time_unit: str = ""
 
 
 def common_size(said: tuple[int, int] | None, given: tuple[int, int] | None) -> tuple[int, int] | None:
-    """The sensor's size, from the file or as given. Raises `InputError` if they differ, or if there is none."""
+    """The sensor's size, from the file or as given. Raises `InputError` if they differ, or for an impossible size."""
     if said and not all(1 <= side <= LARGEST_SIDE for side in said):
-        raise InputError(f"says that its sensor has {said[0]}x{said[1]} pixels, which none has")
+        raise InputError(f"says that its sensor has {said[0]}x{said[1]} pixels; sides have 1 to {LARGEST_SIDE}")
     if said and given and said != given:
         raise InputError(
             f"is of a sensor of {said[0]}x{said[1]} pixels according to its header, not of {given[0]}x{given[1]} "

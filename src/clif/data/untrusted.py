@@ -57,5 +57,5 @@ def check_unpacked(size: int, stored: int, most: int) -> None:
         raise InputError(f"unpacks to {size / 2**30:.1f} GiB, at most {most / 2**30:g} GiB are read")
     if size > max(ANY_SIZE, MOST_TIMES * stored):
         raise InputError(
-            f"unpacks to {size / 2**30:.1f} GiB, {size // max(stored, 1)} times its size; it is no real one"
+            f"unpacks to {size / 2**30:.1f} GiB, {size // max(stored, 1)} times its size, as no valid file does"
         )

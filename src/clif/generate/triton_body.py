@@ -160,7 +160,7 @@ class Body:
         node = self.nodes[i]
         operands = [self._operand(j) for j in node.arguments]
         if node.operation in COMPARISONS and i not in self.varying:
-            operands[0] = self._spread(operands[0])  # masks are of one shape
+            operands[0] = self._spread(operands[0])  # masks have one shape
         form = EXACT_DIVISION if node.operation == "div" and i in self.exact else FORMS[node.operation]
         return form.format(*operands)
 
