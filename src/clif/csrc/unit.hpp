@@ -18,7 +18,8 @@ struct Coefficient {
     std::ptrdiff_t period;
 };
 
-// A layer of neurons over a whole sequence. Sequences have the storage type S; all else has the type of computation.
+// A layer of neurons over a whole sequence. Sequences have the storage type S; states, constants and coefficients have
+// the type of computation.
 template <class S>
 struct NeuronLayer {
     using R = Compute<S>;

@@ -10,10 +10,10 @@ may not move a read ahead of a write), and its backward pass keeps the values of
 writes them to a scratch. An argument that is not needed is None. With `LIGHT_END`, no gradient comes from the last
 states.
 
-With `scale` a batch norm comes first. The `channels` channels are adjacent in memory, and the neuron's input at step t
-and channel c is x·scale[t, c] + shift[t, c]. The backward pass then goes over its input in rows of `row` elements, a
-whole number of pixels: a program takes the same columns of every row, so that each of its lanes has a single channel,
-and adds up the gradients and their products with x − mean in `sums` [T, 2, row].
+With `scale` a batch norm comes first. The channels, `channels` of them, are adjacent in memory, and the neuron's input
+at step t and channel c is x·scale[t, c] + shift[t, c]. The backward pass then goes over its input in rows of `row`
+elements, a whole number of pixels: a program takes the same columns of every row, so that each of its lanes has a
+single channel, and adds up the gradients and their products with x − mean in `sums` [T, 2, row].
 """
 
 import re

@@ -164,7 +164,7 @@ class _Block:
 
 
 def _gives_its_spikes(neuron: nn.Module | None) -> bool:
-    """Whether a neuron's output is exactly the spikes of its equations, for example without hooks."""
+    """Whether a neuron's output is exactly the spikes of its equations, without hooks or other changes."""
     if not isinstance(neuron, SpikingNeuron) or has_hooks(neuron):
         return False
     return not any(map(neuron.overrides, ("forward", "single_step_forward", "multi_step_forward")))

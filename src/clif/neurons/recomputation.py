@@ -33,7 +33,7 @@ class Calls(NamedTuple):
         return self._replace(anew=True)
 
     def reset(self) -> "Calls":
-        """The calls after a reset, within a backward pass that may run now."""
+        """The calls after a reset, which may happen inside a backward pass."""
         return self._replace(anew=True, reset_in_backward=in_backward())
 
     @property

@@ -191,7 +191,7 @@ class Batches:
         return {"epoch": epoch, "batch": batch}
 
     def check_position(self, position: dict[str, int], where: str) -> None:
-        """Raise `InputError` for a position within an epoch."""
+        """Raise `InputError` for a position within an epoch, where this loader cannot begin."""
         if position["batch"]:
             raise InputError(
                 f"{where}: stops within an epoch, where this training loader cannot start; resume from the "
