@@ -17,7 +17,7 @@ from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_ext import build_ext
 
 UNROLLED = [
-    "-fno-tree-pre",  # without these two the unrolled loops may or may not run a tenth slower, by chance
+    "-fno-tree-pre",  # without these two, unrolled loops may run a tenth slower, depending on chance
     "-falign-functions=64",
 ]
 EXPORTS = "src/clif/csrc/exports.map"
@@ -30,7 +30,7 @@ class ParallelBuild(build_ext):
         (extension,) = self.extensions
         zig = any("zig" in word for word in getattr(self.compiler, "compiler_so", ()))
         if zig:
-            extension.extra_link_args.append("-O2")  # of the C++ library, which zig builds and links in
+            extension.extra_link_args.append("-O2")  # for the C++ library, which zig builds and links
         else:
             extension.extra_compile_args += UNROLLED  # zig refuses options that it does not know
         if self._platform().startswith("macosx"):

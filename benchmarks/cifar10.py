@@ -3,10 +3,10 @@
     python benchmarks/cifar10.py RUN... --out benchmarks/results/cifar10_fast.json
     python benchmarks/cifar10.py benchmarks/results/cifar10_fast.json --figure docs/images/cifar10_fast.svg
 
-A run folder adds what its metrics.csv, config.yaml and environment.json say; a file that was written before adds its
-runs. Runs with one recipe on one kind of processor are one row: the mean and the standard deviation over the seeds of
-the test accuracy after the last epoch, and the minutes, those of the evaluations included. A run that kept a validation
-split shows how its accuracy there grew; one without has a point in the figure, its test accuracy at the end.
+A run folder adds the results in its metrics.csv, config.yaml and environment.json; a file that was written before adds
+its runs. Runs with one recipe on one kind of processor are one row: the mean and the standard deviation over the seeds
+of the test accuracy after the last epoch, and the minutes, including evaluations. A run with a validation split is a
+line in the figure, its accuracy there by minute; a run without one is a point, its test accuracy at the end.
 """
 
 import argparse
@@ -48,7 +48,7 @@ def main() -> None:
 
 
 def read_run(folder: Path, label: str) -> Run:
-    """What is told of a run: its options, machine, and after each epoch the minutes and the accuracies."""
+    """The results of a run: its options, its machine, and the minutes and accuracies after each epoch."""
     config = yaml.safe_load((folder / "config.yaml").read_text())
     environments = json.loads((folder / "environment.json").read_text())
     with (folder / "metrics.csv").open(newline="") as file:
@@ -103,7 +103,7 @@ def validation(ends: list[dict[str, float]]) -> str:
 
 
 def draw(runs: Iterable[Run]) -> Figure:
-    """Validation accuracy by minute as lines, test accuracy at the end as dots; one colour a group."""
+    """Validation accuracy by minute as lines, test accuracy at the end as dots; one colour per group."""
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
     for number, ((label, machine), members) in enumerate(groups(runs).items()):

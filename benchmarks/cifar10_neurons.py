@@ -3,10 +3,10 @@
     python benchmarks/cifar10_neurons.py --data-dir data --runs runs --out benchmarks/results/cifar10_neurons.json
     python benchmarks/cifar10_neurons.py --table benchmarks/results/cifar10_neurons.json
 
-Every neuron is trained by the recipe cifar10_fast, shortened to `EPOCHS` with fewer time steps at first. For each the
-learning rate is the best of `RATES` on the validation split, by one run without the test set; with it three seeds are
-trained on all training images, and evaluated once on the test set after the last epoch. A run that was interrupted goes
-on, one that is complete is read. Firing rates and energy are those of `clif energy` on 1,000 test images.
+Every neuron is trained by the recipe cifar10_fast, shortened to `EPOCHS` with fewer time steps at first. One run for
+each of `RATES`, without the test set, finds the learning rate with the best accuracy on the validation split. With it,
+three seeds are trained on all training images, and evaluated once on the test set after the last epoch. Interrupted
+runs continue, complete runs are read. Firing rates and energy are those of `clif energy` on 1,000 test images.
 """
 
 import argparse
@@ -50,7 +50,7 @@ def main() -> None:
 
 
 def measure(neuron: str, data_dir: str, runs: Path) -> Result:
-    """The rates tried and, at the best, accuracies by seed, firing rate and energy."""
+    """The rates that were tried and, at the best one, accuracies by seed, firing rate and energy."""
     tried = {rate: train(neuron, rate, 0, data_dir, runs, SPLIT)["val_top1"] for rate in RATES}
     best = max(tried, key=lambda rate: tried[rate])
     ends = [train(neuron, best, seed, data_dir, runs) for seed in SEEDS]
@@ -71,7 +71,7 @@ def folder_of(neuron: str, rate: float, seed: int, runs: Path, split: float = 0.
 
 
 def train(neuron: str, rate: float, seed: int, data_dir: str, runs: Path, split: float = 0.0) -> dict[str, float]:
-    """The figures of the last epoch of a run; with a validation split it stops before the test set is looked at."""
+    """The figures of the last epoch of a run; with a validation split it ends before the test set is read."""
     folder = folder_of(neuron, rate, seed, runs, split)
     if (folder / "summary.json").is_file():
         return json.loads((folder / "summary.json").read_text())["last"]

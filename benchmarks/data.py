@@ -34,7 +34,7 @@ def measure(title: str, count: int, unit: str, run: Callable[[], object]) -> Non
 
 
 def write_recordings(folder: Path, n: int) -> dict[str, tuple[Path, Callable, dict[str, np.ndarray]]]:
-    """One recording of n events in each format, with its reader and what it must return."""
+    """One recording of n events in each format, with its reader and the expected result."""
     rng = np.random.default_rng(0)
     p = rng.integers(0, 2, n)
     found = {}

@@ -3,9 +3,9 @@
     python benchmarks/deployment.py RUN... --data-dir FOLDER --out benchmarks/results/deployment.json
 
 Everything is chosen on training images: the sweep's value by accuracy on 1,000 of them, among the paper's values and
-further ones to −0.2; the fits look at 512, the fine-tuning at 12,800 (or all, where there are fewer), without labels
-but where it says so. The CLIF network with every weight changed by about a thousandth says how much agreement is to be
-had at all.
+further ones to −0.2; the fits use 512 images, the fine-tuning 12,800 (or all, if there are fewer), without labels
+unless the name of the method says otherwise. The agreement of the CLIF network with a copy whose weights are changed by
+about a thousandth shows how much agreement is possible.
 """
 
 import argparse

@@ -3,8 +3,8 @@
     python benchmarks/experiments.py --data-dir data --runs experiments [--only digits_neurons,nmnist_T]
     python benchmarks/experiments.py --render
 
-Each experiment is one command of `clif experiment`, which goes on where it was interrupted. Its results.json, table and
-figure go to benchmarks/results/experiments/NAME. --render trains nothing and writes the tables anew from what is there.
+Each experiment is one command of `clif experiment`, which continues after an interruption. Its results.json, table and
+figure go to benchmarks/results/experiments/NAME. --render trains nothing and writes the tables from the stored results.
 """
 
 import argparse
@@ -30,13 +30,13 @@ EXPERIMENTS = {
     "nmnist_window": f"bptt {NMNIST} --neurons CLIF,LIF --values 1,2,4,10 --seeds 0,1,2",
     "nmnist_T": f"timesteps {NMNIST} --neurons CLIF,LIF --values 2,4,8,16 --seeds 0,1,2",
 }
-"""By name the words that follow `clif experiment`."""
+"""The arguments of `clif experiment` by name."""
 
 KEPT = ("results.json", "results.md", "figure.svg", "figure.png")
 
 
 def run(name: str, data_dir: str, runs: Path) -> None:
-    """Train what is missing of an experiment, and keep its results."""
+    """Train the missing runs of an experiment, and store its results."""
     code = clif(["experiment", *EXPERIMENTS[name].split(), "--data-dir", data_dir, "--out", str(runs / name)])
     if code:
         raise SystemExit(code)
@@ -50,7 +50,7 @@ def run(name: str, data_dir: str, runs: Path) -> None:
 
 
 def render() -> None:
-    """Write the tables of the experiments whose results are there into the page."""
+    """Write the tables of the stored experiments into the page."""
     text = PAGE.read_text(encoding="utf-8")
     for name, words in EXPERIMENTS.items():
         table = RESULTS / name / "results.md"

@@ -1,10 +1,10 @@
-"""The tables of docs/deployment.md from what `benchmarks/deployment.py` measured, as Markdown.
+"""The tables of docs/deployment.md from the results of `benchmarks/deployment.py`, as Markdown.
 
     python benchmarks/gap.py benchmarks/results/deployment.json...
 
-A network's row is its accuracy and, in brackets, its agreement with the CLIF network, in %. The last table has all
-seeds of a data set together: the mean of both, and which part of the gap between the best of the sweep's values and the
-CLIF network is closed, as the sum of what was gained over the sum of the gaps.
+A network's row is its accuracy and, in brackets, its agreement with the CLIF network, in %. The last table combines all
+seeds of a data set: the mean of both, and the part of the gap between the best value of the sweep and the CLIF network
+that is closed, as the sum of the gains divided by the sum of the gaps.
 """
 
 import argparse

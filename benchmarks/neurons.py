@@ -1,9 +1,9 @@
-"""The second table of docs/neuron_list.md, as Markdown: what the registered neurons hold and do, and how long it takes.
+"""The second table of docs/neuron_list.md, as Markdown: states, learnables, operations and times of the neurons.
 
     python benchmarks/neurons.py [--rounds 20] [--threads 2]
 
 A layer of every neuron computes [6, 16, 64, 32, 32] in float32, forward and backward, by the compiled kernels, with the
-defaults of its class. All of them take turns with CLIF, so that a busy machine slows all alike; a time is the median.
+defaults of its class. Each takes turns with CLIF, so that a busy machine slows all alike; a time is the median.
 """
 
 import argparse
@@ -44,7 +44,7 @@ def table(names: list[str], times: dict[str, Timing]) -> list[str]:
 
 
 def facts(name: str) -> tuple[str, ...]:
-    """A neuron's name, states, learnables, and what it computes in a step as the energy counts it."""
+    """A neuron's name, states, learnables, and its operations per step as the energy counts them."""
     node = Definition(name).node(Layer(name, SHAPE[2], torch.float32, CPU))
     learnt = ", ".join(node.learnable) or "–"
     if "channel" in node.learnable.values():

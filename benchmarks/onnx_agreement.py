@@ -2,9 +2,9 @@
 
     python benchmarks/onnx_agreement.py RUN... --data-dir FOLDER --out benchmarks/results/onnx_agreement.json
 
-Of each CLIF checkpoint three networks are compared: itself, and what `calibrate` and `subtract` make of it; each as it
-is and with exact sums. The network in float64 tells which of the two float32 computations rounded a potential at the
-threshold to the other side.
+Three networks of each CLIF checkpoint are compared: itself, and its conversions by `calibrate` and `subtract`; each
+with and without exact sums. The network in float64 tells which of the two float32 computations rounded a potential at
+the threshold to the other side.
 """
 
 import argparse

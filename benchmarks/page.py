@@ -2,9 +2,9 @@
 
     python benchmarks/page.py [--only demo,infer] [--device cuda] [--threads 2] [--rounds 20] [--render]
 
-The figures of a processor go to benchmarks/results/KIND/*.json, where KIND is the instruction set that the kernels run
-with; the page shows those of every kind side by side. --render writes it anew from what is there. What a processor
-without AVX-512 does can be measured on a newer one, which the page then says:
+The figures of a processor go to benchmarks/results/KIND/*.json; KIND is the instruction set of the kernels. The page
+shows those of every kind side by side. --render writes it from the stored figures. A newer processor can stand in for
+one without AVX-512, and the page then says so:
 
     CLIF_ISA=avx2 ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 python benchmarks/page.py
 """
@@ -38,7 +38,7 @@ RESULTS = ROOT / "benchmarks" / "results"
 PAGE = ROOT / "docs" / "benchmarks.md"
 PICTURE = ROOT / "docs" / "images" / "neuron_sweep.png"
 KINDS = {**{name: isa.IN_WORDS[name] for name in reversed(isa.NAMES)}, "cuda": "GPU"}
-"""The folders of results and what the page calls them, in its order."""
+"""The folders of results and their names on the page, in its order."""
 
 STYLES = {
     "cpu": ("clif, compiled", "#0b6e99", "o", "-"),
@@ -66,7 +66,7 @@ def _figure(name: str) -> Cell:
 
 @dataclass(frozen=True)
 class Block:
-    """A table of the page: what names its rows, and what it shows of a row for every kind of processor."""
+    """A table of the page: the names of its rows, and the columns of a row for every kind of processor."""
 
     labels: dict[str, Cell]
     cells: dict[str, Cell]
@@ -145,7 +145,7 @@ def _write(path: Path, text: str) -> None:
 
 
 def draw(report: Report) -> Figure:
-    """Nanoseconds an element over T and over the neurons of a step."""
+    """Nanoseconds per element over T and over the number of neurons of a step."""
     T, elements = report.settings["shape"][0], report.rows[0].figures["neurons"] * report.rows[0].figures["T"]
     figure = Figure(figsize=(10, 4.6), layout="constrained")
     panels = figure.subplots(1, 2, sharey=True)
@@ -182,7 +182,7 @@ def _panel(axes: Axes, rows: list[Row], figure: str, belongs: Callable[[Row], bo
 
 
 def stored(name: str) -> dict[str, Report]:
-    """The reports of a benchmark by what the page calls their processors."""
+    """The reports of a benchmark by the page's names of their processors."""
     paths = {kind: RESULTS / kind / f"{name}.json" for kind in KINDS}
     reports = {kind: read_report(path) for kind, path in paths.items() if path.is_file()}
     lowered = {kind: ", lowered" if "lowered" in report.machine else "" for kind, report in reports.items()}
@@ -190,7 +190,7 @@ def stored(name: str) -> dict[str, Report]:
 
 
 def block(name: str, reports: dict[str, Report]) -> str:
-    """The generated part of the page for one benchmark; a row is there if one of the processors was timed in it."""
+    """The generated part of the page for one benchmark; a row appears if one of the processors was timed in it."""
     shown = BLOCKS[name]
     rows: dict[tuple[str, ...], dict[str, Row]] = {}
     for title, report in reports.items():
@@ -212,7 +212,7 @@ def block(name: str, reports: dict[str, Report]) -> str:
 
 
 def _notes(reports: dict[str, Report]) -> list[str]:
-    """The notes of all reports, each once, with the processors that it concerns if that is not all of them."""
+    """The notes of all reports, each once, with the processors that it concerns unless these are all."""
     titles: dict[str, list[str]] = {}
     for title, report in reports.items():
         for note in notes(report):

@@ -1,10 +1,10 @@
-"""Make the weights that come with the package from a run: src/clif/models/weights.
+"""Make the package's weights in src/clif/models/weights from a run.
 
     python benchmarks/pretrained.py RUN --name cifar10_fast --recipe cifar10_fast --dtype float16 --data-dir data
 
-Takes the weights after the last epoch. The conversion to LIF, NAME_lif, is fitted by `subtract` on the default training
-loader and shares the file. Writes the file, its model card and the entries of index.json; the card gives the test
-accuracy of the stored weights and, if --dtype rounds them, that of the weights before.
+It takes the weights after the last epoch. The conversion to LIF, NAME_lif, is fitted by `subtract` on the default
+training loader and shares the file. The script writes the file, its model card and the entries of index.json; the card
+gives the test accuracy of the stored weights and, if --dtype rounds them, that of the weights before.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Measure where convolutions of spikes by adding are faster than PyTorch's, for `clif.ops.spike_conv_limits`.
+"""Measure when convolutions of spikes as sums are faster than PyTorch's, for `clif.ops.spike_conv_limits`.
 
     python benchmarks/spike_conv.py [--rounds 7] [--threads 2]
 
@@ -7,8 +7,8 @@ with; the lines of the table are printed. A lower set, with PyTorch lowered alik
 
     CLIF_ISA=avx2 ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 python benchmarks/spike_conv.py
 
-A measurement is a 3×3 convolution, forward or forward and the gradient of the weight, whichever compares worse; of both
-ways the fastest of the rounds counts, which other programs on the machine disturb least.
+A measurement is a 3×3 convolution, forward or forward and the gradient of the weight, whichever compares worse. The
+fastest of the rounds counts for both ways, because other programs on the machine disturb it least.
 """
 
 import argparse
@@ -33,14 +33,14 @@ RESULTS = Path(__file__).parent / "results"
 RATES = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4)
 CHANNELS = (16, 32, 64, 128, 256)
 MAPS = ((1, 6), (2, 8), (6, 8), (16, 8), (12, 16), (6, 32), (48, 16))
-"""Images, and pixels along a side."""
-MOST_WORK = 1.3e9  # multiplications; more takes too long, and is no other case
+"""The number of images, and the pixels per side."""
+MOST_WORK = 1.3e9  # multiplications; larger cases take too long and show nothing new
 MOST_WORK_BY_FALLBACK = 1e8
 ALL = Limits(1.0, 1, 1)
 
 
 def cases(dtype: torch.dtype) -> Iterator[tuple[int, int, int]]:
-    """Channels, images and sides that are worth their time."""
+    """The channels, images and sides to measure."""
     most = MOST_WORK_BY_FALLBACK if kind_of(dtype) == FALLBACK else MOST_WORK
     for channels in CHANNELS:
         for images, side in MAPS:
@@ -49,7 +49,7 @@ def cases(dtype: torch.dtype) -> Iterator[tuple[int, int, int]]:
 
 
 def compare(dtype: torch.dtype, channels: int, images: int, side: int, rate: float, rounds: int) -> float:
-    """Our time by PyTorch's."""
+    """Our time divided by PyTorch's."""
     torch.manual_seed(0)
     x = (torch.rand(images, channels, side, side) < rate).to(dtype).contiguous(memory_format=torch.channels_last)
     conv = clif.layers.Conv2d(channels, channels, 3, padding=1, bias=False, dtype=dtype)
@@ -83,14 +83,14 @@ def compare(dtype: torch.dtype, channels: int, images: int, side: int, rate: flo
 
 
 SLOWER, SELDOM = 1.1, 0.05
-"""A measurement counts as slower beyond so many times PyTorch's time; so many of them may be."""
+"""A measurement is slower beyond this multiple of PyTorch's time, and this share of measurements may be slower."""
 
 
 def limits_of(rows: Iterable[Mapping[str, Any]]) -> Limits:
-    """The limits by measurements: dicts of "rate", "channels", "pixels" and "ratio", our time by PyTorch's.
+    """The limits by measurements: dicts of "rate", "channels", "pixels" and "ratio", our time divided by PyTorch's.
 
-    Of the limits within which adding is seldom slower they are those that save most: the sum of −log(ratio) over the
-    measurements within is the greatest.
+    Among limits within which sums are seldom slower, it takes those that save most: with the greatest sum of
+    −log(ratio) over the measurements within.
     """
     found = list(rows)
     best, most = NEVER, 0.0
@@ -109,7 +109,7 @@ def _is_within(row: Mapping[str, Any], limits: Limits) -> bool:
 
 
 def as_text(measured: Mapping[str, Any]) -> str:
-    """What was measured as JSON, a row a line."""
+    """The measurements as JSON, one per line."""
     plain = {key: value for key, value in measured.items() if key != "rows"}
     kinds = [f'"{kind}": [\n' + ",\n".join(map(json.dumps, rows)) + "\n]" for kind, rows in measured["rows"].items()]
     return json.dumps(plain, indent=1)[:-2] + ',\n "rows": {\n' + ",\n".join(kinds) + "\n}}\n"

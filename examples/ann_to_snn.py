@@ -1,9 +1,9 @@
-"""Make a spiking network of an ANN: convert it, train on for a few epochs, and weigh accuracy against energy by T.
+"""Convert an ANN to a spiking network, train it for a few epochs, and compare accuracy and energy for several T.
 
     python examples/ann_to_snn.py
     python examples/ann_to_snn.py --steps 1,2,4,8 --epochs 10 --neuron LIF
 
-An ANN with ReLU learns scikit-learn's digits. `clif.convert` puts neurons in the place of its activations, `clif.wrap`
+An ANN with ReLU learns scikit-learn's digits. `clif.convert` replaces its activations with neurons, `clif.wrap`
 shows each image for T steps, and `clif.train.fit` trains on with loaders that are DataLoaders of PyTorch. The energy is
 a model of the operations of an inference (docs/energy.md), no measurement of power.
 """

@@ -3,8 +3,8 @@
     python examples/compare_neurons.py comparison
     python examples/compare_neurons.py comparison --neurons CLIF,LIF,ChannelLeakLIF --seeds 0,1,2,3,4 --epochs 6 -T 6
 
-The neurons of own_neuron.py are beside those of clif. Each network trains in a process of its own, with the options of
-the recipe `digits`. A run that is complete is read, so the same command goes on after an interruption, and more seeds
+The neurons of own_neuron.py are compared with those of clif. Each network trains in its own process, with the options
+of the recipe `digits`. Complete runs are read, so the same command continues after an interruption, and more seeds
 or neurons can be added later.
 """
 

@@ -1,10 +1,10 @@
-"""Read handwritten digits row by row: neurons and time constants on a task that needs memory, in a loop of one's own.
+"""Classify handwritten digits row by row: neurons and time constants on a task that needs memory, in your own loop.
 
     python examples/digits_by_row.py
     python examples/digits_by_row.py --neurons CLIF,LIF,PLIF --taus 2,4,8,16 --seeds 0,1,2,3,4 --epochs 40
 
-A sample is a sequence of T = 8 steps, one row of 8 pixels a step, and only the last step's logits are judged: what the
-first rows said must survive in the neurons' states. `--window k` lets the gradient go back k steps only.
+A sample is a sequence of T = 8 steps, one row of 8 pixels per step, and only the last step's logits count: the states
+of the neurons must keep the first rows. With `--window k` the gradient goes back only k steps.
 """
 
 import argparse

@@ -3,9 +3,9 @@
     clif train nmnist_snn5 --data-dir FOLDER --epochs 15 -b 32
     python examples/follow_events.py logs/RUN FOLDER/NMNIST/Test/3/00001.bin --events 400 --plot decision.png
 
-moving_digits.py trains such a network on recordings that it makes. The recording has any format that
-`clif.data.read_recording` knows. Every slice of events is counted into a frame and is one step of the network, whatever
-time it took; give it about as many events as a frame of the training had. The bars are the running probabilities of the
+moving_digits.py trains such a network on recordings that it makes. The recording may have any format of
+`clif.data.read_recording`. Every slice of events is counted into a frame and is one step of the network, for any
+duration; choose about as many events as a frame of the training had. The bars are the running probabilities of the
 classes.
 """
 

@@ -4,9 +4,8 @@
     python examples/follow_events.py recordings/run recordings/test/3/0.npz --events 200
 
 Each of scikit-learn's digits moves along a triangle over a sensor of 16×16 pixels, from a corner drawn at random.
-A pixel fires an event if its logarithmic brightness has changed by a threshold since its last event. The recordings lie
-in folders by class, as your own would. The last line says how well the network tells the test recordings, which it
-never saw.
+A pixel fires an event if its logarithmic brightness has changed by a threshold since its last event. The recordings are
+in class folders, like your own would be. The last line is the accuracy of the network on test recordings.
 """
 
 import argparse

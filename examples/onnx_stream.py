@@ -1,4 +1,4 @@
-"""Stop as soon as a network is sure: a LIF network in ONNX Runtime, one time step a call, with its states handed on.
+"""Stop as soon as a network is sure: a LIF network in ONNX Runtime, one time step per call, with states as inputs.
 
     python examples/onnx_stream.py
     python examples/onnx_stream.py -T 12 --confidence 0.5,0.8,0.9,0.95,0.99 --out network.onnx
@@ -66,7 +66,7 @@ def main() -> None:
     difference = (logits - lif(x_test).detach()).abs().max()
     print(f"{arguments.out}: logits differ from PyTorch's by {difference:.1e} at most")
 
-    means = logits.cumsum(0) / torch.arange(1, arguments.T + 1)[:, None, None]  # what is known after each step
+    means = logits.cumsum(0) / torch.arange(1, arguments.T + 1)[:, None, None]  # the running mean after each step
     sure, predicted = means.softmax(-1).max(-1)
     print(f"all {arguments.T} steps: {(predicted[-1] == y_test).float().mean():.1%} of {len(y_test)} test images")
     for confidence in map(float, arguments.confidence.split(",")):

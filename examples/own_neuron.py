@@ -11,7 +11,7 @@ import clif
 
 @clif.register_neuron("InputGateLIF")
 class InputGateLIFNode(clif.SpikingNeuron):
-    """LIF whose input passes a gate g, which every spike closes and which opens again, as in synaptic depression:
+    """LIF whose input passes a gate g; every spike closes it, and it opens again, as in synaptic depression:
 
     u = v·(1 − 1/τ) + 2σ(g)·x;   s = Θ(u − v_threshold);   v = u − s·v_threshold;   g ← g·(1 − 1/τ) − s
     """
@@ -31,7 +31,7 @@ class InputGateLIFNode(clif.SpikingNeuron):
 
 @clif.register_neuron("ChannelLeakLIF")
 class ChannelLeakLIFNode(clif.SpikingNeuron):
-    """LIF that learns a leak for every channel: u = v·σ(k) + x, where k [C] starts at 0."""
+    """LIF that learns a leak per channel: u = v·σ(k) + x; k [C] starts at 0."""
 
     states = {"v": 0.0}
     learnable = {"k": "channel"}

@@ -4,8 +4,8 @@
     python examples/temporal_gradient.py --taus 1.5,2,4,8 -T 12 --epochs 20 --surrogate atan
 
 A fully connected network sees each of scikit-learn's digits for T steps. "later" is the share of dL/du[t] that comes
-from later steps t' > t, and "kept" how much of a gradient is left after 1 and 4 steps back (docs/analysis.md has the
-definitions). Both are means over the two layers of neurons, on the test digits.
+from later steps t' > t, and "kept" is the part of a gradient that is left 1 and 4 steps earlier (see docs/analysis.md).
+Both are means over the two layers of neurons, on the test digits.
 """
 
 import argparse
@@ -32,7 +32,7 @@ def make_net(neuron: str, tau: float, T: int, surrogate: str) -> nn.Module:
 
 def train(net: nn.Module, x: Tensor, y: Tensor, epochs: int) -> None:
     optimizer = torch.optim.Adam(net.parameters(), lr=5e-3)
-    loss = SpikingLoss()  # the paper's
+    loss = SpikingLoss()  # the loss of the CLIF paper
     for _ in range(epochs):
         for batch in torch.randperm(len(y)).split(64):
             optimizer.zero_grad()

@@ -14,7 +14,7 @@ from fuzz.targets import TARGETS
 FINDINGS = Path("build") / "fuzz"
 LARGEST = 1 << 16
 WORDS = ("null", "[]", "{}", "-1", "1e999", "NaN", '""', "true", "[[[[", "..", "/", "\\\\x00", "9999999999999999999")
-"""What a fuzzer is to try besides bytes, in every target."""
+"""Words that a fuzzer tries besides bytes, in every target."""
 
 
 def main() -> int:
@@ -42,7 +42,7 @@ def main() -> int:
 
 
 def _run(name: str, seconds: int, out: Path) -> int:
-    """Fuzz a target in processes of its own, a new one for each that ends; 1 if there is a finding."""
+    """Fuzz a target in separate processes, a new one for each that ends; returns 1 if there is a finding."""
     end, executions = time.monotonic() + seconds, 0
     while (left := int(end - time.monotonic())) > 1:
         command = [sys.executable, "-m", "fuzz", name, "--child", "--seconds", str(left), "--out", str(out)]
@@ -64,14 +64,14 @@ def _run(name: str, seconds: int, out: Path) -> int:
 
 
 def _place(folder: Path) -> Path:
-    """Where the file lies: two folders deep, so that what leaves its own is noticed."""
+    """The path of the file: two folders deep, so that writes outside of its own folder are noticed."""
     place = folder / "deep" / "here"
     place.mkdir(parents=True)
     return place
 
 
 def _fuzz(name: str, seconds: int, out: Path) -> None:
-    """Fuzz in this process. A broken contract is kept as finding-KIND and goes on; a crash ends the process."""
+    """Fuzz in this process. It stores a broken contract as finding-KIND and continues; a crash ends the process."""
     try:
         import atheris
     except ImportError:

@@ -1,4 +1,4 @@
-"""What must hold for any bytes: a valid result or one error of the package, in bounded time and memory, and no more."""
+"""The contract for any bytes: a valid result or one error of the package, in bounded time and memory."""
 
 import os
 import re
@@ -15,18 +15,18 @@ from fuzz.targets import Target
 
 MOST_SECONDS = 5.0
 MOST_BYTES = 512 << 20
-"""What one file of a fuzzer, of 64 KiB at most, may take of the processor and of memory."""
+"""The limits of processor time and memory for one file of a fuzzer, which has at most 64 KiB."""
 
 EXECUTES = ("os.system", "os.exec", "os.posix_spawn", "os.fork", "subprocess.Popen", "socket.connect", "ctypes.dlopen")
 WRITES = ("os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.symlink", "os.link", "os.truncate", "os.chmod")
 
 
 class Broken(Exception):
-    """The contract is broken, by a rule that no exception of the reader tells."""
+    """The contract is broken by a rule that no exception of the reader shows."""
 
 
 class Watch:
-    """Hears what Python reports of itself (`sys.addaudithook`) while a file is read, and refuses what none may do."""
+    """An audit hook (`sys.addaudithook`) that, while a file is read, refuses events that no reader may cause."""
 
     def __init__(self) -> None:
         self.folder = ""
@@ -42,7 +42,7 @@ class Watch:
             self.found.append(f"{event} {arguments[:1]}")
         elif event in WRITES or (event == "open" and _writes(arguments)):
             for path in arguments[:2] if event in ("os.rename", "os.link") else arguments[:1]:
-                beside = event in ("os.remove", "os.rmdir") and arguments[1] != -1  # in an open folder, as rmtree does
+                beside = event in ("os.remove", "os.rmdir") and arguments[1] != -1  # in an open folder, as by rmtree
                 if isinstance(path, str | bytes) and not beside and not self._is_inside(os.fsdecode(path)):
                     self.found.append(f"{event} {os.fsdecode(path)}")
 
@@ -59,14 +59,14 @@ _watch: list[Watch] = []
 
 
 def warm_up(target: Target, content: bytes, folder: Path) -> None:
-    """Read a file unwatched, so that what is imported when it is first needed is there."""
+    """Read a file without watching, so that modules that are imported at first use are loaded."""
     target.write(content, folder / target.file)
     with suppress(InputError):
         target.read(folder / target.file)
 
 
 def check(target: Target, content: bytes, folder: Path) -> str:
-    """Read a file with this content: "" for a valid one, else the error. Raises what breaks the contract."""
+    """Read a file with this content: returns "" for a valid one, else the error. Raises if the contract is broken."""
     if not _watch:
         _watch.append(Watch())
     watch = _watch[0]
@@ -98,7 +98,7 @@ def check(target: Target, content: bytes, folder: Path) -> str:
 
 
 def place_of(error: BaseException) -> str:
-    """A name for a finding: the kind of the error and where it was raised, or the rule that was broken."""
+    """A name for a finding: the kind of the error and the place where it was raised, or the broken rule."""
     if isinstance(error, Broken):
         return re.sub(r"[^a-z]+", "-", str(error).partition(":")[0].lower()).strip("-")
     frames = traceback.extract_tb(error.__traceback__)
@@ -107,8 +107,8 @@ def place_of(error: BaseException) -> str:
 
 
 def _reset_peak() -> int:
-    """Let the peak of the process's memory begin anew (Linux), and return it."""
-    with suppress(OSError):  # the peak of before then stays, and only what exceeds it is noticed
+    """Reset the peak of the process's memory (Linux), and return the new peak."""
+    with suppress(OSError):  # without a reset, only memory beyond the old peak is noticed
         Path("/proc/self/clear_refs").write_text("5")
     return _peak()
 

@@ -24,7 +24,7 @@ import writers  # noqa: E402
 
 EVENTS = writers.make_events(12)
 COMMAS = b"\n--\n"
-"""What stands between the parts of a file of several."""
+"""The separator between the parts of one input that stands for several files."""
 
 
 def written(write: Any, name: str = "x") -> bytes:
@@ -324,7 +324,7 @@ def _run_files() -> tuple[tuple[str, bytes], ...]:
 
 
 def run_files() -> dict[str, bytes]:
-    """The files of a run's folder with all that commands leave in it."""
+    """The files of a run's folder after all commands have written to it."""
     return dict(_run_files())
 
 

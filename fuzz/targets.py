@@ -1,4 +1,4 @@
-"""The targets: what reads a file, what it is called, and small valid files to begin with."""
+"""The targets: the reader of a file, the file's name, and small valid files as seeds."""
 
 import gzip
 import struct
@@ -21,9 +21,9 @@ def _plain(content: bytes, path: Path) -> None:
 
 @dataclass(frozen=True)
 class Target:
-    """A reader under test: `read(path)` of a file `file` that `write` makes of the fuzzer's bytes; `seeds` are valid.
+    """A reader under test: `read(path)` reads a file `file`, which `write` makes of the fuzzer's bytes.
 
-    `named` tells whether its errors name the file, `instrument` the modules whose branches guide the fuzzer.
+    `seeds` are valid. `named` tells whether errors name the file; branches in the modules `instrument` guide it.
     """
 
     file: str
@@ -76,7 +76,7 @@ def tonic(path: Path) -> None:
 
 
 def npz_of(content: bytes, path: Path) -> None:
-    """The bytes as the members of a zip archive, so that its checksums hold."""
+    """The bytes as the members of a zip archive, with valid checksums."""
     parts = content.split(b"\n--\n")
     with zipfile.ZipFile(path, "w") as archive:
         for name, part in zip("txyp", parts, strict=False):
@@ -127,7 +127,7 @@ def archive(path: Path) -> None:
 
 
 def tar_of(content: bytes, path: Path) -> None:
-    """The bytes as a packed tar archive, with the checksums of what looks like its headers mended."""
+    """The bytes as a compressed tar archive, with valid checksums in everything that looks like a header."""
     blocks = bytearray(content)
     for start in range(0, len(blocks) - 511, 512):
         if blocks[start + 257 : start + 262] == b"ustar":
@@ -162,7 +162,7 @@ def checkpoint(path: Path) -> None:
 
 
 def checkpoint_of(content: bytes, path: Path) -> None:
-    """The bytes as the pickle in torch's archive, whose checksums hold, with one storage of 4 bytes."""
+    """The bytes as the pickle in torch's archive, with valid checksums and one storage of 4 bytes."""
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("archive/data.pkl", content)
         archive.writestr("archive/data/0", bytes(4))
@@ -170,7 +170,7 @@ def checkpoint_of(content: bytes, path: Path) -> None:
 
 
 def weights_of(content: bytes, path: Path) -> None:
-    """The bytes as the header of a safetensors file that holds 4096 bytes."""
+    """The bytes as the header of a safetensors file with 4096 bytes of data."""
     path.write_bytes(struct.pack("<Q", len(content)) + content + bytes(4096))
 
 
@@ -204,7 +204,7 @@ def report(path: Path) -> None:
 
 
 def run_of(content: bytes, path: Path) -> None:
-    """A run's folder in which the bytes, by the first of them, take the place of one file."""
+    """A run's folder in which the bytes replace one file, chosen by the first byte."""
     files = seeds.run_files()
     name = sorted(files)[content[0] % len(files)] if content else "config.yaml"
     files[name] = content[1:]

@@ -1,4 +1,4 @@
-"""Fixtures for all tests; a test that needs random tensors finds torch's generator seeded."""
+"""Fixtures for all tests; torch's generator is seeded for tests with random tensors."""
 
 import importlib
 import os
@@ -29,7 +29,7 @@ def seed() -> None:
 
 @pytest.fixture
 def own_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OwnCode]:
-    """A folder for code of a user's own, `tmp_path`, which is the current one."""
+    """A folder for the user's code, `tmp_path`, as the current folder."""
     code = OwnCode(tmp_path, monkeypatch)
     yield code
     code.new_process()
@@ -43,27 +43,27 @@ def golden_dir() -> Path:
 
 @pytest.fixture(scope="session", params=["CLIF", "LIF", "PLIF"])
 def Node(request: pytest.FixtureRequest) -> type[clif.neurons.SpikingNeuron]:
-    """Each of the neuron modules in turn."""
+    """Each of the neuron modules."""
     return getattr(clif, f"{request.param}Node")
 
 
 @pytest.fixture(scope="module", params=isa.available())
 def each_isa(request: pytest.FixtureRequest) -> Iterator[str]:
-    """The compiled kernels run with each instruction set of this machine in turn; its name."""
+    """The name of each instruction set of this machine, with which the compiled kernels run."""
     with isa.using(request.param):
         yield request.param
 
 
 @pytest.fixture
 def slow_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A processor without instructions for bfloat16, and a process that has said nothing about it yet."""
+    """A processor without instructions for bfloat16, in a process that has printed nothing about it yet."""
     monkeypatch.setattr(precision, "bfloat16_instructions", lambda: "")
     monkeypatch.setattr(precision, "said", set())
 
 
 @pytest.fixture
 def fast_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A processor with such instructions that PyTorch uses; nothing said yet."""
+    """A processor with such instructions that PyTorch uses, in a process that has printed nothing about it yet."""
     monkeypatch.setattr(precision, "bfloat16_instructions", lambda: "AVX-512 BF16")
     monkeypatch.setattr(precision, "pytorch_uses_bfloat16", lambda: True)
     monkeypatch.setattr(precision, "said", set())
@@ -71,7 +71,7 @@ def fast_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def tiny_cifar10(tmp_path_factory) -> Path:
-    """The folder of a CIFAR-10 with 5 training and 2 test images a class, in the binary layout."""
+    """The folder of a CIFAR-10 with 5 training and 2 test images per class, in the binary layout."""
     root = tmp_path_factory.mktemp("cifar10")
     folder = root / "cifar-10-batches-bin"
     folder.mkdir()
@@ -85,7 +85,7 @@ def tiny_cifar10(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The current folder, an empty one; what a test registers by name is forgotten after it."""
+    """An empty current folder; names that a test registers are removed after it."""
     monkeypatch.chdir(tmp_path)
     registries = [getattr(importlib.import_module(module), name) for module, name in REGISTRIES.values()]
     kept = [dict(registry) for registry in registries]

@@ -1,4 +1,4 @@
-"""The golden numbers of the original implementation, with the rule by which its weights and inputs were made.
+"""The golden numbers of the original implementation, and the rule for its weights and inputs.
 
 Neurons: `CASES` and `node`. Networks: `MODELS`, `RUNS`, `network` and `images`. The files are in tests/data/golden.
 """

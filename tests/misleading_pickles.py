@@ -1,10 +1,10 @@
-"""Values whose pickles make NumPy take bytes as addresses, unless the reader makes its own values."""
+"""Values whose pickles make NumPy use bytes as addresses, unless the reader creates its own values."""
 
 import numpy as np
 
 
 class NumPyType:
-    """A type of objects whose state clears the flag of objects, so that bytes are taken as their addresses."""
+    """A type of objects whose state clears the flag of objects, so that bytes are used as their addresses."""
 
     def __reduce__(self):
         return np.dtype, ("O8", False, True), (3, "|", None, None, None, -1, -1, 0)

@@ -1,4 +1,4 @@
-"""Code of a user's own, as -import loads it: files in a test's folder, and the network `my_net` in one of them."""
+"""The user's code for -import: files in a test's folder, and the network `my_net` in one of them."""
 
 import importlib
 import sys
@@ -31,7 +31,7 @@ def my_net(neuron, num_classes, in_channels, T, drop_rate, image_size):
 
 
 class OwnCode:
-    """Files of code in a folder that is the current one; `new_process` forgets what was imported from them."""
+    """Files of code in the current folder; `new_process` unloads what was imported from them."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folder = folder

@@ -30,11 +30,11 @@ WITHOUT_ALL = {
         *("read_aedat2", "read_aedat3", "read_nmnist"),
     ),
 }
-"""What is meant to be used of the modules that do not say so."""
+"""The public names of modules without `__all__`."""
 
 
 def public_names() -> Iterator[tuple[str, str, Any]]:
-    """Module, name and object of every public class, function and constant; each object once, where it comes first."""
+    """Module, name and object of every public class, function and constant; each object once, at its first place."""
     seen: set[int] = set()
     for module in MODULES:
         package = importlib.import_module(module)

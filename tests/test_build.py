@@ -1,4 +1,4 @@
-"""Building the package: with a compiler it carries the kernels, without one it installs and runs all the same."""
+"""Building the package: with a compiler it contains the kernels, and without one it installs and runs too."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""Networks of other libraries with neurons of clif, compared with what they were where the dynamics agree."""
+"""Networks of other libraries with neurons of clif, compared with the originals if the dynamics agree."""
 
 import pytest
 import torch

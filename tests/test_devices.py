@@ -1,4 +1,4 @@
-"""A device that is unknown, or not on this machine, is refused in one line."""
+"""A device that is unknown, or missing on this machine, is refused in one line."""
 
 import pytest
 import torch

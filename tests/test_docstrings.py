@@ -25,7 +25,7 @@ SLOW = {
     "clif.models.register_model",
     "clif.register_neuron",
 }
-"""Examples that compile a kernel, train, export or fit."""
+"""Objects whose examples compile a kernel, train, export or fit."""
 
 WITHOUT_EXAMPLE = {
     "clif.data.Source",
@@ -36,7 +36,7 @@ WITHOUT_EXAMPLE = {
     "clif.data.events.read_nmnist",
     "clif.neurons.set_tbptt",
 }
-"""What has none: parts of a data set on disk, readers of files, a former name."""
+"""Objects without an example: parts of a data set on disk, readers of files, a former name."""
 
 NEEDS = {"NIRNetwork": "nir", "from_nir": "nir", "to_nir": "nir", "to_onnx": "onnxscript"}
 DESCRIBED = dict(public_names.described())

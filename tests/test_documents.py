@@ -1,4 +1,4 @@
-"""The examples of README.md and docs/ run as they stand."""
+"""The examples of README.md and docs/ run unchanged."""
 
 import json
 import re
@@ -25,7 +25,7 @@ def examples(path):
 
 @pytest.fixture
 def run_folder(tmp_path, monkeypatch):
-    """A folder with the run `logs/RUN`, in which the test works."""
+    """A folder with the run `logs/RUN`, in which the test runs."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "logs" / "RUN").mkdir(parents=True)
     net = create_model("snn5_noAP", "CLIF", T=1, image_size=16)
@@ -192,7 +192,7 @@ def test_every_example_compiles(path):
 
 
 def command_lines():
-    """The command lines of the program in README.md and docs/, without their comments."""
+    """The command lines of the program in README.md and docs/, without comments."""
     for path in DOCUMENTS:
         text = (ROOT / path).read_text(encoding="utf-8")
         for language, block in re.findall(r"^```(.*?)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):

@@ -13,7 +13,7 @@ CLASSES = 7
 
 
 class Echo(nn.Module):
-    """Gives its input [N, T, classes] as the logits [T, N, classes] and notes the mode it is called in."""
+    """Returns its input [N, T, classes] as the logits [T, N, classes] and records the mode in which it is called."""
 
     def __init__(self) -> None:
         super().__init__()

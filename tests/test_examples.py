@@ -1,4 +1,4 @@
-"""The scripts of examples/ run and print what they say; the notebooks are whole, and run."""
+"""The scripts of examples/ run and print their results; the notebooks are complete and run."""
 
 import ast
 import re
@@ -30,7 +30,7 @@ RUNS = {
     "onnx_stream.py": ("-T 4 --epochs 2 --out a.onnx", r"e-0\d at most\nall 4 steps: ([\d.]+)% of 360 test", 80),
     "temporal_gradient.py": ("--taus 2 --epochs 1 --plot a.png", r"tau 2 CLIF trained  : later ([\d.]+)%", 25),
 }
-"""Of each script short options, what its output has, and the least that the number in it may be."""
+"""Short options of each script, a pattern in its output, and the minimum of the number in it."""
 
 
 def test_the_index_names_every_script_and_notebook():
@@ -102,7 +102,7 @@ def test_a_notebook_is_whole(name, nbformat):
     assert any("image/png" in output.get("data", {}) for output in outputs)
     assert any("assert " in cell.source for cell in code)
     assert path.stat().st_size < 200_000
-    assert re.findall(r"[\"' ](?:/[a-z]\w+/|[A-Z]:\\)\S*", path.read_text("utf-8")) == []  # paths of a machine
+    assert re.findall(r"[\"' ](?:/[a-z]\w+/|[A-Z]:\\)\S*", path.read_text("utf-8")) == []  # absolute paths
 
 
 @pytest.mark.slow

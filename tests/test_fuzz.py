@@ -1,4 +1,4 @@
-"""The targets of the fuzzer: each reads its own seeds, keeps the contract, and what breaks it is noticed."""
+"""The targets of the fuzzer: each reads its own seeds and keeps the contract, and violations are noticed."""
 
 import os
 import subprocess
@@ -85,7 +85,7 @@ check(replace(TARGETS["dat"], read=read, most_bytes=32 << 20), b"", Path(sys.arg
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process its peak of memory")
 def test_too_much_memory_is_noticed(here):
-    # In a process of its own: what the tests before it freed could hide what the reader takes.
+    # In a separate process: memory that earlier tests freed could hide the reader's use of memory.
     root = Path(__file__).parents[1]
     ran = subprocess.run([sys.executable, "-c", LARGE, here], cwd=root, capture_output=True, text=True)
     assert "Broken: took 25" in ran.stderr

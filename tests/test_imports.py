@@ -1,4 +1,4 @@
-"""No module of the package imports itself by way of others; not for types either."""
+"""No module of the package imports itself through others, also not for types."""
 
 import ast
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ def modules() -> dict[str, str]:
 
 
 def statements(node: ast.AST) -> Iterator[ast.Import | ast.ImportFrom]:
-    """The imports outside functions, those under `if TYPE_CHECKING` among them."""
+    """The imports outside of functions, including those under `if TYPE_CHECKING`."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.Import | ast.ImportFrom):
             yield child
@@ -26,7 +26,7 @@ def statements(node: ast.AST) -> Iterator[ast.Import | ast.ImportFrom]:
 
 
 def imported(module: str, text: str, known: set[str]) -> set[str]:
-    """The modules that a module imports, and the packages around them that it does not belong to itself."""
+    """The modules that a module imports, and the packages that contain them but not the module."""
     names = set()
     for statement in statements(ast.parse(text)):
         base = f"{statement.module}." if isinstance(statement, ast.ImportFrom) else ""
@@ -37,7 +37,7 @@ def imported(module: str, text: str, known: set[str]) -> set[str]:
 
 
 def circle(texts: dict[str, str]) -> list[str]:
-    """Modules each of which imports the next, the last of which is the first; or none."""
+    """A circle of modules, each of which imports the next one; empty if there is none."""
     try:
         TopologicalSorter({name: imported(name, text, set(texts)) for name, text in texts.items()}).prepare()
     except CycleError as error:

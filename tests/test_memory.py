@@ -1,4 +1,4 @@
-"""The allocator's settings, seen from the system's side."""
+"""The allocator's settings, checked by the memory that the system reports."""
 
 import os
 import subprocess
@@ -31,7 +31,7 @@ HUGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 
 
 def run(lean: bool) -> list[str]:
-    """Whether large tensors stay in memory when they are freed, and whether they had huge pages."""
+    """Whether freed large tensors stay in memory, and whether they had huge pages."""
     environment = {name: value for name, value in os.environ.items() if name not in memory.ENVIRONMENT}
     command = [sys.executable, "-c", PROGRAM.format(lean=lean)]
     return subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout.split()

@@ -1,4 +1,4 @@
-"""Networks of SpikingJelly's model zoo with neurons of clif: they compute what they did, spike by spike."""
+"""Networks of SpikingJelly's model zoo with neurons of clif: they compute the same as before, spike by spike."""
 
 import importlib
 import sys
@@ -14,7 +14,7 @@ from clif.errors import InputError
 
 @pytest.fixture
 def zoo(monkeypatch):
-    """Modules of the zoo by name. They import torchvision for the addresses of weights alone, so a stand-in will do."""
+    """Modules of the zoo by name. They import torchvision only for the addresses of weights, so a stand-in suffices."""
     reason = "no SpikingJelly 2.0"
     pytest.importorskip("spikingjelly.activation_based.memopt", reason=reason, exc_type=ImportError)
     try:
@@ -136,7 +136,7 @@ def test_a_network_that_reads_the_step_mode_of_a_layer_is_one_of_clif(zoo):
 
 
 class Block(nn.Module):
-    """A forward of its own around whatever it is given."""
+    """A module with its own forward, which calls the given module."""
 
     def __init__(self, *parts):
         super().__init__()

@@ -1,4 +1,4 @@
-"""Networks that are analysed side by side: those without a checkpoint begin in a state that says something."""
+"""Networks analysed side by side: untrained ones begin with meaningful statistics."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""Everything that takes a network of clif takes a plain module of neurons, and a wrapped one, and agrees."""
+"""Functions for networks of clif also take plain modules of neurons, and wrapped ones, with the same results."""
 
 import copy
 
@@ -60,7 +60,7 @@ def case(request):
 
 @pytest.fixture(params=["plain", "wrapped"])
 def form(request):
-    """Makes of a module what is given, and the module again of what comes back."""
+    """A pair of functions: from a module to the tested form, and from a result to the module."""
     if request.param == "plain":
         return (lambda net, _: net), (lambda net: net)
     return (lambda net, shape: clif.wrap(net, T, shape)), (lambda net: net.net)
@@ -75,7 +75,7 @@ def loader(shape):
 
 
 def steps(net, x_seq):
-    """What a plain module computes, step by step."""
+    """The results of a plain module, step by step."""
     with visiting(net, "s"):
         return torch.stack([net(x) for x in x_seq])
 
@@ -87,7 +87,7 @@ def test_scores_need_logits_of_every_step(case):
     scores = evaluate(wrapped, loader(shape))
     mean = steps(net, sequence(shape)).mean(0)
     assert scores.top1 == pytest.approx((mean.argmax(-1) == torch.arange(6) % 3).float().mean().item())
-    inside = clif.wrap(net, T).net  # takes sequences, and keeps its state from call to call
+    inside = clif.wrap(net, T).net  # takes sequences, and keeps its state between calls
     clif.set_keep_state(inside, True)
     assert evaluate(inside, loader(shape)).top1 == scores.top1
     assert evaluate(inside, loader(shape)).loss == pytest.approx(scores.loss)

@@ -1,4 +1,4 @@
-"""The examples of the tutorial and the how-to guides run; tables of defaults are those of the programs."""
+"""The examples of the tutorial and the how-to guides run; tables of defaults agree with the programs."""
 
 import dataclasses
 import importlib.util

@@ -1,4 +1,4 @@
-"""JSON and YAML of others: plain values or one error that names the file, in bounded time and memory."""
+"""JSON and YAML files from others: plain values, or one error that names the file, in bounded time and memory."""
 
 import contextlib
 

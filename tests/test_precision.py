@@ -1,4 +1,4 @@
-"""In which precision something runs: the choice, from the processor's flags and PyTorch's answer."""
+"""The choice of the precision, from the processor's flags and PyTorch's answer."""
 
 import os
 import platform
@@ -22,13 +22,13 @@ AVX2 = "flags\t\t: fpu avx2 fma\n"
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch):
-    """Nothing that lowers oneDNN's instruction set."""
+    """An environment that does not lower oneDNN's instruction set."""
     for name in ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"):
         monkeypatch.delenv(name, raising=False)
 
 
 def processor(monkeypatch, tmp_path, text: str) -> None:
-    """Let this be a processor of which the system says `text`."""
+    """Simulate a processor that the system describes by `text`."""
     file = tmp_path / "cpuinfo"
     file.write_text(text)
     monkeypatch.setattr(precision, "CPUINFO", file)
@@ -186,7 +186,7 @@ def test_onednn_held_to_older_instructions_does_not_use_it(value, monkeypatch, t
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="names of x86")
 def test_pytorchs_own_answer_follows_the_environment():
-    """The operator itself, not what the names in the environment say."""
+    """PyTorch's operator itself, not clif's reading of the environment."""
     program = "from clif import precision; print(precision.pytorchs_answer())"
     environment = {**os.environ, "ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"}
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)

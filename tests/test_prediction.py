@@ -1,4 +1,4 @@
-"""Predictions for files of one's own: read as the data set says, and forming step by step as the network computes."""
+"""Predictions for the user's files: read according to the data set, and computed step by step like the network."""
 
 import json
 
@@ -42,7 +42,7 @@ def picture(tmp_path):
 
 
 def nmnist_file(path, events=500):
-    """Random events in N-MNIST's format: x, y, polarity and 23 bits of time, 40 bits an event."""
+    """Random events in N-MNIST's format: x, y, polarity and 23 bits of time, 40 bits per event."""
     rng = np.random.default_rng(1)
     t = np.sort(rng.integers(0, 300_000, events))
     high = (rng.integers(0, 2, events) << 7) | (t >> 16)
@@ -80,7 +80,7 @@ def test_the_centre_is_cut_out_and_turned_as_the_camera_says(tmp_path):
     pixels = np.zeros((32, 96, 3), dtype=np.uint8)
     pixels[:, 32:64, 0] = 255
     exif = Image.Exif()
-    exif[0x0112] = 6  # turned by a quarter
+    exif[0x0112] = 6  # rotated by 90°
     for name, options in (("wide.png", {}), ("turned.png", {"exif": exif})):
         image = Image.fromarray(pixels if not options else pixels.transpose(1, 0, 2).copy())
         image.save(tmp_path / name, **options)

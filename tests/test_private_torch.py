@@ -1,4 +1,4 @@
-"""PyTorch's private names: all of them are still there, and clif works without any of them."""
+"""PyTorch's private names: all of them exist, and clif works without any of them."""
 
 import importlib
 import re
@@ -15,12 +15,12 @@ from clif import private_torch
 
 @pytest.mark.parametrize(("module", "name"), private_torch.NAMES)
 def test_the_name_is_still_there(module, name):
-    """If this fails, find what took its place; until then clif does without, more slowly."""
+    """If this fails, find the successor of the name; until then clif works without it, more slowly."""
     assert callable(getattr(importlib.import_module(module), name))
 
 
 def test_the_operator_is_still_there():
-    """If this fails, find what took its place; until then the instruction set decides about bfloat16."""
+    """If this fails, find the successor of the name; until then the instruction set decides about bfloat16."""
     assert isinstance(private_torch.mkldnn_uses_bfloat16(), bool)
 
 

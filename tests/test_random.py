@@ -1,4 +1,4 @@
-"""Random numbers keyed by sample: well distributed, and the same however the samples are grouped."""
+"""Random numbers keyed by sample: well distributed, and independent of the grouping of the samples."""
 
 import pytest
 import torch

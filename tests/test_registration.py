@@ -1,4 +1,4 @@
-"""The rule that all registers of names share, seen through networks and surrogates; neurons have tests of their own."""
+"""The shared rule of all registries of names, tested on networks and surrogates; neurons have separate tests."""
 
 import math
 
@@ -98,7 +98,7 @@ def test_a_surrogate_that_does_not_fit_is_refused(name, kind, message):
 
 
 def made(text="first", module="notebook"):
-    """A function as a cell of a notebook defines it."""
+    """A function like one that a cell of a notebook defines."""
 
     def thing():
         return text

@@ -1,4 +1,4 @@
-"""Files of safetensors: what is written is read again, and what others wrote too."""
+"""Safetensors files: files of clif and of other programs are read."""
 
 import json
 
@@ -98,7 +98,7 @@ def test_a_description_of_another_form_is_refused(tmp_path, description):
     ],
 )
 def test_places_and_shapes_that_mislead_are_refused(tmp_path, entries):
-    """Tensors that share bytes would let a small file stand for any amount of memory."""
+    """If tensors shared bytes, a small file could stand for any amount of memory."""
     head = json.dumps(entries).encode()
     (tmp_path / "x.safetensors").write_bytes(len(head).to_bytes(8, "little") + head + bytes(8))
     with pytest.raises(InputError, match=r"x\.safetensors: not a safetensors file, or damaged") as error:

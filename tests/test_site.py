@@ -1,4 +1,4 @@
-"""The documentation as a site: every page has its place, every public name is in the reference, and it builds."""
+"""The documentation as a site: it builds, with every page in it and every public name in the reference."""
 
 import inspect
 import re
@@ -20,7 +20,7 @@ REFERENCE = "".join(path.read_text("utf-8") for path in sorted((DOCS / "referenc
 
 
 def listed():
-    """The pages that a toctree names."""
+    """The pages in a toctree."""
     for name, path in PAGES.items():
         text = path.read_text("utf-8")
         for block in re.findall(r"^```\{toctree\}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
@@ -55,7 +55,7 @@ def test_every_link_of_the_readme_leads_to_a_file():
 
 
 class Links(HTMLParser):
-    """What a page links to, and the ids that others may link to."""
+    """The links of a page, and the ids to which others may link."""
 
     def __init__(self, text):
         super().__init__()
@@ -69,7 +69,7 @@ class Links(HTMLParser):
 
 
 def broken(folder):
-    """Links from a page of the site to a file or a place in it that is not there."""
+    """Links from a page of the site to a missing file or id."""
     pages = {path.resolve(): Links(path.read_text("utf-8")) for path in folder.glob("**/*.html")}
     for path, links in pages.items():
         for link in links.targets:
@@ -92,7 +92,7 @@ def test_the_site_builds_and_has_no_broken_link(tmp_path):
     done = subprocess.run(line, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert list(broken(tmp_path / "site")) == []
-    for name in NOTEBOOKS:  # with their stored outputs
+    for name in NOTEBOOKS:  # with stored outputs
         page = (tmp_path / f"site/{name}.html").read_text("utf-8")
         assert page.count("<h1>") == 1
         assert 'class="output stream' in page

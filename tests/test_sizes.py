@@ -1,4 +1,4 @@
-"""Sizes as one number or two, and networks of images that are not square."""
+"""Sizes as one number or two, and networks for images that are not square."""
 
 import numpy as np
 import pytest

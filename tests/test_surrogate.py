@@ -14,7 +14,7 @@ from clif.surrogate import ATan, Rectangle, Sigmoid, Surrogate, Triangle
 
 ALL = [Rectangle, Sigmoid, Triangle, ATan]
 
-# The smooth functions from 0 to 1 whose derivatives the surrogates are.
+# The smooth functions from 0 to 1 whose derivatives are the surrogates.
 PRIMITIVES = {
     Sigmoid: lambda x, alpha: torch.sigmoid(alpha * x),
     ATan: lambda x, alpha: torch.atan(math.pi / 2 * alpha * x) / math.pi + 0.5,

@@ -17,7 +17,7 @@ from clif.trained_network import evaluate_checkpoint
 
 @pytest.fixture
 def trained(tiny_cifar10, tmp_path):
-    """A checkpoint as the trainer writes it, and its network."""
+    """A checkpoint in the trainer's form, and its network."""
     torch.manual_seed(4)
     net = create_model("snn5_noAP", "CLIF", T=2).eval()
     config = {"dataset": "cifar10", "data_dir": str(tiny_cifar10), "b": 16, "loss_lambda": 0.2}

@@ -1,4 +1,4 @@
-"""The user's own code: imported once and only when asked, errors on one line, records that execute nothing."""
+"""The user's own code: imported once and only on request, errors on one line, records that execute nothing."""
 
 import hashlib
 import multiprocessing
@@ -12,7 +12,7 @@ from clif.user_code import changed, differences, import_code, imported, missing,
 
 
 def refused(*given):
-    """The one line of what is refused."""
+    """The error of a refusal, which must be one line."""
     with pytest.raises(InputError) as caught:
         import_code(given)
     assert len(str(caught.value).splitlines()) == 1

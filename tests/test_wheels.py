@@ -1,4 +1,4 @@
-"""What `make wheels` builds: its tags, what is in it, and that it runs where there is no compiler."""
+"""The results of `make wheels`: tags, content, and that they run without a compiler."""
 
 import importlib.util
 import os
@@ -92,7 +92,7 @@ def only(folder: Path, pattern: str) -> Path:
 
 
 def environment_of(wheel: Path, folder: Path, python: str) -> tuple[Path, dict[str, str]]:
-    """A new virtual environment with the wheel alone: its Python, and variables that show it no other program."""
+    """A new virtual environment with only the wheel: its Python, and variables that hide all other programs."""
     subprocess.run([python, "-m", "venv", folder], check=True, capture_output=True)
     new = folder / "bin/python"
     variables = {"PATH": str(folder / "bin"), "HOME": str(folder)}
@@ -149,7 +149,7 @@ def test_the_kernels_run_where_there_is_no_compiler(wheel, tmp_path):
         text=True,
         check=True,
     ).stdout.strip()
-    # What clif requires comes from the running environment; a path in a .pth leaves that one's own .pth files alone.
+    # The running environment provides clif's requirements; its .pth files are not read through a path in a .pth file.
     Path(packages, "required.pth").write_text(sysconfig.get_path("purelib"))
     cache = tmp_path / "cache"
     cache.mkdir()
@@ -161,7 +161,7 @@ def test_the_kernels_run_where_there_is_no_compiler(wheel, tmp_path):
 
 
 def interpreter(version: str) -> str | None:
-    """A Python of that version: on PATH, or one of pyenv's."""
+    """A Python of that version, from PATH or pyenv."""
     places = [Path(part) / f"python{version}" for part in os.environ.get("PATH", "").split(os.pathsep)]
     root = Path(os.environ.get("PYENV_ROOT", "~/.pyenv")).expanduser()
     for path in (*places, *root.glob(f"versions/{version}.*/bin/python")):

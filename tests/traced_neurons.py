@@ -1,4 +1,4 @@
-"""CLIF, LIF and PLIF as steps that are traced, and other neurons with more states, channels and functions."""
+"""CLIF, LIF and PLIF as traced steps, and other neurons with more states, channels and functions."""
 
 import torch
 from torch import nn
@@ -8,7 +8,7 @@ from clif.surrogate import Rectangle, Surrogate
 
 
 class Neuron(nn.Module):
-    """What the steps below read: the constants of `clif`'s neurons."""
+    """The attributes that the steps below read: the constants of `clif`'s neurons."""
 
     signature = Signature({"v": 0.0}, {})
 
@@ -74,7 +74,7 @@ class CLIF(Neuron):
 
 
 class Adaptive(Neuron):
-    """Three states, the third beside a learnt threshold by channel and a learnt leak of the layer."""
+    """Three states, a learnt threshold per channel, and a learnt leak of the layer."""
 
     signature = Signature({"v": 0.0, "a": 0.5, "w": 0.0}, {"leak": "layer", "threshold": "channel"})
 
@@ -87,7 +87,7 @@ class Adaptive(Neuron):
 
 
 class Functions(Neuron):
-    """Every function of a program, with a coefficient of each kind."""
+    """Every function of a program, with one coefficient of each kind."""
 
     signature = Signature({"v": 0.0, "a": 0.5}, {"k": "layer", "w": "channel"})
 

@@ -24,7 +24,7 @@ WITH LLVM-exception) and zig's compiler-rt (MIT). The library for Windows is als
 
 
 def stated(name: str) -> str:
-    """What a package says of its licence: its SPDX expression, its classifiers, or the first line of its text."""
+    """A package's licence: its SPDX expression, its classifiers, or the first line of its text."""
     about = metadata.metadata(name)
     if expression := about.get("License-Expression"):
         return expression
@@ -37,13 +37,13 @@ def stated(name: str) -> str:
 
 
 def rows() -> list[tuple[str, str, str]]:
-    """Package, what it is for, and licence."""
+    """The package, its use, and its licence."""
     found = [(name, use, _licence(name)) for name, use in requirements().items()]
     return sorted(found, key=lambda row: (row[1] != "required", row[1], row[0].lower()))
 
 
 def requirements() -> dict[str, str]:
-    """What clif, its extras and its tests require, each with the first use of it."""
+    """The packages that clif, its extras and its tests require, each with its first use."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     uses = [("required", project["dependencies"])]
     uses += [(f"extra `{extra}`", lines) for extra, lines in project["optional-dependencies"].items()]

@@ -1,7 +1,7 @@
-"""The sdist and one wheel per platform, all from this machine by `zig c++`, each inspected (`make wheels`).
+"""The sdist and one wheel per platform, all built on this machine by `zig c++`, and inspected (`make wheels`).
 
-A wheel is built from the unpacked sdist and must hold the compiled library, whose exports are the C interface alone and
-which needs nothing but the system's own libraries; auditwheel confirms the tags of those for Linux.
+A wheel is built from the unpacked sdist and must contain the compiled library. The library exports only the C interface
+and needs only the system's own libraries; auditwheel confirms the tags of the wheels for Linux.
 """
 
 import argparse
@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 class Platform(NamedTuple):
-    """What a wheel is for: zig's name of the target, the library's name, and what it may need of the system."""
+    """A wheel's platform: zig's name of the target, the library's name, and the system libraries that it may need."""
 
     target: str
     library: str
@@ -39,11 +39,11 @@ PLATFORMS = {
     "macosx_15_0_x86_64": Platform("x86_64-macos", "_kernels.dylib", MACOS, UNTESTED),
     "win_amd64": Platform("x86_64-windows-gnu", "_kernels.dll", WINDOWS, UNTESTED),
 }
-"""By the platform's tag of the wheel."""
+"""The platforms by the wheel's tag."""
 
 
 class WheelError(RuntimeError):
-    """A wheel was not built, or is not what it says."""
+    """A wheel was not built, or differs from its description."""
 
 
 def run(command: list[object], **options) -> str:
@@ -64,7 +64,7 @@ def build_wheel(sdist: Path, tag: str, out: Path) -> Path:
     command = f"{sys.executable} -m ziglang c++ -target {PLATFORMS[tag].target}"
     linker = f"{command} -shared"
     variables = {"CC": command, "CXX": command, "LDSHARED": linker, "LDCXXSHARED": linker}
-    # Flags of the running Python, which are for its own platform, are no part of what is built.
+    # Flags of the running Python are for its own platform, so the build must not use them.
     variables |= dict.fromkeys(("CFLAGS", "CXXFLAGS", "CPPFLAGS", "LDFLAGS"), "")
     with tempfile.TemporaryDirectory() as folder:
         with tarfile.open(sdist) as archive:
@@ -90,7 +90,7 @@ def interface() -> set[str]:
 
 
 def inspect(wheel: Path) -> str:
-    """What a wheel's library needs of the system, in words. Raises `WheelError` if it is not as it should be."""
+    """The system libraries that a wheel's library needs, in words. Raises `WheelError` if the library is wrong."""
     import lief
 
     lief.logging.disable()
@@ -104,7 +104,7 @@ def inspect(wheel: Path) -> str:
             raise WheelError(f"{wheel.name}: {platform.library} is no library")
         kind = f"{binary.format.name} {_processor(binary)}"
         exported = {function.name.removeprefix("_") for function in binary.exported_functions}
-        # A library for macOS names itself among those that it needs.
+        # A library for macOS lists itself among the libraries that it needs.
         named = {str(getattr(library, "name", library)) for library in binary.libraries}
         needed = sorted(name for name in named if Path(name).name != platform.library)
         oldest = tuple(binary.build_version.minos) if tag.startswith("macosx") else ()
@@ -130,7 +130,7 @@ def _processor(binary) -> str:
 
 
 def audit(wheel: Path) -> str:
-    """The oldest tag that auditwheel grants a wheel for Linux. Raises `WheelError` if the wheel's own is older."""
+    """The oldest tag that auditwheel accepts for a Linux wheel. Raises `WheelError` if the wheel's own tag is older."""
     said = " ".join(run([sys.executable, "-m", "auditwheel", "show", wheel]).split())
     found = re.search(r'following platform tag: "(manylinux_(\d+)_(\d+)_\w+)"', said)
     own = re.search(r"manylinux_(\d+)_(\d+)_", wheel.name)

@@ -1,4 +1,4 @@
-"""Networks of PyTorch, SpikingJelly and snnTorch with neurons of clif, and what differs then."""
+"""Conversion of networks of PyTorch, SpikingJelly and snnTorch to neurons of clif, with a list of the differences."""
 
 import copy
 import inspect
@@ -30,14 +30,14 @@ SURROGATES: dict[str, Callable[[float], surrogates.Surrogate]] = {
     "Rect": lambda alpha: surrogates.Rectangle(1 / alpha),
 }
 FOLDED = ("SeqToANNContainer", "MultiStepContainer")
-"""Containers of SpikingJelly that take a sequence and call what is in them on T·N samples, or step by step."""
+"""Containers of SpikingJelly that call their layers on T·N samples of a sequence, or step by step."""
 
 SHOWN = ("tau", "decay_input", "v_threshold", "v_reset", "detach_reset", "surrogate_function")
 
 
 @dataclass(frozen=True)
 class Replaced:
-    """A layer by name, what it was and is, and how it now differs from what it was and from clif's defaults."""
+    """A replaced layer: its name, its old and new class, and how it differs from before and from clif's defaults."""
 
     name: str
     before: str
@@ -48,7 +48,7 @@ class Replaced:
 
 @dataclass(frozen=True)
 class Converted:
-    """What `convert` gave: the network, its replaced layers, and notes on the whole. `print` shows it all."""
+    """The result of `convert`: the network, its replaced layers, and notes on the whole; `print` shows all of them."""
 
     net: Any
     layers: list[Replaced]
@@ -65,7 +65,7 @@ class Converted:
 
 @dataclass(frozen=True)
 class _Source:
-    """A neuron or activation as it is: the neuron of clif that is nearest, its constants, how even that one differs."""
+    """A neuron or activation before its conversion: clif's nearest neuron, its constants, and how that one differs."""
 
     nearest: str | None
     constants: dict[str, Any] = field(default_factory=dict)
@@ -77,15 +77,15 @@ def convert(net: nn.Module, neuron: str | None = "CLIF", **options: Any) -> Conv
 
     It takes networks of SpikingJelly 2.0 (LIFNode, IFNode, ParametricLIFNode, ComplementaryLIFNode; its layers become
     those of clif, and its blocks keep their `forward`), of snnTorch (Leaky with init_hidden=True), and ANNs of PyTorch,
-    whose activations (modules such as `torch.nn.ReLU`) become neurons. Constants of neurons are kept: what they were,
-    not clif's defaults. The network of an ANN or of snnTorch takes one step at a time; `clif.wrap(converted.net, T=…)`
+    whose activations (modules such as `torch.nn.ReLU`) become neurons. Constants of neurons keep their values instead
+    of clif's defaults. The network of an ANN or of snnTorch takes one step at a time; `clif.wrap(converted.net, T=…)`
     makes a network of it.
 
     Args:
-        neuron: a registered neuron, or None for the one that is nearest to what was there (LIF for an activation).
-        options: constants of all neurons, such as tau=2.0 or v_reset=None, in place of those that were there.
+        neuron: a registered neuron, or None for the nearest one (LIF for an activation).
+        options: constants of all neurons, such as tau=2.0 or v_reset=None, which replace the old ones.
 
-    The result holds the network in `net` and, printed, says layer by layer what differs. Raises `InputError` for a
+    The result has the network in `net`; printed, it lists the differences layer by layer. Raises `InputError` for a
     network with nothing to replace, an unknown neuron or option, and names a layer that cannot be replaced.
 
     >>> ann = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
@@ -141,12 +141,12 @@ def _is_of(module: nn.Module, library: str) -> bool:
 
 
 def _is_neuron(module: nn.Module) -> bool:
-    """Whether it is a neuron of SpikingJelly or snnTorch."""
+    """Whether a module is a neuron of SpikingJelly or snnTorch."""
     return _is_of(module, "snntorch") or (_is_of(module, "spikingjelly") and hasattr(module, "v_threshold"))
 
 
 def _read(name: str, module: nn.Module) -> _Source | None:
-    """What a module is, or None for one that is no neuron and no activation."""
+    """The neuron or activation that a module is, or None."""
     if isinstance(module, SpikingNeuron):
         return None
     if _is_of(module, "spikingjelly"):
@@ -308,10 +308,9 @@ def _step_mode(net: nn.Module) -> str:
 
 
 def _take_layers(net: nn.Module) -> set[nn.Module]:
-    """Make the layers of SpikingJelly those of PyTorch or clif, in place; returns them, to take sequences as they did.
+    """Replace the layers of SpikingJelly with those of PyTorch or clif, in place; returns those that take sequences.
 
-    Blocks with a `forward` of their own stay around what is in them, and so do layers of PyTorch, which take what that
-    `forward` gives them.
+    Blocks with a `forward` of their own keep it. Layers of PyTorch also stay: they take what that `forward` gives them.
     """
     layers: set[nn.Module] = set()
     for prefix, parent in list(net.named_modules()):
@@ -353,7 +352,7 @@ STATES = "only the neurons of SpikingJelly itself and its Dropout can be replace
 
 
 def _layer(name: str, layer: Any) -> nn.Module:
-    """What stands for a module of SpikingJelly; the module itself if it only calls others."""
+    """The replacement of a module of SpikingJelly; the module itself if it only calls others."""
     kind = type(layer)
     if kind.__name__ == "Dropout":
         return Dropout(layer.p).train(layer.training)
@@ -376,7 +375,7 @@ def _layer(name: str, layer: Any) -> nn.Module:
 
 
 def _check_folded(name: str, container: nn.Module) -> None:
-    """Raise `InputError` for a block in a container that hands it [T·N, *] or a step, where [T, N, *] will come."""
+    """Raise `InputError` for a block in a container that would get [T·N, *] or a step, but expects [T, N, *]."""
     for inner, module in list(container.named_modules())[1:]:
         if module._modules and not isinstance(module, (*CONTAINERS, SpikingNeuron)):
             raise InputError(

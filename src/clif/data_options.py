@@ -1,4 +1,4 @@
-"""The options of data sets that lie in a person's own folders. This module imports no torch."""
+"""The options of data sets in a user's own folders. This module imports no torch."""
 
 import dataclasses
 import re
@@ -13,7 +13,7 @@ COLUMNS = ("x", "y", "t", "p")
 SENSOR_SIZE = re.compile(r"(\d{1,5})\s*[x×,]\s*(\d{1,5})", re.IGNORECASE)
 LARGEST_SENSOR = 1 << 14
 LONGEST = 86_400_000_000
-"""The µs of a day."""
+"""The length of a day in µs."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ OF_RECORDINGS = ("sensor_size", "image_size", "resize", "split_by", "duration")
 """The options that make samples of recordings."""
 
 OF_FILES = ("time_unit", "columns")
-"""The options that say what files of recordings hold, which differs from file to file."""
+"""The options that describe the content of recordings' files, which differs from file to file."""
 
 CHOSEN = tuple(field.name for field in dataclasses.fields(DataOptions) if field.name != "classes")
-"""The options that a person chooses, which are fields of `TrainConfig` too."""
+"""The options that a user chooses, which are also fields of `TrainConfig`."""

@@ -48,7 +48,7 @@ def choose_device(name: str) -> torch.device:
 
 def _parse(name: str | torch.device) -> torch.device:
     try:
-        with warnings.catch_warnings():  # about names that torch deprecates
+        with warnings.catch_warnings():  # torch warns about deprecated names
             warnings.simplefilter("ignore")
             device = torch.device(name)
     except (RuntimeError, TypeError, ValueError):

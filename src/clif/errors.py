@@ -36,7 +36,7 @@ MOST_LETTERS = 300
 
 
 def in_words(error: BaseException) -> str:
-    """What an error of a library says, in one line that is not long; its kind if it says nothing."""
+    """The message of a library's error in one short line; the kind of the error if it has no message."""
     return cut(" ".join(str(error).split())) or type(error).__name__
 
 
@@ -59,7 +59,7 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> UnknownNameEr
 
 
 def _plain(name: str) -> str:
-    """A name or option without the dashes and the case in which people write it."""
+    """A name or option in lower case, with underscores and without leading dashes, for comparisons."""
     return name.lower().lstrip("-").replace("-", "_")
 
 

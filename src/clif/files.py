@@ -36,20 +36,20 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _umask() -> int:
-    """The process's mask for new files, which can only be read by setting it."""
+    """The process's mask for new files, which can be read only by setting it."""
     mask = os.umask(0o022)
     os.umask(mask)
     return mask
 
 
 def fingerprint(path: Path) -> dict[str, Any]:
-    """What tells a file from a later one of its name: size in bytes, time of its last change in ns, and SHA-256."""
+    """Size in bytes, time of the last change in ns, and SHA-256 of a file, to notice a later file of the same name."""
     status = path.stat()
     return {"size": status.st_size, "modified": status.st_mtime_ns, "sha256": _sha256(path)}
 
 
 def is_unchanged(path: Path, before: Mapping[str, Any]) -> bool:
-    """Whether a file is the one of this `fingerprint`; its content is read only if its times differ, as of copies."""
+    """Whether a file has this `fingerprint`; its content is read only if its times differ, as those of copies do."""
     status = path.stat()
     if status.st_size != before.get("size"):
         return False

@@ -223,7 +223,7 @@ def plif_multi_step(
 
 
 class _Constants(Firing):
-    """The constants of a neuron, without its module, as its step reads them."""
+    """The constants of a neuron as its step reads them, without the module."""
 
     def __init__(self, constants: dict[str, Any]) -> None:
         vars(self).update(constants)

@@ -1,4 +1,4 @@
-"""The instruction sets of the kernels on a CPU. Python knows them from here alone, C++ from csrc/work.hpp."""
+"""The instruction sets of the kernels on a CPU; all Python code uses this list, C++ uses csrc/work.hpp."""
 
 from typing import NamedTuple
 
@@ -6,8 +6,9 @@ from typing import NamedTuple
 class InstructionSet(NamedTuple):
     """One instruction set.
 
-    `words` is its name in words, `flags` tell GCC and Clang of it. Without the macro `guard` of csrc/work.hpp the
-    compiler cannot build for it; "" means that every compiler can. `numbers` is the header of csrc with its numbers.
+    `words` is its name in words, and `flags` are the flags of GCC and Clang for it. A compiler without the macro
+    `guard` of csrc/work.hpp cannot build for it; "" means that every compiler can. `numbers` is the header of its
+    numbers.
     """
 
     words: str
@@ -25,19 +26,19 @@ SETS = {
     "avx512_bf16": InstructionSet("AVX-512 with BF16", (*_AVX512, "-mavx512bf16"), "CLIF_AVX512_BF16", "avx512.hpp"),
     "neon": InstructionSet("NEON", (), "CLIF_NEON", "neon.hpp"),
 }
-"""By name, numbered as `enum class Isa` of csrc/work.hpp."""
+"""The instruction sets by name, numbered as `enum class Isa` of csrc/work.hpp."""
 
 X86 = ("baseline", "avx2", "avx512", "avx512_bf16")
 ARM = ("baseline", "neon")
-"""The sets of a kind of processor, each with all before it."""
+"""The sets of a kind of processor, each after the sets that it includes."""
 
 
 def up_to(best: str) -> tuple[str, ...]:
-    """The sets of a machine whose best one is `best`, that one last."""
+    """The sets of a machine whose best one is `best`, in rising order."""
     family = X86 if best in X86 else ARM
     return family[: family.index(best) + 1]
 
 
 def best_of(machine: str) -> str:
-    """The best set that a processor may have, by the name of its kind as `platform.machine()` gives it."""
+    """The best set that a kind of processor may have; `platform.machine()` gives the name of the kind."""
     return (ARM if machine.lower() in ("aarch64", "arm64") else X86)[-1]

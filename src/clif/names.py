@@ -26,7 +26,7 @@ DATASET_ALIASES = {"dvscifar10": "cifar10dvs", "dvscifar10-pt": "cifar10dvs", "d
 """The original's spellings of data sets, in lower case."""
 
 AMP_DTYPES = ("auto", "bfloat16", "float16")
-"""The choices of `amp_dtype`; `clif.precision` says what they mean."""
+"""The choices of `amp_dtype`; `clif.precision` explains them."""
 
 SURROGATE_NAMES = ("rectangle", "sigmoid", "triangle", "atan")
 
@@ -40,7 +40,7 @@ ANALYSES = ("rates", "channels", "raster", "traces", "histograms", "trains", "si
 """The analyses of `clif analyze`."""
 
 RENAMED = {"tbptt": "gradient_window"}
-"""Options by their former names, which are accepted with a warning."""
+"""The former names of options, which are accepted with a warning."""
 
 SYNONYMS = (
     ("T", "time_steps", "timesteps", "time_step", "num_steps"),
@@ -77,19 +77,19 @@ SYNONYMS = (
     ("warmup_epochs", "warmup"),
     ("weight_decay", "wd"),
 )
-"""Names of an option: clif's, then those of other programs."""
+"""Names of an option: clif's name, then those of other programs."""
 
 
 def dataset_name(name: str) -> str:
-    """The one spelling of a data set's name or alias given in any case; an unknown name stays, in lower case."""
+    """The registered spelling of a data set's name or alias in any case; an unknown name in lower case."""
     return DATASET_ALIASES.get(name.lower(), name.lower())
 
 
 @cache
 def model_descriptions() -> dict[str, str]:
-    """The docstrings of the networks that clif ships by their names, sorted.
+    """The docstrings of the networks in clif by their names, sorted.
 
-    They are read from the source, for importing it would load torch.
+    They are read from the source, because an import would load torch.
     """
     marked = _marked("models/*.py", ast.FunctionDef, "register_model")
     return {node.name: inspect.cleandoc(ast.get_docstring(node) or "") for node, _ in sorted(marked, key=_by_name)}
@@ -104,7 +104,7 @@ def pretrained_index(folder: Path | None = None) -> dict[str, dict[str, Any]]:
 
 @cache
 def neuron_names() -> tuple[str, ...]:
-    """The names of the neurons that clif ships, CLIF, LIF and PLIF first, and ReLU."""
+    """The names of the neurons in clif, CLIF, LIF and PLIF first, and ReLU."""
     found = {ast.literal_eval(mark.args[0]) for _, mark in _marked("neurons/*.py", ast.ClassDef, "register_neuron")}
     first = ("CLIF", "LIF", "PLIF")
     return (*first, *sorted(found.difference(first)), "ReLU")
@@ -112,7 +112,7 @@ def neuron_names() -> tuple[str, ...]:
 
 @cache
 def training_names(kind: str) -> tuple[str, ...]:
-    """The optimisers, schedules or losses that clif ships, in the order of their file; `kind` is their option."""
+    """The optimisers, schedules or losses in clif, in the order of their file; `kind` is their option."""
     file, decorator = {
         "opt": ("optimizers", "register_optimizer"),
         "lr_scheduler": ("schedules", "register_scheduler"),
@@ -146,11 +146,11 @@ REGISTRIES = {
     "opt": ("clif.train.optimizers", "OPTIMIZERS"),
     "surrogate": ("clif.surrogate", "SURROGATES"),
 }
-"""The module and the name of the dictionary that holds everything of a kind, the user's own included."""
+"""The module and the name of the dictionary with everything of a kind, including the user's own."""
 
 
 def known_names(kind: str) -> list[str]:
-    """The names of a kind, one of `REGISTRIES`: those that clif ships and, once its module is loaded, all others."""
+    """The names of a kind, one of `REGISTRIES`: those in clif and, once its module is loaded, all others."""
     shipped = {
         "dataset": DATASET_NAMES,
         "model": tuple(model_descriptions()) if kind == "model" else (),

@@ -36,7 +36,7 @@ TRACED = 3
 
 @dataclass(frozen=True)
 class Subject:
-    """A network to analyse, opened as a checkpoint is, and its name in plots."""
+    """A network to analyse, opened like a checkpoint, and its name in plots."""
 
     name: str
     opened: Opened
@@ -64,9 +64,9 @@ class Settings:
 
 
 def trained(paths: Iterable[str | os.PathLike[str]], given: dict[str, Any], untrained: bool = False) -> list[Subject]:
-    """The networks of checkpoints; with `untrained` each is followed by the same with fresh weights from its seed.
+    """The networks of checkpoints; with `untrained`, each is followed by the same network with fresh weights.
 
-    `given` are options of `TrainConfig` that replace what the checkpoints say.
+    `given` are options of `TrainConfig` that replace those of the checkpoints.
     """
     found = []
     for path in paths:
@@ -126,7 +126,7 @@ def analyse(what: str, subjects: list[Subject], settings: Settings) -> tuple[dic
 
 
 def settle_norms(net: SpikingNetwork, loader: Loader) -> None:
-    """Set the running statistics of the batch norms to the mean over these images; the weights stay as they are."""
+    """Set the running statistics of the batch norms to the mean over these images; the weights do not change."""
     norms = [module for module in net.modules() if isinstance(module, BATCH_NORMS) and module.track_running_stats]
     momenta = [norm.momentum for norm in norms]
     was_training = net.training

@@ -1,11 +1,11 @@
-"""Reads of a GPU's numbers without waiting on the host."""
+"""Reads of numbers on a GPU without waiting."""
 
 import torch
 from torch import Tensor
 
 
 class NonblockingReader:
-    """`read(tensor)` gives the tensor's value on the CPU: at once if it is there, else that of an earlier call.
+    """`read(tensor)` returns the tensor's value on the CPU: its own if it is available, else that of an earlier call.
 
     On a GPU it is None until the first copy has arrived.
     """

@@ -24,7 +24,7 @@ def silence(stream: TextIO) -> None:
 
 
 def flush() -> None:
-    """Send what was printed on its way. Raises `BrokenPipeError`, and silences stdout, if it has no reader."""
+    """Flush the output. Raises `BrokenPipeError`, and silences stdout, if it has no reader."""
     try:
         if sys.stdout is not None:
             sys.stdout.flush()

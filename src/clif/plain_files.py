@@ -1,4 +1,4 @@
-"""JSON and YAML files that others wrote, as plain values, in bounded time and memory. Without torch."""
+"""JSON and YAML files from others, as plain values, in bounded time and memory. Without torch."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,7 @@ from clif.errors import InputError, MissingFileError, in_words
 
 MOST_YAML = 1 << 16
 MOST_VALUES = 5_000
-"""The bytes of a YAML file, and how many values it may be with each alias written out."""
+"""The maximum size of a YAML file in bytes, and of its values with each alias written out."""
 
 
 def read_json(path: Path) -> Any:
@@ -24,8 +24,8 @@ def read_json(path: Path) -> Any:
 def read_yaml(path: Path, what: str = "YAML file") -> Any:
     """The value in a YAML file; nothing in it is executed. Errors call a missing file a `what`.
 
-    Raises `InputError` that names the file for one that is missing or cannot be read, and for one that is too large for
-    a configuration, also if it is so by its aliases.
+    Raises `InputError` that names the file if it is missing, cannot be read, or is too large for a configuration, also
+    through its aliases.
     """
     try:
         content = path.read_bytes()
@@ -38,7 +38,7 @@ def read_yaml(path: Path, what: str = "YAML file") -> Any:
         raise MissingFileError(f"no {what} at {path}") from None
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
-    except Exception as error:  # PyYAML lets the errors of dates and numbers through
+    except Exception as error:  # PyYAML does not convert the errors of dates and numbers
         raise InputError(f"{path}: not a YAML file: {in_words(error)}") from error
 
 
@@ -56,9 +56,9 @@ def _value(text: str) -> Any:
 
 
 def _size(node: yaml.Node, known: dict[int, int]) -> int:
-    """How many values a node stands for. Raises `InputError` for one that contains itself."""
+    """The number of values in a node, with aliases written out. Raises `InputError` if it contains itself."""
     if id(node) not in known:
-        known[id(node)] = MOST_VALUES + 1  # until it is known: one that contains itself is endless
+        known[id(node)] = MOST_VALUES + 1  # until it is counted: a node that contains itself is endless
         children = node.value if isinstance(node, yaml.CollectionNode) else []
         inner = [part for child in children for part in (child if isinstance(child, tuple) else (child,))]
         known[id(node)] = 1 + sum(_size(child, known) for child in inner)

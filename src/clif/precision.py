@@ -25,7 +25,7 @@ from clif.ops import isa
 logger = logging.getLogger("clif.precision")
 
 INSTRUCTIONS = {"amx_bf16": "AMX", "avx512_bf16": "AVX-512 BF16", "bf16": "ARM BF16"}
-"""The processor's flags that stand for arithmetic in bfloat16, in words, the fastest first."""
+"""The processor's flags for arithmetic in bfloat16 and their names in words, the fastest first."""
 
 ONEDNN_WITHOUT_BFLOAT16 = {"sse41", "avx", "avx2", "avx2_vnni", "avx512_core", "avx512_core_vnni"}
 """Values of ONEDNN_MAX_CPU_ISA that keep oneDNN from the instructions for bfloat16."""
@@ -176,7 +176,7 @@ def pytorch_uses_bfloat16() -> bool:
 def pytorchs_answer() -> bool:
     """PyTorch's own answer; without its private operator, the answer from its instruction set.
 
-    It also says so of AVX-512 without BF16.
+    It is also True for AVX-512 without BF16.
     """
     answer = private_torch.mkldnn_uses_bfloat16()
     if answer is not None:
@@ -197,14 +197,14 @@ said: set[str] = set()
 
 
 def first_time(text: str) -> bool:
-    """Whether `text` was not yet said in this process; now it is."""
+    """Whether this process says `text` for the first time; from now on it does not."""
     new = text not in said
     said.add(text)
     return new
 
 
 def warn_if_slow(precision: Precision) -> None:
-    """Warn, once in a process, that the precision that was asked for is slow here."""
+    """Warn once in a process that the chosen precision is slow here."""
     if precision.slow and first_time(slow_warning(precision)):
         logger.warning(slow_warning(precision))
 

@@ -1,6 +1,6 @@
 """The private names of PyTorch that clif uses, each with a substitute if it is missing.
 
-A substitute is slower or more cautious, never wrong: a call counts as traced, a tensor as a special one. PyTorch 2.6 is
+A substitute may be slower or more cautious, but not wrong: a call counts as traced, a tensor as special. PyTorch 2.6 is
 the oldest version with the other names that clif needs; 2.13 is the tested version.
 """
 
@@ -54,10 +54,10 @@ def _not_in_backward() -> int:
 
 
 transforms_are_active: Callable[[], bool] = private("_are_functorch_transforms_active", lambda: True)
-"""Whether a function runs inside `torch.func.vmap`, `grad` and the like."""
+"""Whether a function runs inside `torch.func.vmap`, `grad` and similar functions."""
 
 is_wrapped_by_functorch: Callable[[Tensor], bool] = private("is_functorch_wrapped_tensor", lambda _: True)
-"""Whether `torch.func` stands between a tensor and its values."""
+"""Whether `torch.func` wraps a tensor, so that its values are not available."""
 
 is_legacy_batched: Callable[[Tensor], bool] = private("is_legacy_batchedtensor", lambda _: True)
 """Whether a tensor is a batch of gradients (`is_grads_batched` of `torch.autograd.grad`)."""
@@ -76,7 +76,7 @@ graph_task: Callable[[], int] = private("_current_graph_task_id", _not_in_backwa
 """The number of the backward pass that runs in this thread, -1 outside of one."""
 
 lerp_: Callable[[Sequence[Tensor], Sequence[Tensor], float], None] = private("_foreach_lerp_", _lerp_one_by_one)
-"""Move each tensor towards its end by a weight, in place, all at once."""
+"""Move each tensor towards its end by a weight, in place, all of them at once."""
 
 CONSTANT = "_dynamo_marked_constant"
 
@@ -103,7 +103,7 @@ def mkldnn_uses_bfloat16() -> bool | None:
 
 
 def is_custom_operator(target: object) -> bool:
-    """Whether what a traced graph calls is an operator of `torch.ops`, not a function of PyTorch's."""
+    """Whether a call in a traced graph is an operator of `torch.ops` and not a function of PyTorch."""
     return type(target).__module__ == "torch._ops"
 
 

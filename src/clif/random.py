@@ -43,7 +43,7 @@ def scramble(x: Tensor) -> Tensor:
 
 
 def keyed_mask(keys: Tensor, shape: torch.Size, p: float) -> Tensor:
-    """Which elements of samples [N, *] to drop with chance `p`: bool of `shape`, each sample's from its key [N]."""
+    """Which elements of samples [N, *] to drop with probability `p`: bool of `shape`, from each sample's key [N]."""
     size = math.prod(shape[1:])
     counter = torch.arange(-(-size // 2), device=keys.device) * _GOLDEN
     limit = min(round(p * 2**32), 2**32 - 1) - 2**31

@@ -1,4 +1,4 @@
-"""The registration of names: the decorators `register_…`, which all follow one rule."""
+"""The registration of names: the shared rule of all decorators `register_…`."""
 
 from collections.abc import Callable
 from typing import Any
@@ -32,7 +32,7 @@ def register(registry: dict[str, Any], function: str, name: Any) -> Any:
 def put(registry: dict[str, Any], name: str, thing: Any) -> Any:
     """Enter a class or function under its name; one of the same module and qualified name is replaced.
 
-    Names that differ in case alone are the same. Raises `InputError` for a name that another thing has.
+    Names that differ only in case are the same. Raises `InputError` if another object has the name.
     """
     same = [known for known in registry if known.lower() == name.lower()]
     for other in (registry[known] for known in same):
@@ -45,6 +45,6 @@ def put(registry: dict[str, Any], name: str, thing: Any) -> Any:
 
 
 def _place(thing: Any) -> tuple[str, str]:
-    """The module and the qualified name of a class or function, or of the class of an object that has neither."""
+    """The module and the qualified name of a class or function, or of an object's class if it has neither."""
     named = thing if hasattr(thing, "__qualname__") else type(thing)
     return named.__module__, named.__qualname__

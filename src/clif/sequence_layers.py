@@ -95,7 +95,7 @@ def sharing_copy(net: nn.Module) -> Any:
 def take_sequences(net: nn.Module, only: Collection[nn.Module] | None = None) -> nn.Module:
     """Make the layers of `net`, in place, take [T, N, *] as well as [N, *]; returns it, or its replacement.
 
-    With `only` other layers stay as they are. Raises `InputError` with the name of a layer that has no counterpart.
+    With `only`, other layers do not change. Raises `InputError` with the name of a layer that has no counterpart.
     """
     counterparts: dict[nn.Module, nn.Module] = {}
     inside = {part for module in net.modules() if isinstance(module, StepModule) for part in list(module.modules())[1:]}

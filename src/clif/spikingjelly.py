@@ -15,8 +15,9 @@ from clif.errors import InputError
 def join(kind: type[nn.Module]) -> None:
     """Derive `kind`, and so every class and object of it, from SpikingJelly's `MemoryModule`, if that is loaded.
 
-    `kind` must derive from `torch.nn.Module` alone, and have `named_memories` and `_memories`. It behaves as before:
-    what `MemoryModule` changes of `torch.nn.Module` is PyTorch's again. Before version 2.0 nothing is to be gained.
+    `kind` must derive from `torch.nn.Module` alone, and have `named_memories` and `_memories`. Its behaviour stays the
+    same: methods that `MemoryModule` overrides are those of `torch.nn.Module` again. Versions before 2.0 need no
+    change.
     """
     memory_module = getattr(sys.modules.get("spikingjelly.activation_based.base"), "MemoryModule", None)
     if memory_module is None or issubclass(kind, memory_module):

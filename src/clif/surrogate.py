@@ -199,7 +199,7 @@ def get(name: str) -> Surrogate:
 
 
 def name_of(surrogate_function: Any) -> str | None:
-    """The name by which `get` makes an equal surrogate, α included if it is not the default, or None."""
+    """The name from which `get` makes an equal surrogate, with α if that is not the default, or None."""
     for name, kind in SURROGATES.items():
         if type(surrogate_function) is kind:
             full = name if surrogate_function == kind() else f"{name}:{surrogate_function.alpha!r}"
@@ -208,7 +208,7 @@ def name_of(surrogate_function: Any) -> str | None:
 
 
 def resolve(surrogate_function: Any) -> SurrogateFunction:
-    """A surrogate from what a neuron takes: an object, a name, a class of this module, or None for the default.
+    """A surrogate from the argument of a neuron: an object, a name, a class of this module, or None for the default.
 
     Raises `InputError` for anything else.
     """

@@ -1,4 +1,4 @@
-"""A trained network from its checkpoint: opened with its configuration, and evaluated on its test set."""
+"""A trained network from its checkpoint, with its configuration, and its evaluation on the test set."""
 
 import os
 from dataclasses import asdict, dataclass
@@ -27,7 +27,7 @@ NETWORK_OPTIONS = ("model", "neuron", "T", "tau", "surrogate", "drop_rate")
 
 @dataclass(frozen=True)
 class Opened:
-    """A checkpoint at work: its network on the device, its configuration with what was given, and all its content.
+    """A checkpoint in use: its network on the device, its configuration with the given options, and all its content.
 
     `dataset` describes the data that the network was trained on; for images of your own it needs no folder.
     """
@@ -102,7 +102,7 @@ class Report:
 
 
 def evaluate_checkpoint(path: str | os.PathLike[str], given: dict[str, Any], quiet: bool = True) -> Report:
-    """Evaluate a checkpoint on its test set; `given` are options of `TrainConfig` that replace what it says.
+    """Evaluate a checkpoint on its test set; `given` are options of `TrainConfig` that replace its own.
 
     It computes in the dtype of the weights, unless `given` has "amp_dtype" (`clif.precision`). Raises `InputError` as
     `clif.load` and `create_loader` do.

@@ -1,7 +1,7 @@
-"""The user's own code, which `-import FILE_OR_MODULE` loads so that it can register networks and such by name.
+"""The user's own code, which `-import FILE_OR_MODULE` loads, so that it can register networks and other objects.
 
-A run and its checkpoints record what was imported. A record says what is missing or has changed; nothing that it names
-is ever imported because of it. This module imports no torch.
+A run and its checkpoints record what was imported. A record only serves to report missing and changed code: nothing
+in it is ever imported. This module imports no torch.
 """
 
 import hashlib
@@ -41,11 +41,11 @@ _imported: dict[str, Import] = {}
 
 
 def import_code(given: Iterable[str]) -> None:
-    """Import files and modules, each once. Raises `InputError` for what is not there or fails.
+    """Import files and modules, each once. Raises `InputError` for code that is missing or fails.
 
-    A file becomes the module of its name without the suffix, and its folder the last one in which Python looks for
-    modules: the file can import its neighbours, and spawned processes find what they unpickle. A module is looked for
-    in the current folder first, as `python -m` does.
+    A file becomes the module of its name without the suffix, and its folder is the last one in which Python searches
+    modules: the file can import its neighbours, and spawned processes find what they unpickle. A module is searched
+    first in the current folder, as by `python -m`.
     """
     for one in given:
         path = Path(expand_home(one))
@@ -60,12 +60,12 @@ def imported() -> list[Record]:
 
 
 def missing(recorded: object) -> str:
-    """The options -import that would load what is recorded and not loaded here; "" if nothing is missing."""
+    """The options -import that would load the recorded code that is not loaded here; "" if nothing is missing."""
     return " ".join(_option(one) for one in _readable(recorded) if one["module"] not in sys.modules)
 
 
 def changed(recorded: object) -> list[str]:
-    """A line for each module that is loaded here from another file content than the recorded one."""
+    """A line for each loaded module whose file content differs from the recorded one."""
     lines = []
     for record in _readable(recorded):
         now, before = _digest_here(record["module"]), record.get("sha256")
@@ -77,20 +77,20 @@ def changed(recorded: object) -> list[str]:
 
 
 def differences(recorded: object) -> list[str]:
-    """A line that says what `missing` does, if anything, and the lines of `changed`."""
+    """A line with the result of `missing`, if there is any, and the lines of `changed`."""
     options = missing(recorded)
     return [*([f"made with code of yours that is not loaded here: {options}"] if options else []), *changed(recorded)]
 
 
 def require(recorded: object, where: str) -> None:
-    """Raise `InputError` if something recorded by the run or checkpoint `where` is not loaded."""
+    """Raise `InputError` if code recorded by the run or checkpoint `where` is not loaded."""
     if options := missing(recorded):
         raise InputError(f"{where} was made with code of yours: add {options}")
 
 
 @contextmanager
 def needed_by(recorded: object, where: str) -> Iterator[None]:
-    """Within it the error for an unknown name says which recorded code is not loaded."""
+    """A context in which the error for an unknown name says which recorded code is not loaded."""
     try:
         yield
     except UnknownNameError as error:
@@ -120,7 +120,7 @@ def _import_file(given: str, path: Path) -> Import:
 
 
 def _execute(given: str, name: str, path: Path, content: bytes) -> None:
-    """Make the module from these very bytes, which are the ones that are recorded."""
+    """Create the module from exactly the bytes whose hash is recorded."""
     spec = spec_from_file_location(name, path, loader=SourceFileLoader(name, str(path)))
     assert spec is not None
     module = module_from_spec(spec)
@@ -152,7 +152,7 @@ def _import_module(given: str) -> Import:
 
 
 def _other_module(name: str, path: Path) -> str:
-    """Where a module of that name comes from that is not this file; "" if there is none."""
+    """The origin of a module of that name which is not this file; "" if there is none."""
     if name in sys.modules:
         return str(getattr(sys.modules[name], "__file__", None) or "which is loaded")
     if name in sys.stdlib_module_names:
@@ -206,14 +206,14 @@ def _failure(given: str, error: BaseException, file: str) -> InputError:
 
 
 def _readable(recorded: object) -> list[Record]:
-    """The records among what a file, which may be damaged, holds in their place."""
+    """The valid records in a file, which may be damaged."""
     entries = recorded if isinstance(recorded, list) else []
     named = [one for one in entries if isinstance(one, dict) and {"given", "module", "path"} <= one.keys()]
     return [one for one in named if all(isinstance(one[key], str) for key in ("given", "module"))]
 
 
 def _option(record: Record) -> str:
-    """The option that would import it again: as it was given, or with the whole path if that means another file."""
+    """The option that would import it again: as it was given, or with the whole path if it now means another file."""
     word, path = record["given"], record["path"]
     is_file = word != record["module"] and isinstance(path, str)
     return f"-import {_shown(path if is_file and os.path.abspath(word) != path else word)}"

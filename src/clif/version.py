@@ -1,3 +1,3 @@
-"""The version of the package, for modules that `clif` itself imports too."""
+"""The version of the package, for modules that `clif` itself also imports."""
 
 __version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""Networks of all kinds, with a batch and the way each of them sees it."""
+"""Networks of all kinds, with a batch and the function by which each of them computes it."""
 
 from typing import Any, NamedTuple
 
@@ -12,7 +12,7 @@ from clif.models import create_model
 
 
 class Seen(NamedTuple):
-    """A network, a batch of three samples for it, over 4 steps, and how it sees the batch (None: by a call)."""
+    """A network, a batch of three samples for it, over 4 steps, and the function that computes it (None: a call)."""
 
     net: nn.Module
     x: torch.Tensor
@@ -81,7 +81,7 @@ def image_network():
 
 @pytest.fixture
 def draws():
-    """Checks that a plot draws into the axes that it is given, and else into new ones, and can be saved."""
+    """Checks that a plot draws into given axes, or else into new ones, and can be saved."""
 
     def check(plot, **options):
         ax = matplotlib.figure.Figure().subplots()
@@ -97,7 +97,7 @@ def draws():
 
 @pytest.fixture
 def recorded():
-    """What each neuron of a network was given and gave over its calls, [T, N, *], by a way of its own."""
+    """The inputs and outputs of each neuron of a network over its calls, [T, N, *], recorded independently."""
 
     def record(seen):
         net, x, forward = seen

@@ -8,5 +8,5 @@ def sample(seen):
 
 
 def as_given(seen):
-    """One sample as `raster` takes it: without the axis of the batch for networks of clif."""
+    """One sample in the form of `raster`: without the axis of the batch for networks of clif."""
     return seen.x[0] if isinstance(seen.net, clif.models.SpikingNetwork) else sample(seen).x

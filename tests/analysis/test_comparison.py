@@ -36,7 +36,7 @@ def spikes_of(net, x):
 
 
 def unbiased_hsic(K, L):
-    """HSIC₁ of Song et al. (2012), as Nguyen et al. (2021) write it."""
+    """HSIC₁ of Song et al. (2012), in the form of Nguyen et al. (2021)."""
     n = len(K)
     K, L = K - K.diag().diag(), L - L.diag().diag()
     one = torch.ones(n, 1, dtype=K.dtype)
@@ -112,7 +112,7 @@ def test_small_batches_count_for_the_agreement_only():
 
 
 def test_the_estimate_has_no_bias_of_the_batch_size():
-    """Of independent spikes the biased CKA would be near 1 in small batches."""
+    """For independent spikes the biased CKA would be near 1 in small batches."""
     a, b = (torch.nn.Sequential(clif.IFNode(step_mode="m")) for _ in range(2))
 
     class Noise(torch.nn.Module):

@@ -91,7 +91,7 @@ def test_lif_has_no_path_beside_the_membrane_and_clif_has():
 
 
 def smooth(x):
-    """A surrogate that is its own forward pass, so that finite differences see what autograd does."""
+    """A surrogate that is its own forward pass, so that finite differences equal autograd's gradient."""
     return torch.sigmoid(4 * x)
 
 

@@ -26,7 +26,7 @@ def batch(n=6):
 
 
 def by_hand(net, x, y):
-    """The terms of the last layer: its gradient when dL/ds is left at one step only."""
+    """The terms of the last layer: its gradient if dL/ds is kept at one step only."""
     name, node = list(analysis.spiking_layers(net).items())[-1]
     net.train()
     kept = {}
@@ -115,7 +115,7 @@ def test_batches_are_summed_and_may_differ_in_length():
 
 
 def test_the_paper_s_argument_holds_in_untrained_networks():
-    """LIF's gradient comes from later steps to a smaller part than CLIF's, the more so the further they are."""
+    """A smaller part of LIF's gradient than of CLIF's comes from later steps, and the more so the later they are."""
     nets = {name: network(name) for name in ("CLIF", "LIF")}
     found = analysis.temporal_gradients(nets, [batch(8)])
     clif_share, lif_share = found["CLIF"].share, found["LIF"].share

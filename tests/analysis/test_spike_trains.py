@@ -8,7 +8,7 @@ from clif.errors import InputError
 
 
 class Given(torch.nn.Module):
-    """A network whose one layer fires where its input [T, N, *] is 1."""
+    """A network whose only layer fires if its input [T, N, *] is 1."""
 
     def __init__(self):
         super().__init__()
@@ -27,7 +27,7 @@ def trains(T=12, N=7, neurons=(5, 3), rate=0.4):
 
 
 def plainly(x_seq):
-    """The statistics of all samples at once, written as their definitions are."""
+    """The statistics of all samples at once, by their definitions."""
     spikes = x_seq.flatten(2).double().numpy()
     intervals = [d for train in spikes.reshape(len(spikes), -1).T for d in np.diff(np.flatnonzero(train))]
     counts = spikes.sum(0)

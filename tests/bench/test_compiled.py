@@ -7,14 +7,14 @@ import torch
 
 from clif.bench import compiled as module
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # PyTorch's own, as it loads its compiler
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # PyTorch's own, when it loads its compiler
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("lowered", [True, False])
 def test_a_lowered_process_has_a_cache_of_its_own(lowered, monkeypatch):
     for name in (*module.LOWERING, module.CACHE):
-        monkeypatch.setenv(name, "")  # so that it is as before after the test
+        monkeypatch.setenv(name, "")  # so that the test restores it
         monkeypatch.delenv(name)
     if lowered:
         monkeypatch.setenv("ATEN_CPU_CAPABILITY", "default")

@@ -1,4 +1,4 @@
-"""What the Triton kernels must reach on a GPU; `pytest -m gpu` runs it where there is one."""
+"""The required speed of the Triton kernels on a GPU; `pytest -m gpu` runs it if there is one."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""clif bench infer: what is timed, judged and refused."""
+"""clif bench infer: what it times, compares and refuses."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""`clif bench neuron`: every contestant computes what its definition says, and the gate sees one that doesn't."""
+"""`clif bench neuron`: every contestant computes its definition, and the gate refuses one that does not."""
 
 import dataclasses
 import json
@@ -40,7 +40,7 @@ EXACT = ["SpikingJelly FlexSN", "SpikingJelly ComplementaryLIFNode", "SpikingJel
     ("name", "dtype"),
     [
         *((name, dtype) for name in EXACT for dtype in (torch.float64, torch.float32)),
-        ("snnTorch Leaky", torch.float32),  # its spikes are float32 whatever comes in
+        ("snnTorch Leaky", torch.float32),  # its spikes are float32 for any input
     ],
 )
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -63,7 +63,7 @@ def test_spikingjellys_neuron_of_the_same_kind_is_a_contestant(kind):
 
 
 def changed(run=None, neuron="CLIF", **options):
-    """CLIF as defined, by a contestant that computes something slightly else."""
+    """CLIF's definition, with a contestant that computes something slightly different."""
     right = contestant("torch")
     node = Definition(neuron, options).node(Layer(neuron, None, torch.float64, CPU))
     return Contestant(run or (lambda x: loop(node.equations(), x)), right.definition)

@@ -1,4 +1,4 @@
-"""`clif bench neuron` for neurons that clif does not ship: those of examples/own_neuron.py, and stranger ones."""
+"""`clif bench neuron` for neurons outside of clif: those of examples/own_neuron.py, and more unusual ones."""
 
 import json
 import re
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.usefixtures("own_neurons")
 
 @pytest.fixture
 def own_neurons(own_code):
-    """The neurons of the example, in a file `own_neuron.py` here; forgotten after the test."""
+    """The neurons of the example, in a file `own_neuron.py` in the current folder; unregistered after the test."""
     before = dict(registry.NEURONS)
     own_code.write("own_neuron.py", EXAMPLE.read_text())
     import_code(["own_neuron.py"])
@@ -60,7 +60,7 @@ def test_kernels_in_bfloat16_pass_the_gate(kind):
     assert gate.refuses(contestant("cpu", kind, torch.bfloat16), x_seq(torch.bfloat16)) is None
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # PyTorch's own, as it loads its compiler
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # PyTorch's own, when it loads its compiler
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")  # as it goes on after a graph break
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", OWN)

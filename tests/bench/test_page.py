@@ -1,4 +1,4 @@
-"""docs/benchmarks.md is what benchmarks/page.py makes of the stored results."""
+"""docs/benchmarks.md is the output of benchmarks/page.py for the stored results."""
 
 import dataclasses
 import importlib.util
@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def page(tmp_path, monkeypatch):
-    """The script, writing into a folder of the test's own."""
+    """The script, which writes into a folder of the test."""
     spec = importlib.util.spec_from_file_location("page", ROOT / "benchmarks" / "page.py")
     script = importlib.util.module_from_spec(spec)
     monkeypatch.setitem(sys.modules, "page", script)

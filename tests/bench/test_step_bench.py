@@ -1,4 +1,4 @@
-"""`clif bench step`: the ways are the same step, and the gate sees one that isn't."""
+"""`clif bench step`: all ways compute the same step, and the gate refuses one that does not."""
 
 import dataclasses
 import re

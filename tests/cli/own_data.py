@@ -1,4 +1,4 @@
-"""What tests of the command line on a person's own data share: folders by class, a run on them, a refused command."""
+"""Shared parts of the tests of the command line on a user's own data: class folders, a run on them, a refusal."""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -20,7 +20,7 @@ def fails(capsys, *words) -> str:
 def write_folders(
     root: Path, counts: Counts, names: Iterable[str], write: Callable[[np.random.Generator, str, Path], None]
 ) -> Path:
-    """ROOT/PART/CLASS/ with so many samples each; `write(rng, name, path)` makes one, `path` being without a suffix."""
+    """ROOT/PART/CLASS/ with so many samples each; `write(rng, name, path)` writes one; `path` has no suffix."""
     rng = np.random.default_rng(0)
     for part, count in counts:
         for name in names:
@@ -31,7 +31,7 @@ def write_folders(
 
 
 def train_and_move(folder: Path, root: Path, *words: str) -> tuple[Path, Path]:
-    """The folder of a run on the data in `root`, and where these are after it, which is elsewhere."""
+    """The folder of a run on the data in `root`, and the path to which these are moved after it."""
     assert main(["train", *words, "-data_dir", str(root), "-out_dir", str(folder / "runs")]) == 0
     (run,) = (folder / "runs").iterdir()
     return run, root.rename(folder / "elsewhere")

@@ -1,4 +1,4 @@
-"""`clif analyze` on digits: tables, pictures, numbers, and what it refuses."""
+"""`clif analyze` on digits: tables, pictures, numbers, and refusals."""
 
 import json
 

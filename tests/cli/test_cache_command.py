@@ -1,4 +1,4 @@
-"""`clif cache` shows and deletes what clif keeps in its folder, and nothing else."""
+"""`clif cache` shows and deletes clif's files in the cache folder, and no others."""
 
 import hashlib
 import os

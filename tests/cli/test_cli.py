@@ -1,4 +1,4 @@
-"""The program `clif`: help, mistakes on one line, and the whole path on digits."""
+"""The program `clif`: help, one-line errors, and all commands on digits."""
 
 import dataclasses
 import json

@@ -1,4 +1,4 @@
-"""The scripts of `clif completion`, tried in a shell."""
+"""The scripts of `clif completion`, run in a shell."""
 
 import shutil
 import subprocess

@@ -1,4 +1,4 @@
-"""`--help` of every command: one spelling of each option, only what the command uses, within the terminal."""
+"""`--help` of every command: one spelling of each option, only options that have an effect, the terminal's width."""
 
 import argparse
 import dataclasses

@@ -37,7 +37,7 @@ def network(own_code):
 
 @pytest.fixture
 def trained(network, capsys):
-    """The folder of a run of `my_net`; the process has forgotten that code."""
+    """The folder of a run of `my_net`; the code is no longer loaded in this process."""
     assert main(["train", "-import", "my_net.py", *LINE.split()]) == 0
     folder = capsys.readouterr().out.splitlines()[-1].removeprefix("run folder: ")
     network.new_process()

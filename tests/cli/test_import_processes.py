@@ -1,4 +1,4 @@
-"""A neuron, a network, a data set and a loss of the user's own, trained by processes that torchrun or SLURM started."""
+"""The user's own neuron, network, data set and loss, trained by processes that torchrun or SLURM started."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What command lines mean: the original's, their spellings, and lists of reset values."""
+"""The meaning of command lines: the original's, their spellings, and lists of reset values."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""`clif models` says of each network what the registered function says, without loading it."""
+"""`clif models` shows the docstring of each registered function, without loading it."""
 
 import inspect
 import re

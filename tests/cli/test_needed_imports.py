@@ -25,7 +25,7 @@ class MineNode(clif.LIFNode):
 
 @pytest.fixture
 def run_folder(own_code):
-    """The folder of a run of `my_net`, with the records of the code that the process has forgotten."""
+    """The folder of a run of `my_net`, with the records of code that is no longer loaded in this process."""
     own_code.write("my_net.py", NETWORK)
     import_code(["my_net.py"])
     net = create_model("my_net", "LIF", T=1, in_channels=1, image_size=8)

@@ -1,4 +1,4 @@
-"""The command line on recordings of one's own."""
+"""The command line on the user's own recordings."""
 
 from pathlib import Path
 
@@ -31,7 +31,7 @@ def write_recordings(root: Path, counts=(("train", 6), ("test", 2)), names=CLASS
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """A run by time on three classes, whose recordings are gone: the folder, and where the recordings are."""
+    """A run by time on three classes, whose recordings were moved: its folder, and that of the recordings."""
     folder = tmp_path_factory.mktemp("own")
     root = write_recordings(folder / "recordings")
     return train_and_move(folder, root, *LINE.split(), "-split_by", "time", "-time_unit", "ms")

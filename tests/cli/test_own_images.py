@@ -1,4 +1,4 @@
-"""The command line on images of one's own, and on a data set that -import registers."""
+"""The command line on the user's own images, and on a data set that -import registers."""
 
 from pathlib import Path
 
@@ -43,7 +43,7 @@ def write_images(root: Path, counts=(("train", 8), ("test", 3)), names=tuple(COL
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """A run on three colours, whose images are gone: the folder, and where the images were and are."""
+    """A run on three colours, whose images were moved: its folder, and the old and the new folder of the images."""
     folder = tmp_path_factory.mktemp("own")
     root = write_images(folder / "images")
     return train_and_move(folder, root, *LINE.split())

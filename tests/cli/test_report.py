@@ -1,4 +1,4 @@
-"""clif report: what it writes and says, and the files of measurements that it reads."""
+"""clif report: the files and messages that it writes, and the files of measurements that it reads."""
 
 import json
 

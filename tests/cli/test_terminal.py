@@ -1,4 +1,4 @@
-"""A stdout and stderr of any encoding: every command says what it has to say, readably, and fails for no character."""
+"""stdout and stderr in any encoding: every command prints readable text, and no character makes it fail."""
 
 import io
 import os
@@ -30,7 +30,7 @@ class Stream(io.TextIOWrapper):
 
 @pytest.fixture
 def streams(monkeypatch):
-    """Puts streams of an encoding in the place of stdout and stderr."""
+    """Replaces stdout and stderr with streams of an encoding."""
 
     def put(encoding):
         out, err = Stream(encoding), Stream(encoding)

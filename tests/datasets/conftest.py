@@ -12,7 +12,7 @@ def own_cache(monkeypatch, tmp_path_factory):
 
 @pytest.fixture
 def shared_events() -> Path:
-    """Recordings of cameras, with what they hold: in the folder `CLIF_TEST_EVENTS`, or the test is left out."""
+    """Recordings of cameras, with their content, from the folder `CLIF_TEST_EVENTS`; without it the test is skipped."""
     folder = os.environ.get("CLIF_TEST_EVENTS")
     if folder is None:
         pytest.skip("CLIF_TEST_EVENTS names no folder with recordings")

@@ -27,7 +27,7 @@ def write_cifar100(root: Path) -> list[int]:
 
 
 def write_tiny(root: Path, wnids: tuple[str, ...] = ("n01", "n02", "n03")) -> list[int]:
-    """One training and two validation images a class."""
+    """One training and two validation images per class."""
     (root / "val" / "images").mkdir(parents=True)
     (root / "wnids.txt").write_text("\n".join(wnids) + "\n")
     image, rows = Image.new("RGB", (64, 64)), []
@@ -59,7 +59,7 @@ def write_nmnist(root: Path) -> list[int]:
 
 
 def write_gesture(root: Path, end: str = "\n", mark: bytes = b"", separator: str = ",") -> list[int]:
-    """Users 1 and 2 train, user 24 tests; eleven gestures each."""
+    """Users 1 and 2 are for training, user 24 for tests; eleven gestures each."""
     root.mkdir(parents=True, exist_ok=True)
     table = [("class", "startTime_usec", "endTime_usec")]
     table += [(str(label), str(25_000 * label), str(25_000 * label + 25_000)) for label in range(1, 12)]

@@ -1,4 +1,4 @@
-"""What the tests of readers of foreign files share."""
+"""Shared parts of the tests of readers of untrusted files."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +8,7 @@ from clif.errors import InputError
 
 
 def read_or_refuse(read: Callable[[Path], Events], path: Path) -> Events | None:
-    """What the file holds, or None if it is refused by an error that names it."""
+    """The content of the file, or None if it is refused by an error that names it."""
     try:
         return read(path)
     except InputError as error:

@@ -33,7 +33,7 @@ def generator(seed: int = 0) -> Generator:
 
 
 def sample_bilinear(image: np.ndarray, x: float, y: float) -> np.ndarray:
-    """The value between the pixels' centres, where everything outside the image is 0."""
+    """The value between the pixels' centres; outside of the image everything is 0."""
     left, top = math.floor(x), math.floor(y)
     value = np.zeros(len(image))
     for row, column in ((top, left), (top, left + 1), (top + 1, left), (top + 1, left + 1)):

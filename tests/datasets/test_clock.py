@@ -1,4 +1,4 @@
-"""Clocks that wrap, events out of order, and words that are no events of pixels."""
+"""Clocks that wrap, events out of order, and words that are not events of pixels."""
 
 import numpy as np
 import pytest
@@ -42,7 +42,7 @@ def test_nmnist_wraps_after_8_seconds(tmp_path):
 
 
 def test_overflow_events_of_nmnist(tmp_path):
-    """An event with y = 240 adds 2¹³ µs to what follows and is no pixel."""
+    """An event with y = 240 adds 2¹³ µs to all later times and is not a pixel."""
     events = {
         "t": [8000, 8190, 0, 5, 0, 7],
         "x": [1, 2, 49, 3, 49, 9],

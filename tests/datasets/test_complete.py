@@ -1,4 +1,4 @@
-"""Sets that lack something: an error that lists it, a line if that is allowed, a line for fewer samples."""
+"""Incomplete sets: an error that lists the missing parts, or a line if that is allowed; a line for fewer samples."""
 
 import shutil
 

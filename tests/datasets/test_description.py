@@ -1,4 +1,4 @@
-"""What a checkpoint keeps of the data: read again as it was written, and damage is named."""
+"""The description of the data in a checkpoint: it is read as it was written, and errors name damage."""
 
 from dataclasses import replace
 

@@ -28,7 +28,7 @@ def tar_of(files: dict[str, bytes]) -> bytes:
 
 
 class Server(BaseHTTPRequestHandler):
-    """Serves `content`, from where the request's Range says; `cut` bytes at most, whatever it promised."""
+    """Serves `content` from the start of the request's Range, at most `cut` bytes whatever length it announces."""
 
     content = b""
     cut: int | None = None
@@ -168,7 +168,7 @@ def test_what_an_archive_unpacks_to_is_bounded(tmp_path, monkeypatch):
 
 
 def test_a_header_of_a_tar_archive_takes_little_memory(tmp_path):
-    """The names of long ones are kept in parts of their own, which Python's reader takes into memory as a whole."""
+    """Long names are stored in separate parts, which Python's reader loads into memory as a whole."""
     member = tarfile.TarInfo("././@LongLink")
     member.type, member.size = tarfile.GNUTYPE_LONGNAME, 1 << 30
     (tmp_path / "a.tar.gz").write_bytes(gzip.compress(member.tobuf(tarfile.GNU_FORMAT) + bytes(1 << 20)))

@@ -1,4 +1,4 @@
-"""Recordings as .npy, .npz and HDF5: fields and keys in any order, what is asked for, and damage."""
+"""Recordings as .npy, .npz and HDF5: fields and keys in any order, missing columns, and damage."""
 
 import io
 import sys
@@ -25,7 +25,7 @@ def folder(tmp_path_factory) -> Path:
 
 
 def write(path: Path, events, keys, names, **also) -> None:
-    """`also` are further arrays or, of HDF5, attributes."""
+    """`also` are further arrays or, for HDF5, attributes."""
     arrays = {keys[name]: events[name] for name in names}
     if path.suffix == ".npy":
         np.save(path, structured(events, names))
@@ -179,7 +179,7 @@ def header(shape: tuple[int, ...]) -> bytes:
 
 
 def test_an_archive_that_unpacks_to_far_more_than_its_size_is_refused(folder):
-    """As a large one would be, of which the limit is taken here."""
+    """Like a large file, but with a lower limit."""
     path = folder / "bomb.npz"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in "xytp":
@@ -246,7 +246,7 @@ def test_a_sensor_that_none_has_is_refused(folder, size):
     path = folder / "sensor.h5"
     pytest.importorskip("h5py")
     write(path, make_events(4), KEYS[0], "xytp", width=size[0], height=size[1])
-    with pytest.raises(InputError, match=r"sensor\.h5: says that its sensor has .* pixels, which none has"):
+    with pytest.raises(InputError, match=r"sensor\.h5: says that its sensor has .* pixels; sides have 1 to"):
         read_recording(path)
 
 

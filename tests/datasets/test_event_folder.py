@@ -1,4 +1,4 @@
-"""A person's own recordings: layouts, formats beside each other, sensors that are not square, frames, and damage."""
+"""The user's own recordings: layouts, mixed formats, sensors that are not square, frames, and damage."""
 
 from pathlib import Path
 
@@ -71,7 +71,7 @@ def test_a_split_is_drawn_where_there_is_none(tmp_path):
 
 
 def test_formats_beside_each_other_give_the_same_frames(tmp_path):
-    """The bytes of N-MNIST and AEDAT 2.0 are made for 34×34 and 128×128 pixels."""
+    """The bytes of N-MNIST and AEDAT 2.0 are for 34×34 and 128×128 pixels."""
     for suffix in (".npz", ".npy", ".csv", ".txt", ".dat", ".bin"):
         write(tmp_path / "mixed" / "a" / f"x{suffix}", make_events(60, 30))
     write(tmp_path / "mixed" / "b" / "0.npz", make_events(60, 30, seed=1))
@@ -123,7 +123,7 @@ def test_frames_by_time_and_of_a_duration(tmp_path):
 
 
 def test_frames_are_brought_to_another_size(tmp_path):
-    """What "crop" cuts off at the left of 40×30 pixels are 3 columns or more."""
+    """The part that "crop" removes at the left of 40×30 pixels has at least 3 columns."""
     left = recording(0) | {"x": recording(0)["x"] * 0}
     for name in ("a", "b"):
         for i in range(2):

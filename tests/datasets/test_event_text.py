@@ -1,4 +1,4 @@
-"""Recordings as text: columns in any order, with and without names, and damage by its line."""
+"""Recordings as text: columns in any order, with and without names, and errors with the line of the damage."""
 
 from functools import partial
 from pathlib import Path

@@ -49,7 +49,7 @@ def test_reads_what_was_written(folder, kind, n, seed):
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_a_truncated_file_is_an_error_or_a_prefix(folder, kind, data):
-    """Cut between two events (AEDAT 3.1: two packets) the formats cannot tell a file from a shorter recording."""
+    """A file cut between two events (AEDAT 3.1: two packets) cannot be told from a shorter recording."""
     read, write, size, _, _ = FORMATS[kind]
     expected = make_events(40, size)
     content = write(expected) if kind != "aedat3" else aedat3(expected, packet=7)

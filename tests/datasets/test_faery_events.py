@@ -35,7 +35,7 @@ def test_reads_what_faery_wrote(faery, tmp_path, ending):
     path = write(faery, tmp_path / f"a{ending}", expected)
     raw, got = read_raw(path), read_recording(path)
     assert (raw.size, raw.unit) == ((64, 48), "us")
-    start = expected["t"][0] if ending == ".es" else 0  # where times begin anew
+    start = expected["t"][0] if ending == ".es" else 0  # times begin at 0 in this format
     np.testing.assert_array_equal(got["t"], expected["t"] - start)
     for name in "xyp":
         np.testing.assert_array_equal(got[name], expected[name])

@@ -1,4 +1,4 @@
-"""Folders as people have them, in every set: hidden files, folders of the same name inside, other sets beside."""
+"""Common variations of folders, for every set: hidden files, folders of the same name inside, other sets beside."""
 
 import shutil
 from pathlib import Path
@@ -16,7 +16,7 @@ CLUTTER = (".DS_Store", "Thumbs.db", "desktop.ini", "._0", "._x.aedat", "._x.JPE
 
 
 def samples(name: str, root: Path) -> list[int]:
-    """How many training and test samples there are; nothing may be missing or damaged."""
+    """The numbers of training and test samples; none may be missing or damaged."""
     reports = [check_part(get_dataset(name), root, train, 2, True) for train in (True, False)]
     assert [line for report in reports for line in report.missing + report.damaged] == []
     return [report.samples for report in reports]
@@ -24,7 +24,7 @@ def samples(name: str, root: Path) -> list[int]:
 
 @pytest.fixture(params=WRITERS)
 def named(request, tmp_path) -> tuple[str, Path, list[int]]:
-    """Each set in a folder of its usual name, with its size."""
+    """Each set in a folder with its usual name, with its size."""
     folder, write = WRITERS[request.param]
     sizes = write(tmp_path / "data" / folder)
     return request.param, tmp_path / "data" / folder, sizes

@@ -1,4 +1,4 @@
-"""A person's own images: layouts, splits, sizes and channels, normalisation, damage, and the memory it takes."""
+"""The user's own images: layouts, splits, sizes and channels, normalisation, damage, and memory."""
 
 import os
 import subprocess
@@ -26,7 +26,7 @@ def write(path: Path, colour: int = 0, size: tuple[int, int] = (8, 8), mode: str
 
 
 def write_set(root: Path, counts: dict[str, int], suffix: str = ".png") -> Path:
-    """Images in the folders that are the keys; each of a colour of its own."""
+    """Images in the folders that are the keys, each in its own colour."""
     for number, (folder, count) in enumerate(counts.items()):
         for i in range(count):
             write(root / folder / f"{i:03d}{suffix}", 10 * number + i)
@@ -126,7 +126,7 @@ def test_every_format_is_read(tmp_path, suffix):
 
 
 def pixels(path: Path, **options) -> torch.Tensor:
-    """The stored pixels of an image that is alone with its copy in a class."""
+    """The stored pixels of an image whose class has only it and its copy."""
     root = path.parents[1]
     path.with_stem("copy").write_bytes(path.read_bytes())
     write_set(root, {"other": 2})
@@ -308,7 +308,7 @@ print(anonymous() - before)
 @pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="measures by /proc")
 def test_memory_does_not_grow_with_the_set(tmp_path):
-    """After 20 MiB of images, 120 MiB of them take no more than a few MiB, for their names."""
+    """After 20 MiB of images, another 120 MiB take only a few MiB of memory, for their names."""
     for folder, count in (("small", 200), ("large", 1200)):
         root = write_set(tmp_path / folder, {f"{part}/{name}": 1 for part in ("train", "test") for name in "ab"})
         for path in [root / "train" / name / "000.png" for name in "ab"]:
@@ -336,7 +336,7 @@ def test_a_table_may_name_files_that_cannot_be(tmp_path):
 
 
 def test_each_image_is_there_once_whatever_links_lead_to_it(tmp_path):
-    """Folders that contain themselves, by several links each: to follow all would never end."""
+    """Folders that contain themselves through several links: following all of them would never end."""
     root = write_set(tmp_path, {"cat": 2, "dog": 3})
     for number in range(4):
         (root / "cat" / f"again{number}").symlink_to(root / "cat", target_is_directory=True)

@@ -1,4 +1,4 @@
-"""Tables of images: what people write, what is refused, and that nothing else than an InputError ever comes out."""
+"""Tables of images: accepted forms, refusals, and that no other exception than InputError is raised."""
 
 import contextlib
 import csv

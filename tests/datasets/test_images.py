@@ -14,7 +14,7 @@ COLOURS = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
 
 
 def png16(channels: int) -> bytes:
-    """A PNG with 16 bits a channel, each of which is the ramp; written by the format's description."""
+    """A PNG with 16 bits per channel, each of which is the ramp, written by the specification of the format."""
 
     def chunk(kind: bytes, content: bytes) -> bytes:
         return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))

@@ -27,7 +27,7 @@ FORMS = {
 
 
 def as_numpy_1(content: bytes) -> bytes:
-    """The pickle as NumPy 1 writes it, where that changes no length that the pickle has counted."""
+    """The pickle in NumPy 1's form, if that changes no length that the pickle contains."""
     return content.replace(b"cnumpy._core.", b"cnumpy.core.")
 
 
@@ -124,7 +124,7 @@ def test_no_bytes_are_taken_as_addresses(protocol, thing):
 
 
 class Call:
-    """A call of something that a pickle may look up, with arguments that take much time or memory."""
+    """A call of an object that a pickle may look up, with arguments that take much time or memory."""
 
     def __init__(self, function, *arguments):
         self.called = function, arguments
@@ -158,7 +158,7 @@ def test_a_far_place_in_the_memory_takes_no_memory():
 
 
 NESTED = b"N" + b"2\x86" * 64
-"""A tuple of twice the same tuple, and so on: to walk through it takes 2⁶⁴ steps."""
+"""A tuple of twice the same tuple, and so on: walking through it takes 2⁶⁴ steps."""
 
 
 def test_a_tuple_is_no_key():

@@ -77,7 +77,7 @@ def test_equals_pillow(images, name):
 
 @pytest.mark.parametrize(("name", "magnitude"), [("ShearX", 0.4), ("ShearX", -0.9), ("ShearY", 0.3), ("Rotate", 33.0)])
 def test_warps_equal_pillow_away_from_the_edge(images, name, magnitude):
-    """Beyond its edge Pillow continues with the last pixel for half a pixel, where the batched warp fades to black."""
+    """Pillow repeats the last pixel for half a pixel beyond the edge, but the batched warp fades to black."""
     kind = torch.full((len(images),), Kind[name])
     got = operate(images, kind, torch.full((len(images),), magnitude)).int().numpy()
     white = torch.full_like(images[:1], 255)

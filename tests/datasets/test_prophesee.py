@@ -1,4 +1,4 @@
-"""DAT files, and what headers of EVT files say."""
+"""DAT files, and headers of EVT files."""
 
 import contextlib
 from pathlib import Path
@@ -28,7 +28,7 @@ def folder(tmp_path_factory) -> Path:
     kind=st.sampled_from([0, 12]),
 )
 def test_reads_what_was_written(folder, n, start, version, kind):
-    """The clock of 32 bits may wrap in between."""
+    """The clock of 32 bits may wrap between two events."""
     expected = make_events(n, 240, start=start, seed=n)
     expected["t"] -= expected["t"][0] >> 32 << 32
     path = folder / "written.dat"

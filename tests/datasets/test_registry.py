@@ -1,4 +1,4 @@
-"""Data sets of one's own by name, and the one door by which a name becomes a data set."""
+"""The user's own data sets by name, and the one function that turns a name into a data set."""
 
 import numpy as np
 import pytest

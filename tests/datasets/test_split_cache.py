@@ -14,7 +14,7 @@ from clif.errors import InputError
 
 
 def load_number(path: Path, count: int, log: list[str] | None = None) -> np.ndarray:
-    """`count` samples [2, 2] that hold the number in the file."""
+    """`count` samples [2, 2] with the number in the file as values."""
     if log is not None:
         log.append(path.name)
     text = path.read_text()
@@ -30,7 +30,7 @@ def log() -> list[str]:
 
 @pytest.fixture
 def split(tmp_path, log) -> Split:
-    """30 files; file i has 1 + i % 2 samples that hold i."""
+    """30 files; file i has 1 + i % 2 samples with the values i."""
     sources = []
     for i in range(30):
         path = tmp_path / f"{i:02d}.txt"

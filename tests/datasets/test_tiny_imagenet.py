@@ -72,7 +72,7 @@ def test_labels_follow_the_list_not_the_folders_that_are_there(root):
 
 
 def in_class_folders(base: Path, place: str) -> None:
-    """Move the validation images to `place`, which holds {} for the class."""
+    """Move the validation images to `place`, in which {} stands for the class."""
     for row in (base / "val" / "val_annotations.txt").read_text().splitlines():
         name, wnid = row.split("\t")[:2]
         folder = base / "val" / place.format(wnid)
@@ -125,7 +125,7 @@ def test_16_bit_images_are_scaled(root):
 
 
 def damage(base: Path, kind: str) -> str:
-    """Damage the folder and return what the error must say."""
+    """Damage the folder and return the expected error."""
     image = base / "train" / "n01" / "images" / "n01_0.JPEG"
     table = base / "val" / "val_annotations.txt"
     if kind == "cut":

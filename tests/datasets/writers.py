@@ -22,7 +22,7 @@ def aedat2(events: Events, header: bytes = b"#!AER-DAT2.0\r\n# DVS128\r\n") -> b
 
 
 def aedat3(events: Events, packet: int = 100, invalid: frozenset[int] = frozenset(), noise: bool = True) -> bytes:
-    """AEDAT 3.1 with `packet` events a packet, a new one after every 31-bit overflow, and triggers between."""
+    """AEDAT 3.1 with `packet` events per packet, a new packet after every 31-bit overflow, and triggers between."""
     content = b"#!AER-DAT3.1\r\n#Format: RAW\r\n#Source 1: DVS128\r\n#!END-HEADER\r\n"
     for begin, end in _packets(events["t"], packet):
         overflow = int(events["t"][begin]) >> 31
@@ -57,14 +57,14 @@ def dat(events: Events, version: int = 2, size: tuple[int, int] | None = None, k
 
 
 def text(events: Events, names: str = "xytp", separator: str = ",", header: str | None = "", end: str = "\n") -> bytes:
-    """A line an event; without a `header` of its own the columns' names, with None no header."""
+    """One line per event; the default `header` is the columns' names, None means no header."""
     lines = [] if header is None else [header or separator.join(names)]
     rows = zip(*(events[name].tolist() for name in names), strict=True)
     return "".join(line + end for line in [*lines, *(separator.join(map(str, row)) for row in rows)]).encode()
 
 
 def structured(events: Events, names: str = "xytp") -> NDArray:
-    """A structured array, as tonic keeps recordings."""
+    """A structured array, as in tonic's files."""
     array = np.zeros(len(events["t"]), [(name, np.int64 if name == "t" else np.int16) for name in names])
     for name in names:
         array[name] = events[name]

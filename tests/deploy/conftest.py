@@ -1,4 +1,4 @@
-"""A small network that fires, data that is quick to read, and a checkpoint of the two."""
+"""A small network that fires, small data, and a checkpoint of the two."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from clif.train.checkpoint import save_checkpoint
 
 @pytest.fixture
 def firing_network():
-    """Makes snn5_noAP networks whose last layer fires, so that the neuron and its reset change the logits."""
+    """Makes snn5_noAP networks whose last layer fires, so that neuron and reset change the logits."""
 
     def make(neuron: str = "CLIF", **options) -> SpikingNetwork:
         torch.manual_seed(3)

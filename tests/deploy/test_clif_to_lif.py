@@ -1,4 +1,4 @@
-"""A CLIF network as a LIF network: a copy that differs in its neurons only."""
+"""A CLIF network as a LIF network: a copy that differs only in its neurons."""
 
 import copy
 

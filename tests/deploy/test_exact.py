@@ -1,4 +1,4 @@
-"""Sums that no order changes, and so the same spikes in every runtime."""
+"""Sums that do not depend on their order, and so the same spikes in every runtime."""
 
 import copy
 
@@ -33,7 +33,7 @@ def images(n=3, size=32):
 @pytest.mark.parametrize("name", NETWORKS)
 @torch.no_grad()
 def test_every_sum_is_exact_in_any_order(name):
-    """Each convolution gives in float32 what it gives in float64, and backwards through its channels."""
+    """Each convolution gives the same in float32, in float64, and with its channels in reverse order."""
     exact = exact_sums(network(name))
     seen = []
     convolutions = [module for module in exact.modules() if isinstance(module, Conv2d)]
@@ -54,7 +54,7 @@ def test_every_sum_is_exact_in_any_order(name):
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_weights_are_rounded_by_little(name):
-    """Of the largest weight of an output channel: those that see the image by 2^-9, others by 2^-10."""
+    """Relative to the largest weight of an output channel: 2^-9 for those that see the image, 2^-10 for others."""
     net = network(name)
     folded = [m for m in fold_batch_norm(net, rest="affine").modules() if isinstance(m, Conv2d)]
     rounded = [m for m in exact_sums(net).modules() if isinstance(m, Conv2d)]

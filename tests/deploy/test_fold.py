@@ -1,4 +1,4 @@
-"""Batch norm folded into convolutions: the same numbers within rounding, refused by name where it is not exact."""
+"""Batch norm folded into convolutions: the same numbers within rounding; refused by name if it is not exact."""
 
 import pytest
 import torch

@@ -65,7 +65,7 @@ def test_it_is_done_where_spikes_arrive(name, floats, levels):
 
 @torch.no_grad()
 def test_what_arrives_is_exact_in_int8():
-    """Every activation is a whole multiple of 1/levels, so that no rounding but that of the weights takes place."""
+    """Every activation is a whole multiple of 1/levels, so only the weights are rounded."""
     torch.manual_seed(3)
     net = create_model("snn5", "CLIF", T=2).eval()
     for module in net.modules():
@@ -99,7 +99,7 @@ def test_the_network_keeps_its_firing(firing_network):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @torch.no_grad()
 def test_the_potentials_of_a_residual_network_have_the_dtype_asked_for(dtype):
-    """A float32 sum in one place would make all that follows float32."""
+    """A float32 sum in one place would make everything after it float32."""
     net = quantize_weights(create_model("spiking_resnet18", "CLIF", T=2), dtype)
     seen = set()
     for module in net.modules():
@@ -112,7 +112,7 @@ def test_the_potentials_of_a_residual_network_have_the_dtype_asked_for(dtype):
 @pytest.mark.parametrize("uses", [True, False])
 @torch.no_grad()
 def test_bfloat16_results_do_not_depend_on_who_rounds(uses, monkeypatch):
-    """Where PyTorch has no fast bfloat16, sums are rounded after a convolution that gives float32."""
+    """Without fast bfloat16 in PyTorch, sums are rounded after a convolution that returns float32."""
     rounded = Int8Conv2d(Conv2d(8, 12, 3), 4, torch.bfloat16)
     x = torch.randint(0, 5, (2, 3, 8, 9, 9)) / 4
     expected = rounded(x)

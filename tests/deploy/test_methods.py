@@ -1,4 +1,4 @@
-"""The fitted conversions: what they change, what they reach, what they refuse."""
+"""The fitted conversions: changes, results and refusals."""
 
 import copy
 import csv
@@ -140,7 +140,7 @@ def test_fine_tuning_comes_closer_and_looks_at_no_label(fitted):
 
 @pytest.mark.parametrize("start", ["calibrate", "subtract"])
 def test_fine_tuning_never_leads_away_from_the_teacher(fitted, start):
-    """With a learning rate that spoils the network the start is kept; `start` says which that is."""
+    """With a learning rate that spoils the network it keeps the start; `start` names it."""
     net, conversions = fitted
     begun = conversions[start]
     done = convert(net, "finetune", LOADER, images=24, lr=10.0, start=start, labels=0.0)
@@ -158,7 +158,7 @@ def test_fine_tuning_with_labels_learns_them(fitted):
 
 
 def test_fine_tuning_keeps_the_best_weights_on_the_way(fitted, monkeypatch):
-    """Not those at the end, where the networks were most alike before."""
+    """It keeps the weights with the smallest divergence, here in the middle of the training."""
     net, _ = fitted
     judged = iter([0.5, 0.4, 0.1, 0.3, 0.2])
     students = []

@@ -1,4 +1,4 @@
-"""Deploying a checkpoint: what chooses, what is shown, what is written."""
+"""Deploying a checkpoint: the data for the choice, the printed results, and the files."""
 
 import csv
 import json
@@ -212,7 +212,7 @@ def test_mixed_precision_where_amp_dtype_asks_for_it(checkpoint, options, monkey
         assert seen == {expected}
         assert json.loads((result.folder / "deploy.json").read_text())["precision"] == result.precision.record()
         assert all(p.dtype == torch.float32 for p in result.conversion.net.parameters())
-    assert cached == {False}  # a fit changes weights
+    assert cached == {False}  # because a fit changes weights
 
 
 def test_float16_is_refused_where_nothing_scales_the_loss(checkpoint):

@@ -1,4 +1,4 @@
-"""Streaming: the same numbers as the whole sequence, a state that can be kept, and no growth."""
+"""Streaming: the same numbers as the whole sequence, a state that can be saved, and constant memory."""
 
 import gc
 

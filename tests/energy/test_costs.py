@@ -1,4 +1,4 @@
-"""Constants of a technology: what they cost, where they come from, and what is refused."""
+"""Constants of a technology: costs, sources, and refusals."""
 
 import json
 from dataclasses import replace

@@ -41,7 +41,7 @@ def test_table_7_in_millijoule(golden_dir):
 
 
 def _always_firing(neuron="LIF", **options):
-    """A snn5_noAP whose every neuron fires at every step: the batch norms put out 100, whatever comes in."""
+    """A snn5_noAP whose every neuron fires at every step: the batch norms return 100 for any input."""
     net = create_model("snn5_noAP", neuron, **options)
     for module in net.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
@@ -62,7 +62,7 @@ def test_every_spike_costs_an_accumulation_at_each_synapse(neuron, macs_a_neuron
     assert (report.images, report.T, set(report.firing_rates.values())) == (5, 3, {1.0})
     assert layers["features.0.fwd.0"].macs == MACS["features.0.fwd.0"]
     assert layers["features.0.fwd.0"].acs == 0
-    taps = 15 * 5 - 1  # a side of the second layer: 15 outputs of 5 taps, one of them beyond the border
+    taps = 15 * 5 - 1  # per side of the second layer: 15 outputs of 5 taps, one of them beyond the border
     for name, synapses in (("features.1.fwd.0", 64 * 16 * taps**2), ("classifier", MACS["classifier"])):
         assert (layers[name].sops, layers[name].acs, layers[name].macs) == (3 * synapses, 3 * synapses, 0)
     assert report.updates == 3 * NEURONS

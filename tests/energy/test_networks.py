@@ -17,7 +17,7 @@ def behind(*parts, shape):
 
 
 def ones(layer):
-    """The same connections with weights of 1, which count what arrives."""
+    """The same connections with weights of 1, which count arriving spikes."""
     with torch.no_grad():
         layer.weight.fill_(1.0)
     layer.bias = None

@@ -1,4 +1,4 @@
-"""The published model: each of its readings can be switched, and without them it is the estimate's."""
+"""The published model: each of its differences can be switched off, and without them it agrees with the estimate."""
 
 import json
 from dataclasses import fields, replace
@@ -41,7 +41,7 @@ MILLIJOULE = {
     "accesses_as_size": (7.734, 9.611, 39.387),
     "cost_from_zero": (34.535, 64.833, 111.673),
 }
-"""Table 7's LIF 34.5, CLIF 64.8 and ANN 111.7 mJ with one reading mended, as docs/energy.md has them."""
+"""Table 7's LIF 34.5, CLIF 64.8 and ANN 111.7 mJ with one correction, as in docs/energy.md."""
 
 
 def test_each_reading_is_in_the_table():
@@ -87,13 +87,13 @@ def test_what_of_table_6_follows_from_the_rates(paper, neuron, macs, acs):
     rate_of = dict(zip(sizes, rates, strict=True))
     layers = weight_layers(net)
     step = {"LIF": 2, "CLIF": 6}[neuron] * sum(sizes.values())
-    assert round((layers[0].macs + layers[-1].macs + step) / 1e6, 2) == macs  # of one step, not of six
+    assert round((layers[0].macs + layers[-1].macs + step) / 1e6, 2) == macs  # for one step, not for six
     reached = sum(rate_of[name] * layer.macs for layer in layers for name in layer.fed_by) / 1e6
-    assert 0.985 * acs < reached < acs  # also of one step; what is missing cannot be told from the paper
+    assert 0.985 * acs < reached < acs  # also for one step; the paper does not say what is missing
 
 
 class Dense(nn.Module):
-    """Convolutions of one pixel, so that rates say exactly which synapses are reached."""
+    """Convolutions of one pixel, for which the rates determine exactly which synapses are reached."""
 
     def __init__(self, neuron):
         super().__init__()

@@ -1,4 +1,4 @@
-"""Where clif and SpikingJelly's op_counter count the same thing, the numbers are the same."""
+"""For quantities that both clif and SpikingJelly's op_counter count, the numbers are equal."""
 
 import pytest
 import torch
@@ -16,7 +16,7 @@ QUIET = pytest.mark.filterwarnings("ignore")
 
 
 def settled(*parts):
-    """A network whose layers fire neither always nor never."""
+    """A network whose layers neither always nor never fire."""
     net = nn.Sequential(*parts)
     generator = torch.Generator().manual_seed(1)
     for module in net.modules():
@@ -103,14 +103,14 @@ def test_networks_of_clif(name, neurons):
         if isinstance(module, nn.BatchNorm2d):
             nn.init.constant_(module.bias, 0.5)
         if isinstance(module, clif.layers.Conv2d):
-            module.backend = "torch"  # their counter sees operators of PyTorch
+            module.backend = "torch"  # SpikingJelly's counter sees operators of PyTorch
     x = torch.rand(N, 3, 16, 16)
     sops, macs = theirs(net, x, op_counter.SynOpCounter(), op_counter.MACCounter())
     report = energy.estimate(net, [(x, None)])
     by_kind = {kind: [one for one in report.layers if one.kind == kind] for kind in ("Conv2d", "Linear")}
     convolutions = sum(one.sops for one in by_kind["Conv2d"])
     (readout,) = by_kind["Linear"]
-    pooled = name == "spiking_resnet18"  # they multiply what an average pool gives
+    pooled = name == "spiking_resnet18"  # SpikingJelly multiplies the results of an average pool
     assert convolutions > 0
     assert sops["Global"] == pytest.approx(N * (convolutions if pooled else report.sops))
     assert macs.get(readout.name, 0) == (2 * N * 5120 if pooled else 0)
@@ -142,11 +142,11 @@ def test_lemaires_accesses_without_borders_and_biases():
     assert found.read_potential * 4 * N == pytest.approx(their["read_potential_bytes"])
     assert found.write_potential * 4 * N == pytest.approx(their["write_potential_bytes"])
     assert found.mac_addr * N == pytest.approx(their["mac_addr"])
-    kernel = 8 * (T * N - 1)  # they address the weights of the first layer once a call, whatever T and N are
+    kernel = 8 * (T * N - 1)  # SpikingJelly addresses the weights of the first layer once per call, for any T and N
     assert found.acc_addr * N - kernel == pytest.approx(their["acc_addr"])
-    biases = T * (8 * 64 + 12 * 64 + 10)  # a batch norm leaves one behind
+    biases = T * (8 * 64 + 12 * 64 + 10)  # a folded batch norm leaves a bias
     assert (found.read_params - biases) * 4 * N == pytest.approx(their["read_params_bytes"])
-    currents = T * 8 * 64  # they do not write what the first layer multiplies
+    currents = T * 8 * 64  # SpikingJelly does not write the products of the first layer
     assert (found.write_out - currents) * 4 * N == pytest.approx(their["write_out_bytes"])
     total = sum(layer.memory for layer in report.layers) / 1e9
     assert total == pytest.approx(found.total_mJ)

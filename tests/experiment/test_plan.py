@@ -1,4 +1,4 @@
-"""What an experiment trains: the arms of each kind, and folders that belong to one configuration."""
+"""The plan of an experiment: the arms of each kind, and one configuration per folder."""
 
 import dataclasses
 

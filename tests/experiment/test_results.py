@@ -1,4 +1,4 @@
-"""Tables, figures and the paper's rows from runs that are complete, here written by hand."""
+"""Tables, figures and the paper's rows from complete runs, which are written by hand here."""
 
 import dataclasses
 import json
@@ -16,7 +16,7 @@ SCORES = {("CLIF", 0): 0.9, ("CLIF", 1): 0.94, ("LIF", 0): 0.85, ("LIF", 1): 0.9
 
 
 def complete(plan: Plan, scores, part: str = "test") -> None:
-    """Write what a run of each arm and seed would have left."""
+    """Write the files of a complete run of each arm and seed."""
     for run in plan.runs():
         run.prepare()
         score = scores[run.arm.curve, run.config.seed]

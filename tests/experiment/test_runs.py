@@ -1,4 +1,4 @@
-"""The runs of an experiment as processes: complete ones are read, interrupted ones go on, failures are named."""
+"""The runs of an experiment as processes: complete runs are read, interrupted ones continue, failures are named."""
 
 import signal
 import subprocess

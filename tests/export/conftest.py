@@ -35,13 +35,13 @@ def exact_network():
 
 @pytest.fixture
 def exact_input() -> torch.Tensor:
-    """[T, N, C, H, W] of quarters, another image at each step."""
+    """[T, N, C, H, W] of quarters, with another image at each step."""
     return torch.randint(-2, 8, (4, 3, 2, 8, 8), generator=torch.Generator().manual_seed(2)) / 4
 
 
 @pytest.fixture
 def spikes_of():
-    """Runs a network and gives the logits and what each spiking layer fired, in the order of the layers."""
+    """Runs a network and returns the logits and the spikes of each spiking layer, in the order of the layers."""
 
     @torch.no_grad()
     def run(net, x):

@@ -1,4 +1,4 @@
-"""NIR: another reader runs what was written and agrees spike for spike; what NIR cannot express is refused."""
+"""NIR: another reader runs the graph and agrees spike for spike; networks that NIR cannot express are refused."""
 
 import numpy as np
 import pytest
@@ -147,7 +147,7 @@ def test_snntorch_fires_the_same_spikes(exact_network, exact_input, spikes_of, t
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_norse_fires_the_same_spikes(exact_network, exact_input, spikes_of, tmp_path):
-    """In a network without pools, which norse does not read."""
+    """For a network without pools, which norse does not read."""
     norse = pytest.importorskip("norse.torch")
     net = exact_network(v_reset=-0.25, pools=False)
     to_nir(net, tmp_path / "net.nir", dt=1e-3)

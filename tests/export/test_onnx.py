@@ -208,7 +208,7 @@ def test_the_command_makes_sums_exact(tmp_path):
 )
 @torch.no_grad()
 def test_exact_sums_fire_the_same_spikes(convert, tmp_path):
-    """Where tenths add up to the threshold, the order of the sum decides in a network whose sums are not exact."""
+    """If tenths add up to the threshold, the order of the sum decides in a network whose sums are not exact."""
     torch.manual_seed(3)
     net = create_model("snn5_noAP", "CLIF", T=4).eval()
     for module in net.modules():

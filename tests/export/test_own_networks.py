@@ -1,4 +1,4 @@
-"""Networks that are not of `clif.models`, and single neurons, on their way to other tools."""
+"""Export of networks outside of `clif.models`, and of single neurons."""
 
 import numpy as np
 import pytest

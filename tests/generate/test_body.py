@@ -12,7 +12,7 @@ from clif.generate.program import parse
 
 
 class Curved(clif.SpikingNeuron):
-    """The charge takes a slow function, the derivative of the spike another one of what it gives."""
+    """The charge takes a slow function, and the derivative of the spike another one of its result."""
 
     def step(self, x, v):
         u = 0.5 * v + torch.tanh(v) + x
@@ -21,7 +21,7 @@ class Curved(clif.SpikingNeuron):
 
 
 class Chained(clif.SpikingNeuron):
-    """Sigmoids of products with constants, one behind the other."""
+    """Sigmoids of products with constants, each of the result of the one before."""
 
     states: ClassVar = {"v": 0.0, "m": 0.0}
 

@@ -1,4 +1,4 @@
-"""The folder of compiled units: whole files only, made once, in a private place."""
+"""The folder of compiled units: only complete files, each made once, in a private folder."""
 
 import os
 import subprocess

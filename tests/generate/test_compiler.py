@@ -1,4 +1,4 @@
-"""The compiler of units: which one is taken, and what is said if there is none or it fails."""
+"""The compiler of units: the choice of one, and the errors if there is none or it fails."""
 
 import sys
 
@@ -9,7 +9,7 @@ from clif.generate import compiler
 
 @pytest.fixture
 def search(monkeypatch):
-    """`find` without what it found before, in an environment without compilers."""
+    """`find` without its cached result, in an environment without compilers."""
     monkeypatch.setenv("PATH", "")
     monkeypatch.delenv("CXX", raising=False)
     monkeypatch.setattr(compiler, "find_spec", lambda _: None)

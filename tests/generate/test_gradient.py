@@ -1,4 +1,4 @@
-"""Derivatives of programs against autograd of the same operations, at ties too."""
+"""Derivatives of programs compared with autograd for the same operations, also at ties."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Programs: their canonical text, and what the parser refuses."""
+"""Programs: their canonical text, and the parser's refusals."""
 
 import contextlib
 

@@ -1,4 +1,4 @@
-"""The units of clif's own neurons in its library: they are those of the present neurons, and need no compiler."""
+"""The units in clif's library: they belong to the present neurons, and need no compiler."""
 
 import itertools
 import os
@@ -74,7 +74,7 @@ def test_another_program_or_set_is_not_found():
 
 
 def results(node, dtype) -> list[torch.Tensor]:
-    """Spikes, states, and the gradients of the input and of what is learnt: from rest, and from the state then left."""
+    """Spikes, states, and the gradients of input and learnables: from rest, and from the state after that."""
     found = []
     node.to(dtype)
     for seed in (1, 2):
@@ -112,7 +112,7 @@ def test_shipped_units_are_bit_for_bit_the_compiled_ones(make, dtype, name, monk
 @pytest.mark.slow
 @pytest.mark.parametrize("name", shipped.neurons())
 def test_every_program_is_bit_for_bit_the_compiled_one(name, monkeypatch):
-    """Programs share what they compute forward, and the library knows them by number: none is taken for another."""
+    """Programs with the same forward part share it, and the library finds each by its key: none is confused."""
     kind = shipped.neurons()[name]
     options = {kind(**options).equations().plan.text: options for options in shipped.variants(kind)}
     best = units.shipped_set(torch.float32, isa.BEST)

@@ -1,4 +1,4 @@
-"""Steps as programs: what is traced, and what is refused with the line of the step."""
+"""Steps as programs: what is traced, and refusals with the line of the step."""
 
 import random
 
@@ -14,7 +14,7 @@ TWO = Signature({"v": 0.0, "m": 0.0}, {"k": "layer"})
 
 
 class Neuron(nn.Module):
-    """A neuron with constants, a state that is no argument, a parameter and a list."""
+    """A neuron with constants, a state that is not an argument, a parameter and a list."""
 
     def __init__(self, tau=2.0, hard=False):
         super().__init__()

@@ -1,4 +1,4 @@
-"""The text of the generated Triton kernels, and the files that it is run from."""
+"""The text of the generated Triton kernels, and the files from which it runs."""
 
 import hashlib
 import math
@@ -18,7 +18,7 @@ installed = pytest.mark.skipif(not triton.INSTALLED, reason="triton is not insta
 
 
 def program_of(value: int, graph: Graph) -> Program:
-    """A neuron whose output is a value and whose state is left as it is."""
+    """A neuron whose output is a value and whose state does not change."""
     state = graph.leaf("state", 0)
     return Program((True,), (), 1, tuple(graph.nodes), (value, state))
 
@@ -90,7 +90,7 @@ def test_the_tape_is_short_where_memory_is_slow():
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """An empty folder of units, and a process that has loaded none."""
+    """An empty folder of units, and a process that has loaded no unit."""
     monkeypatch.setenv("CLIF_CACHE", str(tmp_path / "units"))
     for cached in (cache.folder, triton_units.load):
         cached.cache_clear()

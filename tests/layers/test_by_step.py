@@ -1,4 +1,4 @@
-"""Layers for one-dimensional data and sequences: what they give for a sequence is what they give for its steps."""
+"""Layers for one-dimensional data and sequences: the result for a sequence is that for its steps."""
 
 import pytest
 import torch

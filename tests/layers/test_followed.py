@@ -1,4 +1,4 @@
-"""What the graph of a network and its energy say of these layers: counted, or refused, never left out."""
+"""The graph and the energy of networks with these layers: each layer is counted or refused, none is left out."""
 
 import pytest
 from torch import nn

@@ -11,7 +11,7 @@ from clif.errors import InputError
 
 
 def sequence(T=3, N=2, C=4, size=6):
-    """Random steps whose mean and variance change from step to step."""
+    """Random steps with a different mean and variance at each step."""
     x_seq = torch.randn(T, N, C, size, size, dtype=torch.float64)
     return x_seq * torch.linspace(0.5, 2, T, dtype=torch.float64).view(T, 1, 1, 1, 1) + torch.arange(T).view(
         T, 1, 1, 1, 1

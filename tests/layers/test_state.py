@@ -1,4 +1,4 @@
-"""Layers that remember: a leaky integrator against its equation, recurrent containers against a loop by hand."""
+"""Layers with a state: a leaky integrator compared with its equation, recurrent containers with a loop."""
 
 import copy
 import io

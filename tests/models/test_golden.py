@@ -1,4 +1,4 @@
-"""Whole networks against the original's numbers: eval, deployment as LIF, and one training step."""
+"""Whole networks compared with the original's numbers: eval, deployment as LIF, and one training step."""
 
 import golden
 import numpy as np

@@ -16,7 +16,7 @@ T, N = 3, 2
 
 
 def create(neuron="CLIF", name="snn5_noAP", **arguments):
-    """A small network in float64 whose neurons all fire and, by the smooth surrogate, all have gradients."""
+    """A small network in float64 whose neurons all fire and, with the smooth surrogate, all have gradients."""
     net = models.create_model(name, neuron, T=T, surrogate="sigmoid", **arguments).double()
     for module in net.modules():
         if isinstance(module, nn.BatchNorm2d):

@@ -1,4 +1,4 @@
-"""Weights that come with the package: found, checked, loaded; and those that really come."""
+"""Pretrained weights: found, checked and loaded; also those in the package."""
 
 import dataclasses
 import hashlib
@@ -28,7 +28,7 @@ def net():
 
 @pytest.fixture
 def shipped(net, tmp_path, monkeypatch):
-    """A folder of weights in place of the package's: a CLIF network for digits, and its conversion to LIF."""
+    """A folder of weights that replaces the package's: a CLIF network for digits, and its conversion to LIF."""
     monkeypatch.setattr(pretrained, "WEIGHTS", tmp_path)
     to_safetensors(net, tmp_path / "small.safetensors", {"dataset": "digits", "b": 32})
     digest = hashlib.sha256((tmp_path / "small.safetensors").read_bytes()).hexdigest()

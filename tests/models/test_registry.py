@@ -13,7 +13,7 @@ SLOW = {"spiking_resnet101", "spiking_resnet152"}
 
 
 def create(name, *args, **kwargs):
-    """A model without storage: its shapes only."""
+    """A model without storage, which has only shapes."""
     with torch.device("meta"):
         return models.create_model(name, *args, **kwargs)
 

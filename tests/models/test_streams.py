@@ -1,4 +1,4 @@
-"""One network, many users: streams in threads, and the network's own calls between their steps."""
+"""One network with several users: streams in threads, and calls of the network between their steps."""
 
 import threading
 
@@ -30,7 +30,7 @@ def follow(step, frame):
 
 
 def in_threads(*functions):
-    """What the functions return, each called three times in a thread of its own."""
+    """The results of the functions, each called three times in its own thread."""
     results = [[] for _ in functions]
     errors = []
 

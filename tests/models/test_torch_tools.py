@@ -1,4 +1,4 @@
-"""Tools of PyTorch that look into a network's parameters and batch norms."""
+"""Tools of PyTorch that read a network's parameters and batch norms."""
 
 import copy
 

@@ -17,7 +17,7 @@ from clif.ops import cpu
 
 compiled = pytest.mark.skipif(cpu.unavailable() is not None, reason=cpu.DESCRIPTION)
 quietly = pytest.mark.filterwarnings(
-    "ignore:The tensor attributes:UserWarning",  # the neurons' states are no part of a program
+    "ignore:The tensor attributes:UserWarning",  # the neurons' states are not part of a program
     "ignore:While compiling, we found certain side effects:UserWarning",
     "ignore:.*torch.jit:DeprecationWarning",
 )
@@ -103,12 +103,12 @@ def test_under_autocast_spikes_and_saved_tensors_are_bfloat16():
 
 
 def shard(rank):
-    """The images of a process."""
+    """The images of one process."""
     return images(4, dtype=torch.float64)[2 * rank : 2 * rank + 2]
 
 
 def train_shard(folder, rank):
-    """What each process of the next test runs: one step under DistributedDataParallel; rank 0 saves the gradients."""
+    """The function of each process in the next test: one DistributedDataParallel step; rank 0 saves the gradients."""
     torch.manual_seed(0)
     net = network(neuron="PLIF", dtype=torch.float64)
     torch.distributed.init_process_group("gloo", f"file://{folder}/rendezvous", rank=int(rank), world_size=2)

@@ -1,4 +1,4 @@
-"""Modules of one's own as networks."""
+"""The user's own modules as networks."""
 
 import pytest
 import torch

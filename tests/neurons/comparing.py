@@ -1,4 +1,4 @@
-"""What a neuron computes of a sequence, with its gradients, as tests compare it; surrogates of two packages by name."""
+"""The results of a neuron for a sequence, with gradients, for comparisons; surrogates of two packages by name."""
 
 import torch
 

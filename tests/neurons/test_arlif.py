@@ -8,7 +8,7 @@ from clif.errors import InputError
 
 
 class Plain(torch.nn.Module):
-    """The equations step by step; m is chosen by its sign, and the reset by where it fired."""
+    """The equations step by step; m is chosen by its sign, and the reset by the spike."""
 
     state_names = ("v", "m")
 

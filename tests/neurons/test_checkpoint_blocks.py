@@ -26,7 +26,7 @@ class SlowIF(clif.SpikingNeuron):
 
 
 def step(net, x, autocast=False):
-    """What a step of training leaves: logits, gradients, buffers."""
+    """The results of a training step: logits, gradients, buffers."""
     torch.manual_seed(1)
     clif.reset_net(net)
     net.zero_grad(set_to_none=True)
@@ -48,7 +48,7 @@ def assert_same(first, second):
 
 
 def saved_bytes(net, x):
-    """Bytes of what autograd keeps between forward and backward, beside the parameters."""
+    """The bytes that autograd keeps between forward and backward, besides the parameters."""
     own = {p.untyped_storage().data_ptr() for p in net.parameters()}
     kept = {}
 

@@ -1,4 +1,4 @@
-"""Activation checkpointing computes modules again in the backward pass; the neurons then start where they did."""
+"""Activation checkpointing computes modules again in the backward pass; neurons then start from the same state."""
 
 import copy
 
@@ -17,7 +17,7 @@ from clif.surrogate import Sigmoid
 
 @pytest.fixture(params=[False, True], ids=["", "reentrant"])
 def checkpointed(request):
-    """A function of modules or functions that checkpoints them."""
+    """A function that checkpoints modules or functions."""
     return lambda function: lambda *inputs: checkpoint(function, *inputs, use_reentrant=request.param)
 
 

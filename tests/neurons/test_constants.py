@@ -1,4 +1,4 @@
-"""Constants of neurons that are no plain numbers: tensors, and Parameters that are to be learnt."""
+"""Constants of neurons that are not plain numbers: tensors, and learnt Parameters."""
 
 import copy
 
@@ -67,7 +67,7 @@ def test_a_constant_that_is_a_parameter_is_learnt(kind, name, step_mode, backend
 
 
 def smooth(distance):
-    """Not spikes, but a function whose finite differences are the gradient."""
+    """Returns no spikes, but a function whose finite differences are the gradient."""
     return torch.sigmoid(4 * distance)
 
 

@@ -1,4 +1,4 @@
-"""Neurons in the place of others, and networks of them saved and made again."""
+"""Exchanged neurons, and networks with them that are saved and created again."""
 
 import pytest
 import torch
@@ -10,7 +10,7 @@ from clif.neurons import exchange_neurons, registry
 
 
 def again(net):
-    """The network made anew from its description and weights."""
+    """The network created from its description and weights."""
     other = create_model(**net.config)
     other.load_state_dict(net.state_dict())
     return other.eval()
@@ -67,7 +67,7 @@ def test_new_parameters_are_where_the_weights_are(node, device):
 
 
 class Learnt(clif.SpikingNeuron):
-    """A neuron whose τ is itself the parameter."""
+    """A neuron with τ itself as the parameter."""
 
     learnable = {"tau": "layer"}
 

@@ -1,4 +1,4 @@
-"""A neuron as a function of its state: pure, differentiable, and the numbers of a call."""
+"""A neuron as a function of its state: pure, differentiable, with the results of a call."""
 
 import pytest
 import torch
@@ -120,14 +120,14 @@ def test_compiled_without_a_break(node, step_mode):
 
 
 class Halved(clif.LIFNode):
-    """Single steps in a way of its own."""
+    """Overrides single steps."""
 
     def single_step_forward(self, x):
         return super().single_step_forward(x / 2)
 
 
 class Doubled(clif.LIFNode):
-    """A call in a way of its own."""
+    """Overrides the call."""
 
     def forward(self, x):
         return super().forward(x * 2)

@@ -20,7 +20,7 @@ NAMES = (*SHARED, "w")
 
 
 def pair(name="Sigmoid", T=8):
-    """Our neuron and SpikingJelly's with the same gates, drawn at random, and its conductance the same at all steps."""
+    """Our neuron and SpikingJelly's with the same random gates, and with the same conductance at all steps."""
     ours = clif.GLIFNode(C, surrogate_function=OURS[name], step_mode="m").double()
     theirs = sj_neuron.GatedLIFNode(
         T, C, surrogate_function=getattr(sj_surrogate, name)(alpha=OURS[name].alpha)
@@ -35,7 +35,7 @@ def pair(name="Sigmoid", T=8):
 
 
 def as_ours(theirs, outcome, last_spike):
-    """What SpikingJelly's neuron computed as ours has it: g summed over the steps, and what is left of u."""
+    """The results of SpikingJelly's neuron in our form: g summed over the steps, and the remaining u."""
     expected = {name: value for name, value in outcome.items() if name not in ("grad_tau", "grad_conduct")}
     expected["grad_w"] = -outcome["grad_tau"]
     expected["grad_conduct"] = outcome["grad_conduct"].sum(0)
@@ -82,7 +82,7 @@ def test_a_sequence_goes_on_after_its_last_spike():
 )
 def test_with_closed_gates_it_is_lif(alpha, gamma, like):
     node = clif.GLIFNode(C, init_tau=3.0, init_v_threshold=0.6, step_mode="m", backend="torch").double()
-    subtract = 0.7 / (1 - 1 / 3)  # what GLIF takes away after the leak, LIF takes before
+    subtract = 0.7 / (1 - 1 / 3)  # GLIF subtracts after the leak, LIF before it
     x_seq = torch.randn(8, 3, C, 20, dtype=torch.float64)
     with torch.no_grad():
         node.alpha.fill_(alpha + 20)
@@ -103,7 +103,7 @@ def test_detach_reset_cuts_the_gradient_through_the_reset():
         x = x_seq.clone().requires_grad_()
         gradients.append(torch.autograd.grad(node.double()(x)[1].sum(), x)[0][0])
     assert gradients[0] != 0
-    assert gradients[1] == 0  # a hard reset forgets the first step
+    assert gradients[1] == 0  # after a hard reset, nothing depends on the first step
 
 
 def test_it_begins_as_its_options_say():

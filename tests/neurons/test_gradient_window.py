@@ -1,4 +1,4 @@
-"""Truncated back-propagation through time against its definition, spelt out with autograd."""
+"""Truncated back-propagation through time compared with its definition in autograd."""
 
 import pytest
 import torch
@@ -23,7 +23,7 @@ def make(kind, **options):
 
 
 def by_definition(node, x_seq, grad, window):
-    """d/dx of Σ_t grad[t]·s[t], where s[t] sees the state before step t − window + 1 as a constant; and the spikes."""
+    """d/dx of Σ_t grad[t]·s[t], with the state before step t − window + 1 as a constant for s[t]; and the spikes."""
     parameters = [x_seq, *node.parameters()]
     totals = [torch.zeros_like(p) for p in parameters]
     spikes = []

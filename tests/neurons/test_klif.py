@@ -44,7 +44,7 @@ def test_it_equals_spikingjellys(v_reset, decay_input, scale_reset, detach_reset
 def test_every_surrogate_and_slope_equals_spikingjellys(name, k):
     options = {"tau": 2.0, "decay_input": False, "v_reset": None}
     x_seq = torch.randn(6, 3, 40, dtype=torch.float64) * 2
-    x_seq[:, :, ::4] = 0.0  # where nothing arrived the potential is at the corner of max(0, ·)
+    x_seq[:, :, ::4] = 0.0  # without input the potential is at the corner of max(0, ·)
     got, expected = (outcome(node, x_seq) for node in pair(name, k, **options))
     assert_close(got, expected, rtol=1e-12, atol=1e-12)
 

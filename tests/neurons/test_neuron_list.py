@@ -1,4 +1,4 @@
-"""docs/neuron_list.md says what the classes say."""
+"""docs/neuron_list.md agrees with the classes."""
 
 import importlib.util
 import re
@@ -25,7 +25,7 @@ def script():
 
 
 def tables():
-    """The rows of the tables of the page, without their two lines of header."""
+    """The rows of the page's tables, without the two header lines of each."""
     text = (ROOT / "docs" / "neuron_list.md").read_text(encoding="utf-8")
     found = re.findall(r"(?:^\|.*\|$\n?)+", text, re.MULTILINE)
     return [[[cell.strip() for cell in row.strip("|").split("|")] for row in table.splitlines()[2:]] for table in found]
@@ -65,7 +65,7 @@ def test_states_parameters_and_operations_are_those_that_are_counted(script):
 
 
 def test_times_are_given_beside_clifs():
-    """But for what rounding to tenths of a millisecond and hundredths changes."""
+    """Except for rounding to tenths of a millisecond and to hundredths."""
     clif_ms = float(tables()[1][0][5])
     for *_, milliseconds, ratio in tables()[1]:
         least, most = ((float(milliseconds) + sign * 0.05) / (clif_ms - sign * 0.05) for sign in (-1, 1))

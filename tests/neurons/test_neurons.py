@@ -32,7 +32,7 @@ def arrays(golden_dir):
 
 
 class Recorder:
-    """A surrogate function that keeps what it is given: u − v_threshold of every step."""
+    """A surrogate function that records its input: u − v_threshold of every step."""
 
     def __init__(self, surrogate_function):
         self.surrogate_function = surrogate_function

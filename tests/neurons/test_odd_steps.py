@@ -1,4 +1,4 @@
-"""What people write in a step and change about it afterwards: kernels compute what the loop computes."""
+"""Unusual steps, and later changes of what they read: kernels compute the same as the loop."""
 
 import copy
 from types import ModuleType
@@ -14,7 +14,7 @@ X = torch.linspace(-1, 3, 48).view(4, 2, 6).sin() * 2
 
 
 def assert_as_the_loop(node):
-    """A backend was chosen for the present step, and its spikes, state and gradient are the loop's; its name."""
+    """Assert that a backend computes the present step, with the loop's spikes, state and gradient; returns its name."""
     loop = copy.deepcopy(node)
     loop.backend = "torch"
     results = []
@@ -178,7 +178,7 @@ def test_a_state_that_would_hide_something_is_refused(declared, name):
 
 
 class Gated(clif.SpikingNeuron):
-    """The surrogate's sigmoid, of a multiple of u, comes after another one of a state that changes in between."""
+    """The surrogate's sigmoid, of a multiple of u, comes after the sigmoid of a state that changes in between."""
 
     states = {"v": 0.0, "a": 0.5}
 

@@ -1,4 +1,4 @@
-"""A neuron's plan is remembered between calls, and made anew if what its step reads is changed."""
+"""A neuron's plan is kept between calls, and made again if something that its step reads changes."""
 
 import copy
 import pickle

@@ -1,4 +1,4 @@
-"""What is common to all spiking neurons that the package registers."""
+"""Properties of all spiking neurons in the package."""
 
 import copy
 
@@ -54,7 +54,7 @@ def sequence(dtype=torch.float64):
 
 
 class Recorder:
-    """A surrogate function that keeps how far from the threshold every neuron was."""
+    """A surrogate function that records every neuron's distance from the threshold."""
 
     def __init__(self, surrogate_function):
         self.surrogate_function = surrogate_function

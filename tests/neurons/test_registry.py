@@ -1,4 +1,4 @@
-"""What registration takes and refuses, and steps that no kernel can be generated for: they run in the loop."""
+"""Accepted and refused registrations, and steps for which no kernel can be generated: they run in the loop."""
 
 import inspect
 import re
@@ -29,13 +29,13 @@ class Plain(clif.SpikingNeuron):
 
 
 def variant(step=Plain.step, name="Variant", base=clif.SpikingNeuron, **attributes):
-    """A class of that name in this module, with a step of its own."""
+    """A class with that name in this module, and with its own step."""
     own = {} if step is None else {"step": step}
     return type(name, (base,), {**own, **attributes, "__module__": __name__, "__qualname__": name})
 
 
 def taking(*names):
-    """A step with arguments of these names after the input."""
+    """A step whose arguments after the input have these names."""
 
     def step(*arguments):
         return arguments[1:]
@@ -219,7 +219,7 @@ def captured(self, x, v):
     ],
 )
 def test_what_kernels_cannot_do_runs_in_the_loop(step, line, why):
-    # `refuse` looks for a frame of this name, as that of a method
+    # `refuse` searches a frame with this name, which a method would have
     step = types.FunctionType(step.__code__.replace(co_name="step"), step.__globals__, "step")
     node, plain = variant(step)(step_mode="m"), variant(lambda self, x, v: (self.fire(v + x), v + x))(step_mode="m")
     backend, reason = clif.backend_for(node, X)

@@ -26,7 +26,7 @@ from torch.distributed.algorithms._checkpoint.checkpoint_wrapper import Checkpoi
 
 
 class Block(nn.Module):
-    """A module with a buffer, whose states SpikingJelly loads for the time of a call."""
+    """A module with a buffer; SpikingJelly loads its states during a call."""
 
     def __init__(self, node):
         super().__init__()
@@ -66,7 +66,7 @@ def net(request, Node):
 
 
 def outcome(net, x):
-    """What a call gives: output, states and buffers, and the gradients of all that can have them."""
+    """The results of a call: output, states and buffers, and all gradients."""
     x = x.clone().requires_grad_()
     net.zero_grad()
     y = net(x)

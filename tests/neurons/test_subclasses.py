@@ -1,4 +1,4 @@
-"""Subclasses that compute in their own way: nothing built in takes their place."""
+"""Subclasses with their own computation: no built-in function replaces it."""
 
 import pytest
 import torch
@@ -42,7 +42,7 @@ class OwnForward(clif.LIFNode):
 
 
 class OwnFormula(clif.LIFNode):
-    """Not even its kernels can be generated."""
+    """A step for which no kernel can be generated."""
 
     def step(self, x, v):
         spike, v = super().step(x, v)
@@ -50,7 +50,7 @@ class OwnFormula(clif.LIFNode):
 
 
 class Silent(clif.LIFNode):
-    """What an instance is given has the same right."""
+    """An instance with its own function."""
 
     def __init__(self, **options):
         super().__init__(**options)
@@ -58,7 +58,7 @@ class Silent(clif.LIFNode):
 
 
 class Named(clif.LIFNode):
-    """Nothing of its own."""
+    """Overrides nothing."""
 
 
 OWN = [OwnStep, OwnFire, OwnSingleStep, OwnMultiStep, OwnForward, OwnFormula, Silent]

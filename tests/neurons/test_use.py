@@ -1,4 +1,4 @@
-"""Neurons as their users treat them: outputs changed in place, inference before training, metrics beside them."""
+"""Common uses of neurons: outputs changed in place, inference before training, metrics beside them."""
 
 import pytest
 import torch
@@ -60,7 +60,7 @@ def test_one_dropout_in_two_layers_is_named_as_the_cause():
 
 
 class Metric(nn.Module):
-    """A module that has `reset` and `detach` and does not spike, as torchmetrics' do."""
+    """A module that has `reset` and `detach` but does not spike, like those of torchmetrics."""
 
     total = 0
 

@@ -1,4 +1,4 @@
-"""The kernels as they are on 64-bit ARM: cross-compiled, and run by an emulator in place of this machine's."""
+"""The kernels for 64-bit ARM: cross-compiled, and run by an emulator instead of this machine's kernels."""
 
 import contextlib
 import ctypes
@@ -44,14 +44,14 @@ def emulator() -> str | None:
 
 
 def missing() -> str | None:
-    """What to install so that the kernels can be built and run for 64-bit ARM, or None if it is all there."""
+    """What to install so that the kernels can be built and run for 64-bit ARM, or None if nothing is missing."""
     lacking = [] if cross_compiler() else ["a compiler (apt-get install g++-aarch64-linux-gnu, or pip install ziglang)"]
     lacking += [] if emulator() else ["an emulator (apt-get install qemu-user)"]
     return f"for 64-bit ARM this machine lacks {' and '.join(lacking)}" if lacking else None
 
 
 def build(folder: Path, programs: list[str]) -> Path:
-    """The driver with the package's library and units of further programs, built in `folder` as the package is."""
+    """The driver with the package's library and units of further programs, built in `folder` like the package."""
     command = cross_compiler()
     assert command is not None
     text = " ".join(command)
@@ -76,7 +76,7 @@ def _run(command, **options) -> str:
 
 
 def _own_unit(folder: Path, command, number: int, program: str, dtype: torch.dtype, name: str) -> Path:
-    """A program's unit with the flags of a neuron's own kernels, under a name of its own."""
+    """A program's unit with the flags of a neuron's own kernels, under a separate name."""
     source = folder / f"own_{number}.cpp"
     source.write_text(units.source(program, dtype, name))
     flags = [flag for flag in compiler.Compiler(command, _run([*command, "--version"])).flags if flag != "-shared"]
@@ -111,12 +111,12 @@ class Emulated:
         self.process.communicate()
 
     def fact(self, name: str) -> int:
-        """What a function without a problem returns."""
+        """The result of a function without a problem."""
         return self._ask(struct.pack("<qQqqqq", len(CALLS) + FACTS.index(name), 0, 0, 0, 0, 0), 0)[0]
 
     @contextlib.contextmanager
     def in_place(self, name: str) -> Iterator[None]:
-        """Within it the backend "cpu" computes there, with that instruction set."""
+        """A context in which the backend "cpu" computes on that processor, with that instruction set."""
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(isa, "_current", isa.NAMES.index(name))
             patch.setattr(cpu, "call", self._call)
@@ -125,7 +125,7 @@ class Emulated:
             yield
 
     def _load(self, program: str, dtype: torch.dtype, name: str) -> units.Unit:
-        """In place of a unit something by whose address `_call` knows it."""
+        """A stand-in for a unit, whose address identifies it in `_call`."""
         unit = self.units.setdefault((program, dtype, name), units.Unit())
         number = isa.NAMES.index(name)
         self.keys[ctypes.addressof(unit)] = units.shipped_key(program), cpu.DTYPES[dtype], number
@@ -161,7 +161,7 @@ class Emulated:
 
 
 def _arrays(problem: ctypes.Structure) -> Iterator[tuple[int, int | None, int]]:
-    """Of each pointer of a problem: its place there, what it points to, and the bytes of that."""
+    """For each pointer of a problem: its position in the problem, its target, and the bytes of the target."""
     kind = type(problem)
     for name, sizes in SIZES[kind](problem, {0: 4, 1: 2, 2: 8}[problem.dtype], 8 if problem.dtype == 2 else 4).items():
         place, value = getattr(kind, name).offset, getattr(problem, name)
@@ -225,4 +225,4 @@ SIZES = {
     SpikeConvProblem: _of_conv,
     SumProblem: _of_sums,
 }
-"""The bytes behind the pointers of each problem, from the sizes of its elements and of what it computes in."""
+"""The bytes behind the pointers of each problem, from the sizes of its elements and of its compute dtype."""

@@ -1,9 +1,9 @@
-// Calls the C interface of the kernels for another process, which sends problems and takes them back when they are
-// done. Both see the same structs: pointers have 64 bits and numbers the same order of bytes on both sides.
+// Calls the C interface of the kernels for another process, which sends problems and receives their results. Both use
+// the same structs: on both sides pointers have 64 bits and numbers have the same order of bytes.
 //
 // A request is four numbers of 64 bits (function, key of the program, dtype, instruction set), the size of the problem,
-// the problem, and the number of its arrays; then of each array the place of its pointer in the problem, its size and
-// its bytes. The answer is the status, the problem and the arrays. All sizes are in bytes.
+// the problem, and the number of its arrays; then for each array the position of its pointer in the problem, its size
+// and its bytes. The answer is the status, the problem and the arrays. All sizes are in bytes.
 
 #include <cstdio>
 #include <cstdlib>
@@ -29,12 +29,12 @@ int clif_isa();
 int clif_bfloat16_unit();
 }
 
-// The unit of a program that is not in the library: written beside this by the test.
+// The unit of a program that is not in the library. The test writes its definition beside this file.
 bool own_unit(std::uint64_t key, std::int64_t dtype, std::int64_t isa, clif::Unit* unit);
 
 namespace {
 
-constexpr std::size_t margin = 64;  // bytes behind an array, to which nothing may be written
+constexpr std::size_t margin = 64;  // bytes after an array, which must not be written
 constexpr unsigned char untouched = 0xA5;
 
 void receive(void* to, std::size_t bytes) {

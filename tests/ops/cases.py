@@ -1,4 +1,4 @@
-"""Neurons to compare between backends: one description, run through any of them."""
+"""Neurons to compare between backends: one description that every backend can run."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,15 +17,15 @@ Layout = Callable[[Tensor], Tensor]
 
 TOLERANCES = {torch.float64: 1e-10, torch.float32: 2e-4, torch.bfloat16: 2e-2, torch.float16: 4e-3}
 SURROGATES = (Rectangle(), Rectangle(0.7), Sigmoid(), Triangle(), Triangle(1.5), ATan())
-MARGIN = 1e-3  # neurons whose potential comes nearer to a jump than this are not compared in lower precision
+MARGIN = 1e-3  # in lower precision, neurons whose potential is closer to a jump are not compared
 
 
 @dataclass(frozen=True)
 class Case:
     """A neuron with its constants and the seed of random inputs [T, *shape], initial states and gradients.
 
-    Without `with_state` it begins at rest; without `with_state_gradients` none come from its last state, and without
-    `keep_state` there is none.
+    Without `with_state` it begins at rest; without `with_state_gradients` its last state has no gradient, and without
+    `keep_state` there is no last state.
     """
 
     neuron: str = "CLIF"
@@ -75,7 +75,7 @@ class Case:
         return constants
 
     def safe_neurons(self, dtype: torch.dtype) -> Tensor:
-        """Which neurons [*shape] stay away from every jump of their spikes and surrogate gradients."""
+        """Which neurons [*shape] keep away from every jump of their spikes and surrogate gradients."""
         distances = []
 
         def recording(x: Tensor) -> Tensor:
@@ -102,7 +102,7 @@ class Case:
         rounded_to: torch.dtype | None = None,
         device: str = "cpu",
     ) -> dict[str, Tensor]:
-        """Outputs and all gradients, as float64. Incoming gradients are zero where not `compared` [*shape]."""
+        """Outputs and all gradients, as float64. Incoming gradients are zero unless `compared` [*shape]."""
         inputs = self.inputs(rounded_to or dtype)
         inputs |= {name: inputs[name] * compared for name in ("d_spike", "d_v", "d_m")}
         kinds = {"x": dtype, "d_spike": dtype}
@@ -152,7 +152,7 @@ def any_case(draw) -> Case:
 def assert_equals_reference(
     case: Case, backend: str, dtype: torch.dtype, layout: Layout | None = None, device: str = "cpu"
 ) -> None:
-    """A backend in `dtype` against the reference in float64: the spikes exactly, everything else within rounding."""
+    """Compares a backend in `dtype` with the reference in float64: spikes exactly, everything else within rounding."""
     compared = torch.ones(case.shape) if dtype == torch.float64 else case.safe_neurons(dtype)
     expected = case.run("torch", torch.float64, compared, rounded_to=dtype)
     actual = case.run(backend, dtype, compared, layout, device=device)

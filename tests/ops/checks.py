@@ -1,4 +1,4 @@
-"""What the kernels compute, checked on whatever they run with: for the tests of several machines."""
+"""Checks of the kernels' results, shared by the tests of several machines."""
 
 import copy
 import math
@@ -29,10 +29,10 @@ FUNCTIONS = {
     "floor": (torch.floor, 0),
     "round": (torch.round, 0),
 }
-"""PyTorch's function, and the error allowed in units of the last place."""
+"""PyTorch's functions, and the allowed errors in units in the last place."""
 
 CONVOLVED = {torch.float64: 1e-13, torch.float32: 1e-5, torch.bfloat16: 1e-2}
-"""How far convolutions of spikes may be from PyTorch's in float64."""
+"""The allowed difference between convolutions of spikes and PyTorch's in float64."""
 
 
 def assert_original_numbers(case, dtype, tolerance):
@@ -87,11 +87,11 @@ def assert_sigmoid_is_accurate(dtype, tolerance):
     m = torch.ones_like(u[0])
     _, (_, m_last) = functional.clif_multi_step(u, (torch.zeros_like(m), m), v_threshold=3e38, backend="cpu")
     difference = (m_last.double() - torch.sigmoid(u[0].double() / 2)).abs()
-    assert (difference - (u[0] == float("inf")).double()).max() <= tolerance  # what is infinite has fired
+    assert (difference - (u[0] == float("inf")).double()).max() <= tolerance  # an infinite u has fired
 
 
 def assert_nan_stays(dtype, bits):
-    """That NaN with these bits as a float32, and no other, leaves its neuron NaN."""
+    """Assert that NaN with these bits as a float32, and no other NaN, leaves its neuron NaN."""
     nan = torch.from_numpy(np.array([bits], dtype=np.uint32).view(np.float32))
     x_seq = torch.ones(2, 1, 37, dtype=dtype)
     x_seq[0, 0, ::3] = nan.to(dtype)
@@ -106,7 +106,7 @@ def assert_nan_stays(dtype, bits):
 
 
 def assert_rounds_to_the_nearest():
-    """Results in bfloat16 are the nearest number, of two as near the even one. What is subnormal may count as 0."""
+    """Results in bfloat16 are the nearest number, ties to even. Subnormal numbers may count as 0."""
     bits = torch.randint(-(2**31), 2**31, (6, 1999), generator=torch.Generator().manual_seed(0)).int()
     bits[1] = bits[1] & ~0xFFFF | 0x8000  # ties
     exact = bits.view(torch.float32)
@@ -143,7 +143,7 @@ def batch_norm(C, dtype=torch.float64, training=True):
 
 
 def results(node, norm, x, fuse_norm, d_spike, state=None):
-    """Everything that comes out of one forward and backward pass, by name."""
+    """All results of one forward and backward pass, by name."""
     node, norm = copy.deepcopy(node), copy.deepcopy(norm)
     node.fuse_norm = fuse_norm
     x = x.detach().clone().requires_grad_()
@@ -178,7 +178,7 @@ def spikes(*shape, rate=0.15, dtype=torch.float64, height=1.0, seed=0):
 
 
 def assert_convolves(geometry, rate=0.15, dtype=torch.float64, height=1.0, with_bias=True, seed=0):
-    """The kernels, output and gradient of the weights, are PyTorch's convolution in float64 but for rounding."""
+    """Output and gradient of the weights equal PyTorch's convolution in float64 within rounding."""
     x = spikes(*geometry.shape, rate=rate, dtype=dtype, height=height, seed=seed)
     r = torch.Generator().manual_seed(seed)
     weight = torch.randn(geometry.weight_shape, generator=r).to(dtype).contiguous(memory_format=torch.channels_last)

@@ -1,4 +1,4 @@
-"""Triton kernels compiled for a GPU, without one, with what they are launched with."""
+"""Triton kernels compiled for a GPU on a machine without one, with the arguments of their launches."""
 
 import re
 import subprocess
@@ -12,7 +12,7 @@ HOPPER = ("cuda", 90, 32)
 
 
 class Recorder:
-    """In place of a kernel: keeps the arguments of its launch."""
+    """Replaces a kernel: keeps the arguments of its launch."""
 
     def __init__(self, kernel):
         self.kernel = kernel
@@ -23,7 +23,7 @@ class Recorder:
 
 
 def compiled(launch: Recorder):
-    """The kernel of a launch as Triton compiles it for such arguments on an H100."""
+    """The kernel of a launch as Triton compiles it for these arguments on an H100."""
     from triton import compile
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
@@ -49,8 +49,8 @@ def compiled(launch: Recorder):
 
 
 class Code(NamedTuple):
-    """A compiled kernel in numbers: of its machine code the registers and the stack's bytes of a thread, instructions
-    and those for memory; and the same two of the PTX, which the assembler has not yet unrolled and scheduled."""
+    """A compiled kernel in numbers: in machine code its registers, stack bytes per thread, instructions and memory
+    instructions; and the last two of the PTX, which the assembler has not yet unrolled and scheduled."""
 
     registers: int
     stack: int
@@ -86,5 +86,5 @@ def _tool(name: str, *arguments) -> str:
 
 
 def stack_bytes(kernel, folder: Path) -> int:
-    """What each thread of a compiled kernel keeps outside its registers."""
+    """The memory of each thread of a compiled kernel outside its registers."""
     return measured(kernel, folder).stack

@@ -6,7 +6,7 @@ import torch
 
 @pytest.fixture
 def poisoned() -> Iterator[None]:
-    """Memory that was not written reads as NaN."""
+    """Fills uninitialised memory with NaN."""
     torch.use_deterministic_algorithms(True)
     yield
     torch.use_deterministic_algorithms(False)

@@ -1,4 +1,4 @@
-"""Tests of Triton kernels: on a GPU, or through Triton's interpreter in a process of its own."""
+"""Tests of Triton kernels: on a GPU, or in Triton's interpreter in a separate process."""
 
 import os
 import re
@@ -15,12 +15,12 @@ runs = pytest.mark.skipif(triton.unavailable() is not None, reason="needs a GPU,
 
 
 def on_a_gpu(test):
-    """A test of the kernels: marked `gpu` where they are not interpreted."""
+    """A test of the kernels, marked `gpu` unless they are interpreted."""
     return runs(test if triton.INTERPRETED else pytest.mark.gpu(test))
 
 
 def passed_with_the_interpreter(file: str, *options: str) -> int:
-    """The number of tests of a file that pass where Triton is interpreted; none may fail."""
+    """The number of tests of a file that pass if Triton is interpreted; none may fail."""
     command = [sys.executable, "-m", "pytest", "-q", "-m", "not gpu", "-p", "no:cacheprovider", file, *options]
     environment = {**os.environ, "TRITON_INTERPRET": "1"}
     result = subprocess.run(command, env=environment, capture_output=True, text=True)

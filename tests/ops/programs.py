@@ -18,12 +18,12 @@ SHAPES = [
 
 
 def small(graph: Graph, value: int) -> int:
-    """A value brought back into a range in which nothing overflows."""
+    """A value limited to a range in which nothing overflows."""
     return graph.add("tanh", value)
 
 
 def two_states(choices: list[int]) -> Program:
-    """A neuron with two states, one of which rests at 0, a coefficient each for layer and channel, and one constant."""
+    """A neuron with two states, one of which rests at 0, a coefficient per layer, one per channel, and one constant."""
     graph = Graph()
     values = [graph.leaf("x"), graph.leaf("state", 0), graph.leaf("state", 1)]
     values += [graph.leaf("coefficient", 0), graph.leaf("coefficient", 1), graph.leaf("constant", 0)]
@@ -50,7 +50,7 @@ def loop(program: Program, x_seq: Tensor, states, coefficients, constants) -> tu
 
 
 def safe_neurons(program: Program, x_seq: Tensor, states, coefficients, constants, margin: float) -> Tensor:
-    """Which neurons [N, *] stay further than `margin` away from every jump of the program and of its derivatives."""
+    """Which neurons [N, *] are farther than `margin` from every jump of the program and of its derivatives."""
     return _stepwise(program, x_seq, states, coefficients, constants)[2] > margin
 
 

@@ -1,4 +1,4 @@
-"""The kernels of 64-bit ARM, run under emulation, against the reference's numbers and those of this machine."""
+"""The kernels of 64-bit ARM under emulation, compared with the reference and with this machine's results."""
 
 from collections.abc import Iterator
 
@@ -29,7 +29,7 @@ NEURONS = ("CLIF", "LIF", "PLIF")
 
 
 class Own(clif.SpikingNeuron):
-    """A neuron from outside the package: two states, and a threshold learnt for every channel."""
+    """A user's neuron with two states, and a learnt threshold per channel."""
 
     states = {"v": 0.0, "a": 0.5}
     learnable = {"threshold": "channel"}
@@ -59,7 +59,7 @@ def machine(driver) -> Iterator[Emulated]:
 
 @pytest.fixture(scope="module", params=ARM)
 def arm(machine, request) -> Iterator[str]:
-    """The backend "cpu" computes on the emulated processor, with each of its instruction sets; the set's name."""
+    """The name of each instruction set of the emulated processor, on which the backend "cpu" computes."""
     before = machine.calls
     with machine.in_place(request.param):
         yield request.param
@@ -141,7 +141,7 @@ def test_with_a_batch_norm(neuron, C, training):
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("neuron", NEURONS)
 def test_with_a_batch_norm_spikes_are_those_of_this_machine(neuron, dtype, machine):
-    """With the statistics that it has learnt: those of a batch depend on the order of sums."""
+    """With learnt statistics, because those of a batch depend on the order of sums."""
     x = checks.sequence(4, 3, 19, 5, 7, dtype)
     norm = checks.batch_norm(19, torch.float64 if dtype == torch.float64 else torch.float32, training=False)
     node = getattr(clif, f"{neuron}Node")(step_mode="m", surrogate_function=Sigmoid()).to(norm.weight.dtype)

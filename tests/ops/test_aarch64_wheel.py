@@ -1,6 +1,6 @@
-"""The library out of the wheel for Linux on 64-bit ARM, run under emulation against the reference's numbers.
+"""The library in the wheel for Linux on 64-bit ARM, run under emulation and compared with the reference.
 
-$CLIF_TEST_WHEELS names the folder with the wheel (`make wheels` writes dist/); to build it here takes minutes.
+$CLIF_TEST_WHEELS names the folder with the wheel (`make wheels` writes dist/); building it here would take minutes.
 """
 
 import os

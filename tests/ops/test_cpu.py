@@ -1,4 +1,4 @@
-"""The compiled kernels against the original's numbers and against the reference."""
+"""The compiled kernels compared with the original's numbers and with the reference."""
 
 from dataclasses import replace
 
@@ -124,7 +124,7 @@ def test_extreme_inputs(value, dtype):
     for v_reset in (None, -0.5):
         expected, expected_state = functional.clif_multi_step(x_seq, v_reset=v_reset, backend="torch")
         actual, state = functional.clif_multi_step(x_seq, v_reset=v_reset, backend="cpu")
-        if value == float("inf") and v_reset is not None:  # PyTorch's 0·∞, which is not in the kernels
+        if value == float("inf") and v_reset is not None:  # PyTorch's 0·∞, which the kernels do not have
             assert expected_state[0].isnan().all()
             assert torch.cat(state).isfinite().all()
             assert actual[0].all()
@@ -181,7 +181,7 @@ def test_spikes_do_not_depend_on_the_instruction_set(neuron, dtype):
 @pytest.mark.parametrize("dtype", [*DTYPES[:2], pytest.param(DTYPES[2], marks=pytest.mark.slow)], ids=str)
 def test_results_too_large_for_the_caches_are_written_past_them(dtype):
     elements = 2**23 // dtype.itemsize + 1024
-    for shape in ((2, elements // 8), (1, elements // 4 + 1)):  # every step at a cache line, and not
+    for shape in ((2, elements // 8), (1, elements // 4 + 1)):  # with and without every step at a cache line
         assert_equals_reference(Case("LIF", T=4, shape=shape), "cpu", dtype)
 
 

@@ -1,4 +1,4 @@
-"""Which backend computes what, and what is said when one cannot."""
+"""The choice of the backend, and the errors if it cannot run."""
 
 import warnings
 
@@ -22,7 +22,7 @@ class Steeper(Rectangle):
 
 
 class Unknown(Rectangle):
-    """One whose derivative is no element-wise operation."""
+    """A surrogate whose derivative is not an element-wise operation."""
 
     def derivative(self, x):
         return super().derivative(x) * x.shape[0]
@@ -34,7 +34,7 @@ def heaviside(x):
 
 @pytest.fixture
 def no_kernels(monkeypatch):
-    """A machine on which the kernels were not compiled."""
+    """A machine without compiled kernels."""
     monkeypatch.setattr(cpu, "_LIBRARY", None)
     monkeypatch.setattr(cpu, "DESCRIPTION", "the kernels were not compiled")
     monkeypatch.setattr(dispatch, "_warned", set())

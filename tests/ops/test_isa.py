@@ -1,4 +1,4 @@
-"""The kernels' instruction set: what CLIF_ISA takes, and that numbers which stand for nothing are refused."""
+"""The kernels' instruction set: the values of CLIF_ISA, and that unknown numbers are refused."""
 
 import ctypes
 import os
@@ -113,7 +113,7 @@ def test_using_one_set_ends_with_its_block():
 
 @compiled
 def test_convolutions_of_spikes_choose_by_the_set_in_use(monkeypatch):
-    """At a rate at which the processor's units for bfloat16 are faster, but nothing else is."""
+    """At a rate at which only the processor's units for bfloat16 are faster."""
     monkeypatch.setattr(isa, "PROCESSOR_BFLOAT16", "vectors")
     monkeypatch.setattr(precision, "pytorch_uses_bfloat16", lambda: True)
     conv = clif.layers.Conv2d(64, 64, 3, padding=1).bfloat16().to(memory_format=torch.channels_last)
@@ -130,7 +130,7 @@ def test_convolutions_of_spikes_choose_by_the_set_in_use(monkeypatch):
 
 
 def neuron_problem(**numbers: int) -> tuple[problems.NeuronProblem, list[torch.Tensor]]:
-    """A layer without neurons, which needs no unit; the sums of the batch norm before it are 0."""
+    """A layer without neurons needs no unit; the sums of the batch norm before it are 0."""
     sums = torch.zeros(64, dtype=torch.float64)
     return problems.NeuronProblem(**{"norm_sums": sums.data_ptr(), "channels": 2, "steps": 1, **numbers}), [sums]
 

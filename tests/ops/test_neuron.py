@@ -1,4 +1,4 @@
-"""The operator of generated neurons: random equations against autograd, in every layout, and PyTorch's transforms."""
+"""The operator of generated neurons: random equations compared with autograd, in every layout and transform."""
 
 import io
 

@@ -1,4 +1,4 @@
-"""Batch norm and neuron in one kernel against the separate modules."""
+"""Batch norm and neuron in one kernel, compared with the separate modules."""
 
 import copy
 
@@ -90,7 +90,7 @@ def test_many_blocks_and_every_number_of_threads():
 @pytest.mark.usefixtures("each_isa")
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_lower_precision_is_as_near_to_float64_as_the_separate_modules_are(dtype):
-    """The neurons' jumps make single spikes differ; so the distance from float64 is compared, not the elements."""
+    """Single spikes can differ at a neuron's jumps, so the distance from float64 is compared, not the elements."""
     x = sequence(5, 4, 32, 8, 8, dtype)
     norm64 = batch_norm(32)
     norm = copy.deepcopy(norm64).float()
@@ -205,7 +205,7 @@ class TestWhenItIsNotFused:
         assert not uses_kernel(self.node, self.norm, self.x[0])
 
     def test_torch_func_transforms(self):
-        """vmap over batches: the separate modules run, and agree with a loop."""
+        """vmap over batches runs the separate modules, with the results of a loop."""
         norm, x = self.norm.eval(), torch.stack([self.x, 2 * self.x])
 
         def run(x_seq):
@@ -299,7 +299,7 @@ def test_results_too_large_for_the_caches(C):
         spikes = fire(node, norm, x_seq)
         (spikes * torch.arange(spikes.numel()).view(spikes.shape).sin()).sum().backward()
         outcomes.append((spikes.detach(), x_seq.grad, norm.weight.grad))
-    same = (outcomes[0][0] == outcomes[1][0]).all(0)  # rounding may flip a spike, and what is behind it
+    same = (outcomes[0][0] == outcomes[1][0]).all(0)  # rounding may flip a spike, which changes later values
     assert same.float().mean() > 0.9999
     difference = ((outcomes[0][1] - outcomes[1][1]).abs() * same).flatten()
     assert difference.quantile(0.99) < 1e-4

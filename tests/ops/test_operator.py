@@ -1,4 +1,4 @@
-"""The fused neurons as operators: PyTorch's transforms must see them as it sees its own."""
+"""The fused neurons as operators, which PyTorch's transforms must treat like its own."""
 
 import copy
 
@@ -22,7 +22,7 @@ NEURONS = ["CLIF", "LIF", "PLIF"]
 
 
 def loss(x_seq, w, neuron, backend="cpu"):
-    """A function of the spikes and the last state with more than one use of either."""
+    """A function that uses both the spikes and the last state more than once."""
     learnt = {"w": w} if neuron == "PLIF" else {}
     multi_step = getattr(functional, f"{neuron.lower()}_multi_step")
     spikes, state = multi_step(x_seq, None, **learnt, surrogate_function=Sigmoid(), backend=backend)

@@ -1,4 +1,4 @@
-"""Which form of an operator a call takes, and that all forms compute the same."""
+"""The form of an operator for each kind of call, and that all forms compute the same."""
 
 import pytest
 import torch
@@ -20,7 +20,7 @@ CALLS = {"neuron": lambda node, _norm, x: node(x), "norm and neuron": lambda nod
 
 
 class Recorder(TorchDispatchMode):
-    """The operators called within."""
+    """The operators that are called within the context."""
 
     def __init__(self):
         super().__init__()

@@ -1,4 +1,4 @@
-"""What a neuron layer leaves in memory between forward and backward: its input, and nothing twice."""
+"""The memory that a neuron layer keeps between forward and backward: its input, and nothing twice."""
 
 import pytest
 import torch
@@ -60,7 +60,7 @@ def test_the_spikes_that_the_next_convolution_saves_are_the_neurons_output(neuro
 
 @pytest.mark.parametrize("neuron", ["CLIF", "LIF", "PLIF"])
 def test_a_neuron_layer_keeps_one_tensor(neuron):
-    """Convolution, batch norm and neuron: the input of each, and the spikes for the next."""
+    """Convolution, batch norm and neuron keep the input of each, and the spikes for the next layer."""
     node = getattr(clif, f"{neuron}Node")(step_mode="m")
     first, norm, last = layers.Conv2d(8, 8, 3, padding=1), layers.BatchNorm2d(8), layers.Conv2d(8, 4, 3)
     image = inputs(torch.channels_last, torch.float32)

@@ -1,4 +1,4 @@
-"""Convolutions of spikes against PyTorch's, and when they are taken."""
+"""Convolutions of spikes compared with PyTorch's, and the conditions for their use."""
 
 import copy
 import subprocess
@@ -185,7 +185,7 @@ def test_pytorch_counts_its_operations():
 
 
 class Wrapped(torch.Tensor):
-    """A tensor of another kind, as quantised weights are."""
+    """A tensor of another kind, such as quantised weights."""
 
 
 def with_weight(weight, bias):
@@ -275,7 +275,7 @@ def test_checkpointing_computes_it_again(use_reentrant):
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="sets Linux's limit of the address space")
 def test_too_little_memory_is_an_error_not_an_abort():
-    """Also where another thread than the caller's runs out of it."""
+    """Also if another thread than the caller's runs out of memory."""
     program = """
 import resource, torch
 from clif.ops import cpu

@@ -1,4 +1,4 @@
-"""The limits of the convolutions of spikes: what the committed measurements say."""
+"""The limits of the convolutions of spikes, from the committed measurements."""
 
 import importlib.util
 import json
@@ -38,7 +38,7 @@ def test_the_table_is_that_of_the_measurements(script, name):
 
 
 def measurements(slow):
-    """Ratios by rate, channels and pixels: 2 where slow(row), else 0.5."""
+    """Ratios by rate, channels and pixels: 2 if slow(row), else 0.5."""
     rows = [
         {"rate": rate, "channels": channels, "pixels": pixels}
         for rate in (0.1, 0.2, 0.3, 0.4)
@@ -57,7 +57,7 @@ def measurements(slow):
         (lambda row: row["pixels"] < 128 or row["rate"] > 0.2, Limits(0.2, 16, 128)),
         (lambda row: row["rate"] > (0.3 if row["channels"] < 64 else 0.4), Limits(0.3, 16, 64)),
         (lambda row: row["rate"] > (0.1 if row["channels"] < 64 else 0.4), Limits(0.4, 64, 64)),
-        # One that is slower among so many is no reason to give up the others.
+        # A single slower measurement among so many does not exclude the others.
         (lambda row: (row["rate"], row["channels"], row["pixels"]) == (0.2, 32, 128), Limits(0.4, 16, 64)),
     ],
 )

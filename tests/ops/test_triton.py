@@ -1,4 +1,4 @@
-"""The Triton kernels against the reference: on a GPU, or through Triton's interpreter in a process of its own."""
+"""The Triton kernels compared with the reference: on a GPU, or in Triton's interpreter in a separate process."""
 
 import copy
 from dataclasses import dataclass, replace
@@ -179,7 +179,7 @@ class NormCase:
 
 
 def assert_equals_separate_modules(case: NormCase) -> None:
-    """Within rounding, in float32: in 16 bits the separate batch norm rounds its output, which may fire elsewhere."""
+    """Within rounding, in float32: in 16 bits the separate batch norm rounds its output, which can change spikes."""
     fused, separate = case.run(fused=True), case.run(fused=False)
     assert fused.keys() == separate.keys()
     for name, expected in separate.items():
@@ -227,7 +227,7 @@ def test_sums_over_many_rows_equal_the_separate_modules(neuron, T, shape, train,
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("train", [True, False])
 def test_with_a_batch_norm_in_16_bits_equals_float32(dtype, train):
-    """Of the same inputs: only the gradient of x is rounded, as it leaves the neuron and at the end."""
+    """For the same inputs: only the gradient of x is rounded, after the neuron and at the end."""
     case = NormCase(T=4, shape=(3, 17, 7, 5), train=train, rounded_to=dtype)
     exact, actual = case.run(fused=True), replace(case, dtype=dtype).run(fused=True)
     assert actual["spikes"].dtype == actual["d_x"].dtype == dtype
@@ -300,7 +300,7 @@ def test_auto_takes_the_kernels_on_a_gpu_and_a_network_trains():
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU that PyTorch can use")
 def test_more_elements_than_32_bits_can_count():
-    """A sequence whose last step begins behind element 2**31."""
+    """A sequence whose last step begins after element 2**31."""
     size = 2**30 + 5
     if torch.cuda.mem_get_info()[0] < 40 * size:
         pytest.skip("needs 40 GiB of free GPU memory")

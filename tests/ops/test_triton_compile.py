@@ -1,6 +1,6 @@
 """The Triton kernels compiled for a GPU, without one: to PTX and machine code.
 
-tests/data/written_triton.json has what kernels took that were written by hand for CLIF, LIF and PLIF.
+tests/data/written_triton.json has the numbers of handwritten kernels for CLIF, LIF and PLIF.
 """
 
 import json
@@ -27,7 +27,7 @@ pytestmark = [
 
 
 def generated_launches(node, case: Case, dtype: torch.dtype, monkeypatch, channels: int | None = None):
-    """What `launches` of a case has, for the generated kernels of a traced neuron."""
+    """The numbers in `launches` of a case, for the generated kernels of a traced neuron."""
     program, constants = node.traced()
     module = triton_units.load(program.text).module
     recorders = [Recorder(getattr(module, name)) for name in ("forward", "backward_unrolled", "backward_looped")]
@@ -87,10 +87,10 @@ MORE_REGISTERS = {
     ("norm CLIF many steps", "backward_unrolled"): 243 / 210,
     ("norm LIF", "backward_unrolled"): 128 / 95,
 }
-"""Kernels for which the assembler takes more registers, though their PTX has no more instructions."""
+"""Kernels for which the assembler uses more registers, although their PTX has no more instructions."""
 
 UNROLLED_BY_THE_ASSEMBLER = {("LIF long", "backward_looped"), ("PLIF long", "backward_looped")}
-"""Loops that are shorter than the written ones were, so that the assembler makes four steps of one."""
+"""Loops that are shorter than the handwritten ones, so that the assembler unrolls four steps."""
 
 
 @pytest.mark.skipif(
@@ -100,7 +100,7 @@ UNROLLED_BY_THE_ASSEMBLER = {("LIF long", "backward_looped"), ("PLIF long", "bac
     "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in ALL]
 )
 def test_kernels_take_what_written_ones_took(name, monkeypatch, tmp_path):
-    """Within 10 %, in registers, instructions and operations on memory."""
+    """Within 10 % in registers, instructions and memory operations."""
     case, dtype, channels = ALL[name]
     for launch in generated_launches(node_of(case), case, dtype, monkeypatch, channels):
         kernel = launch.kernel.__name__

@@ -1,4 +1,4 @@
-"""The generated Triton kernels against PyTorch's evaluation of their programs: on a GPU, or interpreted."""
+"""The generated Triton kernels compared with PyTorch's results for their programs: on a GPU, or interpreted."""
 
 import pytest
 import torch
@@ -16,7 +16,7 @@ from clif.names import neuron_names
 from clif.ops import kernel_interface, neuron, triton
 from clif.surrogate import ATan, Rectangle, Sigmoid, Triangle
 
-pytestmark = pytest.mark.filterwarnings("ignore:.* encountered in:RuntimeWarning")  # of numpy, which interprets
+pytestmark = pytest.mark.filterwarnings("ignore:.* encountered in:RuntimeWarning")  # from numpy in the interpreter
 
 SURROGATES = [Rectangle(0.7), Sigmoid(), Triangle(), ATan()]
 
@@ -46,9 +46,9 @@ def drawn(program: Program, shape, dtype=torch.float32, rests=False):
 def agree(program, constants, tensors, keep_state=True, dtype=torch.float32, without=(), normalised=None) -> None:
     """Assert that spikes, last states and gradients are PyTorch's in float64; neurons near a jump are left out.
 
-    `tensors` are a sequence, states and coefficients; states that are one value expanded have no gradient. `without`
-    has the indices of the outputs from which no gradient comes. `normalised` are a norm's tensors, its ε and a function
-    of x and the tensors that computes it.
+    `tensors` are a sequence, states and coefficients; states that are one expanded value have no gradient. `without`
+    has the indices of the outputs without a gradient. `normalised` are a norm's tensors, its ε and a function
+    that computes it from x and the tensors.
     """
     x, states, coefficients = ([t.detach() for t in group] for group in ([tensors[0]], *tensors[1:]))
     norm, eps, normalise = normalised or ([], 0.0, lambda x: x)
@@ -270,7 +270,7 @@ FUNCTIONS = {
     "floor": (torch.floor, 0),
     "round": (torch.round, 0),
 }
-"""PyTorch's function, and the error allowed in units of the last place."""
+"""PyTorch's functions, and the allowed errors in units in the last place."""
 
 
 def outputs_of(program: Program, x, *states):
@@ -280,7 +280,7 @@ def outputs_of(program: Program, x, *states):
 
 
 def assert_within(got, want, ulps, x) -> None:
-    """That float32 numbers are those of float64 but for some units of the last place."""
+    """Assert that float32 numbers equal those of float64 within some units in the last place."""
     info = torch.finfo(torch.float32)
     error = (got.double() - want).abs()
     right = (error <= (ulps + 0.5) * info.eps * want.abs()) | (error < info.tiny)

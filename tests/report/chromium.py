@@ -1,4 +1,4 @@
-"""Pages in headless Chromium, by the DevTools protocol over a pipe; it needs no driver and no port."""
+"""Pages in headless Chromium, through the DevTools protocol over a pipe, without a driver and a port."""
 
 import base64
 import fcntl
@@ -18,7 +18,7 @@ MISSING = "no Chromium here: apt-get install chromium"
 
 
 class Chromium:
-    """A browser without a window. Within it `open` gives pages.
+    """A context with a browser without a window; `open` returns pages.
 
     >>> with Chromium() as browser:
     ...     page = browser.open(path, width=375, dark=True)
@@ -62,7 +62,7 @@ class Chromium:
         self._folder.cleanup()
 
     def call(self, method: str, session: str | None = None, **parameters: Any) -> dict[str, Any]:
-        """Send a command and wait for its answer; events on the way are kept."""
+        """Send a command and wait for its answer; events that arrive before it are kept."""
         self._number += 1
         message = {"id": self._number, "method": method, "params": parameters}
         if session is not None:
@@ -89,7 +89,7 @@ class Chromium:
             self.events.append(self._read())
 
     def open(self, path: Path, width: int = 1280, height: int = 900, dark: bool = False) -> "Page":
-        """A page at a width and in a theme, loaded and drawn."""
+        """A page with a width and a theme, loaded and drawn."""
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         page = Page(self, session)
@@ -119,12 +119,12 @@ class Page:
         )
 
     def theme(self, dark: bool) -> None:
-        """What the system prefers."""
+        """Set the system's preferences."""
         feature = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.call("Emulation.setEmulatedMedia", features=[feature])
 
     def value(self, expression: str) -> Any:
-        """The value of a JavaScript expression; what it promises is awaited."""
+        """The value of a JavaScript expression; a promise is awaited."""
         answer = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         if "exceptionDetails" in answer:
             raise RuntimeError(f"{expression}: {answer['exceptionDetails']}")
@@ -140,7 +140,7 @@ class Page:
         self.settle()
 
     def point(self, x: float, y: float) -> None:
-        """Move the mouse there."""
+        """Move the mouse to a position."""
         self.call("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
         self.settle()
 
@@ -153,7 +153,7 @@ class Page:
         return content
 
     def complaints(self) -> list[str]:
-        """Errors and warnings of the console, exceptions of scripts, and everything that asked the network."""
+        """Errors and warnings of the console, exceptions of scripts, and all network requests."""
         found = []
         for event in self.browser.events:
             if event.get("sessionId") != self.session:

@@ -1,4 +1,4 @@
-"""Folders of runs as the trainer leaves them, without a training."""
+"""Folders of runs like those of the trainer, without training."""
 
 import csv
 import dataclasses
@@ -14,7 +14,7 @@ LAYERS = ("features.0.act", "features.1.act")
 
 
 def rows_of(seed: int, epochs: int, gain: float = 0.0) -> list[dict[str, float]]:
-    """Figures that rise with the epochs, a little different for each seed."""
+    """Figures that rise with the epochs, and differ a little by seed."""
     rows = []
     for epoch in range(epochs):
         row: dict[str, float] = {"epoch": epoch, "lr": 0.1 / (epoch + 1)}
@@ -36,7 +36,7 @@ def write_run(
     rows: list[dict[str, float]] | None = None,
     **options: Any,
 ) -> Path:
-    """A run with `epochs` planned and `done` (all, if None) of them there; one with fewer has not ended."""
+    """A run with `epochs` planned and `done` epochs (None: all) completed; with fewer it has not ended."""
     folder.mkdir(parents=True)
     options = {"dataset": "digits", "val_split": 0.1, "epochs": epochs, "seed": seed, **options}
     config = TrainConfig(**options)
@@ -74,7 +74,7 @@ def write_pair(root: Path, seeds: tuple[int, ...] = (0, 1, 2)) -> list[Path]:
 
 
 def write_deployment(run: Path, top1: float = 0.8) -> None:
-    """What clif deploy leaves of a sweep."""
+    """The files of clif deploy after a sweep."""
     network = {"top1": top1 + 0.02, "agreement": 1.0, "firing_rates": dict.fromkeys(LAYERS, 0.25)}
     report = {
         "method": "sweep",
@@ -92,7 +92,7 @@ def write_deployment(run: Path, top1: float = 0.8) -> None:
 def write_energy(
     run: Path, microjoule: float = 20.0, costs: dict[str, Any] | None = None, epoch: int | None = None
 ) -> None:
-    """What clif energy leaves."""
+    """The files of clif energy."""
     layer = {"spikes": 10.0, "acs": 1e6, "macs": 0.0, "operations": 4e6, "memory": 5e6}
     energy = {
         "images": 100,

@@ -1,4 +1,4 @@
-"""The page in Chromium: charts are drawn, tables sort, runs hide; at two widths, in both themes, without complaints."""
+"""The page in Chromium at two widths and in both themes: charts, sorted tables, hidden runs, and no errors."""
 
 import itertools
 

@@ -1,4 +1,4 @@
-"""Groups of runs that differ in the seed alone, and their names."""
+"""Groups of runs that differ only in the seed, and their names."""
 
 from run_folders import write_pair, write_run
 

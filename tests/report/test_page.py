@@ -1,4 +1,4 @@
-"""The page and its files: whole in itself, and everything from runs escaped."""
+"""The page and its files: complete without other files, with everything from runs escaped."""
 
 import base64
 import csv
@@ -45,7 +45,7 @@ def test_the_library_is_the_one_that_is_stated_and_its_licence_is_in_the_page(pa
 
 
 class Links(HTMLParser):
-    """What a page refers to, and the ids that it has."""
+    """The links of a page, and its ids."""
 
     def __init__(self):
         super().__init__()

@@ -1,4 +1,4 @@
-"""What a report says of results: means, tests, states, and what to beware of."""
+"""The results in a report: means, tests, states, and warnings."""
 
 import math
 
@@ -149,7 +149,7 @@ def test_accuracy_is_drawn_against_energy_over_the_seeds(tmp_path):
     both, one = chart.lines
     assert (both.at(0).mean, both.at(0).n, both.at(1).n) == (20.5, 2, 2)
     assert both.runs[0][1] == pytest.approx(100 * report.runs[0].last["test_top1"])
-    assert one.runs == {2: [22.0, pytest.approx(100 * report.runs[2].rows[1]["test_top1"])]}  # of the measured epoch
+    assert one.runs == {2: [22.0, pytest.approx(100 * report.runs[2].rows[1]["test_top1"])]}  # in the measured epoch
     assert "CLIF: 20.50 ± 0.71 and 84." in chart.describe()
     header, energies, accuracies = chart_csv(chart, ["a", "b", "c", "d"]).splitlines()
     assert header.startswith("figure,CLIF mean,CLIF std,CLIF n,CLIF a,CLIF b,LIF mean")

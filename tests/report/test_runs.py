@@ -1,4 +1,4 @@
-"""What is read of the folder of a run, and what is refused."""
+"""Reading the folder of a run, and refusals."""
 
 import json
 from contextlib import suppress

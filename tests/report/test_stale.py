@@ -1,4 +1,4 @@
-"""A report warns of measurements that are not of the checkpoint which is in the run's folder now."""
+"""A report warns of measurements that do not belong to the checkpoint now in the run's folder."""
 
 import json
 import os
@@ -40,7 +40,7 @@ def test_measurements_of_the_checkpoint_that_is_there_need_no_warning(run, tmp_p
     shutil.copytree(run, copied, copy_function=shutil.copyfile)
     assert stale(copied) == []
     (run / BEST).unlink()
-    assert stale(run) == []  # a folder that was passed on without checkpoints
+    assert stale(run) == []  # a folder that was shared without checkpoints
 
 
 @pytest.mark.parametrize("content", [b"WEIGHTS", b"other weights"])

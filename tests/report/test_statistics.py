@@ -1,4 +1,4 @@
-"""Means and the paired test against scipy's and by hand."""
+"""Means and the paired test, compared with scipy's and with calculations by hand."""
 
 import math
 

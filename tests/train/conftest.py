@@ -1,4 +1,4 @@
-"""Runs of a second: a CIFAR-10 of 50 + 20 random images, a small network, two steps."""
+"""Runs that take a second: a CIFAR-10 of 50 + 20 random images, a small network, two steps."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,14 +12,14 @@ from clif.train.metrics import Result
 
 @pytest.fixture(scope="session")
 def short_run(tiny_cifar10) -> dict[str, Any]:
-    """The options of a run of a second, in float32."""
+    """The options of a run of one second, in float32."""
     values = {"dataset": "cifar10", "data_dir": str(tiny_cifar10), "model": "snn5_noAP", "neuron": "CLIF", "T": 2}
     return values | {"b": 16, "epochs": 2, "T_max": 2, "lr": 0.05, "amp": False}
 
 
 @pytest.fixture
 def config(short_run, tmp_path) -> Callable[..., TrainConfig]:
-    """Configurations of a short run below `tmp_path`; options replace its values."""
+    """Configurations of a short run in `tmp_path`; options replace its values."""
     return lambda **options: resolve(**{**short_run, "out_dir": str(tmp_path / "logs"), **options})
 
 

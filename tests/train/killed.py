@@ -1,4 +1,4 @@
-"""Runs in processes of their own that can be killed; a server that has torch loaded forks them at once."""
+"""Runs in separate processes that can be killed; a server with torch loaded forks them quickly."""
 
 import multiprocessing
 from pathlib import Path
@@ -24,7 +24,7 @@ def start(options: dict):
 
 
 def finish(options: dict) -> Path:
-    """Let the run end by itself; its folder."""
+    """Wait until the run ends by itself; returns its folder."""
     process = start(options)
     process.join(120)
     assert process.exitcode == 0

@@ -1,4 +1,4 @@
-"""Runs with objects of the user's own in two processes, as torchrun starts them: FOLDER/RANK.json has what each saw.
+"""Runs with the user's own objects in two torchrun processes; FOLDER/RANK.json has the observations of each.
 
 torchrun --nproc-per-node 2 own_processes.py FOLDER
 """
@@ -32,7 +32,7 @@ OPTIONS = {"dtype": "float64", "epochs": 2, "loss": "CE", "opt": "Adam", "lr": 0
 
 
 class Images(Dataset):
-    """Images of random numbers; `seen` has what was read."""
+    """Images of random numbers; `seen` lists those that were read."""
 
     def __init__(self):
         generator = torch.Generator().manual_seed(0)
@@ -78,7 +78,7 @@ def figures(result):
 
 
 def equal(folder):
-    """A run whose batches are divided, the last with nothing for the second process."""
+    """A run with divided batches, the last of which is empty in the second process."""
     module, train, val = net(), Images(), Images()
     loaders = {"train": plain(train), "val": DataLoader(val, 8, generator=torch.Generator())}
     result = fit(resolve(**OPTIONS, sync_bn=True), True, folder=folder, net=module, loaders=loaders)
@@ -98,7 +98,7 @@ def goes_on(folder):
 
 
 def batched(folder):
-    """What is read where a batch sampler is given."""
+    """The samples that are read with a batch sampler."""
     train = Images()
     loader = DataLoader(train, batch_sampler=BatchSampler(RandomSampler(train), 4, drop_last=True))
     fit(resolve(**OPTIONS), True, folder=folder, net=net(), loaders={"train": loader})
@@ -106,7 +106,7 @@ def batched(folder):
 
 
 def split(folder):
-    """What is read where a DistributedSampler or a loader of clif divides the data."""
+    """The samples that are read if a DistributedSampler or a loader of clif divides the data."""
     train = Images()
     loader = DataLoader(train, 3, sampler=DistributedSampler(train, 2, RANK, drop_last=True, seed=4))
     fit(resolve(**OPTIONS), True, folder=folder / "sampler", net=net(), loaders={"train": loader})
@@ -137,7 +137,7 @@ class OwnBatches(BatchSampler):
 
 
 def refused(folder):
-    """The message for loaders that may give a process the samples of another."""
+    """The message for loaders that may repeat a sample in another process."""
     data = Images()
     uneven = DistributedSampler(data, 2, RANK, shuffle=False)
     loaders = {

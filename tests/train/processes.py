@@ -1,4 +1,4 @@
-"""A run in several processes, as torchrun starts it: every process writes what it saw to FOLDER/RANK.json.
+"""A run in several torchrun processes: every process writes its observations to FOLDER/RANK.json.
 
 torchrun --nproc-per-node 2 processes.py FOLDER '{"dataset": "digits", ...}'
 """
@@ -14,7 +14,7 @@ from clif.train.loop import Trainer
 
 
 class Recorder(Trainer):
-    """A trainer that notes each step's losses, weighted as in the mean over the whole batch, and sample keys."""
+    """A trainer that records each step's losses, weighted as in the mean over the whole batch, and sample keys."""
 
     def fit(self):
         self.losses, self.keys, self.sizes = [], [], []

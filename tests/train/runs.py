@@ -1,4 +1,4 @@
-"""What the tests of runs have in common: what they compare, what interrupts them, what they begin with."""
+"""Shared parts of the tests of runs: comparisons, interruptions, and start states."""
 
 import csv
 import signal
@@ -14,7 +14,7 @@ LAST, BEST = "checkpoint_last.pth", "checkpoint_best.pth"
 
 
 class StopAfter:
-    """A `StopRequest` whose signal comes at the n-th time that the loop asks for it."""
+    """A `StopRequest` whose signal comes at the loop's n-th check."""
 
     def __init__(self, n: int) -> None:
         self.left = n
@@ -37,7 +37,7 @@ def rows(folder):
 
 
 def numbers(history):
-    """The figures of every epoch without the times, which no run repeats."""
+    """The figures of every epoch without the times, which differ between runs."""
     return [{k: float(v) for k, v in row.items() if not k.endswith(("seconds", "_second"))} for row in history]
 
 
@@ -54,7 +54,7 @@ def assert_same_run(folder, other):
 
 
 def original_checkpoint(config, path, **changed):
-    """A checkpoint as the original writes it after its fifth epoch."""
+    """A checkpoint in the original's form after its fifth epoch."""
     torch.manual_seed(7)
     net = create_model(config.model, config.neuron, T=config.T)
     optimizer = torch.optim.SGD(net.parameters(), lr=config.lr, momentum=0.9, weight_decay=config.weight_decay)

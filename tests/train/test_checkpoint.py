@@ -1,4 +1,4 @@
-"""Checkpoints: whole or not at all, ours and the original's, and nothing in them is executed."""
+"""Checkpoints: complete or absent, clif's and the original's, and nothing in them is executed."""
 
 import io
 import os
@@ -42,7 +42,7 @@ def ours(net, tmp_path) -> Path:
 
 @pytest.fixture
 def originals(net, tmp_path) -> Path:
-    """A checkpoint as the original saves it, with the numpy scalar that its accuracy is."""
+    """A checkpoint in the original's form, with its accuracy as a numpy scalar."""
     path = tmp_path / "checkpoint_max.pth"
     optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
     scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=3)
@@ -52,7 +52,7 @@ def originals(net, tmp_path) -> Path:
 
 
 class Hostile:
-    """Creates the file `path` wherever it is unpickled."""
+    """Creates the file `path` when it is unpickled."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -1,4 +1,4 @@
-"""Runs whose network checkpoints its blocks end with the numbers of those whose network does not."""
+"""Runs with checkpointed blocks give the same numbers as runs without."""
 
 import pytest
 import torch

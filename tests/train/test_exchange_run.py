@@ -1,4 +1,4 @@
-"""Neurons that are exchanged during training: their parameters are trained, averaged, saved and found again."""
+"""Neurons that are exchanged during training: their parameters are trained, averaged, saved and loaded."""
 
 import pytest
 import torch
@@ -16,7 +16,7 @@ OPTIONS = {"exchange_epoch": 1, "tau": 1.5, "surrogate": "sigmoid"}
 
 
 def exchanged(config, **options):
-    """A trainer after a step, the exchange and another step."""
+    """A trainer after one step, the exchange and another step."""
     trainer = Trainer(config(**{**OPTIONS, **options}), quiet=True)
     trainer.train_step(trainer.loaders["train"].shares(0, 0))
     trainer.epoch = 1
@@ -64,7 +64,7 @@ def test_new_parameters_have_the_dtype_of_the_weights(config, dtype):
 def test_a_run_goes_on_after_an_exchange_to_the_same_bits(train, tmp_path, monkeypatch, neuron, exchange_neuron):
     options = {**OPTIONS, "neuron": neuron, "exchange_neuron": exchange_neuron, "ema": 0.5, "no_decay_norm_bias": True}
     whole = train(out_dir=str(tmp_path / "whole"), **options)
-    for checks in (4, 3):  # at the end of the first epoch, and in the second one
+    for checks in (4, 3):  # at the end of the first epoch, and during the second one
         with monkeypatch.context() as patch:
             patch.setattr(loop, "StopRequest", lambda checks=checks: StopAfter(checks))
             with pytest.raises(Interrupted):

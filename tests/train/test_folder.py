@@ -1,4 +1,4 @@
-"""The run folder: what it holds, and that neither a full disk nor a damaged file costs more than the newest state."""
+"""The run folder: its files, and that a full disk or a damaged file costs at most the newest state."""
 
 import hashlib
 import json
@@ -29,7 +29,7 @@ def names(folder):
 
 @contextmanager
 def largest_file(size):
-    """Within it no file can grow beyond `size` bytes, as on a full disk."""
+    """A context in which no file can grow beyond `size` bytes, as on a full disk."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
@@ -55,7 +55,7 @@ def test_a_measurement_names_what_was_measured(tmp_path):
     run, out = tmp_path / "run", tmp_path / "out.json"
     run.mkdir()
     (run / LAST).touch()
-    assert keep_measurement(run, "eval.json", {}) is None  # of no run, without a configuration
+    assert keep_measurement(run, "eval.json", {}) is None  # a folder of no run, without a configuration
     (run / "config.yaml").touch()
     for path, name in ((run, LAST), (run / LAST, LAST), ("hf:someone/some/net.pth", "hf:someone/some/net.pth")):
         assert keep_measurement(path, "eval.json", {"top1": 0.5}, out) == out

@@ -1,4 +1,4 @@
-"""Options given when a run goes on: they are what trains from there, or are refused."""
+"""Options for a run that continues: training uses them from there on, or they are refused."""
 
 import math
 
@@ -16,7 +16,7 @@ from clif.train.resume import read_run
 
 
 def said(caplog):
-    """What the trainer logged."""
+    """The messages of the trainer."""
     return [record.getMessage() for record in caplog.records if record.name == "clif.train"]
 
 

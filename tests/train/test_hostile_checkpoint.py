@@ -1,4 +1,4 @@
-"""Checkpoints made to mislead: nothing is executed, little memory is taken, and one error names the file."""
+"""Malicious checkpoints: nothing is executed, little memory is used, and one error names the file."""
 
 import copy
 import dataclasses
@@ -104,7 +104,7 @@ def test_an_option_that_is_none_is_as_if_it_were_not_said(run, tmp_path):
 
 
 def repacked(content: bytes, method: int, twice: bool = False) -> bytes:
-    """torch's archive with its parts packed, or with each of them named twice."""
+    """torch's archive with compressed parts, or with each part named twice."""
     new = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(new, "w", method) as archive:
         for part in old.infolist():

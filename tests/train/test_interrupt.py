@@ -1,4 +1,4 @@
-"""A run whose output has no reader any more saves its checkpoint and ends."""
+"""A run whose output has lost its reader saves its checkpoint and ends."""
 
 import io
 import subprocess
@@ -17,7 +17,7 @@ from clif.train.seeds import fit_seeds
 
 
 class Pipe(io.StringIO):
-    """A stream whose reader goes away after so many lines."""
+    """A stream that loses its reader after so many lines."""
 
     def __init__(self, lines):
         super().__init__()
@@ -47,7 +47,7 @@ def whole(short_run, tmp_path_factory):
 
 @pytest.fixture(scope="module", autouse=True)
 def _precision_told(short_run, tmp_path_factory):
-    """The line that a process prints once is printed, so the lines of all later runs are the same."""
+    """Prints the line that a process prints once, so the lines of all later runs are the same."""
     from clif.train.config import resolve
 
     fit(resolve(**{**short_run, "out_dir": str(tmp_path_factory.mktemp("first")), "max_steps": 1}))

@@ -1,4 +1,4 @@
-"""A run that is killed with SIGKILL at any moment goes on to the same bits."""
+"""A run that is killed with SIGKILL at any moment continues with the same bits."""
 
 import os
 import random
@@ -43,7 +43,7 @@ def assert_same_run(folder, whole):
 
 
 def kill_and_compare(short_run, tmp_path, kills, seed):
-    """Kill runs `kills` times at random moments of their life, letting each go on until it has ended."""
+    """Kill runs at `kills` random moments, and continue each until it has ended."""
     options = {**short_run, **OPTIONS, "resume": "auto"}
     began = time.perf_counter()
     whole = killed.finish({**options, "out_dir": str(tmp_path / "whole")})

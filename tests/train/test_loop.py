@@ -1,4 +1,4 @@
-"""Runs of the trainer: what they leave, that they repeat, and what they refuse."""
+"""Runs of the trainer: their files, repeatability, and refusals."""
 
 import json
 import math

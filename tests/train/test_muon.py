@@ -1,4 +1,4 @@
-"""Muon against its definition: orthogonal steps of a fixed angle, and torch's SGD for all other parameters."""
+"""Muon compared with its definition: orthogonal steps of a fixed angle, and torch's SGD for all other parameters."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Losses that are not finite, and layers that never or always fire: found, named, and never saved."""
+"""Losses that are not finite, and layers that never or always fire: noticed, named, and never saved."""
 
 import json
 import logging

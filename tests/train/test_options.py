@@ -1,4 +1,4 @@
-"""What the options of a trainer do, each against its definition, and that all of them go on after an interruption."""
+"""The options of a trainer compared with their definitions, also after an interruption."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Runs with objects of the user's own: what they train, that they go on, and what is refused."""
+"""Runs with the user's own objects: training, resuming, and refusals."""
 
 import copy
 
@@ -48,7 +48,7 @@ def data(seed=0):
 
 
 def made(**changed):
-    """A network, loaders, an optimiser and a schedule, anew for each run."""
+    """A network, loaders, an optimiser and a schedule, created for each run."""
     torch.manual_seed(1)
     net = Net()
     optimizer = torch.optim.RMSprop(net.parameters(), lr=0.01)

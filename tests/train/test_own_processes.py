@@ -1,4 +1,4 @@
-"""Objects of the user's own in several processes: two equal one, every sample once, or a refusal."""
+"""The user's own objects in several processes: two processes give the results of one, or an error."""
 
 import json
 import os
@@ -18,7 +18,7 @@ SCRIPT = Path(__file__).parent / "own_processes.py"
 
 @pytest.fixture(scope="module")
 def processes(tmp_path_factory):
-    """What two processes saw in the runs of `own_processes`."""
+    """The observations of two processes in the runs of `own_processes`."""
     folder = tmp_path_factory.mktemp("two")
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -45,7 +45,7 @@ def test_two_processes_equal_one(processes, tmp_path):
 def test_every_sample_is_read_by_one_process(processes):
     first, second = (process["equal"] for process in processes)
     trained = sorted([*first["seen"], *second["seen"]])
-    stand_ins = 2  # the batch of one sample, of which the second process has no part, in each epoch
+    stand_ins = 2  # one per epoch: the batch of one sample, which is empty in the second process
     assert len(trained) == 2 * own_processes.SAMPLES + stand_ins
     evaluated = sorted([*first["evaluated"], *second["evaluated"]])
     assert evaluated == sorted(2 * [*range(own_processes.SAMPLES)])

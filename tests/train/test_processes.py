@@ -1,4 +1,4 @@
-"""Two processes against one: the same losses, each sample once, one writer."""
+"""Two processes compared with one: the same losses, each sample once, one writer."""
 
 import json
 import os
@@ -22,7 +22,7 @@ EXACT = {"dtype": "float64", "sync_bn": True, "T": 2}
 
 
 def torchrun(folder, options, processes=2):
-    """What each process of a run saw."""
+    """The observations of each process of a run."""
     folder.mkdir()
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""The recipes' resolved values and figures against those that the paper and its repository report."""
+"""The recipes' values and figures compared with those of the paper and its repository."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""Optimisers, schedules and losses by name: the shipped ones do what they are called, own ones train a run."""
+"""Optimisers, schedules and losses by name: clif's compute what their names say, the user's train a run."""
 
 import pytest
 import torch
@@ -21,7 +21,7 @@ from clif.train.schedules import SCHEDULERS, advance, make_scheduler
 
 
 class Holding(torch.optim.lr_scheduler.LRScheduler):
-    """Halves the rate at its second step, and remembers that it did."""
+    """Halves the rate at its second step, and records that it did."""
 
     def get_lr(self):
         if self.last_epoch == 2 and not hasattr(self, "halved"):
@@ -34,7 +34,7 @@ REGISTRIES = {"opt": OPTIMIZERS, "lr_scheduler": SCHEDULERS, "loss": LOSSES}
 
 @pytest.fixture(autouse=True)
 def _registries():
-    """What a test registers is gone after it."""
+    """Names that a test registers are removed after it."""
     before = {kind: dict(registry) for kind, registry in REGISTRIES.items()}
     yield
     for kind, registry in REGISTRIES.items():

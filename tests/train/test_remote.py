@@ -1,4 +1,4 @@
-"""Checkpoints from a URL with a hash, or from a Hugging Face repository; nothing here leaves this machine."""
+"""Checkpoints from a URL with a hash, or from a Hugging Face repository; the tests use no network."""
 
 import hashlib
 import sys

@@ -1,4 +1,4 @@
-"""Runs that are stopped, killed or resumed: an interruption changes no bit, and nothing that was there is lost."""
+"""Runs that are stopped, killed or resumed: an interruption changes no bit, and no earlier file is lost."""
 
 import math
 import os

@@ -1,4 +1,4 @@
-"""A run that imported code of the user's goes on with that code only, and says where it has changed."""
+"""A run that imported the user's code continues only with that code, and reports changes of it."""
 
 import json
 from pathlib import Path
@@ -23,7 +23,7 @@ def trains(*words):
 
 @pytest.fixture
 def run_folder(own_code):
-    """The folder of a run of `my_net` that ended after a step; the process has forgotten that code."""
+    """The folder of a run of `my_net` that ended after a step; the code is no longer loaded in this process."""
     own_code.write("my_net.py", NETWORK)
     trains("-import", "my_net.py", "-max_steps", "1")
     own_code.new_process()

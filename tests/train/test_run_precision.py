@@ -1,4 +1,4 @@
-"""What a run says and writes about its precision, and when it goes on in another one."""
+"""The messages and records of a run's precision, and continuing in another precision."""
 
 import io
 import json
@@ -101,7 +101,7 @@ def test_a_run_that_goes_on_in_another_precision_says_so(config, options, caplog
     ],
 )
 def test_a_checkpoint_that_does_not_say_it(config, options, caplog, said, before):
-    """Those of the first version, and those of the original."""
+    """Checkpoints of the first version, and of the original."""
     folder = loop.fit(config(**options), quiet=True).folder
     content = read_checkpoint(folder / LAST)
     del content["precision"]

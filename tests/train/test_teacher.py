@@ -1,4 +1,4 @@
-"""Distillation: a run with a teacher, spiking or not, has the loss of its formula, goes on, and refuses others."""
+"""Distillation: a run with a spiking or other teacher has the formula's loss, continues, and refuses others."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Checkpoints of other programs: the weights are found, under whatever names wrappers gave them."""
+"""Checkpoints of other programs: the weights are found under any names of wrappers."""
 
 import argparse
 import json
@@ -40,7 +40,7 @@ def prefixed(weights, prefix):
 
 
 def with_counters(weights):
-    """What thop.profile leaves."""
+    """Adds the entries of thop.profile."""
     layers = {"", *(key.rpartition(".")[0] + "." for key in weights), "features.", "features.0.fwd."}
     return {**weights, **{layer + c: torch.zeros(1, dtype=torch.float64) for layer in layers for c in COUNTERS}}
 
@@ -165,7 +165,7 @@ def test_other_content_is_refused_with_its_keys_and_what_to_do(tmp_path):
 
 
 def safetensors(tensors):
-    """A file as the safetensors library writes it."""
+    """A file of the safetensors library."""
     header, data = {"__metadata__": {"format": "pt"}}, b""
     for name, value in tensors.items():
         raw = value.contiguous().numpy().tobytes()

@@ -1,4 +1,4 @@
-"""The first filters of a run with -whiten: their responses to the training images are uncorrelated and equal."""
+"""The first filters of a run with -whiten: their responses to training images are uncorrelated and equal."""
 
 import pytest
 import torch

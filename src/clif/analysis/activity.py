@@ -15,7 +15,7 @@ from clif.neurons.net import is_foreign, visiting
 from clif.ops.equations import State, stack_steps
 
 Forward = Callable[[nn.Module, Tensor], Any]
-"""How a network sees a batch; `net(x)` unless it is given."""
+"""The function by which a network computes a batch, `net(x)` by default."""
 
 
 class Sequence(NamedTuple):
@@ -104,7 +104,7 @@ def observe_some(net: nn.Module, loader: Iterable[Any], *arguments: Any, **optio
 
 
 def see(net: nn.Module, x: Tensor, forward: Forward | None) -> Any:
-    """The output of a network for a batch."""
+    """The output of a network for a batch, by `forward` if it is given."""
     return net(x) if forward is None else forward(net, x)
 
 
@@ -120,7 +120,7 @@ def input_of(net: nn.Module, batch: Any) -> Tensor:
 
 
 def step_mode_of(net: nn.Module) -> str | None:
-    """The step mode in which a network sees whole samples; your own network keeps its own."""
+    """The step mode in which a network takes whole samples; a network that is not clif's keeps its own."""
     return "m" if isinstance(net, SpikingNetwork) else None
 
 
@@ -163,8 +163,8 @@ def calls(
 ) -> Iterator[None]:
     """Call `take(name, call)` for every call of one of the `layers`.
 
-    With `inputs` a batch norm that the neuron would compute in its own kernel is computed before. With `with_grad` the
-    inputs require gradients.
+    With `inputs`, a batch norm that the neuron would compute in its own kernel is computed before the call. With
+    `with_grad`, the inputs require gradients.
     """
     begun: dict[str, tuple[Tensor, State | None]] = {}
 

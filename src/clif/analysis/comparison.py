@@ -27,7 +27,7 @@ class Similarity(Result):
 
     - `pairs`: the layers that were compared spike by spike.
     - `agreement`: for each pair the fraction of (sample, step, neuron) at which both fire or both do not.
-    - `overlap`: for each pair the spikes that both have divided by those that either has. It says more about networks
+    - `overlap`: for each pair the spikes in both divided by the spikes in either. It says more about networks
       that seldom fire. Both are NaN for layers with different sizes or numbers of steps.
     - `cka`: linear CKA of the spikes of all steps, float64 [A, B]; `cka_of_counts`: CKA of the spikes summed over time.
       NaN for a silent layer.
@@ -47,7 +47,7 @@ class Similarity(Result):
     cka_of_counts: Tensor
 
     def table(self) -> list[Row]:
-        """A row a pair of layers."""
+        """One row per pair of layers."""
         return [
             {
                 "layer": a,
@@ -184,13 +184,13 @@ def _gram(spikes: Tensor) -> Tensor:
 
 
 def _count_gram(spikes: Tensor) -> Tensor:
-    """The same of the samples' spikes summed over the steps."""
+    """The same for the samples' spikes summed over the steps."""
     counts = spikes.sum(0)
     return _products(counts.flatten(1).float() if counts.dim() > 1 else counts[:, None].float())
 
 
 def _products(x: Tensor) -> Tensor:
-    """x xᵀ of x [N, F], in blocks so short that float32 adds whole numbers exactly."""
+    """x xᵀ of x [N, F], in blocks short enough for float32 to add whole numbers exactly."""
     block = 2**12
     return sum(
         ((part @ part.T).double().cpu() for part in x.split(block, 1)), start=torch.zeros((), dtype=torch.float64)

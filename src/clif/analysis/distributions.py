@@ -126,7 +126,7 @@ class RunningHistogram:
         self._merge(len(values), values.double())
 
     def _widen(self) -> None:
-        """Make bins so wide that they hold everything between the lowest and the highest value."""
+        """Widen the bins until they hold everything between the lowest and the highest value."""
         if self.exponent is None:
             spread = max(self.highest - self.lowest, 2.0**-20 * max(abs(self.lowest), abs(self.highest), 2.0**-20))
             self.exponent = math.ceil(math.log2(spread / self.bins))

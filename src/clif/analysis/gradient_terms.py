@@ -7,7 +7,7 @@ back:
 
 C[t, t] is the gradient through space alone; C[t, t'] with t' > t comes from t' − t steps later, through the states. For
 CLIF these are the terms of Eq. 20 of its paper (Huang et al., ICML 2024), for LIF those that the paper compares with.
-There u[t] = (1 − 1/τ)·v + x[t], so that dL/du[t] = dL/dx[t]; the input x is what every neuron has.
+There u[t] = (1 − 1/τ)·v + x[t], so dL/du[t] = dL/dx[t]; this module uses x, which every neuron has.
 """
 
 from collections.abc import Iterator

@@ -213,7 +213,7 @@ def temporal_gradient(
         net: a network of `clif.models`, or any module with neurons of clif. It begins every batch at rest; afterwards
             modes, states and buffers are unchanged, and no parameter has a new gradient.
         loader: batches (x, y).
-        loss: of what the network returns and y, `clif.loss.SpikingLoss()` by default, for logits [T, N, classes].
+        loss: takes the network's output and y; `clif.loss.SpikingLoss()` by default, for logits [T, N, classes].
         training: compute as in training, with batch statistics in batch norms and with dropout; else as in eval mode,
             which means little for an untrained network.
         layers, forward: as in `firing_rates`.
@@ -276,7 +276,7 @@ def _differentiating(net: nn.Module, training: bool) -> Iterator[None]:
 
 
 Run = list[Call]
-"""Calls of a layer, each of which continues where the one before ended."""
+"""Consecutive calls of a layer, each of which begins in the state in which the one before ended."""
 
 
 def _backward(
@@ -286,7 +286,7 @@ def _backward(
     layers: Mapping[str, nn.Module],
     forward: Forward | None,
 ) -> list[tuple[str, Run, tuple[Tensor, Tensor]]]:
-    """For every run of a layer dL/ds and dL/dx, both [T, N, *]."""
+    """dL/ds and dL/dx of every run of a layer, both [T, N, *]."""
     if not isinstance(batch, tuple | list) or len(batch) < 2:
         raise InputError("the gradient needs a loss: give batches (x, y)")
     runs: list[tuple[str, Run]] = []

@@ -14,7 +14,7 @@ LINES = ("-", "--", ":", "-.")
 
 
 def colour_of(neuron: str) -> str:
-    """The colour of a neuron by its name: always the same one, also of a user's."""
+    """The colour of a neuron, which depends only on its name, also for a user's neuron."""
     return COLOURS.get(neuron) or f"C{zlib.crc32(neuron.encode()) % 10}"
 
 

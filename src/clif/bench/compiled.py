@@ -20,7 +20,7 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 
     PyTorch's cache of compiled code does not distinguish the instruction sets to which the environment lowers PyTorch:
     code compiled for another one crashes or computes wrong results. So a lowered process has its own temporary cache,
-    whatever folder the environment names.
+    for any folder that the environment names.
     """
     if any(os.environ.get(name) for name in LOWERING):
         os.environ[CACHE] = _own_cache()

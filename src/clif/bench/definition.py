@@ -59,10 +59,10 @@ class Definition:
 
 @dataclass(frozen=True)
 class Contestant:
-    """`run(x_seq)` gives the spikes of x_seq [T, N, *] from rest; `parameters` get a gradient too.
+    """`run(x_seq)` gives the spikes of x_seq [T, N, *] from rest; `parameters` are the tensors that get a gradient.
 
-    The parameters are those that the definition declares as `learnable`, in its order. `plan` is that of a contestant
-    whose kernels are generated.
+    The parameters are those that the definition declares as `learnable`, in its order. `plan` is the plan of the
+    generated kernels, if the contestant has them.
     """
 
     run: Callable[[Tensor], Tensor]
@@ -86,7 +86,7 @@ def loop(equations: Equations, x_seq: Tensor) -> Tensor:
 
 
 def neuron_by_neuron(equations: Equations, x_seq: Tensor, values: Sequence[Tensor], channel: Tensor) -> Tensor:
-    """The spikes [T, P] by `loop` of P neurons of a layer, with these learnables; `channel` [P] is where each belongs.
+    """The spikes [T, P] of P neurons of a layer by `loop`, with these learnables; `channel` [P] has their channels.
 
     Every neuron becomes a separate channel.
     """

@@ -15,7 +15,7 @@ from clif.ops.equations import compute_dtype
 
 CACHES = ("CLIF_CACHE", "TRITON_CACHE_DIR")
 SHAPE = (2, 1, 2, 8)
-"""Small, so that the time is that of having the kernels."""
+"""A small input, so that the time is that of making or loading the kernels."""
 
 
 def describe(plan: Plan, backend: str, dtype: torch.dtype, device: torch.device) -> str:

@@ -11,10 +11,10 @@ from clif.neurons.base import SpikingNeuron
 from clif.precision import why_slow
 
 TOLERANCES = {torch.float64: 1e-10, torch.float32: 2e-4, torch.bfloat16: 2e-2, torch.float16: 4e-3}
-"""Of the largest value, for gradients that left a kernel in that dtype."""
+"""The largest error relative to the largest value, for gradients that a kernel wrote in that dtype."""
 
 MARGIN = 1e-3
-"""Below float64 neurons nearer to a discontinuity of their equations are not compared: rounding decides there."""
+"""Below float64, neurons closer to a discontinuity of their equations are not compared: rounding decides there."""
 
 COMPARED_NEURONS = 2000
 
@@ -73,7 +73,7 @@ def left_out(name: str, dtype: str, device: torch.device) -> str | None:
 
 
 def _places(neurons: int, device: torch.device) -> Tensor:
-    """Which of the neurons are compared."""
+    """The indices of the neurons that are compared."""
     if neurons <= COMPARED_NEURONS:
         return torch.arange(neurons, device=device)
     edge = COMPARED_NEURONS // 4

@@ -77,7 +77,7 @@ def _predictions(predict: Predict, batches: list[tuple[Tensor, Tensor]]) -> Tens
 
 
 def _subject(settings: InferSettings) -> tuple[SpikingNetwork, list[tuple[Tensor, Tensor]]]:
-    """The network in eval mode and images to judge the ways on, in batches of 50."""
+    """The network in eval mode, and images in batches of 50 on which the ways are compared."""
     if settings.checkpoint is None:
         torch.manual_seed(0)
         net = create_model(settings.model, settings.neuron, T=settings.T, image_size=settings.image_size)

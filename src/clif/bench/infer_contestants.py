@@ -83,4 +83,4 @@ WAYS = {
     "int8-bfloat16": Way("the same, convolutions giving bfloat16", "int8", _int8_bfloat16),
 }
 DEFAULT_WAYS = tuple(name for name in WAYS if name not in ("ours-compiled", "onnxruntime"))
-"""Those that need minutes to prepare, or another package, are measured if they are asked for."""
+"""Ways that need minutes to prepare, or another package: they are measured only if they are asked for."""

@@ -1,4 +1,4 @@
-"""The distance of a neuron from the discontinuities of its equations, where rounding decides the result."""
+"""The distance of a neuron from the discontinuities of its equations, at which rounding decides the result."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -24,7 +24,7 @@ CLAMPS = {
     "clamp_min": ("min",),
     "clamp_max": ("max",),
 }
-"""The bounds that they take, in the order of their arguments."""
+"""Operations that clamp, and the arguments that are their bounds, in order."""
 
 ROUNDING: dict[str, Callable[[Tensor], Tensor]] = {"floor": torch.round, "round": lambda x: x.floor() + 0.5}
 """The nearest discontinuity of a rounding."""
@@ -33,7 +33,7 @@ ROUNDING: dict[str, Callable[[Tensor], Tensor]] = {"floor": torch.round, "round"
 class Distance(TorchFunctionMode):
     """A context in which `nearest` [P] records the distance of P elements from an operation's discontinuity.
 
-    If all elements are at a discontinuity, as the state at rest is, they are so in every dtype, and that does not
+    If all elements are at a discontinuity, as the state at rest is, they are there in every dtype, so it does not
     count.
     """
 
@@ -66,7 +66,7 @@ def _jumps(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any
 
 
 def with_its_derivative(surrogate: SurrogateFunction) -> SurrogateFunction:
-    """The surrogate, which evaluates its derivative at once, so that a `Distance` sees the jumps of both."""
+    """The surrogate, which evaluates its derivative at once, so that a `Distance` sees the discontinuities of both."""
 
     def fire(x: Tensor) -> Tensor:
         if isinstance(surrogate, Surrogate):

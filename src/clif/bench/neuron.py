@@ -44,7 +44,7 @@ def run(settings: NeuronSettings) -> Report:
     Definition(settings.neuron).node(Layer(settings.neuron, channels, torch.float32, torch.device("cpu")))
     count = settings.threads or torch.get_num_threads()
     described = machine.describe(device, count)
-    memory.keep()  # otherwise chance decides whose results need new pages, which take as long as the neuron
+    memory.keep()  # otherwise it is chance which contestant's results need new pages, which take as long as the neuron
     try:
         with threads(count):
             rows = [row for shape in shapes(settings, channels) for row in _measure_shape(settings, shape, device)]

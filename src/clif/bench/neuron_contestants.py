@@ -1,6 +1,6 @@
 """The contestants of `clif bench neuron`: the same neuron by each backend, by torch.compile and by other packages.
 
-All follow from the neuron's class. The neurons of other packages are in `neuron_peers`.
+All are made from the neuron's class. The neurons of other packages are in `neuron_peers`.
 """
 
 import functools

@@ -72,7 +72,7 @@ def _spikingjelly(kind: str, their_surrogate: Callable[[Any], Any], definition: 
 
 
 def _spikingjelly_lif_kernels(definition: Definition, layer: Layer) -> Contestant:
-    """LIFNode by its Triton kernels, or those in CUDA if they are built. Of the surrogates here they have ATan."""
+    """LIFNode by its Triton kernels, or those in CUDA if they are built, with ATan as the surrogate."""
     if layer.device.type != "cuda":
         raise UnavailableError("SpikingJelly has kernels for CUDA only")
     functional = _import("spikingjelly.activation_based.functional")
@@ -91,7 +91,7 @@ def _atan(surrogates: Any) -> Any:
 
 
 def _snntorch(definition: Definition, layer: Layer) -> Contestant:
-    """Its reset arrives a step later, after the decay, and carries no gradient: a soft reset by v_threshold / β."""
+    """snnTorch's Leaky. It resets one step later, after the decay, without gradient: softly by v_threshold / β."""
     gradient = _import("snntorch.surrogate").atan(alpha=2.0)
     node = _import("snntorch").Leaky(beta=1 - 1 / TAU, spike_grad=gradient).to(layer.device)
 
@@ -128,7 +128,7 @@ def _norse(definition: Definition, layer: Layer) -> Contestant:
 
 
 class Peer(NamedTuple):
-    """Another package's neuron: what it computes, how it is made, and the only type of device that it is for."""
+    """Another package's neuron: its definition, the function that makes it, and its only type of device, if any."""
 
     definition: Definition
     make: Callable[[Definition, Layer], Contestant]

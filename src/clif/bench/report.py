@@ -17,9 +17,9 @@ from clif.plain_files import read_json
 class Row:
     """One contestant under one setting.
 
-    `timing` is None if no time is reported, and `note` says why: not installed, or refused by the gate. Otherwise it
-    says what belongs to the time, such as how long kernels compile. `figures` are further numbers, such as bytes an
-    element, and the settings that a sweep changes.
+    `timing` is None if no time is reported, and `note` gives the reason: not installed, or refused by the gate.
+    Otherwise `note` has remarks on the time, such as how long kernels compile. `figures` are further numbers, such as
+    bytes per element, and the settings that a sweep changes.
     """
 
     name: str

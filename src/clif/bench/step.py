@@ -62,7 +62,7 @@ def run(settings: StepSettings) -> Report:
 
 
 def cannot_run(name: str, settings: StepSettings) -> str | None:
-    """Why no time is reported for a way, or None: another package is missing or says why, or the gate is red."""
+    """The reason why no time is reported for a way (a missing package, or a wrong result), or None."""
     needs = WAYS[name].needs
     try:
         if needs:
@@ -107,11 +107,11 @@ def show_peak(name: str, settings_json: str, count: str, imports_json: str) -> N
 
 
 def refuses(name: str, settings: StepSettings) -> str | None:
-    """Why a way does not take the step that the plain way takes, or None if it does; on a small batch.
+    """Why a way's step differs from that of the plain way, on a small batch, or None if it does not.
 
-    A float32 way is compared in float64, element by element. Autocast cannot be: a rounded potential flips spikes, and
-    an untrained network amplifies that from layer to layer, until the gradients of its first layers have nothing in
-    common but their norms. So those norms are compared, and the loss.
+    A float32 way is compared in float64, element by element. Autocast cannot be compared so: a rounded potential
+    flips spikes, and an untrained network amplifies that from layer to layer, until only the norms of the gradients of
+    its first layers agree. So these norms and the loss are compared.
     """
     way = WAYS[name]
     batch = GATE_BATCH if way.autocast is None else AUTOCAST_BATCH

@@ -27,8 +27,7 @@ Forward = Callable[[SpikingNetwork, Tensor], Tensor]
 class Way:
     """A way to compute a step: `forward(net, x)` returns the logits [T, N, classes]; `describe` is its description.
 
-    `lean`: with large tensors given back at once, as `clif train` does (`clif.memory`). `needs`: a module of another
-    package.
+    `lean` frees large tensors at once, as `clif train` does (`clif.memory`). `needs` is a module of another package.
     """
 
     describe: str
@@ -79,7 +78,7 @@ def _memopt(level: int) -> Callable[[SpikingNetwork], Forward]:
         forward = _ours(net)
         kinds = (BasicBlock, Bottleneck) if isinstance(net, SpikingResNet) else (SpikingNeuron,)
         parameter = next(net.parameters())
-        own = torch.Generator().manual_seed(0)  # so that the images of the step are those of every other way
+        own = torch.Generator().manual_seed(0)  # leaves the random numbers of the step the same as in all other ways
         example = torch.rand(1, *net.sample_shape, generator=own).to(parameter)
         memopt.optimize_memory(
             net,
@@ -116,7 +115,7 @@ WAYS = {
     "ours-compiled": Way("ours under torch.compile", _compiled),
 }
 DEFAULT_WAYS = ("plain", "ours", "ours-dense", "ours-blocks", "ours-bfloat16", "ours-bfloat16-bits")
-"""torch.compile takes minutes before its first step; it is measured if it is asked for."""
+"""torch.compile takes minutes before its first step, so it is measured only if it is asked for."""
 
 
 class Trainer:
@@ -133,7 +132,7 @@ class Trainer:
             num_classes=settings.num_classes,
             image_size=settings.image_size,
         ).to(self.device, dtype)
-        self.parameters = dict(self.net.named_parameters())  # by the names that they have before a way wraps modules
+        self.parameters = dict(self.net.named_parameters())  # with their names from before a way wraps modules
         self.forward = way.prepare(self.net)
         self.optimizer = torch.optim.SGD(self.net.parameters(), lr=1e-3, momentum=0.9)
         self.loss = SpikingLoss()

@@ -65,7 +65,7 @@ class Parser(argparse.ArgumentParser):
         super().__init__(prog, formatter_class=Formatter, allow_abbrev=False, **kwargs)
 
     def add_argument(self, *names: str, **kwargs: Any) -> argparse.Action:
-        """As in `ArgumentParser`; of several spellings of an option it keeps the one for the help."""
+        """Like `ArgumentParser.add_argument`; if an option has several spellings, it keeps the one for the help."""
         if names and names[0].startswith("-"):
             names = (flag("help" if "--help" in names else names[0]),)
         return super().add_argument(*names, **kwargs)
@@ -79,7 +79,7 @@ class Parser(argparse.ArgumentParser):
         return super().format_help()
 
     def parse_args(self, *arguments: Any, **options: Any) -> argparse.Namespace:
-        """As in `ArgumentParser`, but expands the ~ of --out=~/x, which no shell does."""
+        """Like `ArgumentParser.parse_args`, but also expands the ~ of --out=~/x, which no shell does."""
         parsed = super().parse_args(*arguments, **options)
         for name in PATH_ARGUMENTS & vars(parsed).keys():
             if isinstance(value := getattr(parsed, name), str):
@@ -87,7 +87,7 @@ class Parser(argparse.ArgumentParser):
         return parsed
 
     def parse(self, arguments: list[str]) -> argparse.Namespace:
-        """Parse; a value may begin with a minus: --v-resets -0.02,-0.04. Raises `InputError` for an unknown option."""
+        """Parse the arguments; a value may begin with a minus, as in --v-resets -0.02,-0.04. Raises `InputError`."""
         words: list[str] = []
         for index, word in enumerate(arguments):
             if word == "--":
@@ -129,12 +129,12 @@ class Parser(argparse.ArgumentParser):
 
 
 def _name(spelling: str) -> str:
-    """data_dir of -data_dir, --data_dir and --data-dir."""
+    """The name data_dir for each of -data_dir, --data_dir and --data-dir."""
     return spelling.lstrip("-").replace("-", "_")
 
 
 def flag(name: str) -> str:
-    """The spelling of an option in the help: --data-dir of data_dir, -T of T."""
+    """The spelling of an option in the help: --data-dir for data_dir, -T for T."""
     name = _name(name)
     return f"-{name}" if len(name) == 1 else f"--{name.replace('_', '-')}"
 
@@ -160,8 +160,8 @@ def add_config_options(
 ) -> None:
     """One option for each field of `TrainConfig` under its group's title, or `only` for some of them.
 
-    Those not given are left out when parsed; the help says that `default` is taken then, or the field's own default.
-    Those `hidden` are accepted and not in the help.
+    Options that are not given are left out of the result; the help then names `default`, or the field's own default.
+    The options `hidden` are accepted but not in the help.
     """
     kinds = field_types()
     groups: dict[str | None, Any] = {group.title: group for group in parser._action_groups}
@@ -203,7 +203,7 @@ def add_import_option(parser: argparse.ArgumentParser) -> None:
 
 @contextmanager
 def hint_at_imports(arguments: argparse.Namespace) -> Iterator[None]:
-    """Within it the error for a name that -import could have registered says so, if the command took none."""
+    """A context in which the error for an unknown name mentions -import, if the command was given none."""
     try:
         yield
     except UnknownNameError as error:

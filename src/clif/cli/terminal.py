@@ -98,5 +98,5 @@ def every_character_printable() -> Iterator[None]:
 
 def _set_errors(stream: TextIOWrapper, errors: str | None) -> None:
     if not stream.closed:
-        with suppress(BrokenPipeError):  # it flushes
+        with suppress(BrokenPipeError):  # leaving this context flushes
             stream.reconfigure(errors=errors)

@@ -117,7 +117,7 @@ def _chosen(summary: dict[str, Any], which: str) -> str:
 
 
 def _figures(summary: dict[str, Any]) -> list[tuple[str, str]]:
-    """The epochs to report, each with the part of the data on which it was evaluated: with -test_at_end not all."""
+    """The epochs to report, each with the part of the data on which it was evaluated."""
     epochs = ("last", "best") if summary["best_chosen_on"] else ("last",)
     parts = [next((part for part in ("test", "val", "train") if f"{part}_top1" in summary[w]), "") for w in epochs]
     return list(zip(epochs, parts, strict=True))

@@ -1,4 +1,4 @@
-// What vectors are in AVX2 (with FMA).
+// Vectors in AVX2 (with FMA).
 #pragma once
 
 #include <immintrin.h>
@@ -7,7 +7,7 @@
 
 namespace clif::CLIF_ISA {
 
-// All bits of the first `count` elements of a vector, as masked loads and stores want them.
+// The mask of a load or store of the first `count` elements of a vector: all their bits are set.
 CLIF_INLINE __m256i first_of_8(std::ptrdiff_t count) {
     return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(count)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 }
@@ -46,7 +46,7 @@ struct Native<float> {
         return load(whole);
     }
 
-    // As the comparison in `_mm256_min_ps` returns its second operand where one is NaN, NaN stays.
+    // NaN stays NaN: `_mm256_min_ps` returns its second operand if one of them is NaN.
     static CLIF_INLINE Lanes within(Lanes x, float bound) {
         return _mm256_max_ps(repeat(-bound), _mm256_min_ps(repeat(bound), x));
     }
@@ -120,7 +120,7 @@ CLIF_INLINE Parts<double> parts_of(Vector<double> x) {
     return {Vector<double>(exponent), Vector<double>(_mm256_castsi256_pd(mantissa))};
 }
 
-// The lower halves of eight numbers, whose upper halves are 0.
+// The lower halves of eight 32-bit integers, whose upper halves are 0.
 CLIF_INLINE __m128i lower_halves(__m256i x) {
     return _mm256_castsi256_si128(_mm256_permute4x64_epi64(_mm256_packus_epi32(x, x), 0x08));
 }
@@ -135,7 +135,7 @@ CLIF_INLINE void store_bits(Bfloat16* to, __m256i x, First some) {
     for (std::ptrdiff_t i = 0; i < some.count; ++i) to[i] = whole[i];
 }
 
-// `narrow` of numeric.hpp, each in the lower half of a number.
+// `narrow` of numeric.hpp for a vector. Each result is the lower half of a 32-bit integer.
 CLIF_INLINE __m256i narrowed(Vector<float> x) {
     const __m256i bits = _mm256_castps_si256(x.lanes);
     const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
@@ -164,7 +164,7 @@ CLIF_INLINE void write_spike(Bfloat16* to, __m256 fires, bool past_cache) {
     else store_bits(to, spike_bits(fires), All{});
 }
 
-// How many numbers a strip of neurons has, forward and backward.
+// How many `Number`s a strip of neurons has, forward and backward.
 template <class S>
 constexpr int forward_numbers = 8;
 
@@ -190,8 +190,9 @@ CLIF_INLINE Vector<R> scaled(Vector<R> power, __m256i integer) {
     return power * Vector<R>(Native<R>::power_of_2(integer));
 }
 
-// For float, a table takes fewer instructions than the polynomial of Exp2: a register holds 2^(i/8), as bits less
-// i << 20, so that adding y in eighths << 20 gives the bits of 2^y with y rounded to eighths. A cubic does the rest.
+// For float, a table takes fewer instructions than the polynomial of Exp2. Entry i is the bits of 2^(i/8) minus i <<
+// 20, so that adding the eighths of y, shifted left by 20, gives the bits of 2^y for y rounded to eighths. The
+// remainder of y goes into a cubic polynomial.
 struct alignas(32) Powers {
     std::uint32_t bits[8] = {0x3F800000, 0x3F7B95C2, 0x3F7837F0, 0x3F75FED7,
                              0x3F7504F3, 0x3F75672A, 0x3F7744FD, 0x3F7AC0C7};

@@ -1,4 +1,4 @@
-// What vectors are in AVX-512.
+// Vectors in AVX-512.
 #pragma once
 
 #include <immintrin.h>
@@ -7,8 +7,8 @@
 
 namespace clif::CLIF_ISA {
 
-// Some operations are called in their masked form with a full mask: GCC 12 warns that the plain one reads what nothing
-// has written.
+// Some operations are called in their masked form, with a full mask: GCC 12 warns that the plain form reads an
+// uninitialised value.
 constexpr __mmask16 all_16 = 0xFFFF;
 constexpr __mmask8 all_8 = 0xFF;
 
@@ -94,7 +94,7 @@ CLIF_INLINE void store_bits(Bfloat16* to, __m256i x, All) {
 
 CLIF_INLINE void store_bits(Bfloat16* to, __m256i x, First some) { _mm256_mask_storeu_epi16(to, first(some.count), x); }
 
-// `narrow` of numeric.hpp. The instruction for it takes subnormal numbers for 0.
+// `narrow` of numeric.hpp for a vector. The instruction of AVX512-BF16 treats subnormal numbers as 0.
 CLIF_INLINE __m256i narrowed(__m512 x) {
 #ifdef CLIF_BFLOAT16_ONLY
     return (__m256i)_mm512_maskz_cvtneps_pbh(all_16, x);
@@ -124,14 +124,14 @@ CLIF_INLINE void write_spike(Bfloat16* to, __mmask16 fires, bool past_cache) {
     else store_bits(to, spikes, All{});
 }
 
-// How many numbers a strip of neurons has, forward and backward, where it has 256 bytes of a row.
+// How many `Number`s a strip of neurons has: forward 8, backward as many as 256 bytes of a row.
 template <class S>
 constexpr int forward_numbers = 8;
 
 template <class S>
 constexpr int backward_numbers = 256 / sizeof(S) / Vector<Compute<S>>::size;
 
-// A number as fraction + integer, |fraction| <= 1/2; an infinity is all integer.
+// A number as fraction + integer, |fraction| <= 1/2. The fraction of an infinity is 0.
 template <class R>
 struct Split {
     Vector<R> fraction, integer;
@@ -155,14 +155,14 @@ CLIF_INLINE Vector<double> scaled(Vector<double> power, Vector<double> integer) 
     return _mm512_maskz_scalef_pd(all_8, power.lanes, integer.lanes);
 }
 
-// For float, a table takes fewer instructions than the polynomial of Exp2: two registers hold 2^(i/32), and what then
-// remains of y is so small that a parabola will do.
+// For float, a table takes fewer instructions than the polynomial of Exp2. Two registers hold 2^(i/32), and the
+// remainder of y is so small that a quadratic polynomial is accurate enough.
 struct alignas(64) Powers {
     static constexpr int count = 32;
     float of[count];
 
     constexpr Powers() : of() {
-        double power = 1.0000000529621786;  // of the parabola in `one_plus_exp2` times this
+        double power = 1.0000000529621786;  // 2^rest is this times the polynomial in `one_plus_exp2`
         for (float& p : of) {
             p = static_cast<float>(power);
             power *= 1.0218971486541166782;  // 2^(1/32)

@@ -1,6 +1,6 @@
-// The loops for whatever instruction set the compiler was told to build for.
+// The loops for the instruction set for which the compiler builds by default.
 #define CLIF_ISA baseline
 
-#include "scalar.hpp"  // first, as the loops are written in its numbers
+#include "scalar.hpp"  // first, because the loops use its `Number`
 
 #include "loops.hpp"

@@ -1,7 +1,7 @@
-// What a file for AVX2 begins with; end_isa.hpp ends it.
+// The beginning of a file for AVX2; end_isa.hpp is its end.
 //
-// What it shares with the rest is included before the compiler is told of the instruction set: it must run on every
-// machine. Everything else is in a namespace of its own, so that the linker does not take one for the other.
+// Shared headers are included before the compiler is told of the instruction set, because their code must run on every
+// machine. All other code is in the namespace CLIF_ISA, so that the linker does not mix up the instruction sets.
 #pragma once
 
 #define CLIF_ISA avx2
@@ -20,6 +20,6 @@
 #pragma GCC target("avx2,fma")
 #endif
 
-#include "avx2.hpp"  // first, as the loops are written in its numbers
+#include "avx2.hpp"  // first, because the loops use its `Number`
 
 #endif

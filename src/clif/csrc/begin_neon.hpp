@@ -1,4 +1,4 @@
-// What a file for NEON, the vectors of every 64-bit ARM processor, begins with; end_isa.hpp ends it.
+// The beginning of a file for NEON, the vectors of every 64-bit ARM processor; end_isa.hpp is its end.
 #pragma once
 
 #define CLIF_ISA neon
@@ -7,13 +7,13 @@
 
 #ifdef CLIF_NEON
 
-// The compiler need not be told of NEON: there are only options for end_isa.hpp to restore.
+// NEON needs no compiler option; the current options are saved only because end_isa.hpp restores them.
 #ifdef __clang__
 #pragma clang attribute push
 #else
 #pragma GCC push_options
 #endif
 
-#include "neon.hpp"  // first, as the loops are written in its numbers
+#include "neon.hpp"  // first, because the loops use its `Number`
 
 #endif

@@ -1,4 +1,4 @@
-// How the neurons of a layer are cut into blocks for the threads, and what a batch norm before them needs.
+// The blocks of neurons into which a layer is cut for the threads, and the rows and sums of a batch norm before it.
 #pragma once
 
 #include <atomic>
@@ -9,15 +9,18 @@
 namespace clif {
 
 constexpr std::int64_t block_size = 2048;  // neurons
-constexpr std::int64_t block_rows = 8;     // with a batch norm, at least so many rows of channels, as sums cost as much
 
-// Results of so many bytes would only push out of the caches what is needed sooner; written past them, their memory
-// need not be read first.
+// With a batch norm, a block has at least so many rows of channels, because adding up its sums costs about as much as a
+// row.
+constexpr std::int64_t block_rows = 8;
+
+// Results of at least so many bytes are written past the caches. In the caches they would evict data that is needed
+// sooner, and the processor would read their memory before it writes.
 constexpr std::int64_t past_cache_bytes = 8 * 1024 * 1024;
 
-constexpr std::int64_t norm_groups = 16;  // of blocks, over which a batch norm's sums are formed separately
+constexpr std::int64_t norm_groups = 16;  // groups of blocks, each with its own sums for a batch norm
 
-// Whether a sequence of results is large enough to be written past the caches, and lies so that it can be.
+// Whether a sequence of results is large enough to be written past the caches, and its strips begin at cache lines.
 template <class S, class Problem>
 bool goes_past_cache(const Problem& p, const void* result, std::int64_t strip) {
     const auto at_lines = [](std::uintptr_t bytes) { return bytes % cache_line == 0; };
@@ -26,12 +29,12 @@ bool goes_past_cache(const Problem& p, const void* result, std::int64_t strip) {
            at_lines(strip * sizeof(S));
 }
 
-// What was written past the caches is visible to other threads only after this.
+// Makes writes past the caches visible to other threads.
 inline void end_of_block(bool past_cache) {
     if (past_cache) std::atomic_thread_fence(std::memory_order_seq_cst);
 }
 
-// The batch norm of a problem: memory for every step's rows, and for the channels' sums.
+// The batch norm of a problem: the rows of every step, as `Norm` (work.hpp) needs them, and the sums of the channels.
 template <class R>
 class Norms {
 public:
@@ -50,7 +53,7 @@ public:
     std::int64_t stride() const { return stride_; }
     std::int64_t sums_size() const { return 2 * steps_ * stride_; }
 
-    // Adds `sums` [steps, 2, stride] to the channels' own, `total` [steps, 2, channels].
+    // Adds `sums` [steps, 2, stride] to the sums of the channels, `total` [steps, 2, channels].
     void add(const R* sums, double* total) const {
         for (std::int64_t row = 0; row < 2 * steps_; ++row)
             for (std::int64_t first = 0; first < stride_; first += channels_)
@@ -70,8 +73,9 @@ private:
     std::vector<R> rows_[3];
 };
 
-// At most `size` neurons, and a whole number of strips; fewer where the threads would else have too little to share.
-// With a batch norm the number of threads does not count, so that its sums do not depend on it.
+// The number of neurons in a block: a whole number of strips, with at most `size` neurons if that is a strip or more.
+// It is smaller if the threads would otherwise have too few blocks to share. With a batch norm it does not depend on
+// the number of threads, so that the sums do not either.
 template <class Problem>
 std::int64_t block_of(const Problem& p, std::int64_t size, std::int64_t strip) {
     const std::int64_t share = p.size / (p.channels ? norm_groups : 4 * std::max(p.threads, 1));

@@ -1,4 +1,4 @@
-// Sums by channel of what is there for every neuron: the gradients of coefficients.
+// Sums over each channel of values that every neuron has: the gradients of coefficients.
 #pragma once
 
 #include "interface.hpp"
@@ -6,9 +6,9 @@
 
 namespace clif {
 
-constexpr std::int64_t sum_items = 16;     // parts with sums of their own, whatever the number of threads
-constexpr std::int64_t sums_at_once = 64;  // numbers that are added in R before they are in double
-constexpr std::int64_t sum_lanes = 32;     // of a run, added up side by side
+constexpr std::int64_t sum_items = 16;     // parts of the values, each with its own sums, for any number of threads
+constexpr std::int64_t sums_at_once = 64;  // numbers that are added in R; their sum is then added in double
+constexpr std::int64_t sum_lanes = 32;     // partial sums of a run, added up in parallel
 
 template <class R>
 double sum_of_run(const R* run, std::int64_t size) {
@@ -24,7 +24,7 @@ double sum_of_run(const R* run, std::int64_t size) {
     return sum;
 }
 
-// Adds up `count` rows of `period` numbers that follow one another: to sums[i / inner] what the rows have at i.
+// Adds up `count` consecutive rows of `period` numbers: number i of a row is added to sums[i / inner].
 template <class R>
 void add_periods(const R* rows, std::int64_t count, std::int64_t period, std::int64_t inner, R* partial, double* sums) {
     for (std::int64_t first = 0; first < count; first += sums_at_once) {
@@ -38,7 +38,7 @@ void add_periods(const R* rows, std::int64_t count, std::int64_t period, std::in
     }
 }
 
-// Values [outer, channels, inner] to sums [channels].
+// Sums the values [outer, channels, inner] over outer and inner.
 template <class R>
 void channel_sums(const SumProblem& p) {
     constexpr std::int64_t piece = sum_lanes * sums_at_once, shortest_run = sum_lanes;

@@ -1,4 +1,4 @@
-// What a file for an instruction set ends with, which begin_avx2.hpp or the like began.
+// The end of a file for an instruction set that began with begin_avx2.hpp or a header like it.
 #ifdef __clang__
 #pragma clang attribute pop
 #else

@@ -1,8 +1,9 @@
-// The functions of a neuron's step beyond arithmetic, written once for all kinds of numbers (scalar.hpp, vector.hpp).
+// The functions of a neuron's step beyond arithmetic, written once for plain numbers (scalar.hpp) and vectors
+// (vector.hpp).
 //
-// Relative errors, float and double, in units of the last place: exponential 4 and 8, logarithm 3, hyperbolic_tangent 3,
-// softplus 4. error_function and power are those of the C library, lane by lane. NaN stays NaN, infinities give the
-// limits.
+// Relative errors in units in the last place: exponential 4 (float) and 8 (double), logarithm 3, hyperbolic_tangent 3,
+// softplus 4. error_function and power call the C library for each lane. NaN stays NaN; at an infinity, the result is
+// the limit.
 #pragma once
 
 #include "sigmoid.hpp"
@@ -24,7 +25,8 @@ CLIF_INLINE N minimum(N a, N b) {
     return select(b < a, b, select(equal(b, b), a, b));
 }
 
-// To the nearest whole number, ties to even: what has a fraction is less than the number that is added and subtracted.
+// Rounds to the nearest whole number, ties to even. Adding and subtracting Exp2<R>::whole rounds a smaller number; a
+// larger one has no fraction.
 template <class R>
 CLIF_INLINE Number<R> nearest(Number<R> x) {
     const Number<R> whole(Exp2<R>::whole), size = absolute(x), near = (size + whole) - whole;
@@ -37,7 +39,7 @@ CLIF_INLINE Number<R> floored(Number<R> x) {
     return select(x < near, near - constant<R>(1), near);
 }
 
-// The square of e^(x/2), which neither overflows nor underflows before its square does.
+// e^x as the square of e^(x/2), which overflows or underflows only if its square does.
 template <class R>
 CLIF_INLINE Number<R> exponential(Number<R> x) {
     constexpr std::size_t degree = sizeof(Exp2<R>::polynomial) / sizeof(R) - 1;
@@ -54,7 +56,7 @@ CLIF_INLINE Number<R> exponential(Number<R> x) {
     return root * root;
 }
 
-// 2·artanh(s) = s·(2 + 2/3·s² + 2/5·s⁴ + …), as many terms as `terms` says.
+// 2·artanh(s) = s·(2 + 2/3·s² + 2/5·s⁴ + …), with `terms` terms.
 template <class R, int terms>
 CLIF_INLINE Number<R> twice_artanh(Number<R> s) {
     const Number<R> square = s * s;
@@ -67,7 +69,7 @@ template <class R>
 CLIF_INLINE Number<R> logarithm(Number<R> x) {
     constexpr bool is_float = sizeof(R) == sizeof(float);
     constexpr double ln2 = 0.69314718055994530942;
-    // few bits: exact times a whole one
+    // ln 2 with few bits, so that its product with the exponent is exact
     constexpr double high = is_float ? 0.693145751953125 : 0.693147180369123816490;
     const Number<R> least = constant<R>(is_float ? 1.17549435e-38 : 2.2250738585072014e-308), zero(R(0)), one(R(1));
     const Number<R> lift = constant<R>(is_float ? 33554432.0 : 18014398509481984.0);  // 2^25, 2^54
@@ -115,7 +117,7 @@ CLIF_INLINE Number<R> hyperbolic_tangent(Number<R> x) {
     return select(size <= constant<R>(0.625), x * sum, far);
 }
 
-// max(x, 0) + log(1 + e^-|x|), where log(1 + z) = 2·artanh(z / (2 + z)); x itself for x > 20, as in PyTorch.
+// max(x, 0) + log(1 + e^-|x|), with log(1 + z) = 2·artanh(z / (2 + z)). If x > 20, the result is x, as in PyTorch.
 template <class R>
 CLIF_INLINE Number<R> softplus(Number<R> x) {
     const Number<R> zero(R(0)), z = exponential<R>(-absolute(x));
@@ -139,7 +141,7 @@ CLIF_INLINE Number<R> power(Number<R> base, Number<R> exponent) {
     });
 }
 
-// A spike where it fires, or a neuron's own output.
+// Writes a neuron's output: a mask as spikes (1 if the neuron fires, else 0), numbers as they are.
 template <class S, class Output>
 CLIF_INLINE void write_output(S* to, Output output, bool past_cache) {
     if constexpr (std::is_same_v<Output, Number<Compute<S>>>) write(to, output, past_cache);

@@ -1,4 +1,4 @@
-// What the files of the C interface share.
+// Definitions that the files of the C interface share.
 #pragma once
 
 #include <new>
@@ -13,7 +13,8 @@
 
 namespace clif {
 
-// Calls work with a value of the storage type; returns a Status. A problem with an unknown number is not begun.
+// Calls `work` with a value of the storage type, and returns a Status. Nothing is computed if the dtype or instruction
+// set is unknown.
 template <class Work>
 int with_dtype(std::int32_t dtype, const Work& work) {
     try {

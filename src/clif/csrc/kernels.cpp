@@ -63,10 +63,10 @@ CLIF_EXPORT std::int64_t clif_struct_bytes(std::int32_t which) {
     return which >= 0 && which < static_cast<std::int32_t>(sizeof(bytes) / sizeof(*bytes)) ? bytes[which] : 0;
 }
 
-// The longest row of channels that a batch norm may have.
+// The maximum number of channels of a batch norm.
 CLIF_EXPORT int clif_most_channels() { return static_cast<int>(longest_chunk); }
 
-// What multiplies in bfloat16 here: 0 nothing, 1 the vector units (AVX512-BF16, ARM's BF16), 2 the tiles (AMX).
+// The hardware that multiplies in bfloat16: 0 none, 1 the vector units (AVX512-BF16, ARM's BF16), 2 the tiles (AMX).
 CLIF_EXPORT int clif_bfloat16_unit() {
 #ifdef CLIF_X86
     unsigned a = 0, b = 0, c = 0, d = 0;
@@ -79,6 +79,6 @@ CLIF_EXPORT int clif_bfloat16_unit() {
     return 0;
 }
 
-// The best instruction set of this machine: 0 baseline, 1 AVX2, 2 AVX-512, 3 the same with BF16, 4 NEON.
+// The best instruction set of this machine: 0 baseline, 1 AVX2, 2 AVX-512, 3 AVX-512 with BF16, 4 NEON.
 CLIF_EXPORT int clif_isa() { return static_cast<int>(best_isa()); }
 }

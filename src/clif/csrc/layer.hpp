@@ -1,8 +1,8 @@
-// A neuron over a whole sequence, forward and backward, whatever its equations.
+// A neuron over a whole sequence, forward and backward, for any equations.
 //
-// A sequence [steps, size] is cut into blocks of neurons, for the threads, and these into strips, which run through all
-// their steps in the loops of a unit (strips.hpp). The backward pass recomputes a strip's steps from x, so nothing need
-// be kept from the forward pass.
+// A sequence [steps, size] is cut into blocks of neurons, which the threads share, and blocks are cut into strips. The
+// loops of a unit (strips.hpp) take a strip through all steps. The backward pass recomputes the steps of a strip from
+// x, so the forward pass keeps nothing for it.
 #pragma once
 
 #include "blocks.hpp"
@@ -10,7 +10,7 @@
 
 namespace clif {
 
-// The numbers that a problem has as double or for each channel, in the type of computation.
+// The constants of a problem in the type of computation, and its coefficients with rows extended by a strip.
 template <class R>
 class Numbers {
 public:
@@ -50,7 +50,7 @@ NeuronLayer<S> neuron_layer(const NeuronProblem& p, const Unit& unit, const Numb
         layer.last[j] = static_cast<R*>(p.last[j]);
         layer.d_last[j] = static_cast<const R*>(p.d_last[j]);
         layer.d_state[j] = static_cast<R*>(p.d_state[j]);
-        // A whole tensor is not looked through for values other than 0.
+        // The values of a whole tensor are not read here: it counts as other than 0.
         const bool at_zero = p.state_stride[j] == 0 && *layer.state[j].data == 0;
         layer.from_rest &= p.d_state[j] == nullptr && (at_zero || !unit.rests_at_zero[j]);
     }
@@ -61,8 +61,8 @@ NeuronLayer<S> neuron_layer(const NeuronProblem& p, const Unit& unit, const Numb
     return layer;
 }
 
-// The last neurons of a layer, fewer than a strip, as a whole strip in memory of its own, where zeros stand in for the
-// missing ones.
+// The last neurons of a layer if they are fewer than a strip. They are copied to memory of their own and filled up with
+// zeros to a whole strip.
 template <class S>
 class LastNeurons {
     using R = Compute<S>;
@@ -86,7 +86,7 @@ public:
         for (R*& sums : layer.d_coefficient) replace(sums);
     }
 
-    // Copies the results to where they belong.
+    // Copies the results to the layer.
     void give_back() const {
         for (auto [from, to] : {std::pair(layer.spike, of_.spike), std::pair(layer.dx, of_.dx)})
             if (to.data != nullptr)
@@ -178,7 +178,7 @@ void run_backward(const NeuronProblem& p) {
     const std::int64_t block = block_of(p, std::max(block_size, block_rows * norms.stride()), strip);
     const std::int64_t blocks = (p.size + block - 1) / block;
 
-    // With a batch norm an item is a group of blocks with sums of its own, which are added up in their order.
+    // With a batch norm, an item is a group of blocks with its own sums; the sums of the groups are added up in order.
     const std::int64_t group = p.channels ? std::max<std::int64_t>((blocks + norm_groups - 1) / norm_groups, 1) : 1;
     const std::int64_t groups = (blocks + group - 1) / group;
     const std::int64_t tape_size = p.steps * unit.planes * strip;

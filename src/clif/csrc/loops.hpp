@@ -1,6 +1,6 @@
-// The inner loops, compiled once for every instruction set: each of baseline.cpp, avx2.cpp, avx512.cpp,
-// avx512_bf16.cpp and neon.cpp includes this with CLIF_ISA, the namespace, defined and its numbers declared. A lambda
-// is inlined as a function is.
+// The inner loops, compiled once for every instruction set. baseline.cpp, avx2.cpp, avx512.cpp, avx512_bf16.cpp and
+// neon.cpp include this header after they have defined the namespace, CLIF_ISA, and the type `Number`. Lambdas are
+// always inlined, as functions are.
 #pragma once
 
 #include "work.hpp"
@@ -71,7 +71,7 @@ void unpack(const Spikes<S>& spikes) {
     }
 }
 
-// Sums over two rows at a time, separately, so that an addition need not wait for the one before.
+// Sums the even and the odd rows separately, so that an addition need not wait for the one before it.
 template <class R>
 void add_rows(const RowSums<R>& sums) {
     constexpr std::ptrdiff_t size = sizeof(Number<R>) / sizeof(R), numbers = row_block<R> / size;

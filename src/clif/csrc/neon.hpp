@@ -1,4 +1,4 @@
-// What vectors are in NEON, as 64-bit ARM has it.
+// Vectors in NEON of 64-bit ARM.
 #pragma once
 
 #include <arm_neon.h>
@@ -7,7 +7,7 @@
 
 namespace clif::CLIF_ISA {
 
-// There are no masked loads and stores: a part of a vector goes through memory of its own.
+// A part of a vector in memory of its own, because NEON has no masked loads and stores.
 template <class S, int size>
 struct Part {
     S element[size];
@@ -52,7 +52,7 @@ struct Native<float> {
         return load(Part<Bfloat16, 4>(from, n).element);
     }
 
-    // NaN stays.
+    // NaN stays NaN.
     static CLIF_INLINE Lanes within(Lanes x, float bound) {
         return vmaxq_f32(repeat(-bound), vminq_f32(repeat(bound), x));
     }
@@ -128,7 +128,7 @@ CLIF_INLINE void store_bits(Bfloat16* to, uint16x4_t x, First some) {
     whole.copy_to(to, some.count);
 }
 
-// `narrow` of numeric.hpp.
+// `narrow` of numeric.hpp for a vector.
 CLIF_INLINE uint16x4_t narrowed(Vector<float> x) {
     const uint32x4_t bits = vreinterpretq_u32_f32(x.lanes);
     const uint32x4_t odd = vshrq_n_u32(bits, 16) & vdupq_n_u32(1);
@@ -142,7 +142,7 @@ CLIF_INLINE void store(Bfloat16* to, Vector<float> x, Which which) {
     store_bits(to, narrowed(x), which);
 }
 
-// NEON writes past the caches in pairs of registers only, and only as a hint: this is `store`.
+// The same as `store`: NEON can write past the caches only pairs of registers, and only as a hint.
 template <class S, class R>
 CLIF_INLINE void stream(S* to, Vector<R> x) {
     store(to, x, All{});
@@ -152,7 +152,7 @@ CLIF_INLINE void write_spike(Bfloat16* to, uint32x4_t fires, bool) {
     store_bits(to, vmovn_u32(fires) & vdup_n_u16(bfloat16_1.bits), All{});
 }
 
-// How many numbers a strip of neurons has, forward and backward.
+// How many `Number`s a strip of neurons has, forward and backward.
 template <class S>
 constexpr int forward_numbers = 8;
 

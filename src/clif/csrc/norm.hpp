@@ -1,7 +1,7 @@
-// Batch norm with the statistics of every time step: what of it is not fused with the neuron (`Norm` in work.hpp).
+// Batch norm with the statistics of every time step: the parts that are not fused with the neuron (`Norm` in work.hpp).
 //
-// Sequences are [steps, pixels, channels]. As with the neurons, a chunk is a whole number of pixels and what a channel
-// needs is repeated to its length.
+// Sequences are [steps, pixels, channels]. A chunk is a whole number of pixels, and rows of channels are repeated to
+// its length.
 #pragma once
 
 #include <cmath>
@@ -11,17 +11,17 @@
 
 namespace clif {
 
-// Elements: the least chunk, and the longest, as each step has a few arrays of that length.
+// The minimum and maximum length of a chunk, in elements. The maximum bounds the memory for rows of channels.
 constexpr std::int64_t norm_chunk_size = 128, longest_chunk = 2048;
 
-constexpr std::int64_t norm_items = 16;  // parts of a step, of which each has sums of its own
+constexpr std::int64_t norm_items = 16;  // parts of a step, each with its own sums
 
-// A whole number of pixels.
+// The length of a chunk: a whole number of pixels.
 inline std::int64_t chunk_of(std::int64_t channels) {
     return (norm_chunk_size + channels - 1) / channels * channels;
 }
 
-// A row of channels repeated to the length of a chunk.
+// Repeats a row of channels to the length of a chunk.
 template <class S>
 void repeat_channels(const S* channels, std::int64_t count, std::int64_t chunk, Compute<S>* to) {
     for (std::int64_t i = 0; i < chunk; ++i) to[i] = widen(channels[i % count]);
@@ -38,8 +38,8 @@ void over_parts(const NormProblem& p, std::int64_t chunk, std::int64_t scratch_s
     });
 }
 
-// Mean and variance of every step and channel over the pixels; a variance is the mean square less the squared mean, of
-// the distances from the step's first pixel, so that nothing cancels where the mean is far from 0.
+// The mean and variance of every step and channel over the pixels. A variance is the mean of squares minus the square
+// of the mean, both of the distances from the step's first pixel, so that nothing cancels if the mean is far from 0.
 template <class S>
 void norm_statistics(const NormProblem& p) {
     using R = Compute<S>;

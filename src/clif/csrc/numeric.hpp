@@ -1,7 +1,7 @@
-// Numbers as memory has them: storage types, and how they are converted to what is computed in.
+// The types of numbers in memory and in computations, and conversions between them.
 //
-// A storage type S (float, double, Bfloat16) is what lies in memory; Compute<S> is what it is computed in, R in the
-// files that follow. The build forbids the compiler to fuse multiplications and additions by itself.
+// A storage type S (float, double, Bfloat16) is the type of numbers in memory. Compute<S>, called R in the other files,
+// is the type in which they are computed. The build forbids the compiler to fuse multiplications and additions itself.
 #pragma once
 
 #include "standard.hpp"
@@ -37,7 +37,7 @@ CLIF_INLINE float widen(float x) { return x; }
 CLIF_INLINE double widen(double x) { return x; }
 CLIF_INLINE float widen(Bfloat16 x) { return bit_cast<float>(static_cast<std::uint32_t>(x.bits) << 16); }
 
-// To the nearest, ties to even.
+// Rounds to the nearest, ties to even.
 CLIF_INLINE Bfloat16 narrow(float x) {
     const auto bits = bit_cast<std::uint32_t>(x);
     const std::uint32_t rounded = bits + 0x7FFF + ((bits >> 16) & 1);
@@ -68,9 +68,9 @@ CLIF_INLINE int lowest_bit(std::uint64_t word) {
 #endif
 }
 
-// What 2^y is computed with: the bound of y beyond which 1 + 2^y does not change or its inverse is as good as 0, the
-// magic number whose addition rounds to an integer (1.5 times 2 to the number of mantissa bits), the number whose
-// mantissa bits are an integer that is added to it (that power of 2), and the minimax polynomial of 2^f on |f| <= 1/2.
+// The constants for 2^y. Below -bound, 1 + 2^y is 1; above bound, its inverse is almost 0. Adding `rounder`, which is
+// 1.5 * 2^mantissa_bits, rounds to an integer. The mantissa bits of `whole`, which is 2^mantissa_bits, plus an integer
+// are that integer. `polynomial` is the minimax polynomial of 2^f on |f| <= 1/2.
 template <class R>
 struct Exp2;
 

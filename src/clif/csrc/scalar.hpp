@@ -1,5 +1,5 @@
-// Numbers as the baseline computes with them: plain ones, one at a time, in loops that the compiler vectorises. The
-// vectors of the other instruction sets (vector.hpp) have the same functions.
+// The numbers of the baseline: plain numbers, one at a time, in loops that the compiler vectorises. The vectors of the
+// other instruction sets (vector.hpp) have the same functions.
 #pragma once
 
 #include "numeric.hpp"
@@ -9,7 +9,7 @@ namespace clif::CLIF_ISA {
 template <class R>
 using Number = R;
 
-// Which elements from an address on are meant: as many as a number has, here one.
+// Selects the elements that are loaded or stored: as many as a `Number` has, here one.
 struct All {};
 
 template <class S>
@@ -24,7 +24,7 @@ CLIF_INLINE void store(R* to, R x, All) {
 
 CLIF_INLINE void store(Bfloat16* to, float x, All) { *to = narrow(x); }
 
-// Past the caches if that is wanted, where there are instructions for it; here it is not.
+// Like `store`: the baseline has no instructions to write past the caches.
 template <class S>
 CLIF_INLINE void write(S* to, Compute<S> x, bool) {
     store(to, x, All{});
@@ -57,7 +57,7 @@ CLIF_INLINE R multiply_add(R a, R b, R c) {
 #endif
 }
 
-// Comparisons that have no operator with vectors, and what is done with their results.
+// Comparisons and masks, as functions because vectors have no operators for them.
 template <class R>
 CLIF_INLINE bool equal(R a, R b) {
     return a == b;
@@ -97,7 +97,7 @@ CLIF_INLINE R fused_difference(R a, R b, R c) {
 #endif
 }
 
-// A function of plain numbers.
+// Applies a function of plain numbers to each lane, here to one number.
 template <class R, class Function>
 CLIF_INLINE R by_lane(R a, R b, const Function& function) {
     return function(a, b);
@@ -120,7 +120,7 @@ CLIF_INLINE Parts<R> parts_of(R x) {
     return {exponent, bit_cast<R>(mantissa)};
 }
 
-// A number as fraction + integer, |fraction| <= 1/2; nonsense beyond E::bound.
+// A number as fraction + integer, |fraction| <= 1/2; only valid up to Exp2<R>::bound.
 template <class R>
 struct Split {
     R fraction;
@@ -140,8 +140,8 @@ CLIF_INLINE R scaled(R power, typename Exp2<R>::Bits integer) {
     return power * bit_cast<R>((integer << E::mantissa_bits) + bit_cast<typename E::Bits>(R(1)));
 }
 
-// 1 / (1 + 2^y), where `result` is that within the bounds of y. The limits are put in last, off the longest chain of
-// dependent operations.
+// 1 / (1 + 2^y): `result` if y is within its bounds, else the limit. The limits are selected last, outside of the
+// longest chain of dependent operations.
 template <class R>
 CLIF_INLINE R with_limits(R y, R result) {
     const R below = y < -Exp2<R>::bound ? R(1) : result;
@@ -155,13 +155,14 @@ CLIF_INLINE void over_numbers(std::ptrdiff_t n, const Work& work) {
     for (std::ptrdiff_t i = 0; i < n; ++i) work(i, All{});
 }
 
-// How many numbers a strip of neurons has, forward and backward, and work(k) for each of them.
+// How many `Number`s a strip of neurons has, forward and backward.
 template <class S>
 constexpr int forward_numbers = 64;
 
 template <class S>
 constexpr int backward_numbers = 64;
 
+// Calls work(k) for the `Number`s of a strip of neurons.
 template <int count, class Work>
 CLIF_INLINE void over(const Work& work) {
 #pragma omp simd

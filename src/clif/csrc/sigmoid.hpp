@@ -1,14 +1,15 @@
-// The sigmoid of a number. NaN stays NaN; infinities give the limits, or what is as near as the least normal number.
+// The sigmoid of a number. NaN stays NaN; at an infinity, the result differs from the limit by at most the smallest
+// normal number.
 //
-// Multiplications and additions are fused here and in the gradients where that is faster, and nowhere else: in the
-// neurons' equations both are rounded, as PyTorch rounds them, so that spikes do not depend on the instruction set.
+// Multiplications and additions are fused only here and in the gradients, if that is faster. In the neurons' equations
+// both are rounded, as in PyTorch, so that spikes do not depend on the instruction set.
 #pragma once
 
 #include "numeric.hpp"
 
 namespace clif::CLIF_ISA {
 
-// Horner's scheme for Exp2<R>::polynomial, as straight code: a loop here would keep the compiler from vectorising the
+// Horner's scheme for Exp2<R>::polynomial, without a loop: a loop here would keep the compiler from vectorising the
 // loops over rows.
 template <class R, std::size_t... i>
 CLIF_INLINE Number<R> polynomial(Number<R> f, std::index_sequence<i...>) {
@@ -17,7 +18,7 @@ CLIF_INLINE Number<R> polynomial(Number<R> f, std::index_sequence<i...>) {
     return sum;
 }
 
-// 1 + 2^y; an instruction set may have an overload of its own.
+// 1 + 2^y; instruction sets may overload it.
 template <class R>
 CLIF_INLINE Number<R> one_plus_exp2(Number<R> y) {
     constexpr std::size_t degree = sizeof(Exp2<R>::polynomial) / sizeof(R) - 1;

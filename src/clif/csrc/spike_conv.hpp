@@ -1,12 +1,12 @@
-// The convolution of spikes, forward and the gradient of its weights, by the spikes alone.
+// The convolution of spikes and the gradient of its weights, as sums over the spikes.
 //
-// An output pixel is the sum of the rows of weights [out channels] that its input spikes select, and the gradient of a
-// row of weights is the sum of the rows of the output's gradient that its channel's spikes select. Nothing is
-// multiplied, and where no spike is nothing is done, so the time follows the firing rate.
+// An output pixel is the sum of the rows of weights [out channels] that its input spikes select. The gradient of a row
+// of weights is the sum of the rows of the output's gradient that the spikes of its channel select. The sums take no
+// multiplications, and a pixel without spikes takes no time, so the time follows the firing rate.
 //
-// Spikes come as bits in the order [images, pixels, channels]. Everything is done for blocks of output channels that
-// fit the processor's registers; weights are rearranged to [block of out channels][tap][channel][out channel of the
-// block], a tap being a place (ky, kx) of the kernel.
+// Spikes are bits in the order [images, pixels, channels]. Blocks of output channels that fit the processor's registers
+// are computed one after the other. Weights are rearranged to [block of out channels][tap][channel][out channel of the
+// block]; a tap is a position (ky, kx) in the kernel.
 #pragma once
 
 #include "work.hpp"
@@ -14,9 +14,9 @@
 
 namespace clif {
 
-constexpr std::int64_t tile_pixels = 128, tile_rows = 4;      // forward: of output that is summed up at once, at least
-constexpr std::int64_t group_pixels = 256, strip_pixels = 1024;  // backward: of input whose spikes are listed at once
-constexpr std::int64_t channels_of_item = 8;                  // backward: what a thread's share is a multiple of
+constexpr std::int64_t tile_pixels = 128, tile_rows = 4;      // forward: minimum of output that is summed up at once
+constexpr std::int64_t group_pixels = 256, strip_pixels = 1024;  // backward: input whose spikes are listed at once
+constexpr std::int64_t channels_of_item = 8;                  // backward: a thread takes a multiple of these
 
 inline std::int64_t blocks_of(std::int64_t size, std::int64_t block) { return (size + block - 1) / block; }
 
@@ -34,8 +34,8 @@ CLIF_INLINE void over_spikes_of(const SpikeConvProblem& p, std::int64_t pixel, s
     }
 }
 
-// Copies between weights as PyTorch has them, [out channel][ky][kx][channel], and as the sums do: copy(of PyTorch's, of
-// ours) for every weight, and skip(ours) where a block goes beyond the last output channel.
+// Goes over the weights in PyTorch's order, [out channel][ky][kx][channel], and in the order of the sums. Calls
+// copy(PyTorch's index, our index) for every weight, and skip(our index) for indices beyond the last output channel.
 template <class S, class Copy, class Skip>
 void over_weights(const SpikeConvProblem& p, const Copy& copy, const Skip& skip) {
     constexpr std::int64_t block = row_block<Compute<S>>;
@@ -68,14 +68,14 @@ void spike_conv_forward(const SpikeConvProblem& p) {
     over_items<R>(blocks_of(pixels, tile), p.threads, pixels * p.out_channels, tile * block,
                   [&](R* total, std::int64_t item) {
         const std::int64_t first = item * tile, n = std::min(tile, pixels - first);
-        const auto input_row = [&](std::int64_t pixel, std::int64_t ky) {  // of the input's rows, all images in one
+        const auto input_row = [&](std::int64_t pixel, std::int64_t ky) {  // among the rows of all images
             const std::int64_t y = pixel % image / p.out_width * p.stride - p.padding + ky;
             return pixel / image * p.height + std::clamp<std::int64_t>(y, 0, p.height - 1);
         };
         const std::int64_t begin = input_row(first, 0) * p.width;
         const std::int64_t end = (input_row(first + n - 1, p.kernel - 1) + 1) * p.width;
 
-        // Of every input pixel its spikes, as places in a tap's rows.
+        // The spikes of every input pixel, as places in the rows of a tap.
         std::vector<std::uint32_t> places;
         std::vector<Range> of_pixel(end - begin);
         places.reserve((end - begin) * p.channels);
@@ -85,7 +85,7 @@ void spike_conv_forward(const SpikeConvProblem& p) {
             of_pixel[pixel - begin] = {from, static_cast<std::uint32_t>(places.size())};
         }
 
-        std::vector<Range> of_tap(taps * n);  // of every output pixel; empty where the input has none
+        std::vector<Range> of_tap(taps * n);  // for every output pixel; empty if the tap is outside of the input
         for (std::int64_t i = 0; i < n; ++i) {
             const std::int64_t pixel = first + i, b = pixel / image;
             const std::int64_t y = pixel % image / p.out_width * p.stride - p.padding;
@@ -115,8 +115,8 @@ void spike_conv_forward(const SpikeConvProblem& p) {
     });
 }
 
-// Where an input coordinate i meets the outputs. With i + padding = stride * at + phase, tap k reaches it if
-// k = stride * back + phase, from the output at - back.
+// The outputs that use an input coordinate i. With i + padding = stride * at + phase, the output at - back uses it
+// through the tap k = stride * back + phase.
 struct Meeting {
     std::int64_t at, phase;
 
@@ -126,9 +126,9 @@ struct Meeting {
 
 // The gradient of the weights from the spikes of the channels [first, first + n), written to p.rows.
 //
-// Strips of the input, or several small images at once, are worked off in turn: of each channel the spikes are listed,
-// by phase, and for each block of output channels the outputs' gradients are copied to a frame with a margin of zeros,
-// in which the taps are but different places to start from.
+// It takes one strip of the input, or several small images, at a time. The spikes of each channel are listed by phase.
+// For each block of output channels, the outputs' gradients are copied to a frame with a margin of zeros, in which the
+// taps differ only in the position at which they start.
 template <class S>
 class WeightGradient {
     using R = Compute<S>;
@@ -146,7 +146,7 @@ public:
 
     void run(R* frame, std::int64_t first, std::int64_t n) const {
         const std::int64_t phases = p_.stride * p_.stride, taps = p_.kernel * p_.kernel;
-        const std::int64_t room = together_ * high_ * wide_;  // of the spikes of a channel with one phase
+        const std::int64_t room = together_ * high_ * wide_;  // for the spikes of one channel and phase
         std::vector<std::uint32_t> places(n * phases * room);
         std::vector<Range> lists(phases * n);
         R* const rows = static_cast<R*>(p_.rows);
@@ -176,7 +176,7 @@ public:
     }
 
 private:
-    // The spikes of one image's strip, as places in a frame that begins `back_` rows and columns before they meet it.
+    // Lists the spikes of a strip of one image. A place in the frame is that of the output at - back_ (see `Meeting`).
     void list_spikes(std::int64_t image, std::int64_t number, std::int64_t y, std::int64_t strip, std::int64_t top,
                      std::int64_t first, std::int64_t n, std::uint32_t* places, Range* lists) const {
         for (std::int64_t in_y = y; in_y < y + strip; ++in_y) {
@@ -192,8 +192,8 @@ private:
         }
     }
 
-    // The gradient of one image's outputs, a block of their channels, from row `top` and column `left_` on; 0 where
-    // there is no output.
+    // Copies the gradient of one image's outputs, for a block of their channels, from row `top` and column `left_` on;
+    // 0 outside of the outputs.
     void copy_gradient(std::int64_t image, std::int64_t top, std::int64_t out, R* to) const {
         const std::int64_t n = std::min(block, p_.out_channels - out);
         for (std::int64_t y = top; y < top + high_; ++y) {
@@ -210,8 +210,8 @@ private:
 
     const SpikeConvProblem& p_;
     void (*sums_)(const RowSums<R>&);
-    std::int64_t strip_, together_;  // rows of a strip; images at once, where a strip is a whole one
-    std::int64_t back_;              // the most that an output lies before its meeting
+    std::int64_t strip_, together_;  // rows of a strip; images at once, if a strip is a whole image
+    std::int64_t back_;              // the largest `back` of a tap (see `Meeting`)
     std::int64_t left_, wide_, high_;  // the frame's first column; its size
 };
 

@@ -1,4 +1,4 @@
-// Tensors of spikes as one bit an element.
+// Tensors of spikes with one bit per element.
 #pragma once
 
 #include "work.hpp"
@@ -6,7 +6,7 @@
 
 namespace clif {
 
-constexpr std::int64_t words_at_once = 512;  // of an item, a share of a thread's work
+constexpr std::int64_t words_at_once = 512;  // in one item of the threads' work
 
 // Runs job(part) over the spikes, cut at whole words.
 template <class S, class Job>
@@ -19,8 +19,8 @@ void over_spikes(const Spikes<S>& all, std::int64_t threads, const Job& job) {
     });
 }
 
-// How many of the elements are spikes, now that they are in `words`; -1 where they were not all 0 or one and the same
-// other number, `height`.
+// Packs the elements into `words`, and returns how many are spikes: all elements other than 0 have the same value,
+// which becomes `height`. Returns -1 if they differ.
 template <class S>
 std::int64_t pack(Spikes<S>& spikes, std::int64_t threads, int isa) {
     const auto loop = loops_for<S>(isa).pack;

@@ -1,4 +1,4 @@
-// What units use of the C++ standard library: its headers or, where they are missing, the few names themselves.
+// The parts of the C++ standard library that units use: its headers or, if they are missing, definitions of the names.
 //
 // A unit is compiled without that library (-nostdlib++): `zig c++` would build its own first, which takes minutes.
 #pragma once

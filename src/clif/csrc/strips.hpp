@@ -1,9 +1,9 @@
-// The loops of a neuron, around the equations of one step (structs Forward and Backward, written by clif.generate).
+// The loops of a neuron around the equations of one step, which clif.generate writes (structs Forward and Backward).
 //
-// The neurons are done strip by strip. A strip is a few numbers N, so many that the processor need not wait for one of
-// them and so few that their state stays in registers while the strip runs through all steps. Backward, the steps are
-// computed once more and what their derivatives need is put down on a tape, small enough for the nearest cache; then
-// the strip goes back over it. A lambda is inlined as a function is.
+// The neurons are computed strip by strip. A strip has several `Number`s: enough that the processor need not wait for
+// one result, and so few that their states stay in registers while the strip runs through all steps. The backward pass
+// computes the steps again and writes the values that the derivatives need to a tape, which fits the first cache; then
+// it goes back over the tape. Lambdas are always inlined, as functions are.
 #pragma once
 
 #include "functions.hpp"
@@ -11,8 +11,8 @@
 
 namespace clif::CLIF_ISA {
 
-// Kinds of steps: any; the first from rest, with states of 0; the last, after which no state is wanted and from whose
-// states no gradient comes.
+// Kinds of steps: any step; the first step from rest, if states are 0; the last step, if its states are not wanted and
+// no gradient comes from them.
 struct Any {};
 struct FromRest {};
 struct Last {};
@@ -26,11 +26,11 @@ CLIF_INLINE Number<R> load_state(const State<R>& state, std::ptrdiff_t neuron) {
     return state.stride ? load(state.data + neuron, All{}) : Number<R>(*state.data);
 }
 
-// Fetches a strip's part of a row, as far as the second cache: the first has no room for it beside the strip at work.
+// Prefetches a strip's part of a row to the second cache: the first has no room for it beside the current strip.
 template <std::ptrdiff_t size, class S>
 CLIF_INLINE void fetch(const S* row) {
 #if defined(__GNUC__)
-    constexpr int second_cache = 2;  // as the builtin numbers it
+    constexpr int second_cache = 2;  // the builtin's number for it
     constexpr std::ptrdiff_t line = 64 / sizeof(S);
     for (std::ptrdiff_t i = 0; i < size; i += line) __builtin_prefetch(row + i, 0, second_cache);
 #endif
@@ -95,7 +95,7 @@ CLIF_INLINE auto uniforms_of(const NeuronLayer<S>& layer) {
     return typename Program::template Uniforms<R>(layer.constants, coefficients);
 }
 
-// Calls advance(kind, t) for all steps t, each as the kind that takes the least work.
+// Calls advance(kind, t) for all steps t, each with the kind that takes the least work.
 template <class Program, class Advance>
 CLIF_INLINE void over_steps(std::ptrdiff_t steps, bool from_rest, bool light_end, const Advance& advance) {
     const std::ptrdiff_t last = steps - 1;
@@ -138,7 +138,7 @@ void forward_strips(const NeuronLayer<S>& layer, std::ptrdiff_t first, std::ptrd
     }
 }
 
-// Where the gradients of the neurons' input at one step are summed up by channel for the batch norm before them.
+// Sums the gradients of the neurons' input at one step over each channel, for the batch norm before them.
 template <bool has_norm, class S>
 class Sums {
     using R = Compute<S>;

@@ -1,4 +1,4 @@
-// Work shared out among threads.
+// Work that threads share.
 #pragma once
 
 #include <algorithm>
@@ -18,14 +18,15 @@
 
 namespace clif {
 
-constexpr std::int64_t steps_per_thread = 16384;  // element-steps that are worth a thread
+constexpr std::int64_t steps_per_thread = 16384;  // element-steps for which one more thread pays off
 constexpr std::size_t cache_line = 64;            // bytes
 
-// Calls work(worker) on up to `workers` threads, with another number in [0, workers) on each.
+// Calls work(worker) on up to `workers` threads, each with its own number in [0, workers).
 //
-// PyTorch's OpenMP threads stay busy waiting for a while after each of its operations, and threads of our own would
-// have to share the processors with them. So we take the threads of the OpenMP runtime that PyTorch has loaded, through
-// its entry point, and start our own only where there is none. Where the system grants fewer, they do all the work.
+// PyTorch's OpenMP threads wait busily for a while after each operation, and threads of our own would compete with them
+// for the processors. So this function uses the threads of the OpenMP runtime that PyTorch has loaded, through its
+// entry point, and starts its own only if there is no such runtime. If the system grants fewer threads, they do all the
+// work.
 template <class Work>
 void on_threads(std::int64_t workers, const Work& work) {
     if (workers == 1) return work(0);
@@ -54,17 +55,17 @@ void on_threads(std::int64_t workers, const Work& work) {
     for (auto& thread : others) thread.join();
 }
 
-// The items that a thread starts with; whoever takes `next` does that item.
+// The items that one thread begins with. A thread takes an item by increasing `next`.
 struct alignas(cache_line) Share {
     std::atomic<std::int64_t> next;
     std::int64_t end;
 };
 
-// Runs job(scratch, item) for the items [0, items), on as many of `threads` as are worth it for so many element-steps,
-// each with its own scratch of `scratch_size` elements, which begins at a cache line.
+// Runs job(scratch, item) for the items [0, items), on up to `threads` threads: as many as pay off for so many
+// element-steps. Each has its own scratch of `scratch_size` elements, which begins at a cache line.
 //
-// Every thread has a contiguous share of the items and, when it is through, helps with the others'. Items dealt out
-// one by one would be slower: what one thread reads ahead is then what the other writes.
+// Every thread has a contiguous share of the items and, after it, takes items of the other threads. Handing out items
+// one by one would be slower: a thread would then prefetch what another thread writes.
 template <class R, class Job>
 void over_items(std::int64_t items, std::int64_t threads, std::int64_t element_steps, std::int64_t scratch_size,
                 const Job& job) {

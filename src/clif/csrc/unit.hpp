@@ -1,7 +1,7 @@
-// What a unit is: the loops of one neuron, for one storage type and instruction set, and the layer on which they work.
+// A unit: the loops of one neuron for one storage type and instruction set, and the layer that they compute.
 //
-// A unit is compiled from a neuron's equations (clif.generate), into this library or into one of its own; threads, ends
-// of layers and the sums of a batch norm are the library's (layer.hpp).
+// A unit is compiled from a neuron's equations (clif.generate), into this library or into one of its own. The library
+// itself (layer.hpp) has the threads, the last neurons of a layer and the sums of a batch norm.
 #pragma once
 
 #include "work.hpp"
@@ -11,24 +11,25 @@ namespace clif {
 constexpr int most_states = 8, most_coefficients = 16;
 
 // Numbers that a neuron learns: one for the layer (period 0), or a row of `period` numbers that repeats over the
-// neurons, followed by its first ones once more, so that a strip may begin anywhere in it.
+// neurons. The first numbers follow the row again, so that a strip may begin anywhere in it.
 template <class R>
 struct Coefficient {
     const R* data;
     std::ptrdiff_t period;
 };
 
-// A layer of neurons over a whole sequence, in memory of type S or, for states, in the type of computation.
+// A layer of neurons over a whole sequence. Sequences have the storage type S; states, constants and coefficients have
+// the type of computation.
 template <class S>
 struct NeuronLayer {
     using R = Compute<S>;
     std::ptrdiff_t steps;
-    std::ptrdiff_t offset;  // how many neurons of the tensor precede neuron 0
+    std::ptrdiff_t offset;  // neurons of the tensor before neuron 0
     Sequence<const S> x;
     State<R> state[most_states];
     Sequence<S> spike;                // forward, out
-    R* last[most_states];             // forward, out: may be null, all of them
-    Sequence<const S> d_spike;        // backward, in: the incoming gradients; null stands for zero
+    R* last[most_states];             // forward, out: may be null, if all of them are
+    Sequence<const S> d_spike;        // backward, in: the incoming gradients; null means zero
     const R* d_last[most_states];
     Sequence<S> dx;                   // backward, out
     R* d_state[most_states];          // backward, out: may be null
@@ -36,13 +37,13 @@ struct NeuronLayer {
     Norm<R> norm;
     const R* constants;
     Coefficient<R> coefficient[most_coefficients];
-    bool from_rest;   // the states that rest at 0 are 0 before the first step, and no gradient is wanted there
-    bool past_cache;  // spikes and dx are written past the caches; their rows begin at a cache line, and so do strips
+    bool from_rest;   // states that rest at 0 are 0 before the first step, and no gradient of the states is wanted
+    bool past_cache;  // spikes and dx are written past the caches; their rows and strips begin at cache lines
 };
 
-constexpr std::int64_t unit_layout = 1;  // changes whenever the library and units compiled before disagree
+constexpr std::int64_t unit_layout = 1;  // changes if the library can no longer call units that were compiled before
 
-// The loops over the neurons [first, end) of a layer, a whole number of strips; without and with a batch norm.
+// The loops over the neurons [first, end) of a layer, a whole number of strips: [0] without, [1] with a batch norm.
 struct Unit {
     std::int64_t layout, layer_bytes;
     std::int32_t states, coefficients, planes;

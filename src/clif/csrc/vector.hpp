@@ -1,7 +1,7 @@
-// Vectors of numbers, with the operators and functions that plain numbers have in scalar.hpp. What differs between
-// instruction sets is in avx2.hpp, avx512.hpp and neon.hpp; the compiler itself knows the arithmetic of vectors.
+// Vectors of numbers, with the operators and functions of the plain numbers in scalar.hpp. avx2.hpp, avx512.hpp and
+// neon.hpp define the parts that differ between instruction sets; the compiler itself has the arithmetic of vectors.
 //
-// They are faster than loops over plain numbers that the compiler vectorises: bounds become a minimum and a maximum
+// Vectors are faster than loops over plain numbers that the compiler vectorises: bounds become a minimum and a maximum
 // rather than comparisons, and AVX-512 has instructions for the parts of 2^y.
 #pragma once
 
@@ -10,7 +10,7 @@
 namespace clif::CLIF_ISA {
 
 template <class R>
-struct Native;  // the compiler's types `Lanes` of a vector, `Mask` of a comparison's result
+struct Native;  // the compiler's types (`Lanes` of a vector, `Mask` of a comparison's result) and functions of them
 
 template <class R>
 struct Vector {
@@ -47,8 +47,8 @@ struct Vector {
 template <class R>
 using Number = Vector<R>;
 
-// Which elements from an address on are meant: as many as a vector has, or the first `count` of them. What is loaded
-// in place of the others is 0.
+// Select the elements that are loaded or stored: as many as a vector has, or the first `count` of them. A load sets the
+// other elements of the vector to 0.
 struct All {};
 
 struct First {
@@ -75,14 +75,14 @@ CLIF_INLINE void store(R* to, Vector<R> x, First some) {
     Native<R>::store(to, x.lanes, some.count);
 }
 
-// As `store`, but goes past the caches if that is wanted: each instruction set has a `stream` for that.
+// Like `store`, but past the caches if `past_cache`: each instruction set has a `stream` for that.
 template <class S, class R>
 CLIF_INLINE void write(S* to, Vector<R> x, bool past_cache) {
     if (past_cache) stream(to, x);
     else store(to, x, All{});
 }
 
-// 1 where it fires, 0 elsewhere.
+// Writes 1 if a neuron fires, else 0.
 template <class R, class Mask>
 CLIF_INLINE void write_spike(R* to, Mask fires, bool past_cache) {
     write(to, select(fires, Vector<R>(1), Vector<R>(0)), past_cache);
@@ -94,7 +94,7 @@ CLIF_INLINE Vector<R> fused_difference(Vector<R> a, Vector<R> b, Vector<R> c) {
     return multiply_add(a, b, -c);
 }
 
-// A function of plain numbers, lane by lane.
+// Applies a function of plain numbers to each lane.
 template <class R, class Function>
 CLIF_INLINE Vector<R> by_lane(Vector<R> a, Vector<R> b, const Function& function) {
     constexpr std::ptrdiff_t size = Vector<R>::size;
@@ -111,13 +111,14 @@ struct Parts {
     Vector<R> exponent, mantissa;
 };
 
-// 1 / (1 + 2^y), where `result` is that; here it has been computed for a y within bounds, or has the limits already.
+// 1 / (1 + 2^y). With vectors, `result` needs no change: `split` keeps y within its bounds, or the limits follow from
+// the instructions.
 template <class R>
 CLIF_INLINE Vector<R> with_limits(Vector<R>, Vector<R> result) {
     return result;
 }
 
-// Calls work(i, which) so that all elements in [0, n) are meant once.
+// Calls work(i, which) so that each element in [0, n) is selected once.
 template <class R, class Work>
 CLIF_INLINE void over_numbers(std::ptrdiff_t n, const Work& work) {
     constexpr std::ptrdiff_t size = Vector<R>::size;
@@ -126,7 +127,7 @@ CLIF_INLINE void over_numbers(std::ptrdiff_t n, const Work& work) {
     if (i < n) work(i, First{n - i});
 }
 
-// Calls work(k) for the numbers of a strip of neurons, one after the other as straight code.
+// Calls work(k) for the `Number`s of a strip of neurons, in an unrolled loop.
 template <int count, class Work>
 CLIF_INLINE void over(const Work& work) {
     CLIF_UNROLL for (int k = 0; k < count; ++k) work(k);

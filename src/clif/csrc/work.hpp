@@ -1,4 +1,4 @@
-// What the inner loops (loops.hpp) and units (unit.hpp) work on, and the choice among them by instruction set.
+// The arguments of the inner loops (loops.hpp) and units (unit.hpp), and the choice of the loops by instruction set.
 #pragma once
 
 #include "numeric.hpp"
@@ -17,20 +17,20 @@
 
 namespace clif {
 
-// What the functions of the C interface return; all but the first did nothing. `clif.ops.cpu` mirrors it.
+// The results of the functions of the C interface, which did nothing unless it is `done`. `clif.ops.cpu` mirrors them.
 enum class Status : int { done, no_memory, dtype, isa };
 
-// Thrown for a number in a problem that stands for nothing known here.
+// Thrown if a problem has an unknown dtype or an instruction set that this machine lacks.
 struct Unknown {
     Status what;
 };
 
-// The batch norm before a neuron: x counts as x * scale + shift. What a step needs is its row of `stride` numbers, of
-// channel after channel and then of the first ones again, so that a strip may begin at any channel.
+// The batch norm before a neuron, whose input is x * scale + shift. Every step has a row of `stride` numbers: one per
+// channel, then those of the first channels again, so that a strip may begin at any channel.
 template <class R>
 struct Norm {
     const R *scale, *shift;
-    const R* mean;  // backward: what x is compared with in the sums
+    const R* mean;  // backward: subtracted from x in the sums
     std::ptrdiff_t channels, stride;
     std::ptrdiff_t first_channel;  // of neuron 0
 
@@ -39,8 +39,8 @@ struct Norm {
     }
 };
 
-// A sequence in memory. Strides are often powers of 2, and all rows then compete for the same few places of a cache: a
-// strip's part of a row had better be short.
+// A sequence in memory. Strides are often powers of 2, and all rows then compete for the same few lines of a cache, so
+// a strip's part of a row should be short.
 template <class S>
 struct Sequence {
     S* data;  // may be null
@@ -49,21 +49,21 @@ struct Sequence {
     S* at(std::ptrdiff_t step, std::ptrdiff_t neuron) const { return data + step * stride + neuron; }
 };
 
-// A state before the first step: of every neuron, or one value for all (stride 0), or 0 where there is none (null).
+// A state before the first step: one value per neuron, one value for all (stride 0), or 0 (data is null).
 template <class R>
 struct State {
     const R* data;
     std::ptrdiff_t stride;
 };
 
-// What the backward loops write besides a layer's results.
+// The memory that the backward loops write besides a layer's results.
 template <class R>
 struct Scratch {
     R* tape;       // [steps, planes, strip], at a cache line
-    R* norm_sums;  // [steps, 2, stride of the norm]: sums of dx and of dx * (x - mean), to which is added
+    R* norm_sums;  // [steps, 2, stride of the norm]: the loops add dx and dx * (x - mean) to it
 };
 
-// `n` elements of a step of a batch norm alone: for the sums of x - pivot and of its square, or for
+// Elements of one step of a batch norm without a neuron: for the sums of x - pivot and of its square, or for
 // dx * of_dx + x * of_x + constant.
 template <class S>
 struct NormRow {
@@ -78,7 +78,7 @@ struct NormRow {
 
 constexpr std::int64_t word_bits = 64;
 
-// Numbers in a row of those that are added up: a few vectors, all of which the processor keeps in registers.
+// The numbers in a row of `RowSums`: a few vectors, which the processor keeps in registers.
 template <class R>
 constexpr std::int64_t row_block = 256 / sizeof(R);
 
@@ -86,8 +86,8 @@ struct Range {
     std::uint32_t begin, end;
 };
 
-// To each of `count` rows at `to`, one behind the other, is added the sum of the rows that begin at from + place, for
-// the places of that row's range in the list.
+// Sums of rows, added to `count` consecutive rows at `to`. Row i gets the sum of the rows that begin at from + place,
+// for each place with an index in ranges[i].
 template <class R>
 struct RowSums {
     const R* from;
@@ -97,7 +97,7 @@ struct RowSums {
     R* to;
 };
 
-// Elements and their bits; `height` is what a spike counts.
+// Elements and their bits; `height` is the value of a spike.
 template <class S>
 struct Spikes {
     std::int64_t size;
@@ -117,8 +117,8 @@ struct Loops {
     void (*add_rows)(const RowSums<Compute<S>>&);
 };
 
-// Instruction sets, each with its loops. `baseline` is whatever the compiler was told to build for. Those of x86 each
-// include the ones before; avx512_bf16 differs from avx512 in bfloat16 only. 64-bit ARM has baseline and neon.
+// Instruction sets, each with its loops. `baseline` is the one for which the compiler builds by default. Each set of
+// x86 includes the ones before it; avx512_bf16 differs from avx512 only in bfloat16. 64-bit ARM has baseline and neon.
 enum class Isa { baseline, avx2, avx512, avx512_bf16, neon };
 
 namespace baseline {
@@ -165,14 +165,14 @@ inline Isa best_isa() {
 #endif
 }
 
-// Whether `isa` is one of this machine's.
+// Whether this machine has the instruction set `isa`.
 inline bool has_isa(int isa) {
     const Isa best = best_isa();
     if (best == Isa::neon) return isa == static_cast<int>(Isa::baseline) || isa == static_cast<int>(best);
     return isa >= 0 && isa <= static_cast<int>(best);
 }
 
-// The loops for `isa`, which must be one of this machine's.
+// The loops for the instruction set `isa`. Throws `Unknown` if this machine does not have it.
 template <class S>
 Loops<S> loops_for(int isa) {
     if (!has_isa(isa)) throw Unknown{Status::isa};

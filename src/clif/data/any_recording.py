@@ -67,7 +67,7 @@ def read_recording(
 
 
 def read_raw(path: Path, size: tuple[int, int] | None = None, columns: str = "", sort: bool = False) -> Raw:
-    """A recording as its file has it, with what the file says of the sensor and the times."""
+    """A recording as it is in its file, with the sensor size and time unit that the file states."""
     suffix = path.suffix.lower()
     if not path.is_file():
         raise MissingFileError(f"{path}: no such recording")
@@ -85,7 +85,7 @@ def read_raw(path: Path, size: tuple[int, int] | None = None, columns: str = "",
 
 
 def _read_aedat(path: Path, sort: bool) -> Raw:
-    """AEDAT of any version, which is in the first bytes."""
+    """A recording in AEDAT; the first bytes tell the version."""
     with foreign(path, "an AEDAT recording"), path.open("rb") as file:
         content = file.read(HEADER_BYTES)
     if content.startswith(b"#!AER-DAT2."):

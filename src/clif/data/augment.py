@@ -1,9 +1,9 @@
 """Augmentation of whole batches of images [N, C, H, W], on their device.
 
-Every operation has `draw(n, height, width, generator)`, which gives the random numbers of n samples as tensors with one
-row a sample, and `apply(images, *draws)`. The numbers are drawn once for a whole epoch and looked up by sample index:
-what they do to a sample depends on the seed, the epoch and the sample only, not on the batch or the worker it falls to.
-Mixing (`clif.data.mix`) goes by batch: one share for all its samples, each with its neighbour in it.
+Every operation has `draw(n, height, width, generator)`, which returns the random numbers of n samples as tensors with
+one row per sample, and `apply(images, *draws)`. The numbers are drawn once for a whole epoch and looked up by sample
+index, so they depend on the seed, the epoch and the sample only, not on the batch or the worker. Mixing
+(`clif.data.mix`) is done by batch: all its samples have the same share, and each is mixed with its neighbour.
 """
 
 from collections.abc import Sequence
@@ -78,7 +78,7 @@ class Crop:
 
 @dataclass(frozen=True)
 class Flip:
-    """Horizontal flip with chance 1/2."""
+    """Horizontal flip with probability 1/2."""
 
     def draw(self, n: int, _height: int, _width: int, generator: Generator) -> Draws:
         return (torch.rand(n, generator=generator) < 0.5,)
@@ -90,7 +90,7 @@ class Flip:
 
 @dataclass(frozen=True)
 class CutOut:
-    """With chance `chance`, a box of 2–40 % of the area gets one random value of 0–255, or `value` if given."""
+    """With probability `chance`, a box of 2–40 % of the area gets one random value of 0–255, or `value` if given."""
 
     chance: float = 0.5
     value: int | None = None
@@ -108,7 +108,7 @@ class CutOut:
 
 @dataclass(frozen=True)
 class RandomErasing:
-    """With chance `chance`, one box of 2–33 % of the area set to 0, as torchvision's with its defaults.
+    """With probability `chance`, one box of 2–33 % of the area is set to 0, as in torchvision with its defaults.
 
     On normalised images 0 is the mean colour. The aspect is uniform in its logarithm, 0.3–3.3.
     """
@@ -135,8 +135,8 @@ class RandomErasing:
 def draw_boxes(n: int, height: int, width: int, generator: Generator) -> Tensor:
     """n boxes (top, left, bottom, right) int64 [n, 4] inside the image.
 
-    As the CLIF paper's cutout: area uniform in 2–40 % of the image, aspect (height over width) uniform in 0.4–2.5,
-    corner uniform; what does not fit is drawn again.
+    As in the CLIF paper's cutout: area uniform in 2–40 % of the image, aspect (height over width) uniform in 0.4–2.5,
+    corner uniform. A box that does not fit is drawn again.
     """
     boxes = torch.zeros(n, 4, dtype=torch.int64)
     pending = torch.arange(n)

@@ -23,7 +23,8 @@ def read_augmentation(text: str, events: bool = False) -> Augmentation:
     """Operations by name, in their order, with a number after a colon: "crop:2,flip,cutout:0.5"; "none" for none.
 
     `crop:PADDING` in pixels (4), `flip`, `cutout:CHANCE` (0.5), `rotate:DEGREES` and `shear:DEGREES` (up to 15),
-    `roll:PIXELS` (up to 5) and, on normalised images, `erase:CHANCE` (0.1). Of `events` cutout leaves none in its box.
+    `roll:PIXELS` (up to 5) and, on normalised images, `erase:CHANCE` (0.1). With `events`, cutout leaves no events in
+    its box.
     Raises `InputError` for another name or number.
     """
     operations = [_read_operation(word.strip()) for word in text.split(",")] if text != "none" else []

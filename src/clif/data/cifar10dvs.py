@@ -47,7 +47,7 @@ MAX_RECORDING_BYTES = 1 << 28
 
 
 def mirrored(events: Events) -> Events:
-    """x → 127 − x and p → 1 − p: how the set's recordings are read."""
+    """x → 127 − x and p → 1 − p, which is applied to every recording of the set."""
     return events | {"x": SENSOR - 1 - events["x"], "p": 1 - events["p"]}
 
 
@@ -58,8 +58,8 @@ def read_recording(path: Path, sort: bool = False) -> Events:
 def find_cifar10dvs(root: Path, train: bool, T: int, sort_events: bool = False) -> Split:
     """The recordings of a split in `root` or a folder just below it.
 
-    Of each class: AEDAT 2.0 files in its folder, its zip archive, or SpikingJelly's events or T frames, whichever is
-    found first. SpikingJelly's events and frames are taken as it stored them.
+    The files of each class: AEDAT 2.0 in its folder, its zip archive, or SpikingJelly's events or T frames, whichever
+    is found first. SpikingJelly's events and frames are taken as it stored them.
     """
     form = FrameFormat(T, SENSOR, resized=SIZE, sort=sort_events)
     if base := choose(root, "CIFAR10-DVS", partial(rank, T=T)):

@@ -1,7 +1,7 @@
 """The user's own files in class folders, and their split into training and test set.
 
 `ROOT/train/CLASS/…` with `ROOT/test/CLASS/…` or `ROOT/val/CLASS/…`; or `ROOT/CLASS/…` with a seeded stratified split.
-What lies below a class folder belongs to the class.
+Everything below a class folder belongs to the class.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ PARTS = {
     **dict.fromkeys(("test", "testing"), "test"),
     **dict.fromkeys(("val", "valid", "validation"), "val"),
 }
-"""The words for the parts of a set, as names of folders and in the column "split" of a table, and what each means."""
+"""The names of the parts of a set, as folders and in the column "split" of a table, and the part that each means."""
 
 Labelled = list[tuple[str, Path]]
 """(class, file) of each file."""
@@ -42,7 +42,7 @@ class Kind:
 class Listing:
     """The files of a set by part, "train", "test" and "val"; those without a part are under "".
 
-    `base` is the set's folder, `source` what named the files, `missing` says which of them are not there.
+    `base` is the set's folder, `source` names the origin of the list, and `missing` has the files that do not exist.
     """
 
     base: Path
@@ -51,19 +51,19 @@ class Listing:
     missing: dict[str, list[str]] = field(default_factory=dict)
 
     def test_part(self) -> str:
-        """Which part is the test set: "" stands for one that a split must make."""
+        """The part that is the test set; "" if a split must make it."""
         if "test" in self.parts and "val" in self.parts:
             say_once(f"{self.source}: test is the test set, val is not read; -val_split holds a part of train out")
         return next((part for part in ("test", "val") if part in self.parts), "")
 
     def training(self) -> Labelled:
-        """The files of the training set, or of the whole set if a split must define it."""
+        """The files of the training set, or of the whole set if a split must make the test set."""
         return self.parts.get("train", self.parts.get("", []))
 
 
 @dataclass(frozen=True)
 class Part:
-    """The training or test set: (label, file) in the order of classes and names, and what is not there.
+    """The training or test set: (label, file) in the order of classes and names, and the missing files.
 
     `official` is whether the set defines the part; otherwise a split did.
     """
@@ -84,7 +84,7 @@ def classes_of(listing: Listing, kind: Kind) -> tuple[str, ...]:
 
 
 def sort_classes(names: set[str]) -> tuple[str, ...]:
-    """Class names in the order of their labels: whole numbers in theirs, others in that of the alphabet."""
+    """Class names in the order of their labels: whole numbers by value, other names alphabetically."""
     if all(name.isascii() and name.isdigit() for name in names):
         return tuple(sorted(names, key=lambda name: (len(name.lstrip("0")), name.lstrip("0"), name)))
     return tuple(sorted(names))
@@ -123,7 +123,7 @@ def choose_part(listing: Listing, kind: Kind, options: DataOptions, train: bool)
 
 
 def list_folder(root: Path, kind: Kind) -> Listing:
-    """All files of a set in a folder. Raises `InputError` for what lies in no class."""
+    """All files of a set in a folder. Raises `InputError` for files outside of class folders."""
     base = without_wrapping(root, kind)
     parts: dict[str, Path] = {}
     for folder in filter(is_part, folders_in(base)):

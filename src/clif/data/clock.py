@@ -7,9 +7,9 @@ from clif.errors import InputError
 
 
 def unwrap(t: NDArray, bits: int) -> NDArray[np.int64]:
-    """Times of a clock of so many bits as times that continue when it wraps.
+    """The times of a clock with so many bits, continued when the clock wraps.
 
-    Two neighbours are less than half of the clock's range apart: a larger step is the wrap, forwards or backwards.
+    Two neighbours are less than half of the clock's range apart: a larger step means that the clock wrapped.
     """
     t = t.astype(np.int64)
     half = 1 << (bits - 1)

@@ -26,7 +26,7 @@ def absent_samples(dataset: Dataset, labels: Sequence[int] | NDArray, listed: Se
 
 
 def require_complete(name: str, folder: Path, missing: Sequence[str], allow_incomplete: bool, quiet: bool) -> None:
-    """Raise `MissingFileError` that lists what is missing, or, if that is allowed, say it in one line."""
+    """Raise `MissingFileError` that lists the missing parts, or, if they are allowed, list them in one line."""
     if not missing:
         return
     what = f"{name} in {folder} is not complete: {shortened(missing, '; ')}"
@@ -37,7 +37,7 @@ def require_complete(name: str, folder: Path, missing: Sequence[str], allow_inco
 
 
 def compare_size(dataset: Dataset, train: bool, folder: Path, labels: NDArray[np.int64]) -> None:
-    """Say in one line that a split has fewer samples than published; of a set with any classes, of those it has."""
+    """Warn in one line if a split has fewer samples than published, relative to its classes unless they are fixed."""
     counts = np.bincount(labels, minlength=dataset.num_classes)
     present = counts[counts > 0]
     published = dataset.published[0 if train else 1]
@@ -58,13 +58,13 @@ def part_name(train: bool) -> str:
 
 
 def say_once(line: str) -> None:
-    """A warning of the logger "clif.data", which goes to stderr if nothing else is set up; the same line comes once."""
+    """A warning of the logger "clif.data", which goes to stderr by default; the same line is logged once."""
     if line not in _said:
         _said.add(line)
         logger.warning("%s", line)
 
 
 def shortened(words: Sequence[str], separator: str) -> str:
-    """The first words and how many more there are."""
+    """The first words, and the number of the others."""
     rest = f" and {len(words) - LISTED} more" if len(words) > LISTED else ""
     return separator.join(words[:LISTED]) + rest

@@ -26,9 +26,9 @@ def record(dataset: Dataset) -> dict[str, Any]:
 
 
 def read_record(content: Mapping[str, Any], where: str, files: DataOptions | None = None) -> Dataset:
-    """The description from `record`, without any files; `files` says what files of recordings hold (`OF_FILES`).
+    """The description from `record`, without any files; `files` describe the content of recordings (`OF_FILES`).
 
-    Raises `InputError`, which names `where`, for a damaged one.
+    Raises `InputError`, which names `where`, if the record is damaged.
     """
     try:
         values = {name: content[name] for name in KEPT}

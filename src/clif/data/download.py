@@ -21,7 +21,7 @@ from clif.progress import progress_bar
 CHUNK = 1 << 20
 TIMEOUT_SECONDS = 60
 MOST_BYTES = 4 << 30
-"""What an archive may unpack to; the largest of `ARCHIVES` unpacks to 0.5 GiB."""
+"""The maximum size of an unpacked archive in bytes; the largest of `ARCHIVES` unpacks to 0.5 GiB."""
 MOST_HEADER = 1 << 20
 
 
@@ -85,7 +85,7 @@ def download(name: str, root: Path, quiet: bool = True) -> None:
 
 
 def fetch(archive: Archive, root: Path, quiet: bool) -> Path:
-    """The archive's file in `root`, downloaded unless it is there; an earlier download that broke off is resumed."""
+    """The archive's file in `root`, downloaded unless it exists; an interrupted download is resumed."""
     path, part = root / archive.name, root / f"{archive.name}.part"
     if path.is_file() and md5_of(path) == archive.md5:
         return path
@@ -162,14 +162,14 @@ def _unpack_tar(path: Path, folder: str) -> None:
 
 
 def _plain(member: tarfile.TarInfo, folder: str) -> tarfile.TarInfo:
-    """The member, which must be a file or folder: links are what older versions of Python's filter let out by."""
+    """The member, which must be a file or folder: older versions of Python's filter let links point outside."""
     if not (member.isfile() or member.isdir()) or member.issparse():
         raise InputError(f"holds {member.name!r}, which is neither a file nor a folder")
     return tarfile.data_filter(member, folder)
 
 
 class _Bounded(io.RawIOBase):
-    """The content of a tar archive as far as `MOST_BYTES`; no more at once than a file's copying and headers need."""
+    """The content of a tar archive, up to `MOST_BYTES`, read in pieces no larger than copies and headers need."""
 
     def __init__(self, file: gzip.GzipFile) -> None:
         self.file = file

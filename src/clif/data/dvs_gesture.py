@@ -89,7 +89,7 @@ def find_dvs_gesture(root: Path, train: bool, T: int, sort_events: bool = False)
 
 
 def rank(base: Path, train: bool, form: FrameFormat) -> Rank:
-    """More certain if both splits are there, less in a parent folder, least without the last class; then by layout."""
+    """The certainty: high if both splits exist, lower in a parent folder or without the last class; then the layout."""
 
     def best(train: bool) -> Rank:
         if trials := find_trials(base, train):
@@ -115,7 +115,7 @@ def find_trials(base: Path, train: bool) -> Path | None:
 
 
 def read_trials(trials: Path, form: FrameFormat) -> tuple[list[Source], list[str]]:
-    """The recordings that a list names, and what is missing of them."""
+    """The recordings that a list names, and those of them that are missing."""
     names = read_text(trials).split()
     if len(set(names)) < len(names):
         raise InputError(f"{trials}: names a recording twice")
@@ -185,12 +185,12 @@ def find_spikingjelly(base: Path, train: bool, form: FrameFormat) -> list[Source
 
 
 def tonic_folder(base: Path, train: bool) -> Path:
-    """tonic's folder of a split, or the one of the same name in it."""
+    """tonic's folder of a split, or the folder of the same name in it."""
     return list(nested(child(base, f"ibmGesture{part_name(train).title()}")))[-1]
 
 
 def find_tonic(base: Path, train: bool, form: FrameFormat) -> list[Source]:
-    """tonic's ibmGestureTrain/user01_fluorescent/0.npy, where the file's name is the label."""
+    """tonic's ibmGestureTrain/user01_fluorescent/0.npy; the file's name is the label."""
     sources = []
     for folder in folders_in(tonic_folder(base, train)):
         for label, path in numbered_files(folder, ".npy"):

@@ -1,7 +1,7 @@
 """Recordings as arrays: .npy and .npz files of NumPy, and HDF5.
 
-The columns are fields of a structured array, as tonic keeps them, arrays by their names, as SpikingJelly does, or the
-columns of an array [n, k] whose order is given.
+The columns are fields of a structured array, as in tonic's files, arrays with these names, as in SpikingJelly's, or
+the columns of an array [n, k] in a given order.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from clif.errors import InputError
 from clif.extras import require
 
 MAX_BYTES = 16 << 30
-"""What an .npz or HDF5 file may unpack to."""
+"""The maximum size of an unpacked .npz or HDF5 file in bytes."""
 
 
 def read_npy(path: Path, columns: str = "") -> Raw:
@@ -84,7 +84,7 @@ def from_array(array: NDArray, columns: str) -> Raw:
 
 
 def _read(data_set: Any, path: Path) -> NDArray:
-    """All values of a data set of numbers that lies in the file itself, and is no larger than what is stored of it."""
+    """All values of a data set of numbers that is stored in the file itself, and not larger than its stored bytes."""
     kinds = [data_set.dtype[name] for name in data_set.dtype.names or ()] or [data_set.dtype]
     if any(kind.base.kind not in "iufb" for kind in kinds):
         raise InputError(f"{data_set.name} must be numbers, it is {data_set.dtype}")

@@ -1,6 +1,6 @@
-"""Recordings as columns x, y, t and p under any usual names, and what makes events of them.
+"""Recordings as columns x, y, t and p under any usual names, and their conversion to events.
 
-Errors do not name the file, which `clif.data.untrusted.naming` puts before them.
+Errors do not name the file; `clif.data.untrusted.naming` adds its name.
 """
 
 import re
@@ -32,7 +32,7 @@ LARGEST_SIDE = 1 << 15
 
 @dataclass(frozen=True)
 class Raw:
-    """A recording as its file has it: columns "x", "y", "t", "p" [n] of any type.
+    """A recording as it is in its file: columns "x", "y", "t", "p" [n] of any type.
 
     `size` is the sensor's (width, height) and `unit` that of the times, one of `TIME_UNITS`, if the file has it.
     """
@@ -44,7 +44,7 @@ class Raw:
 
 @dataclass(frozen=True)
 class Named:
-    """Which of some words names each of the columns x, y, t and p, and what the words say besides."""
+    """The words that name the columns x, y, t and p, and the sensor size and time unit in these words."""
 
     words: dict[str, int]
     size: tuple[int, int] | None = None
@@ -52,7 +52,7 @@ class Named:
 
 
 def find_columns(words: Sequence[str]) -> Named | None:
-    """The columns that some words name, in any order and case, among others; None if they do not name all four.
+    """The columns that some words name, in any order and case, with other words among them; None if one is missing.
 
     Raises `InputError` if two words name the same column.
     """
@@ -81,7 +81,7 @@ def find_columns(words: Sequence[str]) -> Named | None:
 def place_columns(columns: str, number: int) -> dict[str, int]:
     """The positions of the columns among `number` without names, from `columns` ("x,y,t,p", "-" for others).
 
-    Raises `InputError` if it says nothing, or another number of columns.
+    Raises `InputError` if `columns` is empty, or names another number of columns.
     """
     if not columns:
         raise InputError(
@@ -94,9 +94,9 @@ def place_columns(columns: str, number: int) -> dict[str, int]:
 
 
 def named_columns(words: Sequence[str], columns: str) -> Named:
-    """The positions of the columns with these names, or from `columns` if the names do not tell.
+    """The positions of the columns with these names, or from `columns` if the names do not include all four.
 
-    Raises `InputError` if neither says it, or if they contradict each other.
+    Raises `InputError` if neither gives the positions, or if they contradict each other.
     """
     found = find_columns(words)
     if found is None and columns:
@@ -143,9 +143,9 @@ def to_events(raw: Raw, size: tuple[int, int] | None = None, time_unit: str = ""
 
 
 def common_size(said: tuple[int, int] | None, given: tuple[int, int] | None) -> tuple[int, int] | None:
-    """The sensor's size that the file says or that is given. Raises `InputError` if they differ, or for no size."""
+    """The sensor's size, from the file or as given. Raises `InputError` if they differ, or for an impossible size."""
     if said and not all(1 <= side <= LARGEST_SIDE for side in said):
-        raise InputError(f"says that its sensor has {said[0]}x{said[1]} pixels, which none has")
+        raise InputError(f"says that its sensor has {said[0]}x{said[1]} pixels; sides have 1 to {LARGEST_SIDE}")
     if said and given and said != given:
         raise InputError(
             f"is of a sensor of {said[0]}x{said[1]} pixels according to its header, not of {given[0]}x{given[1]} "
@@ -155,7 +155,7 @@ def common_size(said: tuple[int, int] | None, given: tuple[int, int] | None) -> 
 
 
 def common_unit(said: str, given: str) -> str:
-    """The unit of the times that the file says or that is given. Raises `InputError` if they differ."""
+    """The unit of the times, from the file or as given. Raises `InputError` if they differ."""
     if said and given and said != given:
         raise InputError(f"its times are in {said} according to its header, not in {given} (-time_unit)")
     return said or given

@@ -1,7 +1,7 @@
 """The data set `events`: the user's own recordings of an event camera, in class folders.
 
 `ROOT/train/CLASS/…` with `ROOT/test/CLASS/…` or `ROOT/val/CLASS/…`; or `ROOT/CLASS/…` with a seeded stratified split.
-What lies below a class folder belongs to the class; formats are those of `read_recording`.
+Everything below a class folder belongs to the class; formats are those of `read_recording`.
 """
 
 import hashlib
@@ -30,15 +30,15 @@ RECORDINGS = Kind(
     beside=(".csv", ".tsv", ".txt"),
 )
 PROBED = 8
-"""The number of recordings to try until one can be read and gives the sensor's size."""
+"""The number of recordings to try until one can be read and has the sensor's size."""
 
 
 def open_events(root: Path, options: DataOptions) -> Dataset:
     """The description of the recordings in a folder: its classes are those of the training set.
 
     The sensor's size, and for frames by time or duration the unit of the times, are those of the first recording that
-    can be read, or those given. Raises `InputError` if neither says them, if there are no recordings or some
-    outside of class folders, and for options that are for other sets.
+    can be read, or as given. Raises `InputError` if both are missing, if there are no recordings or some
+    outside of class folders, and for options of other sets.
     """
     options.allow("events", *OF_RECORDINGS, *OF_FILES, "test_split", "split_seed", "classes")
     if options.resize != DataOptions.resize and not options.image_size:
@@ -77,9 +77,9 @@ def list_events(root: Path) -> Listing:
 
 
 def probe(listing: Listing, options: DataOptions) -> tuple[int, int]:
-    """The sensor's (width, height) by the first recording that can be read, if none is given.
+    """The sensor's (width, height) from the first recording that can be read, if none is given.
 
-    Raises `InputError` if it says no size, if the times have no unit and need one, and if no recording can be read.
+    Raises `InputError` if it has no size, if the times have no unit and need one, and if no recording can be read.
     """
     given = options.sensor() if options.sensor_size else None
     files = [path for part in listing.parts.values() for _, path in part]
@@ -106,7 +106,7 @@ def probe(listing: Listing, options: DataOptions) -> tuple[int, int]:
 def said_by(
     path: Path, _changed: int, given: tuple[int, int] | None, columns: str
 ) -> tuple[tuple[int, int] | None, str]:
-    """The sensor's size and the unit of the times that a recording says, read once as long as it does not change."""
+    """The sensor's size and the unit of the times in a recording, read again only if the file changes."""
     raw = read_raw(path, given, columns, sort=True)
     return raw.size, raw.unit
 
@@ -136,7 +136,7 @@ def frame_format(options: DataOptions, T: int, sort_events: bool = False) -> Fra
 
 
 def describe(options: DataOptions, form: FrameFormat, official: bool) -> str:
-    """All that the samples depend on, besides their files, as a part of a file's name."""
+    """Everything on which the samples depend besides their files, as a part of a file's name."""
     words = [form.parameters]
     if options.image_size:
         words.append(f"{options.resize}-of-{options.sensor_size}")

@@ -35,10 +35,10 @@ def read_text_events(path: Path, columns: str = "") -> Raw:
     """A text file in UTF-8, or in the encoding that its byte-order mark names, with a line for each event.
 
     The first line names the columns, in any order and among others, or the last comment before the events does (lines
-    that begin with #, % or //); else `columns` says their order. Cells are separated by commas, semicolons, tabs or
-    spaces and may be quoted; polarities may be words (true and false, on and off). Raises `InputError` with the line of
-    one that cannot be read, and for a last line that may be cut short: without a line end, and with the polarity not
-    in the last column.
+    that begin with #, % or //); else `columns` gives their order. Cells are separated by commas, semicolons, tabs or
+    spaces and may be quoted; polarities may be words (true and false, on and off). Raises `InputError` with the number
+    of a line that cannot be read, and for a last line that may be cut short: without a line end, and with the polarity
+    not in the last column.
     """
     text = read_text(path, errors="strict")
     if "\r" in text:
@@ -132,7 +132,7 @@ def numbered_lines(text: str) -> Iterator[tuple[int, str]]:
 
 
 def separator_of(line: str) -> str | None:
-    """Which separator a line has; None for white space."""
+    """The separator in a line; None for white space."""
     return next((separator for separator in SEPARATORS if separator in line), None)
 
 

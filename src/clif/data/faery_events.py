@@ -25,12 +25,12 @@ from clif.extras import require
 PROGRAM = Path(__file__).with_name("faery_process.py")
 HEADER_BYTES = 1 << 16
 LARGEST = (1 << 14, 1 << 14)
-"""A sensor large enough for all events if a header has no size; the events are compared with the real size."""
+"""A sensor large enough for all events if a header has no size; the events are then checked against the real size."""
 
 Answer = tuple[dict[str, Any], dict[str, NDArray]]
 
 _idle: "list[subprocess.Popen[bytes]]" = []
-"""Processes that wait for a file."""
+"""The idle processes, which wait for a file."""
 
 
 def read_aedat4(path: Path) -> Raw:

@@ -2,7 +2,7 @@
 
 `python -P faery_process.py`: for each line of stdin, a JSON list of a file, its kind and options, it answers with a
 line of JSON, {"error": …} or {"size": [width, height], "events": n}, and then t uint64 [n], x and y uint16 [n] and
-p uint8 [n], little-endian. It ends if nothing is asked for a while. It imports nothing of clif.
+p uint8 [n], little-endian. It ends if it is not asked for a while. It imports nothing of clif.
 """
 
 import json
@@ -17,7 +17,7 @@ if sys.platform != "win32":
 
 IDLE_SECONDS = 20
 SOME_MEMORY, MEMORY_TIMES = 4 << 30, 64
-"""The bytes of memory for a file of any size, and in addition for each of its bytes."""
+"""The memory in bytes that any file may take, and the additional memory per byte of the file."""
 COLUMNS = {"t": "<u8", "x": "<u2", "y": "<u2", "on": "|u1"}
 
 
@@ -40,7 +40,7 @@ def main() -> None:
 
 
 def limit_memory(size: int) -> None:
-    """Let a file of that size take a bounded amount of memory; what takes more ends this process (not on Windows)."""
+    """Limit this process's memory for a file of that size; more memory ends the process (not on Windows)."""
     if sys.platform != "win32":
         _, hard = resource.getrlimit(resource.RLIMIT_AS)
         most = SOME_MEMORY + MEMORY_TIMES * size

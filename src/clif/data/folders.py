@@ -18,7 +18,7 @@ CLUTTER = {
     "system volume information",
     "icon\r",
 }
-"""Names, in lower case, of what operating systems leave in folders, besides names that begin with a dot."""
+"""Names, in lower case, of files that operating systems leave in folders, besides names that begin with a dot."""
 
 Rank = tuple[int, ...]
 """The fit of a folder to a set: its certainty, then the order among equally certain folders; () for no fit."""
@@ -55,7 +55,7 @@ def folders_in(folder: Path) -> list[Path]:
 
 
 def files_in(folder: Path, *suffixes: str) -> list[Path]:
-    """The files of a folder whose names end so, in any case; all files if no suffix is given."""
+    """The files of a folder whose names end with one of the suffixes, in any case; all files if there is no suffix."""
     return [
         folder / entry.name
         for entry in scan(folder)
@@ -88,7 +88,7 @@ def class_files(folder: Path, *suffixes: str) -> list[Path]:
 
 
 def labelled_files(folder: Path, classes: Sequence[str], *suffixes: str) -> list[tuple[int, Path]]:
-    """(label, file) from a folder of class folders; the label is the place of the class in `classes`."""
+    """(label, file) from a folder of class folders; the label is the index of the class in `classes`."""
     for base in nested(folder):
         files = [(label, path) for label, name in enumerate(classes) for path in class_files(base / name, *suffixes)]
         if files:
@@ -97,7 +97,7 @@ def labelled_files(folder: Path, classes: Sequence[str], *suffixes: str) -> list
 
 
 def numbered_files(folder: Path, suffix: str) -> list[tuple[int, Path]]:
-    """The files of a class with the number their names end in, in its order."""
+    """The files of a class with the number at the end of their names, in its order."""
     numbered: dict[int, Path] = {}
     for path in class_files(folder, suffix):
         number = file_number(path.name, path.parent)
@@ -117,7 +117,7 @@ def file_number(name: str, where: Path) -> int:
 
 
 def candidates(root: Path, what: str) -> list[list[Path]]:
-    """The possible folders of a data set: `root`, its folders, and in these, twice, a single or equally named one."""
+    """The possible folders of a data set: `root`, its folders, and twice in these a single or equally named folder."""
     if not root.is_dir():
         raise MissingFileError(f"{root} is not a folder; give the folder that holds {what} (-data_dir)")
     levels = [[root], folders_in(root)]
@@ -132,7 +132,7 @@ def candidates(root: Path, what: str) -> list[list[Path]]:
 
 
 def choose(root: Path, what: str, rank: Callable[[Path], Rank]) -> Path | None:
-    """The folder that fits best, the nearer to `root` of equally certain ones; None if no folder fits.
+    """The folder that fits best, and the nearer to `root` if two are equally certain; None if no folder fits.
 
     Raises `InputError` that names both if two fit equally well.
     """

@@ -25,7 +25,7 @@ CAPTION = 14
 
 @dataclass(frozen=True)
 class Sample:
-    """The pictures [H, W, 3] of one sample, several for event data, with and without augmentation."""
+    """The pictures [H, W, 3] of one sample with and without augmentation; event data have several pictures."""
 
     name: str
     before: list[Picture]
@@ -35,7 +35,7 @@ class Sample:
 def draw_gallery(
     name: str, root: Path | None, out: Path, T: int = 6, samples: int = 8, seed: int = 2022, **reading: Any
 ) -> list[Path]:
-    """Write `out` (a .png) and for event data an animation beside it (.gif); returns what was written.
+    """Write `out` (a .png) and for event data an animation beside it (.gif); returns the paths.
 
     `reading` are arguments of `create_loader`, such as cutupmix_auto and options.
     """
@@ -53,7 +53,7 @@ def draw_gallery(
 
 
 def choose_samples(name: str, root: Path | None, T: int, samples: int, seed: int, **reading: Any) -> list[Sample]:
-    """Random training samples; both loaders shuffle by the same seed, so that they give the same ones."""
+    """Random training samples; both loaders shuffle with the same seed, so they return the same samples."""
     common: dict[str, Any] = {"batch_size": samples, "T": T, "seed": seed, **reading}
     plain = create_loader(name, root, augment=False, **common)
     augmented = create_loader(name, root, augment=True, **common)
@@ -110,5 +110,5 @@ def make_animation(samples: list[Sample]) -> list[Image.Image]:
 
 
 def enlarge(tile: Picture) -> Image.Image:
-    """The picture in the largest size within a tile."""
+    """The picture in the largest size that fits a tile."""
     return ImageOps.contain(Image.fromarray(tile), (TILE, TILE), Image.Resampling.NEAREST)

@@ -1,4 +1,4 @@
-"""A stratified split that depends on the seed and on each class by itself."""
+"""A stratified split that depends on the seed, and for each class only on the class itself."""
 
 from collections.abc import Sequence
 
@@ -11,9 +11,9 @@ from clif.errors import InputError
 def hold_out(
     labels: Sequence[int], fraction: float, seed: int, classes: Sequence[str], where: str
 ) -> NDArray[np.bool_]:
-    """Which of the samples with these labels are held out: of each class `fraction`, at least one and not all.
+    """Which of the samples with these labels are held out: `fraction` of each class, at least one and not all.
 
-    What is drawn from a class does not depend on the others. Raises `InputError`, with `where` the samples are, for a
+    The choice within a class does not depend on the other classes. Raises `InputError`, which names `where`, for a
     class of one sample.
     """
     held_out = np.zeros(len(labels), dtype=bool)

@@ -1,7 +1,7 @@
 """The data set `images`: the user's own images, in class folders or listed in a table.
 
 `ROOT/train/CLASS/…` with `ROOT/test/CLASS/…` or `ROOT/val/CLASS/…`; `ROOT/CLASS/…` with a seeded stratified split; or a
-CSV or TSV file (`clif.data.image_table`). What lies below a class folder belongs to the class.
+CSV or TSV file (`clif.data.image_table`). Everything below a class folder belongs to the class.
 """
 
 import hashlib
@@ -37,8 +37,8 @@ def images() -> Kind:
 def open_images(root: Path, options: DataOptions) -> Dataset:
     """The description of the images in a folder or table: its classes are those of the training set.
 
-    Whole numbers as classes are in their order, other names in that of the alphabet. Raises `InputError` if there
-    are none, for images outside of class folders, and for options that are for other sets.
+    Classes that are whole numbers are ordered by value, other names alphabetically. Raises `InputError` if there
+    are none, for images outside of class folders, and for options of other sets.
     """
     options.allow("images", "image_size", "in_channels", "resize", "test_split", "split_seed", "classes")
     options = replace(options, image_size=options.image_size or SIZE, in_channels=options.in_channels or CHANNELS)
@@ -71,7 +71,7 @@ def find_images(options: DataOptions, root: Path, train: bool, _T: int, _sort_ev
 
 
 def describe(options: DataOptions, listing: Listing, official: bool) -> str:
-    """All that the samples depend on, besides their files, as a part of a file's name."""
+    """Everything on which the samples depend besides their files, as a part of a file's name."""
     words = [
         f"{options.image_size}x{options.image_size}",
         "rgb" if options.in_channels == 3 else "grey",
@@ -90,7 +90,7 @@ def load_image(path: Path, size: int, channels: int, resize: str) -> NDArray[np.
 
 
 def list_images(root: Path) -> Listing:
-    """All images of a set. Raises `InputError` for what lies in no class."""
+    """All images of a set. Raises `InputError` for images outside of class folders."""
     if root.is_file():
         return list_table(root)
     if not root.is_dir():
@@ -99,7 +99,7 @@ def list_images(root: Path) -> Listing:
 
 
 def list_table(table: Path) -> Listing:
-    """The images that a table names, with those that are not there."""
+    """The images in a table, and those of them that are missing."""
     if table.suffix.lower() not in SUFFIXES:
         raise InputError(f"{table}: is not a table of images; these end in {' or '.join(SUFFIXES)}; {LAYOUT}")
     parts: dict[str, Labelled] = {}

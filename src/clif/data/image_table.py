@@ -1,4 +1,4 @@
-"""Tables of images: CSV or TSV files with a row `path,label` for each, and maybe the part it belongs to."""
+"""Tables of images: CSV or TSV files with a row `path,label` for each image, and optionally its part of the set."""
 
 import csv
 import io
@@ -26,10 +26,10 @@ class Row:
 def read_table(table: Path) -> list[Row]:
     """The rows of a table of images.
 
-    The first line names the columns, path and label and maybe split, in any order among others; without it there are
-    just path and label. Paths are relative to the table's folder. Columns are separated by tabs in a .tsv file, else by
-    commas or, if the first line has no comma, by semicolons; cells may be quoted. Raises `InputError` that names the
-    line for one that cannot be read, lacks a cell, has an unknown split, or names an image a second time.
+    The first line names the columns path, label and optionally split, in any order and among others; without names the
+    columns are path and label. Paths are relative to the table's folder. Columns are separated by tabs in a .tsv file,
+    else by commas or, if the first line has no comma, by semicolons; cells may be quoted. Raises `InputError` with the
+    number of a line that cannot be read, lacks a cell, has an unknown split, or names an image a second time.
     """
     text = read_text(table)
     first = next((line for line in text.splitlines() if line.strip()), "")
@@ -62,7 +62,7 @@ def read_table(table: Path) -> list[Row]:
 
 
 def _columns(words: Sequence[str], table: Path) -> dict[str, int]:
-    """Where the columns are, from the words of the first line."""
+    """The positions of the columns, from the words of the first line."""
     if "path" in words and "label" in words:
         return {name: words.index(name) for name in ("path", "label", "split") if name in words}
     if "path" in words or len(words) != 2:

@@ -1,4 +1,4 @@
-"""Image files as uint8, whatever their format, depth and channels are."""
+"""Image files as uint8, for any format, depth and channels."""
 
 from functools import cache
 from pathlib import Path
@@ -37,7 +37,7 @@ def images_in(folder: Path) -> list[Path]:
 
 
 def image_size(path: Path) -> tuple[int, int]:
-    """Width and height."""
+    """The width and height of an image."""
     with foreign(path, "an image"), Image.open(path, formats=FORMATS) as image:
         return image.size
 
@@ -46,7 +46,7 @@ def read_rgb(path: Path, width: int, height: int) -> NDArray[np.uint8]:
     """A JPEG or PNG image as uint8 [3, height, width].
 
     Grey images get three equal channels, 16 bits become the upper 8, alpha is dropped, and an orientation in EXIF is
-    not applied, all as torchvision's folders do, except that these turn 16-bit grey images white. Raises `InputError`
+    not applied, all as in torchvision's folders, except that these turn 16-bit grey images white. Raises `InputError`
     for a file that is damaged, of another format or of another size.
     """
     with naming(path), foreign(path, "an image"), Image.open(path, formats=FORMATS) as image:
@@ -56,7 +56,7 @@ def read_rgb(path: Path, width: int, height: int) -> NDArray[np.uint8]:
 
 
 def read_fitted(path: Path, size: int, channels: int, resize: str) -> NDArray[np.uint8]:
-    """An image in any format and of any size as uint8 [channels, size, size]; of several pictures the first.
+    """An image in any format and of any size as uint8 [channels, size, size]; of a file with several, the first.
 
     It is rotated as its EXIF data says. With `resize` "crop" its shorter side is scaled to `size` and its centre
     cropped, with "stretch" both sides are scaled. Raises `InputError` for a file that is damaged or not an image.

@@ -33,7 +33,7 @@ Batch = tuple[Tensor, Tensor]
 
 
 class Share(NamedTuple):
-    """A process's part of a batch: its samples (maybe none), their keys (`clif.random`), and the whole batch's size.
+    """A process's part of a batch: its samples (possibly none), their keys (`clif.random`), and the whole batch's size.
 
     A user's own loader has no keys.
     """
@@ -263,8 +263,8 @@ def read_split(
 ) -> Arrays:
     """The training or test set as arrays; a set that needs it is converted first, with a progress bar.
 
-    Raises `MissingFileError` if it is not complete, unless that is allowed; then, or if it is smaller than published,
-    says so in a line. With `quiet` there are neither bar nor lines.
+    Raises `MissingFileError` if the set is not complete, unless that is allowed. Then, and if the set is smaller than
+    published, it prints one line. With `quiet` there are neither bar nor lines.
     """
     split = find_split(dataset, root, train, T, sort_events)
     folder, listed = (root, ()) if split is None else (split.root, split.missing)
@@ -286,7 +286,7 @@ def read_split(
 
 
 def measured(dataset: Dataset, training: Callable[[], Arrays]) -> Dataset:
-    """The data set with the mean and standard deviation of its training set, if it has images and says no others."""
+    """The data set with the mean and standard deviation of its training set, if it has images and none of its own."""
     if dataset.events or dataset.mean:
         return dataset
     arrays = training()
@@ -329,8 +329,8 @@ def create_loader(
         device: where the batches are prepared; a GPU keeps the whole set if it fits (`Loader`).
         seed: seed of the order and the augmentation.
         shuffle, augment: override the default of `train`, for example plain training images for calibration.
-        augmentation: operations instead of the set's own, as `clif.data.augmentation_names.read_augmentation` takes
-            them.
+        augmentation: operations that replace the set's own, in the form of
+    `clif.data.augmentation_names.read_augmentation`.
         cutupmix_auto: use the set's strong augmentation; if it mixes samples, labels are soft, [N, classes].
         val_split: hold this stratified fraction of the training set out, the same for the same `split_seed`.
         validation: return the held-out part (in file order, not augmented) instead of the rest.

@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 
 @dataclass(frozen=True)
 class Mix:
-    """MixUp or CutMix with equal chance, one of them and one share λ for a whole batch; partners are neighbours in it.
+    """MixUp or CutMix with equal probability, with one share λ for a whole batch; each sample mixes with the next.
 
     MixUp: λ ~ Beta(0.2, 0.2), images λ·x + (1 − λ)·x′. CutMix: λ ~ Beta(1, 1), a box of the share 1 − λ of the area
     around a uniform centre, clipped to the image, comes from x′; λ is then the share that is left. Labels are
@@ -33,13 +33,13 @@ class Mix:
         return torch.from_numpy(np.stack([cutmix, share, rng.random(batches), rng.random(batches)], axis=1))
 
     def apply(self, images: Tensor, labels: Tensor, draws: Tensor) -> tuple[Tensor, Tensor]:
-        """Images [N, …, H, W] and one-hot labels [N, classes], mixed with neighbours as a row of `draw` says."""
+        """Images [N, …, H, W] and one-hot labels [N, classes], mixed with their neighbours by a row of `draw`."""
         return self.apply_with(images, labels, images.roll(1, 0), labels.roll(1, 0), draws)
 
     def apply_with(
         self, images: Tensor, labels: Tensor, partners: Tensor, partner_labels: Tensor, draws: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """As `apply`, with the partners given: for a part of a batch, whose first neighbour is outside it."""
+        """Like `apply`, with given partners: for a part of a batch, whose first neighbour is outside of it."""
         cutmix, share, *centre = draws.tolist()
         height, width = images.shape[-2:]
         if cutmix:

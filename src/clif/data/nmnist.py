@@ -49,7 +49,7 @@ def find_nmnist(root: Path, train: bool, T: int, sort_events: bool = False) -> S
 def layouts(
     base: Path, train: bool, form: FrameFormat
 ) -> list[tuple[Path, str, Callable[[FrameFormat, Path], NDArray]]]:
-    """Folders of class folders, how their files' names end, and how one is loaded; the publisher's first."""
+    """Folders of class folders, the endings of their files, and the functions to load one; the publisher's first."""
     upper, lower = ("Train", "train") if train else ("Test", "test")
     recording = partial(sample_of, read=partial(read_nmnist, sort=form.sort))
     return [
@@ -61,9 +61,9 @@ def layouts(
 
 
 def rank(base: Path, train: bool, form: FrameFormat) -> Rank:
-    """More certain if both splits are there; then by the number of classes and the layout.
+    """The certainty: higher if both splits exist, then by the number of classes and the layout.
 
-    Class folders 10 and above are another set's.
+    Class folders with numbers from 10 belong to another set.
     """
 
     def best(train: bool) -> Rank:

@@ -1,7 +1,7 @@
-"""Pickles of NumPy arrays by any version of Python and NumPy, read without executing anything of theirs.
+"""Pickles of NumPy arrays by any version of Python and NumPy, read without executing any of their code.
 
-Python's own unpickler, even one that looks up known names only, lets a file of a few bytes reach any place of the
-memory, by states of NumPy's types, and take any amount of it. So this one makes values that it knows, and no others.
+Python's own unpickler, even one that looks up known names only, lets a file of a few bytes access any place in
+memory, through the states of NumPy's types, and use any amount of it. So this one makes only values that it knows.
 """
 
 import codecs
@@ -29,7 +29,7 @@ def load_arrays(content: bytes) -> Any:
 
 
 class PickledType:
-    """In place of `numpy.dtype`: of a number, a boolean or a string; of the pickled state it takes the byte order."""
+    """Replaces `numpy.dtype`, for numbers, booleans and strings; of the pickled state it takes only the byte order."""
 
     def __init__(self, spec: Any, _align: Any = False, _copy: Any = False) -> None:
         spec = spec.decode("latin1") if isinstance(spec, bytes) else spec
@@ -47,7 +47,7 @@ class PickledType:
 
 
 class PickledArray(np.ndarray):
-    """In place of `numpy.ndarray`: filled by a pickled state of numbers, booleans, strings or other pickled values."""
+    """Replaces `numpy.ndarray`: filled by a pickled state of numbers, booleans, strings or other pickled values."""
 
     def __new__(cls, *_arguments: Any) -> "PickledArray":
         _refuse("an array without its values")
@@ -63,7 +63,7 @@ class PickledArray(np.ndarray):
 
 
 def _values(kind: Any, content: Any, shape: Any) -> NDArray:
-    """The values of an array, in one dimension, which must be as many as its shape says."""
+    """The values of an array, in one dimension, whose number must agree with its shape."""
     if not isinstance(kind, PickledType) or not isinstance(shape, tuple):
         _refuse("an array without a type or a shape")
     if not all(isinstance(side, int) and side >= 0 for side in shape):
@@ -96,7 +96,7 @@ def _from_buffer(content: Any, kind: Any, shape: Any, order: Any) -> NDArray:
 
 
 def _encode(text: str, encoding: str) -> bytes:
-    """Bytes as protocols 0 to 2 write them from Python 3."""
+    """Bytes in the form in which protocols 0 to 2 of Python 3 write them."""
     if encoding not in LATIN:
         _refuse(f"the encoding {str(encoding)[:40]!r}")
     return text.encode("latin1")
@@ -124,7 +124,7 @@ NUMPY: dict[str, Any] = {
     "numpy.ndarray": PickledArray,
     "numpy.dtype": PickledType,
 }
-"""What stands for NumPy's names in pickles of arrays and numbers, by the module's name before and from version 2."""
+"""The replacements of NumPy's names in pickles, by the name of the module before and since version 2."""
 
 LOOKUPS: dict[str, Any] = NUMPY | {
     "numpy.core.numeric._frombuffer": _from_buffer,
@@ -136,11 +136,11 @@ LOOKUPS: dict[str, Any] = NUMPY | {
     "builtins.bytes": _bytes,
     "builtins.bytearray": _bytes,
 }
-"""All that a pickle may look up."""
+"""All names that a pickle may look up."""
 
 
 class _Machine:
-    """The stack machine that a pickle is a program for, with the operations of plain values alone."""
+    """The stack machine that executes a pickle, with only the operations that make plain values."""
 
     def __init__(self, content: bytes) -> None:
         self.file = io.BytesIO(content)
@@ -203,7 +203,7 @@ class _Machine:
 
 
 def _fill(target: Any, values: list[Any]) -> Any:
-    """Add keys and values to a dict. A tuple is no key: to hash tuples of tuples can take for ever."""
+    """Add keys and values to a dict. Tuples are refused as keys, because hashing nested tuples can take for ever."""
     for key, value in zip(values[::2], values[1::2], strict=True):
         if not isinstance(key, str | bytes | int | float | None) or not isinstance(target, dict):
             _refuse(f"a {type(key).__name__} as a key")
@@ -217,7 +217,7 @@ def _line_in_quotes(file: Any) -> bytes:
 
 
 def _operations() -> Iterator[tuple[bytes, tuple[Callable[[Any], Any] | None, Callable[[_Machine, Any], object]]]]:
-    """Each operation by its code: what reads its argument, and what it does."""
+    """Each operation by its code: the function that reads its argument, and the operation itself."""
     value, memory = _Machine.push, _Machine.put
     known: dict[str, Callable[[_Machine, Any], object]] = {
         **dict.fromkeys(

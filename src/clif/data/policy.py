@@ -1,8 +1,8 @@
 """TrivialAugmentWide (Müller & Hutter, 2021) and AutoAugment (Cubuk et al., 2019) for batches of uint8 RGB images.
 
-Every sample gets one of 15 operations with one magnitude. They are three kinds of batched arithmetic: an affine map, a
-blend with a plainer image, and a table of new values for each channel. Names, ranges and rounding are torchvision's,
-which are Pillow's.
+Every sample gets one of 15 operations with one magnitude. There are three kinds of batched arithmetic: an affine map,
+a blend with a plainer image, and a table of new values for each channel. Names, ranges and rounding are those of
+torchvision and Pillow.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from clif.data.warp import rotation, shear, warp
 
 
 class Kind(IntEnum):
-    """The operations; their order groups those of one arithmetic."""
+    """The operations, grouped by their arithmetic."""
 
     Identity = 0
     ShearX = 1
@@ -97,7 +97,7 @@ def smooth(images: Tensor) -> Tensor:
 
 
 def remap(images: Tensor, kind: Tensor, magnitude: Tensor) -> Tensor:
-    """Posterize to bits, solarize from a threshold on, autocontrast, equalize or invert, by a table a channel."""
+    """Posterize to bits, solarize from a threshold on, autocontrast, equalize or invert, by one table per channel."""
     N, C, height, width = images.shape
     device = images.device
     kind, magnitude = kind.to(device)[:, None, None], magnitude.to(device)[:, None, None]
@@ -114,7 +114,7 @@ def remap(images: Tensor, kind: Tensor, magnitude: Tensor) -> Tensor:
 
 
 def autocontrast_table(histogram: Tensor, value: Tensor) -> Tensor:
-    """Stretch what is there to 0…255; a channel of one value stays."""
+    """Stretch the values of a channel to 0…255; a channel with only one value does not change."""
     present = histogram > 0
     low = torch.where(present, value, 255).amin(2, keepdim=True)
     high = torch.where(present, value, 0).amax(2, keepdim=True)
@@ -124,7 +124,7 @@ def autocontrast_table(histogram: Tensor, value: Tensor) -> Tensor:
 
 
 def equalize_table(histogram: Tensor, value: Tensor) -> Tensor:
-    """Spread the values to equal counts; a channel of one value stays."""
+    """Spread the values to equal counts; a channel with only one value does not change."""
     last_value = torch.where(histogram > 0, value, 0).amax(2, keepdim=True)
     last = histogram.gather(2, last_value)
     step = (histogram.sum(2, keepdim=True) - last) // 255
@@ -167,7 +167,7 @@ Equalize 0.8 0, Equalize 0.6 0
 
 
 def parse_policy(text: str) -> tuple[Tensor, Tensor, Tensor]:
-    """Sub-policies of two operations, each a name, a chance and a strength of 0–9: three tensors [policies, 2]."""
+    """Sub-policies of two operations, each a name, a probability and a strength 0–9: three tensors [policies, 2]."""
     pairs = [[step.split() for step in pair.split(",")] for pair in text.strip().replace("\n", "|").split("|")]
     kind = torch.tensor([[Kind[name] for name, _, _ in pair] for pair in pairs])
     chance = torch.tensor([[float(chance) for _, chance, _ in pair] for pair in pairs])
@@ -176,7 +176,7 @@ def parse_policy(text: str) -> tuple[Tensor, Tensor, Tensor]:
 
 @dataclass(frozen=True)
 class AutoAugment:
-    """One of the 25 sub-policies found on ImageNet, for each sample: two operations, each with its chance."""
+    """One of the 25 sub-policies found on ImageNet for each sample: two operations, each with its probability."""
 
     def draw(self, n: int, height: int, width: int, generator: Generator) -> Draws:
         kinds, chances, strengths = parse_policy(IMAGENET_POLICY)

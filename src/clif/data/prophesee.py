@@ -1,4 +1,4 @@
-"""Prophesee's formats: a reader of DAT, and what the headers of EVT (.raw) files say."""
+"""Prophesee's formats: a reader of DAT, and of the headers of EVT (.raw) files."""
 
 import re
 from pathlib import Path
@@ -11,12 +11,12 @@ from clif.data.untrusted import foreign
 from clif.errors import InputError
 
 EVENT_TYPES = (0x00, 0x0C)
-"""Two-dimensional events of a camera: of older and of newer files."""
+"""The codes of two-dimensional events, in older and in newer files."""
 
 EVENT_BYTES = 8
 CLOCK_BITS = 32
 LAYOUTS = {1: (9, 8), 2: (14, 14)}
-"""Bits of x and of y in the second half of an event, by the version; above them is the polarity."""
+"""The bits of x and of y in the second half of an event, by version; the polarity is above them."""
 
 GEOMETRY = re.compile(r"%\s*geometry\s+(\d{1,5})x(\d{1,5})(?!\d)", re.IGNORECASE)
 FORMAT = re.compile(r"%\s*format\s", re.IGNORECASE)
@@ -66,7 +66,7 @@ def read_dat(path: Path) -> Raw:
 
 
 def read_header(content: bytes) -> tuple[list[str], int]:
-    """The lines at the start that begin with %, and where they end. Raises `InputError` for one that does not end."""
+    """The lines at the start that begin with %, and their end. Raises `InputError` for a line without an end."""
     lines = []
     position = 0
     while content.startswith(b"%", position):

@@ -1,4 +1,4 @@
-"""The shared part of the event-camera sets: from recordings, or SpikingJelly's files of them, to samples of T frames.
+"""The shared part of the event-camera sets: from recordings, or SpikingJelly's files, to samples of T frames.
 
 Everything read here is untrusted: arrays are loaded without pickles, archives are read member by member and never
 unpacked to disk.
@@ -30,9 +30,9 @@ class FrameFormat:
     """T frames of a recording, split by number, by time or by duration (`clif.data.frames`).
 
     Frames keep their counts, as int16, in the size of the `sensor`; with `resized` they are bilinear averages of counts
-    (antialiased) of so many pixels a side, as float16: with `resize` "stretch" both sides are scaled, with "crop" the
-    shorter one is and the centre cut out. Of frames of `duration` µs the first T are taken; those after the last event
-    are empty. `sort` sorts a recording whose times run backwards, which is refused otherwise.
+    (antialiased) of so many pixels per side, as float16: with `resize` "stretch" both sides are scaled, with "crop" the
+    shorter side is, and the centre is cropped. With frames of `duration` µs the first T are taken, and frames after the
+    last event are empty. `sort` sorts a recording whose times run backwards, which is refused otherwise.
     """
 
     T: int
@@ -148,7 +148,7 @@ def frames_folder(base: Path, T: int) -> Path:
 
 
 def other_files(folders: Iterable[Path], wanted: str) -> str:
-    """A file in the place of a set's recordings, for its error: the first file and its format; "" if there is none."""
+    """The file found instead of a set's recordings, for its error: the first file and its format; "" if none."""
     for path in (path for folder in folders for path in files_in(folder)):
         with foreign(path, "a recording"), path.open("rb") as file:
             found = describe(file.read(HEADER_BYTES))

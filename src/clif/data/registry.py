@@ -1,4 +1,4 @@
-"""The data sets by name, those that a person registers among them."""
+"""The data sets by name, including those that a user registers."""
 
 import dataclasses
 import inspect
@@ -32,7 +32,7 @@ DATASETS: dict[str, Dataset | Callable[..., Dataset]] = {
     "images": open_images,
     "events": open_events,
 }
-"""The sets that are the same everywhere, and the functions that describe a set: `f()` or `f(root, options)`."""
+"""The sets that are the same everywhere, and the functions that describe other sets: `f()` or `f(root, options)`."""
 
 
 @overload
@@ -74,14 +74,14 @@ def _register(name: str, function: Any) -> Any:
 
 
 def spelling(name: str) -> str:
-    """The one spelling of a name or alias given in any case. Raises `InputError` for an unknown one."""
+    """The registered spelling of a name or alias in any case. Raises `InputError` for an unknown one."""
     return _find(name)[0]
 
 
 def get_dataset(name: str) -> Dataset:
-    """The data set of that name or alias (any case), of those that need no folder to be described.
+    """The data set of that name or alias (in any case), if it needs no folder for its description.
 
-    Raises `InputError` for an unknown one, with the nearest names, and for one that its folder describes.
+    Raises `InputError` for an unknown name, with the nearest names, and for a set that its folder describes.
 
     >>> clif.data.get_dataset("cifar10").classes[:2]
     ('airplane', 'automobile')
@@ -107,8 +107,8 @@ def open_dataset(
     """The description of a data set by name, with the folder and the options on which it depends.
 
     `trained` is the description of the data that a network was trained on: its classes, sizes and normalisation are
-    kept. Raises `InputError` for an unknown name, an option that the set has no use for, a folder that is missing or
-    not laid out as the set, and classes that are not those of `trained`.
+    kept. Raises `InputError` for an unknown name, an option that the set does not use, a folder that is missing or has
+    another layout, and classes that are not those of `trained`.
 
     >>> clif.data.open_dataset("digits").image_size
     32

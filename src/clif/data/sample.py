@@ -1,4 +1,4 @@
-"""One sample from a file of your own, as the network of a data set takes it."""
+"""One sample from a file of your own, in the form that the network of a data set takes."""
 
 from pathlib import Path
 
@@ -17,8 +17,8 @@ from clif.sizes import height_width
 def read_sample(dataset: Dataset, path: Path, T: int) -> Tensor:
     """The image or recording in a file: float32 [C, H, W], normalised, or frames [T, 2, H, W] of a recording.
 
-    An image may have any size and format that Pillow reads and is fitted as the data set's are (`read_fitted`). A
-    recording is in the data set's own format, one of your own in any that `clif.data.read_recording` knows. Raises
+    An image may have any size and format that Pillow reads, and is fitted like those of the data set (`read_fitted`). A
+    recording is in the data set's own format; your own recordings may be in any format of `read_recording`. Raises
     `InputError` for a file that is missing, damaged or of another format.
     """
     if not path.is_file():

@@ -1,9 +1,9 @@
 """The cache of a split: its samples and labels as memory-mapped arrays, converted once.
 
 A cache is a folder with images.npy, labels.npy and meta.json, which has the mean and standard deviation of images too.
-Its name holds a digest of the version, the parameters and every source file's path, size and time, so that a change of
-any makes another cache. It is written under a temporary name and renamed when it is complete: what was interrupted is
-never taken for good.
+Its name has a digest of the version, the parameters and every source file's path, size and time, so a change of any of
+them makes another cache. It is written under a temporary name and renamed when it is complete, so an interrupted
+conversion leaves no cache.
 """
 
 import contextlib
@@ -94,7 +94,7 @@ def open_cache(folder: Path, split: Split) -> Arrays | None:
         fits = images.shape == shape and images.dtype == split.dtype and labels.shape == shape[:1]
         classes = {label for source in split.sources for label in source.labels}
         known = set(np.unique(labels).tolist()) <= classes and np.isfinite([*mean, *std]).all()
-    except Exception:  # what was damaged can raise anything
+    except Exception:  # damaged content can raise anything
         return None
     return Arrays(images, labels.astype(np.int64), mean, std) if fits and known else None
 
@@ -157,7 +157,7 @@ def build_cache(target: Path, split: Split, skip_damaged: bool, quiet: bool) -> 
 
 
 def write_arrays(folder: Path, split: Split, skip_damaged: bool, quiet: bool) -> tuple[int, list[Damage]]:
-    """Write images.npy and labels.npy; returns how many samples they hold and what was left out."""
+    """Write images.npy and labels.npy; returns the number of their samples and the files that were left out."""
     starts = np.cumsum([0, *(len(source.labels) for source in split.sources)])
     labels = np.array([label for source in split.sources for label in source.labels], dtype=np.int64)
     images = np.lib.format.open_memmap(
@@ -186,7 +186,7 @@ def write_arrays(folder: Path, split: Split, skip_damaged: bool, quiet: bool) ->
 
 
 def copy_rows(images: np.ndarray, chosen: np.ndarray, path: Path) -> None:
-    """Write the chosen rows to a file, piece by piece, so that they need no memory of their own."""
+    """Write the chosen rows to a file, piece by piece, so that they need no additional memory."""
     index = np.flatnonzero(chosen)
     kept = np.lib.format.open_memmap(path, mode="w+", dtype=images.dtype, shape=(len(index), *images.shape[1:]))
     for start in range(0, len(index), ROWS):
@@ -232,7 +232,7 @@ def remove_stale(target: Path, split: Split) -> None:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Delete what conversions that were killed more than a day ago have left."""
+    """Delete the files of conversions that were killed more than a day ago."""
     for path in folder.glob(f"{PARTIAL}*"):
         if path.stat().st_mtime < time.time() - DAY:
             shutil.rmtree(path, ignore_errors=True)

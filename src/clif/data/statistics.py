@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 PIXELS = 1 << 20
 LEAST = 1 / 255
-"""Smaller standard deviations become this one: the values of a constant channel are not divided by 0."""
+"""The minimum of a standard deviation, so that a constant channel is not divided by 0."""
 
 Statistics = tuple[tuple[float, ...], tuple[float, ...]]
 

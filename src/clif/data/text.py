@@ -1,4 +1,4 @@
-"""Text files as editors save them: with a byte-order mark, with any line end, with or without a last one."""
+"""Text files in the forms that editors save: with a byte-order mark, any line end, with or without a last one."""
 
 import codecs
 from pathlib import Path
@@ -13,7 +13,7 @@ ENCODINGS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-"""Byte-order marks and what they announce; that of UTF-32 begins with that of UTF-16."""
+"""Byte-order marks and their encodings; that of UTF-32 begins with that of UTF-16."""
 
 
 def read_text(path: Path, errors: str = "replace") -> str:

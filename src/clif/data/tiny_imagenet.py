@@ -27,7 +27,7 @@ CLASSES = 200
 def find_tiny_imagenet(root: Path, train: bool, _T: int, _sort_events: bool = False) -> Split:
     """The images of a split in `root` or a folder just below it, by class and name; val/ serves as the test set.
 
-    Labels are places in the sorted class ids of wnids.txt, else of the folders in train/. A folder with fewer classes
+    Labels are indices in the sorted class ids of wnids.txt, else of the folders in train/. A folder with fewer classes
     than 200 is accepted, but not classes that only one of train/ and val/ has.
     """
     part = "train" if train else "val"
@@ -56,7 +56,7 @@ def find_tiny_imagenet(root: Path, train: bool, _T: int, _sort_events: bool = Fa
 
 
 def rank(base: Path, part: str) -> Rank:
-    """More certain by a list of classes, its name and the size of its first image: ImageNet has the same folders."""
+    """The certainty, by the list of classes, the name and the first image's size: ImageNet has the same folders."""
     folder = base / part
     if not folder.is_dir() or not 0 < len(find_classes(base)) <= CLASSES:
         return ()
@@ -76,7 +76,7 @@ def has_small_image(folder: Path) -> bool:
 
 
 def find_classes(base: Path) -> list[str]:
-    """The sorted class ids, or none where this is no folder of Tiny-ImageNet."""
+    """The sorted class ids; none if this is no folder of Tiny-ImageNet."""
     names = base / "wnids.txt"
     if names.is_file():
         return sorted(set(read_text(names).split()))
@@ -88,7 +88,7 @@ def find_classes(base: Path) -> list[str]:
 
 
 def list_images(base: Path, part: str, class_ids: list[str]) -> tuple[list[tuple[str, Path]], list[str]]:
-    """(class id, image) of a split, and what is missing of it.
+    """(class id, image) of a split, and the missing files.
 
     The class is the folder's, with or without images/ around or inside it. In val/ it may be that of
     val_annotations.txt instead, with the images in one folder or in folders of classes; both must agree.

@@ -12,12 +12,12 @@ from clif.errors import InputError, MissingFileError, in_words
 
 ANY_SIZE = 256 << 20
 MOST_TIMES = 64
-"""The bytes that any file may unpack to, and how many times its size a larger one may: deflate would reach 1032."""
+"""The bytes to which any file may unpack, and the maximum ratio for larger files (deflate reaches 1032)."""
 
 
 @contextmanager
 def naming(path: Path | str) -> Iterator[None]:
-    """Put the file's name before what is wrong with its content."""
+    """A context that puts the file's name before an error about its content."""
     try:
         yield
     except MissingFileError:
@@ -28,7 +28,7 @@ def naming(path: Path | str) -> Iterator[None]:
 
 @contextmanager
 def foreign(path: Path | str, what: str) -> Iterator[None]:
-    """Name the file if a library fails to read it: damaged or other content can raise any exception."""
+    """A context that names the file if a library fails to read it: damaged content can raise any exception."""
     try:
         yield
     except InputError:
@@ -40,22 +40,22 @@ def foreign(path: Path | str, what: str) -> Iterator[None]:
 
 
 def load_array(path: Path) -> NDArray:
-    """The array in an .npy file, which must be one: `numpy.load` also opens archives. Raises what damage leads to."""
+    """The array in an .npy file. `numpy.load` would also open archives. Damage can raise any exception."""
     with path.open("rb") as file:
         return np.lib.format.read_array(file, allow_pickle=False)
 
 
 def check_zip(path: Path, most: int) -> None:
-    """Raise `InputError` for a zip archive whose members are larger in all than `check_unpacked` takes."""
+    """Raise `InputError` for a zip archive whose members together are larger than `check_unpacked` allows."""
     with zipfile.ZipFile(path) as archive:
         check_unpacked(sum(member.file_size for member in archive.infolist()), path.stat().st_size, most)
 
 
 def check_unpacked(size: int, stored: int, most: int) -> None:
-    """Raise `InputError` for `size` bytes if they are more than `most`, or far more than the `stored` ones."""
+    """Raise `InputError` if `size` bytes are more than `most`, or far more than the `stored` bytes."""
     if size > most:
         raise InputError(f"unpacks to {size / 2**30:.1f} GiB, at most {most / 2**30:g} GiB are read")
     if size > max(ANY_SIZE, MOST_TIMES * stored):
         raise InputError(
-            f"unpacks to {size / 2**30:.1f} GiB, {size // max(stored, 1)} times its size; it is no real one"
+            f"unpacks to {size / 2**30:.1f} GiB, {size // max(stored, 1)} times its size, as no valid file does"
         )

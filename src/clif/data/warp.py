@@ -76,7 +76,7 @@ class Shear:
 
 @dataclass(frozen=True)
 class Roll:
-    """Shift by up to `pixels` along each axis; what leaves on one side comes in on the other."""
+    """Shift by up to `pixels` along each axis; pixels that leave on one side enter on the other."""
 
     pixels: int = 5
 
@@ -96,7 +96,7 @@ class Roll:
 
 @dataclass(frozen=True)
 class OneOf:
-    """One of several operations for each sample, with equal chance."""
+    """One of several operations for each sample, with equal probability."""
 
     operations: Sequence[Operation]
 

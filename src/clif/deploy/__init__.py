@@ -13,7 +13,7 @@ from clif.deploy.stream_predictor import StreamPredictor
 from clif.deploy.sweep import PAPER_RESETS, SweepRow, best_row, sweep
 
 Stream = StreamPredictor
-"""Its former name."""
+"""The former name of `StreamPredictor`."""
 
 __all__ = [
     "EVENT_GRID",

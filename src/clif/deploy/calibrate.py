@@ -2,8 +2,8 @@
 
 A CLIF neuron that fires is reset by v_threshold + σ(m). `calibrate` makes up for σ(m) with a hard reset value for each
 channel (or layer), `subtract` with a soft reset by v_threshold·(1 + c), one c for each layer (or for all). Either takes
-the value with which the layer's neurons fire as often as those of the CLIF network, the layers before being converted
-already.
+the value at which the layer's neurons fire as often as those of the CLIF network, with all layers before it already
+converted.
 
 A hard reset to r, from which the neuron also starts and towards which it leaks, is the same as a hard reset to 0 with
 the input times v_threshold / (v_threshold − r). So `calibrate` multiplies the batch norm before the neuron, and every
@@ -35,7 +35,7 @@ EXTRAS = tuple(round(0.4 + 0.04 * i, 2) for i in range(24))
 
 @dataclass(frozen=True)
 class Fitted:
-    """A LIF network and what it was fitted to: layer name -> one value, or one a channel, in units of v_threshold."""
+    """A LIF network and its fit: layer name -> one value, or one value per channel, in units of v_threshold."""
 
     net: SpikingNetwork
     values: dict[str, list[float]]
@@ -85,7 +85,7 @@ def calibrate(
 
 @torch.no_grad()
 def _multiply(net: SpikingNetwork, norm_name: str, gain: Tensor) -> None:
-    """Multiply what a batch norm puts out by one gain per channel."""
+    """Multiply the output of a batch norm by one gain per channel."""
     norm = net.get_submodule(norm_name)
     assert isinstance(norm, BatchNorm2d)
     norm.weight.mul_(gain)

@@ -57,8 +57,8 @@ class Deployment:
 def write_deployment(deployment: Deployment, content: dict[str, Any], measured: dict[str, Any]) -> None:
     """Write networks.csv, deploy.json, checkpoint_lif.pth and, for a sweep, deploy.csv.
 
-    `content` is that of the checkpoint that was deployed; its configuration, imports and epoch go along. `measured` is
-    what `clif.train.folder.describe_checkpoint` says of it.
+    `content` is that of the deployed checkpoint, whose configuration, imports and epoch are copied. `measured` is the
+    result of `clif.train.folder.describe_checkpoint` for it.
     """
     report = {**measured, **describe(deployment)}
     files = {"networks.csv": _networks(deployment), "deploy.json": json.dumps(report, indent=2)}

@@ -1,8 +1,8 @@
 """Weights on a grid, so that the sums of a convolution are exact in float32 and no order of adding up changes a spike.
 
-Two runtimes add up the inputs of a neuron in another order and round differently, and if a potential lies at the
-threshold one of them fires and the other does not. A sum of multiples of 2^−k that stays below 2^(24 − k) is exact in
-float32 in any order: it is enough to round each output channel's weights to such a grid.
+Two runtimes add up the inputs of a neuron in different orders and round differently, and if a potential is near the
+threshold, only one of them may fire. A sum of multiples of 2^−k that stays below 2^(24 − k) is exact in float32 in any
+order, so it is enough to round each output channel's weights to such a grid.
 """
 
 from typing import Any
@@ -18,11 +18,11 @@ from clif.neurons import SpikingNeuron
 
 FLOAT32_BITS = 24
 EVENT_GRID: dict[str, Any] = {"levels": 16, "largest": 256.0}
-"""For `exact_sums`: counts of events, also of resized frames."""
+"""The grid of `exact_sums` for counts of events, also in resized frames."""
 
 
 class Grid(nn.Module):
-    """The nearest multiple of 1/levels within ±largest, ties to even: what an exact convolution takes for an image."""
+    """The nearest multiple of 1/levels within ±largest, ties to even, as the input of an exact convolution."""
 
     def __init__(self, levels: int, largest: float) -> None:
         super().__init__()
@@ -79,7 +79,7 @@ def exact_sums(net: Network, levels: int = 128, largest: float = 8.0) -> Network
 
 
 def _reaches_neuron(graph: fx.GraphModule, node: fx.Node) -> bool:
-    """Whether what a layer computes arrives at a neuron, as a linear layer's does in networks of vectors."""
+    """Whether the output of a layer goes to a neuron, like that of a linear layer in networks of vectors."""
     return any(isinstance(layer_of(graph, user), SpikingNeuron) or _reaches_neuron(graph, user) for user in node.users)
 
 

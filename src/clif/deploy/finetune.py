@@ -1,4 +1,4 @@
-"""Conversion by a short training: the LIF network learns to predict what the CLIF network predicts."""
+"""Conversion by a short training: the LIF network learns the predictions of the CLIF network."""
 
 import copy
 import itertools

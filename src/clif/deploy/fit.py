@@ -54,7 +54,7 @@ def watched(net: SpikingNetwork, layer: str, see: Callable[[Tensor], None]) -> I
 
 @contextmanager
 def arriving(net: SpikingNetwork, layer: str, see: Callable[[Tensor], None]) -> Iterator[None]:
-    """Call `see(x_seq)` with what the spiking layer is about to charge on: after the batch norm, if it is given one."""
+    """Call `see(x_seq)` with the input of the spiking layer before it charges: after the batch norm, if it gets one."""
 
     def hook(_module: nn.Module, inputs: tuple[Any, ...]) -> None:
         x, *norm = inputs
@@ -132,7 +132,7 @@ def distance(student: Response, teacher: Response) -> Tensor:
     """The distance of a network from its teacher, a scalar.
 
     It is the divergence of the predictions plus, for every layer, the mean squared difference of a neuron's number of
-    spikes over the sequence: a layer that fires otherwise is corrected itself, not by the layers after it.
+    spikes over the sequence, so each layer is corrected itself, not by the layers after it.
     """
     apart = kl_divergence(student.logits, teacher.logits)
     for layer, count in student.counts.items():
@@ -150,8 +150,8 @@ def kl_divergence(student: Tensor, teacher: Tensor) -> Tensor:
 def divergence(lif: SpikingNetwork, batches: Sequence[Tensor], answers: Sequence[Tensor]) -> float:
     """The mean over all images of `kl_divergence` from its teacher's `answers`, logits [T, N, classes] by batch.
 
-    Of two networks it tells better which is nearer than the share of images that they predict alike, which a few
-    images between two classes decide.
+    It tells better which of two networks is nearer than the share of equal predictions does, which depends on a few
+    images between two classes.
     """
     apart = 0.0
     for x, wanted in zip(batches, answers, strict=True):

@@ -31,7 +31,7 @@ def scale_and_shift(norm: Norm) -> tuple[Tensor, Tensor]:
 def foldable_norms(net: nn.Module) -> dict[str, str | None]:
     """Every batch norm by name, with the convolution (or linear layer) into which it folds exactly, or None.
 
-    It folds where its only input is a convolution (of vectors: a linear layer) whose result nothing else uses. In a
+    A batch norm folds if its only input is a convolution (for vectors: a linear layer) with no other use. In a
     pre-activation block the first batch norm normalises the sum of two branches, so nothing before it can take its
     scale.
     """
@@ -96,6 +96,6 @@ def _fold_into(conv: nn.Conv2d | nn.Linear, norm: Norm) -> None:
 
 
 def replace(net: nn.Module, name: str, module: nn.Module) -> None:
-    """Put `module` in the place of the layer `name`."""
+    """Replace the layer `name` with `module`."""
     parent, _, child = name.rpartition(".")
     setattr(net.get_submodule(parent), child, module)

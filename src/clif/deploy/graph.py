@@ -92,9 +92,9 @@ def _averages_equal_parts(pool: nn.AvgPool2d) -> bool:
 
 
 def norms_before_neurons(net: nn.Module) -> dict[str, str]:
-    """The batch norm that feeds each spiking neuron, by name, in the order in which they compute.
+    """The batch norm before each spiking neuron, by name, in the order in which they compute.
 
-    Raises `InputError` naming a neuron that is fed by anything else, or by a batch norm that feeds something besides.
+    Raises `InputError` that names a neuron with any other input, or whose batch norm has another use.
     """
     graph = layer_graph(net)
     norms = {}

@@ -1,5 +1,5 @@
-"""Convolutions with int8 weights: spikes are 0 or 1, and an average pool makes whole parts of them, so that int8
-activations are exact and only the weights are rounded."""
+"""Convolutions with int8 weights: spikes are 0 or 1 and average pools make whole parts of them, so int8 activations
+are exact and only the weights are rounded."""
 
 from typing import Any
 
@@ -46,7 +46,7 @@ class Int8Conv2d(nn.Module):
         return fold(self._convolve, x)
 
     def _convolve(self, x: Tensor) -> Tensor:
-        # Without bfloat16 instructions oneDNN takes 100 times as long as float32 and a cast, for the same numbers.
+        # Without bfloat16 instructions, oneDNN takes 100 times as long as for float32 and a cast, with equal results.
         dtype = self.dtype if pytorch_uses_bfloat16() else torch.float32
         if any(self.padding):
             x = F.pad(x, self.padding, self.padding_mode)

@@ -24,8 +24,8 @@ def fit_gains(
 ) -> dict[str, Tensor]:
     """The gains by which to multiply the batch norms of `lif`: spiking layer -> [C], positive; `lif` does not change.
 
-    `norms` names the batch norm before each spiking layer. Minimised, by Adam with a cosine to 0, is the `distance` of
-    the networks, which must be in eval mode. Deterministic: the images come in the order given.
+    `norms` names the batch norm before each spiking layer. Adam, with a learning rate that falls to 0 as a cosine,
+    minimises the `distance` of the networks, which must be in eval mode. Deterministic: the images keep their order.
     """
     if epochs < 1 or not lr > 0:
         raise InputError(f"the joint fit needs epochs ≥ 1 and lr > 0, got epochs={epochs} and lr={lr}")

@@ -23,8 +23,8 @@ Batches = Iterable[tuple[Tensor, Tensor]]
 IMAGES = 512
 METHODS = CONVERSIONS
 
-# The starts of fine-tuning, and its learning rate without labels. The result of `subtract` is about as near to the CLIF
-# network as that network is to itself with rounded weights; a larger rate would lead away from it.
+# The starts of fine-tuning, and its learning rate without labels. The result of `subtract` differs from the CLIF
+# network about as much as rounded weights do; a larger rate would increase the difference.
 LABELLED_LR = 3e-4
 STARTS: dict[str, tuple[Callable[..., Fitted], float]] = {"subtract": (subtract, 3e-5), "calibrate": (calibrate, 3e-4)}
 

@@ -52,7 +52,7 @@ def deploy_checkpoint(
     >>> deployment.checkpoint.name
     'checkpoint_lif.pth'
     """
-    # Everything that can be refused is refused before any data are read.
+    # All errors in the arguments are raised before any data are read.
     if method not in METHODS:
         raise unknown_name("conversion method", method, METHODS)
     if method == "sweep" and options:
@@ -113,7 +113,7 @@ def deploy_checkpoint(
 
 
 def _open_lif(path: str | os.PathLike[str], given: dict[str, Any]) -> SpikingNetwork:
-    """A LIF-trained checkpoint; what is `given` about the CLIF network names it only if it does not itself."""
+    """A LIF-trained checkpoint; options in `given` that describe the network apply only if it does not have them."""
     said = read_checkpoint(path).get("model")
     network = {"neuron": "LIF"} if said is None else {}
     others = {key: value for key, value in given.items() if said is None or key not in ("model", "neuron")}

@@ -24,8 +24,8 @@ def estimate_checkpoint(
 ) -> tuple[Energy, Opened, Path | None]:
     """`estimate` for a checkpoint and so many of its test images, with the opened checkpoint and the file written.
 
-    The file is energy.json in the folder of the run that the checkpoint is from, or none if it is from no run. `given`
-    are options of `TrainConfig` that replace what the checkpoint says. Raises `InputError` as `open_checkpoint` and
+    The file is energy.json in the run folder of the checkpoint, or None if it belongs to no run. `given` are options
+    of `TrainConfig` that replace those of the checkpoint. Raises `InputError` as `open_checkpoint` and
     `estimate` do, and if the file cannot be written.
     """
     if images < 1:

@@ -138,7 +138,7 @@ def check_suffix(path: str | Path) -> None:
 
 
 def write_single(path: str | Path, energy: Energy) -> None:
-    """Write one network as `Comparison.write` does; in JSON it is `energy.as_dict()`. Raises `InputError` as that."""
+    """Write one network in the formats of `Comparison.write`; in JSON it is `energy.as_dict()`. Raises `InputError`."""
     if Path(path).suffix == ".json":
         _write(Path(path), json.dumps(energy.as_dict(), indent=2))
     else:

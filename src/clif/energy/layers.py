@@ -19,7 +19,7 @@ from clif.private_torch import is_custom_operator
 CONVOLUTIONS: tuple[type[nn.Module], ...] = (nn.Conv1d, nn.Conv2d, nn.ConvTranspose2d)
 COUNTED = (*CONVOLUTIONS, nn.Linear)
 NORMS = (nn.GroupNorm, nn.LayerNorm, nn.PReLU)
-"""Their parameters may have more than one axis, and are no matrices."""
+"""Layers whose parameters may have more than one axis, although they multiply no matrices."""
 
 PRODUCTS = {
     *("matmul", "mm", "bmm", "addmm", "baddbmm", "einsum", "linear", "bilinear", "scaled_dot_product_attention"),
@@ -84,7 +84,7 @@ class Origin(NamedTuple):
 
 
 Size = int | tuple[int, ...] | None
-"""Of one sample: its shape, the pixels a side of an image, or None for that of the network."""
+"""The shape of one sample, the side of an image in pixels, or None for that of the network."""
 
 
 class Followed(NamedTuple):
@@ -95,7 +95,7 @@ class Followed(NamedTuple):
 
 
 def follow(net: SpikingNetwork, size: Size = None) -> Followed:
-    """The layers of a network for samples of `size`. Raises `InputError` for one whose layers cannot be followed."""
+    """The layers of a network for samples of `size`. Raises `InputError` if the layers cannot be followed."""
     graph = layer_graph(net)
     sample = net.sample_shape if size is None else (net.in_channels, size, size) if isinstance(size, int) else size
     shapes: dict[fx.Node, torch.Size] = {}

@@ -38,7 +38,7 @@ class Measured:
 
 
 def measure(net: SpikingNetwork, loader: Iterable[tuple[Tensor, Any]], events: bool = False) -> Measured:
-    """Show `net` the loader's images; with `events` they are frames whose values count as spikes.
+    """Measure `net` on the loader's images; with `events` they are frames whose values count as spikes.
 
     Raises `InputError` for none, for images of different shapes, and for `events` that are no numbers of events.
     """

@@ -107,7 +107,7 @@ def count_from_rates(
     oddities: Oddities,
     costs: Costs,
 ) -> PublishedCount:
-    """`published` of a network that was followed, with a rate for each of its layers of neurons."""
+    """`published` for a network whose layers are known, with a rate for each of its layers of neurons."""
     nodes, sizes = spiking_layers(net), neuron_sizes(followed)
     needed = {name: _operations(nodes[name], oddities) for name in sizes}
     states = max((cost.states for cost in needed.values()), default=0)
@@ -141,13 +141,13 @@ def _by_name(rates: Sequence[float] | Mapping[str, float], names: Sequence[str])
 
 
 def _operations(node: SpikingNeuron, oddities: Oddities) -> Operations:
-    if oddities.assumed_neuron_operations:  # they are not looked at
+    if oddities.assumed_neuron_operations:  # then the neurons are not traced
         return Operations(0.0, 0.0, len(node.state_names))
     return operations_of(node)
 
 
 def _spikes(layer: Weights, rates: Mapping[str, float], T: int, oddities: Oddities) -> float | None:
-    """The spikes that arrive in an inference, or None at a layer that multiplies."""
+    """The number of spikes that arrive in an inference, or None for a layer that multiplies."""
     times = 1 if oddities.rates_as_counts else T
     if layer.static:
         return float(layer.in_size * times) if oddities.pixels_as_spikes and rates else None

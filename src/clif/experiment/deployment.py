@@ -1,4 +1,4 @@
-"""The runs of an experiment deployed as LIF networks by each method: the paper's Table 8, and what fitting adds."""
+"""The runs of an experiment deployed as LIF networks by each method: the paper's Table 8, and fitted methods."""
 
 import statistics
 from collections.abc import Sequence
@@ -47,8 +47,8 @@ def _deploy(run: PlannedRun, method: str, quiet: bool) -> Report:
 def deployment_table(reports: dict[str, dict[str, list[Report]]]) -> Table:
     """Test accuracy of each network, by arm: as trained, as LIF with each reset, and converted by each method.
 
-    `reports` are those of `clif deploy` by arm and method, one a seed. The gap is the accuracy that the paper's choice
-    of a reset loses; a method closes the part that it regains.
+    `reports` are those of `clif deploy` by arm and method, one per seed. The gap is the accuracy that is lost with the
+    paper's choice of a reset; a method closes the part of it that it regains.
     """
     rows = []
     for name, methods in reports.items():

@@ -1,4 +1,4 @@
-"""The figure of an experiment: accuracy over what it varies, or, of an exchange, the loss over the epochs."""
+"""The figure of an experiment: accuracy over the varied option or, for an exchange, the loss over the epochs."""
 
 from pathlib import Path
 
@@ -37,7 +37,7 @@ def chart_of(results: Results) -> Chart:
 
 
 def _by_seed(points: list[ArmResult]) -> dict[int, list[float]]:
-    """Of each seed the accuracies in % in the order of x."""
+    """The accuracies of each seed in %, in the order of x."""
     ordered = sorted(points, key=lambda result: result.arm.x or 0.0)
     return {k: [100 * point.accuracies[k] for point in ordered] for k in range(len(ordered[0].seeds))}
 

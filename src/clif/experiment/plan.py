@@ -74,7 +74,7 @@ class PlannedRun:
 
 @dataclass(frozen=True)
 class Plan:
-    """An experiment: its kind, what all arms share, the arms, the seeds and the folder.
+    """An experiment: its kind, the options that all arms share, the arms, the seeds and the folder.
 
     >>> plan = clif.experiment.make_plan("neurons", "digits", ["CLIF", "LIF"], seeds=[0, 1])
     >>> [run.label for run in plan.runs()]
@@ -106,7 +106,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of experiment: what it says in the help, the option it varies, the axis, and its arms."""
+    """A kind of experiment: its description in the help, the option that it varies, the axis, and its arms."""
 
     text: str
     varies: tuple[str, ...]

@@ -23,7 +23,7 @@ SAME = frozenset(
     for field in dataclasses.fields(TrainConfig)
     if field.metadata["group"] in GROUPS or field.name in ("dataset", "augmentation", "cutupmix_auto")
 ) - {"T_max"}
-"""Options that a run must share with the recipe to repeat its row: not its length, seed, validation split, machine."""
+"""Options that a run must share with the recipe to repeat its row; length, seed, validation and machine may differ."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Repeated:
-    """Runs that repeat a row: of each seed the last epoch's accuracy (0 to 1) on `part`, after so many epochs."""
+    """Runs that repeat a row: the last epoch's accuracy (0 to 1) of each seed on `part`, after so many epochs."""
 
     part: str
     accuracies: dict[int, float]
@@ -56,7 +56,7 @@ class Repeated:
     folders: list[Path]
 
     def describe(self, row: Row) -> str:
-        """In one line, with what is shorter than the paper's."""
+        """The result in one line, which says if the runs are shorter than the paper's."""
         seeds = f"seed {next(iter(self.accuracies))}" if len(self.accuracies) == 1 else f"{len(self.accuracies)} seeds"
         accuracy = mean(mean_of(list(self.accuracies.values())), scale=100).text
         text = f"{accuracy} % ({self.part}, last epoch, {seeds}, {self.epochs} epochs)"

@@ -1,4 +1,4 @@
-"""What an experiment gave: the last epoch's accuracy of each arm with the differences between arms, seed by seed."""
+"""The results of an experiment: the last epoch's accuracy of each arm, and the differences of the arms seed by seed."""
 
 import dataclasses
 import json

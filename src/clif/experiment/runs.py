@@ -1,4 +1,4 @@
-"""The runs of an experiment, each in a process of its own, so many at a time; interrupted ones continue."""
+"""The runs of an experiment, each in its own process, several at a time; interrupted runs continue."""
 
 import os
 import subprocess

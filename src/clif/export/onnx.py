@@ -66,7 +66,7 @@ def to_onnx(
 
 
 def _name_batch_axis(model: Any, axis: int) -> None:
-    """Give the symbol of the batch, which PyTorch numbers, its name, also in what is computed from it."""
+    """Name the symbol of the batch size, which PyTorch numbers, also in the sizes that are computed from it."""
     graph = model.graph
     symbol = graph.input[0].type.tensor_type.shape.dim[axis].dim_param
     for value in (*graph.input, *graph.output, *graph.value_info):

@@ -25,7 +25,7 @@ BATCH = "batch"
 """The name of the axis of the images."""
 
 EXPORTERS = ("torch", "onnx_ir", "onnxscript")
-"""The loggers that speak during an export."""
+"""The loggers that write messages during an export."""
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,9 @@ MOST_ELEMENTS = 64
 
 
 def read_beside(kind: type) -> Iterator[Any]:
-    """The classes of a neuron that are the user's, their functions, and the plain values that these read by name.
+    """The user's classes of a neuron, their functions, and the plain values that these functions read by name.
 
-    Functions that a function calls by name are among them, and what those read.
+    This includes the functions that a function calls by name, and the values that they read.
     """
     seen: set[int] = set()
     for owner in kind.__mro__:

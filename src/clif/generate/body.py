@@ -45,10 +45,10 @@ FROM_MEMORY, IN_REGISTER = 2.0, 1.5
 
 
 class Body:
-    """Statements that compute a step's results, number by number of a strip.
+    """Statements that compute a step's results for each `Number` of a strip.
 
-    They are cut into loops over the strip, each with one slow operation on the way to a value. What a later loop needs
-    of an earlier one is in an array; masks are compared again.
+    The statements are cut into loops over the strip, so that a loop has at most one slow operation on the way to a
+    value. Arrays hold the values of earlier loops that a later one needs; masks are compared again.
     """
 
     def __init__(self, step: Step, uniform: Name, layer: list[int], kept: dict[int, str]) -> None:
@@ -78,7 +78,7 @@ class Body:
         return ["        using N [[maybe_unused]] = Number<R>;", *arrays, *written]
 
     def _crossing(self, loop: int) -> set[int]:
-        """The values of earlier loops that arrays bring to this one; what is cheap is computed again."""
+        """The values of earlier loops that this one reads from arrays; cheap ones are computed again."""
         wanted = [j for i in self.order if self.loop_of[i] == loop for j in self._operands(i)]
         wanted += [place for _, place, at in self.statements if at == loop]
 
@@ -96,7 +96,7 @@ class Body:
         return choose_kept(self.nodes, wanted, cost, can_keep, IN_REGISTER)
 
     def _operands(self, i: int) -> tuple[int, ...]:
-        """What the expression of a value takes: for the sigmoid of a product with a constant, the factors."""
+        """The operands of the expression of a value; the factors if it is the sigmoid of a product with a constant."""
         scaled = self.scales(i)
         return self.nodes[i if scaled is None else scaled].arguments
 
@@ -131,14 +131,14 @@ class Body:
         return ["        over<numbers>([&](int i) CLIF_INLINE_LAMBDA {", *lines, "        });"]
 
     def _is_fused(self, i: int) -> bool:
-        """Whether a product is computed by the one operation that it is for."""
+        """Whether a product is computed as part of the only operation that uses it."""
         if self.nodes[i].operation != "mul" or self.uses[i] != 1:
             return False
         users = [j for j in self.order if i in self.nodes[j].arguments]
         return bool(users) and i in (self.fuses(users[0]), self.scales(users[0]))
 
     def scales(self, i: int) -> int | None:
-        """The product with a constant of which `i` is the sigmoid, or None."""
+        """The product with a constant whose sigmoid is `i`, or None."""
         node = self.nodes[i]
         if node.operation != "sigmoid":
             return None
@@ -148,7 +148,7 @@ class Body:
         return j if product.operation == "mul" and constant and self.uses[j] == 1 and not self._is_there(j) else None
 
     def fuses(self, i: int) -> int | None:
-        """The product that the sum `i` of a gradient takes in, or None."""
+        """The product that the sum `i` of a gradient computes with itself (a fused multiply-add), or None."""
         node = self.nodes[i]
         if node.operation not in ("add", "sub") or i not in self.incoming:
             return None

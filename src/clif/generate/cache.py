@@ -18,7 +18,7 @@ if sys.platform != "win32":
     import fcntl
 
 SUFFIX, TRITON_SUFFIX = ".unit", ".py"
-"""Of a compiled unit and of one in Triton."""
+"""The suffixes of a compiled unit and of one in Triton."""
 
 OURS = re.compile(r"((?:[0-9a-f]{32}){1,2})(\.unit|\.py|\.sha256|\.lock|-\w{8}\.new)")
 """The names of the files that `get` writes for a key of 32 or 64 hexadecimal digits."""
@@ -42,7 +42,7 @@ class Cleared(NamedTuple):
 
 
 def chosen_folder() -> Path:
-    """`$CLIF_CACHE`, or clif's folder among the user's caches, which may not be there. Raises `InputError`."""
+    """`$CLIF_CACHE`, or clif's folder among the user's caches, which need not exist. Raises `InputError`."""
     given = os.environ.get("CLIF_CACHE")
     return Path(expand_home(given)) if given else _user_caches() / "clif"
 
@@ -98,7 +98,7 @@ def get(key: str, make: Callable[[Path], None], suffix: str = SUFFIX) -> Path:
 
 
 def files(place: Path) -> dict[str, list[Path]]:
-    """The files in a folder that `get` wrote, by key: units, and what belongs to one or is left of one."""
+    """The files in a folder that `get` wrote, by key: units, the files of a unit, and files left by a failed write."""
     found: dict[str, list[Path]] = {}
     for path in sorted(place.iterdir()):
         if (match := OURS.fullmatch(path.name)) and path.is_file():
@@ -129,7 +129,7 @@ def clear(place: Path) -> Cleared:
                 left += 1
                 continue
             lock = _lock(unit)
-            for path in [*(path for path in paths if path != lock), lock]:  # the lock ends with its file
+            for path in [*(path for path in paths if path != lock), lock]:  # the lock last: it is still held
                 with suppress(FileNotFoundError):
                     size += path.stat().st_size
                     path.unlink()
@@ -158,7 +158,7 @@ def _lock(place: Path) -> Path:
 
 @contextmanager
 def _locked(place: Path, wait: bool = True) -> Iterator[bool]:
-    """A context in which no other process makes or deletes that unit; without `wait` it is False if one does."""
+    """A context in which no other process makes or deletes that unit. Gives False if one does and `wait` is False."""
     if sys.platform == "win32":
         yield True
     elif (file := _acquire(_lock(place), wait)) is None:

@@ -1,8 +1,8 @@
-"""A program as C++: the part of a neuron's loops that `csrc/strips.hpp` leaves open.
+"""A program as C++: the equations of a step, around which `csrc/strips.hpp` has the loops.
 
-Every kind of step becomes three functions: `advance` (forward) in one struct, `record` (forward, and what the tape
-keeps) and `retreat` (backward) in another. Sums of products are fused in gradients only, so that spikes do not depend
-on the compiler.
+Every kind of step becomes three functions: `advance` (forward) in one struct, `record` (forward, with the values for
+the tape) and `retreat` (backward) in another. Sums of products are fused in gradients only, so that spikes do not
+depend on the compiler.
 """
 
 from collections.abc import Iterable, Sequence
@@ -41,12 +41,12 @@ RETREAT = """
 
 
 def source(program: Program) -> str:
-    """The definitions of `struct Forward` and `struct Backward`, without what they include."""
+    """The definitions of `struct Forward` and `struct Backward`, without the headers that they need."""
     return f"{forward(forward_program(program), 'Forward')}\n{backward(program, 'Backward')}"
 
 
 def forward(program: Program, name: str) -> str:
-    """The struct of what a `forward_program` computes; it is the same for programs that differ in the surrogate."""
+    """The struct of a `forward_program`, which programs that differ only in the surrogate share."""
     steps = lower(program)
     uniforms = _Uniforms(program, [step.forward for step in steps.values()])
     functions = "".join(_forward(kind, step, uniforms) for kind, step in steps.items())
@@ -54,7 +54,7 @@ def forward(program: Program, name: str) -> str:
 
 
 def backward(program: Program, name: str) -> str:
-    """The struct of what a program computes backward."""
+    """The struct of the backward pass of a program."""
     steps = lower(program)
     uniforms = _Uniforms(program, [part for step in steps.values() for part in (step.recorded, step.backward)])
     functions = "".join(_backward(kind, step, uniforms) for kind, step in steps.items())
@@ -98,7 +98,7 @@ class _Uniforms:
                     self.value(part.nodes, i)
 
     def value(self, nodes: Sequence[Node], i: int, prefix: str = "") -> str:
-        """The C++ name of a uniform value, as a member of what begins with `prefix`."""
+        """The C++ expression of a uniform value; names of members begin with `prefix`."""
         node = nodes[i]
         if node.operation == "literal":
             return f"N(R({node.value!r}))"

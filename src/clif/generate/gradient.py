@@ -15,7 +15,7 @@ DIFFERENTIABLE = ("x", "state", "coefficient")
 
 
 class Derived(NamedTuple):
-    """A program's graph with its derivative: where the forward outputs and the gradients of all its inputs are.
+    """A program's graph with its derivative, and the places of the forward outputs and of the gradients of all inputs.
 
     Leaves "d_spike" and "d_state" are the incoming gradients. `forward` counts the nodes of the program itself, which
     come first.
@@ -157,4 +157,4 @@ RULES: dict[str, Rule] = {
     "fire": lambda graph, g, y, arguments: (_mul(graph, g, arguments[1]), None),
     "where": _where,
 }
-"""From the gradient of a value, its place and its arguments to the gradients of the arguments (None: no gradient)."""
+"""The rules: from the gradient of a value, its place and its arguments to the arguments' gradients (None: none)."""

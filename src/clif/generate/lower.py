@@ -18,7 +18,7 @@ KINDS = ("Any", "FromRest", "Last")
 
 
 class Prices(NamedTuple):
-    """What reading the input again and a value on the tape cost, in units of an addition."""
+    """The costs of reading the input again and of a value on the tape, in units of an addition."""
 
     x: float
     kept: float
@@ -26,12 +26,12 @@ class Prices(NamedTuple):
 
 IN_CACHE = Prices(2.0, 2.5)
 IN_MEMORY = Prices(32.0, 64.0)
-"""Of a processor with a cache for the tape, and of one that computes much faster than it reads."""
+"""The prices for a processor with a cache for the tape, and for one that computes much faster than it reads."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """What one kind of step computes: `nodes` and, by name, where its results are.
+    """What one kind of step computes: `nodes`, and the places of its results by name.
 
     Forward: "spike" (a mask if spikes are 0 and 1) and the states 0, 1, …; recorded: the states and ("kept", i);
     backward: "d_x", ("d_state", i) and ("d_coefficient", i).
@@ -87,7 +87,7 @@ def _lower(program: Program, derived: Derived, kind: str, prices: Prices) -> Ste
 
 
 def _fires(nodes: Sequence[Node], place: int) -> int:
-    """The mask of a value that is a choice between 1 and 0; another value stays."""
+    """The mask of a value that is a choice between 1 and 0, else the value itself."""
     node = nodes[place]
     branches = [nodes[i] for i in node.arguments[1:]] if node.operation == "where" else []
     return node.arguments[0] if branches == [Node("literal", (), 1.0), Node("literal", (), 0.0)] else place
@@ -96,7 +96,7 @@ def _fires(nodes: Sequence[Node], place: int) -> int:
 def _without_zeros(
     nodes: Sequence[Node], outputs: Sequence[int], zero: set[tuple[str, float]]
 ) -> tuple[list[Node], list[int]]:
-    """The nodes that `outputs` need, with literal zeros for some leaves, a spike as a choice between 1 and 0."""
+    """The nodes that `outputs` need, with literal zeros for the leaves in `zero` and spikes as choices of 1 or 0."""
     graph, places = Graph(), dict[int, int]()
     for i in needed(nodes, outputs):
         node = nodes[i]
@@ -114,9 +114,9 @@ def _without_zeros(
 
 
 def _without_divisions(nodes: Sequence[Node], outputs: Sequence[int]) -> tuple[list[Node], list[int]]:
-    """Products with the inverse instead of divisions by a constant, in gradients and in what a sigmoid or tanh takes.
+    """Replace divisions by a constant with products, in gradients and in the arguments of a sigmoid or tanh.
 
-    What decides about a spike is divided as the step says.
+    A value that decides about a spike is divided as in the step.
     """
     graph, places = Graph(), dict[int, int]()
     incoming = depends_on_incoming(nodes)
@@ -139,9 +139,9 @@ def _without_divisions(nodes: Sequence[Node], outputs: Sequence[int]) -> tuple[l
 
 
 def separated(nodes: Sequence[Node], outputs: Sequence[int]) -> tuple[list[Node], list[int]]:
-    """The same values, with operations on a choice done in its branches if that leaves one branch nothing to do.
+    """The same values, with operations on a choice moved into its branches if one branch then needs no operation.
 
-    u − (1 or 0)·y becomes a choice between u − y and u: a product less, and no spike as a number.
+    u − (1 or 0)·y becomes a choice between u − y and u, which saves a product and the spike as a number.
     """
     graph, places = Graph(), dict[int, int]()
     for i in needed(nodes, outputs):

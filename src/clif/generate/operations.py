@@ -36,7 +36,7 @@ class Operation:
 
     @property
     def is_slow(self) -> bool:
-        """Whether it is a long chain of dependent instructions, beside which others should run."""
+        """Whether it is a long chain of dependent instructions, during which other instructions should run."""
         return self.cost >= SLOW
 
 

@@ -19,7 +19,7 @@ MOST_PLANS = 10_000
 
 
 class Plan(NamedTuple):
-    """The program of a step for kernels, or why there is none.
+    """The program of a step for kernels, or the reason why there is none.
 
     `text` is the program's canonical text, `constants` are its numbers; `prologue` makes the program's coefficients of
     the learnables, and `trace` is the step before that.
@@ -54,7 +54,7 @@ def _constant_plan(
     shape: tuple[tuple[str, ...], tuple[bool, ...]],
     learnable: tuple[tuple[str, str], ...],
 ) -> Plan:
-    """The plan, from values that torch.compile can take for constants."""
+    """The plan, from values that torch.compile can treat as constants."""
     attributes = {name: _restored(value) for name, value in zip(names, values, strict=True)}
     signature = Signature({name: float(not zero) for name, zero in zip(*shape, strict=True)}, dict(learnable))
     return _remembered((kind, names, values, shape, learnable), kind, attributes, signature)
@@ -75,7 +75,7 @@ def _remembered(key: Key, kind: type, attributes: Mapping[str, Any], signature: 
 
 
 def _flat(value: Any) -> Any:
-    """A value by parts that can be hashed; under torch.compile by such as it guards one by one."""
+    """A value as parts that can be hashed; under torch.compile, as parts that it guards one by one."""
     if isinstance(value, Surrogate):
         return (type(value), *[(name, _flat(part)) for name, part in vars(value).items()])
     if isinstance(value, float) and torch.compiler.is_compiling():
@@ -125,5 +125,5 @@ def _traced_plan(kind: type, attributes: Mapping[str, Any], signature: Signature
 
 
 def refused(why: str) -> Plan:
-    """A plan that kernels cannot follow."""
+    """A plan without a program, for the reason `why`."""
     return Plan("", (0.0,), Prologue((), ()), None, why)

@@ -79,7 +79,7 @@ class Graph:
         return self._places[node]
 
     def copy(self, node: Node, places: dict[int, int]) -> int:
-        """The node of another graph in this one, simplified again; `places` says where its arguments are."""
+        """The node of another graph in this one, simplified again; `places` maps the places of its arguments."""
         if node.is_leaf or node.operation == "literal":
             return self._place(node)
         return self.add(node.operation, *(places[i] for i in node.arguments))
@@ -88,8 +88,8 @@ class Graph:
 def simplified(graph: Graph, operation: str, arguments: tuple[int, ...]) -> int | None:
     """The place of an equal value that takes no operation, or None.
 
-    Folds what the rules of derivatives and a state at rest bring in: 0, 1 and sums and products with them. A product
-    with the literal 0 is 0, also if the other factor is not finite.
+    It folds the operations with 0 and 1 that derivatives and states at rest bring in. A product with the literal 0 is
+    0, also if the other factor is not finite.
     """
     if operation == "detach":
         return arguments[0] if graph.literal_of(arguments[0]) is not None else None
@@ -139,7 +139,7 @@ def simplified(graph: Graph, operation: str, arguments: tuple[int, ...]) -> int 
 
 @dataclass(frozen=True)
 class Program:
-    """A step: which states rest at 0, which coefficients are of a channel, and the values that give the outputs."""
+    """A step: which states rest at 0, which coefficients are per channel, its values, and the places of its outputs."""
 
     rests_at_zero: tuple[bool, ...]
     by_channel: tuple[bool, ...]
@@ -149,7 +149,7 @@ class Program:
 
     @property
     def text(self) -> str:
-        """The canonical text: only what the outputs need, numbered in the order of a walk from them."""
+        """The canonical text: only the values that the outputs need, numbered in the order of a walk from them."""
         order = needed(self.nodes, self.outputs)
         names: dict[int, str] = {}
         lines: list[str] = []
@@ -169,7 +169,7 @@ class Program:
 
 
 def needed(nodes: Sequence[Node], outputs: Iterable[int], known: Container[int] = ()) -> list[int]:
-    """The nodes on which `outputs` depend, arguments first, in the order of a depth-first walk; not behind `known`."""
+    """The nodes on which `outputs` depend, arguments first, from a depth-first walk that does not go beyond `known`."""
     order: list[int] = []
     seen: set[int] = set()
     stack = [(i, False) for i in reversed(list(outputs))]
@@ -186,7 +186,7 @@ def needed(nodes: Sequence[Node], outputs: Iterable[int], known: Container[int] 
 
 
 def without_derivatives(nodes: Sequence[Node]) -> list[Node]:
-    """The nodes at the same places, but that no `fire` has a derivative: it has its first argument alone."""
+    """The nodes at the same places; a `fire` has no derivative, only its first argument."""
     return [node._replace(arguments=node.arguments[:1]) if node.operation == "fire" else node for node in nodes]
 
 

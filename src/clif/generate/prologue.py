@@ -22,7 +22,7 @@ class Prologue(NamedTuple):
     values: tuple[int, ...]
 
     def coefficients(self, learnables: Sequence[Tensor], constants: Sequence[float]) -> list[Tensor]:
-        """Those values for learnables of shape [] or [C], differentiable."""
+        """The coefficients for learnables of shape [] or [C], differentiable."""
         if all(self.nodes[i].operation == "coefficient" for i in self.values):
             return [learnables[int(self.nodes[i].value)] for i in self.values]
         with torch.amp.autocast(learnables[0].device.type, enabled=False):
@@ -30,7 +30,7 @@ class Prologue(NamedTuple):
 
 
 def split(program: Program) -> tuple[Program, Prologue]:
-    """The program that is left for kernels, and what comes before it.
+    """The program that is left for kernels, and the prologue that comes before it.
 
     Kernels get as few coefficients as possible, and compute no slow function of them.
     """
@@ -56,7 +56,7 @@ def split(program: Program) -> tuple[Program, Prologue]:
 
 
 def _of_learnables_alone(nodes: Sequence[Node]) -> dict[int, bool]:
-    """The values that depend on learnables and constants only, and whether on one of a channel's."""
+    """The values that depend on learnables and constants only, and whether each depends on a learnable per channel."""
     known: dict[int, bool] = {}
     uniform: set[int] = set()
     for i, node in enumerate(nodes):
@@ -79,7 +79,7 @@ def _channels(program: Program, i: int) -> bool:
 
 
 def _with_coefficients(program: Program, chosen: Sequence[int]) -> Program:
-    """The program whose coefficients are these values."""
+    """The program whose coefficients are the values `chosen`."""
     graph = Graph()
     places = {i: graph.leaf("coefficient", number) for number, i in enumerate(chosen)}
     for i in needed(program.nodes, program.outputs, known=places):

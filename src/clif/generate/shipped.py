@@ -39,7 +39,7 @@ def neurons() -> dict[str, type[SpikingNeuron]]:
 
 
 def variants(kind: type[SpikingNeuron]) -> list[dict[str, Any]]:
-    """The options with which a neuron has one program or another."""
+    """The combinations of options that decide which program a neuron has."""
     taken = options_of(kind)
     options = {name: values for name, values in OPTIONS.items() if name in taken}
     return [dict(zip(options, values, strict=True)) for values in product(*options.values())]
@@ -56,7 +56,7 @@ def programs(kind: type[SpikingNeuron]) -> list[str]:
 
 
 def header(texts: list[str]) -> str:
-    """The structs of programs; what they compute forward is shared."""
+    """The structs of programs; programs with the same forward pass share its struct."""
     forwards, cases, structs = dict[str, str](), [], []
     for number, text in enumerate(texts):
         program = parse(text)
@@ -71,7 +71,7 @@ def header(texts: list[str]) -> str:
         )
     return (
         f"{NOTE}#pragma once\n\nnamespace clif::CLIF_ISA {{\nnamespace {{\n\n" + "\n".join(structs) + "\n"
-        "// Fills in the unit of the program of that key; false if there is none.\n"
+        "// Sets `unit` to that of the program with the key; returns false if there is none.\n"
         "template <class S>\nbool find(std::uint64_t key, Unit& unit) {\n    switch (key) {\n"
         + "".join(cases)
         + "        default: return false;\n    }\n}\n\n}  // namespace\n}  // namespace clif::CLIF_ISA\n"
@@ -117,7 +117,7 @@ def lookup(names: list[str]) -> str:
     return (
         f'{NOTE}#include "../interface.hpp"\n#include "../unit.hpp"\n\nnamespace clif {{\n\n{declared}\n'
         "}  // namespace clif\n\nusing namespace clif;\n\n"
-        "// Fills in the unit of a program, known by the first 64 bits of its text's SHA-256; 0 if there is none.\n"
+        "// Sets `unit` to a program's; `key` is 64 bits of the SHA-256 of its text. Returns 0 if there is none.\n"
         'extern "C" CLIF_EXPORT int clif_shipped_unit(std::uint64_t key, std::int32_t dtype, std::int32_t isa, '
         "Unit* unit) {\n"
         f"    if (!has_isa(isa) || dtype < 0 || dtype >= {len(units.STORAGE)}) return 0;\n"

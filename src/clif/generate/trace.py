@@ -118,7 +118,7 @@ def _traced(view: Any, signature: Signature) -> Trace:
 
 
 def _numbered_by_use(nodes: Sequence[Node], outputs: Sequence[int]) -> tuple[tuple[Node, ...], tuple[int, ...]]:
-    """The nodes with the constants that are used numbered again, and which those were.
+    """The nodes with the used constants numbered again, and the former numbers of these constants.
 
     The forward part comes first, so it is the same program for every surrogate.
     """

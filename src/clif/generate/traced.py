@@ -17,7 +17,7 @@ from clif.generate.program import Graph
 
 
 class TraceError(InputError):
-    """Why no kernel can be generated for a `step`, with the line of it."""
+    """No kernel can be generated for a `step`; the message says why and for which line."""
 
 
 def refuse(what: str, advice: str) -> NoReturn:
@@ -34,7 +34,7 @@ def refuse(what: str, advice: str) -> NoReturn:
 
 
 class Traced:
-    """A number or mask of a step. Arithmetic and PyTorch's element-wise functions give further ones."""
+    """A number or mask of a step. Arithmetic and PyTorch's element-wise functions return new ones."""
 
     __array_priority__ = 1000
 
@@ -142,17 +142,17 @@ class Traced:
         return masks("not", self)
 
     def detach_if(self, condition: bool) -> "Traced":
-        """`self`, without its gradient if `condition`, which is a constant: programs do not differ in it."""
+        """`self`, without its gradient if `condition`, which is a constant, so that both cases share a program."""
         return record("detachif", self, self._tracer.constant(float(condition)))
 
     def scale_if(self, condition: bool, factor: Any) -> "Traced":
-        """`self`, times `factor` if `condition`; programs do not differ in it if the factor is a number."""
+        """`self`, times `factor` if `condition`; both cases share a program if the factor is a number."""
         if isinstance(factor, Traced):
             return self * factor if condition else self
         return record("mul", self, self._tracer.constant(factor if condition else 1.0))
 
     def fire(self, derivative: Callable[[Any], Any]) -> "Traced":
-        """Θ(self), with the derivative that `derivative` (of a `Surrogate`) states."""
+        """Θ(self), with the derivative that `derivative` (of a `Surrogate`) gives."""
         slope = derivative(self)
         return record("fire", self, slope)
 
@@ -168,7 +168,7 @@ class Tracer:
         return Traced(self, self.graph.leaf(operation, index))
 
     def literal(self, value: float) -> Traced:
-        """A number that belongs to an operation itself, the same in all programs; see `number` for the user's."""
+        """A number that belongs to an operation itself and is in the program; `number` is for the user's numbers."""
         return Traced(self, self.graph.literal(value))
 
     def number(self, value: float) -> Traced:
@@ -186,7 +186,7 @@ class Tracer:
         return self.leaf("constant", len(self.constants) - 1)
 
     def as_number(self, value: Traced) -> int:
-        """The place of a value in the graph, of a mask as 0 and 1."""
+        """The place of a value in the graph, after a conversion to 0 and 1 if it is a mask."""
         return _operand(self, value)._place
 
     def kind(self, value: Traced) -> Kind:
@@ -305,7 +305,7 @@ class _DtypeOf:
 
 
 def _cast(x: Traced, *args: Any, **kwargs: Any) -> Traced:
-    """x.to(other.dtype): a mask becomes a number, and a number stays what it is."""
+    """x.to(other.dtype): a mask becomes a number, and a number does not change."""
     if len(args) == 1 and not kwargs and isinstance(args[0], Traced | _DtypeOf):
         return _operand(x._tracer, x)
     refuse("a cast", "a step computes in the dtype of its arguments; leave it out, or write mask.to(x.dtype)")
@@ -382,7 +382,7 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
 
 
 def call(function: Any, args: Any, kwargs: Any) -> Any:
-    """One of PyTorch's functions on traced values; raises `TraceError` for one that kernels have not."""
+    """One of PyTorch's functions on traced values. Raises `TraceError` for a function that kernels do not have."""
     values = (*args, *kwargs.values())
     if foreign := [value for value in values if isinstance(value, Tensor)]:
         _operand(_tracer(values), foreign[0])

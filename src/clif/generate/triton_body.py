@@ -46,7 +46,7 @@ COMPARISONS = ("lt", "le", "eq")
 
 LEAVES = {"x": "x", "state": "s{}", "coefficient": "k{}", "d_spike": "d_spike", "d_state": "d{}"}
 LEAST, MOST = torch.finfo(torch.float32).tiny, torch.finfo(torch.float32).max
-"""Between them Triton takes a number of the source as float32."""
+"""The bounds between which Triton takes a number in the source as float32."""
 
 
 class Function(NamedTuple):
@@ -58,7 +58,7 @@ class Function(NamedTuple):
     text: str
 
     def call(self, results: Sequence[str], arguments: Mapping[str, str]) -> list[str]:
-        """The statement that calls it; a parameter that `arguments` lacks is the variable of its name."""
+        """The statement that calls it; a parameter that is not in `arguments` gets the variable of the same name."""
         if not self.results:
             return []
         given = ", ".join(arguments.get(name, name) for name in self.parameters)
@@ -68,7 +68,7 @@ class Function(NamedTuple):
 class Uniforms:
     """Numbers that are the same for all neurons and steps: arguments of the kernels, computed before a launch.
 
-    Equal ones of several graphs are one; `places` says for a graph which of its values are uniform, and their indices.
+    Equal numbers of several graphs are one. `places` maps the uniform values of a graph to their indices.
     """
 
     def __init__(self) -> None:
@@ -110,8 +110,8 @@ class Uniforms:
 class Body:
     """The statements that compute some values of a step.
 
-    `kept` has the values that are known and their names, `layer` the coefficients of the whole layer, and a division
-    at one of the places `exact` is rounded.
+    `kept` has the names of values that are known, `layer` the coefficients of the whole layer. A division at one of
+    the places `exact` rounds as PyTorch's.
     """
 
     def __init__(
@@ -160,7 +160,7 @@ class Body:
         node = self.nodes[i]
         operands = [self._operand(j) for j in node.arguments]
         if node.operation in COMPARISONS and i not in self.varying:
-            operands[0] = self._spread(operands[0])  # masks are of one shape
+            operands[0] = self._spread(operands[0])  # masks have one shape
         form = EXACT_DIVISION if node.operation == "div" and i in self.exact else FORMS[node.operation]
         return form.format(*operands)
 

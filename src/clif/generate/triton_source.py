@@ -1,17 +1,18 @@
 """A program as Triton: the functions of its steps, and the kernels that run them over a whole sequence.
 
-Every kind of step becomes `record` (forward, and what the backward pass needs) and `retreat` (backward); forward there
-is `advance` for any step. The first step from rest has no functions of its own: whether a state is 0 is known on the
-device only. The compiler drops values that nothing reads.
+Every kind of step becomes `record` (forward, with the values that the backward pass needs) and `retreat` (backward).
+The forward pass alone has one function, `advance`, for any step. The first step from rest has no functions of its own,
+because whether a state is 0 is known only on the device. The compiler drops values that nothing reads.
 
 A program of the grid takes a block of neurons [BLOCK] through all T steps. With `STEPS` the loops are unrolled to that
-many steps, else they run to the argument `T`. Unrolled, a program asks for all it reads before it writes (the compiler
-may not move a read ahead of a write), and the backward pass keeps what it needs of all steps in registers; looped, it
-puts that into a scratch. An argument that is not needed is None. `LIGHT_END`: no gradient comes from the last states.
+many steps, else they run to the argument `T`. An unrolled program reads all its input before it writes (the compiler
+may not move a read ahead of a write), and its backward pass keeps the values of all steps in registers; a looped one
+writes them to a scratch. An argument that is not needed is None. With `LIGHT_END`, no gradient comes from the last
+states.
 
-With `scale` a batch norm comes first: channels, the number of which is `channels`, lie closest in memory, and x of step
-t and channel c counts as x·scale[t, c] + shift[t, c]. The backward pass then goes over its input in rows of `row`
-elements, a whole number of pixels: a program takes the same columns of every row, so that each of its lanes meets a
+With `scale` a batch norm comes first. The channels, `channels` of them, are adjacent in memory, and the neuron's input
+at step t and channel c is x·scale[t, c] + shift[t, c]. The backward pass then goes over its input in rows of `row`
+elements, a whole number of pixels: a program takes the same columns of every row, so that each of its lanes has a
 single channel, and adds up the gradients and their products with x − mean in `sums` [T, 2, row].
 """
 
@@ -186,9 +187,9 @@ def backward_looped(
 
 
 class Source(NamedTuple):
-    """A module's text, the arguments of its kernels that are numbers, and the values that a step leaves for backward.
+    """A module's text, the numbers among the arguments of its kernels, and how many values a step keeps for backward.
 
-    `planes` are those on the tape; `live` are those that go from one pass to the other if nothing is computed again.
+    `planes` counts the values on the tape; `live` counts those that would be kept if none were computed again.
     """
 
     text: str
@@ -212,7 +213,7 @@ def _live(steps: Steps) -> int:
 
 
 class _Writer:
-    """Writes the module of a program whose steps are `usual`, the last one `last` if it is a light one."""
+    """Writes the module of a program: `usual` are its steps, `last` is the last one if no gradient comes from it."""
 
     def __init__(self, program: Program, usual: Steps, last: Steps) -> None:
         self.states = range(len(program.rests_at_zero))
@@ -334,7 +335,7 @@ _SLOT = re.compile(r"( *)\{(\w+)\}")
 
 
 def _filled(template: str, **parts: list[str]) -> str:
-    """A template whose lines of a single slot become the lines of that part; other slots take them in a row."""
+    """A template with its slots filled: with the lines of a part if a line is only a slot, else with a list of them."""
     lines: list[str] = []
     for line in template.strip("\n").split("\n"):
         slot = _SLOT.fullmatch(line)

@@ -1,6 +1,6 @@
-"""Units in Triton: the kernels of one program as a module, written to a file when first needed, for Triton reads files.
+"""Units in Triton: the kernels of one program as a module, in a file because Triton reads source files.
 
-The name of a file is the SHA-256 of its text, and what runs is a text with that hash.
+The name of a file is the SHA-256 of its text, and only a text with that hash runs.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from clif.generate.triton_source import source
 
 
 class TritonUnit(NamedTuple):
-    """The module of a program; its kernels' numbers from the constants; `planes` and `live` as a `Source` has them."""
+    """The module of a program, a function from its constants to the kernels' numbers, the counts of its `Source`."""
 
     module: ModuleType
     values: Callable[[tuple[float, ...]], dict[str, float]]
@@ -27,7 +27,7 @@ class TritonUnit(NamedTuple):
 
 @cache
 def load(text: str) -> TritonUnit:
-    """The unit of the program of that canonical text."""
+    """The unit of a program, given by its canonical text."""
     made = source(parse(text))
     content = made.text.encode()
     key = hashlib.sha256(content).hexdigest()
@@ -40,7 +40,7 @@ def load(text: str) -> TritonUnit:
 
 
 def _import(path: Path, key: str) -> ModuleType:
-    """The module of a file whose SHA-256 is `key`. Raises `ImportError` for another one."""
+    """The module of a file whose SHA-256 is `key`. Raises `ImportError` if it differs."""
     content = path.read_bytes()
     if hashlib.sha256(content).hexdigest() != key:
         raise ImportError(f"{path} was changed; clif cache --clear deletes it")

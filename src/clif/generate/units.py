@@ -48,7 +48,7 @@ assert MOST_COEFFICIENTS == 16
 
 
 def source(text: str, dtype: torch.dtype, isa: str) -> str:
-    """A unit in C++, whole, for the program of that canonical text."""
+    """The C++ source of the unit of a program, given by its canonical text."""
     storage = STORAGE[dtype]
     only_bfloat16 = "#define CLIF_BFLOAT16_ONLY\n" if isa == "avx512_bf16" else ""
     return (
@@ -62,7 +62,7 @@ def source(text: str, dtype: torch.dtype, isa: str) -> str:
 
 
 def shipped_key(text: str) -> int:
-    """The number by which the library knows a program."""
+    """The key of a program in the library."""
     return int(hashlib.sha256(text.encode()).hexdigest()[:16], 16)
 
 

@@ -12,7 +12,7 @@ from clif.ops.norm import Norm
 
 
 class _NormByStep(nn.modules.batchnorm._BatchNorm):
-    """A batch norm for a step [N, C, *], and for a sequence as for its steps one after the other."""
+    """A batch norm for a step [N, C, *], or for a sequence, step by step."""
 
     momentum: float | None
     num_batches_tracked: Tensor
@@ -50,7 +50,7 @@ class _NormByStep(nn.modules.batchnorm._BatchNorm):
 
     @torch.no_grad()
     def observe(self, mean: Tensor, var: Tensor, count: int) -> None:
-        """Update the running statistics with mean and biased variance [T, C] of T steps of `count` values a channel."""
+        """Update the running statistics with mean and biased variance [T, C] of T steps, `count` values per channel."""
         assert self.running_mean is not None
         assert self.running_var is not None
         for mean_t, var_t in zip(mean, var * (count / (count - 1)), strict=True):

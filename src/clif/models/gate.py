@@ -1,4 +1,4 @@
-"""A lock of a network for calls, which may run at the same time, and steps of streams, which run alone."""
+"""A lock of a network for calls, which may run at the same time, and steps of streams, which run one at a time."""
 
 import threading
 from collections import Counter
@@ -10,7 +10,7 @@ from torch import nn
 
 
 class Gate:
-    """A lock of two kinds; the thread that holds it may take it again, in either kind."""
+    """A lock that can be shared or exclusive; the thread that holds it may take it again, in either way."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -20,7 +20,7 @@ class Gate:
 
     @contextmanager
     def shared(self) -> Iterator[None]:
-        """While no other thread holds it alone."""
+        """A context that shares the lock: it waits while another thread holds it exclusively."""
         me = threading.get_ident()
         with self._changed:
             self._changed.wait_for(lambda: self._owner in (None, me))
@@ -36,7 +36,7 @@ class Gate:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """While no other thread holds it in any way."""
+        """A context that holds the lock exclusively: it waits while another thread holds it in any way."""
         me = threading.get_ident()
         with self._changed:
             self._changed.wait_for(lambda: self._owner in (None, me) and not self._sharing.keys() - {me})

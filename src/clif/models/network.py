@@ -28,7 +28,7 @@ class NeuronFactory(Protocol):
 
 
 def surrogate_name(surrogate: Any) -> str:
-    """The name of a surrogate given by name, class or object; `InputError` for one that no name describes."""
+    """The name of a surrogate given by name, class or object. Raises `InputError` if it has no name."""
     found = surrogates.resolve(surrogate)
     if (name := surrogates.name_of(found)) is None:
         raise InputError(
@@ -39,7 +39,7 @@ def surrogate_name(surrogate: Any) -> str:
 
 
 def plain_constant(name: str, value: Any) -> Any:
-    """`value`, a tensor or NumPy scalar as a plain one; `InputError` for a tensor that is learnt."""
+    """`value`, with a tensor or NumPy scalar as a Python number. Raises `InputError` for a tensor that is learnt."""
     if isinstance(value, Tensor) and value.requires_grad:
         raise InputError(
             f"{name} of a network is a number for all its neurons, got a tensor that is learnt; set it neuron by "
@@ -243,7 +243,7 @@ def channels_last(x: Tensor) -> Tensor:
         if is_repeated(x):
             return repeat_image(channels_last(x[0]), len(x))
         return channels_last(x.flatten(0, 1)).unflatten(0, x.shape[:2])
-    if is_transformed():  # where the layout of a tensor is unknown
+    if is_transformed():  # the layout of a tensor is then unknown
         return x.permute(0, 2, 3, 1).clone(memory_format=torch.contiguous_format).permute(0, 3, 1, 2)
     return x.contiguous(memory_format=torch.channels_last)
 

@@ -99,7 +99,7 @@ def snn5_noAP(**kwargs: Any) -> PlainSNN:
 
 @register_model
 def snn4(**kwargs: Any) -> PlainSNN:
-    """Four 3×3 convolutions with strides for pools and a global average pool; any size, made for 32×32.
+    """Four 3×3 convolutions with strides instead of pools and a global average pool; any size, made for 32×32.
 
     Small: 0.24 M parameters for 10 classes of 32×32 colour images.
     """

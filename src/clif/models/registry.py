@@ -32,7 +32,7 @@ DEFAULTS: dict[str, Any] = {
     "drop_rate": 0.0,
     "image_size": 32,
 }
-"""The arguments of `create_model` that are not given."""
+"""The values of the arguments of `create_model` that are not given."""
 
 
 @overload

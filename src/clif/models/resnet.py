@@ -42,7 +42,7 @@ class BasicBlock(nn.Module):
         return [(self.conv1, self.bn2, self.relu2)]
 
     def last(self) -> Layers:
-        """The layers after those; their output is added to the shortcut."""
+        """The layers after these; their output is added to the shortcut."""
         return self.dropout, self.conv2
 
 
@@ -77,7 +77,7 @@ class Bottleneck(nn.Module):
         return [(self.conv1, self.bn2, self.relu2), (self.conv2, self.bn3, self.relu3)]
 
     def last(self) -> Layers:
-        """The layers after those; their output is added to the shortcut."""
+        """The layers after these; their output is added to the shortcut."""
         return self.dropout, self.conv3
 
 
@@ -139,7 +139,7 @@ class SpikingResNet(SpikingNetwork):
     def _by_block(self, x: Tensor) -> Tensor:
         """The spikes of the last neuron, with activation checkpointing from spikes to spikes.
 
-        Each block begins with a norm and a neuron, which thus belong to what comes before them.
+        Each block begins with a norm and a neuron, so these are checkpointed with the layers before them.
         """
         blocks: Any = [block for stage in range(1, 5) for block in self.get_submodule(f"layer{stage}").children()]
         ends = [*((block.bn1, block.relu1) for block in blocks), (self.bn1, self.relu1)]
@@ -153,7 +153,7 @@ class SpikingResNet(SpikingNetwork):
 
 
 def _add_into(x: Tensor, y: Tensor) -> Tensor:
-    """x + y in the memory of x, which is not read afterwards."""
+    """x + y, written to the memory of x, which must not be read afterwards."""
     return _AddInto.apply(x, y) if x.dtype == y.dtype and x.shape == y.shape else x + y
 
 
@@ -170,7 +170,7 @@ class _AddInto(Function):
 
 
 def _checkpointed(layers: Layers, shortcut: nn.Module | None, *inputs: Tensor) -> Tensor:
-    """Layers that end with a norm and a neuron, as a checkpointed block; before those the shortcut is added."""
+    """Layers as a checkpointed block that ends with a norm and a neuron, before which the shortcut is added."""
     *first, norm, neuron = layers
 
     def compute(x: Tensor, spikes: Tensor | None = None) -> Tensor:

@@ -140,7 +140,7 @@ def as_network(
 
 
 def layer_name(net: nn.Module, name: str) -> str:
-    """The name of a layer of a network as its owner knows it, without what `wrap` puts in front."""
+    """The name of a layer in the user's own module, without the prefix that `wrap` adds."""
     return name.removeprefix("net.") if isinstance(net, Wrapped) else name
 
 
@@ -165,13 +165,13 @@ def _wrap(net: nn.Module, T: int | None, input_shape: Sequence[int] | None) -> W
 
 
 def _try_out(wrapped: Wrapped, name: str) -> None:
-    """Raise `InputError` if a sequence at once gives other numbers than its steps one by one."""
+    """Raise `InputError` if computing a sequence at once gives other numbers than computing it step by step."""
     if wrapped.input_shape is None:
         raise InputError(
             f"{name} has its own forward, which clif checks on a sequence; give the shape of one sample, "
             "input_shape=(C, H, W) or (F,)"
         )
-    probe = copy.deepcopy(wrapped).cpu().double()  # where rounding moves no spike
+    probe = copy.deepcopy(wrapped).cpu().double()  # in float64, rounding changes no spike
     generator = torch.Generator().manual_seed(0)
     x_seq = torch.randn(2, 3, *wrapped.input_shape, generator=generator).double() * 3
     try:

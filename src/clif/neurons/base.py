@@ -119,12 +119,12 @@ class SpikingNeuron(Firing, FunctionalState):
         raise NotImplementedError(f"{type(self).__name__} must define step(self, x, {', '.join(self.states)})")
 
     def check(self) -> None:
-        """Raise `InputError` for constants out of range."""
+        """Raise `InputError` if constants are out of range."""
         learnt = "v_threshold" in self.learnable
         check_constants(None, None if learnt else self.v_threshold, self.v_reset)
 
     def constants(self) -> dict[str, Any]:
-        """The constants of the equations by name: numbers, switches, the surrogate, and what is learnt of them."""
+        """The constants of the equations by name: numbers, switches, the surrogate, and learnt constants."""
         found = {name: value for name, value in vars(self).items() if self._is_constant(name, value)}
         learnt = {name: value for name, value in self._parameters.items() if name not in self.learnable}
         return {**found, **learnt}
@@ -202,7 +202,7 @@ class SpikingNeuron(Firing, FunctionalState):
             self._calls = self._calls.reset()
 
     def rest_values(self) -> dict[str, Any]:
-        """The states at rest by name; 0 for one that cannot be read now, as v_reset if torch.compile traces it."""
+        """The states at rest by name; 0 for one that cannot be read now, such as v_reset under torch.compile."""
         return {name: value_of(value) or 0.0 for name, value in self._rest().items()}
 
     def _rest(self) -> dict[str, Constant]:

@@ -43,10 +43,10 @@ def in_turn(layers: Sequence[Layer], x: Tensor) -> Tensor:
 
 
 def by_block(modules: Iterable[nn.Module], x: Tensor, within: nn.Module | None = None) -> Tensor:
-    """The modules one after the other, with activation checkpointing of every block.
+    """The modules in order, with activation checkpointing of every block.
 
-    A block is the modules up to the next one that has neurons. Sequential containers among the modules count as what is
-    in them. Those whose own blocks are checkpointed are left to themselves, as is what comes after the last neuron.
+    A block is the modules up to the next one that has neurons. A sequential container counts as the modules in it.
+    Modules whose own blocks are checkpointed do not change, and neither do those after the last neuron.
     """
     waiting: list[Layer] = []
     for layer in _flat(modules, within):

@@ -1,4 +1,4 @@
-"""Which blocks of a network are checkpointed."""
+"""The choice of the blocks of a network that are checkpointed."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -63,7 +63,7 @@ def set_checkpoint_blocks(net: nn.Module, checkpoint_blocks: bool, blocks: Itera
 
 
 class ByBlock(OwnForward):
-    """A sequential container by the blocks in it."""
+    """A sequential container, computed by the blocks in it."""
 
     def __call__(self, x: Any) -> Any:
         return by_block(self.module.children(), x, self.module)

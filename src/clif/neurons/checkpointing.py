@@ -30,7 +30,7 @@ def checkpoint_block(
     """`function(*inputs)`, recomputed in the backward pass; only its inputs are kept.
 
     An input of spikes is kept as one bit per element. `modules` are those that the function calls: in the second
-    computation they have the states, the masks and the mode that they had in the first, and what they then learn (the
+    computation they have the states, the masks and the mode of the first, and what they then learn (the
     running statistics of a batch norm) is dropped. If `last` is given it is the neuron whose spikes are the result.
     Without gradients it is `function(*inputs)`.
 
@@ -53,7 +53,7 @@ class OwnForward:
 
 
 class WholeBlock(OwnForward):
-    """A module as one block."""
+    """A module as a block."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         function = partial(type(self.module).forward, self.module, **kwargs)
@@ -61,12 +61,12 @@ class WholeBlock(OwnForward):
 
 
 def attach(module: nn.Module, kind: type[OwnForward]) -> None:
-    """Let `module(...)` be computed by an object of `kind`. Names, parameters and class stay."""
+    """Compute `module(...)` by an object of `kind`. Names, parameters and class do not change."""
     vars(module)["forward"] = kind(module)
 
 
 def detach(module: nn.Module) -> None:
-    """Let `module(...)` be the `forward` of its class again."""
+    """Compute `module(...)` by the `forward` of its class again."""
     if isinstance(vars(module).get("forward"), OwnForward):
         del vars(module)["forward"]
 
@@ -77,7 +77,7 @@ def is_checkpointed(module: nn.Module) -> bool:
 
 
 def _records(inputs: tuple[Any, ...]) -> bool:
-    """Whether there will be a backward pass; none of a graph that is made for export."""
+    """Whether there will be a backward pass; there is none for a graph that is made for export."""
     if not torch.is_grad_enabled() or is_exported() or torch.jit.is_tracing():  # type: ignore[attr-defined]
         return False
     return all(isinstance(x, Tensor) for x in inputs)
@@ -93,7 +93,7 @@ def _require_plain() -> None:
 
 
 class _Block:
-    """One call of a block, and what is needed to repeat it."""
+    """One call of a block, with everything that is needed to repeat it."""
 
     def __init__(
         self,
@@ -150,7 +150,7 @@ class _Block:
 
     @contextmanager
     def _as_before(self) -> Iterator[None]:
-        """The modules as they were before the first call; what changes in their buffers is dropped."""
+        """A context with the modules as they were before the first call; changes of their buffers are dropped."""
         present = [dict(vars(module)) for module in self.modules]
         try:
             for module, before in zip(self.modules, self.before, strict=True):
@@ -164,7 +164,7 @@ class _Block:
 
 
 def _gives_its_spikes(neuron: nn.Module | None) -> bool:
-    """Whether a neuron's output is exactly the spikes of its equations, without hooks and the like."""
+    """Whether a neuron's output is exactly the spikes of its equations, without hooks or other changes."""
     if not isinstance(neuron, SpikingNeuron) or has_hooks(neuron):
         return False
     return not any(map(neuron.overrides, ("forward", "single_step_forward", "multi_step_forward")))

@@ -77,7 +77,7 @@ class FunctionalState(StepModule):
     def functional_forward(self, inputs: Sequence[Tensor], states: Sequence[Memory], **kwargs: Any) -> Outputs:
         """A call in the present step mode, from `states` to (spikes,) and the states after it.
 
-        It begins from `states` whatever `clif.set_keep_state` says. Gradients go through the states.
+        It begins from `states` for any setting of `clif.set_keep_state`. Gradients go through the states.
         """
         states = self.materialize_states(inputs, states, self.step_mode)
         if self.overrides("forward"):

@@ -40,7 +40,7 @@ def truncated_multi_step(step: OneStep, x_seq: Tensor, state: State, window: int
 
 
 def check_window(window: int) -> int:
-    """`window` itself; raises `InputError` unless it is a whole number of at least 1 step."""
+    """`window` itself. Raises `InputError` unless it is a whole number of at least 1."""
     if not isinstance(window, int) or window < 1:
         raise InputError(f"the gradient can be truncated to a whole number of at least 1 time step, got {window!r}")
     return window

@@ -1,4 +1,4 @@
-"""The plan of a neuron: its step traced with its present attributes, or why kernels cannot compute it."""
+"""The plan of a neuron: its step traced with its present attributes, or the reason why kernels cannot compute it."""
 
 import inspect
 import math
@@ -24,7 +24,7 @@ OWN = frozenset(
         *("_is_full_backward_hook", "call_super_init", "dump_patches"),
     )
 )
-"""Attributes that are not the equations'."""
+"""Attributes that do not belong to the equations."""
 
 
 def check_names(kind: Any, base: type) -> None:

@@ -33,16 +33,16 @@ class Calls(NamedTuple):
         return self._replace(anew=True)
 
     def reset(self) -> "Calls":
-        """After a reset, within the backward pass that may run now."""
+        """The calls after a reset, which may happen inside a backward pass."""
         return self._replace(anew=True, reset_in_backward=in_backward())
 
     @property
     def are_recomputed(self) -> bool:
-        """Whether a call now is one that is computed again."""
+        """Whether the present call repeats an earlier one."""
         return in_backward() and not self.reset_in_backward
 
     def check(self, owner: Any) -> None:
-        """Raise `InputError` if it is unknown which call is meant."""
+        """Raise `InputError` if it is unknown which call is repeated."""
         if self.number != 1:
             raise InputError(
                 f"activation checkpointing recomputes a {type(owner).__name__} that was called {self.number} times "

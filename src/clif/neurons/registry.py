@@ -14,7 +14,7 @@ from clif.registration import decorator, put
 Kind = TypeVar("Kind", bound=type[SpikingNeuron])
 
 NEURONS: dict[str, type[nn.Module]] = {"ReLU": nn.ReLU}
-"""The classes by name; ReLU is that of networks without spikes."""
+"""The classes by name; ReLU stands for networks without spikes."""
 
 LEARNABLE = ("layer", "channel")
 
@@ -70,7 +70,7 @@ def _names(kind: type[SpikingNeuron]) -> list[str]:
 
 
 def neuron_name(name: str) -> str:
-    """The proper spelling of a neuron given in any case. Raises `InputError` for an unknown one."""
+    """The registered spelling of a neuron's name in any case. Raises `InputError` for an unknown one."""
     for known in NEURONS:
         if known.lower() == name.lower():
             return known

@@ -87,7 +87,7 @@ def single_step(equations: Equations, x: Tensor, start: State | None) -> tuple[T
 
 
 def own_steps(step: Callable[[Tensor], Tensor], v: Callable[[], Any], mode: Mode, x_seq: Tensor) -> Result:
-    """A sequence by a class's own single steps; `v()` is the potential after one. The state is the class's."""
+    """A sequence by a class's own single steps; `v()` is the potential after a step. The class keeps the state."""
     spikes, voltages = [], []
     for x in x_seq.unbind(0):
         spikes.append(step(x))
@@ -117,7 +117,7 @@ def _v_of(equations: Equations, state: State, mode: Mode) -> Tensor | None:
 
 
 def check_spikes(equations: Equations, spikes: Tensor, x: Tensor) -> None:
-    """Raise `InputError` if a surrogate that is not of `clif.surrogate` does not give spikes, or no gradient."""
+    """Raise `InputError` if a surrogate that is not of `clif.surrogate` gives no spikes, or no gradient."""
     surrogate = equations.surrogate
     if surrogate is None or torch.compiler.is_compiling():
         return

@@ -1,4 +1,4 @@
-"""`torch.func.vmap` over the operators of `clif.ops.neuron`: the batch joins the samples; axis 1 stays the channel."""
+"""`torch.func.vmap` for the operators of `clif.ops.neuron`: the batch joins the samples; axis 1 stays the channel."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -13,7 +13,7 @@ Rule = Callable[..., tuple[Any, Any]]
 
 
 def forward_rule(operator: Callable[..., tuple[Tensor, list[Tensor]]]) -> Rule:
-    """The rule of the forward operator. Coefficients and norms that differ in the batch are done one by one."""
+    """The rule of the forward operator. Coefficients and norms that differ in the batch are computed one by one."""
 
     def rule(info: Any, in_dims: Sequence[Any], *arguments: Any) -> tuple[Any, Any]:
         x_seq, states, _, norm, *rest = arguments
@@ -31,7 +31,7 @@ def forward_rule(operator: Callable[..., tuple[Tensor, list[Tensor]]]) -> Rule:
 
 
 def backward_rule(operator: Callable[..., list[Tensor]]) -> Rule:
-    """The rule of the backward operator, one by one: the gradient of a coefficient is a sum over all samples."""
+    """The rule of the backward operator, element by element: the gradient of a coefficient sums over all samples."""
 
     def rule(info: Any, in_dims: Sequence[Any], *arguments: Any) -> tuple[Any, Any]:
         results = _each(operator, info.batch_size, in_dims, arguments)
@@ -42,7 +42,7 @@ def backward_rule(operator: Callable[..., list[Tensor]]) -> Rule:
 
 
 def one_by_one(function: Callable[..., list[Tensor]], arguments: Sequence[Any]) -> list[Tensor]:
-    """A function of batches of gradients (`is_grads_batched` of `torch.autograd.grad`), for one after the other."""
+    """A function for batches of gradients (`is_grads_batched` of `torch.autograd.grad`), computed one by one."""
 
     def pick(value: Any, i: int) -> Any:
         if isinstance(value, list):
@@ -59,7 +59,7 @@ def one_by_one(function: Callable[..., list[Tensor]], arguments: Sequence[Any]) 
 
 
 LEVEL = 1
-"""The level of such batches, which are not nested."""
+"""The vmap level of such batches, which cannot be nested."""
 
 
 def _dims(dims: Any, values: Sequence[Tensor]) -> Sequence[Dim]:
@@ -71,7 +71,7 @@ def _is_batched(dims: Any) -> bool:
 
 
 def _joined(tensor: Tensor, dim: Dim, size: int, axis: int) -> Tensor:
-    """A tensor with its batch at `dim`, or the same one for all, as one whose samples at `axis` are those of all."""
+    """A tensor whose batch at `dim` (or, without it, itself repeated) joins its samples at `axis`."""
     if dim is not None:
         return tensor.movedim(dim, axis).flatten(axis, axis + 1)
     shape = tensor.shape
@@ -79,7 +79,7 @@ def _joined(tensor: Tensor, dim: Dim, size: int, axis: int) -> Tensor:
 
 
 def _each(operator: Callable[..., Any], size: int, in_dims: Sequence[Any], arguments: Sequence[Any]) -> list[Any]:
-    """The operator for one element of the batch after the other."""
+    """The operator computed for one element of the batch after the other."""
 
     def pick(value: Any, dim: Any, i: int) -> Any:
         if isinstance(dim, list | tuple):

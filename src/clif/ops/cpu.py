@@ -23,7 +23,7 @@ NO_MEMORY, UNKNOWN = 1, {2: "dtype", 3: "instruction set"}
 
 
 class Geometry(NamedTuple):
-    """A convolution with a square kernel: its input [images, C, H, W], its output channels, how the kernel moves."""
+    """A convolution with a square kernel: its input [images, C, H, W], output channels, kernel, stride and padding."""
 
     shape: tuple[int, int, int, int]
     out_channels: int
@@ -124,7 +124,7 @@ def call(function: str, problem: ctypes.Structure, what: str) -> None:
 
 
 def pack(x: Tensor) -> tuple[Tensor, float, int] | None:
-    """The bits of a dense tensor of spikes, 64 in an int64, what a spike counts, and the number of spikes.
+    """The bits of a dense tensor of spikes, 64 in an int64, the value of a spike, and the number of spikes.
 
     None if it has other numbers.
     """
@@ -135,7 +135,7 @@ def pack(x: Tensor) -> tuple[Tensor, float, int] | None:
 
 
 def unpack(words: Tensor, height: float, x: Tensor) -> None:
-    """Fill the dense tensor `x` with what `pack` made of it."""
+    """Fill the dense tensor `x` from the result of `pack`."""
     problem = _pack_problem(words, x)
     problem.height = height
     call("clif_unpack", problem, f"unpacking {list(x.shape)}")
@@ -153,7 +153,7 @@ def _pack_problem(words: Tensor, x: Tensor) -> PackProblem:
 
 
 def spike_conv(spikes: Tensor, spike: float, geometry: Geometry, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """The convolution [images, O, H, W], channels_last, of spikes as bits with `weight` [O, C, k, k], channels_last."""
+    """The convolution [images, O, H, W] of spikes as bits with `weight` [O, C, k, k], both channels_last."""
     out = torch.empty(geometry.out_shape, dtype=weight.dtype, memory_format=torch.channels_last)
     rows = _weight_rows(geometry, weight.dtype)
     problem = _spike_conv_problem(spikes, spike, geometry, rows, weight.dtype)

@@ -16,7 +16,7 @@ from clif.ops.norm import Norm
 
 
 class Availability(NamedTuple):
-    """Whether a backend can run on this machine, and in words how, or why not."""
+    """Whether a backend can run on this machine, and how, or the reason why not."""
 
     available: bool
     detail: str
@@ -27,9 +27,9 @@ class Backend:
     """A way to compute neurons.
 
     `multi_step` has the signature of `reference.multi_step`. `unavailable()` says why the backend cannot run on this
-    machine, `refuses(x_seq, equations)` why it does not take an input; both None if it can. `norm_multi_step` does a
-    batch norm and the neuron after it at once (see `clif.ops.kernels`), if the backend can, and
-    `refuses_norm(x_seq, norm)` says why not for an input.
+    machine, `refuses(x_seq, equations)` why it does not take an input; both are None if it can. `norm_multi_step`
+    computes a batch norm and the neuron after it at once (see `clif.ops.kernels`), if the backend can, and
+    `refuses_norm(x_seq, norm)` gives the reason why not for an input.
     """
 
     multi_step: Callable[[Equations, Tensor, State, bool], tuple[Tensor, State]]
@@ -80,7 +80,7 @@ def backends() -> dict[str, Availability]:
 
 
 def check_backend(backend: str) -> str:
-    """`backend` itself; raises `InputError` when it is neither "auto" nor one that can run here."""
+    """`backend` itself. Raises `InputError` unless it is "auto" or a backend that can run here."""
     if backend == "auto":
         return backend
     if backend not in BACKENDS:
@@ -111,14 +111,14 @@ def multi_step(
 def norm_multi_step(
     equations: Equations, x_seq: Tensor, norm: Norm, state: State, backend: str, keep_state: bool
 ) -> tuple[Tensor, State, Tensor | None, Tensor | None]:
-    """A batch norm and a layer of neurons at once; see `clif.ops.kernels`. Only for what `fuses_norm` takes."""
+    """A batch norm and a layer of neurons at once (see `clif.ops.kernels`), for inputs that `fuses_norm` accepts."""
     fused = _resolve(x_seq, backend, equations).norm_multi_step
     assert fused is not None
     return fused(equations, x_seq, norm, state, keep_state)
 
 
 def fuses_norm(x_seq: Tensor, norm: Norm, backend: str, equations: Equations) -> bool:
-    """Whether the backend that would compute this input does the batch norm before the neuron in the same kernels."""
+    """Whether the backend for this input computes the batch norm before the neuron in the same kernels."""
     refuses_norm = _resolve(x_seq, backend, equations).refuses_norm
     return refuses_norm is not None and refuses_norm(x_seq, norm) is None
 
@@ -134,7 +134,7 @@ def _resolve(x_seq: Tensor, backend: str, equations: Equations) -> Backend:
 
 
 def _refusal(name: str, x_seq: Tensor, equations: Equations) -> str | None:
-    """Why a backend does not take this, or None if it does."""
+    """Why a backend does not take this input, or None if it does."""
     if name == "torch":
         return None
     if equations.plan.refusal is not None:
@@ -148,7 +148,7 @@ _warned: set[str] = set()
 
 
 def _warn_if_not_compiled(equations: Equations, x_seq: Tensor) -> None:
-    """Say once that neurons on the CPU are slow here, and what to do."""
+    """Warn once that neurons on the CPU are slow here, and say what to do."""
     reason = BACKENDS["cpu"].unavailable() or cpu_neuron.missing_unit(x_seq, equations)
     if reason is not None and reason not in _warned:
         _warned.add(reason)

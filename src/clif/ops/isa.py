@@ -24,13 +24,13 @@ BFLOAT16_UNITS = ("none", "vectors", "tiles")
 FILE = Path(__file__).resolve().parent.parent / (
     "_kernels" + {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
 )
-"""The library, as setup.py names it."""
+"""The name of the library in setup.py."""
 INTERFACE = 6
 """The version of the C interface that `clif.ops.cpu` calls, as `clif_interface` of csrc/kernels.cpp gives it."""
 
 
 def lowered(best: str, wanted: str | None) -> str:
-    """The instruction set to run with on a machine that has the sets up to `best`: the one `wanted`, if one is.
+    """The instruction set for a machine that has the sets up to `best`: the one `wanted`, if it is given.
 
     Raises `InputError` for a name that is unknown and for a set that the machine lacks.
     """
@@ -45,7 +45,7 @@ def lowered(best: str, wanted: str | None) -> str:
 
 
 def _load() -> tuple[ctypes.CDLL | None, str]:
-    """The library of the kernels, or None; and why it cannot run, or ""."""
+    """The library of the kernels, or None; and the reason why it cannot run, or ""."""
     if not FILE.is_file():
         return None, "the kernels were not compiled: install clif again where a C++17 compiler is found"
     try:

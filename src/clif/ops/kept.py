@@ -5,7 +5,7 @@ from torch import Tensor
 
 
 def likely_cause(kept: Tensor, x: Tensor) -> str:
-    """Why something kept from the call before does not fit the input `x` [N, *], and what to do."""
+    """Why a value kept from the previous call does not fit the input `x` [N, *], and what to do."""
     reset = "reset before a new batch: clif.reset_net(net), node.reset() or state=None"
     if kept.device != x.device or kept.shape[1:] == x.shape[1:]:
         return reset

@@ -52,10 +52,10 @@ class Kernels(NamedTuple):
 
 
 MODULES = {"cpu": "clif.ops.cpu_neuron", "triton": "clif.ops.triton_neuron"}
-"""Which module has the `KERNELS` of a backend."""
+"""The modules that have the `KERNELS` of a backend."""
 
 BACKENDS = {"cpu": ("cpu", "triton") if triton.INTERPRETED else ("cpu",), "cuda": ("triton",)}
-"""Which backends compute on a type of device; the first if none is named."""
+"""The backends for a type of device; the first one if none is named."""
 
 
 @cache

@@ -10,7 +10,7 @@ from clif.ops.norm import Norm
 def multi_step(
     backend: str, equations: Equations, x_seq: Tensor, state: State, keep_state: bool
 ) -> tuple[Tensor, State]:
-    """As `clif.ops.reference.multi_step`, by the kernels of a backend."""
+    """Like `clif.ops.reference.multi_step`, by the kernels of a backend."""
     spike_seq, last = _run(backend, equations, x_seq, state, [], 0.0, keep_state)
     return spike_seq, tuple(last)
 

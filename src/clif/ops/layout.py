@@ -1,7 +1,7 @@
 """The memory layout of sequences, states and coefficients for kernels.
 
-Every step of a sequence and every state lies densely in memory in the same order of elements, so that to a kernel a
-sequence is [T, size] and a state [size]. Channels-last sequences are aligned as they are; so is an input with stride 0
+Every step of a sequence and every state is dense in memory, with the same order of elements, so for a kernel a
+sequence is [T, size] and a state [size]. Channels-last sequences need no copy; neither does an input with stride 0
 along T (an image that is shown at every step).
 """
 
@@ -16,7 +16,7 @@ Strides = tuple[int, ...]
 
 
 def step_strides(x_seq: Tensor) -> Strides:
-    """The strides [N, *] of every step that a kernel reads or writes: those of x_seq's steps, made dense if need be."""
+    """The strides [N, *] of every step that a kernel reads or writes: those of x_seq's steps, or dense ones."""
     return torch.empty_like(x_seq[0], device="meta").stride()
 
 
@@ -43,7 +43,7 @@ def align_step(step: Tensor, strides: Strides) -> Tensor:
 
 
 def align_sequence(seq: Tensor, strides: Strides) -> Tensor:
-    """`seq` with steps of these strides; its own stride along T stays, 0 included, unless it must be copied."""
+    """`seq` with steps of these strides; unless it must be copied, it keeps its stride along T, also 0."""
     if _has_strides(seq.shape[1:], seq.stride()[1:], strides):
         return seq
     if seq.stride(0) == 0:
@@ -56,12 +56,12 @@ def align_state(state: Tensor, strides: Strides) -> Tensor:
 
 
 def is_one_value(state: Tensor) -> bool:
-    """Whether a tensor is one number expanded, as a state at rest is."""
+    """Whether a tensor is one expanded number, such as a state at rest."""
     return _has_strides(state.shape, state.stride(), (0,) * state.dim())
 
 
 def align_coefficient(coefficient: Tensor, shape: Sequence[int], strides: Strides) -> Tensor:
-    """A coefficient by channel in the order of the elements of a step, once; a scalar as it is."""
+    """A coefficient by channel in the order of the elements of a step, once; a scalar unchanged."""
     if coefficient.dim() == 0:
         return coefficient
     channels = shape[1]
@@ -70,7 +70,7 @@ def align_coefficient(coefficient: Tensor, shape: Sequence[int], strides: Stride
         return coefficient.contiguous()
     sizes, steps = list(shape), list(strides)
     if sizes[0] == 1 or steps[0] * sizes[0] == torch.Size(sizes).numel():
-        sizes, steps = sizes[1:], steps[1:]  # the samples follow one another
+        sizes, steps = sizes[1:], steps[1:]  # samples are adjacent in memory
         values = coefficient.view(-1, *(1 for _ in sizes[1:]))
     else:
         values = coefficient.view(1, -1, *(1 for _ in sizes[2:]))
@@ -80,7 +80,7 @@ def align_coefficient(coefficient: Tensor, shape: Sequence[int], strides: Stride
 
 
 def by_channel(state: Tensor, strides: Strides, has_channels: bool) -> Tensor:
-    """A dense state [N, C, *] of these strides as [outer, C, inner], as it lies in memory; C = 1 without channels."""
+    """A dense state [N, C, *] of these strides as [outer, C, inner], in the order of memory; C = 1 without channels."""
     channels = state.shape[1] if has_channels else 1
     inner = strides[1] if channels > 1 else state.numel()
     outer = state.numel() // max(channels * inner, 1)

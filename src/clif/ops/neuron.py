@@ -135,7 +135,7 @@ def _backward(
     constants: Sequence[float], own_statistics: bool, incoming: Sequence[Tensor | None], for_state: bool,
     backend: str = "",
 ) -> list[Tensor]:  # fmt: skip
-    """The gradients of x_seq, of weight and bias if there is a norm, of the states if wanted, of the coefficients."""
+    """The gradients of x_seq, of weight and bias (with a norm), of the states (if wanted), and of the coefficients."""
     inputs = Inputs(x_seq, states, coefficients, norm, eps, program, constants, False)
     strides = layout.step_strides(x_seq)
     kernels = kernels_for(x_seq.device.type, backend)
@@ -180,7 +180,7 @@ def _fake_backward(
 
 
 class _Flat(NamedTuple):
-    """The arguments of the operator without tensors, for what has the tensors one by one."""
+    """The arguments of the operator except its tensors, for functions that take the tensors one by one."""
 
     counts: tuple[int, int, int]
     eps: float
@@ -203,7 +203,7 @@ def _save(ctx: Any, inputs: Inputs, extra: Tensors) -> None:
 
 
 def _split(tensors: Tensors, counts: tuple[int, int, int]) -> tuple[Tensors, Tensors, Tensors]:
-    """States, coefficients and norm (to the end) from all of them in a row."""
+    """States, coefficients and norm (to the end) from one list of all of them."""
     states, coefficients, _ = counts
     return tensors[:states], tensors[states : states + coefficients], tensors[states + coefficients :]
 
@@ -265,7 +265,7 @@ def _flat_backward(ctx: Any, d_spike: Tensor | None, *d_extra: Tensor | None) ->
 
 
 class _Direct(torch.autograd.Function):
-    """The kernels without PyTorch's dispatcher, whose Python takes longer than a small neuron does."""
+    """The kernels without PyTorch's dispatcher, whose Python code takes longer than a small neuron."""
 
     @staticmethod
     def forward(ctx, flat, x_seq, *tensors):
@@ -319,7 +319,7 @@ def run(*arguments: Any) -> tuple[Tensor, Tensors]:
 
 
 class _TransformableBackward(torch.autograd.Function):
-    """`neuron_backward` for `torch.func`; `lists` says how many tensors each of its lists has, None for no list."""
+    """`neuron_backward` for `torch.func`; `lists` has the number of tensors in each of its lists, None for no list."""
 
     generate_vmap_rule = True
 

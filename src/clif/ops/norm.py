@@ -20,7 +20,7 @@ from clif.ops.registration import is_transformed
 
 
 class Norm(NamedTuple):
-    """A batch norm of C channels: weight and bias [C]; mean and var [C] in evaluation, else None: each step's own."""
+    """A batch norm of C channels: weight and bias [C]; mean and var [C], None if each step has its own."""
 
     weight: Tensor
     bias: Tensor
@@ -38,7 +38,7 @@ class Affine(NamedTuple):
 
 
 def refuses(x_seq: Tensor, norm: Norm) -> str | None:
-    """Why no fused kernel takes this batch norm of this input, or None if they do."""
+    """Why no fused kernel takes this batch norm of this input, or None if one does."""
     if is_transformed():
         return "torch.func transforms the network"
     if x_seq.dim() != 5 or not x_seq[0].is_contiguous(memory_format=torch.channels_last):
@@ -59,7 +59,7 @@ def finish_backward(
     norm: Norm,
     own_statistics: bool,
 ) -> tuple[Tensor, Tensor]:
-    """Make ∂L/∂x of g = ∂L/∂y in `dx`, from Σg and Σg·(x − mean) [T, 2, C]; returns those of weight and bias."""
+    """Replace g = ∂L/∂y in `dx` with ∂L/∂x, from Σg and Σg·(x − mean) [T, 2, C]; returns those of weight and bias."""
     assert norm.mean is not None
     assert norm.var is not None
     of_g, of_g_x = sums.unbind(1)

@@ -16,7 +16,7 @@ from clif.ops import cpu
 
 
 class Packed(NamedTuple):
-    """A dense tensor of spikes: its bits, what a spike counts, how many there are, and how the tensor lay in memory."""
+    """A dense tensor of spikes: its bits, the value of a spike, the number of spikes, and its memory layout."""
 
     words: Tensor
     height: float
@@ -35,14 +35,14 @@ _known = _Known()
 
 
 def packs(x: Tensor) -> bool:
-    """Whether this tensor may be packed: its elements lie densely on a CPU that has the kernels."""
+    """Whether this tensor may be packed: it is dense, on a CPU that has the kernels."""
     extent = 1 + sum((size - 1) * stride for size, stride in zip(x.shape, x.stride(), strict=True))
     dense = x.numel() > 0 and extent == x.numel()
     return dense and x.device.type == "cpu" and x.dtype in cpu.DTYPES and cpu.unavailable() is None
 
 
 def pack(x: Tensor) -> Packed | Tensor:
-    """`x` as bits, or `x` itself if it is no tensor of spikes."""
+    """`x` as bits, or `x` itself if its elements are not spikes."""
     if not packs(x):
         return x
     if (found := _known.packed.get(x.data_ptr())) is not None and found[0] == _identity(x):
@@ -68,7 +68,7 @@ def _identity(x: Tensor) -> tuple[int, int, torch.dtype, int]:
 
 
 def unpack(packed: Packed | Tensor) -> Tensor:
-    """The tensor that `pack` was given."""
+    """The original tensor of `pack`."""
     if isinstance(packed, Tensor):
         return packed
     x = torch.empty_strided(packed.shape, packed.stride, dtype=packed.dtype)
@@ -77,8 +77,8 @@ def unpack(packed: Packed | Tensor) -> Tensor:
 
 
 def packed_while_saved(x: Tensor) -> AbstractContextManager[None]:
-    """Within this context autograd keeps `x`, or a view of all of it, as bits."""
-    place = (x.data_ptr(), x.numel())  # not x itself: autograd keeps the function below as long as what it saved
+    """A context in which autograd keeps `x`, or a view of all of it, as bits."""
+    place = (x.data_ptr(), x.numel())  # not x itself: autograd keeps the function below as long as its saved tensors
 
     def save(tensor: Tensor) -> Packed | Tensor:
         return pack(tensor) if (tensor.data_ptr(), tensor.numel()) == place else tensor

@@ -80,7 +80,7 @@ ALL: tuple[type[ctypes.Structure], ...] = (NormProblem, PackProblem, SpikeConvPr
 
 
 def differing(library: ctypes.CDLL) -> str | None:
-    """The name of a struct whose size is another one in the library, or None."""
+    """The name of a struct whose size differs from that in the library, or None."""
     library.clif_struct_bytes.restype = ctypes.c_int64
     for number, struct in enumerate(ALL):
         if library.clif_struct_bytes(number) != ctypes.sizeof(struct):

@@ -54,9 +54,9 @@ def reads_spikes() -> bool:
 
 
 def in_backward() -> bool:
-    """Whether this runs inside a backward pass of autograd, where activation checkpointing computes modules again.
+    """Whether this runs inside a backward pass of autograd, in which activation checkpointing computes modules again.
 
-    False within `with_states`, where a call is a normal one.
+    False within `with_states`, in which a call is a normal one.
     """
     if torch.compiler.is_compiling() or _here.brings_states:
         return False

@@ -1,4 +1,4 @@
-"""The neurons in plain PyTorch, step by step: the backend "torch", which every other one must agree with."""
+"""The neurons in plain PyTorch, step by step: the backend "torch", with which all others must agree."""
 
 from torch import Tensor
 
@@ -8,7 +8,7 @@ from clif.ops.equations import Equations, State, stack_steps
 def multi_step(equations: Equations, x_seq: Tensor, state: State, keep_state: bool) -> tuple[Tensor, State]:
     """A whole sequence: x_seq [T, N, *], state of shapes [N, *] -> spikes [T, N, *], the state after the last step.
 
-    Without `keep_state` the state returned is empty, which spares the kernels its computation.
+    Without `keep_state` the returned state is empty, so kernels need not compute it.
     """
     one_step = equations.one_step(x_seq[0])
     spikes = []

@@ -28,7 +28,7 @@ def refuse_second_derivative(ctx: Any, *grads: Any) -> None:  # noqa: ARG001
 
 
 def refuse_forward_mode(*_: Any) -> None:
-    """The `jvp` of every function of kernels."""
+    """The `jvp` of every function that calls kernels."""
     raise InputError(
         "the compiled kernels have no forward-mode derivative; "
         'use backward(), or backend="torch" (clif.set_backend(net, "torch"))'
@@ -58,7 +58,7 @@ def is_observed() -> bool:
 
 
 def is_plain(value: Any) -> bool:
-    """Whether a value is no tensor or a plain one: no subclass, no batch of gradients (`is_grads_batched`)."""
+    """Whether a value is a plain tensor or no tensor: no subclass, no batch of gradients (`is_grads_batched`)."""
     return not isinstance(value, Tensor) or (
         type(value) in (Tensor, nn.Parameter) and not private_torch.is_legacy_batched(value)
     )

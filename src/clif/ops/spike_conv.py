@@ -1,9 +1,9 @@
 """Convolutions of spikes as sums of rows of weights, without multiplications (`csrc/spike_conv.hpp`).
 
 If few neurons fire, the sums are faster than a dense convolution, in the forward pass and for the gradient of the
-weights. PyTorch computes the gradient of the input, which is dense. Of finite numbers the results are those of
-`torch.nn.functional.conv2d` except for the order of its sums; a weight or gradient that is not finite spreads only
-where a spike selects it. Only bits of the input are kept for the backward pass.
+weights. PyTorch computes the gradient of the input, which is dense. For finite numbers the results are those of
+`torch.nn.functional.conv2d` except for the order of the sums; a weight or gradient that is not finite reaches only
+the outputs of spikes that select it. Only bits of the input are kept for the backward pass.
 """
 
 import torch
@@ -19,13 +19,13 @@ from clif.ops.registration import is_observed, is_transformed
 from clif.ops.spike_conv_limits import Limits, limits
 
 LEAST_KERNEL = 3
-"""Of the kernel's side: below, the lookup costs what it saves."""
+"""The minimum side of a kernel: for smaller ones, looking up the spikes takes as long as it saves."""
 
 
 def convolve(conv: nn.Conv2d, x: Tensor, within: Limits | None = None) -> Tensor | None:
-    """`conv(x)` for x [N, C, H, W], or None if PyTorch's own convolution is the one to take.
+    """`conv(x)` for x [N, C, H, W], or None if PyTorch's own convolution should compute it.
 
-    It is outside the limits, those of `clif.ops.spike_conv_limits` unless others are given.
+    That is so outside the limits, those of `clif.ops.spike_conv_limits` unless others are given.
     """
     if is_observed() or forward_ad._current_level >= 0 or not (_takes_module(conv) and _takes_tensors(conv, x)):
         return None
@@ -47,7 +47,7 @@ def convolve(conv: nn.Conv2d, x: Tensor, within: Limits | None = None) -> Tensor
 
 
 def _takes_module(conv: nn.Conv2d) -> bool:
-    """Whether the kernels know this kind of convolution."""
+    """Whether the kernels can compute this kind of convolution."""
     sizes = (conv.kernel_size, conv.stride, conv.padding)
     return (
         cpu.unavailable() is None
@@ -59,7 +59,7 @@ def _takes_module(conv: nn.Conv2d) -> bool:
 
 
 def _takes_tensors(conv: nn.Conv2d, x: Tensor) -> bool:
-    """Whether these are plain tensors on a CPU, of the shapes that the module announces and of one dtype."""
+    """Whether these are plain tensors on a CPU, with the shapes that the module expects and of one dtype."""
     weight, bias = conv.weight, conv.bias
     given = [tensor for tensor in (x, weight, bias) if tensor is not None]
     dtypes = {torch.float32, torch.get_autocast_dtype("cpu")} if torch.is_autocast_enabled("cpu") else {x.dtype}
@@ -80,7 +80,7 @@ def _geometry(conv: nn.Conv2d, x: Tensor) -> Geometry:
 
 
 class _SpikeConv(Function):
-    """The convolution of `x`, which is there for its gradient only: `words` and `height` are its spikes, packed."""
+    """The convolution of `x`, which is only used for its gradient: `words` and `height` are its packed spikes."""
 
     @staticmethod
     def forward(ctx, x, weight, bias, words, height, geometry):
@@ -93,13 +93,13 @@ class _SpikeConv(Function):
     def backward(ctx, d_out):
         weight, words = ctx.saved_tensors
         needed = ctx.needs_input_grad[:3]
-        if is_transformed() or private_torch.is_legacy_batched(d_out):  # for several output gradients at once
+        if is_transformed() or private_torch.is_legacy_batched(d_out):  # several output gradients at once
             return *_dense_gradients(d_out, weight, words, ctx.height, ctx.geometry, needed), None, None, None
         return *_Gradients.apply(d_out, weight, words, ctx.height, ctx.geometry, needed), None, None, None
 
 
 class _Gradients(Function):
-    """The gradients of input, weight and bias; they have none themselves."""
+    """The gradients of input, weight and bias, which have no derivative themselves."""
 
     @staticmethod
     def forward(ctx, d_out, weight, words, height, geometry, needed):

@@ -14,7 +14,7 @@ from clif.ops import isa
 
 
 class Limits(NamedTuple):
-    """The highest share of spikes, the fewest input and output channels, and the fewest output pixels of all images."""
+    """The maximum share of spikes, and the minimum of input and output channels and of output pixels of all images."""
 
     rate: float
     channels: int
@@ -24,7 +24,7 @@ class Limits(NamedTuple):
 NEVER = Limits(0.0, 0, 0)
 
 FALLBACK = "bfloat16 by fallback"
-"""bfloat16 on a processor, or in an instruction set, for which PyTorch has no instructions that multiply it."""
+"""The name for bfloat16 on processors and instruction sets without instructions of PyTorch that multiply it."""
 
 TABLE: dict[str, dict[str, Limits]] = {
     "baseline": {
@@ -48,14 +48,14 @@ TABLE: dict[str, dict[str, Limits]] = {
         "float64": Limits(0.4, 16, 128),
     },
 }
-"""By the kernels' instruction set."""
+"""The limits by the kernels' instruction set."""
 
 TILES = NEVER
-"""In bfloat16 if the processor multiplies it in tiles, as AMX does."""
+"""The name for bfloat16 on processors that multiply it in tiles, such as AMX."""
 
 
 def limits(dtype: torch.dtype) -> Limits:
-    """The limits for inputs of `dtype` with the present instruction set; without measurements the narrowest of all."""
+    """The limits for inputs of `dtype` with the present instruction set; if it was not measured, the narrowest ones."""
     if dtype == torch.bfloat16 and precision.pytorch_uses_bfloat16() and isa.PROCESSOR_BFLOAT16 == "tiles":
         return TILES
     kind = kind_of(dtype)
@@ -67,7 +67,7 @@ def limits(dtype: torch.dtype) -> Limits:
 
 
 def kind_of(dtype: torch.dtype) -> str:
-    """The name of a dtype in the table, which for bfloat16 tells whether PyTorch uses a slow fallback."""
+    """The name of a dtype in the table; for bfloat16 it depends on whether PyTorch uses a slow fallback."""
     if dtype == torch.bfloat16 and not (isa.bfloat16_unit() != "none" and precision.pytorch_uses_bfloat16()):
         return FALLBACK
     return str(dtype).removeprefix("torch.")

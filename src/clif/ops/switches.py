@@ -1,6 +1,6 @@
-"""Switches of a step: branches in PyTorch, constants in a program, with which different layers share kernels.
+"""Switches of a step: branches in PyTorch, constants in a program, so that different layers share kernels.
 
-`x` is a tensor, or what stands for one while a step is traced.
+`x` is a tensor, or its stand-in while a step is traced.
 """
 
 from typing import Any

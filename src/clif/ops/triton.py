@@ -1,6 +1,6 @@
 """Triton on this machine: whether its kernels can run, their inputs, and the number of neurons per program.
 
-With TRITON_INTERPRET=1 in the environment they run, slowly, on CPU tensors, which is how they are tested without a GPU.
+With TRITON_INTERPRET=1 in the environment they run, slowly, on CPU tensors; this tests them without a GPU.
 """
 
 import importlib.metadata
@@ -23,11 +23,11 @@ OLDEST = (3, 3)  # the first Triton with tuples
 UNROLLED_STEPS = 32  # up to this T it is a constant of the kernels
 UNROLLED_NORM_STEPS = 12  # the same for the backward kernel with a batch norm, whose sums also take registers
 PROGRAMS_PER_PROCESSOR = 8  # for a backward kernel whose programs keep a scratch or a batch norm's sums
-ROW_ALIGNMENT = 16  # pixels; whatever the channels, every row begins where a vector of elements may be read
+ROW_ALIGNMENT = 16  # pixels: every row then begins at an address from which a vector can be read, for any channels
 
 
 def block_size(T: int, affine: Affine | None = None) -> int:
-    """Neurons of one program of 128 threads: few for many steps, whose states are all in registers at a time."""
+    """Neurons of one program of 128 threads: few if there are many steps, whose states are all in registers at once."""
     if not unrolls(T, affine):
         return 512
     most = 512 if T <= 4 else 256 if T <= 8 else 128
@@ -61,7 +61,7 @@ def refuses(x_seq: Tensor, equations: Equations) -> str | None:  # noqa: ARG001
 
 
 def row_size(x_seq: Tensor, block: int, channels: int = 1) -> int:
-    """Elements that all programs together take at a time: whole pixels, as many as keep the device busy."""
+    """The elements that all programs together take at once: whole pixels, as many as keep the device busy."""
     busy = PROGRAMS_PER_PROCESSOR * _processors(x_seq.device) * block
     unit = ROW_ALIGNMENT * channels
     return -(-min(x_seq[0].numel(), busy) // unit) * unit

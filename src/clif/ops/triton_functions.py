@@ -1,8 +1,8 @@
-"""The functions of a neuron's step beyond arithmetic in Triton, for the generated kernels, and what all kernels share.
+"""The functions of a neuron's step beyond arithmetic in Triton, for the generated kernels, and their shared parts.
 
-Forms that run in Triton's interpreter too, which has no functions of a device's library. Relative errors on a GPU, in
-units of the last place: `exponential` 6, `logarithm` 3, `hyperbolic_tangent` 4, `softplus` 6; `power` is computed in
-float64. NaN stays NaN, infinities give the limits.
+They also run in Triton's interpreter, which has no device library. Relative errors on a GPU, in units in the last
+place: `exponential` 6, `logarithm` 3, `hyperbolic_tangent` 4, `softplus` 6; `power` is computed in float64. NaN stays
+NaN; at an infinity, the result is the limit.
 """
 
 import triton
@@ -11,9 +11,9 @@ import triton.language as tl
 
 @triton.jit
 def place_in_row(first, BLOCK: tl.constexpr, period, WIDE: tl.constexpr):
-    """The positions of the elements [BLOCK] from `first` on in a repeated row.
+    """The positions of the elements [BLOCK] from `first` on in a row that repeats.
 
-    Without a division of 64 bits for each element, unless a row is so `WIDE` that it needs them.
+    It avoids a division of 64 bits for each element, unless a row is so `WIDE` that it needs them.
     """
     start = first % period
     if not WIDE:
@@ -23,7 +23,7 @@ def place_in_row(first, BLOCK: tl.constexpr, period, WIDE: tl.constexpr):
 
 @triton.jit
 def channel_of(first, BLOCK: tl.constexpr, channels):
-    """The channels of the elements [BLOCK] from `first` on, where channels lie closest in memory."""
+    """The channels of the elements [BLOCK] from `first` on, if channels are adjacent in memory."""
     return place_in_row(first, BLOCK, channels, False)
 
 
@@ -35,13 +35,13 @@ def read(sequence, step, stride, at, inside):
 
 @triton.jit
 def spread(value, zero):
-    """A value that is the same for all neurons, for each of them; `zero` is [BLOCK]."""
+    """A value that is the same for all neurons, as [BLOCK], the shape of `zero`."""
     return tl.where(zero == 0.0, value, value)
 
 
 @triton.jit
 def nearest(x):
-    """To the nearest whole number, ties to even: what has a fraction is less than the number that is added."""
+    """To the nearest whole number, ties to even: adding and subtracting 2²³ rounds a smaller number."""
     size = tl.abs(x)
     rounded = (size + 8388608.0) - 8388608.0
     return tl.where(size < 8388608.0, tl.where(x < 0.0, -rounded, rounded), x)
@@ -55,7 +55,7 @@ def _power_of_two(n):
 
 @triton.jit
 def exponential(x):
-    """2ⁿ·eʳ with |r| ≤ ½ ln 2; 2ⁿ in two factors, as it may be out of range where the product is not."""
+    """2ⁿ·eʳ with |r| ≤ ½ ln 2. 2ⁿ is two factors, because it may overflow if the product does not."""
     bounded = tl.minimum(tl.maximum(x, -104.0), 89.0)
     n = (bounded * 1.4426950408889634 + 12582912.0) - 12582912.0
     r = (bounded - n * 0.693145751953125) - n * 1.42860677e-6
@@ -88,7 +88,7 @@ def logarithm(x):
     exponent = tl.where(tiny, exponent - 25.0, exponent)
     low = exponent * 1.42860677e-6 + _twice_artanh((mantissa - 1.0) / (mantissa + 1.0), 6)
     result = exponent * 0.693145751953125 + low
-    result = tl.where(x < float("inf"), result, x)  # infinity and NaN stay
+    result = tl.where(x < float("inf"), result, x)  # infinity and NaN do not change
     return tl.where(x > 0.0, result, tl.where(x == 0.0, float("-inf"), float("nan")))
 
 
@@ -108,7 +108,7 @@ def hyperbolic_tangent(x):
 
 @triton.jit
 def softplus(x):
-    """max(x, 0) + log(1 + e^−|x|), where log(1 + z) = 2·artanh(z/(2 + z)); x itself for x > 20, as in PyTorch."""
+    """max(x, 0) + log(1 + e^−|x|), with log(1 + z) = 2·artanh(z/(2 + z)). If x > 20 it is x, as in PyTorch."""
     z = exponential(-tl.abs(x))
     return tl.where(x > 20.0, x, tl.where(x < 0.0, 0.0, x) + _twice_artanh(z / (2.0 + z), 8))
 
@@ -117,7 +117,7 @@ def softplus(x):
 def power(base, exponent):
     """base^exponent with the signs and limits of C's pow."""
     given = (base == base) | (exponent == exponent)
-    a = tl.where(given, base, base).to(tl.float64)  # of the shape of both, if one is a number
+    a = tl.where(given, base, base).to(tl.float64)  # with the shape of both, if one is a number
     b = tl.where(given, exponent, exponent).to(tl.float64)
     size = tl.abs(a)
     magnitude = tl.where((size == 1.0) | (b == 0.0), 1.0, tl.exp2(b * tl.log2(size)))

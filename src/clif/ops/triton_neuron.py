@@ -1,8 +1,8 @@
 """The kernels of `clif.ops.neuron` on the GPU: generated in Triton, with the states in registers over all steps.
 
-They load and store float32, bfloat16 and float16 and compute in float32. For few steps their number is a constant of
-the kernels, and the backward pass keeps what it needs of all steps in registers; for longer sequences it leaves that in
-a scratch which only the running programs need.
+They load and store float32, bfloat16 and float16 and compute in float32. If there are few steps, their number is a
+constant of the kernels, and the backward pass keeps the values of all steps in registers; for longer sequences it
+keeps them in a scratch, which only the running programs need.
 """
 
 from collections.abc import Sequence
@@ -31,9 +31,9 @@ class _Plan(NamedTuple):
 
 
 def _plan(unit: TritonUnit, T: int, affine: Affine | None) -> _Plan:
-    """The plan for the values in registers: about half of those that live until backward, x, the spike's gradient.
+    """The plan for the values in registers: about half of those that the backward pass needs, x, the spike's gradient.
 
-    With a batch norm x − mean comes to that, and two sums.
+    With a batch norm, x − mean and two sums are added to them.
     """
     values = T * ((unit.live + 1) // 2 + (2 if affine is None else 5))
     if not triton.unrolls(T, affine) or values > (UNROLLED_VALUES if affine is None else UNROLLED_NORM_VALUES):

@@ -1,11 +1,11 @@
 """The kernels of a fused batch norm on the GPU besides those of the neuron; see `clif.ops.norm`.
 
-The neuron's own kernels normalise what they read and add up the gradients channel by channel on the way, so that of a
-training step's passes over memory there remain: statistics (read x), forward (read x, write s), backward (read x and
-∂L/∂s, write g) and the batch norm's part of it (read x and g, write ∂L/∂x).
+The neuron's own kernels normalise their input and sum the gradients by channel, so that a training step needs only
+these passes over memory: statistics (read x), forward (read x, write s), backward (read x and ∂L/∂s, write g) and the
+backward pass of the batch norm (read x and g, write ∂L/∂x).
 
-Every sum is formed in float32 in many parts, always the same ones on one device, which are then added up in float64:
-no atomic operations, the same numbers at every run.
+Every sum is computed in float32 in many parts, always the same ones on one device, which are then added in float64:
+without atomic operations, so that every run gives the same numbers.
 """
 
 import torch
@@ -61,5 +61,5 @@ def scale(x_seq: Tensor, dx: Tensor, of_dx: Tensor, of_x: Tensor, constant: Tens
 
 
 def added_up(sums: Tensor, channels: int) -> Tensor:
-    """The sums [T, 2, C] in float64 of those of every lane, [T, 2, pixels·C]."""
+    """The sums [T, 2, C] in float64 over the lanes' sums, [T, 2, pixels·C]."""
     return sums.unflatten(2, (-1, channels)).sum(2, dtype=torch.float64)

@@ -11,7 +11,7 @@ from clif.ops.triton_functions import channel_of
 
 @triton.jit
 def statistics(x, sums, size, x_stride, channels, row, BLOCK: tl.constexpr):
-    """sums [T, 2, row] of x − pivot and of its square, where the pivot of a channel is its first pixel.
+    """sums [T, 2, row] of x − pivot and of its square; the pivot of a channel is its first pixel.
 
     A program takes the same columns of all rows of `row` elements, a whole number of pixels.
     """
@@ -36,7 +36,7 @@ def statistics(x, sums, size, x_stride, channels, row, BLOCK: tl.constexpr):
 
 @triton.jit
 def scale(x, dx, of_dx, of_x, constant, size, x_stride, channels, BLOCK: tl.constexpr):
-    """dx·of_dx + x·of_x + constant instead of dx [T, size]; the factors are [T, channels]."""
+    """Replace dx [T, size] with dx·of_dx + x·of_x + constant; the factors are [T, channels]."""
     step = tl.program_id(1).to(tl.int64)
     first = tl.program_id(0).to(tl.int64) * BLOCK
     at = first + tl.arange(0, BLOCK)

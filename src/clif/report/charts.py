@@ -13,7 +13,7 @@ from clif.report.statistics import Mean, mean_of
 from clif.report.tables import Cell, Table, csv_text, mean, words
 
 COLOURS = ("#0b6e99", "#c9532f", "#4f7a28", "#8d4a9e", "#8f6800", "#3f57c4", "#b03060", "#555b63")
-"""Of the groups in their order, in print and on a light page; told apart with any colour vision by the dashes too."""
+"""The colours of the groups in order, for print and a light page; dashes distinguish the groups too."""
 
 DASHES = ("solid", (0, (5, 2)), (0, (1.5, 1.5)), (0, (5, 1.5, 1, 1.5)))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
@@ -55,10 +55,10 @@ class Line:
 
 @dataclass(frozen=True)
 class Chart:
-    """Lines over x; with `ticks` x are their places 0, 1, …, otherwise numbers. A reference is the same at every x.
+    """Lines over x; with `ticks`, x are their indices 0, 1, …, otherwise numbers. A reference is the same at every x.
 
-    With `bars` the values are bars side by side, one bar per group, because there is nothing between the ticks. With
-    `scatter` a line is a point: its values at the two ticks, which are the labels of the axes, are its x and its y.
+    With `bars` the values are bars side by side, one per group, because nothing is between the ticks. With `scatter`
+    a line is a point: its values at the two ticks, which are the labels of the axes, are its x and its y.
     """
 
     name: str
@@ -75,7 +75,7 @@ class Chart:
 
     @property
     def row_label(self) -> str:
-        """What the rows of the numbers are."""
+        """The meaning of the rows of the numbers."""
         return "figure" if self.scatter else self.x_label
 
     @property
@@ -86,7 +86,7 @@ class Chart:
         return [str(i + 1) for i in range(len(self.ticks))]
 
     def as_json(self) -> dict[str, Any]:
-        """For the page: plain values, None if there is no number."""
+        """The chart in plain values for the page; None for a missing number."""
         lines = [
             {
                 "group": line.group,
@@ -122,7 +122,7 @@ class Chart:
         return f"{self.title} by {self.x_label}. {'; '.join(ends)}."
 
     def table(self) -> Table:
-        """The numbers: one row per x and one column per line, as mean ± std over its runs."""
+        """The numbers as a table: one row per x and one column per line, as mean ± std over its runs."""
         x_cells = [words(tick) for tick in self.ticks] or [Cell(f"{x:g}", x) for x in self.x]
         rows = [[cell, *(mean(line.at(i), self.digits) for line in self.lines)] for i, cell in enumerate(x_cells)]
         columns = [self.row_label, *(line.label for line in self.lines)]
@@ -131,7 +131,7 @@ class Chart:
 
 
 def chart_csv(chart: Chart, run_names: list[str]) -> str:
-    """One line per x: mean, std and n of each line of the chart, then the value of every run."""
+    """The numbers as CSV: one row per x, with mean, std and n of each line of the chart, then every run's value."""
     header: list[object] = [chart.row_label]
     for line in chart.lines:
         header += [f"{line.label} {what}" for what in ("mean", "std", "n")]
@@ -180,7 +180,7 @@ def draw(chart: Chart) -> Figure:
 
 
 def _add_legend(figure: Figure, axes: Axes, lines: int) -> None:
-    """Inside the axes if it is short, else above them, in a figure that is as much higher."""
+    """Draw the legend inside the axes if it is short, else above them, in a figure that is higher by its height."""
     if not (handles := axes.get_legend_handles_labels()[0]):
         return
     if lines <= MOST_INSIDE:

@@ -31,7 +31,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Section:
-    """A part of a page; what is `folded` is shown on demand."""
+    """A part of a page; a `folded` part is shown on demand."""
 
     id: str
     title: str
@@ -47,7 +47,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Report:
-    """All that a page shows."""
+    """All content of a page."""
 
     title: str
     lead: str

@@ -20,7 +20,7 @@ WITHOUT_DATE = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}
 
 
 def export_files(report: Report) -> dict[str, dict[str, bytes]]:
-    """Name of a figure or table -> ending -> content: svg, pdf, png and csv of figures, csv, tex and md of tables."""
+    """Name of a figure or table -> file extension -> content: svg, pdf, png, csv of figures, csv, tex, md of tables."""
     run_names = [run.name for run in report.runs]
     files: dict[str, dict[str, bytes]] = {}
     for chart in report.charts:
@@ -54,7 +54,7 @@ def _write(content: bytes, file: BinaryIO) -> None:
 
 
 def write_files(folder: Path, files: dict[str, dict[str, bytes]]) -> None:
-    """Write NAME.ENDING of each to the folder. Raises `InputError` if it cannot be written."""
+    """Write NAME.EXTENSION for each of them to the folder. Raises `InputError` if it cannot be written."""
     try:
         for name, formats in files.items():
             for ending, content in formats.items():

@@ -10,7 +10,7 @@ from clif.report.runs import Run
 from clif.report.tables import Table, words
 
 OWN_DATA = ("images", "events")
-"""The data sets whose samples are those of the user's folder."""
+"""The data sets with samples from the user's folder."""
 
 
 def differences_table(groups: Sequence[Group]) -> Table | None:
@@ -40,7 +40,7 @@ def _value(config: dict[str, Any], name: str) -> str:
 
 
 def environment_table(groups: Sequence[Group]) -> Table | None:
-    """Versions and machines; a column for all runs that share them."""
+    """Versions and machines; runs that share them share a column."""
     runs = [run for group in groups for run in group.runs]
     columns: dict[str, tuple[dict[str, str], list[Run]]] = {}
     for run in runs:
@@ -95,7 +95,7 @@ def starts_table(runs: Sequence[Run]) -> Table | None:
 
 
 def cautions(groups: Sequence[Group], runs: Sequence[Run], part: str) -> list[tuple[str, str]]:
-    """Warnings as (runs, text): those of the trainer, then those of the report itself."""
+    """Warnings as (runs, text): those of the trainer, then those of the report."""
     found = [(run.name, message) for run in runs for message in run.warnings]
     found += [(run.name, message) for run in runs for message in run.stale]
     for run in runs:

@@ -12,7 +12,7 @@ from clif.report.tables import csv_text
 
 
 def raster(image: Tensor, title: str, spikes: Mapping[str, Tensor], most: int = 60) -> Figure:
-    """The image [H, W] in 0–1 and, for every layer, when its first `most` neurons that fire at all do so."""
+    """The image [H, W] in 0–1 and, for every layer, the spikes of its first `most` neurons that fire."""
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     picture, *panels = figure.subplots(1, len(spikes) + 1, width_ratios=[1.2, *[1] * len(spikes)])
     picture.imshow(image.numpy(), cmap="gray")
@@ -59,7 +59,7 @@ def raster_csv(spikes: Mapping[str, Tensor]) -> str:
 
 
 def traces_csv(recordings: Mapping[str, Trace]) -> str:
-    """What `traces` draws: neuron model, step from 1, v and m after the step, and whether it fired."""
+    """The numbers that `traces` draws: neuron model, step from 1, v and m after the step, and whether it fired."""
     lines: list[tuple[object, ...]] = [("neuron", "step", "v", "m", "spike")]
     for neuron, recording in recordings.items():
         m = [None] * len(recording.v) if recording.m is None else recording.m.tolist()

@@ -83,5 +83,5 @@ def _words(config: dict[str, Any], option: str) -> str:
 
 
 def same_test_set(a: dict[str, Any], b: dict[str, Any]) -> bool:
-    """Whether two configurations are judged on the same test images."""
+    """Whether two configurations are evaluated on the same test images."""
     return all(a.get(option) == b.get(option) for option in ("dataset", "test_split", "split_seed"))

@@ -29,7 +29,7 @@ def follow(
     say: Callable[[str], None] = print,
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Write `page` whenever an epoch of the runs is over; it reloads every so many `seconds`.
+    """Write `page` at the end of each epoch of the runs; it reloads every so many `seconds`.
 
     `follow` ends when each run has ended or is no longer trained. The page then does not reload. In a folder
     of runs `follow` waits `GRACE` seconds for the next run. Raises `InputError` as `find_runs` does.
@@ -37,7 +37,7 @@ def follow(
     if seconds < 1:
         raise InputError(f"--every must be at least 1 second, got {seconds}")
     runs = find_runs(paths)
-    seen, runs = _stamps(runs), find_runs(paths)  # in this order, so a change in between is seen at the next check
+    seen, runs = _stamps(runs), find_runs(paths)  # in this order: the next check sees a change between them
     written = None
     unchanged = 0.0
     idle = 0.0 if any(run.is_training for run in runs) else math.inf
@@ -53,17 +53,17 @@ def follow(
             if idle or _stamps(runs) != seen or unchanged >= PATIENCE:
                 seen, runs, unchanged = _stamps(runs), find_runs(paths), 0.0
                 idle = 0.0 if any(run.is_training for run in runs) else idle + POLL
-    finally:  # also after Ctrl-C: what is left is a page that does not reload
+    finally:  # also after Ctrl-C, so that the page does not reload any more
         write_page(make_report(runs, title), page, files)
 
 
 def _may_grow(paths: Sequence[str | Path]) -> bool:
-    """Whether further runs may begin there: in folders of runs, one after the other with --seeds."""
+    """Whether further runs may begin in a folder: in folders of runs, one after the other with --seeds."""
     return any(not (Path(expand_home(path)) / CONFIG).is_file() for path in paths)
 
 
 def _stamps(runs: Sequence[Run]) -> list[tuple[str, int, int]]:
-    """When the text files of the runs were last written."""
+    """The times at which the text files of the runs were last written."""
     found = []
     for run in runs:
         for pattern in ("*.csv", "*.json", "deploy*/*.json"):

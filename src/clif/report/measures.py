@@ -15,7 +15,7 @@ Rates = dict[str, float]
 
 
 def value_of(content: object, *keys: str | int) -> float:
-    """The number at a place of a JSON document; NaN if there is none."""
+    """The number at a path in a JSON document; NaN if there is none."""
     for key in keys:
         try:
             content = content[key]  # type: ignore[index]
@@ -77,7 +77,7 @@ def firing_chart(groups: Sequence[Group], order: Sequence[Run]) -> Chart | None:
 def _by_layer(
     groups: Sequence[Group], order: Sequence[Run], values: Mapping[int, Sequence[float]], names: Sequence[str]
 ) -> tuple[list[float], list[Line], list[str]]:
-    """x, lines and ticks of a chart over the layers; they have their names if all runs have the same layers."""
+    """x, lines and ticks of a chart over the layers, which are named if all runs have the same layers."""
     depth = max(map(len, values.values()))
     lines = []
     for i, group in enumerate(groups):
@@ -137,7 +137,7 @@ def energy_table(groups: Sequence[Group]) -> Table | None:
 
 
 def _costs(run: Run) -> str:
-    """The costs that an energy.json names."""
+    """The name of the costs in an energy.json."""
     costs = run.energy.get("costs")
     if not isinstance(costs, dict):
         return "not recorded"
@@ -146,7 +146,7 @@ def _costs(run: Run) -> str:
 
 
 def energy_chart(groups: Sequence[Group], order: Sequence[Run]) -> Chart | None:
-    """The energy of the operations: at synapses, in neurons, and of both."""
+    """The energy of the operations: at synapses, in neurons, and their sum."""
     values = {}
     for run in order:
         layers, neurons = run.energy.get("layers"), _measured_rates(run)
@@ -163,7 +163,7 @@ def energy_chart(groups: Sequence[Group], order: Sequence[Run]) -> Chart | None:
 
 
 def accuracy_energy_chart(groups: Sequence[Group], order: Sequence[Run], part: str) -> Chart | None:
-    """The accuracy on a part of the data against the energy of the operations: a point a group, over its runs."""
+    """The accuracy on a part of the data over the energy of the operations: one point per group."""
     lines, costs = [], set()
     for i, group in enumerate(groups):
         values = {}
@@ -268,7 +268,7 @@ def reset_name(v_reset: object) -> str:
 
 
 def sweep_chart(groups: Sequence[Group], order: Sequence[Run]) -> Chart | None:
-    """Test accuracy as LIF over the reset values, with that of the network as it was trained."""
+    """Test accuracy as LIF over the reset values, with the accuracy of the trained network."""
     swept: dict[int, dict[str, float]] = {}
     trained: dict[int, float] = {}
     for run in order:

@@ -65,7 +65,7 @@ def files_folder(path: Path) -> Path:
 
 
 def render(report: Report, exports: dict[str, dict[str, bytes]], live: Live | None = None) -> str:
-    """The page as text. What comes from runs is escaped."""
+    """The page as text; content from runs is escaped."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("clif", "report"), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
@@ -95,7 +95,7 @@ def _text(name: str) -> Markup:
 
 
 def _breakable(text: str) -> Markup:
-    """Escaped text whose lines may break after the signs that names of runs and files have instead of spaces."""
+    """Escaped text whose lines may break after _ and /, which separate the words in names of runs and files."""
     return Markup(re.sub(r"([_/])(?=\w)", r"\1<wbr>", str(escape(text))))
 
 

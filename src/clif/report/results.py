@@ -35,7 +35,7 @@ def judged_part(groups: Sequence[Group]) -> str:
 
 
 def judged(group: Group) -> list[Run]:
-    """The runs that have ended, or all runs if none has."""
+    """The runs that have ended, or all runs if none of them has."""
     return group.complete or group.runs
 
 
@@ -117,7 +117,7 @@ class Comparison:
 
 
 def compare(groups: Sequence[Group], part: str) -> list[Comparison]:
-    """Every two groups that are judged on the same images, by last epoch's accuracy and loss."""
+    """The tests of every two groups that are evaluated on the same images: accuracy and loss of the last epoch."""
     found = []
     pairs = [
         (a, b)
@@ -180,7 +180,7 @@ def _interval(test: PairedTest, digits: int, scale: float) -> Cell:
 
 
 def verdict(groups: Sequence[Group], comparisons: Sequence[Comparison]) -> list[str]:
-    """A sentence for each comparison of accuracies, or, of more than `MOST_VERDICTS`, for those with the best group."""
+    """One sentence per comparison of accuracies; only those with the best group if there are over `MOST_VERDICTS`."""
     pairs = [one for one in comparisons if one.figure == "top1" and one.test.difference is not None]
     if len(pairs) <= MOST_VERDICTS:
         return [_sentence(groups, one, one.a, len(pairs) > 1) for one in pairs]

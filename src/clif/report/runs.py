@@ -26,9 +26,9 @@ PARTS = ("test", "val", "train")
 class Run:
     """A run as read from its folder.
 
-    `rows` are the epochs of metrics.csv, `starts` those of environment.json, `warnings` what the trainer warned of;
+    `rows` are the epochs of metrics.csv, `starts` those of environment.json, `warnings` the trainer's warnings;
     `deployments` are the reports of `clif deploy` by folder name, `energy` and `evaluation` those of `clif energy` and
-    `clif eval`, or {}; `stale` says which of these are of no checkpoint that is in the folder. `is_training` says
+    `clif eval`, or {}; `stale` tells which of these belong to no checkpoint in the folder. `is_training` tells
     whether a process of this machine trains in it now.
     """
 
@@ -70,7 +70,7 @@ class Run:
 
     @property
     def state(self) -> str:
-        """ "finished", "training" or "stopped", with where, if that is before the last planned epoch."""
+        """ "finished", "training" or "stopped", with the epoch if that is before the last planned one."""
         done, planned = len(self.rows), self.epochs_planned
         word = "finished" if self.is_finished else "training" if self.is_training else "stopped"
         if word == "finished" and done >= planned:
@@ -160,9 +160,9 @@ def open_run(folder: Path) -> Run:
 
 
 def _stale(folder: Path, name: str, said: dict[str, Any]) -> str:
-    """Why the measurement in the file `name` may not be of a checkpoint that is in the folder now, in words, or "".
+    """Why the measurement in the file `name` may not belong to a checkpoint in the folder, in words, or "".
 
-    Files of former versions do not say which one was measured; they are compared by their times.
+    Files of former versions do not name the measured checkpoint; they are compared by their times.
     """
     called, before = said.get("checkpoint"), said.get("checkpoint_file")
     again = f"measure again with clif {name.rpartition('/')[2].removesuffix('.json')}"
@@ -179,13 +179,13 @@ def _stale(folder: Path, name: str, said: dict[str, Any]) -> str:
         checkpoint = called or next(iter(there), None)
         if checkpoint and (folder / checkpoint).stat().st_mtime > (folder / name).stat().st_mtime:
             return f"{name} is older than {checkpoint}; {again}"
-    except OSError:  # it is being replaced, or cannot be read: nothing is known
+    except OSError:  # the file is being replaced or cannot be read, so nothing is known about it
         return ""
     return ""
 
 
 def _read_config(path: Path) -> dict[str, Any]:
-    """The configuration with the option names of its version; only the seed must have today's form."""
+    """The configuration with the option names of its version; only the seed must have its present form."""
     config = {str(name): value for name, value in read_yaml(path).items()}
     if type(config.get("seed")) is not int:
         raise InputError(f"{path}: a run's configuration has a whole number as its seed, got {config.get('seed')!r}")
@@ -193,7 +193,7 @@ def _read_config(path: Path) -> dict[str, Any]:
 
 
 def _read_metrics(path: Path) -> list[Row]:
-    """The rows of metrics.csv, cells that are empty left out; none if the first epoch is not over."""
+    """The rows of metrics.csv without empty cells; none before the end of the first epoch."""
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:

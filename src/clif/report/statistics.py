@@ -19,7 +19,7 @@ class Mean:
 
 
 def mean_of(values: Sequence[float]) -> Mean | None:
-    """The mean of the values that are numbers; None if none is."""
+    """The mean of the values that are numbers; None if there is none."""
     numbers = [value for value in values if not math.isnan(value)]
     if not numbers:
         return None

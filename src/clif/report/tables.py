@@ -35,7 +35,7 @@ class Table:
     note: str = ""
 
     def is_numeric(self, column: int) -> bool:
-        """Whether the cells of a column are numbers, as far as they are there."""
+        """Whether all cells of a column that have a value are numbers."""
         values = [row[column].value for row in self.rows]
         return any(isinstance(value, float) for value in values) and not any(isinstance(v, str) for v in values)
 
@@ -80,7 +80,7 @@ def _signs(text: str) -> str:
 
 
 def to_csv(table: Table) -> str:
-    """Full precision; a column of means is followed by one of their standard deviations."""
+    """The cells in full precision; a column of means is followed by one of their standard deviations."""
     with_std = [any(row[i].std is not None for row in table.rows) for i in range(len(table.columns))]
     header: list[object] = []
     for column, wide in zip(table.columns, with_std, strict=True):

@@ -52,19 +52,19 @@ CONTENT_TYPES: dict[str, type] = {
 }
 
 SMALL = 1 << 26
-"""The values of a network that is made without a look at what its file holds."""
+"""The values of a network that is created without reading the content of its file."""
 
 
 PLAIN: list[Any] = [argparse.Namespace, *((known, name) for name, known in NUMPY.items())]
-"""What a checkpoint may hold besides PyTorch's own; NumPy's values through stand-ins that no state can mislead."""
+"""The types in a checkpoint besides PyTorch's own; stand-ins make NumPy's values, so that no state can do harm."""
 
 
 def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
-    """Write a checkpoint atomically. Raises `InputError` if the folder or the disk does not let it."""
+    """Write a checkpoint atomically. Raises `InputError` if the folder or the disk does not allow it."""
     try:
         write_atomically(path, lambda file: torch.save(content, file))
     except (OSError, RuntimeError) as error:
-        if isinstance(error.__context__, KeyboardInterrupt):  # torch then fails to finish its file
+        if isinstance(error.__context__, KeyboardInterrupt):  # torch could then not finish its file
             raise error.__context__ from None
         raise InputError(f"{path}: the checkpoint could not be written ({error}); the previous file is kept") from error
 
@@ -117,7 +117,7 @@ def _read_safetensors(path: Path) -> Any:
 
 
 def read_archive(path: Path, device: str | torch.device = "cpu") -> Any:
-    """What `torch.save` wrote, on a device; nothing in it is executed. Raises `InputError` for anything else."""
+    """The content of a file of `torch.save`, on a device; executes nothing. Raises `InputError` for anything else."""
     try:
         _check_archive(path)
         with torch.serialization.safe_globals(PLAIN):
@@ -158,9 +158,9 @@ def _note_average(content: dict[str, Any], key: str, path: Path) -> None:
 
 
 def _check_archive(path: Path) -> None:
-    """Raise `InputError` where a part of a zip archive, which torch writes, differs from its checksum, or is packed.
+    """Raise `InputError` if a part of the zip archive that torch writes differs from its checksum, or is compressed.
 
-    Packed parts, and parts that share bytes, could unpack to any size; torch writes neither.
+    Compressed parts, and parts that share bytes, could unpack to any size; torch writes neither.
     """
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:

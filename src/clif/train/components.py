@@ -13,7 +13,7 @@ from clif.train.config import TrainConfig
 
 
 def data_of(config: TrainConfig) -> Dataset:
-    """The configured data set, as its name or its folder describes it."""
+    """The configured data set, as described by its name or its folder."""
     return open_dataset(config.dataset, config.data_dir, config.data_options())
 
 

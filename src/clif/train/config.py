@@ -41,7 +41,7 @@ _run = partial(option, group="run folder, checkpoints and logs")
 logger = logging.getLogger("clif.train")
 
 LIMITS = ("epochs", "max_steps", "max_time", "early_stop")
-"""The options that set the end of a run and change no step before it."""
+"""The options that set the end of a run and change no step before the end."""
 
 WITHOUT_EFFECT = (
     *("data_dir", "out_dir", "resume", "j", "checkpoint_every", "keep_last", "loggers"),
@@ -379,11 +379,11 @@ def _renamed(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _name_part(kind: str, value: str) -> str:
-    """The name in a value of an option: all of it, or what is before the α of a surrogate."""
+    """The name in the value of an option: all of it, or the part before the α of a surrogate."""
     return value.partition(":")[0] if kind == "surrogate" else value
 
 
 def _spelling(value: str, kind: str) -> str:
-    """`value` with a known name in it that it differs from in case at most."""
+    """`value` with the name in it in its registered spelling, if they differ only in case."""
     name = _name_part(kind, value)
     return next((one for one in known_names(kind) if one.lower() == name.lower()), name) + value[len(name) :]

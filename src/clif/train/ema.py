@@ -10,7 +10,7 @@ from clif.neurons.exchange import replace_nodes
 
 
 class Average:
-    """`net`, a copy whose floating-point weights and buffers are averages, starting from those it was made of.
+    """`net`, a copy whose floating-point weights and buffers are averages, which start at the values of its original.
 
     Each `update` sets average ← decay·average + (1 − decay)·weight; other buffers are copied.
     """
@@ -20,7 +20,7 @@ class Average:
         self.net = copy.deepcopy(net).eval().requires_grad_(False)
 
     def exchange(self, net: nn.Module) -> None:
-        """Exchange the neurons for those of `net`; the averages of their parameters start with the present values."""
+        """Exchange the neurons like those of `net`; the averages of their parameters start at the present values."""
         new, names = dict(net.named_modules()), {module: name for name, module in self.net.named_modules()}
         replace_nodes(self.net, lambda node: copy.deepcopy(new[names[node]]).eval().requires_grad_(False))
         self.net.config = copy.deepcopy(net.config)

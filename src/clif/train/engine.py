@@ -31,7 +31,7 @@ class Follower(SystemExit):
 
 
 def with_processes(config: TrainConfig) -> None:
-    """Set `devices` and `nodes` to what torchrun or SLURM started. Raises `InputError` if they say otherwise."""
+    """Set `devices` and `nodes` to those of torchrun or SLURM. Raises `InputError` if the given values differ."""
     launched = launched_processes()
     if launched is None:
         return
@@ -51,10 +51,10 @@ def is_first_process() -> bool:
 
 
 class Engine:
-    """This process among `world_size`: its `rank`, its `device`, and the exchanges, which all must call alike.
+    """This process among `world_size`: its `rank`, its `device`, and exchanges, which all processes must call alike.
 
-    Creating one starts the other processes if they are not there yet. Raises `InputError` for a device that is not
-    there and where Lightning Fabric is needed and missing.
+    Creating one starts the other processes if they do not run yet. Raises `InputError` for a device that does not
+    exist, and if Lightning Fabric is needed and missing.
     """
 
     def __init__(self, config: TrainConfig) -> None:
@@ -70,15 +70,15 @@ class Engine:
 
     @property
     def is_first(self) -> bool:
-        """Whether this is the one process that writes and prints."""
+        """Whether this process is the one that writes and prints."""
         return self.rank == 0
 
     def wrap(self, module: nn.Module) -> nn.Module:
-        """A module whose backward averages the gradients over the processes."""
+        """A module whose backward pass averages the gradients over the processes."""
         return module if self._fabric is None else self._fabric.setup_module(module)
 
     def no_sync(self, module: nn.Module, enabled: bool) -> AbstractContextManager[Any]:
-        """A context in which backward does not average the gradients of a wrapped `module`, if `enabled`."""
+        """A context in which the backward pass of a wrapped `module` does not average gradients, if `enabled`."""
         return nullcontext() if self._fabric is None else self._fabric.no_backward_sync(module, enabled=enabled)
 
     def first(self, function: Callable[[], Value]) -> Value:
@@ -125,7 +125,7 @@ class Engine:
         self._end_if([None if other == values[0] else otherwise for other in values])
 
     def _end_if(self, mistakes: list[str | None]) -> None:
-        """End all processes if there is a mistake in the list, which all of them have."""
+        """End all processes if there is a mistake in the list, which is the same in all of them."""
         if (mistake := next((one for one in mistakes if one is not None), None)) is not None:
             raise InputError(mistake) if self.is_first else Follower(2)
 

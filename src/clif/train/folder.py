@@ -1,4 +1,4 @@
-"""The folder of a run: its checkpoints, its configuration, and where, when and with what it was started."""
+"""The folder of a run: its checkpoints, its configuration, and the place, time and circumstances of its starts."""
 
 import dataclasses
 import itertools
@@ -40,7 +40,7 @@ PACKAGES = ("torch", "numpy", "triton", "lightning-fabric", "scikit-learn", "ten
 
 
 class RunFolder:
-    """The checkpoints of a run: `checkpoint_last.pth`, those before it by epoch and step, and `checkpoint_best.pth`."""
+    """The checkpoints of a run: `checkpoint_last.pth`, earlier ones by epoch and step, and `checkpoint_best.pth`."""
 
     def __init__(self, path: Path, keep_last: int) -> None:
         self.path = path
@@ -49,35 +49,35 @@ class RunFolder:
         self._unlock: finalize[[], RunFolder] | None = None
 
     def lock(self) -> None:
-        """Keep other processes out of the folder, if it is there, until `release` or the end of this process.
+        """Lock the folder, if it exists, for this process until `release` or the end of the process.
 
-        Raises `InputError` if another one trains in it.
+        Raises `InputError` if another process trains in it.
         """
         with writing(self.path):
             if self._unlock is None and self.path.is_dir():
                 self._unlock = finalize(self, lock_folder(self.path).close)
 
     def release(self) -> None:
-        """Let other processes into the folder."""
+        """Unlock the folder."""
         if self._unlock is not None:
             self._unlock()
             self._unlock = None
 
     def is_begun(self) -> bool:
-        """Whether a run was begun in it, that can go on."""
+        """Whether the folder has a run that can be continued."""
         return (self.path / CONFIG).is_file()
 
     def open(self, config: TrainConfig, resumed_from: Path | None, precision: Precision | None = None) -> None:
-        """Make and lock the folder; an earlier run there is renamed unless it goes on (`resumed_from` in it).
+        """Create and lock the folder; an earlier run there is renamed unless it is continued (`resumed_from` in it).
 
-        It gets the configuration and, for every start, `describe_start`. Raises `InputError` where it cannot be
-        written, or another process trains in it.
+        It gets the configuration and, for every start, `describe_start`. Raises `InputError` if it cannot be written,
+        or another process trains in it.
         """
         before = None if resumed_from is None else resumed_from.resolve().parent
         self.lock()
         with writing(self.path):
             if before != self.path.resolve():
-                if os.name == "nt":  # which renames no folder with an open file
+                if os.name == "nt":  # Windows renames no folder with an open file
                     self.release()
                 set_aside(self.path)
                 self.release()
@@ -94,14 +94,14 @@ class RunFolder:
             self._note_start(precision)
 
     def write_text(self, name: str, text: str) -> None:
-        """Write a file of the folder; it is whole or as before. Raises `InputError` where it cannot."""
+        """Write a file of the folder completely or not at all. Raises `InputError` if it cannot be written."""
         with writing(self.path):
             write_atomically(self.path / name, lambda file: file.write(text.encode()))
 
     def save(self, name: str, content: dict[str, Any]) -> None:
-        """Write a checkpoint; those that were the last one before are kept under names with their epoch and step.
+        """Write a checkpoint; earlier last checkpoints are kept under names with their epoch and step.
 
-        Raises `InputError` where it cannot be written.
+        Raises `InputError` if it cannot be written.
         """
         if name != LAST:
             save_checkpoint(self.path / name, content)
@@ -117,11 +117,11 @@ class RunFolder:
                 old.unlink()
 
     def remember(self, content: dict[str, Any]) -> None:
-        """Take the place in the run of the checkpoint that now is the last one."""
+        """Remember the epoch and step of the checkpoint that is now the last one."""
         self._last_place = content["epoch"] + 1, content["progress"]["step"]
 
     def note_warning(self, epoch: int, message: str) -> None:
-        """Keep a warning of the trainer in the folder; one that is there already stays as it is."""
+        """Write a warning of the trainer to the folder, unless it is already there."""
         earlier = self._listed(WARNINGS)
         if message not in [one.get("message") for one in earlier if isinstance(one, dict)]:
             self.write_text(WARNINGS, json.dumps([*earlier, {"epoch": epoch, "message": message}], indent=2))
@@ -131,7 +131,7 @@ class RunFolder:
         self.write_text(ENVIRONMENT, json.dumps([*earlier, describe_start(precision)], indent=2))
 
     def _listed(self, name: str) -> list[Any]:
-        """The list in a JSON file of the folder; [] if there is none, or none that can be read."""
+        """The list in a JSON file of the folder; [] if there is none, or if it cannot be read."""
         with suppress(InputError):
             content = read_json(self.path / name)
             return content if isinstance(content, list) else []
@@ -152,7 +152,7 @@ def _link(source: Path, target: Path) -> None:
 
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
-    """Errors of the file system become an `InputError` that names the folder."""
+    """A context in which errors of the file system become an `InputError` that names the folder."""
     try:
         yield
     except OSError as error:
@@ -165,16 +165,16 @@ def writing(folder: Path) -> Iterator[None]:
 
 
 def copy_atomically(source: Path, target: Path) -> None:
-    """Copy a file so that `target` is whole or not there."""
+    """Copy a file so that `target` is complete or does not exist."""
     with source.open("rb") as content:
         write_atomically(target, partial(shutil.copyfileobj, content))
 
 
 def describe_checkpoint(checkpoint: str | os.PathLike[str]) -> dict[str, Any]:
-    """What a measurement says of the checkpoint that was measured, by which a report knows whether it still holds.
+    """The description of a measured checkpoint, which tells a report whether a measurement is still valid.
 
-    `checkpoint` is what `read_checkpoint` takes. "checkpoint" is its name, of a run's folder that of the file in it,
-    and "checkpoint_file" its `clif.files.fingerprint`; an address, or weights of the package, have the name alone.
+    `checkpoint` is an argument of `read_checkpoint`. "checkpoint" is its name (for a run folder, that of the file in
+    it) and "checkpoint_file" its `clif.files.fingerprint`; an address, or weights of the package, have only the name.
     """
     file = checkpoint_file(Path(expand_home(checkpoint)))
     if not file.is_file():
@@ -188,11 +188,11 @@ def keep_measurement(
     values: dict[str, Any],
     out: str | os.PathLike[str] | None = None,
 ) -> Path | None:
-    """Write what was measured of a checkpoint as JSON to `out`, by default to `name` in the folder of its run.
+    """Write a measurement of a checkpoint as JSON to `out`, by default to `name` in the folder of its run.
 
-    `checkpoint` is what `read_checkpoint` takes; what `describe_checkpoint` says of it is added to the values. Returns
-    where they are: None for a checkpoint of no run, and, with a warning, for a run's folder that cannot be written.
-    Raises `InputError` if `out` cannot be written.
+    `checkpoint` is an argument of `read_checkpoint`; the result of `describe_checkpoint` is added to the values.
+    Returns the path, or None if the checkpoint belongs to no run or, with a warning, if the run's folder cannot be
+    written. Raises `InputError` if `out` cannot be written.
     """
     file = checkpoint_file(Path(expand_home(checkpoint)))
     if out is None and not (file.is_file() and (file.parent / CONFIG).is_file()):
@@ -217,13 +217,13 @@ def set_aside(folder: Path) -> None:
 
 
 def run_of(resume: str) -> Path:
-    """The folder of the run that a checkpoint, or the folder itself, names."""
+    """The folder of the run of a checkpoint, or the folder itself."""
     path = Path(resume)
     return path if path.is_dir() else path.parent
 
 
 def last_checkpoint(resume: str) -> Path | None:
-    """The checkpoint from which to go on: the file itself, or a run folder's last one.
+    """The checkpoint from which to continue: the file itself, or the last one of a run folder.
 
     None stands for a run that was ended before its first checkpoint and so begins anew. Raises `InputError` for one
     that is missing or cannot be read.
@@ -242,7 +242,7 @@ def last_checkpoint(resume: str) -> Path | None:
 
 
 def read_last(path: Path) -> dict[str, Any]:
-    """A checkpoint to go on from. Raises `InputError`, which for a damaged one names the one before it."""
+    """A checkpoint to continue from. Raises `InputError`, which for a damaged one names the one before it."""
     try:
         return read_checkpoint(path)
     except InputError as error:
@@ -256,7 +256,7 @@ def read_last(path: Path) -> dict[str, Any]:
 
 
 def describe_start(precision: Precision | None = None) -> dict[str, Any]:
-    """When, where and with what this process runs: versions, git, command line, imports, machine, precision."""
+    """When, where and how this process runs: versions, git, command line, imports, machine, precision."""
     versions = {"clif": __version__, "python": platform.python_version()}
     for package in PACKAGES:
         with suppress(metadata.PackageNotFoundError):
@@ -283,7 +283,7 @@ def describe_start(precision: Precision | None = None) -> dict[str, Any]:
 
 
 def git_revision(folder: Path) -> str | None:
-    """The commit checked out in `folder`, with "-dirty" where files differ from it; None outside a repository."""
+    """The commit checked out in `folder`, with "-dirty" if files differ from it; None outside a repository."""
     command = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)

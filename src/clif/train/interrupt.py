@@ -10,7 +10,7 @@ from typing import Any
 from clif.output import flush, silence_broken
 
 SIGPIPE = 13
-"""The signal number in exit codes for output without a reader, on any system."""
+"""The signal number in the exit code if the output has no reader, on any system."""
 
 GONE = "the reader of the output closed it"
 

@@ -10,7 +10,7 @@ def launcher() -> Literal["torchrun", "slurm"] | None:
     """The launcher that started this process and others, or None.
 
     A step of SLURM's srun has the number of its tasks. If it does not, the job's number counts (Lightning Fabric's
-    rule), except for what runs in the batch script itself or in a shell of an interactive job, which is one process.
+    rule), except in the batch script itself and in a shell of an interactive job, which are one process.
     """
     environ = os.environ
     if "TORCHELASTIC_RUN_ID" in environ:
@@ -23,9 +23,9 @@ def launcher() -> Literal["torchrun", "slurm"] | None:
 
 
 def launched_processes() -> tuple[int, int] | None:
-    """(processes on each machine, machines) that torchrun or SLURM's srun started, or None.
+    """(processes on each machine, machines) of torchrun or SLURM's srun, or None.
 
-    Raises `InputError` if a machine has more of them than another.
+    Raises `InputError` if the machines have different numbers of processes.
     """
     environ, by = os.environ, launcher()
     if by is None:

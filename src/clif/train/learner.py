@@ -160,12 +160,12 @@ class Learner:
         return teacher.double() if self.config.dtype == "float64" else teacher.float()
 
     def samples_before(self, step: int) -> int:
-        """Samples of an epoch, of all processes, that come before its step number `step`."""
+        """The number of samples of an epoch, over all processes, before its step number `step`."""
         loader = self.loaders["train"]
         return min(step * self.config.accumulate * loader.batch_size, loader.num_samples)
 
     def _next_batches(self, shares: Iterator[Share]) -> tuple[Iterator[Share], int, int]:
-        """The batches of the next step, their number, and that of their samples in all processes."""
+        """The batches of the next step, how many they are, and how many samples they have in all processes."""
         accumulate, loader = self.config.accumulate, self.loaders["train"]
         if self.is_positioned:
             total = self.samples_before(self.step + 1) - self.samples_before(self.step)
@@ -217,7 +217,7 @@ class Learner:
         return min(1.0, (self.global_step + 1) / steps) if steps > 0 else 1.0
 
     def _add_gradient(self, share: Share, total: int) -> Tensor:
-        """Add the gradient of a batch's share to the step's, weighted so that every sample of the step counts alike."""
+        """Add the gradient of a batch's share to the step's, so that every sample of the step has equal weight."""
         idle = len(share.labels) == 0
         with ExitStack() as stack:
             if not idle:
@@ -236,7 +236,7 @@ class Learner:
         return loss.detach()
 
     def _compute(self, share: Share, computation: nn.Module) -> tuple[Tensor, Tensor, Tensor]:
-        """Images, logits and labels of a share; a sample that must not count replaces an empty share."""
+        """Images, logits and labels of a share; an empty share gets one sample that does not count."""
         images, labels, keys, _ = share
         idle = len(labels) == 0
         if idle:
@@ -273,7 +273,7 @@ class Learner:
         return distillation(logits, labels, taught)
 
     def exchange_if_due(self) -> bool:
-        """Exchange the neurons if the configuration says so for this epoch; returns whether it did."""
+        """Exchange the neurons if the configuration sets it for this epoch; returns whether it did."""
         config = self.config
         due = bool(config.exchange_neuron) and self.epoch >= config.exchange_epoch
         if not due or self.net.config["neuron"] == config.exchange_neuron:
@@ -282,18 +282,18 @@ class Learner:
         return True
 
     def exchange(self) -> None:
-        """Exchange the neurons; the average of the weights and the optimiser follow."""
+        """Exchange the neurons, and with them the average of the weights and the optimiser's parameters."""
         config = self.config
         exchange_neurons(self.net, config.exchange_neuron)
         if self.average is not None:
             self.average.exchange(self.net)
         if set(self.net.parameters()) != {p for group in self.optimizer.param_groups for p in group["params"]}:
             follow_parameters(config, self.optimizer, self.net)
-            self.computation = nn.Identity()  # first free the wrapper of the former parameters
+            self.computation = nn.Identity()  # frees the wrapper of the former parameters first
             self.computation = self.engine.wrap(Computation(self.net, config.multiple_step))
 
     def _require_finite(self) -> None:
-        """Raise `InputError` for a loss or gradient that was not finite, with the layer it comes from."""
+        """Raise `InputError` for a loss or gradient that was not finite, with the layer where it began."""
         failed = self.guard.failed_step()
         number = self.engine.largest([-1.0 if failed is None else float(failed)])[0]
         if number >= 0:
@@ -318,7 +318,7 @@ class Learner:
         raise self._mistake(f"{message}try a lower -lr, -clip_grad_norm 1, or -amp False")
 
     def _trace(self, step: int) -> tuple[float, str] | None:
-        """The loss of a step of this epoch, computed again, and where it stops being finite; None if it does not."""
+        """The loss of a step of this epoch, computed again, and the layer at which it is not finite, or None."""
         accumulate = self.config.accumulate
         if not self.is_positioned:
             shares: Iterator[Share] = iter(self._kept if step == self.step else ())

@@ -15,11 +15,11 @@ else:
 
 LOCK = ".lock"
 BEYOND = 2**30
-"""The byte that is locked on Windows, where a locked one cannot be read."""
+"""The byte that is locked on Windows, where a locked byte cannot be read."""
 
 
 def lock_folder(folder: Path) -> BinaryIO:
-    """Lock an existing folder until the file that is returned is closed, or the process ends in any way.
+    """Lock an existing folder until the returned file is closed, or the process ends in any way.
 
     Raises `InputError` if another process has the lock. A file system without locks is accepted.
     """
@@ -43,11 +43,11 @@ def lock_folder(folder: Path) -> BinaryIO:
             file.write(f"process {os.getpid()} on {platform.node()}".encode())
             file.flush()
             return file
-        file.close()  # the folder was renamed meanwhile
+        file.close()  # the folder was renamed in the meantime
 
 
 def is_locked(folder: Path) -> bool:
-    """Whether a process of this machine trains in the folder now. False if the file system does not say."""
+    """Whether a process of this machine trains in the folder now. False if the file system does not support locks."""
     try:
         file = (folder / LOCK).open("r+b")
     except OSError:

@@ -143,7 +143,7 @@ class Trainer(Learner):
                 logger.warning(note)
 
     def fit(self) -> Result:
-        """Run what is left of the training."""
+        """Run the rest of the training."""
         try:
             result = self._fit()
         finally:
@@ -199,7 +199,7 @@ class Trainer(Learner):
             self.folder.remember(content)
 
     def _open(self) -> MetricsLog | None:
-        """The run's folder, ready; the log of the first process."""
+        """Prepare the run's folder; returns the log in the first process."""
         self.engine.only_first(lambda: self.folder.open(self.config, self.resumed_from, self.precision))
         if self.config.save_init and self.global_step == 0:
             self._save("checkpoint_0.pth")
@@ -220,7 +220,7 @@ class Trainer(Learner):
             self._warn("precision", f"resumed in {precision.name}, but the run was computed in {before} before")
 
     def _is_over(self) -> bool:
-        """Whether the run ends here; all processes agree, and `ended` says why."""
+        """Whether the run ends here, which is the same in all processes; `ended` gives the reason."""
         config = self.config
         if self.epoch >= config.epochs:
             self.end("all epochs are done")
@@ -336,7 +336,7 @@ class Trainer(Learner):
         return evaluate(net, loader, self.loss, self.quiet, check_stop, **arguments)
 
     def _asked_to_stop(self) -> int | None:
-        """The signal that came to this process; the lost reader of its output counts as one."""
+        """The signal that this process got; an output without a reader counts as one."""
         return self._stop.signum or (SIGPIPE if self._reader_is_gone or reader_is_gone() else None)
 
     def _stop_if_asked_here(self) -> None:
@@ -344,7 +344,7 @@ class Trainer(Learner):
         self._stop_if_asked()
 
     def _stop_if_asked(self) -> None:
-        """Save and raise `Interrupted` if a signal came."""
+        """Save and raise `Interrupted` if there was a signal."""
         if not self._signum:
             return
         self.require_sound()
@@ -360,7 +360,7 @@ class Trainer(Learner):
         raise Interrupted(self._signum, f"{why}stopped in {where}", f", add to the same command: -resume {path}")
 
     def _save(self, name: str) -> None:
-        """Write a checkpoint of this moment; all processes take part, the first one writes."""
+        """Write a checkpoint of the present state; all processes take part, and the first one writes."""
         content = capture(self)
         self.engine.only_first(lambda: self.folder.save(name, content))
 
@@ -371,7 +371,7 @@ class Trainer(Learner):
                     getattr(callback, hook)(self, *arguments)
 
     def _warn(self, key: str, message: str) -> None:
-        """Say once in a run what is wrong."""
+        """Warn of a problem once in a run."""
         if key not in self._warned and self.engine.is_first:
             logger.warning(message)
             self.folder.note_warning(self.epoch, message)

@@ -31,7 +31,7 @@ class Result:
 class MetricsLog:
     """One row per epoch, in `metrics.csv` and TensorBoard.
 
-    The rows so far are part of every checkpoint, and the file is written again from them: after a resume it has neither
+    The rows so far are part of every checkpoint, from which the file is written again: after a resume it has neither
     gaps nor duplicates. Raises `InputError` if the folder cannot be written.
     """
 

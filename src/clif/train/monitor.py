@@ -17,15 +17,15 @@ EVERY = 16
 class LayerMonitor:
     """Counts the spikes of each layer of neurons (for ReLU: the outputs that are not 0) over the steps of an epoch.
 
-    With `thorough` all steps are counted. Else every 16th is, and a layer that has not fired yet in all steps until it
-    does, so that a layer found silent was silent in the whole epoch. Nothing waits for a GPU.
+    With `thorough` all steps are counted. Otherwise every 16th step is, and for a layer that has not fired yet every
+    step, so that a layer reported as silent was silent in the whole epoch. Nothing waits for a GPU.
     """
 
     def __init__(self, net: nn.Module, device: torch.device, thorough: bool) -> None:
         self.thorough = thorough
         self.names = [name for name, module in net.named_modules() if isinstance(module, SpikingNeuron | nn.ReLU)]
         self.counts = torch.zeros(2, len(self.names), dtype=torch.float64, device=device)
-        """Spikes, and chances to spike, of each layer."""
+        """Spikes and possible spikes of each layer."""
         self._silent = set(self.names)
         self._reader = NonblockingReader()
 
@@ -35,14 +35,14 @@ class LayerMonitor:
         self._silent, self._reader = set(self.names), NonblockingReader()
 
     def load(self, counts: Tensor) -> None:
-        """Go on within an epoch from the `counts` of a checkpoint."""
+        """Continue within an epoch from the `counts` of a checkpoint."""
         self.reset()
         self.counts.copy_(counts)
         self._learn(counts)
 
     @contextmanager
     def watching(self, net: nn.Module, step: int) -> Iterator[None]:
-        """A context in which the forward passes of `net` are those of this `step` of the epoch."""
+        """A context in which the forward passes of `net` belong to this `step` of the epoch."""
         every = self.thorough or step % EVERY == 0
         chosen = [(i, name) for i, name in enumerate(self.names) if every or name in self._silent]
         handles = [net.get_submodule(name).register_forward_hook(self._hook(i)) for i, name in chosen]
@@ -73,7 +73,7 @@ class LayerMonitor:
 
 
 def unhealthy(rates: dict[str, float], net: nn.Module) -> dict[str, str]:
-    """The layers that never fire or nearly always do, with what is wrong in words."""
+    """The layers that never or almost always fire, with a description of the problem."""
     found = {}
     for name, rate in rates.items():
         if rate == 0:

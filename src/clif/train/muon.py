@@ -12,7 +12,7 @@ ITERATIONS = 3
 
 
 def orthogonalise(matrix: Tensor, dtype: torch.dtype | None = None) -> Tensor:
-    """Nearly U·Vᵀ of a matrix U·S·Vᵀ [rows, columns], by three Newton-Schulz iterations; strong ones become 0.7 to 1.2.
+    """Nearly U·Vᵀ of a matrix U·S·Vᵀ [rows, columns], by three Newton-Schulz iterations; large S become 0.7 to 1.2.
 
     They are computed in `dtype`, for which bfloat16 is enough, or in that of the matrix.
     """
@@ -30,9 +30,9 @@ class Muon(Optimizer):
     """Muon for groups with "orthogonal": True, SGD with Nesterov's momentum for the others.
 
     A weight [out, ...] of an orthogonal group is a matrix [out, -1]. Its step is lr·|w|·O/|O|, with O the nearly
-    orthogonal matrix of its momentum and |·| the Frobenius norm, and it keeps the norm that it had: after a
-    convolution a batch norm takes the norm out anyway. So `lr` is the angle of a step, and there is no weight decay in
-    these groups. A weight that is zero stays zero. The orthogonal matrix is computed in `dtype`, by default that of the
+    orthogonal matrix of its momentum and |·| the Frobenius norm, and the step does not change |w|, because the batch
+    norm after a convolution removes the norm anyway. So `lr` is the angle of a step, and these groups have no weight
+    decay. A weight that is zero stays zero. The orthogonal matrix is computed in `dtype`, by default that of the
     weight.
 
         optimizer = Muon([{"params": hidden, "orthogonal": True}, {"params": others, "lr": 0.1}], lr=0.2)

@@ -11,11 +11,11 @@ PATIENCE = 20
 
 
 class FiniteGuard:
-    """Notes on the device the first step whose loss or gradient is not finite.
+    """Records on the device the first step whose loss or gradient is not finite.
 
-    With a gradient scaler (`patient`), which skips steps whose gradient is not finite, only losses are noted, and more
-    than 20 of them in a row that are not finite end the run. Without one a CPU sees it at once; on a GPU `protect`
-    keeps the optimiser from changing the weights from that step on, until the host reads the note.
+    With a gradient scaler (`patient`), which skips steps whose gradient is not finite, only losses are recorded, and
+    more than 20 such losses in a row end the run. Without a scaler, a CPU notices it at once; on a GPU `protect` keeps
+    the optimiser from changing the weights from that step on, until the host reads the record.
     """
 
     def __init__(self, device: torch.device, patient: bool) -> None:
@@ -24,7 +24,7 @@ class FiniteGuard:
         """The step that ends the run or -1, failed steps in a row, and failed steps in the epoch."""
 
     def note(self, value: Tensor, step: int) -> None:
-        """Take notice of a loss, or of the norm of the gradient, of the run's step number `step`."""
+        """Record whether a loss, or the norm of the gradient, of the run's step number `step` is finite."""
         failed = ~value.detach().isfinite()
         in_a_row = torch.where(failed, self.notes[1] + 1, 0)
         ends = in_a_row > (PATIENCE if self.patient else 0)
@@ -41,7 +41,7 @@ class FiniteGuard:
         optimizer.found_inf = (self.notes[0] >= 0).float()  # type: ignore[attr-defined]
 
     def skipped(self) -> int:
-        """The epoch's steps that the scaler skipped because of their loss."""
+        """The number of steps of the epoch that the scaler skipped because of their loss."""
         return int(self.notes[2].item())
 
     def begin_epoch(self) -> None:
@@ -50,7 +50,7 @@ class FiniteGuard:
 
 @contextmanager
 def first_not_finite(net: nn.Module) -> Iterator[list[str]]:
-    """Within it a list that gets the first module of `net` whose output is not finite."""
+    """A context that returns a list; the first module of `net` whose output is not finite is added to it."""
     found: list[str] = []
 
     def hook(name: str) -> Callable[..., None]:
@@ -85,7 +85,7 @@ def first_bad_value(net: nn.Module) -> str | None:
 
 
 def trace(net: nn.Module, losses: Iterable[Callable[[], Tensor]]) -> tuple[float, str] | None:
-    """The first of the `losses`, computed again by `net`, that has a value that is not finite, and where.
+    """The first of the `losses`, computed again by `net`, with a value that is not finite, and the layer.
 
     All of them are computed, so that processes which exchange statistics stay in step.
     """

@@ -38,7 +38,7 @@ def register_optimizer(name: Any) -> Any:
 
 
 def _common(groups: Groups, config: TrainConfig) -> dict[str, Any]:
-    """Rate and decay; fused on a GPU, where a step can then be skipped without waiting for the host."""
+    """The rate and the decay; fused on a GPU, so that a step can be skipped without waiting for the host."""
     device = next(parameter for group in groups for parameter in group["params"]).device
     return {"lr": config.lr, "weight_decay": config.weight_decay, "fused": device.type == "cuda"}
 
@@ -81,7 +81,7 @@ def make_optimizer(config: TrainConfig, net: nn.Module, precision: Precision) ->
 
 
 def _groups(config: TrainConfig, net: nn.Module) -> list[list[Tensor]]:
-    """The parameters of a network by their treatment: those that Muon turns first, those without weight decay last."""
+    """The parameters of a network by their treatment: those that Muon trains first, those without weight decay last."""
     rest: list[Tensor] = list(net.parameters())
     groups: list[list[Tensor]] = []
     if config.opt == "Muon":
@@ -94,7 +94,7 @@ def _groups(config: TrainConfig, net: nn.Module) -> list[list[Tensor]]:
 
 
 def follow_parameters(config: TrainConfig, optimizer: Optimizer, net: nn.Module) -> None:
-    """Let an optimiser of `make_optimizer` have the parameters that `net` has now, and forget all others."""
+    """Give an optimiser of `make_optimizer` the present parameters of `net`, and remove the state of all others."""
     present = set(net.parameters())
     for group, params in zip(optimizer.param_groups, _groups(config, net), strict=True):
         group["params"][:] = params

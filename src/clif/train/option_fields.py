@@ -1,4 +1,4 @@
-"""Options as typed dataclass fields: how they are declared, and how values become theirs."""
+"""Options as typed dataclass fields: their declaration, and the conversion of values to their types."""
 
 import dataclasses
 from functools import cache
@@ -8,7 +8,7 @@ from clif.errors import InputError, cut
 
 
 def option(default: Any, help: str, choices: tuple[str, ...] = (), group: str = "") -> Any:
-    """A dataclass field with the text and the group under which the command line shows it."""
+    """A dataclass field with the help text and the group of the option on the command line."""
     return dataclasses.field(default=default, metadata={"help": help, "choices": choices, "group": group})
 
 

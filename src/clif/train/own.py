@@ -25,7 +25,7 @@ PARTS = ("train", "test", "val")
 
 @dataclass(frozen=True)
 class Own:
-    """The user's objects in `clif.train.fit`, instead of those that the configuration would create."""
+    """The user's objects in `clif.train.fit`, which replace those that the configuration would create."""
 
     net: nn.Module | None = None
     loaders: Mapping[str, Iterable[tuple[Tensor, Tensor]]] | None = None
@@ -38,7 +38,7 @@ class Own:
         return [field.name for field in dataclasses.fields(self) if getattr(self, field.name) is not None]
 
     def adapt(self, config: TrainConfig) -> TrainConfig:
-        """The configuration with the T of the network, if it has one. Raises `InputError` for what does not fit."""
+        """The configuration with the T of the network, if it has one. Raises `InputError` if the objects do not fit."""
         self._check_net(config)
         self._check_loaders(config)
         if self.optimizer is not None and self.net is None:
@@ -90,7 +90,7 @@ class Own:
             )
 
     def words(self) -> dict[str, str]:
-        """The words for the network and the data in the name of the run folder."""
+        """The words for the network and the data in the name of the run's folder."""
         net = {} if self.net is None else {"model": type(self.net).__name__, "neuron": ""}
         return net | ({} if self.loaders is None else {"dataset": "own"})
 
@@ -131,7 +131,7 @@ class Own:
         return placed
 
     def check_same(self, content: dict[str, Any], where: str) -> None:
-        """Raise `InputError` if the run of a checkpoint had other objects of the user's own."""
+        """Raise `InputError` if the run of a checkpoint had other objects of the user."""
         before = content.get("own", [])
         if before == self.names():
             return

@@ -1,4 +1,4 @@
-"""Loaders of the user's own in a run of one process or many; what could give a process another's samples is refused."""
+"""Loaders of the user in one process or many; loaders that could repeat samples between processes are refused."""
 
 import copy
 import itertools
@@ -26,7 +26,7 @@ from clif.errors import InputError
 from clif.train.engine import Engine
 
 POSITIONED = ("shares", "position", "check_position", "num_samples", "batch_size", "__len__")
-"""The attributes of a loader that can start in the middle of an epoch, as `clif.data.Loader` can."""
+"""The attributes of a loader that can begin in the middle of an epoch, such as `clif.data.Loader`."""
 
 WHOLE = (RandomSampler, SequentialSampler, SubsetRandomSampler, WeightedRandomSampler)
 """Samplers that give every process all samples."""
@@ -45,7 +45,7 @@ def is_positioned(loader: Any) -> bool:
 def place(loader: Any, part: str, engine: Engine) -> Any:
     """A loader, `loaders[part]`, in a form that gives this process its part of every batch, on its device.
 
-    Raises `InputError` if it is not known to give every sample to one process.
+    Raises `InputError` unless it is known that each sample goes to one process only.
     """
     if is_positioned(loader):
         return _positioned(loader, part, engine)
@@ -61,7 +61,7 @@ def place(loader: Any, part: str, engine: Engine) -> Any:
 
 
 def likeness(loader: Any) -> tuple[Any, ...]:
-    """The properties that must be equal in the loaders of all processes, which take their parts of the same batches."""
+    """The properties that must be equal in the loaders of all processes, because they share the same batches."""
     if not isinstance(loader, Batches):
         return tuple(getattr(loader, name, None) for name in ("num_samples", "batch_size", "seed", "shuffle"))
     sampler, dataset = _sampler(loader.batches), getattr(loader.batches, "dataset", None)
@@ -110,7 +110,7 @@ def _sampler(loader: Any) -> Any:
 
 
 def _check_split(sampler: DistributedSampler[Any], part: str, engine: Engine) -> None:
-    """Raise `InputError` unless a sampler gives this process its part."""
+    """Raise `InputError` unless a sampler gives this process only its part."""
     made, here = (sampler.rank, sampler.num_replicas), (engine.rank, engine.world_size)
     if made != here:
         raise InputError(
@@ -142,9 +142,9 @@ def _not_divisible(loader: Any) -> str:
 
 
 class Batches:
-    """Any iterable of (x, y) with a length as a loader of training: every epoch is one pass over it, from its start.
+    """Any iterable of (x, y) with a length as a training loader: every epoch is one pass over it, from its start.
 
-    x is [N, …] or [T, N, …], y int64 [N] or soft labels [N, classes]; both are moved to the device. Where a
+    x is [N, …] or [T, N, …], y int64 [N] or soft labels [N, classes]; both are moved to the device. If a
     `DistributedSampler` gives each of `world_size` processes its part, these are the batches of this process.
     """
 
@@ -187,11 +187,11 @@ class Batches:
         raise InputError(f"loaders['train'] has the length {len(self)} but gave fewer batches in epoch {epoch + 1}")
 
     def position(self, epoch: int, batch: int) -> dict[str, int]:
-        """What a checkpoint keeps."""
+        """The values that a checkpoint keeps."""
         return {"epoch": epoch, "batch": batch}
 
     def check_position(self, position: dict[str, int], where: str) -> None:
-        """Raise `InputError` for a place within an epoch."""
+        """Raise `InputError` for a position within an epoch, where this loader cannot begin."""
         if position["batch"]:
             raise InputError(
                 f"{where}: stops within an epoch, where this training loader cannot start; resume from the "
@@ -213,7 +213,7 @@ class Batches:
 class Parts(Batches):
     """This process's consecutive part of every batch that a DataLoader makes; only that part is read.
 
-    The first process draws the order as the loader itself would and tells the others. Workers of different processes
+    The first process draws the order like the loader itself and sends it to the others. Workers of different processes
     have different seeds.
     """
 

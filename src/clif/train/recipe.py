@@ -1,4 +1,4 @@
-"""Recipes: YAML files with a configuration, what the paper reports for it, and what it costs."""
+"""Recipes: YAML files with a configuration, the results of the paper for it, and its cost."""
 
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ RECIPES = Path(__file__).parent / "recipes"
 
 
 def list_recipes() -> list[str]:
-    """The names of the recipes that come with the package."""
+    """The names of the package's recipes."""
     return sorted(path.stem for path in RECIPES.glob("*.yaml"))
 
 

@@ -18,8 +18,8 @@ def is_remote(text: str) -> bool:
 def fetch(text: str) -> Path:
     """The local copy of a remote checkpoint, downloaded once into the user's cache.
 
-    `https://…/net.safetensors#sha256=HEX` names a file and its hash, without which it is refused: a file that is not
-    the one that was meant is never loaded. `hf:OWNER/REPOSITORY/FILE@REVISION` is a file of a Hugging Face repository,
+    `https://…/net.safetensors#sha256=HEX` names a file and its hash, and is refused without the hash, so that no other
+    file is ever loaded. `hf:OWNER/REPOSITORY/FILE@REVISION` is a file of a Hugging Face repository,
     by default of its revision "main"; it needs `pip install "clif-snn[hub]"`. Raises `InputError` for a name of another
     form, and for a file that cannot be downloaded or has another hash.
     """

@@ -1,4 +1,4 @@
-"""The resumption of a run: the configuration in its folder, the options that it keeps, and those that new ones replace.
+"""The resumption of a run: the configuration in its folder, options that it keeps, and options that may be replaced.
 
 This module imports no torch, so that the configuration can be shown at once.
 """
@@ -21,13 +21,13 @@ from clif.user_code import needed_by
 
 CONFIG = "config.yaml"
 ENVIRONMENT = "environment.json"
-"""The configuration in a run's folder, and what each start of it ran with."""
+"""The files with a run's configuration, and with the circumstances of each start."""
 
 METRICS, SUMMARY, WARNINGS = "metrics.csv", "summary.json", "warnings.json"
-"""The figures of each epoch, those of the last and the best of them, and what the trainer warned of."""
+"""The files with the figures of each epoch, with those of the last and the best one, and with warnings."""
 
 ENERGY, EVAL = "energy.json", "eval.json"
-"""What `clif energy` and `clif eval` measured of a run's checkpoint."""
+"""The measurements of a run's checkpoint by `clif energy` and `clif eval`."""
 
 LAST, BEST = "checkpoint_last.pth", "checkpoint_best.pth"
 """The checkpoints of a run's folder."""
@@ -42,9 +42,9 @@ SILENT = {*LIMITS, "data_dir", "j"}
 
 
 def read_run(folder: str, overrides: dict[str, Any]) -> TrainConfig:
-    """The configuration with which the run in `folder` continues, some options replaced. Raises `InputError`.
+    """The configuration with which the run in `folder` continues, with some options replaced. Raises `InputError`.
 
-    Where the run's cosine ends with its last epoch, `T_max` follows an `epochs` that is given without it.
+    If the run's cosine ends with its last epoch, `T_max` follows an `epochs` that is given without it.
     """
     for name in ("out_dir", "name", "pre_train"):
         if overrides.get(name) is not None:
@@ -62,7 +62,7 @@ def read_run(folder: str, overrides: dict[str, Any]) -> TrainConfig:
 
 
 def imports_of_run(folder: str) -> list[Any]:
-    """The records of what the run in `folder` imported when it was last started, as `clif.user_code` reads them."""
+    """The records of the user's code that the run in `folder` imported at its last start, for `clif.user_code`."""
     try:
         started = read_json(Path(expand_home(folder)) / ENVIRONMENT)[-1]
         return list(started.get("imports", []))
@@ -72,9 +72,9 @@ def imports_of_run(folder: str) -> list[Any]:
 
 @contextmanager
 def needed_by_runs(*files: str | None) -> Iterator[None]:
-    """Within it the error for an unknown name says which code is not loaded that the run of one of `files` recorded.
+    """A context in which the error for an unknown name says which code of the runs of `files` is not loaded.
 
-    `files` are folders of runs, or files in them; those that are not there are passed over.
+    `files` are folders of runs, or files in them; missing ones are ignored.
     """
     with ExitStack() as stack:
         for file in files:
@@ -86,7 +86,7 @@ def needed_by_runs(*files: str | None) -> Iterator[None]:
 
 
 def stored_options(content: dict[str, Any]) -> dict[str, Any]:
-    """The options with which a checkpoint was trained, as far as it says; the original's says the optimiser's."""
+    """The options with which a checkpoint was trained, if it has them; the original's has the optimiser's."""
     groups, schedule = content.get("optimizer", {}).get("param_groups"), content.get("lr_scheduler", {})
     group = groups[0] if isinstance(groups, list) and groups and isinstance(groups[0], dict) else {}
     said = {
@@ -107,9 +107,9 @@ def _schedule(state: dict[str, Any]) -> str:
 
 
 def check_options(config: TrainConfig, content: dict[str, Any], where: str) -> str:
-    """The changes of `config` in the run of a checkpoint, in words, "" if there are none.
+    """The changes of `config` in the run of a checkpoint, in words; "" if there are none.
 
-    Raises `InputError` if it changes what a run keeps.
+    Raises `InputError` if it changes an option that a run keeps.
     """
     before = stored_options(content)
     exchanged = content.get("model", {}).get("neuron") not in (None, before.get("neuron"))

@@ -76,8 +76,8 @@ def _one_cycle(optimizer: Optimizer, config: TrainConfig, per_epoch: int) -> LRS
 def make_scheduler(config: TrainConfig, optimizer: Optimizer, steps_per_epoch: int) -> LRScheduler:
     """The configured schedule.
 
-    Raises `InputError` for a registered one that is none, that needs a metric, or that advances with every step of the
-    optimiser although it was made for epochs.
+    Raises `InputError` for a registered function that returns no schedule, one that needs a metric, or one that
+    advances with every step of the optimiser although it was made for epochs.
     """
     by_step = config.lr_by_step or config.lr_scheduler in BY_STEP
     made = SCHEDULERS[config.lr_scheduler](optimizer, config, steps_per_epoch if by_step else 1)
@@ -101,7 +101,7 @@ def check_scheduler(scheduler: Any, optimizer: Optimizer, what: str) -> LRSchedu
 
 
 def advance(scheduler: LRScheduler) -> None:
-    """One epoch or step further; torch does not see that the optimiser stepped before a resume, and would warn.
+    """Advance by one epoch or step; torch does not know that the optimiser stepped before a resume, and would warn.
 
     A cycle stays at its end.
     """

@@ -1,4 +1,4 @@
-"""The same run with several seeds, and what they give together: mean ± standard deviation."""
+"""The same run with several seeds, and its summary: mean ± standard deviation."""
 
 import dataclasses
 import hashlib
@@ -25,7 +25,7 @@ FIGURES = tuple(f"{part}_{name}" for part in ("train", "val", "test") for name i
 
 @dataclass(frozen=True)
 class SeedsResult:
-    """The file of the summary, the summary, and each seed's run."""
+    """The path of the summary, the summary, and each seed's run."""
 
     path: Path
     summary: dict[str, Any]

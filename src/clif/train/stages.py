@@ -1,4 +1,4 @@
-"""Options with another value in the first epochs, written as VALUE:EPOCHS with commas between."""
+"""Options with another value in the first epochs, written as VALUE:EPOCHS, separated by commas."""
 
 from clif.errors import InputError
 
@@ -20,7 +20,7 @@ def parse_stages(name: str, text: str) -> list[tuple[int, int]]:
 
 
 def value_at(stages: list[tuple[int, int]], epoch: int, after: int) -> int:
-    """The value in an epoch, counted from 0; `after` in those that follow the stages."""
+    """The value in an epoch, counted from 0; `after` if the epoch is after all stages."""
     for value, epochs in stages:
         if epoch < epochs:
             return value

@@ -21,9 +21,9 @@ from clif.user_code import imported
 
 
 def capture(trainer: Learner) -> dict[str, Any]:
-    """The checkpoint of this moment; its "epoch" is the last one that is complete, as in the original.
+    """The checkpoint of the present state; its "epoch" is the last complete one, as in the original.
 
-    All processes must call it; what only one of them knows is gathered from each.
+    All processes must call it, because it gathers values that only one of them has.
     """
     net, gather = trainer.net, trainer.engine.gather
     content: dict[str, Any] = {
@@ -64,7 +64,7 @@ def capture(trainer: Learner) -> dict[str, Any]:
 
 
 def restore(trainer: Learner, content: dict[str, Any], where: str) -> None:
-    """Bring a new trainer to the moment of a checkpoint, ours or the original's; `where` names it in errors."""
+    """Restore the state of a checkpoint, ours or the original's, in a new trainer; `where` names it in errors."""
     try:
         _restore(trainer, content, where)
     except InputError:
@@ -135,7 +135,7 @@ def _restore_random_state(trainer: Learner, rng: dict[str, Any]) -> None:
 
 
 def _require_same_classes(trainer: Learner, data: dict[str, Any], where: str) -> None:
-    """Raise `InputError` if labels would mean other classes than before."""
+    """Raise `InputError` if labels would stand for other classes than before."""
     if (dataset := trainer.dataset) is None:
         return
     if data.get("name") == dataset.name and tuple(data["classes"]) != dataset.classes:
@@ -143,7 +143,7 @@ def _require_same_classes(trainer: Learner, data: dict[str, Any], where: str) ->
 
 
 def _follow_exchange(trainer: Learner, model: dict[str, Any]) -> None:
-    """Exchange the neurons as the run did before its checkpoint, whose network is `model`."""
+    """Exchange the neurons as in the run before its checkpoint, whose network is `model`."""
     if not trainer.config.exchange_neuron or model.get("neuron") != trainer.config.exchange_neuron:
         return
     if trainer.net.config["neuron"] != trainer.config.exchange_neuron:
@@ -156,7 +156,7 @@ def _follow_exchange(trainer: Learner, model: dict[str, Any]) -> None:
 def precision_of(content: dict[str, Any]) -> str | None:
     """The name of the precision in which a checkpoint's run was computed; None for one in the original's format.
 
-    Older ones do not say it: what used mixed precision without loss scaling used bfloat16.
+    Older checkpoints do not name it: those with mixed precision without loss scaling used bfloat16.
     """
     config = content.get("config")
     if "precision" in content or config is None:
@@ -192,7 +192,7 @@ def _own(trainer: Learner, parts: Tensor) -> Tensor:
 
 
 MEMORIES = ("momentum_buffer", "exp_avg", "exp_avg_sq")
-"""What SGD, Adam and Muon remember of a parameter, in its shape."""
+"""The state of SGD, Adam and Muon for a parameter that has its shape."""
 
 
 def load_optimizer(optimizer: Optimizer, state: dict[str, Any], where: str) -> None:
@@ -231,7 +231,7 @@ def is_same_schedule(state: dict[str, Any], other: dict[str, Any]) -> bool:
 
 
 def _load_schedule(scheduler: LRScheduler, state: dict[str, Any]) -> None:
-    """Load a scheduler's state. Raises an exception if it would replace a method, or has no position."""
+    """Load a scheduler's state. Raises an exception if the state would replace a method, or has no position."""
     if methods := [key for key in state if callable(getattr(type(scheduler), key, None))]:
         raise ValueError(f"a value in place of the scheduler's {methods[0]}")
     if "last_epoch" in scheduler.state_dict():
@@ -240,7 +240,7 @@ def _load_schedule(scheduler: LRScheduler, state: dict[str, Any]) -> None:
 
 
 def begin_schedule(optimizer: Optimizer, scheduler: LRScheduler, position: int) -> None:
-    """Bring a new scheduler to its place after `position` epochs or steps, and the optimiser's rates with it."""
+    """Set a new scheduler, and with it the optimiser's rates, to the state after `position` epochs or steps."""
     for group, rate in zip(optimizer.param_groups, scheduler.base_lrs, strict=True):
         group["lr"] = group["initial_lr"] = rate
     for _ in range(position):

@@ -13,10 +13,10 @@ from clif.private_torch import BATCH_NORMS
 
 
 class SyncBatchNorm2d(BatchNorm2d):
-    """`BatchNorm2d` whose statistics of a step are those of all processes' samples together; same parameters and names.
+    """`BatchNorm2d` with the statistics of each step over all processes' samples; same parameters and names.
 
-    One exchange in forward and one in backward, for all steps at once. A process that is `idle`, because its part of
-    the batch is empty, takes part in the exchange with samples that do not count.
+    The processes exchange values once in forward and once in backward, for all steps at once. A process that is
+    `idle`, because its part of the batch is empty, takes part in the exchange with samples that do not count.
     """
 
     idle: bool = False
@@ -54,7 +54,7 @@ class SyncBatchNorm2d(BatchNorm2d):
 
 
 def _gather_statistics(x: Tensor, idle: bool) -> tuple[Tensor, Tensor, Tensor]:
-    """Mean and variance [T, C] of [T, N, C, H, W] over all processes, and the number of values of a channel in each."""
+    """Mean and variance [T, C] of [T, N, C, H, W] over all processes, and the number of values per channel in each."""
     T, C = x.shape[0], x.shape[2]
     var, mean = torch.var_mean(x, dim=(1, 3, 4), correction=0)
     number = x[0].numel() / C
@@ -120,7 +120,7 @@ def synchronise_batch_norms(net: nn.Module) -> None:
 
 
 def set_idle(net: nn.Module, idle: bool) -> None:
-    """Say that the samples of the next call do not count in the batch norms' statistics, or that they do."""
+    """Set whether the samples of the next call count in the batch norms' statistics."""
     for module in net.modules():
         if isinstance(module, SyncBatchNorm2d):
             module.idle = idle

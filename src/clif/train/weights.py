@@ -8,7 +8,7 @@ WEIGHTS = ("net", "state_dict", "model_state_dict", "model", "network", "net_sta
 """Keys under which programs save a state dict, the original's first."""
 
 AVERAGES = ("ema", "model_ema", "state_dict_ema", "ema_state_dict", "ema_model", "averaged_model")
-"""Keys of a moving average of the weights, which is taken if there is nothing else."""
+"""Keys of a moving average of the weights, which is used only if there are no other weights."""
 
 COUNTERS = ("total_ops", "total_params")
 """The entries that thop adds to every module."""
@@ -45,7 +45,7 @@ def find_weights(content: object, depth: int = 2) -> tuple[str, dict[str, Tensor
 
 
 def fit_names(state_dict: dict[str, Tensor], own: Iterable[str]) -> dict[str, Tensor]:
-    """A state dict under the names `own` of a network, as far as wrappers and counters are all that differs."""
+    """A state dict with the names `own` of a network, if its names differ only in wrappers and counters."""
     own = set(own)
     if own == state_dict.keys() or not all(isinstance(key, str) for key in state_dict):
         return state_dict

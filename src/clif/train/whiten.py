@@ -7,7 +7,7 @@ from torch import Generator, Tensor, nn
 from clif.errors import InputError
 
 EPSILON = 1e-2
-"""Added to the variances, so that directions that hold next to nothing are not blown up to noise."""
+"""Added to the variances, so that directions with almost no variance are not amplified to noise."""
 
 
 def whitening_filters(images: Tensor, count: int, kernel_size: int, seed: int) -> Tensor:
@@ -27,7 +27,7 @@ def whitening_filters(images: Tensor, count: int, kernel_size: int, seed: int) -
 
 @torch.no_grad()
 def whiten_first_layer(net: nn.Module, images: Tensor, seed: int) -> None:
-    """Begin the first convolution of `net` with `whitening_filters`. Raises `InputError` if it has none for them."""
+    """Set the first filters of `net` to `whitening_filters`. Raises `InputError` if it cannot take them."""
     first = next((module for module in net.modules() if isinstance(module, nn.Conv2d)), None)
     if first is None or first.kernel_size[0] != first.kernel_size[1] or first.in_channels != images.shape[1]:
         raise InputError("whiten needs a network whose first layer is a convolution with square filters")

@@ -60,7 +60,7 @@ bool plif_float64(std::uint64_t, Unit&);
 
 using namespace clif;
 
-// Fills in the unit of a program, known by the first 64 bits of its text's SHA-256; 0 if there is none.
+// Sets `unit` to a program's; `key` is 64 bits of the SHA-256 of its text. Returns 0 if there is none.
 extern "C" CLIF_EXPORT int clif_shipped_unit(std::uint64_t key, std::int32_t dtype, std::int32_t isa, Unit* unit) {
     if (!has_isa(isa) || dtype < 0 || dtype >= 3) return 0;
     switch (isa * 3 + dtype) {

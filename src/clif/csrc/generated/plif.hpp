@@ -3008,7 +3008,7 @@ struct Backward15 {
     }
 };
 
-// Fills in the unit of the program of that key; false if there is none.
+// Sets `unit` to that of the program with the key; returns false if there is none.
 template <class S>
 bool find(std::uint64_t key, Unit& unit) {
     switch (key) {
