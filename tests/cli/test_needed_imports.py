@@ -58,7 +58,7 @@ def run_folder(own_code):
 def test_what_a_run_or_checkpoint_recorded_is_asked_for(line, capsys):
     error = fails(capsys, *line.split())
     assert "run" in error
-    assert "was made with code of yours: add -import my_net.py (in Python, import it first)" in error
+    assert "was made with your own code: add -import my_net.py (in Python, import it first)" in error
     assert error.count("-import") == 1
 
 
@@ -71,7 +71,7 @@ def test_an_experiment_that_goes_on_needs_the_code_of_its_runs(own_code, capsys)
         record = {"given": file, "module": Path(file).stem, "path": str(path.with_name(file)), "sha256": "0" * 64}
         (run / "environment.json").write_text(json.dumps([{"imports": [record]}]))
         line = f"experiment neurons --out out --neurons {kind} --seeds 0"
-        assert f"{name} was made with code of yours: add -import {file}" in fails(capsys, *line.split())
+        assert f"{name} was made with your own code: add -import {file}" in fails(capsys, *line.split())
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ def test_own_networks_are_checkpointed_too(tmp_path):
 
 
 def test_relu_has_no_spikes_to_keep():
-    with pytest.raises(InputError, match="checkpoint_blocks keeps the spikes between blocks, and ReLU has none"):
+    with pytest.raises(InputError, match="checkpoint_blocks stores the spikes between blocks, but ReLU has no spikes"):
         resolve(neuron="ReLU", checkpoint_blocks=True)
 
 

@@ -207,9 +207,9 @@ def test_resume_auto_begins_or_goes_on(train):
 
 def test_going_on_within_an_epoch_with_other_batches_is_refused(train):
     folder = train(max_steps=2).folder
-    with pytest.raises(InputError, match="stops in the middle of an epoch with batch_size=16, which is 8 here"):
+    with pytest.raises(InputError, match="was written in the middle of an epoch with batch_size=16, which is 8 here"):
         train(resume=str(folder), b=8)
-    with pytest.raises(InputError, match="with another -accumulate than 2"):
+    with pytest.raises(InputError, match="with an -accumulate other than 2"):
         train(resume=str(folder), accumulate=2)
 
 

@@ -271,7 +271,7 @@ def test_float64_trains_in_float64_without_mixed_precision(config):
 def test_a_surrogate_may_have_another_alpha(config):
     assert config(surrogate="Triangle:0.5").surrogate == "triangle:0.5"
     for alpha in ("", "x", "0", "nan"):
-        with pytest.raises(InputError, match=r"surrogate: α is a number > 0, such as triangle:0.5"):
+        with pytest.raises(InputError, match=r"surrogate: α must be a number > 0, such as triangle:0.5"):
             config(surrogate=f"triangle:{alpha}")
     with pytest.raises(InputError, match=r"unknown surrogate 'triangel'.*triangle"):
         config(surrogate="triangel:0.5")

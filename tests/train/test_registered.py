@@ -156,7 +156,7 @@ def test_own_ones_train_a_run_and_go_on(train, config):
         (
             lambda: register_scheduler("bad")(lambda o, _c, _k: torch.optim.lr_scheduler.ReduceLROnPlateau(o)),
             {"lr_scheduler": "bad"},
-            "the schedule bad is a ReduceLROnPlateau, which needs a metric",
+            "the schedule bad must not be ReduceLROnPlateau, which needs a metric",
         ),
     ],
 )

@@ -40,7 +40,7 @@ def warnings(caplog):
 
 def test_without_the_code_it_ends_in_one_line(run_folder, capsys):
     assert go_on(run_folder) == 2
-    line = f"clif: error: {run_folder} was made with code of yours: add -import my_net.py\n"
+    line = f"clif: error: {run_folder} was made with your own code: add -import my_net.py\n"
     assert capsys.readouterr().err == line
     assert go_on(run_folder, "--print-config") == 2
 

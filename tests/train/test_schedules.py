@@ -153,7 +153,7 @@ def test_a_run_that_a_limit_ends_leaves_the_test_set_alone(train):
 
 
 def test_stopping_early_needs_epochs_to_compare(config):
-    with pytest.raises(InputError, match="early_stop with test_at_end needs epochs to compare: add -val_split"):
+    with pytest.raises(InputError, match="early_stop with test_at_end needs a validation split: add -val_split"):
         config(test_at_end=True, early_stop=2)
 
 

@@ -114,7 +114,7 @@ class Parser(argparse.ArgumentParser):
             if action.type is bool_argument and not equals:
                 return f"{known}=False"
         if _name(given) in field_types():
-            raise InputError(f"unknown option of {self.prog} {given!r}: it is one of clif train, without effect here")
+            raise InputError(f"unknown option of {self.prog} {given!r}; it is one of clif train, with no effect here")
         raise unknown_name(f"option of {self.prog}", given, self._option_string_actions)
 
     def _find(self, given: str) -> str | None:

@@ -72,7 +72,7 @@ def method_options(arguments: argparse.Namespace) -> dict[str, Any]:
         if value is None:
             continue
         if arguments.method not in methods:
-            raise InputError(f"{flag(name)} belongs to --method {' or '.join(methods)}, not to {arguments.method}")
+            raise InputError(f"{flag(name)} needs --method {' or '.join(methods)}, got {arguments.method}")
         given[name] = value
     if "v_resets" in given:
         given["v_resets"] = parse_resets(given["v_resets"])

@@ -80,7 +80,7 @@ def numbers(option: str, text: str, whole: bool = False) -> list[float]:
         return [int(word) if whole else float(word) for word in text.split(",")]
     except ValueError:
         kind = "whole numbers" if whole else "numbers"
-        raise InputError(f"{option} takes {kind} with commas between, got {text!r}") from None
+        raise InputError(f"{option} takes {kind} separated by commas, got {text!r}") from None
 
 
 def print_rows(table: "Table") -> None:

@@ -44,14 +44,14 @@ def add_arguments(parser: Parser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it warns about its caches if there is no home folder
     if arguments.every is not None and not arguments.live:
-        raise InputError("--every belongs to --live")
+        raise InputError("--every needs --live")
     if arguments.imports and arguments.measure is None:
-        raise InputError("--import is for --measure, which loads networks; a report needs no code of yours")
+        raise InputError("--import needs --measure; a report alone runs no code of yours")
     if arguments.measure is not None and arguments.live:
-        raise InputError("--measure takes runs that have ended; leave out --live")
+        raise InputError("--measure needs finished runs; leave out --live")
     page = Path(arguments.out)
     if page.suffix.lower() not in (".html", ".htm"):
-        raise InputError(f"--out {page}: a page is a .html file")
+        raise InputError(f"--out {page}: the page must be a .html file")
     from clif.report.content import make_report
     from clif.report.page import files_folder, write_page
     from clif.report.runs import find_runs

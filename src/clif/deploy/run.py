@@ -58,7 +58,7 @@ def deploy_checkpoint(
     if method == "sweep" and options:
         raise InputError(f"{', '.join(sorted(options))}: not an option of a sweep, which takes v_resets")
     if method != "sweep" and v_resets is not None:
-        raise InputError(f"v_resets belongs to a sweep, not to {method}")
+        raise InputError(f"v_resets is an option of a sweep, not of {method}")
     v_resets = PAPER_RESETS if v_resets is None else v_resets
     if not v_resets:
         raise InputError("give at least one reset value, for example: None,0,-0.02,-0.04,-0.06")
