@@ -51,7 +51,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("analysis", choices=ANALYSES, metavar="ANALYSIS", help=", ".join(ANALYSES))
     parser.add_argument("networks", nargs="*", metavar="NETWORK", help="checkpoints, run folders or pretrained:NAME")
     parser.add_argument("--untrained", action="store_true", help="also analyse each network with fresh weights")
-    parser.add_argument("--neuron", metavar="LIST", help="of untrained networks, comma-separated (default: CLIF,LIF)")
+    parser.add_argument("--neuron", metavar="LIST", help="untrained networks: comma-separated (default: CLIF,LIF)")
     parser.add_argument("--out", metavar="FILE", help="draw the result: .png, .svg or .pdf")
     parser.add_argument("--json", metavar="FILE", help="write all numbers")
     parser.add_argument("--images", type=int, metavar="N", help="all but raster, traces: test images (default: 256)")
@@ -66,7 +66,7 @@ def add_arguments(parser: Parser) -> None:
         help="rates: drawn by layer (the default), channel or step",
     )
     parser.add_argument("--state", metavar="NAME", help="histograms: the state to draw (default: v)")
-    parser.add_argument("--seed", type=int, metavar="N", help="of untrained networks (default: 2022)")
+    parser.add_argument("--seed", type=int, metavar="N", help="untrained networks: the seed (default: 2022)")
     add_import_option(parser)
     add_config_options(parser, CONFIG, "the network's, or the recipe digits'")
 

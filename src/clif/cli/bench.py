@@ -52,7 +52,7 @@ def add_arguments(parser: Parser) -> None:
         help="comma-separated names from the table (default: neuron all, step plain, ours, "
         "ours-dense, ours-blocks and two in bfloat16, infer all but ours-compiled and onnxruntime)",
     )
-    parser.add_argument("--json", metavar="FILE", help="write the figures as JSON, to - instead of the table")
+    parser.add_argument("--json", metavar="FILE", help="write the results as JSON; -: print JSON, not the table")
     shape = " ".join(map(str, NEURON.shape))
     parser.add_argument("--shape", type=int, nargs="+", metavar="N", help=f"neuron: T, N and the rest ({shape})")
     parser.add_argument("--dtype", metavar="LIST", help=f"neuron: comma-separated ({','.join(NEURON.dtypes)})")

@@ -32,7 +32,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("action", choices=("check", "prepare", "show", "download"), help="the action")
     parser.add_argument("dataset", help="the data set, such as cifar10, DVSCIFAR10, images or events")
     parser.add_argument(
-        "--data-dir", metavar="FOLDER", default="./data", help="its folder, or the parent (default: ./data)"
+        "--data-dir", metavar="FOLDER", default="./data", help="folder of the data set, or its parent (default: ./data)"
     )
     parser.add_argument(
         "--allow-incomplete",

@@ -29,13 +29,13 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--exact",
         action="store_true",
-        help="onnx, torch: weights on a grid; LIF then fires the same everywhere, CLIF but for a sigmoid's last digit",
+        help="onnx, torch: round weights to a grid for equal spikes on all machines (CLIF: up to rounding of sigmoids)",
     )
     parser.add_argument("--dt", type=float, metavar="SECONDS", help="nir: length of a time step (default: 1e-4)")
     parser.add_argument(
         "--weight-dtype", choices=DTYPES, metavar="DTYPE", help="safetensors: float16 or bfloat16, half the size"
     )
-    parser.add_argument("--out", metavar="FILE", help="default: network.nir, .onnx, .pt2 … by the checkpoint")
+    parser.add_argument("--out", metavar="FILE", help="output file (default: network.nir, .onnx … by the checkpoint)")
     add_import_option(parser)
     add_config_options(parser, only=OPTIONS, default="the checkpoint's")
 
