@@ -38,6 +38,11 @@ def print_entry(label: str, text: str) -> None:
     print(textwrap.fill(text, columns, initial_indent=label, subsequent_indent=" " * len(label)))
 
 
+def quiet_matplotlib() -> None:
+    """Hide the warnings of matplotlib about its caches, which it gives if there is no home folder."""
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
+
+
 class Formatter(argparse.HelpFormatter):
     """Help within the terminal's width; paragraphs stay paragraphs, and subcommands are a plain list."""
 

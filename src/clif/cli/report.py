@@ -7,10 +7,9 @@ energy and deploy if there are any. With --live the page follows runs while they
 """
 
 import argparse
-import logging
 from pathlib import Path
 
-from clif.cli.common import Parser, add_import_option, bool_argument
+from clif.cli.common import Parser, add_import_option, bool_argument, quiet_matplotlib
 from clif.errors import InputError
 from clif.user_code import import_code
 
@@ -42,7 +41,7 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it warns about its caches if there is no home folder
+    quiet_matplotlib()
     if arguments.every is not None and not arguments.live:
         raise InputError("--every needs --live")
     if arguments.imports and arguments.measure is None:
