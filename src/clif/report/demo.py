@@ -55,8 +55,8 @@ class Demo:
 def run_demo(out: Path, recipe: str = "digits", quiet: bool = False, resume: bool = False, **overrides: Any) -> Demo:
     """Train CLIF and LIF by the recipe, deploy both, and write `out`/index.html with its figures in index_files.
 
-    The page is a report on both runs and needs no other file. The runs are in `out`/runs; with `resume` interrupted ones
-    continue. Raises `InputError` if `out` cannot be written.
+    The page is a report on both runs and needs no other file. The runs are in `out`/runs; `resume` resumes interrupted
+    ones. Raises `InputError` if `out` cannot be written.
 
     >>> demo = clif.report.run_demo(Path("demo"), quiet=True)  # doctest: +SKIP
     >>> demo.page.name  # doctest: +SKIP
