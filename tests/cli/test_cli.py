@@ -11,22 +11,13 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from refusals import fails
 
 import clif
 import clif.cli
 from clif.cli import main
 from clif.models import create_model
 from clif.train.config import list_recipes, resolve
-
-
-def fails(capsys, *words):
-    """The one line on stderr of a command that is refused with exit code 2."""
-    assert main(list(map(str, words))) == 2
-    shown = capsys.readouterr()
-    assert "Traceback" not in shown.err
-    assert len(shown.err.splitlines()) == 1
-    assert shown.err.startswith("clif: error: ")
-    return shown.err
 
 
 def test_the_version_is_that_of_the_package(capsys):

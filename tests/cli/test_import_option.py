@@ -11,6 +11,7 @@ import pytest
 import torch
 import yaml
 from own_code import NETWORK
+from refusals import fails
 
 import clif
 from clif.cli import main
@@ -19,13 +20,6 @@ from clif.train.checkpoint import read_checkpoint
 from clif.train.config import resolve
 
 LINE = "-model my_net -neuron LIF -dataset digits -T 1 -max_steps 1 -amp False --quiet"
-
-
-def fails(capsys, line):
-    """The one line on stderr of a command that is refused with exit code 2."""
-    assert main(line.split()) == 2
-    (error,) = capsys.readouterr().err.splitlines()
-    return error
 
 
 @pytest.fixture
@@ -56,7 +50,7 @@ def test_the_run_and_its_checkpoints_record_what_was_imported(trained):
 
 
 def test_names_are_checked_after_the_import(network, capsys):
-    assert "unknown model 'my_net'" in fails(capsys, f"train {LINE}")
+    assert "unknown model 'my_net'" in fails(capsys, *f"train {LINE}".split())
     assert main(["train", "--import=my_net.py", *LINE.split(), "--print-config"]) == 0
     assert "model: my_net" in capsys.readouterr().out
     network.new_process()
@@ -67,7 +61,7 @@ def test_names_are_checked_after_the_import(network, capsys):
 def test_a_checkpoint_is_evaluated_and_deployed_with_its_code_only(trained, network, capsys):
     needs = r"clif: error: .* add -import my_net\.py \(in Python, import it first\); without it: unknown model 'my_net'"
     for line in ("eval {}", "deploy {}", "energy {}", "export {} -format torch", "eval -resume {}/checkpoint_last.pth"):
-        assert re.match(needs, fails(capsys, line.format(trained)))
+        assert re.match(needs, fails(capsys, *line.format(trained).split()))
     with pytest.raises(InputError, match=r"add -import my_net\.py \(in Python, import it first\)"):
         clif.load(trained)
     words = ["-import", "my_net.py"]
@@ -77,15 +71,17 @@ def test_a_checkpoint_is_evaluated_and_deployed_with_its_code_only(trained, netw
     assert main(["export", trained, "-format", "torch", *words]) == 0
     assert "my_net" in capsys.readouterr().out
     network.new_process()
-    assert re.match(needs, fails(capsys, f"eval {trained}/deploy/checkpoint_lif.pth"))
+    assert re.match(needs, fails(capsys, *f"eval {trained}/deploy/checkpoint_lif.pth".split()))
 
 
 def test_an_error_in_the_code_is_one_line(network, capsys):
     path = network.write("broken.py", "import clif\nclif.no_such_name\n")
-    error = fails(capsys, "train digits -import broken.py")
+    error = fails(capsys, "train", "digits", "-import", "broken.py")
     assert error.startswith(f"clif: error: -import broken.py failed in {path}, line 2: AttributeError: ")
-    assert "-import none.py: there is no such file" in fails(capsys, "train digits -import my_net.py -import none.py")
-    assert "--import: expected one argument" in fails(capsys, "train digits -import")
+    assert "-import none.py: there is no such file" in fails(
+        capsys, *["train", "digits", "-import", "my_net.py", "-import", "none.py"]
+    )
+    assert "--import: expected one argument" in fails(capsys, "train", "digits", "-import")
 
 
 @pytest.mark.parametrize(
@@ -100,7 +96,7 @@ def test_an_error_in_the_code_is_one_line(network, capsys):
 def test_a_recipe_that_names_code_is_refused(own_code, text, capsys):
     own_code.write("harm.py", "open('harm', 'w')")
     own_code.write("recipe.yaml", text)
-    error = fails(capsys, "train recipe.yaml")
+    error = fails(capsys, "train", "recipe.yaml")
     assert re.search(
         r"recipe\.yaml: a recipe cannot import code \(imports?\); give -import on the command line$", error
     )
@@ -122,12 +118,12 @@ def test_nothing_that_a_checkpoint_or_a_run_names_is_imported(trained, own_code,
     start = {"imports": [record]}
     Path(trained, "environment.json").write_text(json.dumps([start]))
     for line in ("eval net.pth", f"train --resume-run {trained}"):
-        assert "add -import harm.py" in fails(capsys, line)
+        assert "add -import harm.py" in fails(capsys, *line.split())
     with pytest.raises(InputError, match=r"add -import harm\.py"):
         clif.load("net.pth")
     content["config"]["imports"] = ["harm.py"]
     torch.save(content, "net.pth")
-    assert "imports" in fails(capsys, "eval net.pth -import my_net.py")
+    assert "imports" in fails(capsys, "eval", "net.pth", "-import", "my_net.py")
     assert not Path("harm").exists()
 
 
@@ -135,7 +131,7 @@ def test_a_damaged_record_of_a_checkpoint_is_named(trained, capsys):
     content = read_checkpoint(trained)
     content["imports"] = "my_net.py"
     torch.save(content, "net.pth")
-    assert "'imports' holds a str, not a list" in fails(capsys, "eval net.pth")
+    assert "'imports' holds a str, not a list" in fails(capsys, "eval", "net.pth")
 
 
 @pytest.mark.slow

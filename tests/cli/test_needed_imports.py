@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 from own_code import NETWORK
-from own_data import fails
+from refusals import fails
 
 from clif.cli import main
 from clif.models import create_model

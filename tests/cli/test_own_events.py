@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from own_data import fails, train_and_move, write_folders
+from own_data import train_and_move, write_folders
+from refusals import fails
 
 import clif
 from clif.cli import main
