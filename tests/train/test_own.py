@@ -109,7 +109,7 @@ def test_a_run_is_the_loop_that_one_would_write(config):
 
 @pytest.mark.parametrize("more", [{}, {"ema": 0.9, "accumulate": 3, "clip_grad_norm": 1.0, "log_grad_norm": True}])
 @pytest.mark.parametrize("checks", [2, 7, 9])
-def test_a_run_goes_on_from_its_last_whole_epoch_to_the_same_bits(config, tmp_path, monkeypatch, checks, more):
+def test_a_run_resumes_from_its_last_whole_epoch_to_the_same_bits(config, tmp_path, monkeypatch, checks, more):
     values = {"epochs": 6, **more}
     whole = fit(config(**values, out_dir=str(tmp_path / "whole")), quiet=True, **made())
     with monkeypatch.context() as patch:
@@ -120,7 +120,7 @@ def test_a_run_goes_on_from_its_last_whole_epoch_to_the_same_bits(config, tmp_pa
     assert_same_run(resumed.folder, whole.folder)
 
 
-def test_a_loader_that_can_begin_anywhere_goes_on_there(config, tmp_path, monkeypatch, tiny_cifar10):
+def test_a_loader_that_can_begin_anywhere_resumes_there(config, tmp_path, monkeypatch, tiny_cifar10):
     def objects():
         torch.manual_seed(0)
         net = clif.models.create_model("snn5_noAP", "CLIF", T=2, drop_rate=0.2)
@@ -254,7 +254,7 @@ def test_other_outputs_of_the_network_are_refused(config, output, message):
         fit(config(), quiet=True, net=Odd(FEATURES, CLASSES), loaders=loaders, loss=CrossEntropy())
 
 
-def test_a_run_goes_on_with_the_same_objects_only(config):
+def test_a_run_resumes_with_the_same_objects_only(config):
     folder = fit(config(epochs=1), quiet=True, **made()).folder
     with pytest.raises(InputError, match=r"its run was given net=, loaders=, .*, but this one net=, loaders="):
         fit(config(epochs=2, resume=str(folder)), quiet=True, **made(loss=None))

@@ -60,9 +60,9 @@ def test_the_order_of_a_batch_sampler_is_the_same_in_all_processes(processes):
 
 
 @pytest.mark.multiprocess
-def test_a_run_of_two_processes_goes_on_to_the_same_bits(processes):
+def test_a_run_of_two_processes_resumes_to_the_same_bits(processes):
     for process in processes:
-        assert process["goes_on"]["stopped"] == process["goes_on"]["whole"]
+        assert process["resumed"]["stopped"] == process["resumed"]["whole"]
 
 
 @pytest.mark.multiprocess
