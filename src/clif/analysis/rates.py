@@ -58,7 +58,9 @@ class FiringRates(Result, Mapping[str, float]):
                 "layer": name,
                 "rate": rate,
                 **{f"step {t + 1}": value for t, value in enumerate(self.by_step[name].tolist())},
-                **dict(zip(("lowest", "median", "highest"), _spread(self.by_channel[name]), strict=True)),
+                "lowest": self.by_channel[name].min().item(),
+                "median": self.by_channel[name].median().item(),
+                "highest": self.by_channel[name].max().item(),
             }
             for name, rate in self.rates.items()
         ]
@@ -85,10 +87,6 @@ class FiringRates(Result, Mapping[str, float]):
             whole_ticks(axes)
         legend(axes)
         return axes
-
-
-def _spread(values: Tensor) -> list[float]:
-    return [values.min().item(), values.median().item(), values.max().item()]
 
 
 @dataclass(frozen=True)
