@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import settings
-from own_code import OwnCode
+from own_code import NETWORK, TRAIN_MY_NET, OwnCode
 
 import clif
 from clif import precision
+from clif.cli import main
 from clif.names import REGISTRIES
 from clif.ops import isa
 
@@ -33,6 +34,16 @@ def own_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OwnCod
     code = OwnCode(tmp_path, monkeypatch)
     yield code
     code.new_process()
+
+
+@pytest.fixture
+def own_code_run(own_code: OwnCode) -> Path:
+    """The folder of a run of `my_net` that ended after a step; the code is no longer loaded in this process."""
+    own_code.write("my_net.py", NETWORK)
+    assert main(["train", "-import", "my_net.py", *TRAIN_MY_NET.split(), "-max_steps", "1"]) == 0
+    own_code.new_process()
+    (folder,) = Path("logs").iterdir()
+    return folder
 
 
 @pytest.fixture(scope="session")

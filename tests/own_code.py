@@ -29,6 +29,9 @@ def my_net(neuron, num_classes, in_channels, T, drop_rate, image_size):
     return Small(neuron, num_classes, in_channels, T, image_size)
 """
 
+TRAIN_MY_NET = "-model my_net -neuron LIF -dataset digits -T 1 -amp False --quiet"
+"""The options of `clif train` for that network."""
+
 
 class OwnCode:
     """Files of code in the current folder; `new_process` unloads what was imported from them."""

@@ -175,8 +175,8 @@ def test_what_cannot_be_converted_exactly_says_why():
     refused = [
         (mixed, "0 takes one step and 1 a sequence"),
         (nn.Sequential(layer.SeqToANNContainer(nn.Linear(2, 2)), LIFNode()), "1 takes one step and 0 a sequence"),
-        (folded, "0.0, a Block, has a forward of its own, which SeqToANNContainer calls without the axis of time"),
-        (nn.Sequential(recurrent), "0, a LinearRecurrentContainer, has a state of its own"),
+        (folded, "0.0, a Block, defines its own forward, which SeqToANNContainer calls without the axis of time"),
+        (nn.Sequential(recurrent), "0, a LinearRecurrentContainer, has its own state"),
         (nn.Sequential(LIFNode(), OwnNode()), "1, a OwnNode, has a state that SpikingJelly keeps"),
         (nn.Sequential(LIFNode(), layer.WSConv2d(1, 1, 3)), "1 is a WSConv2d of SpikingJelly"),
     ]

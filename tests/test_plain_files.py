@@ -34,7 +34,7 @@ def test_aliases_that_stand_for_too_much_are_refused(write, text):
 
 
 def test_a_large_yaml_file_is_refused_unread(write):
-    with pytest.raises(InputError, match=r"x\.yaml: 68 KiB are too much"):
+    with pytest.raises(InputError, match=r"x\.yaml: 68 KiB is too large"):
         read_yaml(write("#" * 70_000, "x.yaml"))
 
 

@@ -105,7 +105,7 @@ def test_files_that_cannot_be_read_are_named(net, picture, tmp_path):
     for dataset, name, message in (
         (CIFAR10, "text.png", r"text\.png: cannot be read as an image"),
         (CIFAR10, "absent.png", r"absent\.png: no such file"),
-        (NMNIST, "digit.aedat", r"digit\.aedat: a recording of this set is a \.bin or \.npz file"),
+        (NMNIST, "digit.aedat", r"digit\.aedat: a recording of this set must be a \.bin or \.npz file"),
     ):
         with pytest.raises(InputError, match=message):
             predict_files(net, dataset, [picture, tmp_path / name] if dataset is CIFAR10 else [tmp_path / name])

@@ -122,4 +122,4 @@ def test_the_command_writes_weights_to_give_away(tmp_path, capsys):
     assert "digits test" in capsys.readouterr().out
     assert main(["export", str(run), "--format", "safetensors", "--exact"]) == 2
     assert main(["export", str(run), "--format", "onnx", "--weight-dtype", "float16"]) == 2
-    assert "--weight-dtype belongs to --format safetensors" in capsys.readouterr().err
+    assert "--weight-dtype needs --format safetensors" in capsys.readouterr().err

@@ -148,11 +148,11 @@ def test_other_surrogates_are_refused(given, message):
 @pytest.mark.parametrize(
     ("function", "message"),
     [
-        (torch.sigmoid, "surrogate_function=sigmoid gives other values than 0 and 1"),
-        (torch.relu, "other values than 0 and 1"),
-        (torch.nn.Sigmoid(), "other values than 0 and 1"),
-        (torch.sign, "other values than 0 and 1"),
-        (lambda x: (x >= 0).to(x.dtype), "gives no gradient; derive a class"),
+        (torch.sigmoid, "surrogate_function=sigmoid returns values other than 0 and 1"),
+        (torch.relu, "values other than 0 and 1"),
+        (torch.nn.Sigmoid(), "values other than 0 and 1"),
+        (torch.sign, "values other than 0 and 1"),
+        (lambda x: (x >= 0).to(x.dtype), "has no gradient; derive a class"),
     ],
 )
 @pytest.mark.parametrize("step_mode", ["s", "m"])
@@ -194,7 +194,7 @@ def test_a_name_with_alpha_is_read_and_written(kind):
 
 @pytest.mark.parametrize("alpha", ["", "x", "0", "-1", "nan", "inf", "1:2"])
 def test_an_alpha_that_is_no_positive_number_is_refused(alpha):
-    with pytest.raises(InputError, match=r"alpha must be a positive number|α of a surrogate is a number > 0"):
+    with pytest.raises(InputError, match=r"alpha must be a positive number|α of a surrogate must be a number > 0"):
         surrogate.get(f"triangle:{alpha}")
 
 

@@ -90,7 +90,7 @@ def test_a_folder_without_modules_is_no_other_module(own_code):
         ("json.none", "no such module, and no such file"),
         ("json.decoder.none", "no such module, and no such file"),
         ("no/where", "no such file, and it is not the name of a module"),
-        ("folder", "a folder without code of its own; name a file or a module in it"),
+        ("folder", "the folder has no __init__.py; give a file or a module in it"),
         ("", "there is no such file"),
     ],
 )
@@ -147,7 +147,7 @@ def test_a_record_says_what_is_missing_and_what_has_changed(own_code):
     own_code.new_process()
     assert missing(records) == "-import 'my code/mine.py' -import other"
     with pytest.raises(
-        InputError, match=r"^RUN was made with code of yours: add -import 'my code/mine\.py' -import other$"
+        InputError, match=r"^RUN was made with your own code: add -import 'my code/mine\.py' -import other$"
     ):
         require(records, "RUN")
     (line,) = differences(records)

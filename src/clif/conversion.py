@@ -177,10 +177,10 @@ def _spikingjelly(name: str, node: Any) -> _Source:
 
 def _snntorch(name: str, node: Any) -> _Source:
     if type(node).__name__ != "Leaky":
-        raise InputError(f"{name} is a {type(node).__name__} of snnTorch; known is Leaky")
+        raise InputError(f"{name} is a {type(node).__name__} of snnTorch; supported is Leaky")
     if not node.init_hidden:
         raise InputError(
-            f"{name} hands its state through forward; make it with init_hidden=True, and call it with its input alone"
+            f"{name} passes its state through forward; create it with init_hidden=True and call it with its input only"
         )
     if node.inhibition or node.state_quant:
         raise InputError(f"{name} has inhibition or state_quant, which no neuron of clif has")
@@ -217,7 +217,7 @@ def _snntorch(name: str, node: Any) -> _Source:
 
 def _number(name: str, key: str, value: Any) -> float:
     if isinstance(value, Tensor) and value.numel() != 1:
-        raise InputError(f"{name} has a {key} for each neuron, {list(value.shape)}; neurons of clif have one a layer")
+        raise InputError(f"{name} has a {key} for each neuron, {list(value.shape)}; neurons of clif have one per layer")
     # in float32 the shortest decimal: 0.9 and not 0.89999998
     exact = isinstance(value, Tensor) and value.dtype == torch.float64
     return float(value) if exact else float(f"{float(value):.7g}")
@@ -282,7 +282,7 @@ def _check_calls(net: nn.Module, names: set[str]) -> list[str]:
         ]
     called = [str(node.target) for node in nodes if node.op == "call_module"]
     if repeated := sorted(name for name in names if called.count(name) > 1):
-        raise InputError(f"{repeated[0]} is called more than once, but a neuron has one state; give each call a module")
+        raise InputError(f"{repeated[0]} is called more than once, but has one state; use a separate module for each")
     functions = {node.target.__name__ for node in nodes if node.op == "call_function" and node.target in FUNCTIONS}
     functions |= {str(node.target) for node in nodes if node.op == "call_method" and node.target in ("relu", "relu_")}
     return [f"{name} is called as a function and stays; make it a module to replace it" for name in sorted(functions)]
@@ -363,7 +363,7 @@ def _layer(name: str, layer: Any) -> nn.Module:
     )
     if base is None and layer._modules:
         if is_foreign(layer):
-            raise InputError(f"{name}, a {kind.__name__}, has a state of its own; {STATES}")
+            raise InputError(f"{name}, a {kind.__name__}, has its own state; {STATES}")
         return layer
     if kind.__name__ in FOLDED:
         _check_folded(name, layer)
@@ -379,6 +379,6 @@ def _check_folded(name: str, container: nn.Module) -> None:
     for inner, module in list(container.named_modules())[1:]:
         if module._modules and not isinstance(module, (*CONTAINERS, SpikingNeuron)):
             raise InputError(
-                f"{name}.{inner}, a {type(module).__name__}, has a forward of its own, which "
+                f"{name}.{inner}, a {type(module).__name__}, defines its own forward, which "
                 f"{type(container).__name__} calls without the axis of time; put its layers into the container instead"
             )

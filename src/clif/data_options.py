@@ -61,7 +61,7 @@ class DataOptions:
             raise unknown_name("resize", self.resize, RESIZES)
         self._check_events()
         if not 0 < self.test_split < 1:
-            raise InputError(f"test_split must lie between 0 and 1, got {self.test_split}")
+            raise InputError(f"test_split must be between 0 and 1, got {self.test_split}")
         if self.split_seed < 0:
             raise InputError(f"split_seed must be at least 0, got {self.split_seed}")
 
@@ -71,7 +71,7 @@ class DataOptions:
         if self.split_by not in SPLITS:
             raise unknown_name("split_by", self.split_by, SPLITS)
         if (self.duration != 0) != (self.split_by == "duration"):
-            raise InputError("split_by duration and duration, the µs of a frame, belong together; give both or neither")
+            raise InputError("split_by duration and duration (µs of a frame) need each other; give both or neither")
         if not 0 <= self.duration <= LONGEST:
             raise InputError(f"duration must be at least 1 µs and at most {LONGEST} µs (a day), got {self.duration}")
         if self.time_unit and self.time_unit not in TIME_UNITS:

@@ -13,7 +13,7 @@ class InputError(ValueError):
     ...     clif.CLIFNode(tau=0.5)
     ... except clif.errors.InputError as error:
     ...     print(error)
-    tau must be a finite number greater than 1 (tau = 1 would keep no memory at all), got 0.5; try tau=2.0
+    tau must be a finite number greater than 1 (tau = 1 has no memory), got 0.5; try tau=2.0
     """
 
 

@@ -13,7 +13,7 @@ A constant may be a tensor of one element. If it requires a gradient, plain PyTo
 `surrogate_function` may be a name or a class of `clif.surrogate`; a function must return spikes of 0 or 1.
 
 All functions raise `InputError` for integer inputs, a missing time axis, a state of another shape or device, tau ≤ 1
-(tau = 1 would keep no memory at all) and v_reset ≥ v_threshold.
+(tau = 1 has no memory) and v_reset ≥ v_threshold.
 """
 
 from typing import Any

@@ -92,7 +92,10 @@ def model_descriptions() -> dict[str, str]:
     They are read from the source, because an import would load torch.
     """
     marked = _marked("models/*.py", ast.FunctionDef, "register_model")
-    return {node.name: inspect.cleandoc(ast.get_docstring(node) or "") for node, _ in sorted(marked, key=_by_name)}
+    return {
+        node.name: inspect.cleandoc(ast.get_docstring(node) or "")
+        for node, _ in sorted(marked, key=lambda pair: str(pair[0].name))
+    }
 
 
 def pretrained_index(folder: Path | None = None) -> dict[str, dict[str, Any]]:
@@ -119,10 +122,6 @@ def training_names(kind: str) -> tuple[str, ...]:
         "loss": ("losses", "register_loss"),
     }[kind]
     return tuple(ast.literal_eval(mark.args[0]) for _, mark in _marked(f"train/{file}.py", ast.FunctionDef, decorator))
-
-
-def _by_name(marked: tuple[Any, Any]) -> str:
-    return str(marked[0].name)
 
 
 def _marked(files: str, kind: type[ast.AST], decorator: str) -> list[tuple[Any, Any]]:

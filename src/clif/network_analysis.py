@@ -172,7 +172,7 @@ def _sample(subject: Subject, settings: Settings) -> Tensor:
     """A test image [C, H, W] or its frames [T, C, H, W]."""
     loader = subject.loader(batch_size=1)
     if not 0 <= settings.sample < loader.num_samples:
-        raise InputError(f"there are the test images 0 to {loader.num_samples - 1}, not {settings.sample}")
+        raise InputError(f"the test set has the images 0 to {loader.num_samples - 1}, got {settings.sample}")
     x, _ = next(loader.batches(0, settings.sample))
     return x[0] if x.dim() == 4 else x[:, 0]
 
@@ -190,11 +190,11 @@ def _traces(subject: Subject, settings: Settings) -> Result:
 
 def _similarity(subjects: list[Subject], settings: Settings) -> tuple[dict[str, Result], Figure]:
     if len(subjects) != 2:
-        raise InputError(f"similarity is of two networks, got {len(subjects)}")
+        raise InputError(f"similarity needs two networks, got {len(subjects)}")
     one, other = subjects
     if one.net.sample_shape != other.net.sample_shape:
         shapes = " and ".join(str(list(subject.net.sample_shape)) for subject in subjects)
-        raise InputError(f"the two networks see other data, samples {shapes}")
+        raise InputError(f"the two networks take different data, samples {shapes}")
     found = analysis.similarity(one.net, other.net, one.loader(limit=settings.images))
 
     def draw(axes: Axes) -> None:

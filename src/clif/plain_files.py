@@ -30,7 +30,7 @@ def read_yaml(path: Path, what: str = "YAML file") -> Any:
     try:
         content = path.read_bytes()
         if len(content) > MOST_YAML:
-            raise InputError(f"{path}: {len(content) >> 10} KiB are too much for a configuration")
+            raise InputError(f"{path}: {len(content) >> 10} KiB is too large for a configuration")
         return _value(content.decode("utf-8-sig"))
     except InputError as error:
         raise error if str(path) in str(error) else InputError(f"{path}: {error}") from None

@@ -38,13 +38,13 @@ def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         with path.open("rb") as file:
             size = int.from_bytes(file.read(8), "little")
             if size > path.stat().st_size:
-                raise ValueError("its header is cut off")
+                raise ValueError("its header is truncated")
             header = json.loads(file.read(size))
             data = bytearray(file.read())
         metadata = header.pop("__metadata__", {})
         description = json.loads(metadata.get(DESCRIPTION, "{}"))
         if not isinstance(description, dict):
-            raise ValueError("its description is no mapping")
+            raise ValueError("its header is not a JSON object")
         _check_places(header, len(data))
         return {name: _tensor(entry, data) for name, entry in header.items()}, description
     except Exception as error:  # a damaged header can raise anything
@@ -56,7 +56,7 @@ def _check_places(header: dict[str, Any], size: int) -> None:
     end = 0
     for start, stop in sorted(entry["data_offsets"] for entry in header.values()):
         if not end <= start <= stop <= size:
-            raise ValueError("the places of its tensors do not fit its length")
+            raise ValueError("the offsets of its tensors do not match its length")
         end = stop
 
 
@@ -66,7 +66,7 @@ def _tensor(entry: dict[str, Any], data: bytearray) -> Tensor:
         raise ValueError("a tensor has no shape")
     count = math.prod(shape)
     if end - start != count * dtype.itemsize:
-        raise ValueError("the places of its tensors do not fit its length")
+        raise ValueError("the offsets of its tensors do not match its length")
     if count == 0:
         return torch.empty(shape, dtype=dtype)
     return torch.frombuffer(data, dtype=dtype, count=count, offset=start).view(shape).clone()

@@ -195,7 +195,7 @@ def get(name: str) -> Surrogate:
     try:
         return kind(float(alpha))
     except ValueError:
-        raise InputError(f'the α of a surrogate is a number > 0, as in "{word}:0.5"; got {name!r}') from None
+        raise InputError(f'the α of a surrogate must be a number > 0, such as "{word}:0.5"; got {name!r}') from None
 
 
 def name_of(surrogate_function: Any) -> str | None:

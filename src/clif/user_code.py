@@ -85,7 +85,7 @@ def differences(recorded: object) -> list[str]:
 def require(recorded: object, where: str) -> None:
     """Raise `InputError` if code recorded by the run or checkpoint `where` is not loaded."""
     if options := missing(recorded):
-        raise InputError(f"{where} was made with code of yours: add {options}")
+        raise InputError(f"{where} was made with your own code: add {options}")
 
 
 @contextmanager
@@ -97,14 +97,14 @@ def needed_by(recorded: object, where: str) -> Iterator[None]:
         if not (options := missing(recorded)):
             raise
         raise InputError(
-            f"{where} was made with code of yours: add {options} (in Python, import it first); without it: {error}"
+            f"{where} was made with your own code: add {options} (in Python, import it first); without it: {error}"
         ) from error
 
 
 def _import_file(given: str, path: Path) -> Import:
     name = path.stem
     if not name.isidentifier() or keyword.iskeyword(name) or name.startswith("__"):
-        raise InputError(f"-import {given}: a file becomes a module, which cannot be called {name!r}; rename the file")
+        raise InputError(f"-import {given}: the file's name, {name!r}, cannot be the name of a module; rename the file")
     try:
         path = path.resolve()
         content = path.read_bytes()
@@ -147,7 +147,7 @@ def _import_module(given: str) -> Import:
         raise _failure(given, error, given) from error
     path = _file_of(module)
     if path is None and hasattr(module, "__path__"):
-        raise InputError(f"-import {given}: a folder without code of its own; name a file or a module in it")
+        raise InputError(f"-import {given}: the folder has no __init__.py; give a file or a module in it")
     return Import(given, given, None if path is None else str(path.resolve()), _digest_here(given))
 
 

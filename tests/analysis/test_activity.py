@@ -119,9 +119,9 @@ def test_what_is_no_single_sample_is_refused(event_net, shape):
 def test_a_trace_refuses_what_is_not_there(event_net, frames):
     with pytest.raises(InputError, match=r"features\.0\.act has the neurons 0 to 16383, not 16384"):
         trace(event_net, frames, "features.0.act", 16 * 32 * 32)
-    with pytest.raises(InputError, match="these are 5 frames; steps=9 are more"):
+    with pytest.raises(InputError, match="steps must be at most the number of frames, 5, got 9"):
         trace(event_net, frames, "features.0.act", 0, steps=9)
-    with pytest.raises(InputError, match=r"networks of clif\.models, got a Sequential"):
+    with pytest.raises(InputError, match=r"a network of clif\.models, got a Sequential"):
         spike_raster(torch.nn.Sequential(clif.CLIFNode()), frames)
 
 

@@ -105,7 +105,7 @@ def test_small_batches_count_for_the_agreement_only():
     with_few, without = analysis.similarity(a, b, [x, few]), analysis.similarity(a, b, [x])
     assert torch.equal(with_few.cka, without.cka)
     assert with_few.agreement != without.agreement
-    with pytest.raises(InputError, match="batches of at least 4 samples"):
+    with pytest.raises(InputError, match="batch of at least 4 samples"):
         analysis.similarity(a, b, [few])
     with pytest.raises(InputError, match="the loader is empty"):
         analysis.similarity(a, b, [])

@@ -52,7 +52,7 @@ def test_dead_and_saturated_channels_are_found():
     assert found.table() == [{"layer": "0", "channels": 4, "dead": 1, "saturated": 1}]
     wider = analysis.channel_activity(net, [x_seq], dead=0.25, saturated=0.5)
     assert (wider.dead["0"].tolist(), wider.saturated["0"].tolist()) == ([0, 3], [1, 2])
-    with pytest.raises(InputError, match="dead is below saturated"):
+    with pytest.raises(InputError, match="dead the smaller"):
         analysis.channel_activity(net, [x_seq], dead=0.9, saturated=0.5)
 
 
@@ -74,7 +74,7 @@ def test_plots(image_network, draws):
     lines = draws(rates.plot, by="step").lines
     assert lines[2].get_ydata().tolist() == (100 * rates.by_step["features.2.act"]).tolist()
     assert len(draws(rates.plot, by="channel").lines) == 5
-    with pytest.raises(InputError, match="by is"):
+    with pytest.raises(InputError, match="by must be"):
         rates.plot(by="neuron")
     assert len(draws(rates.channels().plot).patches) == 10
 

@@ -65,12 +65,12 @@ def test_mistakes_are_input_errors(capsys):
     with pytest.raises(InputError, match="on a CPU"):
         InferSettings(device="cuda")
     assert main(["bench", "neuron", "--images", "3"]) == 2
-    assert "--images belongs to clif bench infer" in capsys.readouterr().err
+    assert "--images is an option of clif bench infer" in capsys.readouterr().err
     for option in (["--model", "snn5_noAP"], ["--neuron", "LIF"], ["-T", "2"]):
         assert main(["bench", "infer", "--checkpoint", "x.pth", *option]) == 2
-        assert f"{option[0]}: the checkpoint says which network it holds" in capsys.readouterr().err
+        assert f"{option[0]}: the checkpoint defines its network" in capsys.readouterr().err
     assert main(["bench", "infer", "--data-dir", "x"]) == 2
-    assert "name it with --checkpoint" in capsys.readouterr().err
+    assert "it needs --checkpoint" in capsys.readouterr().err
     assert main(["bench", "step", "--batch", "1", "2"]) == 2
 
 

@@ -214,7 +214,7 @@ def test_spikingjellys_kernels_are_timed_where_it_has_them(found, monkeypatch):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("neuron --neuron ReLU", "ReLU is no spiking neuron"),
+        ("neuron --neuron ReLU", "ReLU is not a spiking neuron"),
         ("neuron --neuron CLFI", "unknown neuron 'CLFI'; did you mean CLIF"),
         ("neuron --dtype float23", "unknown dtype 'float23'"),
         ("neuron --sweep t", "unknown sweep 't'; did you mean T"),
@@ -223,8 +223,8 @@ def test_spikingjellys_kernels_are_timed_where_it_has_them(found, monkeypatch):
         ("neuron --rounds 0", "rounds must be at least 1"),
         ("neuron --threads 0", "threads must be at least 1"),
         ("neuron --contestants spikingjely", "unknown contestant"),
-        ("neuron --batch 3", "--batch belongs to clif bench step"),
-        ("step --shape 6 2", "--shape belongs to clif bench neuron"),
+        ("neuron --batch 3", "--batch is an option of clif bench step"),
+        ("step --shape 6 2", "--shape is an option of clif bench neuron"),
         ("step -T 0", "T must be at least 1"),
         ("step --model resnet", "unknown model 'resnet'"),
         ("step --contestants plane", "unknown contestant 'plane'; did you mean plain"),

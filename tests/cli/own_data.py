@@ -1,4 +1,4 @@
-"""Shared parts of the tests of the command line on a user's own data: class folders, a run on them, a refusal."""
+"""Shared parts of the tests of the command line on a user's own data: class folders and a run on them."""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -8,13 +8,6 @@ import numpy as np
 from clif.cli import main
 
 Counts = Iterable[tuple[str, int]]
-
-
-def fails(capsys, *words) -> str:
-    """The one line on stderr of a command that is refused with exit code 2."""
-    assert main(list(map(str, words))) == 2
-    (error,) = capsys.readouterr().err.splitlines()
-    return error
 
 
 def write_folders(

@@ -5,6 +5,7 @@ import os
 import threading
 
 import pytest
+from refusals import fails
 
 from clif.cli import main
 from clif.generate import cache
@@ -26,12 +27,6 @@ def folder(tmp_path, monkeypatch):
 def shown(capsys, *words):
     assert main(["cache", *words]) == 0
     return capsys.readouterr().out.splitlines()
-
-
-def refused(capsys):
-    assert main(["cache"]) == 2
-    (line,) = capsys.readouterr().err.splitlines()
-    return line
 
 
 def test_the_units_are_shown_with_size_age_and_state(folder, capsys):
@@ -90,13 +85,13 @@ def test_a_folder_that_is_not_used_is_one_line(tmp_path, monkeypatch, capsys):
     place = tmp_path / "units"
     monkeypatch.setenv("CLIF_CACHE", str(place))
     place.write_text("")
-    assert f"{place} is not a folder" in refused(capsys)
+    assert f"{place} is not a folder" in fails(capsys, "cache")
     place.unlink()
     place.mkdir()
     place.chmod(0o777)
-    assert f"{place} is not used" in refused(capsys)
+    assert f"{place} is not used" in fails(capsys, "cache")
 
 
 def test_a_home_that_is_not_known_is_one_line(monkeypatch, capsys):
     monkeypatch.setenv("CLIF_CACHE", "~nobody-of-that-name/x")
-    assert "there is no home folder" in refused(capsys)
+    assert "there is no home folder" in fails(capsys, "cache")

@@ -11,22 +11,13 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from refusals import fails
 
 import clif
 import clif.cli
 from clif.cli import main
 from clif.models import create_model
 from clif.train.config import list_recipes, resolve
-
-
-def fails(capsys, *words):
-    """The one line on stderr of a command that is refused with exit code 2."""
-    assert main(list(map(str, words))) == 2
-    shown = capsys.readouterr()
-    assert "Traceback" not in shown.err
-    assert len(shown.err.splitlines()) == 1
-    assert shown.err.startswith("clif: error: ")
-    return shown.err
 
 
 def test_the_version_is_that_of_the_package(capsys):
@@ -38,8 +29,8 @@ def test_the_version_is_that_of_the_package(capsys):
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ("-lr 0.1", "--lr belongs to --method finetune"),
-        ("-epochs 3", "--epochs belongs to --method finetune"),
+        ("-lr 0.1", "--lr needs --method finetune"),
+        ("-epochs 3", "--epochs needs --method finetune"),
         ("-amp False", "unknown option of clif deploy"),
         ("-resume x.pth", "unknown option of clif deploy"),
     ],
@@ -218,7 +209,7 @@ def test_print_config_shows_the_resolved_values_and_loads_no_torch(tmp_path):
         ("train digits --resume-run nowhere", "leave out a recipe"),
         ("train --resume-run nowhere -seeds 1,2", "leave out --seeds"),
         ("train --resume-run nowhere -resume x", "no run at nowhere"),
-        ("train digits -seeds 1;2", "whole numbers with commas"),
+        ("train digits -seeds 1;2", "whole numbers separated by commas"),
         ("train digits -seeds 1,2 -seed 3", "leave out one of them"),
         ("train digits -seeds 1", "at least two different seeds"),
         ("train digits -loggers tensorbord", "unknown logger 'tensorbord'"),

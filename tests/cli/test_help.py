@@ -97,7 +97,7 @@ def test_eval_shows_what_it_uses_and_accepts_the_original_s_options_besides(caps
 )
 def test_an_option_without_effect_is_refused(line, capsys):
     assert main(line.split()) == 2
-    assert "it is one of clif train, without effect here" in capsys.readouterr().err
+    assert "it is one of clif train, with no effect here" in capsys.readouterr().err
 
 
 def test_help_and_lists_load_no_torch():

@@ -4,14 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
-import yaml
 from own_code import NETWORK
-from own_data import fails
+from refusals import fails
 
 from clif.cli import main
-from clif.models import create_model
-from clif.train.checkpoint import save_checkpoint
-from clif.user_code import import_code, imported
 
 NEURON = """
 import clif
@@ -21,23 +17,6 @@ import clif
 class MineNode(clif.LIFNode):
     pass
 """
-
-
-@pytest.fixture
-def run_folder(own_code):
-    """The folder of a run of `my_net`, with the records of code that is no longer loaded in this process."""
-    own_code.write("my_net.py", NETWORK)
-    import_code(["my_net.py"])
-    net = create_model("my_net", "LIF", T=1, in_channels=1, image_size=8)
-    folder = Path("run")
-    folder.mkdir()
-    config = {"dataset": "digits", "model": "my_net", "neuron": "LIF", "T": 1, "seed": 0}
-    content = {"net": net.state_dict(), "model": net.config, "config": config, "imports": imported(), "epoch": 0}
-    save_checkpoint(folder / "checkpoint_last.pth", content)
-    (folder / "config.yaml").write_text(yaml.safe_dump(config))
-    (folder / "environment.json").write_text(json.dumps([{"imports": imported()}]))
-    own_code.new_process()
-    return folder
 
 
 @pytest.mark.parametrize(
@@ -54,15 +33,15 @@ def run_folder(own_code):
         "experiment neurons -model my_net -pre_train run",
     ],
 )
-@pytest.mark.usefixtures("run_folder")
-def test_what_a_run_or_checkpoint_recorded_is_asked_for(line, capsys):
+def test_what_a_run_or_checkpoint_recorded_is_asked_for(line, own_code_run, capsys):
+    own_code_run.rename("run")
     error = fails(capsys, *line.split())
     assert "run" in error
-    assert "was made with code of yours: add -import my_net.py (in Python, import it first)" in error
+    assert "was made with your own code: add -import my_net.py (in Python, import it first)" in error
     assert error.count("-import") == 1
 
 
-def test_an_experiment_that_goes_on_needs_the_code_of_its_runs(own_code, capsys):
+def test_an_experiment_that_resumes_needs_the_code_of_its_runs(own_code, capsys):
     path = own_code.write("my_neuron.py", NEURON)
     own_code.write("seen.py", "")
     for kind, name, file in (("Mine", "Mine_seed0", "my_neuron.py"), ("LIF", "LIF_seed0", "seen.py")):
@@ -71,7 +50,7 @@ def test_an_experiment_that_goes_on_needs_the_code_of_its_runs(own_code, capsys)
         record = {"given": file, "module": Path(file).stem, "path": str(path.with_name(file)), "sha256": "0" * 64}
         (run / "environment.json").write_text(json.dumps([{"imports": [record]}]))
         line = f"experiment neurons --out out --neurons {kind} --seeds 0"
-        assert f"{name} was made with code of yours: add -import {file}" in fails(capsys, *line.split())
+        assert f"{name} was made with your own code: add -import {file}" in fails(capsys, *line.split())
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from own_data import fails, train_and_move, write_folders
+from own_data import train_and_move, write_folders
+from refusals import fails
 
 import clif
 from clif.cli import main
@@ -69,7 +70,9 @@ def test_a_test_set_alone_is_evaluated_by_the_classes_of_the_training(trained, t
     assert main(["eval", str(trained[0]), "-data_dir", str(root), "-allow_incomplete"]) == 0
     assert "no test sample of right" in capsys.readouterr().out
     (root / "test" / "up").rename(root / "test" / "down")
-    assert "has the class down, which the training set has not" in fails(capsys, "eval", trained[0], "-data_dir", root)
+    assert "has the class down, which the training set does not have" in fails(
+        capsys, "eval", trained[0], "-data_dir", root
+    )
 
 
 def test_predict_and_export_need_no_folder(trained, tmp_path, capsys):
@@ -131,7 +134,7 @@ def test_what_does_not_fit_is_refused(tmp_path, capsys):
         (["-whiten"], "whiten is for images; events has recordings of T frames"),
         (["-model", "spiking_vgg11_bn", "-image_size", "16"], "needs image_size ≥ 32, got 16"),
         (["-sensor_size", "20x20"], "outside the 20x20 pixels of the sensor"),
-        (["-duration", "1000"], "belong together"),
+        (["-duration", "1000"], "need each other"),
         (["-time_unit", "ms"], "time_unit has no effect on frames by number"),
         (["-in_channels", "1"], "in_channels has no effect on the data set events"),
     ):

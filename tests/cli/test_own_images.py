@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from own_data import fails, train_and_move, write_folders
+from own_data import train_and_move, write_folders
 from PIL import Image
+from refusals import fails
 
 import clif
 from clif.cli import main
@@ -103,13 +104,13 @@ def test_other_classes_are_refused(trained, tmp_path, capsys):
     root = write_images(tmp_path / "two", names=("red", "green"))
     (root / "train" / "red").rename(root / "train" / "yellow")
     (root / "test" / "red").rename(root / "test" / "yellow")
-    assert "has the class yellow, which the training set has not" in fails(capsys, "eval", run, "-data_dir", root)
+    assert "has the class yellow, which the training set does not have" in fails(capsys, "eval", run, "-data_dir", root)
     write_images(tmp_path / "three")
     for part in ("train", "test"):
         (tmp_path / "three" / part / "red").rename(tmp_path / "three" / part / "yellow")
     line = ["train", *LINE.split(), "-data_dir", tmp_path / "three", "-out_dir", tmp_path, "-max_steps", "9"]
     last = run / "checkpoint_last.pth"
-    assert "was trained on other classes than images has now" in fails(capsys, *line, "-resume", last)
+    assert "was trained on classes other than those of images" in fails(capsys, *line, "-resume", last)
     assert "has 3 classes, digits has 10" in fails(capsys, "eval", run, "-dataset", "digits")
 
 
@@ -140,9 +141,9 @@ def test_data_checks_prepares_and_shows_images(tmp_path, capsys):
 def test_an_option_that_does_nothing_is_refused(tmp_path, capsys):
     root = write_images(tmp_path)
     for words, message in (
-        (["data", "check", "images", "-data_dir", root, "-T", "4"], "-T is for event data; images has images"),
+        (["data", "check", "images", "-data_dir", root, "-T", "4"], "-T needs event data; images has images"),
         (["data", "check", "digits", "-image_size", "9"], "image_size has no effect on the data set digits"),
-        (["data", "download", "cifar10", "-image_size", "9"], "--image-size belongs to clif data check, prepare and"),
+        (["data", "download", "cifar10", "-image_size", "9"], "--image-size is an option of clif data check"),
         (["data", "download", "images", "-data_dir", root], "images"),
         (["train", "digits", "-resize", "stretch", "-out_dir", root], "resize has no effect on the data set digits"),
         (["train", *LINE.split(), "-in_channels", "2"], "in_channels must be 1 (grey) or 3 (RGB), got 2"),

@@ -60,7 +60,7 @@ def test_prepare_leaves_damaged_files_out_only_when_told(root, capsys):
 def test_sets_that_are_read_as_they_are(capsys):
     assert main(["data", "check", "digits"]) == 0
     assert "digits train in data: 1437 samples of 10 classes" in capsys.readouterr().out
-    with pytest.raises(InputError, match="nothing to prepare"):
+    with pytest.raises(InputError, match="digits needs no preparation"):
         prepare_files(get_dataset("digits"), Path(), T=4)
 
 
@@ -69,12 +69,12 @@ def test_sets_that_are_read_as_they_are(capsys):
     [
         (["check", "nmist"], "did you mean nmnist"),
         (["check", "nmnist", "-T", "0"], "-T must be at least 1"),
-        (["check", "digits", "--skip-damaged"], "belongs to clif data prepare"),
-        (["check", "digits", "--out", "x.png"], "belongs to clif data show"),
+        (["check", "digits", "--skip-damaged"], "is an option of clif data prepare"),
+        (["check", "digits", "--out", "x.png"], "is an option of clif data show"),
         (["chekc", "digits"], "unknown action 'chekc'; did you mean check"),
-        (["check", "digits", "-T", "4"], "-T is for event data; digits has images"),
-        (["download", "cifar10dvs", "-T", "4"], "-T belongs to clif data check"),
-        (["show", "digits", "--quiet"], "--quiet belongs to clif data check"),
+        (["check", "digits", "-T", "4"], "-T needs event data; digits has images"),
+        (["download", "cifar10dvs", "-T", "4"], "-T is an option of clif data check"),
+        (["show", "digits", "--quiet"], "--quiet is an option of clif data check"),
     ],
 )
 def test_mistakes_are_one_line(arguments, message, capsys):

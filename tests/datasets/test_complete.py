@@ -65,7 +65,7 @@ def test_recordings_that_trials_name(tmp_path):
         create_loader("dvs_gesture", tmp_path)
     assert create_loader("dvs_gesture", tmp_path, T=2, allow_incomplete=True).num_samples == 11
     (tmp_path / "user02_led_labels.csv").unlink()
-    with pytest.raises(MissingFileError, match=r"leads to no recording: .*user01_led\.aedat.*user02_led_labels\.csv"):
+    with pytest.raises(MissingFileError, match=r"has no recording: .*user01_led\.aedat.*user02_led_labels\.csv"):
         create_loader("dvs_gesture", tmp_path, allow_incomplete=True)
     (tmp_path / "trials_to_test.txt").unlink()
     with pytest.raises(MissingFileError, match=r"trials_to_test\.txt is missing beside user01_led_labels\.csv"):

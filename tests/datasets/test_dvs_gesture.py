@@ -108,9 +108,9 @@ def damage(base: Path, kind: str) -> str:
         + {"class": "12,0,5", "times": "1,9,5", "text": "a,b", "huge": f"1,0,{10**30}"}.get(kind, "")
     )
     return {
-        "class": "line 2: no class",
-        "huge": "line 2: .*no start",
-        "times": "line 2: .*no start before an end",
+        "class": "line 2: the class must be 1…11",
+        "huge": "line 2: .*start < end",
+        "times": "line 2: .*start < end",
         "text": "line 2 must be",
     }.get(kind, "no gesture")
 

@@ -144,13 +144,13 @@ def arrays(**changes) -> bytes:
         ("a.npy", pickled(), "cannot be read as an .npy file"),
         ("a.npz", arrays(t=np.arange(4)), "differ in length: 4 t, 5 x"),
         ("a.npz", arrays(t=None), "holds x, y, p, not the arrays x, y, t and p"),
-        ("a.npz", arrays(x=np.array(list("abcde"))), r"x must be numbers \[n\], it is <U1 \[5\]"),
+        ("a.npz", arrays(x=np.array(list("abcde"))), r"x must be numbers \[n\], got <U1 \[5\]"),
         ("a.npz", arrays(x=np.array([1, 2, np.inf, 3, 4])), "event 2 has x inf"),
         ("a.npz", arrays(t=np.array([1, 2, 3, np.nan, 4])), "event 3 has the time nan"),
         ("a.npz", arrays(t=np.array([1, 2, 3, 2, 4])), r"backwards after event 2 \(3, then 2\)"),
         ("a.npz", arrays(t=np.array([1, 2, 3, 4, 2**64 - 1], np.uint64)), "event 4 has the time 18446744073709551615"),
         ("a.npz", arrays(p=np.array([1, 0, 255, 0, 1], np.uint8)), "event 2 has the polarity 255"),
-        ("a.npz", arrays(y=np.array([1, 2, 3, 4, -1])), "event 4 lies at"),
+        ("a.npz", arrays(y=np.array([1, 2, 3, 4, -1])), "event 4 is at"),
         ("a.npz", arrays(**{name: np.zeros(0) for name in "txyp"}), "has no events"),
     ],
 )
@@ -165,10 +165,10 @@ def test_damage_is_named(folder, name, content, message):
 def test_events_outside_the_sensor_and_unknown_names(folder):
     path = folder / "a.npz"
     path.write_bytes(arrays(x=np.array([1, 2, 130, 140, 5]), y=np.arange(5)))
-    with pytest.raises(InputError, match=r"event 2 lies at x 130, y 2, outside the 128x100 pixels .* 2 of 5 events"):
+    with pytest.raises(InputError, match=r"event 2 is at x 130, y 2, outside the 128x100 pixels .* 2 of 5 events"):
         read_recording(path, sensor_size=(128, 100))
     path.rename(folder / "a.mat")
-    with pytest.raises(InputError, match="is no recording by its name; those end in"):
+    with pytest.raises(InputError, match="is not a recording; the names of recordings end in"):
         read_recording(folder / "a.mat")
 
 
@@ -236,7 +236,7 @@ def test_hdf5_reads_no_other_file(folder):
             else:
                 file.create_dataset("p", (4,), h5py.string_dtype() if kind == "text" else h5py.ref_dtype)
         with pytest.raises(
-            InputError, match=r"linked\.h5: (/p lies in other files|has no data sets|/p must be numbers)"
+            InputError, match=r"linked\.h5: (/p is stored in other files|has no data sets|/p must be numbers)"
         ):
             read_recording(path)
 
@@ -246,7 +246,7 @@ def test_a_sensor_that_none_has_is_refused(folder, size):
     path = folder / "sensor.h5"
     pytest.importorskip("h5py")
     write(path, make_events(4), KEYS[0], "xytp", width=size[0], height=size[1])
-    with pytest.raises(InputError, match=r"sensor\.h5: says that its sensor has .* pixels; sides have 1 to"):
+    with pytest.raises(InputError, match=r"sensor\.h5: gives a sensor of .* pixels; each side must be 1 to"):
         read_recording(path)
 
 

@@ -88,7 +88,7 @@ def test_the_sensor_is_that_of_the_file_or_asked_for(tmp_path):
         open_dataset("events", root)
     camera = write_set(tmp_path / "camera", {"a": 2, "b": 2}, ".aedat")
     assert open_dataset("events", camera).image_size == 128
-    with pytest.raises(InputError, match="is of a sensor of 128x128 pixels according to its header, not of 40x30"):
+    with pytest.raises(InputError, match="is from a sensor of 128x128 pixels according to its header, not of 40x30"):
         open_dataset("events", camera, WIDE)
     write(tmp_path / "dat" / "a" / "0.dat", recording(0)).write_bytes(dat(recording(0), size=(40, 30)))
     write(tmp_path / "dat" / "b" / "0.dat", recording(1))
@@ -187,7 +187,7 @@ def test_what_is_no_set_is_named(tmp_path):
     with pytest.raises(InputError, match=r"000\.npz: cannot be read as an \.npz file"):
         open_dataset("events", root, WIDE)
     (root / "stray.npz").write_bytes(b"")
-    with pytest.raises(InputError, match=r"stray\.npz: lies in no folder of a class"):
+    with pytest.raises(InputError, match=r"stray\.npz: is not in the folder of a class"):
         open_dataset("events", root, WIDE)
 
 
@@ -197,8 +197,8 @@ def test_what_is_no_set_is_named(tmp_path):
         ({"sensor_size": "40"}, "sensor_size must be WIDTHxHEIGHT"),
         ({"sensor_size": "0x30"}, "sensor_size must be WIDTHxHEIGHT"),
         ({"split_by": "events"}, "unknown split_by"),
-        ({"split_by": "duration"}, "belong together"),
-        ({"duration": 10}, "belong together"),
+        ({"split_by": "duration"}, "need each other"),
+        ({"duration": 10}, "need each other"),
         ({"split_by": "duration", "duration": -1}, "at least 1 µs"),
         ({"split_by": "duration", "duration": 10**20}, r"at most 86400000000 µs \(a day\)"),
         ({"time_unit": "ms"}, "time_unit has no effect on frames by number"),

@@ -131,7 +131,7 @@ def test_names_say_the_unit_and_the_size(folder):
         ("x,y,t,p\n1,2,3,1\n1,2,nan,0\n", "event 1 has the time nan"),
         ("x,y,t,p\n1,2,3,1\n1.5,2,4,0\n", r"event 1 has x 1\.5, which is not a whole number"),
         ("x,y,t,p\n1,2,3,-1\n1,2,4,0\n", "event 0 has the polarity -1 and event 1 the polarity 0"),
-        ("x,y,t,p\n1,2,3,1\n-1,2,4,0\n", "event 1 lies at x -1, y 2"),
+        ("x,y,t,p\n1,2,3,1\n-1,2,4,0\n", "event 1 is at x -1, y 2"),
         ("x,y,t,p\n1,2,3.5,1\n1,2,3.25,0\n", r"runs backwards after event 0 \(3\.5, then 3\.25\)"),
         ("x,y,t,p\n1,2,3,1\n1,2,3_4,0\n", "line 3 is not an event"),
         ("x,y,t,p\n1,2,3,1\n\0", "null characters"),

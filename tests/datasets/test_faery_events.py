@@ -68,7 +68,7 @@ def test_damage_is_named(faery, tmp_path):
         with pytest.raises(InputError, match=message) as error:
             read_recording(path)
         assert str(path) in str(error.value)
-    with pytest.raises(InputError, match="is of a sensor of 64x48 pixels according to its header, not of 346x260"):
+    with pytest.raises(InputError, match="is from a sensor of 64x48 pixels according to its header, not of 346x260"):
         read_recording(tmp_path / "a_evt3.raw", sensor_size=(346, 260))
 
 

@@ -91,9 +91,9 @@ def test_mistakes():
     backwards = recording | {"t": recording["t"][::-1]}
     with pytest.raises(InputError, match="backwards"):
         integrate(backwards, split_by="time")
-    with pytest.raises(InputError, match="in the order"):
+    with pytest.raises(InputError, match="must be sorted by time"):
         FrameStream(number=3).push(backwards)
-    with pytest.raises(InputError, match="give one of them"):
+    with pytest.raises(InputError, match="either a duration in µs or a number"):
         FrameStream()
     with pytest.raises(InputError, match="at least 1"):
         FrameStream(duration=0)

@@ -219,11 +219,11 @@ def test_training_images_are_moved_and_flipped(tmp_path):
 @pytest.mark.parametrize(
     ("counts", "message"),
     [
-        ({}, "has no training images; images lie in ROOT/train/CLASS"),
+        ({}, "has no training images; images must be in ROOT/train/CLASS"),
         ({"a": 3}, "has images of one class only, a"),
         ({"a": 3, "b": 1}, "the class b has one sample"),
         ({"a": 3, "b": 0}, "b has no image that can be read"),
-        ({".": 1, "a": 3, "b": 3}, r"000\.png: lies in no folder of a class"),
+        ({".": 1, "a": 3, "b": 3}, r"000\.png: is not in the folder of a class"),
         ({"train/a": 1, "train/b": 1, "training/c": 1}, "are both the train part"),
         ({"test/a": 1, "test/b": 1}, "has no training images"),
         ({"train/a": 1, "train/b": 1, "test/b": 1, "test/c": 1}, "the test has the class c, which the training set"),
@@ -246,7 +246,7 @@ def test_mistakes_of_options(tmp_path):
         create_loader("images", root, sort_events=True)
     with pytest.raises(InputError, match=r"needs its folder"):
         create_loader("images")
-    with pytest.raises(InputError, match=r"follows from its folder; open_dataset\('images', root\)"):
+    with pytest.raises(InputError, match=r"depend on its folder; use open_dataset\('images', root\)"):
         get_dataset("Images")
     with pytest.raises(MissingFileError, match="neither a folder nor a table"):
         open_dataset("images", tmp_path / "nowhere")

@@ -142,7 +142,7 @@ def test_a_folder_that_cannot_be_written_is_cached_elsewhere(split, monkeypatch,
     assert len(load_split(split).images) == 45
     assert len(list(Path(os.environ["XDG_CACHE_HOME"], "clif").iterdir())) == 1
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "00.txt"))
-    with pytest.raises(InputError, match="no room for a cache"):
+    with pytest.raises(InputError, match="not enough space for a cache"):
         load_split(split)
 
 

@@ -103,7 +103,7 @@ def test_a_folder_and_the_annotations_must_agree(root):
     base = root / "tiny-imagenet-200"
     in_class_folders(base, "{}")
     (base / "val" / "n01" / "val_1.JPEG").rename(base / "val" / "n02" / "val_1.JPEG")
-    with pytest.raises(InputError, match=r"val_1\.JPEG: lies in a folder of n02, but val_annotations\.txt says n01"):
+    with pytest.raises(InputError, match=r"val_1\.JPEG: is in the folder of n02, but val_annotations\.txt gives n01"):
         create_loader("tiny_imagenet", root, train=False)
 
 

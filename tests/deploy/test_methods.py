@@ -197,10 +197,10 @@ def test_event_frames_are_taken_along_their_batch_axis():
     [
         ({"method": "calibrat"}, "did you mean calibrate"),
         ({"method": "calibrate"}, "give loader="),
-        ({"loader": LOADER}, "name its method"),
+        ({"loader": LOADER}, "give its method"),
         ({"method": "calibrate", "loader": LOADER, "v_reset": 0.0}, "either v_reset or method"),
         ({"method": "calibrate", "loader": LOADER, "per": "neuron"}, "per must be"),
-        ({"method": "calibrate", "loader": LOADER, "resets": (1.0,)}, "below v_threshold"),
+        ({"method": "calibrate", "loader": LOADER, "resets": (1.0,)}, "must be below 1"),
         ({"method": "subtract", "loader": LOADER, "extras": ()}, "extras must be"),
         ({"method": "calibrate", "loader": LOADER, "images": 0}, "at least 1 image"),
         ({"method": "subtract", "loader": []}, "the loader is empty"),
@@ -262,7 +262,7 @@ def test_the_command_line_converts(checkpoint, capsys):
 
 def test_an_option_of_another_method_is_refused(checkpoint, capsys):
     assert main(["deploy", str(checkpoint()), "--method", "sweep", "-images", "10"]) == 2
-    assert "--images belongs to --method calibrate or subtract or finetune, not to sweep" in capsys.readouterr().err
+    assert "--images needs --method calibrate or subtract or finetune, got sweep" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -149,7 +149,7 @@ def evaluated_rates(net, data_dir):
 def test_options_of_another_method_are_refused(checkpoint):
     with pytest.raises(InputError, match="images, per: not an option of a sweep, which"):
         deploy_checkpoint(checkpoint(), per="layer", images=3)
-    with pytest.raises(InputError, match="v_resets belongs to a sweep"):
+    with pytest.raises(InputError, match="v_resets is an option of a sweep"):
         deploy_checkpoint(checkpoint(), v_resets=[None], method="subtract")
 
 

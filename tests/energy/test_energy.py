@@ -108,7 +108,7 @@ def test_a_relu_network_multiplies_everything():
 
 def test_mistakes_are_input_errors():
     net = create_model("snn5_noAP", "LIF")
-    with pytest.raises(InputError, match="5 firing rates are needed, one a spiking layer, got 1"):
+    with pytest.raises(InputError, match="5 firing rates are needed, one per spiking layer, got 1"):
         energy.published(net, [0.1])
     with pytest.raises(InputError, match="the loader is empty"):
         energy.estimate(net, [])

@@ -212,8 +212,8 @@ def test_events_of_frames():
     assert report.layers[0].spikes * N == pytest.approx(events)
     assert (report.sops * N, report.macs) == (pytest.approx(2 * events), report.layers[1].macs)
     assert report.published.total_mJ > 0
-    with pytest.raises(InputError, match=r"events come in frames \[T, N, \*\], got images"):
+    with pytest.raises(InputError, match=r"frames of events must be \[T, N, \*\], got images"):
         energy.estimate(net, [(x[0], None)], events=True)
     for wrong in (x / 2 + 0.1, -x - 1):
-        with pytest.raises(InputError, match="frames of events hold numbers from 0, other values were found"):
+        with pytest.raises(InputError, match="frames of events must be whole numbers ≥ 0"):
             energy.estimate(net, [(wrong, None)], events=True)

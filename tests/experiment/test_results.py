@@ -40,7 +40,7 @@ def test_the_table_has_means_deviations_and_differences_by_seed(tmp_path):
     lif = json.loads((tmp_path / "results.json").read_text())["arms"][1]
     assert (lif["accuracies"], lif["folders"]) == ([0.85, 0.93], ["runs/LIF_seed0", "runs/LIF_seed1"])
     assert "| LIF | 2 | 89.00 ± 5.66 | +3.00 ± 2.83 | 0.374 |" in (tmp_path / "results.md").read_text()
-    with pytest.raises(InputError, match="no axis"):
+    with pytest.raises(InputError, match="no values for the x-axis"):
         chart_of(results)
 
 
@@ -60,7 +60,7 @@ def test_a_damaged_summary_is_named(tmp_path):
         collect(plan, plan.runs())
     path.write_text("{}")
     (path.parent / "metrics.csv").write_text("epoch,train_loss\n0,1.5\n")
-    with pytest.raises(InputError, match="no accuracy in common"):
+    with pytest.raises(InputError, match="no common accuracy column"):
         collect(plan, plan.runs())
 
 

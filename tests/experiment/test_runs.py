@@ -47,7 +47,7 @@ def test_at_least_one_process(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.multiprocess
-def test_an_interrupted_experiment_goes_on(tmp_path):
+def test_an_interrupted_experiment_resumes(tmp_path):
     command = [sys.executable, "-m", "clif", "experiment", "neurons", "digits", "--neurons", "CLIF", "--seeds", "0,1"]
     command += ["--out", str(tmp_path), "-T", "2", "--epochs", "4"]
     first = tmp_path / "runs" / "CLIF_seed0"

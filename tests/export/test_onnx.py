@@ -133,9 +133,9 @@ def test_the_command_writes_a_file(tmp_path, capsys, kind, name):
     ("given", "message"),
     [
         (["-format", "tflite"], "unknown format 'tflite'"),
-        (["-format", "nir", "-form", "step"], "--form belongs to"),
-        (["-format", "onnx", "-dt", "1e-3"], "--dt belongs to --format nir"),
-        (["-format", "nir", "-exact"], "--exact belongs to --format onnx and torch"),
+        (["-format", "nir", "-form", "step"], "--form needs"),
+        (["-format", "onnx", "-dt", "1e-3"], "--dt needs --format nir"),
+        (["-format", "nir", "-exact"], "--exact needs --format onnx or torch"),
     ],
 )
 def test_mistakes_on_the_command_line(tmp_path, capsys, given, message):

@@ -122,7 +122,7 @@ def test_numbers_drawn_in_python_are_refused():
     def step(self, x, v, m, k):
         return self.fire(v * random.random() + x), v * k, m
 
-    with pytest.raises(TraceError, match="at every call"):
+    with pytest.raises(TraceError, match="in each call"):
         traced(step)
 
 

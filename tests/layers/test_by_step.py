@@ -52,7 +52,7 @@ def test_another_layout_is_refused_with_the_one_expected(layer, shape, expected)
 
 
 def test_max_pooling_gives_no_indices():
-    with pytest.raises(InputError, match="gives no indices; leave out return_indices"):
+    with pytest.raises(InputError, match="returns no indices; leave out return_indices"):
         layers.MaxPool2d(2, return_indices=True)(torch.rand(1, 1, 4, 4))
 
 

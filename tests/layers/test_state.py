@@ -153,7 +153,7 @@ def test_a_sequence_has_one_dropout_mask_and_each_sequence_its_own():
         (
             lambda: layers.Recurrent(clif.LIFNode(), clif.LIFNode()),
             None,
-            "feedback of Recurrent is stateless, got a LI",
+            "feedback of Recurrent must be stateless, got a LI",
         ),
         (
             lambda: layers.Recurrent(clif.LIFNode(), layers.Linear(3, 2), "m"),

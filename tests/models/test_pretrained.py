@@ -73,7 +73,7 @@ def test_create_model_takes_the_weights_of_a_data_set(net):
 def test_weights_that_do_not_exist_or_fit_are_refused():
     with pytest.raises(InputError, match=r"no weights of snn7 for cifar10 .*digits with CLIF, digits with LIF"):
         create_model("snn7", pretrained="cifar10")
-    with pytest.raises(InputError, match=r"no weights of snn5 .*it has: none"):
+    with pytest.raises(InputError, match=r"no weights of snn5 .*included are: none"):
         create_model("snn5", pretrained="digits")
     with pytest.raises(InputError, match=r"the weights of snn7 for digits do not fit: .*classifier"):
         create_model("snn7", pretrained="digits", num_classes=7)

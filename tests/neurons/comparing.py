@@ -1,7 +1,9 @@
-"""The results of a neuron for a sequence, with gradients, for comparisons; surrogates of two packages by name."""
+"""Neurons of clif and SpikingJelly with equal surrogates, and their results with gradients, for comparisons."""
 
+import pytest
 import torch
 
+import clif
 from clif import surrogate
 
 OURS = {
@@ -11,6 +13,22 @@ OURS = {
     "ATan": surrogate.ATan(2.0),
 }
 """The surrogates of `clif` by the names of SpikingJelly's."""
+
+
+def pair(class_name, surrogate_name, ours=None, **options):
+    """The neurons of that class of clif and SpikingJelly, with the same options and surrogate; `ours` is for clif only.
+
+    The test that calls it is skipped if SpikingJelly cannot be imported.
+    """
+    imported = {"reason": "SpikingJelly cannot be imported", "exc_type": ImportError}
+    neuron = pytest.importorskip("spikingjelly.activation_based.neuron", **imported)
+    sj_surrogate = pytest.importorskip("spikingjelly.activation_based.surrogate", **imported)
+    clif_function = OURS[surrogate_name]
+    function = getattr(sj_surrogate, surrogate_name)(alpha=clif_function.alpha)
+    return [
+        getattr(clif, class_name)(surrogate_function=clif_function, step_mode="m", **(ours or {}), **options),
+        getattr(neuron, class_name)(surrogate_function=function, step_mode="m", **options),
+    ]
 
 
 def outcome(node, x_seq):

@@ -221,7 +221,7 @@ def test_own_modules(blocks):
         (("frist",), "unknown module 'frist'.*first"),
         (("first.node",), "first.node is a CLIFNode, which cannot be a block"),
         (("blocks",), "blocks is a ModuleList, which cannot be a block"),
-        (("first", "first.body"), "first and first.body are one inside the other"),
+        (("first", "first.body"), "first and first.body are nested"),
     ],
 )
 def test_names_that_are_no_blocks(blocks, message):

@@ -220,7 +220,7 @@ def test_per_sample_gradients_of_learnt_constants(x_seq):
         ({"tau": parameter(2.0)}, r"tau of a network is a number .*node\.tau = torch\.nn\.Parameter.*PLIF"),
         ({"v_threshold": parameter(1.0)}, "v_threshold of a network is a number"),
         ({"v_threshold": torch.ones(3)}, "one number for all neurons of a layer"),
-        ({"surrogate": torch.sigmoid}, "a network keeps its surrogate by name"),
+        ({"surrogate": torch.sigmoid}, "a network stores its surrogate by name"),
         ({"surrogate_function": "sigmoid"}, "as surrogate=, not surrogate_function="),
     ],
 )

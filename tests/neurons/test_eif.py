@@ -1,3 +1,4 @@
+import comparing
 import pytest
 import torch
 from comparing import OURS, outcome
@@ -6,23 +7,12 @@ from torch.testing import assert_close
 import clif
 from clif.errors import InputError
 
-REASON = "SpikingJelly cannot be imported"
-sj_neuron = pytest.importorskip("spikingjelly.activation_based.neuron", reason=REASON, exc_type=ImportError)
-from spikingjelly.activation_based import surrogate as sj_surrogate  # noqa: E402
-
 CONSTANTS = {"tau": 3.0, "delta_T": 1.2, "theta_rh": 0.9, "v_rest": 0.1, "v_threshold": 0.9}
 MAX_EXPONENT = 4.0
 
 
 def pair(name, **options):
-    """Our neuron and SpikingJelly's, with the same constants and surrogate."""
-    theirs = getattr(sj_surrogate, name)(alpha=OURS[name].alpha)
-    return [
-        clif.EIFNode(
-            decay_input=True, surrogate_function=OURS[name], step_mode="m", max_exponent=MAX_EXPONENT, **options
-        ),
-        sj_neuron.EIFNode(surrogate_function=theirs, step_mode="m", **options),
-    ]
+    return comparing.pair("EIFNode", name, {"decay_input": True, "max_exponent": MAX_EXPONENT}, **options)
 
 
 @pytest.mark.parametrize("detach_reset", [False, True])

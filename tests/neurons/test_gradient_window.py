@@ -122,7 +122,7 @@ def test_neurons_are_exchanged_with_their_constants():
 
 
 def test_other_neurons_are_not_exchanged():
-    with pytest.raises(InputError, match="ReLU is no spiking neuron"):
+    with pytest.raises(InputError, match="ReLU is not a spiking neuron"):
         exchange_neurons(torch.nn.Sequential(clif.LIFNode()), "ReLU")
     with pytest.raises(InputError, match="unknown neuron 'LIG'"):
         exchange_neurons(torch.nn.Sequential(clif.LIFNode()), "LIG")

@@ -1,3 +1,4 @@
+import comparing
 import pytest
 import torch
 from comparing import OURS, outcome
@@ -6,20 +7,11 @@ from torch.testing import assert_close
 import clif
 from clif.errors import InputError
 
-REASON = "SpikingJelly cannot be imported"
-sj_neuron = pytest.importorskip("spikingjelly.activation_based.neuron", reason=REASON, exc_type=ImportError)
-from spikingjelly.activation_based import surrogate as sj_surrogate  # noqa: E402
-
 CONSTANTS = {"tau": 3.0, "v_c": 0.7, "a0": 0.5, "v_rest": -0.05, "tau_w": 4.0, "v_threshold": 0.9}
 
 
 def pair(name, **options):
-    """Our neuron and SpikingJelly's, with the same constants and surrogate."""
-    theirs = getattr(sj_surrogate, name)(alpha=OURS[name].alpha)
-    nodes = [
-        clif.IzhikevichNode(decay_input=True, surrogate_function=OURS[name], step_mode="m", **options),
-        sj_neuron.IzhikevichNode(surrogate_function=theirs, step_mode="m", **options),
-    ]
+    nodes = comparing.pair("IzhikevichNode", name, {"decay_input": True}, **options)
     nodes[1].state_names = ("v", "w")
     return nodes
 

@@ -1,3 +1,4 @@
+import comparing
 import pytest
 import torch
 from comparing import OURS, outcome
@@ -6,18 +7,9 @@ from torch.testing import assert_close
 import clif
 from clif.errors import InputError
 
-REASON = "SpikingJelly cannot be imported"
-sj_neuron = pytest.importorskip("spikingjelly.activation_based.neuron", reason=REASON, exc_type=ImportError)
-from spikingjelly.activation_based import surrogate as sj_surrogate  # noqa: E402
-
 
 def pair(name="Sigmoid", k=1.3, **options):
-    """Our neuron and SpikingJelly's, with the same constants, surrogate and k."""
-    theirs = getattr(sj_surrogate, name)(alpha=OURS[name].alpha)
-    nodes = [
-        clif.KLIFNode(surrogate_function=OURS[name], step_mode="m", **options),
-        sj_neuron.KLIFNode(surrogate_function=theirs, step_mode="m", **options),
-    ]
+    nodes = comparing.pair("KLIFNode", name, **options)
     for node in nodes:
         node.double()
         torch.nn.init.constant_(node.k, k)

@@ -61,7 +61,7 @@ def test_a_folder_that_cannot_be_made_is_one_line_and_exit_code_2(tmp_path, caps
     assert capsys.readouterr().err.count("\n") == 1
 
 
-def test_an_interrupted_demo_says_how_it_goes_on_and_does(tmp_path, capsys, monkeypatch):
+def test_an_interrupted_demo_says_how_to_resume_it_and_does(tmp_path, capsys, monkeypatch):
     from clif import report
     from clif.train.interrupt import Interrupted
 
@@ -69,7 +69,7 @@ def test_an_interrupted_demo_says_how_it_goes_on_and_does(tmp_path, capsys, monk
 
     def stopped(out, **options):
         calls.append((out, options))
-        raise (KeyboardInterrupt if options["go_on"] else Interrupted(15, "stopped in epoch 1", ", never said"))
+        raise (KeyboardInterrupt if options["resume"] else Interrupted(15, "stopped in epoch 1", ", never said"))
 
     monkeypatch.setattr(report, "run_demo", stopped)
     assert main(["demo", "-out", str(tmp_path / "a b"), "-seed", "3", "--quiet"]) == 143
@@ -79,11 +79,11 @@ def test_an_interrupted_demo_says_how_it_goes_on_and_does(tmp_path, capsys, monk
     assert main(words) == 130
     assert capsys.readouterr().err == error.replace("stopped in epoch 1", "interrupted")
     assert [call[0] for call in calls] == [tmp_path / "a b"] * 2
-    assert [call[1] for call in calls] == [{"quiet": True, "go_on": flag, "seed": 3} for flag in (False, True)]
+    assert [call[1] for call in calls] == [{"quiet": True, "resume": flag, "seed": 3} for flag in (False, True)]
 
 
 @pytest.mark.slow
-def test_a_demo_goes_on_with_the_runs_that_were_begun(tmp_path, monkeypatch):
+def test_a_demo_resumes_the_runs_that_were_begun(tmp_path, monkeypatch):
     from clif.train import loop
     from clif.train.interrupt import Interrupted
 
@@ -97,5 +97,5 @@ def test_a_demo_goes_on_with_the_runs_that_were_begun(tmp_path, monkeypatch):
         patch.setattr(loop, "StopRequest", Stop)
         with pytest.raises(Interrupted):
             run_demo(tmp_path, **options)
-    demo = run_demo(tmp_path, go_on=True, **options)
+    demo = run_demo(tmp_path, resume=True, **options)
     assert sorted(p.name for p in (tmp_path / "runs").iterdir()) == sorted(r.folder.name for r in demo.runs.values())

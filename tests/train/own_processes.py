@@ -85,7 +85,7 @@ def equal(folder):
     return {"net": weights(module), "history": figures(result), "seen": train.seen, "evaluated": val.seen}
 
 
-def goes_on(folder):
+def resumed(folder):
     """The weights of a run and of one that stopped after two epochs, with dropout and workers."""
     runs = {}
     for name, first in (("whole", 3), ("stopped", 2)):
@@ -167,7 +167,7 @@ def refused(folder):
 
 
 def main(folder: Path) -> None:
-    seen = {part.__name__: part(folder / part.__name__) for part in (equal, batched, goes_on, split, refused)}
+    seen = {part.__name__: part(folder / part.__name__) for part in (equal, batched, resumed, split, refused)}
     (folder / f"{RANK}.json").write_text(json.dumps(seen))
 
 

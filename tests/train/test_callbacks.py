@@ -135,7 +135,7 @@ def test_several_seeds_give_mean_and_standard_deviation(config):
     assert again.summary == done.summary
 
 
-def test_stopped_seeds_say_how_to_go_on(config, monkeypatch):
+def test_stopped_seeds_say_how_to_resume(config, monkeypatch):
     fit_one = seeds_module.fit
 
     def stopped_at_the_second(one, *arguments):
@@ -156,6 +156,6 @@ def test_seeds_that_are_no_sample_are_refused(config, seeds):
         fit_seeds(config(), seeds, quiet=True)
 
 
-def test_seeds_do_not_go_on_from_one_checkpoint(config):
+def test_seeds_do_not_resume_from_one_checkpoint(config):
     with pytest.raises(InputError, match="-resume auto"):
         fit_seeds(config(resume="x.pth"), [1, 2], quiet=True)

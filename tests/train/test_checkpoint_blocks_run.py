@@ -27,7 +27,7 @@ def test_a_run_is_the_same(train, tmp_path, options):
     assert_same_run(*(run.folder for run in runs))
 
 
-def test_a_run_that_was_interrupted_goes_on(train, config, tmp_path, monkeypatch):
+def test_a_run_that_was_interrupted_resumes(train, config, tmp_path, monkeypatch):
     whole = train(checkpoint_blocks=True, out_dir=str(tmp_path / "whole"))
     options = {"checkpoint_blocks": True, "out_dir": str(tmp_path / "parts")}
     with monkeypatch.context() as patch:
@@ -56,7 +56,7 @@ def test_own_networks_are_checkpointed_too(tmp_path):
 
 
 def test_relu_has_no_spikes_to_keep():
-    with pytest.raises(InputError, match="checkpoint_blocks keeps the spikes between blocks, and ReLU has none"):
+    with pytest.raises(InputError, match="checkpoint_blocks stores the spikes between blocks, but ReLU has no spikes"):
         resolve(neuron="ReLU", checkpoint_blocks=True)
 
 

@@ -61,7 +61,7 @@ def test_new_parameters_have_the_dtype_of_the_weights(config, dtype):
 
 
 @pytest.mark.parametrize(("neuron", "exchange_neuron"), KINDS, ids=map("-".join, KINDS))
-def test_a_run_goes_on_after_an_exchange_to_the_same_bits(train, tmp_path, monkeypatch, neuron, exchange_neuron):
+def test_a_run_resumes_after_an_exchange_to_the_same_bits(train, tmp_path, monkeypatch, neuron, exchange_neuron):
     options = {**OPTIONS, "neuron": neuron, "exchange_neuron": exchange_neuron, "ema": 0.5, "no_decay_norm_bias": True}
     whole = train(out_dir=str(tmp_path / "whole"), **options)
     for checks in (4, 3):  # at the end of the first epoch, and during the second one

@@ -90,7 +90,7 @@ def test_the_newest_checkpoints_are_kept(train, keep, expected):
     assert [read_checkpoint(folder / name)["epoch"] + 1 for name in kept] == expected
 
 
-def test_an_older_checkpoint_goes_on_to_the_same_bits(train, tmp_path):
+def test_an_older_checkpoint_resumes_to_the_same_bits(train, tmp_path):
     whole = train(epochs=3, keep_last=3, drop_rate=0.3)
     older = next(whole.folder.glob("checkpoint_epoch0001*.pth"))
     again = train(epochs=3, keep_last=3, drop_rate=0.3, resume=str(older), out_dir=str(tmp_path / "again"))
@@ -188,7 +188,7 @@ def test_resume_run_takes_everything_from_the_folder_and_stays_in_it(train, tmp_
     assert all(torch.equal(value, second[key]) for key, value in first.items())
 
 
-def test_resume_run_goes_on_from_the_checkpoint_that_is_named(train):
+def test_resume_run_resumes_from_the_checkpoint_that_is_named(train):
     whole = train(epochs=3, keep_last=3)
     earlier = whole.folder / "checkpoint_epoch0001_step000000.pth"
     result = fit(read_run(str(whole.folder), {"resume": str(earlier)}), quiet=True, folder=whole.folder)
@@ -197,7 +197,7 @@ def test_resume_run_goes_on_from_the_checkpoint_that_is_named(train):
     assert result.folder == whole.folder
 
 
-def test_resume_auto_begins_or_goes_on(train):
+def test_resume_auto_begins_or_resumes(train):
     first = train(epochs=1, resume="auto")
     again = train(epochs=1, resume="auto")
     assert again.folder == first.folder
@@ -205,11 +205,11 @@ def test_resume_auto_begins_or_goes_on(train):
     assert [p.name for p in first.folder.parent.iterdir()] == [first.folder.name]
 
 
-def test_going_on_within_an_epoch_with_other_batches_is_refused(train):
+def test_resuming_within_an_epoch_with_other_batches_is_refused(train):
     folder = train(max_steps=2).folder
-    with pytest.raises(InputError, match="stops in the middle of an epoch with batch_size=16, which is 8 here"):
+    with pytest.raises(InputError, match="was written in the middle of an epoch with batch_size=16, which is 8 here"):
         train(resume=str(folder), b=8)
-    with pytest.raises(InputError, match="with another -accumulate than 2"):
+    with pytest.raises(InputError, match="with an -accumulate other than 2"):
         train(resume=str(folder), accumulate=2)
 
 

@@ -120,7 +120,7 @@ def test_parts_that_unpack_to_more_than_the_file_holds_are_refused(tmp_path, twi
     torch.save({"net": {"a": torch.zeros(1 << 16, 2)}}, buffer)
     packed = repacked(buffer.getvalue(), zipfile.ZIP_STORED if twice else zipfile.ZIP_DEFLATED, twice)
     (tmp_path / "c.pth").write_bytes(packed)
-    with pytest.raises(InputError, match=r"c\.pth: refused: its parts unpack to more than it holds"):
+    with pytest.raises(InputError, match=r"c\.pth: refused: its parts unpack to more than its size"):
         read_checkpoint(tmp_path / "c.pth")
 
 
@@ -139,7 +139,7 @@ def test_a_described_network_that_is_larger_than_its_weights_is_refused(net, tmp
 def test_weights_that_repeat_one_value_are_no_large_network(tmp_path):
     weights = {"a.weight": torch.zeros(2, 3, 1, 1), "b.weight": torch.zeros(1).expand(10**9, 256)}
     torch.save({"net": weights}, tmp_path / "c.pth")
-    with pytest.raises(InputError, match=r"c\.pth: holds .* weights, the network that it describes has"):
+    with pytest.raises(InputError, match=r"c\.pth: contains .* weights, but its network has"):
         clif.load(tmp_path / "c.pth", model="snn5_noAP", neuron="CLIF")
 
 
@@ -154,7 +154,7 @@ def test_weights_without_plain_values_are_refused(net, tmp_path, kind):
 @pytest.mark.parametrize("key", ["model", "config", "data"])
 def test_names_are_text(net, tmp_path, key):
     torch.save({"net": net.state_dict(), "model": net.config, key: {3: 4}}, tmp_path / "c.pth")
-    with pytest.raises(InputError, match=rf"c\.pth: damaged: '{key}' has a name that is no text"):
+    with pytest.raises(InputError, match=rf"c\.pth: damaged: '{key}' has a name that is not a string"):
         read_checkpoint(tmp_path / "c.pth")
 
 

@@ -64,7 +64,7 @@ WATCHERS = {
 
 
 @pytest.mark.parametrize("watcher", WATCHERS)
-def test_a_run_whose_callback_has_no_reader_is_saved_and_goes_on_to_the_same_bits(train, config, whole, watcher):
+def test_a_run_whose_callback_has_no_reader_is_saved_and_resumes_to_the_same_bits(train, config, whole, watcher):
     with pytest.raises(Interrupted, match=r"^the reader of the output closed it; stopped in .*-resume ") as stopped:
         fit(config(), quiet=True, callbacks=[WATCHERS[watcher]()])
     assert stopped.value.signum == SIGPIPE
@@ -100,7 +100,7 @@ def test_a_run_that_was_complete_when_its_reader_went_says_so(config, monkeypatc
 
 
 @pytest.mark.parametrize("lines", [0, 2])
-def test_seeds_without_a_reader_go_on_with_auto(config, monkeypatch, lines):
+def test_seeds_without_a_reader_resume_with_auto(config, monkeypatch, lines):
     monkeypatch.setattr(sys, "stdout", Pipe(lines))
     with pytest.raises(Interrupted, match=r"closed it; seed 3 stopped; to continue, .* -resume auto"):
         fit_seeds(config(), [3, 4])

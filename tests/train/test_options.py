@@ -140,7 +140,7 @@ def test_a_run_that_keeps_getting_better_does_not_stop_early(train, monkeypatch)
 
 
 @pytest.mark.parametrize("limit", [1, 4, 6])
-def test_max_steps_ends_anywhere_and_a_longer_run_goes_on_from_there(train, config, tmp_path, limit):
+def test_max_steps_ends_anywhere_and_a_longer_run_resumes_from_there(train, config, tmp_path, limit):
     steps = []
     options = {"epochs": 2, "drop_rate": 0.3}
     config = config(max_steps=limit, **options)
@@ -200,7 +200,7 @@ COMBINATIONS = {
 
 @pytest.mark.filterwarnings("ignore:Detected call of `lr_scheduler.step")
 @pytest.mark.parametrize("options", COMBINATIONS.values(), ids=COMBINATIONS)
-def test_every_option_goes_on_after_an_interruption_to_the_same_bits(train, config, tmp_path, monkeypatch, options):
+def test_every_option_resumes_after_an_interruption_to_the_same_bits(train, config, tmp_path, monkeypatch, options):
     whole = train(out_dir=str(tmp_path / "whole"), **options)
     folder = config(**options).run_folder()
     for checks in (3, 4):
@@ -271,7 +271,7 @@ def test_float64_trains_in_float64_without_mixed_precision(config):
 def test_a_surrogate_may_have_another_alpha(config):
     assert config(surrogate="Triangle:0.5").surrogate == "triangle:0.5"
     for alpha in ("", "x", "0", "nan"):
-        with pytest.raises(InputError, match=r"surrogate: α is a number > 0, such as triangle:0.5"):
+        with pytest.raises(InputError, match=r"surrogate: α must be a number > 0, such as triangle:0.5"):
             config(surrogate=f"triangle:{alpha}")
     with pytest.raises(InputError, match=r"unknown surrogate 'triangel'.*triangle"):
         config(surrogate="triangel:0.5")

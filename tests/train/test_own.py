@@ -109,7 +109,7 @@ def test_a_run_is_the_loop_that_one_would_write(config):
 
 @pytest.mark.parametrize("more", [{}, {"ema": 0.9, "accumulate": 3, "clip_grad_norm": 1.0, "log_grad_norm": True}])
 @pytest.mark.parametrize("checks", [2, 7, 9])
-def test_a_run_goes_on_from_its_last_whole_epoch_to_the_same_bits(config, tmp_path, monkeypatch, checks, more):
+def test_a_run_resumes_from_its_last_whole_epoch_to_the_same_bits(config, tmp_path, monkeypatch, checks, more):
     values = {"epochs": 6, **more}
     whole = fit(config(**values, out_dir=str(tmp_path / "whole")), quiet=True, **made())
     with monkeypatch.context() as patch:
@@ -120,7 +120,7 @@ def test_a_run_goes_on_from_its_last_whole_epoch_to_the_same_bits(config, tmp_pa
     assert_same_run(resumed.folder, whole.folder)
 
 
-def test_a_loader_that_can_begin_anywhere_goes_on_there(config, tmp_path, monkeypatch, tiny_cifar10):
+def test_a_loader_that_can_begin_anywhere_resumes_there(config, tmp_path, monkeypatch, tiny_cifar10):
     def objects():
         torch.manual_seed(0)
         net = clif.models.create_model("snn5_noAP", "CLIF", T=2, drop_rate=0.2)
@@ -212,7 +212,7 @@ class Lying(list):
         ({"whiten": True}, {}, "whiten is for networks that the configuration creates"),
         ({"T_stages": "1:1"}, {}, "T_stages is for a clif.models.SpikingNetwork"),
         ({"multiple_step": False}, {}, "multiple_step=False is for a clif.models.SpikingNetwork"),
-        ({"val_split": 0.2}, {}, r'val_split is for the data of the configuration; pass loaders\["val"\]'),
+        ({"val_split": 0.2}, {}, r'val_split needs the data of the configuration; pass loaders\["val"\]'),
         ({"checkpoint_every": 1}, {}, "checkpoint_every writes within an epoch"),
         ({}, {"loaders": {"test": []}}, r'loaders= needs at least loaders\["train"\]'),
         ({}, {"loaders": {"train": [1], "valid": []}}, r"unknown part of loaders= 'valid'; did you mean val"),
@@ -225,7 +225,7 @@ class Lying(list):
         ({"early_stop": 2}, {"loaders": {"train": [data().tensors]}}, r'early_stop needs .* pass loaders\["val"\]'),
         ({}, {"net": None}, "an optimizer of your own needs your own network"),
         ({}, {"optimizer": None}, "a scheduler of your own needs your own optimizer"),
-        ({}, {"optimizer": other_optimizer()}, "scheduler= must be of the run's own optimiser"),
+        ({}, {"optimizer": other_optimizer()}, "scheduler= must be created for the run's own optimiser"),
         ({}, {"optimizer": other_optimizer(), "scheduler": None}, "the optimizer has none of the network's parameters"),
         ({}, {"loss": 3}, "loss= takes a function of logits and labels, got int"),
         ({}, {"loss": lambda logits, _labels: logits}, "the loss must be one number"),
@@ -254,9 +254,9 @@ def test_other_outputs_of_the_network_are_refused(config, output, message):
         fit(config(), quiet=True, net=Odd(FEATURES, CLASSES), loaders=loaders, loss=CrossEntropy())
 
 
-def test_a_run_goes_on_with_the_same_objects_only(config):
+def test_a_run_resumes_with_the_same_objects_only(config):
     folder = fit(config(epochs=1), quiet=True, **made()).folder
-    with pytest.raises(InputError, match=r"its run was given net=, loaders=, .*, this one net=, loaders="):
+    with pytest.raises(InputError, match=r"its run was given net=, loaders=, .*, but this one net=, loaders="):
         fit(config(epochs=2, resume=str(folder)), quiet=True, **made(loss=None))
     with pytest.raises(InputError, match="holds your own network, which only your code can create"):
         clif.load(folder)
@@ -264,7 +264,7 @@ def test_a_run_goes_on_with_the_same_objects_only(config):
 
 def test_a_place_within_an_epoch_is_no_start(config):
     folder = fit(config(epochs=3, max_steps=5), quiet=True, **made()).folder
-    with pytest.raises(InputError, match="stops within an epoch, where this training loader cannot start; resume from"):
+    with pytest.raises(InputError, match="was written within an epoch, where this training loader cannot start"):
         fit(config(epochs=3, resume=str(folder)), quiet=True, **made())
     (before,) = folder.glob("checkpoint_epoch*_step000000.pth")
     assert len(fit(config(epochs=3, resume=str(before)), quiet=True, **made()).history) == 3

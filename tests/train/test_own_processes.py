@@ -60,9 +60,9 @@ def test_the_order_of_a_batch_sampler_is_the_same_in_all_processes(processes):
 
 
 @pytest.mark.multiprocess
-def test_a_run_of_two_processes_goes_on_to_the_same_bits(processes):
+def test_a_run_of_two_processes_resumes_to_the_same_bits(processes):
     for process in processes:
-        assert process["goes_on"]["stopped"] == process["goes_on"]["whole"]
+        assert process["resumed"]["stopped"] == process["resumed"]["whole"]
 
 
 @pytest.mark.multiprocess
@@ -86,13 +86,13 @@ def test_what_may_repeat_samples_is_refused(processes):
         "unbatched": "of SequentialSampler, which makes its batches",
         "batches": "of OwnBatches, which makes its batches",
         "sampler": "of its sampler list it is not known",
-        "rank": "is for rank 0 of 2 processes, and this is rank 1 of 2; leave the sampler out",
+        "rank": "is for rank 0 of 2 processes, but this is rank 1 of 2; leave the sampler out",
         "random": "(from a seed, if they are random): each takes its part",
         "hand": "loaders['train'] has other samples or batches in another process",
-        "clif": "is that of rank 0 of 2 processes, and this is rank 1 of 2",
+        "clif": "was made for rank 0 of 2 processes, but this is rank 1 of 2",
         "twice": "makes 4 labels of 1 samples",
         "net": "net= differs between the processes",
-        "val": "makes 22 samples of 21, so some would count twice or never",
+        "val": "makes 22 samples of 21, so some would count twice or not at all",
     }
     assert messages.keys() == others.keys() == parts.keys()
     for name, words in parts.items():

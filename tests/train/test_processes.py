@@ -168,7 +168,7 @@ def test_processes_that_torchrun_or_slurm_started_are_found(monkeypatch):
         assert launched_processes() is None
         patch.setenv("SLURM_STEP_NUM_TASKS", "5")
         patch.setenv("SLURM_STEP_NUM_NODES", "2")
-        with pytest.raises(InputError, match="srun started 5 tasks on 2 machines; start as many on each"):
+        with pytest.raises(InputError, match="srun started 5 tasks on 2 machines; start equal numbers"):
             with_processes(resolve())
     for name, value in {"TORCHELASTIC_RUN_ID": "x", "LOCAL_WORLD_SIZE": "2", "WORLD_SIZE": "6"}.items():
         monkeypatch.setenv(name, value)

@@ -105,7 +105,7 @@ OWN |= {"loss": "CE", "warmup_epochs": 0.5}
 
 
 @pytest.mark.parametrize("more", [{}, {"loss": "MSE", "lr_by_step": False}, {"loss": "TET", "ema": 0.9}])
-def test_a_run_goes_on_exactly_with_every_kind(train, config, tmp_path, monkeypatch, more):
+def test_a_run_resumes_exactly_with_every_kind(train, config, tmp_path, monkeypatch, more):
     whole = train(out_dir=str(tmp_path / "whole"), epochs=3, **{**OWN, **more})
     values = {"epochs": 3, **OWN, **more}
     with monkeypatch.context() as patch:
@@ -116,7 +116,7 @@ def test_a_run_goes_on_exactly_with_every_kind(train, config, tmp_path, monkeypa
     assert_same_run(folder, whole.folder)
 
 
-def test_own_ones_train_a_run_and_go_on(train, config):
+def test_own_ones_train_and_resume_a_run(train, config):
     @register_optimizer
     def MyRMS(groups, config):
         return torch.optim.RMSprop(groups, lr=config.lr, weight_decay=config.weight_decay)
@@ -156,7 +156,7 @@ def test_own_ones_train_a_run_and_go_on(train, config):
         (
             lambda: register_scheduler("bad")(lambda o, _c, _k: torch.optim.lr_scheduler.ReduceLROnPlateau(o)),
             {"lr_scheduler": "bad"},
-            "the schedule bad is a ReduceLROnPlateau, which needs a metric",
+            "the schedule bad must not be ReduceLROnPlateau, which needs a metric",
         ),
     ],
 )

@@ -31,7 +31,7 @@ def whole(short_run, tmp_path_factory):
 
 @pytest.mark.filterwarnings("ignore:Detected call of `lr_scheduler.step")
 @pytest.mark.parametrize("checks", [1, 4, 5, 7, 11])
-def test_a_run_stopped_anywhere_goes_on_to_the_same_bits(train, config, whole, monkeypatch, checks):
+def test_a_run_stopped_anywhere_resumes_to_the_same_bits(train, config, whole, monkeypatch, checks):
     folder = config(**DROPOUT).run_folder()
     with monkeypatch.context() as patch:
         patch.setattr(loop, "StopRequest", lambda: StopAfter(checks))
@@ -47,7 +47,7 @@ def test_a_run_stopped_anywhere_goes_on_to_the_same_bits(train, config, whole, m
     assert (folder / "notes.txt").read_text() == "mine"
 
 
-def test_a_run_stopped_in_its_evaluation_goes_on_without_a_warning(train, config, monkeypatch):
+def test_a_run_stopped_in_its_evaluation_resumes_without_a_warning(train, config, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(loop, "StopRequest", lambda: StopAfter(5))
         with pytest.raises(Interrupted):
@@ -67,7 +67,7 @@ def test_a_stop_request_notes_the_first_signal_and_puts_the_handlers_back(signum
     assert signal.getsignal(signum) == before
 
 
-def test_a_run_killed_between_checkpoints_goes_on_from_the_last_one_to_the_same_bits(train, config, whole, monkeypatch):
+def test_a_run_killed_between_checkpoints_resumes_from_the_last_one_to_the_same_bits(train, config, whole, monkeypatch):
     options = {**DROPOUT, "checkpoint_every": 3}
     original = loop.Trainer._stop_if_asked
 
@@ -86,7 +86,7 @@ def test_a_run_killed_between_checkpoints_goes_on_from_the_last_one_to_the_same_
     assert_same_run(train(resume=str(path), **options).folder, whole)
 
 
-def test_resume_after_an_epoch_goes_on_to_the_same_bits(train, tmp_path, monkeypatch):
+def test_resuming_after_an_epoch_leads_to_the_same_bits(train, tmp_path, monkeypatch):
     options = {"drop_rate": 0.4, "opt": "AdamW", "lr": 1e-3}
     kept = tmp_path / "kept.pth"
 
@@ -104,7 +104,7 @@ def test_resume_after_an_epoch_goes_on_to_the_same_bits(train, tmp_path, monkeyp
 @pytest.mark.slow
 @pytest.mark.multiprocess
 @pytest.mark.skipif(os.name != "posix", reason="sends a POSIX signal")
-def test_ctrl_c_leaves_a_checkpoint_and_says_how_to_go_on(config):
+def test_ctrl_c_leaves_a_checkpoint_and_says_how_to_resume(config):
     options = config(epochs=10_000)
     script = (
         "import sys; from clif.cli import main; from clif.train import loop; "
@@ -154,7 +154,7 @@ def test_an_earlier_run_is_set_aside_whole(train):
     assert {p.name: p.read_bytes() for p in aside.iterdir() if p.is_file()} == before
 
 
-def test_an_original_checkpoint_goes_on_at_its_next_epoch(train, config, tmp_path):
+def test_an_original_checkpoint_resumes_at_its_next_epoch(train, config, tmp_path):
     options = {"epochs": 7, "T_max": 10}
     path = tmp_path / "checkpoint_latest.pth"
     content = original_checkpoint(config(**options), path)
@@ -253,7 +253,7 @@ def test_a_run_with_more_epochs_holds_its_best_checkpoint_even_if_an_earlier_one
     assert read_checkpoint(longer.folder / BEST)["epoch"] == 0
 
 
-def test_resuming_a_run_folder_goes_on_from_its_last_checkpoint_in_it(train, monkeypatch):
+def test_a_run_folder_resumes_from_its_last_checkpoint_in_it(train, monkeypatch):
     scores = iter([0.9, 0.1, 0.1])
     monkeypatch.setattr(loop, "evaluate", lambda *_: loop.Scores(1.0, next(scores), 1.0, 20, 1.0))
     folder = train().folder

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from own_code import NETWORK
+from own_code import NETWORK, TRAIN_MY_NET
 
 from clif.cli import main
 from clif.errors import InputError
@@ -14,23 +14,12 @@ from clif.train.loop import fit
 from clif.train.resume import read_run
 from clif.user_code import import_code
 
-LINE = "-model my_net -neuron LIF -dataset digits -T 1 -amp False --quiet"
-
 
 def trains(*words):
-    assert main(["train", *words, *LINE.split()]) == 0
+    assert main(["train", *words, *TRAIN_MY_NET.split()]) == 0
 
 
-@pytest.fixture
-def run_folder(own_code):
-    """The folder of a run of `my_net` that ended after a step; the code is no longer loaded in this process."""
-    own_code.write("my_net.py", NETWORK)
-    trains("-import", "my_net.py", "-max_steps", "1")
-    own_code.new_process()
-    return next(path for path in Path("logs").iterdir())
-
-
-def go_on(folder, *words):
+def resume(folder, *words):
     return main(["train", "--resume-run", str(folder), "--quiet", "-max_steps", "2", *words])
 
 
@@ -38,37 +27,37 @@ def warnings(caplog):
     return [record.getMessage() for record in caplog.records if record.name == "clif.train"]
 
 
-def test_without_the_code_it_ends_in_one_line(run_folder, capsys):
-    assert go_on(run_folder) == 2
-    line = f"clif: error: {run_folder} was made with code of yours: add -import my_net.py\n"
+def test_without_the_code_it_ends_in_one_line(own_code_run, capsys):
+    assert resume(own_code_run) == 2
+    line = f"clif: error: {own_code_run} was made with your own code: add -import my_net.py\n"
     assert capsys.readouterr().err == line
-    assert go_on(run_folder, "--print-config") == 2
+    assert resume(own_code_run, "--print-config") == 2
 
 
-def test_from_another_folder_the_whole_path_is_named(run_folder, own_code, monkeypatch, capsys):
-    folder = run_folder.resolve()
+def test_from_another_folder_the_whole_path_is_named(own_code_run, own_code, monkeypatch, capsys):
+    folder = own_code_run.resolve()
     monkeypatch.chdir("/")
-    assert go_on(folder) == 2
+    assert resume(folder) == 2
     assert f"add -import {own_code.folder / 'my_net.py'}\n" in capsys.readouterr().err
 
 
-def test_with_the_code_it_goes_on_and_records_it_again(run_folder, own_code, caplog):
-    assert go_on(run_folder, "-import", "my_net.py") == 0
+def test_with_the_code_it_resumes_and_records_it_again(own_code_run, own_code, caplog):
+    assert resume(own_code_run, "-import", "my_net.py") == 0
     assert warnings(caplog) == []
-    first, second = json.loads((run_folder / "environment.json").read_text())
-    assert first["imports"] == second["imports"] == read_checkpoint(run_folder)["imports"]
+    first, second = json.loads((own_code_run / "environment.json").read_text())
+    assert first["imports"] == second["imports"] == read_checkpoint(own_code_run)["imports"]
     own_code.new_process()
     trains("-import", "my_net.py", "-resume", "auto", "-max_steps", "3")
-    assert read_checkpoint(run_folder / "checkpoint_last.pth")["progress"]["global_step"] == 3
+    assert read_checkpoint(own_code_run / "checkpoint_last.pth")["progress"]["global_step"] == 3
 
 
 @pytest.mark.parametrize("how", ["run", "checkpoint"])
-def test_changed_code_is_said(run_folder, own_code, how, caplog):
+def test_changed_code_is_said(own_code_run, own_code, how, caplog):
     own_code.write("my_net.py", NETWORK + "# changed")
     if how == "run":
-        assert go_on(run_folder, "-import", "my_net.py") == 0
+        assert resume(own_code_run, "-import", "my_net.py") == 0
     else:
-        trains("-import", "my_net.py", "-resume", str(run_folder / "checkpoint_last.pth"), "-max_steps", "2")
+        trains("-import", "my_net.py", "-resume", str(own_code_run / "checkpoint_last.pth"), "-max_steps", "2")
     (line,) = warnings(caplog)
     assert "checkpoint_last.pth: -import my_net.py: the file has changed since (SHA-256 " in line
 
@@ -79,14 +68,14 @@ def test_code_without_names_is_missed_too(own_code, caplog, capsys):
     assert main(["train", "-import", "seen.py", *line.split(), "1"]) == 0
     own_code.new_process()
     folder = next(path for path in Path("logs").iterdir())
-    assert go_on(folder) == 2
+    assert resume(folder) == 2
     assert "add -import seen.py" in capsys.readouterr().err
     assert main(["train", *line.split(), "2", "-resume", "auto"]) == 0
     assert any("not loaded here: -import seen.py" in line for line in warnings(caplog))
 
 
 @pytest.mark.usefixtures("own_code")
-def test_a_run_without_imports_or_of_before_them_goes_on(capsys):
+def test_a_run_without_imports_or_of_before_them_resumes(capsys):
     line = "-dataset digits -T 1 -amp False --quiet -model snn5_noAP -max_steps 1"
     assert main(["train", *line.split()]) == 0
     folder = next(path for path in Path("logs").iterdir())
@@ -94,18 +83,18 @@ def test_a_run_without_imports_or_of_before_them_goes_on(capsys):
     assert start.pop("imports") == []
     for text in (json.dumps([start]), "[]", "[3]", "{}", "no JSON", '[{"imports": 3}]'):
         (folder / "environment.json").write_text(text)
-        assert go_on(folder, "--print-config") == 0
+        assert resume(folder, "--print-config") == 0
     (folder / "environment.json").unlink()
-    assert go_on(folder) == 0
+    assert resume(folder) == 0
     capsys.readouterr()
 
 
-def test_in_python_the_code_must_be_there_and_fit_imports_nothing(run_folder):
+def test_in_python_the_code_must_be_there_and_fit_imports_nothing(own_code_run):
     with pytest.raises(InputError, match=r"add -import my_net\.py .*: unknown model 'my_net'"):
-        read_run(str(run_folder), {})
+        read_run(str(own_code_run), {})
     import_code(["my_net.py"])
-    result = fit(read_run(str(run_folder), {"max_steps": 2}), quiet=True, folder=run_folder)
-    assert result.folder == run_folder
+    result = fit(read_run(str(own_code_run), {"max_steps": 2}), quiet=True, folder=own_code_run)
+    assert result.folder == own_code_run
 
 
 def test_every_seed_records_the_imports(own_code, capsys):

@@ -79,7 +79,7 @@ def resumed(folder, config, options, caplog, **given):
     return said
 
 
-def test_a_run_that_goes_on_in_another_precision_says_so(config, options, caplog, monkeypatch):
+def test_a_run_resumed_in_another_precision_says_so(config, options, caplog, monkeypatch):
     monkeypatch.setattr(precision, "pytorch_uses_bfloat16", lambda: True)
     monkeypatch.setattr(precision, "bfloat16_instructions", lambda: "AMX")
     folder = loop.fit(config(**options), quiet=True).folder

@@ -108,7 +108,7 @@ def whole(short_run, tmp_path_factory):
 
 
 @pytest.mark.parametrize("checks", [6, *(pytest.param(n, marks=pytest.mark.slow) for n in (2, 14))])
-def test_a_fast_run_stopped_anywhere_goes_on_to_the_same_bits(train, config, whole, monkeypatch, checks):
+def test_a_fast_run_stopped_anywhere_resumes_to_the_same_bits(train, config, whole, monkeypatch, checks):
     with monkeypatch.context() as patch:
         patch.setattr(loop, "StopRequest", lambda: StopAfter(checks))
         with pytest.raises(Interrupted):
@@ -118,7 +118,7 @@ def test_a_fast_run_stopped_anywhere_goes_on_to_the_same_bits(train, config, who
 
 
 @pytest.mark.slow
-def test_a_run_goes_on_with_another_rate_as_if_it_had_had_it_from_the_start(train, config, monkeypatch, tmp_path):
+def test_a_run_resumes_with_another_rate_as_if_it_had_had_it_from_the_start(train, config, monkeypatch, tmp_path):
     options = {**FAST, "lr": 0.1}
     expected = read_checkpoint(train(**options, out_dir=str(tmp_path / "other")).folder / LAST)
     with monkeypatch.context() as patch:
@@ -153,7 +153,7 @@ def test_a_run_that_a_limit_ends_leaves_the_test_set_alone(train):
 
 
 def test_stopping_early_needs_epochs_to_compare(config):
-    with pytest.raises(InputError, match="early_stop with test_at_end needs epochs to compare: add -val_split"):
+    with pytest.raises(InputError, match="early_stop with test_at_end needs a validation split: add -val_split"):
         config(test_at_end=True, early_stop=2)
 
 

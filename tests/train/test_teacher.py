@@ -64,7 +64,7 @@ def test_a_network_learns_the_logits_of_its_teacher(config, teacher):
     assert losses[-1] < 0.7 * losses[0]
 
 
-def test_a_run_with_a_teacher_goes_on_to_the_same_bits(train, config, teacher, tmp_path, monkeypatch):
+def test_a_run_with_a_teacher_resumes_to_the_same_bits(train, config, teacher, tmp_path, monkeypatch):
     whole = train(teacher=teacher, out_dir=str(tmp_path / "whole"))
     with monkeypatch.context() as patch:
         patch.setattr(loop, "StopRequest", lambda: StopAfter(3))

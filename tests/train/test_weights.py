@@ -99,7 +99,7 @@ def test_weights_are_found_in_every_form(weights, form, tmp_path, caplog):
 def test_the_weights_are_taken_if_an_average_lies_beside_them_which_is_said(weights, key, average, tmp_path, caplog):
     torch.save({average: {k: v + 1 for k, v in weights.items()}, key: weights}, tmp_path / "c.pth")
     assert_close(dict(clif.load(tmp_path / "c.pth", **NAMED).state_dict()), weights, rtol=0, atol=0)
-    assert f"lies beside them under '{average}'; '{key}' is taken" in caplog.text
+    assert f"is stored beside them under '{average}'; '{key}' is taken" in caplog.text
 
 
 @given(st.lists(st.sampled_from(["module.", "_orig_mod."]), max_size=4), st.sampled_from(["", "model.", "net."]))

@@ -254,8 +254,8 @@ def one_sample(net: nn.Module, x: Tensor, steps: int | None = None) -> Tensor:
     if frames.dim() != net.dims + 2 or len(frames) < 2 or frames.shape[1] != 1:
         raise InputError(
             f"give one sample, an image [{sample}] or frames [T, {sample}] with T > 1, got {list(x.shape)}; "
-            "of a batch take one, as in x[0] (images) or x[:, 0] (frames)"
+            "from a batch select one, such as x[0] (images) or x[:, 0] (frames)"
         )
     if steps is not None and steps > len(frames):
-        raise InputError(f"these are {len(frames)} frames; steps={steps} are more")
+        raise InputError(f"steps must be at most the number of frames, {len(frames)}, got {steps}")
     return frames[:steps]

@@ -157,7 +157,7 @@ class _Running:
 
     def result(self) -> Similarity:
         if not self.hsic:
-            raise InputError(f"CKA is estimated from batches of at least {FEWEST} samples, and there was none")
+            raise InputError(f"CKA needs a batch of at least {FEWEST} samples")
         present = [pair for pair in self.pairs if pair[0] in self.names[0] and pair[1] in self.names[1]]
         counted = {pair: row.tolist() for pair, row in zip(self.pairs, self.counted, strict=True)}
         cka, of_counts = (cross / (own_a[:, None] * own_b).sqrt() for cross, own_a, own_b in self.hsic.values())

@@ -95,7 +95,7 @@ def closed_form_terms(node: SpikingNeuron, x_seq: Tensor, grad_seq: Tensor, memb
     True
     """
     if type(node) not in (LIFNode, CLIFNode):
-        raise InputError(f"there are formulas for LIFNode and CLIFNode, not for {type(node).__name__}")
+        raise InputError(f"formulas exist for LIFNode and CLIFNode, not for {type(node).__name__}")
     has_m = isinstance(node, CLIFNode)
     tau, threshold = value_of(node.tau), value_of(node.v_threshold)
     assert tau is not None

@@ -95,5 +95,5 @@ def spike_raster(net: SpikingNetwork, image: Tensor) -> dict[str, Tensor]:
     4
     """
     if not isinstance(net, SpikingNetwork):
-        raise InputError(f"this looks into networks of clif.models, got a {type(net).__name__}")
+        raise InputError(f"this function needs a network of clif.models, got a {type(net).__name__}")
     return raster(net, image).spikes

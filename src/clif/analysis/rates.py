@@ -44,7 +44,7 @@ class FiringRates(Result, Mapping[str, float]):
     def channels(self, dead: float = 0.0, saturated: float = 0.95) -> "ChannelActivity":
         """The channels whose rate is at most `dead`, and those whose rate is at least `saturated`."""
         if not 0 <= dead < saturated <= 1:
-            raise InputError(f"rates are 0 to 1 and dead is below saturated, got dead={dead}, saturated={saturated}")
+            raise InputError(f"dead and saturated must be in [0, 1], dead the smaller, got {dead} and {saturated}")
         return ChannelActivity(
             {name: (rates <= dead).nonzero().flatten() for name, rates in self.by_channel.items()},
             {name: (rates >= saturated).nonzero().flatten() for name, rates in self.by_channel.items()},
@@ -58,7 +58,9 @@ class FiringRates(Result, Mapping[str, float]):
                 "layer": name,
                 "rate": rate,
                 **{f"step {t + 1}": value for t, value in enumerate(self.by_step[name].tolist())},
-                **dict(zip(("lowest", "median", "highest"), _spread(self.by_channel[name]), strict=True)),
+                "lowest": self.by_channel[name].min().item(),
+                "median": self.by_channel[name].median().item(),
+                "highest": self.by_channel[name].max().item(),
             }
             for name, rate in self.rates.items()
         ]
@@ -73,7 +75,7 @@ class FiringRates(Result, Mapping[str, float]):
             return axes
         values = {"channel": self.by_channel, "step": self.by_step}.get(by)
         if values is None:
-            raise InputError(f'by is "layer", "channel" or "step", got {by!r}')
+            raise InputError(f'by must be "layer", "channel" or "step", got {by!r}')
         for (name, rates), colour in zip(values.items(), layer_colours(len(self)), strict=True):
             ordered = rates.sort().values if by == "channel" else rates
             places = torch.linspace(0, 100, len(rates)) if by == "channel" else torch.arange(len(rates)) + 1
@@ -85,10 +87,6 @@ class FiringRates(Result, Mapping[str, float]):
             whole_ticks(axes)
         legend(axes)
         return axes
-
-
-def _spread(values: Tensor) -> list[float]:
-    return [values.min().item(), values.median().item(), values.max().item()]
 
 
 @dataclass(frozen=True)

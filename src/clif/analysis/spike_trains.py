@@ -108,7 +108,7 @@ class _Running:
         T, N, neurons = fired.shape
         if self.counts is not None and len(self.counts) != neurons:
             raise InputError(
-                f"{sequence.name} had {len(self.counts)} neurons and now {neurons}; give samples of one size"
+                f"{sequence.name} had {len(self.counts)} neurons and now {neurons}; all samples must have the same size"
             )
         counts = fired.sum(0)
         self.counts = added(self.counts, counts.sum(0).cpu())

@@ -173,7 +173,7 @@ def trace(net: SpikingNetwork, image: Tensor, layer: str, neuron: int, steps: in
     torch.Size([20])
     """
     if not isinstance(net, SpikingNetwork):
-        raise InputError(f"this looks into networks of clif.models, got a {type(net).__name__}")
+        raise InputError(f"this function needs a network of clif.models, got a {type(net).__name__}")
     found = traces(net, image, {layer: neuron}, steps)[layer]
     v, m, *_ = [*(values[:, 0] for values in found.states.values()), None]
     return Trace(found.spikes[:, 0], v, m)

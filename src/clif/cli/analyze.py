@@ -51,7 +51,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("analysis", choices=ANALYSES, metavar="ANALYSIS", help=", ".join(ANALYSES))
     parser.add_argument("networks", nargs="*", metavar="NETWORK", help="checkpoints, run folders or pretrained:NAME")
     parser.add_argument("--untrained", action="store_true", help="also analyse each network with fresh weights")
-    parser.add_argument("--neuron", metavar="LIST", help="of untrained networks, comma-separated (default: CLIF,LIF)")
+    parser.add_argument("--neuron", metavar="LIST", help="untrained networks: comma-separated (default: CLIF,LIF)")
     parser.add_argument("--out", metavar="FILE", help="draw the result: .png, .svg or .pdf")
     parser.add_argument("--json", metavar="FILE", help="write all numbers")
     parser.add_argument("--images", type=int, metavar="N", help="all but raster, traces: test images (default: 256)")
@@ -66,7 +66,7 @@ def add_arguments(parser: Parser) -> None:
         help="rates: drawn by layer (the default), channel or step",
     )
     parser.add_argument("--state", metavar="NAME", help="histograms: the state to draw (default: v)")
-    parser.add_argument("--seed", type=int, metavar="N", help="of untrained networks (default: 2022)")
+    parser.add_argument("--seed", type=int, metavar="N", help="untrained networks: the seed (default: 2022)")
     add_import_option(parser)
     add_config_options(parser, CONFIG, "the network's, or the recipe digits'")
 
@@ -105,9 +105,9 @@ def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
     given = {name: getattr(arguments, name) for name in OPTIONS if getattr(arguments, name) is not None}
     for name in given:
         if arguments.analysis not in OPTIONS[name]:
-            raise InputError(f"{flag(name)} belongs to clif analyze {', '.join(OPTIONS[name])}")
+            raise InputError(f"{flag(name)} is an option of clif analyze {', '.join(OPTIONS[name])}")
         if name in DRAWN and not arguments.out:
-            raise InputError(f"{flag(name)} says what is drawn; add --out FILE")
+            raise InputError(f"{flag(name)} changes the figure only; add --out FILE")
     given.pop("b", None)
     if given.get("images", 1) < 1:
         raise InputError(f"--images must be at least 1, got {given['images']}")
@@ -115,18 +115,18 @@ def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
         try:
             given["neurons"] = tuple(int(word) for word in given["neurons"].split(","))
         except ValueError:
-            raise InputError(f"--neurons are whole numbers with commas, got {given['neurons']!r}") from None
+            raise InputError(f"--neurons must be whole numbers separated by commas, got {given['neurons']!r}") from None
     return given
 
 
 def _given(arguments: argparse.Namespace) -> dict[str, Any]:
     """The options of the networks and the data."""
     if arguments.networks and arguments.seed is not None and not arguments.untrained:
-        raise InputError("--seed is of untrained networks; the checkpoints have their weights")
+        raise InputError("--seed has no effect on the weights of checkpoints; leave it out or add --untrained")
     if not arguments.networks and arguments.untrained:
-        raise InputError("--untrained is beside checkpoints; without any the networks are untrained")
+        raise InputError("--untrained needs checkpoints; without them all networks are untrained")
     if arguments.networks and "," in (arguments.neuron or ""):
-        raise InputError("--neuron is one name where checkpoints are given, of those in the original's format")
+        raise InputError("with checkpoints, --neuron takes one name, for checkpoints in the original's format")
     return {name: value for name, value in {"b": BATCH, **config_values(arguments)}.items() if value is not None}
 
 

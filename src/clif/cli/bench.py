@@ -52,7 +52,7 @@ def add_arguments(parser: Parser) -> None:
         help="comma-separated names from the table (default: neuron all, step plain, ours, "
         "ours-dense, ours-blocks and two in bfloat16, infer all but ours-compiled and onnxruntime)",
     )
-    parser.add_argument("--json", metavar="FILE", help="write the figures as JSON, to - instead of the table")
+    parser.add_argument("--json", metavar="FILE", help="write the results as JSON; -: print JSON, not the table")
     shape = " ".join(map(str, NEURON.shape))
     parser.add_argument("--shape", type=int, nargs="+", metavar="N", help=f"neuron: T, N and the rest ({shape})")
     parser.add_argument("--dtype", metavar="LIST", help=f"neuron: comma-separated ({','.join(NEURON.dtypes)})")
@@ -77,7 +77,7 @@ def settings(arguments: argparse.Namespace) -> Settings:
         given.pop(name, None)
     for name, benchmarks in OPTIONS.items():
         if name in given and benchmark not in benchmarks:
-            raise InputError(f"{flag(name)} belongs to clif bench {' and '.join(benchmarks)}")
+            raise InputError(f"{flag(name)} is an option of clif bench {' and '.join(benchmarks)}")
     if benchmark == "infer":
         _check_network(given)
     for name in ("contestants", "dtype", "sweep"):
@@ -89,7 +89,7 @@ def settings(arguments: argparse.Namespace) -> Settings:
         return InferSettings(**given)
     if benchmark == "step":
         if len(given.get("batch", [0])) > 1:
-            raise InputError("clif bench step takes one --batch")
+            raise InputError("clif bench step takes a single --batch")
         return StepSettings(**{**given, **({"batch": given["batch"][0]} if "batch" in given else {})})
     if "dtype" in given:
         given["dtypes"] = given.pop("dtype")
@@ -101,10 +101,10 @@ def settings(arguments: argparse.Namespace) -> Settings:
 def _check_network(given: dict[str, Any]) -> None:
     """Check that the network of an inference is given by a checkpoint or by options, not by both."""
     if "checkpoint" not in given and "data_dir" in given:
-        raise InputError("--data-dir is where a checkpoint's data are; name it with --checkpoint")
+        raise InputError("--data-dir is the folder of a checkpoint's data; it needs --checkpoint")
     described = [flag(name) for name in ("model", "neuron", "T") if name in given]
     if "checkpoint" in given and described:
-        raise InputError(f"{', '.join(described)}: the checkpoint says which network it holds; leave that out")
+        raise InputError(f"{', '.join(described)}: the checkpoint defines its network; leave this out")
 
 
 def run(arguments: argparse.Namespace) -> int:

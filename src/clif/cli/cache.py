@@ -30,8 +30,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise InputError(f"{place} is not a folder; delete it, or set CLIF_CACHE to a folder")
     if not cache.is_private(place):
         raise InputError(
-            f"{place} is not used: others can write to it, or you cannot; "
-            "change its owner or mode (chmod 700), or set CLIF_CACHE to another one"
+            f"{place} is not used: other users can write to it, or you cannot; "
+            "change its owner or mode (chmod 700), or set CLIF_CACHE to another folder"
         )
     if arguments.clear:
         _clear(place)

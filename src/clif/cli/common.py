@@ -38,6 +38,11 @@ def print_entry(label: str, text: str) -> None:
     print(textwrap.fill(text, columns, initial_indent=label, subsequent_indent=" " * len(label)))
 
 
+def quiet_matplotlib() -> None:
+    """Hide the warnings of matplotlib about its caches, which it gives if there is no home folder."""
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
+
+
 class Formatter(argparse.HelpFormatter):
     """Help within the terminal's width; paragraphs stay paragraphs, and subcommands are a plain list."""
 
@@ -114,7 +119,7 @@ class Parser(argparse.ArgumentParser):
             if action.type is bool_argument and not equals:
                 return f"{known}=False"
         if _name(given) in field_types():
-            raise InputError(f"unknown option of {self.prog} {given!r}: it is one of clif train, without effect here")
+            raise InputError(f"unknown option of {self.prog} {given!r}; it is one of clif train, with no effect here")
         raise unknown_name(f"option of {self.prog}", given, self._option_string_actions)
 
     def _find(self, given: str) -> str | None:

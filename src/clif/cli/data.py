@@ -32,7 +32,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("action", choices=("check", "prepare", "show", "download"), help="the action")
     parser.add_argument("dataset", help="the data set, such as cifar10, DVSCIFAR10, images or events")
     parser.add_argument(
-        "--data-dir", metavar="FOLDER", default="./data", help="its folder, or the parent (default: ./data)"
+        "--data-dir", metavar="FOLDER", default="./data", help="folder of the data set, or its parent (default: ./data)"
     )
     parser.add_argument(
         "--allow-incomplete",
@@ -65,10 +65,10 @@ def run(arguments: argparse.Namespace) -> int:
     name, root = spelling(arguments.dataset), Path(arguments.data_dir)
     chosen = {name: value for name, value in config_values(arguments).items() if name in CHOSEN}
     if arguments.action == "download" and chosen:
-        raise InputError(f"{flag(next(iter(chosen)))} belongs to clif data check, prepare and show")
+        raise InputError(f"{flag(next(iter(chosen)))} is an option of clif data check, prepare and show")
     for option, actions in OPTIONS.items():
         if getattr(arguments, option) not in (None, False) and arguments.action not in actions:
-            raise InputError(f"{flag(option)} belongs to clif data {' and '.join(actions)}")
+            raise InputError(f"{flag(option)} is an option of clif data {' and '.join(actions)}")
     T = 6 if arguments.T is None else arguments.T
     if T < 1:
         raise InputError(f"-T must be at least 1 frame, got {T}")
@@ -81,7 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
     options = DataOptions(**chosen)
     dataset = open_dataset(name, root, options)
     if arguments.T is not None and not dataset.events:
-        raise InputError(f"-T is for event data; {dataset.name} has images")
+        raise InputError(f"-T needs event data; {dataset.name} has images")
     reading: dict[str, Any] = {"allow_incomplete": arguments.allow_incomplete, "sort_events": arguments.sort_events}
     if arguments.action == "show":
         from clif.data.gallery import draw_gallery

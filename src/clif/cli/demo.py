@@ -1,12 +1,11 @@
 """Train CLIF and LIF on scikit-learn's digits, deploy both as LIF, and write a page about them. Needs no files."""
 
 import argparse
-import logging
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clif.cli.common import Parser, add_config_options
+from clif.cli.common import Parser, add_config_options, quiet_matplotlib
 from clif.train.interrupt import Interrupted, last_words
 
 if TYPE_CHECKING:
@@ -25,13 +24,13 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it warns about its caches if there is no home folder
+    quiet_matplotlib()
     from clif.report import run_demo
 
     overrides = {name: value for name, value in vars(arguments).items() if name in OVERRIDES and value is not None}
     out = Path(arguments.out)
     try:
-        demo = run_demo(out, quiet=arguments.quiet, go_on=arguments.resume, **overrides)
+        demo = run_demo(out, quiet=arguments.quiet, resume=arguments.resume, **overrides)
     except (Interrupted, KeyboardInterrupt, BrokenPipeError) as stopped:
         words = ["clif", "demo", f"--out={out}", *(f"--{name}={value}" for name, value in overrides.items())]
         words += ["--quiet"] if arguments.quiet else []

@@ -48,13 +48,17 @@ def add_arguments(parser: Parser) -> None:
         metavar="METHOD",
         help="sweep, calibrate, subtract or finetune (default: sweep)",
     )
-    parser.add_argument("--v-resets", metavar="LIST", help="sweep: comma-separated; None or soft is soft")
+    parser.add_argument("--v-resets", metavar="LIST", help="sweep: comma-separated; None or soft: soft reset")
     parser.add_argument("--per", metavar="UNIT", help="calibrate: channel or layer; subtract: layer or network")
     parser.add_argument("--images", type=int, metavar="N", help="training images to fit on (default: 512)")
     parser.add_argument("--start", metavar="METHOD", help="finetune: begin with subtract (default) or calibrate")
-    parser.add_argument("--epochs", dest="passes", type=int, metavar="N", help="finetune: passes (1)")
+    parser.add_argument("--epochs", dest="passes", type=int, metavar="N", help="finetune: epochs (1)")
     parser.add_argument(
-        "--lr", dest="rate", type=float, metavar="X", help="finetune: rate (3e-4; from subtract, no labels: 3e-5)"
+        "--lr",
+        dest="rate",
+        type=float,
+        metavar="X",
+        help="finetune: learning rate (3e-4; from subtract, no labels: 3e-5)",
     )
     parser.add_argument("--labels", type=float, metavar="X", help="finetune: weight of the labels' loss (1; 0: none)")
     parser.add_argument("--lif", metavar="CHECKPOINT", help="a LIF network trained from scratch, to compare with")
@@ -72,7 +76,7 @@ def method_options(arguments: argparse.Namespace) -> dict[str, Any]:
         if value is None:
             continue
         if arguments.method not in methods:
-            raise InputError(f"{flag(name)} belongs to --method {' or '.join(methods)}, not to {arguments.method}")
+            raise InputError(f"{flag(name)} needs --method {' or '.join(methods)}, got {arguments.method}")
         given[name] = value
     if "v_resets" in given:
         given["v_resets"] = parse_resets(given["v_resets"])

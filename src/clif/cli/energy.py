@@ -34,8 +34,8 @@ def add_arguments(parser: Parser) -> None:
         metavar="NAME|FILE",
         help="45nm, 45nm-float16, 45nm-int8, or a YAML or JSON file (default: 45nm, the paper's)",
     )
-    costs.add_argument("--ac-pj", type=float, metavar="X", help="pJ of an accumulation, instead of that of the costs")
-    costs.add_argument("--mac-pj", type=float, metavar="X", help="pJ of a multiply-accumulate")
+    costs.add_argument("--ac-pj", type=float, metavar="X", help="pJ per accumulation (default: from the costs)")
+    costs.add_argument("--mac-pj", type=float, metavar="X", help="pJ per multiply-accumulate")
     add_import_option(parser)
     add_config_options(parser, only=OPTIONS, default="the checkpoint's")
 

@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
     given = config_values(arguments)
     resume = given.pop("resume", None)
     if arguments.checkpoint is not None and resume is not None:
-        raise InputError(f"two checkpoints are named, {arguments.checkpoint} and --resume {resume}; give one")
+        raise InputError(f"two checkpoints are given, {arguments.checkpoint} and --resume {resume}; give one")
     path = arguments.checkpoint or resume
     if path is None:
         raise InputError("name a checkpoint: clif eval CHECKPOINT, or --resume CHECKPOINT")

@@ -27,7 +27,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--values", metavar="X,…", help="values of T, k, τ or the epoch, by kind")
     parser.add_argument("--seeds", metavar="N,N,…", default="0,1,2", help="the seeds of each arm (default: 0,1,2)")
     parser.add_argument("--processes", type=int, default=1, metavar="N", help="runs at a time (default: 1)")
-    parser.add_argument("--out", metavar="FOLDER", help="the folder (default: experiments/KIND_DATASET_MODEL)")
+    parser.add_argument("--out", metavar="FOLDER", help="output folder (default: experiments/KIND_DATASET_MODEL)")
     parser.add_argument("--quiet", action="store_true", help="print only the result")
     add_import_option(parser)
     add_config_options(
@@ -80,7 +80,7 @@ def numbers(option: str, text: str, whole: bool = False) -> list[float]:
         return [int(word) if whole else float(word) for word in text.split(",")]
     except ValueError:
         kind = "whole numbers" if whole else "numbers"
-        raise InputError(f"{option} takes {kind} with commas between, got {text!r}") from None
+        raise InputError(f"{option} takes {kind} separated by commas, got {text!r}") from None
 
 
 def print_rows(table: "Table") -> None:

@@ -29,13 +29,13 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--exact",
         action="store_true",
-        help="onnx, torch: weights on a grid; LIF then fires the same everywhere, CLIF but for a sigmoid's last digit",
+        help="onnx, torch: round weights to a grid for equal spikes on all machines (CLIF: up to rounding of sigmoids)",
     )
     parser.add_argument("--dt", type=float, metavar="SECONDS", help="nir: length of a time step (default: 1e-4)")
     parser.add_argument(
         "--weight-dtype", choices=DTYPES, metavar="DTYPE", help="safetensors: float16 or bfloat16, half the size"
     )
-    parser.add_argument("--out", metavar="FILE", help="default: network.nir, .onnx, .pt2 … by the checkpoint")
+    parser.add_argument("--out", metavar="FILE", help="output file (default: network.nir, .onnx … by the checkpoint)")
     add_import_option(parser)
     add_config_options(parser, only=OPTIONS, default="the checkpoint's")
 
@@ -44,17 +44,17 @@ def run(arguments: argparse.Namespace) -> int:
     import_code(arguments.imports)
     given = config_values(arguments)
     if arguments.format == "nir" and arguments.form is not None:
-        raise InputError("--form belongs to --format onnx and torch; a NIR graph is always that of one step")
+        raise InputError("--form needs --format onnx or torch; a NIR graph always computes one step")
     if arguments.format != "nir" and arguments.dt is not None:
-        raise InputError("--dt belongs to --format nir")
+        raise InputError("--dt needs --format nir")
     if arguments.format == "safetensors" and (arguments.form is not None or arguments.exact):
-        raise InputError("--form and --exact belong to --format onnx and torch; safetensors holds weights alone")
+        raise InputError("--form and --exact need --format onnx or torch; a safetensors file contains weights only")
     if arguments.format != "safetensors" and arguments.weight_dtype is not None:
-        raise InputError("--weight-dtype belongs to --format safetensors")
+        raise InputError("--weight-dtype needs --format safetensors")
     if arguments.format == "nir" and arguments.exact:
-        raise InputError("--exact belongs to --format onnx and torch; NIR's weights have τ and the threshold in them")
+        raise InputError("--exact needs --format onnx or torch; the weights of a NIR graph include τ and the threshold")
     if "T" in given and (arguments.format == "nir" or arguments.form == "step"):
-        raise InputError("-T is for all steps at once, --form image or sequence; this writes a single step")
+        raise InputError("-T needs --form image or sequence; this form computes a single step")
 
     import torch
 

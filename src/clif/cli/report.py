@@ -7,10 +7,9 @@ energy and deploy if there are any. With --live the page follows runs while they
 """
 
 import argparse
-import logging
 from pathlib import Path
 
-from clif.cli.common import Parser, add_import_option, bool_argument
+from clif.cli.common import Parser, add_import_option, bool_argument, quiet_matplotlib
 from clif.errors import InputError
 from clif.user_code import import_code
 
@@ -42,16 +41,16 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it warns about its caches if there is no home folder
+    quiet_matplotlib()
     if arguments.every is not None and not arguments.live:
-        raise InputError("--every belongs to --live")
+        raise InputError("--every needs --live")
     if arguments.imports and arguments.measure is None:
-        raise InputError("--import is for --measure, which loads networks; a report needs no code of yours")
+        raise InputError("--import needs --measure; a report alone runs no code of yours")
     if arguments.measure is not None and arguments.live:
-        raise InputError("--measure takes runs that have ended; leave out --live")
+        raise InputError("--measure needs finished runs; leave out --live")
     page = Path(arguments.out)
     if page.suffix.lower() not in (".html", ".htm"):
-        raise InputError(f"--out {page}: a page is a .html file")
+        raise InputError(f"--out {page}: the page must be a .html file")
     from clif.report.content import make_report
     from clif.report.page import files_folder, write_page
     from clif.report.runs import find_runs

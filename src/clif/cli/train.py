@@ -92,7 +92,7 @@ def _config(arguments: argparse.Namespace) -> "TrainConfig":
 
     values = config_values(arguments)
     if arguments.seeds and "seed" in values:
-        raise InputError("--seed is the seed of one run, --seeds are those of several; leave out one of them")
+        raise InputError("--seed is for a single run and --seeds for several; leave out one of them")
     from clif.train.resume import imports_of_run, needed_by_runs, read_run
 
     if arguments.resume_run is None:
@@ -109,7 +109,7 @@ def _seeds(text: str) -> list[int]:
     try:
         return [int(word) for word in text.split(",")]
     except ValueError:
-        raise InputError(f"--seeds takes whole numbers with commas between, such as 0,1,2; got {text!r}") from None
+        raise InputError(f"--seeds takes whole numbers separated by commas, such as 0,1,2; got {text!r}") from None
 
 
 def _chosen(summary: dict[str, Any], which: str) -> str:

@@ -81,7 +81,7 @@ def read_raw(path: Path, size: tuple[int, int] | None = None, columns: str = "",
             return Raw(read_nmnist(path, sort=sort, size=size), size, "us")
         if suffix in (".aedat", ".aedat4"):
             return _read_aedat(path, sort)
-    raise InputError(f"{path}: is no recording by its name; those end in {', '.join(SUFFIXES)}")
+    raise InputError(f"{path}: is not a recording; the names of recordings end in {', '.join(SUFFIXES)}")
 
 
 def _read_aedat(path: Path, sort: bool) -> Raw:

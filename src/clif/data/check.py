@@ -122,7 +122,7 @@ def prepare_files(
     prepared = []
     for part, split in zip(("train", "test"), splits, strict=True):
         if split is None:
-            raise InputError(f"{dataset.name} is read as it is, there is nothing to prepare")
+            raise InputError(f"{dataset.name} needs no preparation; it is read from its own files")
         labels = [label for source in split.sources for label in source.labels]
         absent = absent_samples(dataset, labels, split.missing)
         require_complete(f"{dataset.name} {part}", split.root, absent, allow_incomplete, quiet=False)

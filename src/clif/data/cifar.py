@@ -141,7 +141,7 @@ def read_python_batch(layout: Layout, path: Path) -> Arrays:
     if data.dtype == np.uint8 and data.shape[1:] == (3, 32, 32):
         data = data.reshape(-1, PIXELS)
     if data.dtype != np.uint8 or data.ndim != 2 or data.shape[1] != PIXELS:
-        raise InputError(f'{path}: "data" must be uint8 [n, {PIXELS}], it is {data.dtype} {list(data.shape)}')
+        raise InputError(f'{path}: "data" must be uint8 [n, {PIXELS}], got {data.dtype} {list(data.shape)}')
     return make_arrays(layout, path, data, labels)
 
 

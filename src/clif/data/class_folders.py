@@ -102,8 +102,8 @@ def choose_part(listing: Listing, kind: Kind, options: DataOptions, train: bool)
         raise MissingFileError(f"{listing.source} has no {'training' if train else 'test'} {kind.one}s; {kind.layout}")
     if unknown := sorted({name for name, _ in files} - index.keys()):
         raise InputError(
-            f"{listing.source}: the {part or 'set'} has the class {unknown[0]}, which the training set has not; its "
-            f"classes are {shortened(options.classes, ', ')}"
+            f"{listing.source}: the {part or 'set'} has the class {unknown[0]}, which the training set does not have; "
+            f"its classes are {shortened(options.classes, ', ')}"
         )
     labelled = sorted(((index[name], path) for name, path in files), key=lambda one: (one[0], str(one[1])))
     missing = list(listing.missing.get(part, []))
@@ -159,7 +159,7 @@ def class_files(folder: Path, kind: Kind) -> Labelled:
     strays = [path for path in files_in(folder, *kind.suffixes) if path.suffix.lower() not in kind.beside]
     if strays:
         layout = f"{kind.layout[0].upper()}{kind.layout[1:]}"
-        raise InputError(f"{strays[0]}: lies in no folder of a class; move it into one. {layout}")
+        raise InputError(f"{strays[0]}: is not in the folder of a class; move it into one. {layout}")
     files: Labelled = []
     others: list[str] = []
     for inner in folders_in(folder):

@@ -39,7 +39,7 @@ def read_record(content: Mapping[str, Any], where: str, files: DataOptions | Non
                 raise TypeError(f"{name} is {values[name]!r}")
         values["image_size"] = plain_size(values["image_size"])
         if not values["events"] and not len(values["mean"]) == len(values["std"]) == values["in_channels"]:
-            raise ValueError("mean and std have not one value a channel")
+            raise ValueError("mean and std must have one value per channel")
         if (said := content.get("recordings")) is not None:
             values |= _recordings({name: said[name] for name in OF_RECORDINGS}, values["classes"])
     except (KeyError, TypeError, ValueError, OverflowError) as error:

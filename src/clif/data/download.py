@@ -146,7 +146,8 @@ def unpack(path: Path, root: Path) -> None:
                 with zipfile.ZipFile(path) as content:
                     content.extractall(temporary)
             else:
-                _unpack_tar(path, temporary)
+                with gzip.open(path) as unpacked, tarfile.TarFile(fileobj=_Bounded(unpacked)) as members:
+                    members.extractall(temporary, filter=_plain)
         for item in Path(temporary).iterdir():
             target = root / item.name
             if target.is_dir() and not target.is_symlink():
@@ -154,11 +155,6 @@ def unpack(path: Path, root: Path) -> None:
             else:
                 target.unlink(missing_ok=True)
             item.replace(target)
-
-
-def _unpack_tar(path: Path, folder: str) -> None:
-    with gzip.open(path) as unpacked, tarfile.TarFile(fileobj=_Bounded(unpacked)) as content:
-        content.extractall(folder, filter=_plain)
 
 
 def _plain(member: tarfile.TarInfo, folder: str) -> tarfile.TarInfo:

@@ -67,7 +67,7 @@ def find_dvs_gesture(root: Path, train: bool, T: int, sort_events: bool = False)
         else:
             sources, missing = find_spikingjelly(base, train, form) or find_tonic(base, train, form), []
         if not sources:
-            raise MissingFileError(f"{trials or base} leads to no recording: {shortened(missing, '; ')}")
+            raise MissingFileError(f"{trials or base} has no recording: {shortened(missing, '; ')}")
         return Split(base, name, form.parameters, form.shape, form.dtype, sources, tuple(missing))
     bases = list(chain(*candidates(root, "DVS128 Gesture")))
     for base in bases:
@@ -152,7 +152,7 @@ def read_gestures(table: Path) -> list[tuple[int, int, int]]:
         except ValueError:
             raise InputError(f"{table}: line {line} must be class,startTime_usec,endTime_usec") from None
         if not (1 <= label <= len(CLASSES) and 0 <= start < end < MAX_MS * 1000):
-            raise InputError(f"{table}: line {line}: no class of 1…{len(CLASSES)}, or no start before an end: {text}")
+            raise InputError(f"{table}: line {line}: the class must be 1…{len(CLASSES)}, start < end: {text}")
         gestures.append((label - 1, start, end))
     if not gestures:
         raise InputError(f"{table}: lists no gesture")

@@ -52,7 +52,7 @@ def read_h5(path: Path, columns: str = "") -> Raw:
         file.visititems(lambda name, item: places.update({f"/{name}": item}))
         found = {name: named for name, item in places.items() if (named := _named(item))}
         if len(found) > 1:
-            raise InputError(f"holds several recordings, {' and '.join(found)}; keep each in a file of its own")
+            raise InputError(f"holds several recordings, {' and '.join(found)}; store each in its own file")
         if not found:
             single = [item for item in places.values() if isinstance(item, h5py.Dataset)]
             if len(single) == 1 and not single[0].dtype.names:
@@ -77,9 +77,9 @@ def from_array(array: NDArray, columns: str) -> Raw:
         named = named_columns(fields, columns)
         return Raw({name: array[fields[i]] for name, i in named.words.items()}, named.size, named.unit)
     if array.ndim != 2 or array.dtype.kind not in "iuf":
-        raise InputError(f"must be a structured array [n] or numbers [n, 4], it is {array.dtype} {list(array.shape)}")
+        raise InputError(f"must be a structured array [n] or numbers [n, 4], got {array.dtype} {list(array.shape)}")
     if array.shape[1] < 4:
-        raise InputError(f"must be numbers [n, 4] or more, it is {list(array.shape)}; each row is an event")
+        raise InputError(f"must be numbers [n, 4] or more, got {list(array.shape)}; each row is an event")
     return Raw({name: array[:, i] for name, i in place_columns(columns, array.shape[1]).items()})
 
 
@@ -87,9 +87,9 @@ def _read(data_set: Any, path: Path) -> NDArray:
     """All values of a data set of numbers that is stored in the file itself, and not larger than its stored bytes."""
     kinds = [data_set.dtype[name] for name in data_set.dtype.names or ()] or [data_set.dtype]
     if any(kind.base.kind not in "iufb" for kind in kinds):
-        raise InputError(f"{data_set.name} must be numbers, it is {data_set.dtype}")
+        raise InputError(f"{data_set.name} must be numbers, got {data_set.dtype}")
     if data_set.external or data_set.is_virtual or data_set.file.filename != str(path):
-        raise InputError(f"{data_set.name} lies in other files; copy it into this one")
+        raise InputError(f"{data_set.name} is stored in other files; copy it into this one")
     check_unpacked(data_set.nbytes, data_set.id.get_storage_size(), MAX_BYTES)
     return data_set[()]
 

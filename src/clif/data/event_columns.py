@@ -124,7 +124,7 @@ def to_events(raw: Raw, size: tuple[int, int] | None = None, time_unit: str = ""
     columns = {name: np.asarray(raw.columns[name]) for name in "txyp"}
     for name, values in columns.items():
         if values.ndim != 1 or values.dtype.kind not in "iufb":
-            raise InputError(f"{name} must be numbers [n], it is {values.dtype} {list(values.shape)}")
+            raise InputError(f"{name} must be numbers [n], got {values.dtype} {list(values.shape)}")
     lengths = {name: len(values) for name, values in columns.items()}
     if len(set(lengths.values())) > 1:
         raise InputError(f"its columns differ in length: {', '.join(f'{n} {name}' for name, n in lengths.items())}")
@@ -145,10 +145,10 @@ def to_events(raw: Raw, size: tuple[int, int] | None = None, time_unit: str = ""
 def common_size(said: tuple[int, int] | None, given: tuple[int, int] | None) -> tuple[int, int] | None:
     """The sensor's size, from the file or as given. Raises `InputError` if they differ, or for an impossible size."""
     if said and not all(1 <= side <= LARGEST_SIDE for side in said):
-        raise InputError(f"says that its sensor has {said[0]}x{said[1]} pixels; sides have 1 to {LARGEST_SIDE}")
+        raise InputError(f"gives a sensor of {said[0]}x{said[1]} pixels; each side must be 1 to {LARGEST_SIDE}")
     if said and given and said != given:
         raise InputError(
-            f"is of a sensor of {said[0]}x{said[1]} pixels according to its header, not of {given[0]}x{given[1]} "
+            f"is from a sensor of {said[0]}x{said[1]} pixels according to its header, not of {given[0]}x{given[1]} "
             "(-sensor_size)"
         )
     return said or given
@@ -163,7 +163,7 @@ def common_unit(said: str, given: str) -> str:
 
 def _whole(name: str, values: NDArray) -> NDArray:
     if values.dtype.kind == "b":
-        raise InputError(f"{name} must be whole numbers, it is bool")
+        raise InputError(f"{name} must be whole numbers, got bool")
     if values.dtype.kind == "f":
         bad = ~np.isfinite(values) | (values != np.floor(values))
         if bad.any():
@@ -179,7 +179,7 @@ def _check_inside(x: NDArray, y: NDArray, size: tuple[int, int] | None) -> None:
         first = int(outside.argmax())
         known = f"the {width}x{height} pixels of the sensor" if size else "any sensor"
         raise InputError(
-            f"event {first} lies at x {x[first]:.0f}, y {y[first]:.0f}, outside {known}, as {int(outside.sum())} of "
+            f"event {first} is at x {x[first]:.0f}, y {y[first]:.0f}, outside {known}, as {int(outside.sum())} of "
             f"{len(x)} events do; the file is damaged, or the sensor is another (-sensor_size)"
         )
 
@@ -201,7 +201,7 @@ def _polarities(p: NDArray) -> NDArray[np.int32]:
 
 def _times(t: NDArray, unit: str) -> NDArray:
     if t.dtype.kind == "b":
-        raise InputError("t must be numbers, it is bool")
+        raise InputError("t must be numbers, got bool")
     factor = MICROSECONDS[unit] if unit else 1
     largest = LARGEST_TIME // factor
     bad = ~((t > -largest) & (t < largest))

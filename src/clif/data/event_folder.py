@@ -26,7 +26,7 @@ from clif.sizes import plain_size
 RECORDINGS = Kind(
     "recording",
     SUFFIXES,
-    "recordings lie in ROOT/train/CLASS and ROOT/test/CLASS, or in ROOT/CLASS",
+    "recordings must be in ROOT/train/CLASS and ROOT/test/CLASS, or in ROOT/CLASS",
     beside=(".csv", ".tsv", ".txt"),
 )
 PROBED = 8

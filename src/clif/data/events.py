@@ -109,7 +109,7 @@ def read_aedat3(path: StrPath, *, sort: bool = False) -> Events:
     if b"DVS128" in content[:start] and len(data) and max(x.max(), y.max()) >= DVS128_SIZE:
         first = int(((x >= DVS128_SIZE) | (y >= DVS128_SIZE)).argmax())
         raise InputError(
-            f"{name}: event {first} lies at x {x[first]}, y {y[first]}, outside the 128×128 pixels of the DVS128 that "
+            f"{name}: event {first} is at x {x[first]}, y {y[first]}, outside the 128×128 pixels of the DVS128 that "
             "its header names; the file is damaged"
         )
     return _checked(t, x, y, data >> 1 & 1, name, sort)
@@ -141,7 +141,7 @@ def read_nmnist(path: StrPath, *, sort: bool = False, size: tuple[int, int] = NM
         _refuse_other_format(content, name, "an N-MNIST recording")
         first = int(outside.argmax())
         raise InputError(
-            f"{name}: event {first} lies at x {x[first]}, y {y[first]}, outside the {width}×{height} pixels "
+            f"{name}: event {first} is at x {x[first]}, y {y[first]}, outside the {width}×{height} pixels "
             "of the sensor; the file is damaged or of another set"
         )
     return _checked(unwrap(t, NMNIST_CLOCK_BITS), x, y, high >> 7, name, sort)

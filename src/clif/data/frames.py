@@ -86,7 +86,7 @@ class FrameStream:
         self, height: int = 128, width: int = 128, *, duration: int | None = None, number: int | None = None
     ) -> None:
         if (duration is None) == (number is None):
-            raise InputError("a frame stream splits by a duration in µs or by a number of events: give one of them")
+            raise InputError("a frame stream needs either a duration in µs or a number of events")
         if (duration or number or 0) < 1:
             raise InputError(f"a frame must span at least 1 µs or 1 event, got {duration or number}")
         self.height = height
@@ -108,7 +108,7 @@ class FrameStream:
         if len(pixel) == 0:
             return self.frame[:0].copy()
         if (self.start is not None and t[0] < self.last) or (t[1:] < t[:-1]).any():
-            raise InputError("the events of a stream must come in the order of their times")
+            raise InputError("the events of a stream must be sorted by time")
         self.start = int(t[0]) if self.start is None else self.start
         self.last = int(t[-1])
         edges = self._edges(t)

@@ -25,7 +25,7 @@ from clif.errors import InputError, MissingFileError
 SIZE = 64
 CHANNELS = 3
 LAYOUT = (
-    "images lie in ROOT/train/CLASS and ROOT/test/CLASS, in ROOT/CLASS, or are named by a table with the columns path "
+    "images must be in ROOT/train/CLASS and ROOT/test/CLASS, in ROOT/CLASS, or in a table with the columns path "
     "and label (-data_dir list.csv)"
 )
 
@@ -112,7 +112,7 @@ def list_table(table: Path) -> Listing:
                 f"{row.path}, which line {row.line} of {table.name} names, is missing"
             )
     if not parts:
-        raise MissingFileError(f"no image that {table} names is there: {next(iter(missing.values()))[0]}")
+        raise MissingFileError(f"none of the images in {table} exists: {next(iter(missing.values()))[0]}")
     if set(parts) == {"train"}:
         parts, missing = {"": parts["train"]}, {"": missing.get("train", [])}
     return Listing(table.parent, table, parts, missing)

@@ -161,8 +161,8 @@ class Loader:
         for key, value in here.items():
             if position["batch"] and position[key] != value:
                 raise InputError(
-                    f"{where}: stops in the middle of an epoch with {key}={position[key]}, which is {value} here; "
-                    "resume with the same data, -b, -seed and -val_split"
+                    f"{where}: was written in the middle of an epoch with {key}={position[key]}, which is {value} "
+                    "here; resume with the same data, -b, -seed and -val_split"
                 )
 
     def _share(self, prepare: Callable[[int, Tensor, slice], Batch], epoch: int, number: int, batch: Tensor) -> Share:
@@ -230,7 +230,7 @@ def fits(size: int, device: torch.device) -> bool:
 def validation_split(labels: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Indices (kept, held out) of a stratified split, each in file order. `fraction` of the samples is held out."""
     if not 0 < fraction < 1:
-        raise InputError(f"the validation split must lie between 0 and 1, got {fraction}")
+        raise InputError(f"the validation split must be between 0 and 1, got {fraction}")
     try:
         kept, held_out = train_test_split(
             np.arange(len(labels)), test_size=fraction, stratify=labels, random_state=seed

@@ -80,7 +80,7 @@ class FrameFormat:
         """Frames [T, 2, H, W] in the size of the sensor as stored samples: [1, *shape]."""
         expected = (self.T, 2, *height_width(self.sensor))
         if frames.shape != expected or frames.dtype.kind not in "iuf":
-            raise InputError(f"frames must be numbers {list(expected)}, they are {frames.dtype} {list(frames.shape)}")
+            raise InputError(f"frames must be numbers {list(expected)}, got {frames.dtype} {list(frames.shape)}")
         if not (frames.min() >= 0 and frames.max() <= np.iinfo(np.int16).max):
             raise InputError(f"counts go from {frames.min()} to {frames.max()}, outside 0…{np.iinfo(np.int16).max}")
         if self.resized is None:
@@ -130,7 +130,7 @@ def read_arrays(path: Path, *names: str) -> dict[str, NDArray]:
         with np.load(path, allow_pickle=False) as content:
             arrays = {name: content[name] for name in names}
     if wrong := [name for name, values in arrays.items() if not isinstance(values, np.ndarray)]:
-        raise InputError(f"{path}: {wrong[0]} is no array")
+        raise InputError(f"{path}: {wrong[0]} is not an array")
     return arrays
 
 
@@ -138,7 +138,7 @@ def recording_sample(format: FrameFormat, path: Path, suffix: str, read: Callabl
     """One sample from a file of a set's own format, whose name ends with `suffix`, or SpikingJelly's .npz of events."""
     readers = {suffix: read, ".npz": read_events_npz}
     if path.suffix.lower() not in readers:
-        raise InputError(f"{path}: a recording of this set is a {suffix} or .npz file")
+        raise InputError(f"{path}: a recording of this set must be a {suffix} or .npz file")
     return sample_of(format, path, readers[path.suffix.lower()])
 
 

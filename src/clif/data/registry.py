@@ -69,7 +69,7 @@ def _register(name: str, function: Any) -> Any:
             f"clif.data.Dataset; got {function!r}"
         )
     if dataset_name(name) != name.lower():
-        raise InputError(f"the name {name!r} is another one of {dataset_name(name)}; give {function.__name__} another")
+        raise InputError(f"the name {name!r} is an alias of {dataset_name(name)}; give {function.__name__} another")
     return put(DATASETS, name.lower(), function)
 
 
@@ -88,7 +88,7 @@ def get_dataset(name: str) -> Dataset:
     """
     key, found = _find(name)
     if lies_in_folder(key):
-        raise InputError(f"what {key} holds follows from its folder; open_dataset({key!r}, root) describes it")
+        raise InputError(f"the classes and shapes of {key} depend on its folder; use open_dataset({key!r}, root)")
     return found if isinstance(found, Dataset) else _described(key, found())
 
 

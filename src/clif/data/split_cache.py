@@ -122,7 +122,7 @@ def writable_folder(root: Path, size: int) -> Path:
             return folder
         reasons.append(f"{folder} has {free / 2**30:.1f} GiB free")
     raise InputError(
-        f"no room for a cache of {size / 2**30:.1f} GiB: {'; '.join(reasons)}; "
+        f"not enough space for a cache of {size / 2**30:.1f} GiB: {'; '.join(reasons)}; "
         "free some space, or name a folder by XDG_CACHE_HOME"
     )
 

@@ -149,7 +149,7 @@ def match_annotations(
     places: dict[str, Path] = {}
     for wnid, path in found:
         if wnid and wnid != named.get(path.name, wnid):
-            raise InputError(f"{path}: lies in a folder of {wnid}, but {table.name} says {named[path.name]}")
+            raise InputError(f"{path}: is in the folder of {wnid}, but {table.name} gives {named[path.name]}")
         places.setdefault(path.name, path)
     files = [(wnid, places[name]) for name, wnid in named.items() if name in places]
     absent = [table.parent / "images" / name for name in named if name not in places]

@@ -54,7 +54,7 @@ def check_zip(path: Path, most: int) -> None:
 def check_unpacked(size: int, stored: int, most: int) -> None:
     """Raise `InputError` if `size` bytes are more than `most`, or far more than the `stored` bytes."""
     if size > most:
-        raise InputError(f"unpacks to {size / 2**30:.1f} GiB, at most {most / 2**30:g} GiB are read")
+        raise InputError(f"unpacks to {size / 2**30:.1f} GiB; the limit is {most / 2**30:g} GiB")
     if size > max(ANY_SIZE, MOST_TIMES * stored):
         raise InputError(
             f"unpacks to {size / 2**30:.1f} GiB, {size // max(stored, 1)} times its size, as no valid file does"

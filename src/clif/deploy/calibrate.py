@@ -61,7 +61,7 @@ def calibrate(
     """
     _check_per(per, ("channel", "layer"))
     if not resets or max(resets) >= 1:
-        raise InputError("resets must be below v_threshold, in units of it; example: (-0.2, -0.1, 0.0)")
+        raise InputError("resets are fractions of v_threshold and must be below 1; example: (-0.2, -0.1, 0.0)")
     net = as_network(net)
     norms = norms_before_neurons(net)
     source, lif = _pair(net, plain_lif(net, v_reset=0.0))

@@ -5,9 +5,9 @@ import io
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
-from functools import partial
+from operator import methodcaller
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from clif.deploy.judge import Judged
 from clif.deploy.methods import Conversion
@@ -66,7 +66,7 @@ def write_deployment(deployment: Deployment, content: dict[str, Any], measured: 
         files["deploy.csv"] = _sweep(deployment)
     try:
         for name, text in files.items():
-            write_atomically(deployment.folder / name, partial(_write_text, text))
+            write_atomically(deployment.folder / name, methodcaller("write", text.encode()))
     except OSError as error:
         raise InputError(f"{deployment.folder} cannot be written ({error}); choose another folder with -out") from error
     lif = deployment.conversion.net
@@ -129,7 +129,3 @@ def _csv(lines: Iterable[Iterable[object]]) -> str:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(lines)
     return text.getvalue()
-
-
-def _write_text(text: str, file: BinaryIO) -> None:
-    file.write(text.encode())

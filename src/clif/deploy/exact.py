@@ -72,8 +72,8 @@ def exact_sums(net: Network, levels: int = 128, largest: float = 8.0) -> Network
         else:
             kind = "linear layer" if isinstance(conv, nn.Linear) else "convolution"
             raise InputError(
-                f"the {kind} {node.target} cannot have exact sums: its input is neither the network's nor spikes "
-                "behind average pools of a power of two"
+                f"the {kind} {node.target} cannot have exact sums: its input must be the network's input or "
+                "spikes after average pools whose size is a power of two"
             )
     return exact
 

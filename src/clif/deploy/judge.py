@@ -76,7 +76,7 @@ class _Counter:
 
     def judged(self, name: str) -> Judged:
         if self.samples == 0:
-            raise InputError("the loader is empty; networks are evaluated on its images")
+            raise InputError("the loader is empty; give at least one batch")
         n = self.samples
         rates = {layer: self.spikes[layer] / self.places[layer] for layer in self.spikes}
         return Judged(name, self.top1 / n, self.top5 / n, self.agreeing / n, rates, n)

@@ -73,7 +73,7 @@ def clif_to_lif(
     if method is None:
         if loader is not None or options:
             given = sorted(options) if loader is None else ["loader", *sorted(options)]
-            raise InputError(f"{', '.join(given)}: belongs to a fitted conversion; name its method: {METHODS}")
+            raise InputError(f"{', '.join(given)}: needs a fitted conversion; give its method: {METHODS}")
         return plain_lif(net, v_reset)
     if v_reset is not None:
         raise InputError(f"method={method!r} fits the reset itself; give either v_reset or method")

@@ -58,7 +58,7 @@ def deploy_checkpoint(
     if method == "sweep" and options:
         raise InputError(f"{', '.join(sorted(options))}: not an option of a sweep, which takes v_resets")
     if method != "sweep" and v_resets is not None:
-        raise InputError(f"v_resets belongs to a sweep, not to {method}")
+        raise InputError(f"v_resets is an option of a sweep, not of {method}")
     v_resets = PAPER_RESETS if v_resets is None else v_resets
     if not v_resets:
         raise InputError("give at least one reset value, for example: None,0,-0.02,-0.04,-0.06")
@@ -93,7 +93,8 @@ def deploy_checkpoint(
             table = sweep(net, test, v_resets, quiet)
         judged = judge({"as trained": net, **compared, method: conversion.net}, test)
 
-    folder = Path(out) if out is not None else _checkpoint_folder(Path(path)) / _folder_name(method)
+    name = "deploy" if method == "sweep" else f"deploy_{method}"
+    folder = Path(out) if out is not None else _checkpoint_folder(Path(path)) / name
     deployment = Deployment(
         net.config["neuron"],
         config.dataset,
@@ -123,10 +124,6 @@ def _open_lif(path: str | os.PathLike[str], given: dict[str, Any]) -> SpikingNet
             f"{path}: trained with {net.config['neuron']} neurons; name a LIF-trained checkpoint with -lif"
         )
     return net
-
-
-def _folder_name(method: str) -> str:
-    return "deploy" if method == "sweep" else f"deploy_{method}"
 
 
 def _checkpoint_folder(path: Path) -> Path:

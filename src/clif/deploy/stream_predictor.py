@@ -72,7 +72,7 @@ class StreamPredictor:
         """
         height, width = height_width(self.net.image_size)
         if self.net.in_channels != 2:
-            raise InputError(f"events make frames of 2 channels; this network takes {self.net.in_channels}")
+            raise InputError(f"frames of events have 2 channels; this network takes {self.net.in_channels}")
         if len(events["t"]) == 0:
             frame = np.zeros((2, height, width))
         else:
@@ -112,7 +112,7 @@ class StreamPredictor:
             layers = {name: None if values is None else tuple(values) for name, values in state["layers"].items()}
             for name, values in layers.items():
                 if values is not None and not all(isinstance(value, Tensor) for value in values):
-                    raise InputError(f"the state of {name} is not made of tensors")
+                    raise InputError(f"the state of {name} must consist of tensors")
             total, logits = state["sum"], state["logits"]
             weight, steps = float(state["weight"]), int(state["steps"])
         except (KeyError, TypeError, AttributeError) as error:
@@ -133,4 +133,4 @@ class StreamPredictor:
             state = read_archive(Path(path), device)
             self.load_state_dict(state)
         except Exception as error:  # a damaged file can raise anything
-            raise InputError(f"{path}: no state of a stream of this network: {in_words(error)}") from error
+            raise InputError(f"{path}: not the state of a stream of this network: {in_words(error)}") from error

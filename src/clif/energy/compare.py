@@ -119,7 +119,7 @@ def compare(energies: Mapping[str, Energy] | Sequence[Energy]) -> Comparison:
             same = sum(name == kind or name.startswith(f"{kind} (") for name in named)
             named[f"{kind} ({same + 1})" if same else kind] = energy
     if not named:
-        raise InputError("there is no energy to compare; give one or more of clif.energy.estimate")
+        raise InputError("give at least one result of clif.energy.estimate to compare")
     return Comparison(named)
 
 

@@ -53,7 +53,7 @@ class Costs:
         if self.node_nm is not None:
             _check("node_nm", self.node_nm, above=0)
         if not isinstance(self.word_bytes, int) or isinstance(self.word_bytes, bool) or self.word_bytes < 1:
-            raise InputError(f"word_bytes of the costs must be a whole number from 1, got {self.word_bytes!r}")
+            raise InputError(f"word_bytes of the costs must be a whole number of at least 1, got {self.word_bytes!r}")
         for name in ("name", "source"):
             if not isinstance(getattr(self, name), str):
                 raise InputError(f"{name} of the costs must be a string, got {getattr(self, name)!r}")
@@ -82,7 +82,7 @@ class Costs:
 def _check(name: str, value: Any, above: float | None = None) -> None:
     number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     if not number or value < 0 or value == above:
-        least = "above 0" if above == 0 else "from 0"
+        least = "above 0" if above == 0 else "of at least 0"
         raise InputError(f"{name} of the costs must be a finite number {least}, got {value!r}")
 
 
@@ -95,7 +95,7 @@ def _points(points: Any) -> tuple[tuple[float, float], ...]:
         _check("memory_pj", size)
         _check("memory_pj", cost)
     if not pairs or any(low >= high for (low, _), (high, _) in itertools.pairwise(pairs)):
-        raise InputError(f"memory_pj of the costs must be one pair or more with rising bytes, got {points!r}")
+        raise InputError(f"memory_pj of the costs must be at least one pair, sorted by bytes, got {points!r}")
     return pairs
 
 

@@ -74,7 +74,7 @@ class _Counted:
         self.steps = len(first) if first.dim() == dims + 2 else None
         self.events = events
         if events and self.steps is None:
-            raise InputError(f"events come in frames [T, N, *], got images {list(first.shape)}; leave out events=True")
+            raise InputError(f"frames of events must be [T, N, *], got images {list(first.shape)}; omit events=True")
 
     def __iter__(self) -> Iterator[tuple[Tensor, Any]]:
         for images, labels in self.batches:
@@ -84,7 +84,7 @@ class _Counted:
                 shape = [*([] if self.steps is None else [self.steps]), "N", *self.size]
                 raise InputError(f"the first batch has the shape {shape}, another one {list(images.shape)}")
             if self.events and not (images.ge(0) & images.eq(images.round())).all():
-                raise InputError("frames of events hold numbers from 0, other values were found; leave out events=True")
+                raise InputError("frames of events must be whole numbers ≥ 0; otherwise leave out events=True")
             self.images += images.shape[lead - 1]
             yield images, labels
 

@@ -8,7 +8,7 @@ from clif.deploy.graph import layer_of
 from clif.energy.layers import NORMS, Followed
 from clif.errors import InputError
 from clif.generate.lower import is_uniform, lower
-from clif.generate.program import Node, needed, parse
+from clif.generate.program import needed, parse
 from clif.layers import LeakyIntegrator
 from clif.neurons import SpikingNeuron
 from clif.sequence_layers import ELEMENTWISE
@@ -50,7 +50,9 @@ def operations_of(node: nn.Module) -> Operations:
         )
     step = lower(parse(plan.text))["Any"].forward
     computed = [step.nodes[i] for i in needed(step.nodes, step.results.values()) if not is_uniform(step.nodes, i)]
-    ones = {i for i, node in enumerate(step.nodes) if _is_one(node, plan.constants)}
+    ones = {
+        i for i, node in enumerate(step.nodes) if node.operation == "constant" and plan.constants[int(node.value)] == 1
+    }
     names = [
         node.operation
         for node in computed
@@ -58,10 +60,6 @@ def operations_of(node: nn.Module) -> Operations:
     ]
     macs = sum(name not in (*SUMS, *FREE) for name in names)
     return Operations(float(macs), float(max(0, sum(name in SUMS for name in names) - macs)), states)
-
-
-def _is_one(node: Node, constants: tuple[float, ...]) -> bool:
-    return node.operation == "constant" and constants[int(node.value)] == 1
 
 
 class Elementwise(NamedTuple):

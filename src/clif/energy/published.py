@@ -136,7 +136,7 @@ def _by_name(rates: Sequence[float] | Mapping[str, float], names: Sequence[str])
         return {name: float(rates[name]) for name in names}
     listed = [] if not names else list(rates)
     if len(listed) != len(names):
-        raise InputError(f"{len(names)} firing rates are needed, one a spiking layer, got {len(listed)}")
+        raise InputError(f"{len(names)} firing rates are needed, one per spiking layer, got {len(listed)}")
     return dict(zip(names, map(float, listed), strict=True))
 
 

@@ -23,7 +23,7 @@ def chart_of(results: Results) -> Chart:
     """
     axis = KINDS[results.plan.kind].axis
     if axis is None:
-        raise InputError(f"an experiment {results.plan.kind} has no axis to draw its accuracies over")
+        raise InputError(f"an experiment {results.plan.kind} has no values for the x-axis of a figure")
     if results.plan.kind == "exchange":
         epochs = max(len(losses) for result in results.arms for losses in result.losses)
         lines = [Line(i, arm.arm.name, dict(enumerate(arm.losses))) for i, arm in enumerate(results.arms)]

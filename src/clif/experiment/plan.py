@@ -165,8 +165,8 @@ def _slug(name: str) -> str:
 def _whole(name: str, values: Sequence[float], least: int, most: float = float("inf")) -> list[int]:
     for value in values:
         if value != int(value) or not least <= value <= most:
-            upper = "" if most == float("inf") else f" to {most:g}"
-            raise InputError(f"--values of {name} are whole numbers from {least}{upper}, got {value:g}")
+            upper = "" if most == float("inf") else f" and at most {most:g}"
+            raise InputError(f"--values of {name} must be whole numbers of at least {least}{upper}, got {value:g}")
     return [int(value) for value in values]
 
 

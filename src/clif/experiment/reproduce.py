@@ -115,7 +115,7 @@ def find_runs(row: Row, folders: Sequence[str | Path]) -> list[Repeated]:
     length and part are one result, with the last run of each seed. Raises `InputError` for a row of an experiment.
     """
     if row.kind:
-        raise InputError(f"{row.name} is the row of an experiment, which find_experiments finds")
+        raise InputError(f"{row.name} is a row of an experiment; use find_experiments")
     results: dict[tuple[int, str], dict[int, Run]] = {}
     for run in _runs(folders):
         part = next((part for part in PARTS if f"{part}_top1" in run.last), None)

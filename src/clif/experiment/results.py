@@ -118,7 +118,7 @@ def collect(plan: Plan, runs: Sequence[PlannedRun]) -> Results:
     made = {(run.arm.name, run.config.seed): open_run(run.folder) for run in runs}
     part = next((part for part in PARTS if all(f"{part}_top1" in run.last for run in made.values())), None)
     if part is None:
-        raise InputError(f"{plan.folder}: the runs' last epochs have no accuracy in common in their metrics.csv")
+        raise InputError(f"{plan.folder}: the runs' last epochs have no common accuracy column in their metrics.csv")
     arms = []
     for arm in plan.arms:
         own = [made[arm.name, seed] for seed in plan.seeds]

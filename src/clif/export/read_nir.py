@@ -37,7 +37,7 @@ class NIRNetwork(nn.Module):
         self.sources: dict[str, list[str]] = {name: [] for name in graph.nodes}
         for source, target in graph.edges:
             if source not in graph.nodes or target not in graph.nodes:
-                raise InputError(f"an edge leads from {source!r} to {target!r}, and not both are nodes of the graph")
+                raise InputError(f"the edge from {source!r} to {target!r} must connect nodes of the graph")
             self.sources[target].append(source)
         self.order = _sorted(self.sources)
         kinds = {name: type(node).__name__ for name, node in graph.nodes.items()}
@@ -45,7 +45,7 @@ class NIRNetwork(nn.Module):
         for name, feeding in self.sources.items():
             if (name == self.input) == bool(feeding):
                 raise InputError(
-                    f"the node {name} is fed by {len(feeding)} others; only the input, and it alone, by none"
+                    f"the node {name} has {len(feeding)} inputs; the input node must have none, other nodes at least 1"
                 )
         self.layers: dict[str, Callable[[Tensor], Tensor]] = {}
         self.neurons: dict[str, _LIF] = {}
@@ -54,7 +54,7 @@ class NIRNetwork(nn.Module):
                 self.neurons[name] = _LIF(name, node, dt)
             elif name not in (self.input, self.output):
                 if kinds[name] not in _LAYERS:
-                    raise InputError(f"the node {name} is a {kinds[name]}; known are LIF, {', '.join(_LAYERS)}")
+                    raise InputError(f"the node {name} is a {kinds[name]}; supported are LIF, {', '.join(_LAYERS)}")
                 self.layers[name] = _LAYERS[kinds[name]](node)
         self.spikes: dict[str, Tensor] = {}
 
@@ -86,9 +86,7 @@ class _LIF:
         )
         self.leak = dt / tau
         if not bool(((self.leak > 0) & (self.leak < 1)).all()):
-            raise InputError(
-                f"the node {name} has a tau below dt={dt:g} s or none; give the dt that the graph was made for"
-            )
+            raise InputError(f"the node {name} has no tau, or one below dt={dt:g} s; give the dt of the graph")
 
     def step(self, x: Tensor, v: Tensor | None) -> tuple[Tensor, Tensor]:
         v = torch.zeros_like(x) if v is None else v

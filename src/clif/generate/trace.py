@@ -64,7 +64,7 @@ def trace(kind: type, attributes: Mapping[str, Any], signature: Signature) -> Tr
     first, second = _traced(view, signature), _traced(view, signature)
     if first != second:
         raise TraceError(
-            f"{kind.__name__}.step has other operations or numbers at every call; a kernel would repeat the first"
+            f"{kind.__name__}.step has different operations or numbers in each call; a kernel would repeat the first"
         )
     _check(view, signature, first, kind.__name__)
     return first
@@ -154,7 +154,7 @@ def _check(view: Any, signature: Signature, traced: Trace, owner: str) -> None:
         torch.allclose(a, b, rtol=1e-9, atol=1e-12, equal_nan=True) for a, b in zip(*results, strict=True)
     )
     if not same:
-        raise TraceError(f"the trace of {owner}.step computes other numbers than the step itself")
+        raise TraceError(f"the trace of {owner}.step computes different numbers from the step itself")
 
 
 def run(traced: Trace, leaves: Any) -> list[Tensor]:

@@ -110,7 +110,7 @@ def compiled(text: str, dtype: torch.dtype, isa: str) -> Unit:
     except (OSError, AttributeError) as error:
         raise compiler.CompilerError(f"{path} does not load ({error}); clif cache --clear deletes it") from error
     if unit.layout != LAYOUT:
-        raise compiler.CompilerError(f"{path} is of another version of clif; clif cache --clear deletes it")
+        raise compiler.CompilerError(f"{path} was compiled by another version of clif; clif cache --clear deletes it")
     return unit
 
 

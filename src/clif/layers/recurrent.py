@@ -94,7 +94,7 @@ class Recurrent(_Container):
         super().__init__(module, step_mode)
         for part in feedback.modules():
             if isinstance(part, StepModule) and next(part.memories(), self) is not self:
-                raise InputError(f"the feedback of Recurrent is stateless, got a {type(part).__name__}")
+                raise InputError(f"the feedback of Recurrent must be stateless, got a {type(part).__name__}")
         self.feedback = feedback
 
     def _mix(self, x: Tensor, y: Tensor | None) -> Tensor:
@@ -168,8 +168,8 @@ class ElementWiseRecurrentContainer(_Container):
     def _mix(self, x: Tensor, y: Tensor | None) -> Tensor:
         if y is not None and y.shape != x.shape:
             raise InputError(
-                f"the module of ElementWiseRecurrentContainer must keep the shape of its input {list(x.shape)}, it "
-                f"gave {list(y.shape)}"
+                f"the module of ElementWiseRecurrentContainer must keep the shape of its input {list(x.shape)}, "
+                f"got {list(y.shape)}"
             )
         mixed: Tensor = self.element_wise_function(torch.zeros_like(x) if y is None else y, x)
         return mixed

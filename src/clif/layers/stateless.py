@@ -106,7 +106,7 @@ class MaxPool2d(nn.MaxPool2d):
     def forward(self, x: Tensor) -> Tensor:
         check_layout(self, x, "N, C, H, W")
         if self.return_indices:
-            raise InputError("clif.layers.MaxPool2d gives no indices; leave out return_indices")
+            raise InputError("clif.layers.MaxPool2d returns no indices; leave out return_indices")
         return fold(super().forward, x)
 
 

@@ -32,7 +32,7 @@ def surrogate_name(surrogate: Any) -> str:
     found = surrogates.resolve(surrogate)
     if (name := surrogates.name_of(found)) is None:
         raise InputError(
-            f"a network keeps its surrogate by name, so that it can be loaded again; got {found!r}. Take one of "
+            f"a network stores its surrogate by name and needs a registered one, got {found!r}. Use one of "
             f"{', '.join(surrogates.SURROGATES)}, and set surrogate_function of the network's neurons"
         )
     return name
@@ -42,8 +42,8 @@ def plain_constant(name: str, value: Any) -> Any:
     """`value`, with a tensor or NumPy scalar as a Python number. Raises `InputError` for a tensor that is learnt."""
     if isinstance(value, Tensor) and value.requires_grad:
         raise InputError(
-            f"{name} of a network is a number for all its neurons, got a tensor that is learnt; set it neuron by "
-            f'neuron, as in node.{name} = torch.nn.Parameter(...), or take neuron="PLIF" for a learnt time constant'
+            f"{name} of a network is a number for all its neurons, got a learnt tensor; set it for each "
+            f'neuron, as in node.{name} = torch.nn.Parameter(...), or use neuron="PLIF" for a learnt time constant'
         )
     item = getattr(value, "item", None)
     return as_constant(name, value) if name in CONSTANTS and value is not None else item() if callable(item) else value
@@ -231,7 +231,7 @@ class Stream:
 
     def _check_layers(self, state: dict[str, tuple[Tensor, ...] | None]) -> None:
         if differing := sorted(self._modules().keys() ^ state.keys()):
-            raise InputError(f"this state is that of another network: they differ in the layer {differing[0]}")
+            raise InputError(f"this is the state of another network: they differ in the layer {differing[0]}")
 
 
 def channels_last(x: Tensor) -> Tensor:

@@ -97,7 +97,7 @@ def pretrained_for(model: str, dataset: str, neuron: str) -> Pretrained:
         if (one.dataset, one.neuron) == (dataset, neuron):
             return one
     has = ", ".join(f"{one.dataset} with {one.neuron}" for one in of_model) or "none"
-    raise InputError(f"no weights of {model} for {dataset} with {neuron} neurons come with clif; it has: {has}")
+    raise InputError(f"no weights of {model} for {dataset} with {neuron} neurons are included; included are: {has}")
 
 
 @cache

@@ -34,7 +34,7 @@ class Wrapped(SpikingNetwork):
     def __init__(self, net: nn.Module, T: int | None, input_shape: Sequence[int] | None = None) -> None:
         shape = None if input_shape is None else tuple(int(size) for size in input_shape)
         if shape is not None and (not shape or min(shape) < 1):
-            raise InputError(f"input_shape is that of one sample, as (3, 32, 32) or (64,), got {input_shape!r}")
+            raise InputError(f"input_shape is that of one sample, such as (3, 32, 32) or (64,), got {input_shape!r}")
         dims = _sample_dims(net) if shape is None else len(shape)
         image = shape if shape is not None and dims == 3 else (0, 0, 0)
         super().__init__(1 if T is None else T, image[0], image[-1], any_size=True)
@@ -202,6 +202,6 @@ def _sample_dims(net: nn.Module) -> int:
         if not has_own_forward(module) and not isinstance(module, SpikingNeuron | nn.Identity):
             break
     raise InputError(
-        f"whether this {type(net).__name__} takes images or vectors does not follow from its first layer; give the "
+        f"the first layer of this {type(net).__name__} does not define whether it takes images or vectors; give the "
         "shape of one sample, input_shape=(C, H, W) or (F,)"
     )

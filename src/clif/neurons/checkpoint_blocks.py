@@ -36,7 +36,7 @@ def set_checkpoint_blocks(net: nn.Module, checkpoint_blocks: bool, blocks: Itera
             module.checkpoint_blocks = False  # type: ignore[assignment]
     if not checkpoint_blocks:
         if blocks is not None:
-            raise InputError("blocks= names what is checkpointed; leave it out to switch checkpointing off")
+            raise InputError("blocks= selects modules to checkpoint; leave it out to disable checkpointing")
         return
     if blocks is None:
         _choose(net)
@@ -57,7 +57,7 @@ def set_checkpoint_blocks(net: nn.Module, checkpoint_blocks: bool, blocks: Itera
                 "and a list is not called; name the module around it"
             )
         if outer := next((other for other in chosen if name.startswith(f"{other}.")), None):
-            raise InputError(f"the blocks {outer} and {name} are one inside the other; name one of them")
+            raise InputError(f"the blocks {outer} and {name} are nested; name only one of them")
     for name in chosen:
         attach(known[name], WholeBlock)
 

@@ -81,7 +81,7 @@ def spiking_neuron(name: str) -> type[SpikingNeuron]:
     """The class of a spiking neuron by its name in any case. Raises `InputError` for an unknown one, and for ReLU."""
     kind = NEURONS[neuron_name(name)]
     if not issubclass(kind, SpikingNeuron):
-        raise InputError(f"{name} is no spiking neuron")
+        raise InputError(f"{name} is not a spiking neuron")
     return kind
 
 

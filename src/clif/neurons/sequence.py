@@ -126,7 +126,7 @@ def check_spikes(equations: Equations, spikes: Tensor, x: Tensor) -> None:
         raise InputError(f"{shown} gave {list(spikes.shape)} for {list(x.shape)}")
     if torch.is_grad_enabled() and x.requires_grad and not spikes.requires_grad:
         raise InputError(
-            f"{shown} gives no gradient; derive a class from clif.surrogate.Surrogate, which defines derivative(x), or "
+            f"{shown} has no gradient; derive a class from clif.surrogate.Surrogate, which defines derivative(x), or "
             "compute under torch.no_grad()"
         )
     if torch.jit.is_tracing() or is_transformed() or private_torch.has_dispatch_mode() or spikes.is_meta:  # type: ignore[attr-defined]
@@ -134,6 +134,6 @@ def check_spikes(equations: Equations, spikes: Tensor, x: Tensor) -> None:
     values = spikes.detach()
     if not bool(((values == 0) | (values == 1)).all()):
         raise InputError(
-            f"{shown} gives other values than 0 and 1; a surrogate replaces the derivative of a spike only: use one of "
-            "clif.surrogate, or derive a class from clif.surrogate.Surrogate"
+            f"{shown} returns values other than 0 and 1; a surrogate replaces only the derivative of a spike: use one "
+            "of clif.surrogate, or derive a class from clif.surrogate.Surrogate"
         )

@@ -66,8 +66,7 @@ def _check_values(*constants: Constant | None) -> None:
     if tau is not None and not (math.isfinite(tau) and tau > 1):
         learnt = "; PLIFNode learns a time constant that stays above 1" if isinstance(constants[0], Tensor) else ""
         raise InputError(
-            f"tau must be a finite number greater than 1 (tau = 1 would keep no memory at all), got {tau}; try tau=2.0"
-            + learnt
+            f"tau must be a finite number greater than 1 (tau = 1 has no memory), got {tau}; try tau=2.0" + learnt
         )
     if v_threshold is not None and not math.isfinite(v_threshold):
         raise InputError(f"v_threshold must be a finite number, got {v_threshold}")
@@ -79,4 +78,4 @@ def _check_values(*constants: Constant | None) -> None:
     if v_subtract is not None and not math.isfinite(v_subtract):
         raise InputError(f"v_subtract must be a finite number, got {v_subtract}")
     if constants[3] is not None and constants[2] is not None:
-        raise InputError("v_subtract belongs to the soft reset; give either v_subtract or v_reset, not both")
+        raise InputError("v_subtract needs the soft reset; give either v_subtract or v_reset, not both")

@@ -74,7 +74,7 @@ class Equations:
         if x.dim() < 2 or value.dim() != 1 or len(value) != x.shape[1]:
             raise InputError(
                 f"{name} of {self.owner} has one element for every channel, {list(value.shape)}, but the input of a "
-                f"step is {list(x.shape)}, [N, C, *]; make the neuron with the channels of its input"
+                f"step is {list(x.shape)}, [N, C, *]; create the neuron with the channels of its input"
             )
         return value
 

@@ -52,11 +52,11 @@ class Demo:
     fitted: Deployment
 
 
-def run_demo(out: Path, recipe: str = "digits", quiet: bool = False, go_on: bool = False, **overrides: Any) -> Demo:
+def run_demo(out: Path, recipe: str = "digits", quiet: bool = False, resume: bool = False, **overrides: Any) -> Demo:
     """Train CLIF and LIF by the recipe, deploy both, and write `out`/index.html with its figures in index_files.
 
-    The page is a report on both runs and needs no other file. The runs are in `out`/runs; with `go_on` interrupted ones
-    continue. Raises `InputError` if `out` cannot be written.
+    The page is a report on both runs and needs no other file. The runs are in `out`/runs; `resume` resumes interrupted
+    ones. Raises `InputError` if `out` cannot be written.
 
     >>> demo = clif.report.run_demo(Path("demo"), quiet=True)  # doctest: +SKIP
     >>> demo.page.name  # doctest: +SKIP
@@ -69,7 +69,7 @@ def run_demo(out: Path, recipe: str = "digits", quiet: bool = False, go_on: bool
         if not quiet:
             print(f"\n{neuron}")
         config = resolve(recipe, **{**overrides, "neuron": neuron, "out_dir": str(out / "runs")})
-        if go_on and RunFolder(config.run_folder(), config.keep_last).is_begun():
+        if resume and RunFolder(config.run_folder(), config.keep_last).is_begun():
             config.resume = "auto"
         runs[neuron] = fit(config, quiet)
     paths = {neuron: result.folder / LAST for neuron, result in runs.items()}

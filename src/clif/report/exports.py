@@ -1,9 +1,8 @@
 """The figures and tables of a report as files for a paper."""
 
 import io
-from functools import partial
+from operator import methodcaller
 from pathlib import Path
-from typing import BinaryIO
 
 from matplotlib import rc_context
 from matplotlib.figure import Figure
@@ -49,15 +48,11 @@ def figure_files(figure: Figure) -> dict[str, bytes]:
     return files
 
 
-def _write(content: bytes, file: BinaryIO) -> None:
-    file.write(content)
-
-
 def write_files(folder: Path, files: dict[str, dict[str, bytes]]) -> None:
     """Write NAME.EXTENSION for each of them to the folder. Raises `InputError` if it cannot be written."""
     try:
         for name, formats in files.items():
             for ending, content in formats.items():
-                write_atomically(folder / f"{name}.{ending}", partial(_write, content))
+                write_atomically(folder / f"{name}.{ending}", methodcaller("write", content))
     except OSError as error:
         raise InputError(f"{folder} cannot be written ({error}); choose another --out, or add --no-files") from error

@@ -46,7 +46,7 @@ def _picture(dataset: Dataset, prediction: Prediction):
 def check_format(path: Path) -> None:
     """Raise `InputError` unless a path has the extension of a picture."""
     if path.suffix.lower() not in FORMATS:
-        raise InputError(f"{path}: a picture is a .png, .svg or .pdf file")
+        raise InputError(f"{path}: the picture must be a .png, .svg or .pdf file")
 
 
 def save_figure(figure: Figure, path: Path) -> None:

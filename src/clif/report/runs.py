@@ -121,14 +121,14 @@ def _folders(path: Path) -> Iterator[Path]:
     else:
         inside = sorted(child.parent for child in path.glob(f"*/{CONFIG}"))
         if not inside:
-            raise MissingFileError(f"no run at {path}: neither it nor a folder in it has a {CONFIG}")
+            raise MissingFileError(f"no run at {path}: neither the folder nor a folder in it has a {CONFIG}")
         yield from inside
 
 
 def _folders_of_seeds(path: Path) -> Iterator[Path]:
     folders = read_mapping(path).get("folders")
     if not isinstance(folders, list) or not all(isinstance(folder, str) for folder in folders):
-        raise InputError(f'{path}: no summary of seeds: it lacks "folders"')
+        raise InputError(f'{path}: not a summary of seeds: it has no "folders"')
     for folder in map(Path, folders):
         beside = path.parent / folder.name
         yield folder if (folder / CONFIG).is_file() else beside
@@ -188,7 +188,7 @@ def _read_config(path: Path) -> dict[str, Any]:
     """The configuration with the option names of its version; only the seed must have its present form."""
     config = {str(name): value for name, value in read_yaml(path).items()}
     if type(config.get("seed")) is not int:
-        raise InputError(f"{path}: a run's configuration has a whole number as its seed, got {config.get('seed')!r}")
+        raise InputError(f"{path}: the seed of a run must be a whole number, got {config.get('seed')!r}")
     return config
 
 
@@ -202,14 +202,14 @@ def _read_metrics(path: Path) -> list[Row]:
         raise InputError(f"{path} cannot be read: {error}") from error
     table = csv.DictReader(text.splitlines())
     if "epoch" not in (table.fieldnames or ()):
-        raise InputError(f'{path}: no table of epochs: its first line has no column "epoch"')
+        raise InputError(f'{path}: not a table of epochs: its first line has no column "epoch"')
     rows = []
     for line, cells in enumerate(table, start=2):
         try:
             row = {str(key): float(value) for key, value in cells.items() if value not in (None, "")}
             row["epoch"] = int(row["epoch"])
         except (TypeError, ValueError, KeyError, OverflowError) as error:
-            raise InputError(f"{path}, line {line}: a row has a number in each column ({error})") from error
+            raise InputError(f"{path}, line {line}: a row must have a number in each column ({error})") from error
         rows.append(row)
     return rows
 

@@ -107,7 +107,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
             raise InputError(f"{path}: damaged: {key!r} holds a {type(content[key]).__name__}, not a {kind.__name__}")
     for key in ("model", "config", "data"):
         if not all(isinstance(name, str) for name in content.get(key, {})):
-            raise InputError(f"{path}: damaged: {key!r} has a name that is no text")
+            raise InputError(f"{path}: damaged: {key!r} has a name that is not a string")
     return content
 
 
@@ -154,7 +154,9 @@ def _foreign(content: Any, path: Path) -> dict[str, Any]:
 def _note_average(content: dict[str, Any], key: str, path: Path) -> None:
     averages = [name for name in AVERAGES if name in content]
     if averages and key.split(".")[0] not in AVERAGES:
-        logger.warning(f"{path}: an average of the weights lies beside them under {averages[0]!r}; {key!r} is taken")
+        logger.warning(
+            f"{path}: an average of the weights is stored beside them under {averages[0]!r}; {key!r} is taken"
+        )
 
 
 def _check_archive(path: Path) -> None:
@@ -165,7 +167,7 @@ def _check_archive(path: Path) -> None:
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             if sum(part.file_size for part in archive.infolist()) > path.stat().st_size:
-                raise InputError(f"{path}: refused: its parts unpack to more than it holds, which no checkpoint's do")
+                raise InputError(f"{path}: refused: its parts unpack to more than its size, which is not valid")
             if (part := archive.testzip()) is not None:
                 raise InputError(f"{path}: damaged: its part {part} differs from its checksum")
 
@@ -205,7 +207,7 @@ def load(
     device = find_device(map_location)
     if net is not None:
         if named := [key for key, value in {"model": model, "neuron": neuron, **options}.items() if value is not None]:
-            raise InputError(f"{', '.join(named)}: describes a network to create, but net= already is one")
+            raise InputError(f"{', '.join(named)}: describes a network to create, but net= already gives one")
         load_weights(net, read_checkpoint(path)["net"], str(path))
         return net.to(device).eval()
     net = build_network(read_checkpoint(path), str(path), model=model, neuron=neuron, **options)
@@ -267,7 +269,7 @@ def _check_size(arguments: dict[str, Any], weights: dict[str, Tensor], where: st
         net = create_model(**arguments)
     size = sum(value.numel() for value in net.state_dict().values())
     if size > SMALL and size > 2 * held:
-        raise InputError(f"{where}: holds {held} weights, the network that it describes has {size}; it is damaged")
+        raise InputError(f"{where}: contains {held} weights, but its network has {size}; it is damaged")
 
 
 def load_weights(net: nn.Module, state_dict: dict[str, Tensor], where: str) -> None:
@@ -297,5 +299,5 @@ def _sizes(state_dict: dict[str, Tensor], where: str) -> dict[str, int]:
     convolutions = [value for value in state_dict.values() if isinstance(value, Tensor) and value.dim() == 4]
     linears = [value for value in state_dict.values() if isinstance(value, Tensor) and value.dim() == 2]
     if not convolutions or not linears:
-        raise InputError(f"{where}: they are not the weights of a convolutional classifier")
+        raise InputError(f"{where}: these are not the weights of a convolutional classifier")
     return {"in_channels": convolutions[0].shape[1], "num_classes": linears[-1].shape[0]}

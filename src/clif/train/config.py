@@ -231,7 +231,7 @@ class TrainConfig:
         _require(self, "name", not set(self.name) & set("/\\"), "one word, without / or \\")
         for name in ("loss_lambda", "teacher_weight"):
             _require(self, name, 0 <= getattr(self, name) <= 1, "in [0, 1]")
-        _require(self, "tau", 1 < self.tau < math.inf, "greater than 1 (tau = 1 would keep no memory at all)")
+        _require(self, "tau", 1 < self.tau < math.inf, "greater than 1 (tau = 1 has no memory)")
         _require(self, "step_size", self.step_size >= 1 and self.step_size % 1 == 0, "a whole number of epochs ≥ 1")
         for field in dataclasses.fields(self):
             choices = field.metadata["choices"]
@@ -251,11 +251,11 @@ class TrainConfig:
         if self.whiten and self.pre_train:
             raise InputError("whiten and pre_train both set the weights of the first layer; leave one of them out")
         if self.test_at_end and self.early_stop and not self.val_split:
-            raise InputError("early_stop with test_at_end needs epochs to compare: add -val_split 0.1")
+            raise InputError("early_stop with test_at_end needs a validation split: add -val_split 0.1")
         if self.gradient_window and not self.multiple_step:
-            raise InputError("gradient_window computes the sequence at once; leave -multiple_step True")
+            raise InputError("gradient_window needs the whole sequence at once: -multiple_step True")
         if self.checkpoint_blocks and self.neuron == "ReLU":
-            raise InputError("checkpoint_blocks keeps the spikes between blocks, and ReLU has none; leave it out")
+            raise InputError("checkpoint_blocks stores the spikes between blocks, but ReLU has no spikes; leave it out")
         if unknown := [word for word in self.logger_names() if word not in ("wandb", "mlflow")]:
             raise unknown_name("logger", unknown[0], ["wandb", "mlflow"])
 
@@ -278,7 +278,7 @@ class TrainConfig:
         except ValueError:
             fits = False
         if not fits:
-            raise InputError(f"surrogate: α is a number > 0, such as triangle:0.5; got {self.surrogate!r}")
+            raise InputError(f"surrogate: α must be a number > 0, such as triangle:0.5; got {self.surrogate!r}")
 
     def time_steps(self, epoch: int) -> int:
         """T in an epoch, counted from 0."""

@@ -192,7 +192,7 @@ def _launch(config: TrainConfig, device: torch.device) -> Any:
         from lightning_fabric.strategies.ddp import DDPStrategy
     except ImportError as error:
         raise InputError(
-            f'several processes need Lightning Fabric ({error}); install it: pip install "clif-snn[distributed]"'
+            f'training with several processes needs Lightning Fabric ({error}): pip install "clif-snn[distributed]"'
         ) from error
     if device.type == "cuda" and device.index is not None:
         raise InputError(f"-device {config.device} is one GPU; with -devices {config.devices} use -device cuda")

@@ -109,7 +109,8 @@ class RunFolder:
         last = self.path / LAST
         if self.keep_last > 1 and self._last_place is not None and last.is_file():
             with writing(self.path):
-                _link(last, self.path / _name(*self._last_place))
+                epochs, step = self._last_place
+                _link(last, self.path / f"checkpoint_epoch{epochs:04d}_step{step:06d}.pth")
         save_checkpoint(last, content)
         self.remember(content)
         for old in sorted(self.path.glob("checkpoint_epoch*.pth"))[: -(self.keep_last - 1) or None]:
@@ -136,10 +137,6 @@ class RunFolder:
             content = read_json(self.path / name)
             return content if isinstance(content, list) else []
         return []
-
-
-def _name(epochs: int, step: int) -> str:
-    return f"checkpoint_epoch{epochs:04d}_step{step:06d}.pth"
 
 
 def _link(source: Path, target: Path) -> None:

@@ -36,5 +36,5 @@ def launched_processes() -> tuple[int, int] | None:
     tasks = int(environ.get("SLURM_STEP_NUM_TASKS", environ.get("SLURM_NTASKS", 1)))
     nodes = int(environ.get("SLURM_STEP_NUM_NODES", environ.get("SLURM_NNODES", 1)))
     if tasks % nodes:
-        raise InputError(f"srun started {tasks} tasks on {nodes} machines; start as many on each: --ntasks-per-node")
+        raise InputError(f"srun started {tasks} tasks on {nodes} machines; start equal numbers: --ntasks-per-node")
     return tasks // nodes, nodes

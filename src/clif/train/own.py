@@ -78,12 +78,12 @@ class Own:
         if "train" not in self.loaders:
             raise InputError('loaders= needs at least loaders["train"], an iterable of (x, y)')
         if config.val_split:
-            raise InputError('val_split is for the data of the configuration; pass loaders["val"]')
+            raise InputError('val_split needs the data of the configuration; pass loaders["val"]')
         for name in ("cutupmix_auto", "whiten"):
             if getattr(config, name):
                 raise InputError(f"{name} is for the data of the configuration; leave it out with loaders=")
         if config.early_stop and not {"val", "test"} & self.loaders.keys():
-            raise InputError('early_stop needs epochs to compare: pass loaders["val"]')
+            raise InputError('early_stop needs a validation set: pass loaders["val"]')
         if config.checkpoint_every and not is_positioned(self.loaders["train"]):
             raise InputError(
                 "checkpoint_every writes within an epoch, and this training loader cannot begin there; leave it out"
@@ -137,4 +137,4 @@ class Own:
             return
         had = ", ".join(f"{name}=" for name in before) or "nothing of your own"
         has = ", ".join(f"{name}=" for name in self.names()) or "nothing"
-        raise InputError(f"{where}: its run was given {had}, this one {has}; pass the same to clif.train.fit")
+        raise InputError(f"{where}: its run was given {had}, but this one {has}; pass the same to clif.train.fit")

@@ -96,7 +96,7 @@ def _positioned(loader: Any, part: str, engine: Engine) -> Any:
             loader.rank, loader.world_size = made = here
     if made != here:
         raise InputError(
-            f"loaders[{part!r}] is that of rank {made[0]} of {made[1]} processes, and this is rank {here[0]} of "
+            f"loaders[{part!r}] was made for rank {made[0]} of {made[1]} processes, but this is rank {here[0]} of "
             f"{here[1]}; leave rank and world_size out"
         )
     return loader
@@ -114,14 +114,14 @@ def _check_split(sampler: DistributedSampler[Any], part: str, engine: Engine) ->
     made, here = (sampler.rank, sampler.num_replicas), (engine.rank, engine.world_size)
     if made != here:
         raise InputError(
-            f"the DistributedSampler of loaders[{part!r}] is for rank {made[0]} of {made[1]} processes, and this is "
+            f"the DistributedSampler of loaders[{part!r}] is for rank {made[0]} of {made[1]} processes, but this is "
             f"rank {here[0]} of {here[1]}; leave the sampler out: each process then takes its part of every batch"
         )
     samples = len(sampler.dataset)  # type: ignore[arg-type]
     if part != "train" and len(sampler) * sampler.num_replicas != samples:
         raise InputError(
             f"the DistributedSampler of loaders[{part!r}] makes {len(sampler) * sampler.num_replicas} samples of "
-            f"{samples}, so some would count twice or never; leave it out: each sample then counts once"
+            f"{samples}, so some would count twice or not at all; without it each sample counts once"
         )
 
 
@@ -194,7 +194,7 @@ class Batches:
         """Raise `InputError` for a position within an epoch, where this loader cannot begin."""
         if position["batch"]:
             raise InputError(
-                f"{where}: stops within an epoch, where this training loader cannot start; resume from the "
+                f"{where}: was written within an epoch, where this training loader cannot start; resume from the "
                 "checkpoint of the last complete epoch beside it (checkpoint_epoch…_step000000.pth)"
             )
 

@@ -34,7 +34,7 @@ def read_recipe(recipe: str) -> dict[str, Any]:
         return {"config": content}
     if not isinstance(content.get("config"), dict):
         raise InputError(
-            f'{path}: a recipe has "description" and a mapping "config", or is a configuration with at least "dataset"'
+            f'{path}: a recipe needs "description" and a mapping "config", or is a configuration with "dataset"'
         )
     return content
 

@@ -48,7 +48,7 @@ def read_run(folder: str, overrides: dict[str, Any]) -> TrainConfig:
     """
     for name in ("out_dir", "name", "pre_train"):
         if overrides.get(name) is not None:
-            raise InputError(f"a resumed run stays in its folder, with its weights; leave out -{name}")
+            raise InputError(f"a resumed run keeps its folder and its weights; leave out -{name}")
     path = Path(expand_home(folder)) / CONFIG
     try:
         values = read_yaml(path)

@@ -94,9 +94,9 @@ def check_scheduler(scheduler: Any, optimizer: Optimizer, what: str) -> LRSchedu
         kind = type(scheduler).__name__
         raise InputError(f"{what} must be a schedule of torch.optim.lr_scheduler, got {kind}")
     if isinstance(scheduler, ReduceLROnPlateau):
-        raise InputError(f"{what} is a ReduceLROnPlateau, which needs a metric; set the rate in a callback instead")
+        raise InputError(f"{what} must not be ReduceLROnPlateau, which needs a metric; use a callback")
     if scheduler.optimizer is not optimizer:
-        raise InputError(f"{what} must be of the run's own optimiser; pass both")
+        raise InputError(f"{what} must be created for the run's own optimiser; pass both")
     return scheduler
 
 

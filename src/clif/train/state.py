@@ -139,7 +139,7 @@ def _require_same_classes(trainer: Learner, data: dict[str, Any], where: str) ->
     if (dataset := trainer.dataset) is None:
         return
     if data.get("name") == dataset.name and tuple(data["classes"]) != dataset.classes:
-        raise InputError(f"{where}: was trained on other classes than {dataset.name} has now; start a new run")
+        raise InputError(f"{where}: was trained on classes other than those of {dataset.name}; start a new run")
 
 
 def _follow_exchange(trainer: Learner, model: dict[str, Any]) -> None:
@@ -171,7 +171,7 @@ def _restore_progress(trainer: Learner, progress: dict[str, Any], where: str) ->
     trainer.loaders["train"].check_position(progress["loader"], where)
     accumulate = trainer.config.accumulate
     if progress["loader"]["batch"] != progress["step"] * accumulate:
-        raise InputError(f"{where}: stops within an epoch that was begun with another -accumulate than {accumulate}")
+        raise InputError(f"{where}: was written within an epoch that began with an -accumulate other than {accumulate}")
     trainer.step, trainer.global_step = (operator.index(progress[name]) for name in ("step", "global_step"))
     trainer.running.sums.copy_(_own(trainer, torch.tensor(progress["sums"], dtype=torch.float64)))
     trainer.running.samples = int(_own(trainer, torch.tensor(progress["samples"])))

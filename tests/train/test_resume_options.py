@@ -1,4 +1,4 @@
-"""Options for a run that continues: training uses them from there on, or they are refused."""
+"""Options for a resumed run: training uses them from there on, or they are refused."""
 
 import math
 
@@ -20,7 +20,7 @@ def said(caplog):
     return [record.getMessage() for record in caplog.records if record.name == "clif.train"]
 
 
-def go_on(folder, **options):
+def resume(folder, **options):
     return fit(read_run(str(folder), options), quiet=True, folder=folder)
 
 
@@ -38,7 +38,7 @@ def cosine(lr, epochs, T_max):
 
 def test_a_rate_a_schedule_a_decay_and_a_momentum_given_are_what_trains(train, caplog):
     folder = train().folder
-    result = go_on(folder, epochs=4, T_max=4, lr=0.01, weight_decay=0.1, momentum=0.5)
+    result = resume(folder, epochs=4, T_max=4, lr=0.01, weight_decay=0.1, momentum=0.5)
     assert rates(result) == pytest.approx([*cosine(0.05, (0, 1), 2), *cosine(0.01, (2, 3), 4)])
     group = group_of(folder)
     assert (group["initial_lr"], group["weight_decay"], group["momentum"]) == (0.01, 0.1, 0.5)
@@ -52,10 +52,10 @@ def test_a_rate_a_schedule_a_decay_and_a_momentum_given_are_what_trains(train, c
     ]
 
 
-def test_going_on_again_without_options_keeps_those_given_before(train):
+def test_resuming_again_without_options_keeps_those_given_before(train):
     folder = train().folder
-    go_on(folder, epochs=3, T_max=4, lr=0.01)
-    assert rates(go_on(folder, epochs=4)) == pytest.approx([*cosine(0.05, (0, 1), 2), *cosine(0.01, (2, 3), 4)])
+    resume(folder, epochs=3, T_max=4, lr=0.01)
+    assert rates(resume(folder, epochs=4)) == pytest.approx([*cosine(0.05, (0, 1), 2), *cosine(0.01, (2, 3), 4)])
 
 
 def test_a_weight_decay_given_within_an_epoch_changes_its_next_step(config):
@@ -72,12 +72,12 @@ def test_a_weight_decay_given_within_an_epoch_changes_its_next_step(config):
 def test_another_schedule_is_that_of_a_run_that_always_had_it(train):
     folder = train().folder
     options = {"lr_scheduler": "StepLR", "step_size": 1, "gamma": 0.5}
-    assert rates(go_on(folder, epochs=4, **options)) == pytest.approx([*cosine(0.05, (0, 1), 2), 0.0125, 0.00625])
-    assert rates(go_on(folder, epochs=5, lr_scheduler="CosALR", T_max=8))[4] == pytest.approx(cosine(0.05, [4], 8)[0])
+    assert rates(resume(folder, epochs=4, **options)) == pytest.approx([*cosine(0.05, (0, 1), 2), 0.0125, 0.00625])
+    assert rates(resume(folder, epochs=5, lr_scheduler="CosALR", T_max=8))[4] == pytest.approx(cosine(0.05, [4], 8)[0])
 
 
 @pytest.mark.parametrize("opt", ["SGD", "AdamW"])
-def test_a_checkpoint_named_with_other_options_goes_on_with_them(train, opt):
+def test_a_checkpoint_named_with_other_options_resumes_with_them(train, opt):
     options = {"opt": opt, "no_decay_norm_bias": True}
     first = train(**options)
     second = train(resume=str(first.folder / LAST), epochs=3, T_max=3, lr=0.02, weight_decay=0.3, **options)
@@ -87,7 +87,7 @@ def test_a_checkpoint_named_with_other_options_goes_on_with_them(train, opt):
     assert decays == [0.3, 0.0]
 
 
-def test_an_original_checkpoint_goes_on_with_other_options(train, config, tmp_path, caplog):
+def test_an_original_checkpoint_resumes_with_other_options(train, config, tmp_path, caplog):
     path = tmp_path / "checkpoint_latest.pth"
     original_checkpoint(config(epochs=7, T_max=10), path)
     result = train(epochs=7, T_max=20, lr=0.01, resume=str(path))
@@ -97,12 +97,12 @@ def test_an_original_checkpoint_goes_on_with_other_options(train, config, tmp_pa
 
 def test_a_run_whose_cosine_ends_with_it_takes_the_cosine_along_to_more_epochs(train):
     folder = train(epochs=2, T_max=2).folder
-    assert rates(go_on(folder, epochs=4))[2:] == pytest.approx(cosine(0.05, (2, 3), 4))
+    assert rates(resume(folder, epochs=4))[2:] == pytest.approx(cosine(0.05, (2, 3), 4))
 
 
-def test_a_run_that_goes_on_with_an_average_begins_it_there(train):
+def test_a_run_resumed_with_an_average_begins_it_there(train):
     folder = train().folder
-    go_on(folder, epochs=3, ema=0.9)
+    resume(folder, epochs=3, ema=0.9)
     content = read_checkpoint(folder / LAST)
     assert not torch.equal(content["net"]["classifier.weight"], content["net_raw"]["classifier.weight"])
 
@@ -126,7 +126,7 @@ def test_what_makes_the_run_this_run_is_refused_and_nothing_is_changed(train, op
     folder = train(epochs=1).folder
     before = {p.name: p.read_bytes() for p in folder.iterdir() if p.is_file()}
     with pytest.raises(InputError, match=rf"its run has {option} .*, which cannot become {value} .* -pre_train"):
-        go_on(folder, epochs=2, **{option: value})
+        resume(folder, epochs=2, **{option: value})
     with pytest.raises(InputError, match=rf"its run has {option} "):
         train(resume=str(folder / LAST), epochs=2, **{option: value})
     assert {p.name: p.read_bytes() for p in folder.iterdir() if p.is_file()} == before
@@ -135,7 +135,7 @@ def test_what_makes_the_run_this_run_is_refused_and_nothing_is_changed(train, op
 def test_an_exchange_that_took_place_cannot_be_taken_back(train):
     folder = train(neuron="LIF", exchange_neuron="CLIF", exchange_epoch=1).folder
     with pytest.raises(InputError, match="its run has exchange_epoch 1, which cannot become 5"):
-        go_on(folder, epochs=6, exchange_epoch=5)
+        resume(folder, epochs=6, exchange_epoch=5)
 
 
 @pytest.mark.parametrize("options", [{"max_steps": 6}, {"epochs": 2}])
@@ -143,12 +143,12 @@ def test_fewer_epochs_than_there_are_is_an_input_error(train, options):
     folder = train(**options).folder
     before = (folder / "config.yaml").read_bytes()
     with pytest.raises(InputError, match="already has all 1 epochs"):
-        go_on(folder, epochs=1)
+        resume(folder, epochs=1)
     assert (folder / "config.yaml").read_bytes() == before
 
 
 @pytest.mark.parametrize("limit", [{"max_steps": 3}, {"max_time": 1e-6}, {"epochs": 1}, {"early_stop": 1, "epochs": 1}])
-def test_resume_auto_goes_on_with_a_run_that_had_a_limit(train, tmp_path, limit, caplog):
+def test_resume_auto_resumes_a_run_that_had_a_limit(train, tmp_path, limit, caplog):
     part = train(resume="auto", **limit)
     assert "starting a new run" in caplog.text
     caplog.clear()
@@ -166,19 +166,19 @@ def test_resume_auto_that_begins_anew_says_so_once_and_names_the_run_that_is_nea
     (line,) = said(caplog)
     hint = f"starting a new run; the run in {first.folder} differs in lr: clif train --resume-run"
     assert line.startswith(f"no run to resume in {second.folder}: {hint}")
-    go_on(first.folder, epochs=2, lr=0.01)
+    resume(first.folder, epochs=2, lr=0.01)
 
 
 def test_a_run_s_own_configuration_is_a_recipe_that_begins_it_again(train, config):
     from clif.train.config import resolve
 
     folder = train(epochs=1).folder
-    go_on(folder, epochs=2)
+    resume(folder, epochs=2)
     assert resolve(str(folder / "config.yaml")) == config(epochs=2)
 
 
 @pytest.mark.parametrize("option", ["out_dir", "name", "pre_train"])
-def test_a_run_that_goes_on_stays_in_its_folder_with_its_weights(train, option):
+def test_a_resumed_run_stays_in_its_folder_with_its_weights(train, option):
     folder = train(epochs=1).folder
     with pytest.raises(InputError, match=f"leave out -{option}"):
         read_run(str(folder), {option: "elsewhere"})
