@@ -40,7 +40,7 @@ def generated_launches(node, case: Case, dtype: torch.dtype, monkeypatch, channe
     incoming = [x_seq, *(last if case.with_state else [None for _ in last])]
     gradients = Gradients(x_seq, last if case.with_state else [], [state for _ in coefficients])
     with monkeypatch.context() as patch:
-        patch.setattr(triton, "_processors", lambda _: 132)
+        patch.setattr(triton, "processors", lambda _: 132)
         for recorder in recorders:
             patch.setattr(module, recorder.kernel.__name__, recorder)
         triton_neuron.KERNELS.forward(inputs, x_seq, last)
@@ -121,7 +121,7 @@ def test_kernels_take_what_written_ones_took(name, monkeypatch, tmp_path):
 def test_the_passes_of_a_batch_norm_stay_in_registers(name, dtype, monkeypatch, tmp_path):
     recorder = Recorder(getattr(triton_norm_kernels, name))
     monkeypatch.setattr(triton_norm_kernels, name, recorder)
-    monkeypatch.setattr(triton, "_processors", lambda _: 132)
+    monkeypatch.setattr(triton, "processors", lambda _: 132)
     x_seq, factors = torch.zeros(6, 4, 17, 8, 8, dtype=dtype), torch.zeros(6, 17)
     if name == "statistics":
         triton_norm.statistics(x_seq)

@@ -62,7 +62,11 @@ def refuses(x_seq: Tensor, equations: Equations) -> str | None:  # noqa: ARG001
 
 def row_size(x_seq: Tensor, block: int, channels: int = 1) -> int:
     """The elements that all programs together take at once: whole pixels, as many as keep the device busy."""
-    processors = 1 if INTERPRETED else torch.cuda.get_device_properties(x_seq.device).multi_processor_count
-    busy = PROGRAMS_PER_PROCESSOR * processors * block
+    busy = PROGRAMS_PER_PROCESSOR * processors(x_seq.device) * block
     unit = ROW_ALIGNMENT * channels
     return -(-min(x_seq[0].numel(), busy) // unit) * unit
+
+
+def processors(device: torch.device) -> int:
+    """The multiprocessors of a GPU, or 1 in Triton's interpreter."""
+    return 1 if INTERPRETED else torch.cuda.get_device_properties(device).multi_processor_count
