@@ -21,7 +21,7 @@ from typing import Any
 import yaml
 from matplotlib.figure import Figure
 
-from clif.files import write_atomically
+from clif.files import write_atomically, write_content
 
 HEADER = ("runs", "processor", "epochs", "seeds", "minutes", "test accuracy, last epoch (%)")
 LEFT_OUT = {"seed", "data_dir", "out_dir", "name", "resume", "pre_train", "j", "keep_last", "checkpoint_every"}
@@ -40,7 +40,7 @@ def main() -> None:
     for source in given.sources:
         runs += [read_run(source, given.label)] if source.is_dir() else json.loads(source.read_text())
     if given.out:
-        write_atomically(given.out, lambda file: file.write(json.dumps(runs, indent=1).encode()))
+        write_content(given.out, json.dumps(runs, indent=1))
     print(*table(runs), sep="\n")
     if given.figure:
         save = partial(draw(runs).savefig, format=given.figure.suffix[1:])

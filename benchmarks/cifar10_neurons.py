@@ -19,7 +19,7 @@ import clif
 from clif import memory
 from clif.data import create_loader
 from clif.energy import estimate
-from clif.files import write_atomically
+from clif.files import write_content
 from clif.train import fit, resolve
 
 NEURONS = ("CLIF", "LIF", "PLIF", "ALIF", "ReLU")
@@ -45,7 +45,7 @@ def main() -> None:
         memory.keep()
         results = [measure(neuron, given.data_dir, given.runs) for neuron in NEURONS]
     if given.out:
-        write_atomically(given.out, lambda file: file.write(json.dumps(results, indent=1).encode()))
+        write_content(given.out, json.dumps(results, indent=1))
     print(*table(results), sep="\n")
 
 

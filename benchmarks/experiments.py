@@ -17,7 +17,7 @@ import torch
 
 from clif.bench import machine
 from clif.cli import main as clif
-from clif.files import write_atomically
+from clif.files import write_content
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "experiments"
@@ -61,7 +61,7 @@ def render() -> None:
             text, found = re.subn(f"{begin}.*?{end}", lambda _, new=new: new, text, flags=re.DOTALL)
             if found != 1:
                 raise SystemExit(f"{PAGE}: the markers {begin} … {end} must be there once")
-    write_atomically(PAGE, lambda file: file.write(text.encode()))
+    write_content(PAGE, text)
 
 
 def main() -> None:

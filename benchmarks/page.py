@@ -30,7 +30,7 @@ from clif.bench.measure import summarise
 from clif.bench.report import Report, Row, as_markdown, notes, number, quartiles, read_report
 from clif.bench.settings import InferSettings, NeuronSettings, StepSettings, select
 from clif.devices import choose_device
-from clif.files import write_atomically
+from clif.files import write_content
 from clif.ops import isa
 
 ROOT = Path(__file__).parents[1]
@@ -141,7 +141,7 @@ def demo(*options: str) -> Report:
 
 
 def _write(path: Path, text: str) -> None:
-    write_atomically(path, lambda file: file.write(text.encode()))
+    write_content(path, text)
 
 
 def draw(report: Report) -> Figure:

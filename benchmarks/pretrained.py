@@ -1,10 +1,10 @@
 """Make the package's weights in src/clif/models/weights from a run.
 
-    python benchmarks/pretrained.py RUN --name cifar10_fast --recipe cifar10_fast --dtype float16 --data-dir data
+    python benchmarks/pretrained.py RUN --name cifar10_fast --recipe cifar10_fast --weight-dtype float16 --data-dir data
 
 It takes the weights after the last epoch. The conversion to LIF, NAME_lif, is fitted by `subtract` on the default
 training loader and shares the file. The script writes the file, its model card and the entries of index.json; the card
-gives the test accuracy of the stored weights and, if --dtype rounds them, that of the weights before.
+gives the test accuracy of the stored weights and, if --weight-dtype rounds them, that of the weights before.
 """
 
 import argparse
@@ -19,7 +19,7 @@ import clif
 from clif.data import create_loader
 from clif.evaluation import evaluate
 from clif.export import to_safetensors
-from clif.files import write_atomically
+from clif.files import write_content
 from clif.models.pretrained import WEIGHTS, Pretrained, index_entry
 from clif.names import pretrained_index
 from clif.train.checkpoint import LAST
@@ -38,18 +38,19 @@ def main() -> None:
     parser.add_argument("run", type=Path, help="the run's folder")
     parser.add_argument("--name", required=True, help="what the weights are called")
     parser.add_argument("--recipe", required=True, help="how to train them again: a recipe, with its options")
-    parser.add_argument("--dtype", choices=DTYPES, default="float32", help="in which the weights are stored")
+    parser.add_argument("--weight-dtype", choices=DTYPES, default="float32", help="in which the weights are stored")
     parser.add_argument("--data-dir", default="data")
     given = parser.parse_args()
     opened = open_checkpoint(given.run / LAST, {"data_dir": given.data_dir})
     net, config = opened.net.eval(), opened.config
     test = create_loader(config.dataset, given.data_dir, train=False, T=net.T, batch_size=250)
-    whole = evaluate(net, test).top1
     path = WEIGHTS / f"{given.name}.safetensors"
-    to_safetensors(net, path, opened.content["config"], DTYPES[given.dtype])
+    to_safetensors(net, path, opened.content["config"], DTYPES[given.weight_dtype])
     shipped = clif.load(path)
     stored = evaluate(shipped, test).top1
-    rounding = "" if given.dtype == "float32" else f" (test accuracy before the rounding: {whole:.2%})"
+    storage = given.weight_dtype
+    if storage != "float32":
+        storage += f" (test accuracy before the rounding: {evaluate(net, test).top1:.2%})"
 
     training = create_loader(config.dataset, given.data_dir, T=net.T)
     lif = clif.deploy.clif_to_lif(shipped, method="subtract", loader=training)
@@ -83,9 +84,9 @@ def main() -> None:
         ),
     ]
     index = pretrained_index() | {one.name: index_entry(one) for one in entries}
-    write_atomically(WEIGHTS / "index.json", lambda file: file.write((json.dumps(index, indent=1) + "\n").encode()))
-    text = card(entries, net, config, environment, given.dtype + rounding, training.num_samples, test.num_samples)
-    write_atomically(entries[0].card, lambda file: file.write(text.encode()))
+    write_content(WEIGHTS / "index.json", (json.dumps(index, indent=1) + "\n"))
+    text = card(entries, net, config, environment, storage, training.num_samples, test.num_samples)
+    write_content(entries[0].card, text)
     print(*(f"{one.name}: {one.test_top1:.2%} of the test set" for one in entries), sep="\n")
 
 

@@ -25,7 +25,7 @@ from torch import Tensor
 import clif
 from clif.bench import machine
 from clif.bench.measure import measure, threads
-from clif.files import write_atomically
+from clif.files import write_content
 from clif.ops import isa, spike_conv
 from clif.ops.spike_conv_limits import FALLBACK, NEVER, Limits, kind_of
 
@@ -134,7 +134,7 @@ def main() -> None:
             print(f'{name}: "{kind}": {limits_of(rows[kind])}', flush=True)
     path = RESULTS / name / "spike_conv.json"
     text = as_text({"machine": described, "rounds": given.rounds, "rows": rows})
-    write_atomically(path, lambda file: file.write(text.encode()))
+    write_content(path, text)
 
 
 if __name__ == "__main__":

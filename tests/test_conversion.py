@@ -130,6 +130,14 @@ def test_a_forward_that_reads_the_step_mode_of_a_layer_is_refused():
         clif.convert(nn.Sequential(Reads()))
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
+def test_a_scripted_module_stays():
+    sj = pytest.importorskip("spikingjelly.activation_based")
+    scripted = torch.jit.script(nn.Identity())
+    converted = clif.convert(nn.Sequential(sj.layer.Linear(3, 3), sj.neuron.LIFNode(), scripted))
+    assert converted.net(torch.rand(2, 3)).shape == (2, 3)
+
+
 def test_clif_takes_the_constants_of_spikingjelly_and_says_so():
     _, _, neuron, surrogate = jelly()
     source = nn.Sequential(nn.Linear(2, 2), neuron.LIFNode(tau=3.0, surrogate_function=surrogate.Erf()))

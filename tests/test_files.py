@@ -2,7 +2,7 @@
 
 import pytest
 
-from clif.files import write_atomically
+from clif.files import write_atomically, write_content
 
 
 def test_a_failing_writer_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -39,3 +39,9 @@ def test_a_temporary_file_is_named_neither_last_nor_best_and_lies_beside_the_tar
     assert len(seen) == 1
     assert not any(word in seen[0] for word in ("last", "best"))
     assert [p.name for p in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("content", ["µ\n", "µ\n".encode()])
+def test_content_is_text_or_bytes(tmp_path, content):
+    write_content(tmp_path / "a" / "b", content)
+    assert (tmp_path / "a" / "b").read_bytes() == "µ\n".encode()

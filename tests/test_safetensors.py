@@ -46,7 +46,7 @@ def test_a_network_is_read_with_its_description(tmp_path):
 def test_half_a_dtype_halves_the_file_and_leaves_norms_alone(tmp_path, dtype):
     net = create_model("snn7", T=2)
     to_safetensors(net, tmp_path / "whole")
-    to_safetensors(net, tmp_path / "half", dtype=dtype)
+    to_safetensors(net, tmp_path / "half", weight_dtype=dtype)
     assert (tmp_path / "half").stat().st_size < 0.51 * (tmp_path / "whole").stat().st_size
     found, _ = read_safetensors(tmp_path / "half")
     for name, value in net.state_dict().items():
@@ -55,12 +55,12 @@ def test_half_a_dtype_halves_the_file_and_leaves_norms_alone(tmp_path, dtype):
 
 def test_a_dtype_that_cannot_hold_the_weights_is_refused(tmp_path):
     net = create_model("snn7", T=2)
-    with pytest.raises(InputError, match=r"in torch\.float16 or in torch\.bfloat16, not in torch\.float8"):
-        to_safetensors(net, tmp_path / "net", dtype=torch.float8_e5m2)
+    with pytest.raises(InputError, match=r"must be None, torch\.float16 or torch\.bfloat16, got torch\.float8"):
+        to_safetensors(net, tmp_path / "net", weight_dtype=torch.float8_e5m2)
     with torch.no_grad():
         next(p for p in net.parameters() if p.dim() > 1).view(-1)[0] = 1e6
     with pytest.raises(InputError, match=r"features\.0\.\S+ has weights beyond 65504"):
-        to_safetensors(net, tmp_path / "net", dtype=torch.float16)
+        to_safetensors(net, tmp_path / "net", weight_dtype=torch.float16)
     assert not (tmp_path / "net").exists()
 
 

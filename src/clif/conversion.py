@@ -337,7 +337,7 @@ def _check_reads(net: nn.Module) -> None:
         try:
             source = inspect.getsource(type(module).forward)
             itself = next(iter(inspect.signature(type(module).forward).parameters))
-        except (OSError, TypeError):  # a class that was defined without a file
+        except (AttributeError, OSError, TypeError):  # a scripted module, or a class that was defined without a file
             continue
         for layer in re.findall(rf"\b{itself}\.(\w+)\.step_mode\b", source):
             if isinstance(part := getattr(module, layer, None), nn.Module) and not hasattr(part, "step_mode"):

@@ -25,6 +25,11 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
     _sync_folder(path.parent)
 
 
+def write_content(path: Path, content: str | bytes) -> None:
+    """Write a text (in UTF-8) or bytes to a file by `write_atomically`."""
+    write_atomically(path, lambda file: file.write(content.encode() if isinstance(content, str) else content))
+
+
 def _sync_folder(folder: Path) -> None:
     """Make a rename in `folder` survive a power cut, on systems that support it."""
     if os.name == "posix":

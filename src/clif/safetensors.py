@@ -44,7 +44,7 @@ def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         metadata = header.pop("__metadata__", {})
         description = json.loads(metadata.get(DESCRIPTION, "{}"))
         if not isinstance(description, dict):
-            raise ValueError("its header is not a JSON object")
+            raise ValueError("its description is not a JSON object")
         _check_places(header, len(data))
         return {name: _tensor(entry, data) for name, entry in header.items()}, description
     except Exception as error:  # a damaged header can raise anything

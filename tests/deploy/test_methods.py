@@ -158,7 +158,7 @@ def test_fine_tuning_with_labels_learns_them(fitted):
 
 
 def test_fine_tuning_keeps_the_best_weights_on_the_way(fitted, monkeypatch):
-    """It keeps the weights with the smallest divergence, here in the middle of the training."""
+    """Fine-tuning keeps the weights with the smallest divergence, which occur in the middle of this training."""
     net, _ = fitted
     judged = iter([0.5, 0.4, 0.1, 0.3, 0.2])
     students = []

@@ -134,7 +134,7 @@ def test_a_folder_that_vanishes_is_an_input_error(train, monkeypatch):
     def no_room(*_arguments):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(metrics, "write_atomically", no_room)
+    monkeypatch.setattr(metrics, "write_content", no_room)
     with pytest.raises(InputError, match=r"No space left on device.*make room"):
         train(epochs=1)
 

@@ -74,7 +74,7 @@ def add_arguments(parser: Parser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     import_code(arguments.imports)
     settings, given = _settings(arguments), _given(arguments)
-    from clif.files import write_atomically
+    from clif.files import write_content
     from clif.network_analysis import Settings, analyse, fresh, trained
     from clif.report.prediction import check_format, save_figure
 
@@ -91,7 +91,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         content = json.dumps({name: result.to_dict() for name, result in results.items()}).encode()
         try:
-            write_atomically(Path(arguments.json), lambda file: file.write(content))
+            write_content(Path(arguments.json), content)
         except OSError as error:
             raise InputError(f"{arguments.json} cannot be written: {error}") from error
     if arguments.out:

@@ -134,11 +134,11 @@ def show(report: "Report", columns: tuple[str, ...], json_path: str | None) -> N
     from pathlib import Path
 
     from clif.bench.report import as_text
-    from clif.files import write_atomically
+    from clif.files import write_content
 
     if json_path == "-":
         print(report.to_json(), end="")
         return
     print(as_text(report, columns))
     if json_path is not None:
-        write_atomically(Path(json_path), lambda file: file.write(report.to_json().encode()))
+        write_content(Path(json_path), report.to_json())

@@ -5,7 +5,6 @@ import io
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
-from operator import methodcaller
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from clif.deploy.methods import Conversion
 from clif.deploy.sweep import SweepRow
 from clif.errors import InputError
 from clif.evaluation import Scores
-from clif.files import write_atomically
+from clif.files import write_content
 from clif.precision import Precision
 from clif.train.checkpoint import save_checkpoint
 
@@ -66,7 +65,7 @@ def write_deployment(deployment: Deployment, content: dict[str, Any], measured: 
         files["deploy.csv"] = _sweep(deployment)
     try:
         for name, text in files.items():
-            write_atomically(deployment.folder / name, methodcaller("write", text.encode()))
+            write_content(deployment.folder / name, text)
     except OSError as error:
         raise InputError(f"{deployment.folder} cannot be written ({error}); choose another folder with -out") from error
     lif = deployment.conversion.net

@@ -10,7 +10,7 @@ from typing import Any
 
 from clif.energy.count import Energy, LayerCount
 from clif.errors import InputError
-from clif.files import write_atomically
+from clif.files import write_content
 
 COLUMNS = ("layer", "network", "kind", "rate", "SOPs", "ACs", "MACs", "updates", "stored_bytes", "moved_bytes")
 ENERGIES = ("operations_uJ", "memory_uJ")
@@ -147,7 +147,7 @@ def write_single(path: str | Path, energy: Energy) -> None:
 
 def _write(path: Path, text: str) -> None:
     try:
-        write_atomically(path, lambda file: file.write(text.encode()))
+        write_content(path, text)
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error}") from error
 

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from clif.errors import InputError, unknown_name
-from clif.files import write_atomically
+from clif.files import write_content
 from clif.train.config import TrainConfig, resolve
 from clif.train.recipe import read_yaml
 from clif.train.resume import CONFIG, SUMMARY, needed_by_runs
@@ -63,7 +63,7 @@ class PlannedRun:
         values = dataclasses.asdict(self.config)
         if not path.is_file():
             text = yaml.safe_dump(values, sort_keys=False)
-            write_atomically(path, lambda file: file.write(text.encode()))
+            write_content(path, text)
             return
         there = read_yaml(path)
         others = [k for k, v in values.items() if k not in FREE and k in there and there[k] != v]

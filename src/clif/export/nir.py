@@ -26,7 +26,7 @@ from clif.deploy import ChannelAffine, fold_batch_norm
 from clif.deploy.graph import FLATTENS, is_addition, layer_graph, layer_of
 from clif.errors import InputError
 from clif.extras import require
-from clif.files import write_atomically
+from clif.files import write_content
 from clif.layers import AdaptiveAvgPool2d, AvgPool2d, Conv2d, Dropout
 from clif.models import SpikingNetwork
 from clif.models.wrapped import as_network, layer_name
@@ -71,7 +71,7 @@ def to_nir(
         content = io.BytesIO()
         nir.write(content, graph)
         try:
-            write_atomically(Path(path), lambda file: file.write(content.getvalue()))
+            write_content(Path(path), content.getvalue())
         except OSError as error:
             raise InputError(f"{path} cannot be written: {error}") from error
     return graph

@@ -14,7 +14,7 @@ from torch import nn
 from clif.errors import InputError
 from clif.export.program import BATCH, quiet, signature, to_program
 from clif.extras import require
-from clif.files import write_atomically
+from clif.files import write_content
 from clif.models.wrapped import as_network
 
 OPSET = 20
@@ -59,7 +59,7 @@ def to_onnx(
     _name_batch_axis(model, axis=1 if form == "sequence" else 0)
     content = model.SerializeToString()
     try:
-        write_atomically(Path(path), lambda file: file.write(content))
+        write_content(Path(path), content)
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error}") from error
     return Path(path)

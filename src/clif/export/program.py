@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
 from clif.errors import InputError
-from clif.files import write_atomically
+from clif.files import write_content
 from clif.models import SpikingNetwork
 from clif.models.wrapped import as_network, layer_name
 from clif.names import FORMS
@@ -134,7 +134,7 @@ def save_program(
     with quiet():
         torch.export.save(to_program(net, form, input_shape, T), content)
     try:
-        write_atomically(Path(path), lambda file: file.write(content.getvalue()))
+        write_content(Path(path), content.getvalue())
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error}") from error
     return Path(path)

@@ -23,7 +23,7 @@ def to_safetensors(
     net: SpikingNetwork,
     path: str | os.PathLike[str],
     config: dict[str, Any] | None = None,
-    dtype: torch.dtype | None = None,
+    weight_dtype: torch.dtype | None = None,
     data: dict[str, Any] | None = None,
 ) -> None:
     """Write the weights of `net` and the arguments of `create_model` to a safetensors file.
@@ -31,25 +31,26 @@ def to_safetensors(
     `config`, the training options, and `data`, the description of the training data, come from a checkpoint.
 
     `clif.load(path)` and every command that takes a checkpoint read it, and other programs read its tensors. With
-    `dtype`, torch.float16 or torch.bfloat16, weights of two and more dimensions take half the bytes, rounded to 11 or 8
-    bits of precision; batch norms, biases and parameters of neurons keep their dtype. Raises `InputError` for another
-    dtype, for a weight beyond the range of float16, and if the file cannot be written.
+    `weight_dtype`, torch.float16 or torch.bfloat16, weights of two and more dimensions take half the bytes, rounded to
+    11 or 8 bits of precision; batch norms, biases and parameters of neurons keep their dtype. Raises `InputError` for
+    another dtype, for a weight beyond its range, and if the file cannot be written.
 
     >>> net = clif.models.create_model("snn5_noAP", "CLIF", T=2, image_size=16).eval()
-    >>> clif.export.to_safetensors(net, "net.safetensors", dtype=torch.float16)
+    >>> clif.export.to_safetensors(net, "net.safetensors", weight_dtype=torch.float16)
     >>> clif.load("net.safetensors").T
     2
     """
 
-    if dtype not in (None, *HALVES):
-        raise InputError(f"weights are stored as they are, in torch.float16 or in torch.bfloat16, not in {dtype}")
+    if weight_dtype not in (None, *HALVES):
+        raise InputError(f"weight_dtype must be None, torch.float16 or torch.bfloat16, got {weight_dtype}")
 
     def stored(name: str, value: Tensor) -> Tensor:
-        if dtype is None or value.dim() < 2 or not value.is_floating_point():
+        if weight_dtype is None or value.dim() < 2 or not value.is_floating_point():
             return value
-        rounded = value.to(dtype)
+        rounded = value.to(weight_dtype)
         if rounded.isinf().any() and not value.isinf().any():
-            raise InputError(f"{name} has weights beyond 65504, the largest number in float16; use torch.bfloat16")
+            largest = torch.finfo(weight_dtype).max
+            raise InputError(f"{name} has weights beyond {largest:g}, the largest number in {weight_dtype}")
         return rounded
 
     kept = {key: value for key, value in (config or {}).items() if key not in PRIVATE}

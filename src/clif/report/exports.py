@@ -1,14 +1,13 @@
 """The figures and tables of a report as files for a paper."""
 
 import io
-from operator import methodcaller
 from pathlib import Path
 
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from clif.errors import InputError
-from clif.files import write_atomically
+from clif.files import write_content
 from clif.report.charts import STYLE, chart_csv, draw
 from clif.report.content import Report
 from clif.report.tables import Table, to_csv, to_latex, to_markdown
@@ -53,6 +52,6 @@ def write_files(folder: Path, files: dict[str, dict[str, bytes]]) -> None:
     try:
         for name, formats in files.items():
             for ending, content in formats.items():
-                write_atomically(folder / f"{name}.{ending}", methodcaller("write", content))
+                write_content(folder / f"{name}.{ending}", content)
     except OSError as error:
         raise InputError(f"{folder} cannot be written ({error}); choose another --out, or add --no-files") from error

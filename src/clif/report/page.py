@@ -12,7 +12,7 @@ from markupsafe import Markup, escape
 
 import clif
 from clif.errors import InputError
-from clif.files import write_atomically
+from clif.files import write_content
 from clif.paths import expand_home
 from clif.report.charts import COLOURS, DASHES
 from clif.report.content import Report
@@ -52,7 +52,7 @@ def write_page(report: Report, path: str | Path, files: bool = True, live: Live 
     exports = {} if live else export_files(report)
     html = render(report, exports, live)
     try:
-        write_atomically(path, lambda file: file.write(html.encode()))
+        write_content(path, html)
     except OSError as error:
         raise InputError(f"{path} cannot be written ({error}); choose another --out") from error
     if files and exports:

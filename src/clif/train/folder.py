@@ -23,7 +23,7 @@ import yaml
 
 from clif.devices import processor_name
 from clif.errors import InputError, MissingFileError
-from clif.files import fingerprint, write_atomically
+from clif.files import fingerprint, write_atomically, write_content
 from clif.paths import expand_home
 from clif.plain_files import read_json
 from clif.precision import Precision
@@ -96,7 +96,7 @@ class RunFolder:
     def write_text(self, name: str, text: str) -> None:
         """Write a file of the folder completely or not at all. Raises `InputError` if it cannot be written."""
         with writing(self.path):
-            write_atomically(self.path / name, lambda file: file.write(text.encode()))
+            write_content(self.path / name, text)
 
     def save(self, name: str, content: dict[str, Any]) -> None:
         """Write a checkpoint; earlier last checkpoints are kept under names with their epoch and step.

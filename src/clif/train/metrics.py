@@ -10,7 +10,7 @@ from typing import Any
 from torch.utils.tensorboard import SummaryWriter
 
 from clif.evaluation import Scores
-from clif.files import write_atomically
+from clif.files import write_content
 from clif.train.folder import writing
 from clif.train.resume import METRICS
 
@@ -62,7 +62,7 @@ class MetricsLog:
         table.writeheader()
         table.writerows(history)
         with writing(self.folder):
-            write_atomically(self.folder / METRICS, lambda file: file.write(text.getvalue().encode()))
+            write_content(self.folder / METRICS, text.getvalue())
 
     def close(self) -> None:
         if self._writer is not None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from clif.errors import InputError
-from clif.files import write_atomically
+from clif.files import write_content
 from clif.train.callbacks import Callback
 from clif.train.config import TrainConfig
 from clif.train.engine import is_first_process
@@ -67,7 +67,7 @@ def fit_seeds(
     path = Path(config.out_dir) / ("_".join(word for word in words if word) + ".json")
     if is_first_process():
         with writing(path.parent):
-            write_atomically(path, lambda file: file.write(json.dumps(summary, indent=2).encode()))
+            write_content(path, json.dumps(summary, indent=2))
     return SeedsResult(path, summary, runs)
 
 
