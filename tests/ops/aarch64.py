@@ -144,7 +144,7 @@ class Emulated:
         self.calls += 1
         if isinstance(problem, PackProblem):
             done = PackProblem.from_buffer_copy(answer)
-            problem.count, problem.height = done.count, done.height
+            problem.count, problem.spike = done.count, done.spike
         at = ctypes.sizeof(problem)
         for _, address, size in arrays:
             ctypes.memmove(address, answer[at : at + size], size)

@@ -171,22 +171,22 @@ def check_equal(node, norm, x, rtol=1e-9, atol=1e-10, state=None):
         assert_close(fused[name], expected, rtol=rtol, atol=atol * (1 + expected.abs().max().item()), msg=name)
 
 
-def spikes(*shape, rate=0.15, dtype=torch.float64, height=1.0, seed=0):
+def spikes(*shape, rate=0.15, dtype=torch.float64, spike=1.0, seed=0):
     r = torch.Generator().manual_seed(seed)
-    x = height * (torch.rand(shape, generator=r, dtype=torch.float64) < rate)
+    x = spike * (torch.rand(shape, generator=r, dtype=torch.float64) < rate)
     return x.to(dtype).contiguous(memory_format=torch.channels_last)
 
 
-def assert_convolves(geometry, rate=0.15, dtype=torch.float64, height=1.0, with_bias=True, seed=0):
+def assert_convolves(geometry, rate=0.15, dtype=torch.float64, spike=1.0, with_bias=True, seed=0):
     """Output and gradient of the weights equal PyTorch's convolution in float64 within rounding."""
-    x = spikes(*geometry.shape, rate=rate, dtype=dtype, height=height, seed=seed)
+    x = spikes(*geometry.shape, rate=rate, dtype=dtype, spike=spike, seed=seed)
     r = torch.Generator().manual_seed(seed)
     weight = torch.randn(geometry.weight_shape, generator=r).to(dtype).contiguous(memory_format=torch.channels_last)
     bias = torch.randn(geometry.out_channels, generator=r).to(dtype) if with_bias else None
     d_out = torch.randn(geometry.out_shape, generator=r).to(dtype).contiguous(memory_format=torch.channels_last)
     packed = pack(x)
-    out = cpu.spike_conv(packed.words, packed.height, geometry, weight, bias)
-    d_weight = cpu.spike_conv_weight_gradient(packed.words, packed.height, geometry, d_out)
+    out = cpu.spike_conv(packed.words, packed.spike, geometry, weight, bias)
+    d_weight = cpu.spike_conv_weight_gradient(packed.words, packed.spike, geometry, d_out)
 
     exact = weight.double().requires_grad_()
     expected = F.conv2d(x.double(), exact, None if bias is None else bias.double(), geometry.stride, geometry.padding)

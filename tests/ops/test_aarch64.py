@@ -212,7 +212,7 @@ def test_every_nan_stays(dtype, bits):
     ],
 )
 def test_convolutions_of_spikes(geometry, dtype):
-    checks.assert_convolves(geometry, dtype=dtype, height=1.25)
+    checks.assert_convolves(geometry, dtype=dtype, spike=1.25)
 
 
 @pytest.mark.usefixtures("arm")

@@ -24,12 +24,12 @@ DTYPES = [torch.float32, torch.bfloat16, torch.float64]
 @given(
     size=st.one_of(st.integers(1, 300), st.sampled_from([32767, 32768, 32769, 100_001])),
     rate=st.sampled_from([0.0, 0.1, 0.5, 1.0]),
-    height=st.sampled_from([1.0, 1.25, -2.0]),
+    spike=st.sampled_from([1.0, 1.25, -2.0]),
     seed=st.integers(0, 100),
 )
-def test_what_is_packed_comes_back(dtype, size, rate, height, seed):
+def test_what_is_packed_comes_back(dtype, size, rate, spike, seed):
     r = torch.Generator().manual_seed(seed)
-    x = (height * (torch.rand(size, generator=r) < rate)).to(dtype)
+    x = (spike * (torch.rand(size, generator=r) < rate)).to(dtype)
     packed = pack(x)
     assert isinstance(packed, Packed)
     assert packed.words.nbytes <= size // 8 + 8

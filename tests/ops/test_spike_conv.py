@@ -44,12 +44,12 @@ def geometries(draw):
     geometry=geometries(),
     rate=st.sampled_from([0.0, 0.1, 0.6, 1.0]),
     dtype=st.sampled_from(list(CONVOLVED)),
-    height=st.sampled_from([1.0, 1.25]),
+    spike=st.sampled_from([1.0, 1.25]),
     with_bias=st.booleans(),
     seed=st.integers(0, 2**16),
 )
-def test_any_convolution(geometry, rate, dtype, height, with_bias, seed):
-    assert_convolves(geometry, rate, dtype, height, with_bias, seed)
+def test_any_convolution(geometry, rate, dtype, spike, with_bias, seed):
+    assert_convolves(geometry, rate, dtype, spike, with_bias, seed)
 
 
 @pytest.mark.parametrize("dtype", CONVOLVED)
@@ -292,7 +292,7 @@ cpu._weight_rows = lambda *_: rows
 used = int(open("/proc/self/statm").read().split()[0]) * 4096
 resource.setrlimit(resource.RLIMIT_AS, (used + 2**24, resource.RLIM_INFINITY))
 try:
-    cpu.spike_conv(x.words, x.height, geometry, weight, None)
+    cpu.spike_conv(x.words, x.spike, geometry, weight, None)
 except MemoryError as error:
     print(error)
 """

@@ -3,6 +3,7 @@
 
 #include <immintrin.h>
 
+#include "split.hpp"
 #include "vector.hpp"
 
 namespace clif::CLIF_ISA {
@@ -20,6 +21,7 @@ template <>
 struct Native<float> {
     using Lanes = __m256;
     using Mask = __m256;
+    using Bits = __m256i;
 
     static CLIF_INLINE Lanes repeat(float x) { return _mm256_set1_ps(x); }
     static CLIF_INLINE Mask less(Lanes a, Lanes b) { return _mm256_cmp_ps(a, b, _CMP_LT_OQ); }
@@ -50,10 +52,10 @@ struct Native<float> {
     static CLIF_INLINE Lanes within(Lanes x, float bound) {
         return _mm256_max_ps(repeat(-bound), _mm256_min_ps(repeat(bound), x));
     }
-    static CLIF_INLINE Lanes power_of_2(__m256i integer) {
+    static CLIF_INLINE Lanes power_of_2(Bits integer) {
         return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_slli_epi32(integer, 23), bits(repeat(1))));
     }
-    static CLIF_INLINE __m256i bits(Lanes x) { return _mm256_castps_si256(x); }
+    static CLIF_INLINE Bits bits(Lanes x) { return _mm256_castps_si256(x); }
 
 private:
     static CLIF_INLINE Lanes widened(__m128i x) {
@@ -65,6 +67,7 @@ template <>
 struct Native<double> {
     using Lanes = __m256d;
     using Mask = __m256d;
+    using Bits = __m256i;
 
     static CLIF_INLINE Lanes repeat(double x) { return _mm256_set1_pd(x); }
     static CLIF_INLINE Mask less(Lanes a, Lanes b) { return _mm256_cmp_pd(a, b, _CMP_LT_OQ); }
@@ -85,10 +88,10 @@ struct Native<double> {
     static CLIF_INLINE Lanes within(Lanes x, double bound) {
         return _mm256_max_pd(repeat(-bound), _mm256_min_pd(repeat(bound), x));
     }
-    static CLIF_INLINE Lanes power_of_2(__m256i integer) {
+    static CLIF_INLINE Lanes power_of_2(Bits integer) {
         return _mm256_castsi256_pd(_mm256_add_epi64(_mm256_slli_epi64(integer, 52), bits(repeat(1))));
     }
-    static CLIF_INLINE __m256i bits(Lanes x) { return _mm256_castpd_si256(x); }
+    static CLIF_INLINE Bits bits(Lanes x) { return _mm256_castpd_si256(x); }
 };
 
 CLIF_INLINE __m256 both(__m256 a, __m256 b) { return _mm256_and_ps(a, b); }
@@ -170,25 +173,6 @@ constexpr int forward_numbers = 8;
 
 template <class S>
 constexpr int backward_numbers = 8;
-
-// A number within Exp2<R>::bound as fraction + integer, |fraction| <= 1/2.
-template <class R>
-struct Split {
-    Vector<R> fraction;
-    __m256i integer;  // in the lowest bits of every element
-};
-
-template <class R>
-CLIF_INLINE Split<R> split(Vector<R> y) {
-    y = Native<R>::within(y.lanes, Exp2<R>::bound);
-    const Vector<R> shifted = y + Exp2<R>::rounder;
-    return {y - (shifted - Exp2<R>::rounder), Native<R>::bits(shifted.lanes)};
-}
-
-template <class R>
-CLIF_INLINE Vector<R> scaled(Vector<R> power, __m256i integer) {
-    return power * Vector<R>(Native<R>::power_of_2(integer));
-}
 
 // For float, a table takes fewer instructions than the polynomial of Exp2. Entry i is the bits of 2^(i/8) minus i <<
 // 20, so that adding the eighths of y, shifted left by 20, gives the bits of 2^y for y rounded to eighths. The

@@ -18,8 +18,6 @@ constexpr std::int64_t block_rows = 8;
 // sooner, and the processor would read their memory before it writes.
 constexpr std::int64_t past_cache_bytes = 8 * 1024 * 1024;
 
-constexpr std::int64_t norm_groups = 16;  // groups of blocks, each with its own sums for a batch norm
-
 // Whether a sequence of results is large enough to be written past the caches, and its strips begin at cache lines.
 template <class S, class Problem>
 bool goes_past_cache(const Problem& p, const void* result, std::int64_t strip) {
@@ -78,7 +76,7 @@ private:
 // the number of threads, so that the sums do not either.
 template <class Problem>
 std::int64_t block_of(const Problem& p, std::int64_t size, std::int64_t strip) {
-    const std::int64_t share = p.size / (p.channels ? norm_groups : 4 * std::max(p.threads, 1));
+    const std::int64_t share = p.size / (p.channels ? sum_parts : 4 * std::max(p.threads, 1));
     return std::max<std::int64_t>(std::min(size, share) / strip, 1) * strip;
 }
 

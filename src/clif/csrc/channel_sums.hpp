@@ -6,7 +6,6 @@
 
 namespace clif {
 
-constexpr std::int64_t sum_items = 16;     // parts of the values, each with its own sums, for any number of threads
 constexpr std::int64_t sums_at_once = 64;  // numbers that are added in R; their sum is then added in double
 constexpr std::int64_t sum_lanes = 32;     // partial sums of a run, added up in parallel
 
@@ -47,20 +46,20 @@ void channel_sums(const SumProblem& p) {
     const bool by_row = p.inner < shortest_run;
     const std::int64_t pieces = (p.inner + piece - 1) / piece;  // of a run
     const std::int64_t count = by_row ? p.outer : p.outer * C * pieces, period = C * p.inner;
-    std::vector<double> sums(sum_items * C);
+    std::vector<double> sums(sum_parts * C);
     const auto add = [&](R* partial, std::int64_t item) {
         double* const own = sums.data() + item * C;
-        const std::int64_t first = count * item / sum_items, end = count * (item + 1) / sum_items;
+        const std::int64_t first = count * item / sum_parts, end = count * (item + 1) / sum_parts;
         if (by_row) return add_periods(values + first * period, end - first, period, p.inner, partial, own);
         for (std::int64_t i = first; i < end; ++i) {
             const std::int64_t run = i / pieces, from = i % pieces * piece;
             own[run % C] += sum_of_run(values + run * p.inner + from, std::min(piece, p.inner - from));
         }
     };
-    if (size != 0) over_items<R>(sum_items, p.threads, size, by_row ? period : 0, add);
+    if (size != 0) over_items<R>(sum_parts, p.threads, size, by_row ? period : 0, add);
     for (std::int64_t c = 0; c < C; ++c) {
         p.sums[c] = 0;
-        for (std::int64_t item = 0; item < sum_items; ++item) p.sums[c] += sums[item * C + c];
+        for (std::int64_t item = 0; item < sum_parts; ++item) p.sums[c] += sums[item * C + c];
     }
 }
 

@@ -32,15 +32,15 @@ CLIF_EXPORT int clif_pack(PackProblem* p) {
     return with_dtype(p->dtype, [&](auto s) {
         Spikes<decltype(s)> all{p->size, s, static_cast<decltype(s)*>(p->elements), p->words};
         p->count = pack(all, p->threads, p->isa);
-        p->height = widen(all.height);
+        p->spike = widen(all.spike);
     });
 }
 
 CLIF_EXPORT int clif_unpack(const PackProblem* p) {
     return with_dtype(p->dtype, [&](auto s) {
         using S = decltype(s);
-        if constexpr (std::is_same_v<S, Bfloat16>) s = narrow(static_cast<float>(p->height));
-        else s = static_cast<S>(p->height);
+        if constexpr (std::is_same_v<S, Bfloat16>) s = narrow(static_cast<float>(p->spike));
+        else s = static_cast<S>(p->spike);
         unpack(Spikes<S>{p->size, s, static_cast<S*>(p->elements), p->words}, p->threads, p->isa);
     });
 }

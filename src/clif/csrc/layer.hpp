@@ -179,7 +179,7 @@ void run_backward(const NeuronProblem& p) {
     const std::int64_t blocks = (p.size + block - 1) / block;
 
     // With a batch norm, an item is a group of blocks with its own sums; the sums of the groups are added up in order.
-    const std::int64_t group = p.channels ? std::max<std::int64_t>((blocks + norm_groups - 1) / norm_groups, 1) : 1;
+    const std::int64_t group = p.channels ? std::max<std::int64_t>((blocks + sum_parts - 1) / sum_parts, 1) : 1;
     const std::int64_t groups = (blocks + group - 1) / group;
     const std::int64_t tape_size = p.steps * unit.planes * strip;
     std::vector<double> sums(groups * sums_size);

@@ -42,7 +42,7 @@ void norm_backward_row(const NormRow<S>& row) {
 template <class S>
 std::int64_t pack(const Spikes<S>& spikes) {
     using R = Compute<S>;
-    const R height = widen(spikes.height);
+    const R spike = widen(spikes.spike);
     std::int64_t strange = 0;
     for (std::int64_t first = 0; first < spikes.size; first += word_bits) {
         const S* __restrict x = spikes.elements + first;
@@ -52,7 +52,7 @@ std::int64_t pack(const Spikes<S>& spikes) {
         for (std::int64_t i = 0; i < n; ++i) {
             const R x_i = widen(x[i]);
             const bool fired = x_i != 0;
-            strange += fired && x_i != height;
+            strange += fired && x_i != spike;
             word |= static_cast<std::uint64_t>(fired) << i;
         }
         spikes.words[first / word_bits] = word;
@@ -67,7 +67,7 @@ void unpack(const Spikes<S>& spikes) {
         const std::int64_t n = spikes.size - first < word_bits ? spikes.size - first : word_bits;
         const std::uint64_t word = spikes.words[first / word_bits];
 #pragma omp simd
-        for (std::int64_t i = 0; i < n; ++i) x[i] = (word >> i) & 1 ? spikes.height : S{};
+        for (std::int64_t i = 0; i < n; ++i) x[i] = (word >> i) & 1 ? spikes.spike : S{};
     }
 }
 

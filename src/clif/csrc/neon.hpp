@@ -3,6 +3,7 @@
 
 #include <arm_neon.h>
 
+#include "split.hpp"
 #include "vector.hpp"
 
 namespace clif::CLIF_ISA {
@@ -26,6 +27,7 @@ template <>
 struct Native<float> {
     using Lanes = float32x4_t;
     using Mask = uint32x4_t;
+    using Bits = uint32x4_t;
 
     static CLIF_INLINE Lanes repeat(float x) { return vdupq_n_f32(x); }
     static CLIF_INLINE Mask less(Lanes a, Lanes b) { return vcltq_f32(a, b); }
@@ -56,16 +58,17 @@ struct Native<float> {
     static CLIF_INLINE Lanes within(Lanes x, float bound) {
         return vmaxq_f32(repeat(-bound), vminq_f32(repeat(bound), x));
     }
-    static CLIF_INLINE Lanes power_of_2(uint32x4_t integer) {
+    static CLIF_INLINE Lanes power_of_2(Bits integer) {
         return vreinterpretq_f32_u32(vaddq_u32(vshlq_n_u32(integer, 23), bits(repeat(1))));
     }
-    static CLIF_INLINE uint32x4_t bits(Lanes x) { return vreinterpretq_u32_f32(x); }
+    static CLIF_INLINE Bits bits(Lanes x) { return vreinterpretq_u32_f32(x); }
 };
 
 template <>
 struct Native<double> {
     using Lanes = float64x2_t;
     using Mask = uint64x2_t;
+    using Bits = uint64x2_t;
 
     static CLIF_INLINE Lanes repeat(double x) { return vdupq_n_f64(x); }
     static CLIF_INLINE Mask less(Lanes a, Lanes b) { return vcltq_f64(a, b); }
@@ -90,10 +93,10 @@ struct Native<double> {
     static CLIF_INLINE Lanes within(Lanes x, double bound) {
         return vmaxq_f64(repeat(-bound), vminq_f64(repeat(bound), x));
     }
-    static CLIF_INLINE Lanes power_of_2(uint64x2_t integer) {
+    static CLIF_INLINE Lanes power_of_2(Bits integer) {
         return vreinterpretq_f64_u64(vaddq_u64(vshlq_n_u64(integer, 52), bits(repeat(1))));
     }
-    static CLIF_INLINE uint64x2_t bits(Lanes x) { return vreinterpretq_u64_f64(x); }
+    static CLIF_INLINE Bits bits(Lanes x) { return vreinterpretq_u64_f64(x); }
 };
 
 CLIF_INLINE uint32x4_t both(uint32x4_t a, uint32x4_t b) { return a & b; }
@@ -158,24 +161,5 @@ constexpr int forward_numbers = 8;
 
 template <class S>
 constexpr int backward_numbers = 8;
-
-// A number within Exp2<R>::bound as fraction + integer, |fraction| <= 1/2.
-template <class R>
-struct Split {
-    Vector<R> fraction;
-    typename Native<R>::Mask integer;  // in the lowest bits of every element
-};
-
-template <class R>
-CLIF_INLINE Split<R> split(Vector<R> y) {
-    y = Native<R>::within(y.lanes, Exp2<R>::bound);
-    const Vector<R> shifted = y + Exp2<R>::rounder;
-    return {y - (shifted - Exp2<R>::rounder), Native<R>::bits(shifted.lanes)};
-}
-
-template <class R>
-CLIF_INLINE Vector<R> scaled(Vector<R> power, typename Native<R>::Mask integer) {
-    return power * Vector<R>(Native<R>::power_of_2(integer));
-}
 
 }  // namespace clif::CLIF_ISA

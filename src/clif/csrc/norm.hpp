@@ -14,8 +14,6 @@ namespace clif {
 // The minimum and maximum length of a chunk, in elements. The maximum bounds the memory for rows of channels.
 constexpr std::int64_t norm_chunk_size = 128, longest_chunk = 2048;
 
-constexpr std::int64_t norm_items = 16;  // parts of a step, each with its own sums
-
 // The length of a chunk: a whole number of pixels.
 inline std::int64_t chunk_of(std::int64_t channels) {
     return (norm_chunk_size + channels - 1) / channels * channels;
@@ -27,14 +25,14 @@ void repeat_channels(const S* channels, std::int64_t count, std::int64_t chunk, 
     for (std::int64_t i = 0; i < chunk; ++i) to[i] = widen(channels[i % count]);
 }
 
-// Runs job(scratch, t, part, first, n) over every step's elements [first, first + n), cut into norm_items parts.
+// Runs job(scratch, t, part, first, n) over every step's elements [first, first + n), cut into sum_parts parts.
 template <class R, class Job>
 void over_parts(const NormProblem& p, std::int64_t chunk, std::int64_t scratch_size, const Job& job) {
     const std::int64_t size = p.pixels * p.channels;
-    const std::int64_t part = ((size + norm_items - 1) / norm_items + chunk - 1) / chunk * chunk;
-    over_items<R>(p.steps * norm_items, p.threads, p.steps * size, scratch_size, [&](R* scratch, std::int64_t item) {
-        const std::int64_t first = item % norm_items * part;
-        if (first < size) job(scratch, item / norm_items, item, first, std::min(part, size - first));
+    const std::int64_t part = ((size + sum_parts - 1) / sum_parts + chunk - 1) / chunk * chunk;
+    over_items<R>(p.steps * sum_parts, p.threads, p.steps * size, scratch_size, [&](R* scratch, std::int64_t item) {
+        const std::int64_t first = item % sum_parts * part;
+        if (first < size) job(scratch, item / sum_parts, item, first, std::min(part, size - first));
     });
 }
 
@@ -47,7 +45,7 @@ void norm_statistics(const NormProblem& p) {
     const std::int64_t C = p.channels, chunk = chunk_of(C);
     const auto loop = loops_for<S>(p.isa).norm_statistics;
     const auto step = [&](std::int64_t t) { return static_cast<const S*>(p.x) + t * p.x_stride; };
-    std::vector<double> sums(p.steps * norm_items * 2 * C);
+    std::vector<double> sums(p.steps * sum_parts * 2 * C);
     over_parts<R>(p, chunk, 3 * chunk,
                   [&](R* scratch, std::int64_t t, std::int64_t item, std::int64_t first, std::int64_t n) {
         R* const pivot = scratch;
@@ -73,7 +71,7 @@ void norm_statistics(const NormProblem& p) {
         const S* const pivot = step(t);
         for (std::int64_t c = 0; c < C; ++c) {
             double sum = 0, square = 0;
-            for (std::int64_t item = t * norm_items; item < (t + 1) * norm_items; ++item) {
+            for (std::int64_t item = t * sum_parts; item < (t + 1) * sum_parts; ++item) {
                 sum += sums[item * 2 * C + c];
                 square += sums[item * 2 * C + C + c];
             }

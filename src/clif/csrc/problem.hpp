@@ -49,13 +49,13 @@ struct SumProblem {
 };
 
 // Packing writes one bit for each of the elements [size], 64 in a word, if every element is 0 or the same other number.
-// `height` is that number, and `count` is how many elements have it, or -1 if there are further numbers. Unpacking
-// writes the elements from the bits and `height`.
+// `spike` is that number, and `count` is how many elements have it, or -1 if there are further numbers. Unpacking
+// writes the elements from the bits and `spike`.
 struct PackProblem {
     std::int64_t size, count;
     void* elements;
     std::uint64_t* words;
-    double height;
+    double spike;
     std::int32_t dtype, threads, isa;
 };
 

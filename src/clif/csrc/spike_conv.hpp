@@ -64,7 +64,7 @@ void spike_conv_forward(const SpikeConvProblem& p) {
 
     const std::int64_t taps = p.kernel * p.kernel, image = p.out_height * p.out_width, pixels = p.images * image;
     const std::int64_t tile = std::max(tile_pixels, tile_rows * p.out_width);
-    const R height = static_cast<R>(p.spike);
+    const R spike = static_cast<R>(p.spike);
     over_items<R>(blocks_of(pixels, tile), p.threads, pixels * p.out_channels, tile * block,
                   [&](R* total, std::int64_t item) {
         const std::int64_t first = item * tile, n = std::min(tile, pixels - first);
@@ -107,7 +107,7 @@ void spike_conv_forward(const SpikeConvProblem& p) {
             for (std::int64_t i = 0; i < n; ++i) {
                 S* const to = static_cast<S*>(p.out) + (first + i) * p.out_channels + out;
                 for (std::int64_t o = 0; o < wide; ++o) {
-                    const R from = total[i * block + o] * height;
+                    const R from = total[i * block + o] * spike;
                     to[o] = narrowed_to<S>(bias ? from + widen(bias[out + o]) : from);
                 }
             }
@@ -226,9 +226,9 @@ void spike_conv_backward(const SpikeConvProblem& p) {
         gradient.run(frame, item * channels, std::min(channels, p.channels - item * channels));
     };
     over_items<R>(blocks_of(p.channels, channels), p.threads, work, gradient.frame_size(), do_item);
-    const R *const rows = static_cast<const R*>(p.rows), height = static_cast<R>(p.spike);
+    const R *const rows = static_cast<const R*>(p.rows), spike = static_cast<R>(p.spike);
     S* const d_weight = static_cast<S*>(p.d_weight);
-    over_weights<S>(p, [&](std::int64_t to, std::int64_t from) { d_weight[to] = narrowed_to<S>(rows[from] * height); },
+    over_weights<S>(p, [&](std::int64_t to, std::int64_t from) { d_weight[to] = narrowed_to<S>(rows[from] * spike); },
                     [](std::int64_t) {});
 }
 

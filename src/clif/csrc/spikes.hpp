@@ -14,19 +14,19 @@ void over_spikes(const Spikes<S>& all, std::int64_t threads, const Job& job) {
     const std::int64_t part = words_at_once * word_bits;
     over_items<S>((all.size + part - 1) / part, threads, all.size, 0, [&](S*, std::int64_t item) {
         const std::int64_t first = item * part;
-        job(Spikes<S>{std::min(part, all.size - first), all.height, all.elements + first,
+        job(Spikes<S>{std::min(part, all.size - first), all.spike, all.elements + first,
                       all.words + first / word_bits});
     });
 }
 
 // Packs the elements into `words`, and returns how many are spikes: all elements other than 0 have the same value,
-// which becomes `height`. Returns -1 if they differ.
+// which becomes `spike`. Returns -1 if they differ.
 template <class S>
 std::int64_t pack(Spikes<S>& spikes, std::int64_t threads, int isa) {
     const auto loop = loops_for<S>(isa).pack;
     for (std::int64_t i = 0; i < spikes.size; ++i) {
         if (widen(spikes.elements[i]) != 0) {
-            spikes.height = spikes.elements[i];
+            spikes.spike = spikes.elements[i];
             break;
         }
     }

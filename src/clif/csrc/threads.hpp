@@ -21,6 +21,10 @@ namespace clif {
 constexpr std::int64_t steps_per_thread = 16384;  // element-steps for which one more thread pays off
 constexpr std::size_t cache_line = 64;            // bytes
 
+// A sum over many values is cut into so many parts, each with its own sum, which are then added up in order. It does
+// not depend on the number of threads, so the result does not either.
+constexpr std::int64_t sum_parts = 16;
+
 // Calls work(worker) on up to `workers` threads, each with its own number in [0, workers).
 //
 // PyTorch's OpenMP threads wait busily for a while after each operation, and threads of our own would compete with them

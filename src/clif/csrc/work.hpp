@@ -97,11 +97,11 @@ struct RowSums {
     R* to;
 };
 
-// Elements and their bits; `height` is the value of a spike.
+// Elements and their bits; `spike` is the value of a spike.
 template <class S>
 struct Spikes {
     std::int64_t size;
-    S height;
+    S spike;
     S* elements;
     std::uint64_t* words;
 };

@@ -131,13 +131,13 @@ def pack(x: Tensor) -> tuple[Tensor, float, int] | None:
     words = torch.empty(-(-x.numel() // 64), dtype=torch.int64)
     problem = _pack_problem(words, x)
     call("clif_pack", problem, f"packing {list(x.shape)}")
-    return None if problem.count < 0 else (words, problem.height, problem.count)
+    return None if problem.count < 0 else (words, problem.spike, problem.count)
 
 
-def unpack(words: Tensor, height: float, x: Tensor) -> None:
+def unpack(words: Tensor, spike: float, x: Tensor) -> None:
     """Fill the dense tensor `x` from the result of `pack`."""
     problem = _pack_problem(words, x)
-    problem.height = height
+    problem.spike = spike
     call("clif_unpack", problem, f"unpacking {list(x.shape)}")
 
 

@@ -19,7 +19,7 @@ class Packed(NamedTuple):
     """A dense tensor of spikes: its bits, the value of a spike, the number of spikes, and its memory layout."""
 
     words: Tensor
-    height: float
+    spike: float
     spikes: int
     shape: torch.Size
     stride: tuple[int, ...]
@@ -72,7 +72,7 @@ def unpack(packed: Packed | Tensor) -> Tensor:
     if isinstance(packed, Tensor):
         return packed
     x = torch.empty_strided(packed.shape, packed.stride, dtype=packed.dtype)
-    cpu.unpack(packed.words, packed.height, x)
+    cpu.unpack(packed.words, packed.spike, x)
     return x
 
 

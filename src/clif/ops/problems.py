@@ -34,7 +34,7 @@ class PackProblem(ctypes.Structure):
     _fields_ = (
         *((name, ctypes.c_int64) for name in ("size", "count")),
         *((name, ctypes.c_void_p) for name in ("elements", "words")),
-        ("height", ctypes.c_double),
+        ("spike", ctypes.c_double),
         *((name, ctypes.c_int32) for name in ("dtype", "threads", "isa")),
     )
 

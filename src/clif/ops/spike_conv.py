@@ -43,7 +43,7 @@ def convolve(conv: nn.Conv2d, x: Tensor, within: Limits | None = None) -> Tensor
     if not isinstance(packed, Packed) or packed.spikes > within.rate * x.numel():
         return None
     weight, bias = (None if tensor is None else tensor.to(x.dtype) for tensor in (conv.weight, conv.bias))
-    return _SpikeConv.apply(x, weight, bias, packed.words, packed.height, geometry)
+    return _SpikeConv.apply(x, weight, bias, packed.words, packed.spike, geometry)
 
 
 def _takes_module(conv: nn.Conv2d) -> bool:
@@ -80,29 +80,29 @@ def _geometry(conv: nn.Conv2d, x: Tensor) -> Geometry:
 
 
 class _SpikeConv(Function):
-    """The convolution of `x`, which is only used for its gradient: `words` and `height` are its packed spikes."""
+    """The convolution of `x`, which is only used for its gradient: `words` and `spike` are its packed spikes."""
 
     @staticmethod
-    def forward(ctx, x, weight, bias, words, height, geometry):
+    def forward(ctx, x, weight, bias, words, spike, geometry):
         ctx.save_for_backward(weight, words)
-        ctx.height, ctx.geometry = height, geometry
+        ctx.spike, ctx.geometry = spike, geometry
         weight = weight.contiguous(memory_format=torch.channels_last)
-        return cpu.spike_conv(words, height, geometry, weight, None if bias is None else bias.contiguous())
+        return cpu.spike_conv(words, spike, geometry, weight, None if bias is None else bias.contiguous())
 
     @staticmethod
     def backward(ctx, d_out):
         weight, words = ctx.saved_tensors
         needed = ctx.needs_input_grad[:3]
         if is_transformed() or private_torch.is_legacy_batched(d_out):  # several output gradients at once
-            return *_dense_gradients(d_out, weight, words, ctx.height, ctx.geometry, needed), None, None, None
-        return *_Gradients.apply(d_out, weight, words, ctx.height, ctx.geometry, needed), None, None, None
+            return *_dense_gradients(d_out, weight, words, ctx.spike, ctx.geometry, needed), None, None, None
+        return *_Gradients.apply(d_out, weight, words, ctx.spike, ctx.geometry, needed), None, None, None
 
 
 class _Gradients(Function):
     """The gradients of input, weight and bias, which have no derivative themselves."""
 
     @staticmethod
-    def forward(ctx, d_out, weight, words, height, geometry, needed):
+    def forward(ctx, d_out, weight, words, spike, geometry, needed):
         for_x, for_weight, for_bias = needed
         d_out = d_out.contiguous(memory_format=torch.channels_last)
         dx = d_weight = d_bias = None
@@ -110,7 +110,7 @@ class _Gradients(Function):
             weight = weight.contiguous(memory_format=torch.channels_last)
             dx = conv2d_input(geometry.shape, weight, d_out, geometry.stride, geometry.padding)
         if for_weight:
-            d_weight = cpu.spike_conv_weight_gradient(words, height, geometry, d_out)
+            d_weight = cpu.spike_conv_weight_gradient(words, spike, geometry, d_out)
         if for_bias:
             d_bias = d_out.sum((0, 2, 3))
         return dx, d_weight, d_bias
@@ -118,10 +118,10 @@ class _Gradients(Function):
     backward = staticmethod(registration.refuse_second_derivative)
 
 
-def _dense_gradients(d_out, weight, words, height, geometry, needed) -> tuple[Tensor | None, ...]:
+def _dense_gradients(d_out, weight, words, spike, geometry, needed) -> tuple[Tensor | None, ...]:
     """The same by PyTorch's operations."""
     x = torch.empty(geometry.shape, dtype=weight.dtype, memory_format=torch.channels_last)
-    cpu.unpack(words, height, x)
+    cpu.unpack(words, spike, x)
     moves = [[size, size] for size in (geometry.stride, geometry.padding, 1)]
     channels = [geometry.out_channels]
     return torch.ops.aten.convolution_backward(d_out, x, weight, channels, *moves, False, [0, 0], 1, list(needed))
