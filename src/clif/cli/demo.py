@@ -60,4 +60,4 @@ def print_demo(demo: "Demo") -> None:
     print("Try next:")
     print(f"  clif eval {folder}")
     print(f"  clif deploy {folder} --method calibrate")
-    print("  clif train cifar10_snn5 -neuron CLIF -data_dir FOLDER_WITH_CIFAR10")
+    print("  clif train cifar10_fast --data-dir FOLDER_WITH_CIFAR10")

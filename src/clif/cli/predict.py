@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _describe(prediction: "Prediction", top: int) -> str:
-    """Print the file, then one line per step."""
+    """The file, then one line per step."""
     lines = [f"{prediction.path}: {prediction.best()[0][0]}"]
     for step in range(len(prediction.probabilities)):
         shown = "  ".join(f"{name} {p:.1%}" for name, p in prediction.best(step, top))

@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def found(row: "Row", places: Sequence[str]) -> list[str]:
-    """Print one line for each result found."""
+    """One line for each result found."""
     from clif.experiment.reproduce import find_experiments, find_runs
 
     if row.kind:

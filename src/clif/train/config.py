@@ -125,9 +125,8 @@ class TrainConfig:
     no_decay_norm_bias: bool = _optimisation(False, "no weight decay for batch norms, biases and PLIF's time constants")
     lr_scheduler: str = _optimisation(
         "CosALR",
-        "learning-rate schedule: CosALR, CosRestarts or StepLR, by epoch, OneCycle, by step, linearly up to lr and "
-        "down "
-        "to 0, or any registered one",
+        "learning-rate schedule: CosALR, CosRestarts or StepLR (by epoch), OneCycle (by step: linearly up to lr and "
+        "down to 0), or any registered one",
     )
     lr_by_step: bool = _optimisation(False, "advance the schedule with every step of the optimiser, not every epoch")
     T_max: int = _optimisation(
