@@ -3,9 +3,12 @@
     python benchmarks/deployment.py RUN... --data-dir FOLDER --out benchmarks/results/deployment.json
 
 Everything is chosen on training images: the sweep's value by accuracy on 1,000 of them, among the paper's values and
-further ones to −0.2; the fits use 512 images, the fine-tuning 12,800 (or all, if there are fewer), without labels
-unless the name of the method says otherwise. The agreement of the CLIF network with a copy whose weights are changed by
-about a thousandth shows how much agreement is possible.
+further ones to −0.2. The fits use 512 images as they are (as `clif deploy` does), or augmented and in random order
+("default loader": what `create_loader` gives without further options). Fine-tuning uses 12,800 images (or all, if there
+are fewer), with labels unless the name of the method says otherwise. Its control, "CLIF trained on", is the CLIF
+network after the same training. The agreement of the CLIF network with a copy whose weights are changed by about a
+thousandth shows how much agreement is possible. For the networks named by `--int8`, the weights are also rounded to
+int8.
 """
 
 import argparse
@@ -18,11 +21,12 @@ from typing import Any
 import torch
 
 from clif.data import create_loader
-from clif.deploy import convert
+from clif.deploy import convert, finetune, quantize_weights
 from clif.deploy.judge import judge
 from clif.models import SpikingNetwork
 from clif.trained_network import open_checkpoint
 
+CONTROL, LABELLED_LR = "CLIF trained on", 3e-4
 RESETS = (None, 0.0, -0.02, -0.04, -0.06, -0.08, -0.1, -0.12, -0.14, -0.16, -0.18, -0.2)
 PAPER = RESETS[:7]
 
@@ -41,6 +45,7 @@ def main() -> None:
     parser.add_argument("runs", nargs="+", help="checkpoints of CLIF networks")
     parser.add_argument("--lif", nargs="*", default=(), help="checkpoints of LIF networks to compare with, by data set")
     parser.add_argument("--only", nargs="*", default=(), help="names of the conversions to make (default: all)")
+    parser.add_argument("--int8", nargs="*", default=(), help="names of the networks to round to int8, such as CLIF")
     parser.add_argument("--data-dir", default=".")
     parser.add_argument("--out", default="deployment.json")
     arguments = parser.parse_args()
@@ -65,6 +70,8 @@ def main() -> None:
             "soft reset": ("sweep", {"limit": 128, **calm}, {"v_resets": (None,)}),
             "calibrate": ("calibrate", {"limit": 512, **calm}, {}),
             "subtract": ("subtract", {"limit": 512, **calm}, {}),
+            "calibrate, default loader": ("calibrate", {"train": True, "batch_size": 128}, {}),
+            "subtract, default loader": ("subtract", {"train": True, "batch_size": 128}, {}),
             "finetune": ("finetune", training, {}),
             "finetune, no labels": ("finetune", training, {"labels": 0.0}),
             "finetune from calibrate, no labels": ("finetune", training, {"start": "calibrate", "labels": 0.0}),
@@ -79,6 +86,9 @@ def main() -> None:
             "CLIF, weights changed": shaken(net),
             **{name: conversion.net for name, conversion in conversions.items()},
         }
+        if CONTROL in arguments.only or not arguments.only:
+            networks[CONTROL], _ = finetune(net, net, loader(**training), choice=(), lr=LABELLED_LR)
+        networks |= {f"{name}, int8": quantize_weights(networks[name]) for name in arguments.int8}
         if config.dataset in lif:
             networks["LIF from scratch"] = lif[config.dataset]
         judged = judge(networks, create_loader(config.dataset, config.data_dir, T=net.T, train=False, batch_size=128))
