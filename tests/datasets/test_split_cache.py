@@ -181,3 +181,15 @@ def test_a_cache_with_labels_of_no_class_is_made_anew(split, label):
     (cache,) = (split.root / FOLDER).iterdir()
     np.save(cache / "labels.npy", np.full(45, label))
     assert load_split(split).labels.max() == 9
+
+
+def test_another_spelling_of_the_folder_is_the_same_cache(split, log, monkeypatch):
+    load_split(split)
+    (split.root / "below").mkdir()
+    (link := split.root / "link").symlink_to(split.root, target_is_directory=True)
+    monkeypatch.chdir(split.root)
+    for root in (Path(), Path("below", ".."), link):
+        sources = [replace(source, path=root / source.path.name) for source in split.sources]
+        load_split(replace(split, root=root, sources=sources))
+    assert len(log) == 30
+    assert len(caches(split.root)) == 1

@@ -70,13 +70,21 @@ def cache_name(split: Split) -> str:
     digest = hashlib.sha256(
         repr((VERSION, split.root.resolve(), split.name, split.parameters, split.shape, split.dtype)).encode()
     )
-    for source in split.sources:
+    for source, place in zip(split.sources, source_places(split), strict=True):
         try:
             status = source.path.stat()
         except OSError as error:
             raise MissingFileError(f"{source.path}: cannot be found ({error.strerror})") from error
-        digest.update(repr((str(source.path), status.st_size, status.st_mtime_ns, source.labels)).encode())
+        digest.update(repr((place, status.st_size, status.st_mtime_ns, source.labels)).encode())
     return f"{split.name}-{split.parameters}-{digest.hexdigest()[:16]}"
+
+
+def source_places(split: Split) -> Iterator[str]:
+    """The whole path of each source file, the same for every spelling of the folder's path."""
+    root, given = split.root.resolve(), os.path.join(os.path.abspath(split.root), "")
+    for source in split.sources:
+        path = os.path.abspath(source.path)
+        yield os.path.join(root, path[len(given) :]) if path.startswith(given) else path
 
 
 def sample_bytes(split: Split) -> int:
