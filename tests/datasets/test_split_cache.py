@@ -1,5 +1,7 @@
+import errno
 import json
 import os
+import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -193,3 +195,35 @@ def test_another_spelling_of_the_folder_is_the_same_cache(split, log, monkeypatc
         load_split(replace(split, root=root, sources=sources))
     assert len(log) == 30
     assert len(caches(split.root)) == 1
+
+
+def test_a_cache_that_another_process_completes_meanwhile_stays(split, monkeypatch):
+    rename = Path.rename
+
+    def late(building: Path, target: Path) -> Path:
+        monkeypatch.setattr(Path, "rename", rename)
+        load_split(split)
+        (target / "first").touch()
+        return rename(building, target)
+
+    monkeypatch.setattr(Path, "rename", late)
+    assert len(load_split(split).images) == 45
+    (name,) = caches(split.root)
+    assert (split.root / FOLDER / name / "first").exists()
+
+
+def test_leftovers_that_vanish_while_they_are_listed_do_no_harm(split):
+    (split.root / FOLDER).mkdir()
+    (split.root / FOLDER / f"{split_cache.PARTIAL}gone").symlink_to("nowhere")
+    assert len(load_split(split).images) == 45
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="space is reserved on Linux")
+def test_a_disk_that_fills_up_is_an_error(split, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(InputError, match=r"cannot be written: .*No space left on device"):
+        load_split(split)
+    assert caches(split.root) == []

@@ -7,10 +7,12 @@ conversion leaves no cache.
 """
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
 import shutil
+import sys
 import tempfile
 import time
 import uuid
@@ -33,6 +35,7 @@ FOLDER = ".clif-cache"
 PARTIAL = ".partial-"
 DAY = 86_400
 ROWS = 256
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass(frozen=True)
@@ -154,9 +157,7 @@ def build_cache(target: Path, split: Split, skip_damaged: bool, quiet: bool) -> 
             meta["mean"], meta["std"] = channel_statistics(images)
         meta["skipped"] = [f"{damage.path}: {damage.reason}" for damage in skipped]
         (building / "meta.json").write_text(json.dumps(meta, indent=2))
-        if open_cache(target, split) is None:
-            shutil.rmtree(target, ignore_errors=True)
-            building.rename(target)
+        publish(building, target, split)
     except OSError as error:
         raise InputError(f"the cache {target} cannot be written: {error}") from error
     finally:
@@ -164,13 +165,21 @@ def build_cache(target: Path, split: Split, skip_damaged: bool, quiet: bool) -> 
     remove_stale(target, split)
 
 
+def publish(building: Path, target: Path, split: Split) -> None:
+    """Give a complete cache its name; a cache that another process has completed meanwhile stays."""
+    try:
+        building.rename(target)
+    except OSError:
+        if open_cache(target, split) is None:
+            shutil.rmtree(target, ignore_errors=True)
+            building.rename(target)
+
+
 def write_arrays(folder: Path, split: Split, skip_damaged: bool, quiet: bool) -> tuple[int, list[Damage]]:
     """Write images.npy and labels.npy; returns the number of their samples and the files that were left out."""
     starts = np.cumsum([0, *(len(source.labels) for source in split.sources)])
     labels = np.array([label for source in split.sources for label in source.labels], dtype=np.int64)
-    images = np.lib.format.open_memmap(
-        folder / "images.npy", mode="w+", dtype=np.dtype(split.dtype), shape=(len(labels), *split.shape)
-    )
+    images = new_array(folder / "images.npy", np.dtype(split.dtype), (len(labels), *split.shape))
     good = np.ones(len(labels), dtype=bool)
     skipped: list[Damage] = []
     for index, result in convert_all(split.sources, f"preparing {split.name}", quiet):
@@ -193,10 +202,26 @@ def write_arrays(folder: Path, split: Split, skip_damaged: bool, quiet: bool) ->
     return int(good.sum()), skipped
 
 
+def new_array(path: Path, dtype: np.dtype, shape: tuple[int, ...]) -> np.memmap:
+    """A new .npy file, mapped from disk. Raises `OSError` if the disk is full.
+
+    Its space is reserved, because a write to the map for which there is no space would end the process.
+    """
+    array = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+    if sys.platform == "linux":
+        with path.open("rb+") as file:
+            try:
+                os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+            except OSError as error:
+                if error.errno in NO_SPACE:
+                    raise
+    return array
+
+
 def copy_rows(images: np.ndarray, chosen: np.ndarray, path: Path) -> None:
     """Write the chosen rows to a file, piece by piece, so that they need no additional memory."""
     index = np.flatnonzero(chosen)
-    kept = np.lib.format.open_memmap(path, mode="w+", dtype=images.dtype, shape=(len(index), *images.shape[1:]))
+    kept = new_array(path, images.dtype, (len(index), *images.shape[1:]))
     for start in range(0, len(index), ROWS):
         kept[start : start + ROWS] = images[index[start : start + ROWS]]
     kept.flush()
@@ -242,5 +267,6 @@ def remove_stale(target: Path, split: Split) -> None:
 def remove_leftovers(folder: Path) -> None:
     """Delete the files of conversions that were killed more than a day ago."""
     for path in folder.glob(f"{PARTIAL}*"):
-        if path.stat().st_mtime < time.time() - DAY:
-            shutil.rmtree(path, ignore_errors=True)
+        with contextlib.suppress(OSError):  # another process may have just renamed it
+            if path.stat().st_mtime < time.time() - DAY:
+                shutil.rmtree(path, ignore_errors=True)
