@@ -32,6 +32,7 @@ class DataOptions:
         test_split: the stratified fraction that becomes the test set if the files define none.
         split_seed: seed of that split and of the validation split.
         classes: the classes in the order of their labels, if they are known, as from a checkpoint.
+        kept: the names of options that are those of a trained network, which a data set need not use.
 
     Raises `InputError` for a value outside its range.
 
@@ -51,6 +52,7 @@ class DataOptions:
     test_split: float = 0.2
     split_seed: int = 0
     classes: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.image_size < 0:
@@ -90,9 +92,13 @@ class DataOptions:
         return size
 
     def allow(self, dataset: str, *taken: str) -> None:
-        """Raise `InputError` for an option that the data set does not use."""
+        """Raise `InputError` for an option that the data set does not use.
+
+        `split_seed` is never refused, because any data set may have a validation split.
+        """
+        ignored = {*taken, *self.kept, "kept", "split_seed"}
         for field in dataclasses.fields(self):
-            if field.name not in taken and getattr(self, field.name) != field.default:
+            if field.name not in ignored and getattr(self, field.name) != field.default:
                 raise InputError(f"{field.name} has no effect on the data set {dataset}; leave it out")
 
 
@@ -111,5 +117,5 @@ OF_RECORDINGS = ("sensor_size", "image_size", "resize", "split_by", "duration")
 OF_FILES = ("time_unit", "columns")
 """The options that describe the content of recordings' files, which differs from file to file."""
 
-CHOSEN = tuple(field.name for field in dataclasses.fields(DataOptions) if field.name != "classes")
+CHOSEN = tuple(field.name for field in dataclasses.fields(DataOptions) if field.name not in ("classes", "kept"))
 """The options that a user chooses, which are also fields of `TrainConfig`."""

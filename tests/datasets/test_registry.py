@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from clif.data import DATASETS, Arrays, DataOptions, Dataset, create_loader, get_dataset, open_dataset, register_dataset
+from clif.data.description import read_record, record
 from clif.data.registry import lies_in_folder
 from clif.errors import InputError
 from clif.train.config import resolve
@@ -115,3 +116,20 @@ def test_an_option_without_effect_is_refused():
     for option in ({"image_size": 16}, {"in_channels": 1}, {"resize": "stretch"}, {"test_split": 0.5}):
         with pytest.raises(InputError, match=f"{next(iter(option))} has no effect on the data set digits"):
             open_dataset("digits", options=DataOptions(**option))
+
+
+@pytest.mark.parametrize(("channels", "size", "events"), [(1, 32, False), (3, (24, 32), False), (2, (24, 32), True)])
+def test_a_set_that_its_folder_describes_may_use_no_option(tmp_path, channels, size, events):
+    """The options that a trained network brings along are not the user's, who could not leave them out."""
+
+    @register_dataset("lines")
+    def lines(_root, options):
+        options.allow("lines", "classes")
+        mean = () if events else (0.5,) * channels
+        return Dataset("lines", ("yes", "no"), channels, size, events=events, mean=mean, std=mean, read=read)
+
+    trained = read_record(record(open_dataset("lines", tmp_path)), "run")
+    assert open_dataset("lines", tmp_path, trained=trained).image_size == size
+    assert open_dataset("lines", tmp_path, DataOptions(split_seed=3)).image_size == size
+    with pytest.raises(InputError, match="resize has no effect on the data set lines"):
+        open_dataset("lines", tmp_path, DataOptions(resize="stretch"), trained=None)

@@ -122,7 +122,8 @@ def open_dataset(
         if root is None:
             raise InputError(f"{key} needs its folder: root=... (-data_dir on the command line)")
         if trained is not None:
-            options = dataclasses.replace(options, **kept_options(trained))
+            kept = kept_options(trained)
+            options = dataclasses.replace(options, **kept, kept=tuple(kept))
         assert not isinstance(found, Dataset)
         dataset = _described(key, found(Path(expand_home(root)), options))
     if trained is not None and trained.classes != dataset.classes:
@@ -134,9 +135,14 @@ def open_dataset(
 
 
 def kept_options(trained: Dataset) -> dict[str, Any]:
-    """The options that make the samples of the data that a network was trained on."""
+    """The options that make the samples of the data that a network was trained on, if options can express them."""
     if trained.recordings is None:
-        return {name: getattr(trained, name) for name in ("image_size", "in_channels", "resize", "classes")}
+        kept: dict[str, Any] = {"resize": trained.resize, "classes": trained.classes}
+        if isinstance(trained.image_size, int):
+            kept["image_size"] = trained.image_size
+        if trained.in_channels in (1, 3):
+            kept["in_channels"] = trained.in_channels
+        return kept
     return {**{name: getattr(trained.recordings, name) for name in OF_RECORDINGS}, "classes": trained.classes}
 
 
