@@ -1,10 +1,16 @@
 """The user's own data sets by name, and the one function that turns a name into a data set."""
 
+import re
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
 from clif.data import DATASETS, Arrays, DataOptions, Dataset, create_loader, get_dataset, open_dataset, register_dataset
+from clif.data.base import Source, Split
+from clif.data.check import check_files
 from clif.data.description import read_record, record
 from clif.data.registry import lies_in_folder
 from clif.errors import InputError
@@ -132,4 +138,107 @@ def test_a_set_that_its_folder_describes_may_use_no_option(tmp_path, channels, s
     assert open_dataset("lines", tmp_path, trained=trained).image_size == size
     assert open_dataset("lines", tmp_path, DataOptions(split_seed=3)).image_size == size
     with pytest.raises(InputError, match="resize has no effect on the data set lines"):
-        open_dataset("lines", tmp_path, DataOptions(resize="stretch"), trained=None)
+        open_dataset("lines", tmp_path, DataOptions(resize="stretch"))
+
+
+def test_classes_and_statistics_may_be_any_sequence(tmp_path):
+    @register_dataset("lines")
+    def lines(_root, _options):
+        return Dataset("lines", [0, 1], 1, [32, 32], mean=np.array([0.5]), std=[1], read=read)
+
+    dataset = open_dataset("lines", tmp_path)
+    assert (dataset.classes, dataset.image_size, dataset.mean, dataset.std) == (("0", "1"), 32, (0.5,), (1.0,))
+    assert open_dataset("lines", tmp_path, trained=read_record(record(dataset), "run")) == dataset
+
+
+@pytest.mark.parametrize(
+    ("images", "labels"),
+    [
+        (torch.zeros(4, 1, 8, 8, dtype=torch.uint8), torch.tensor([0, 1, 0, 1])),
+        (np.zeros((4, 1, 8, 8), np.uint8), [0, 1, 0, 1]),
+        (np.zeros((4, 1, 8, 8), np.uint8), np.array([0, 1, 0, 1], np.uint8)),
+    ],
+)
+def test_arrays_of_other_kinds_are_taken(images, labels):
+    register_dataset("mine")(
+        lambda: Dataset("mine", ("a", "b"), 1, 8, needs_root=False, read=lambda *_: Arrays(images, labels))
+    )
+    loader = create_loader("mine", shuffle=False)
+    assert (loader.labels.dtype, loader.labels.tolist()) == (torch.int64, [0, 1, 0, 1])
+    assert next(iter(loader))[0].shape == (4, 1, 8, 8)
+
+
+IMAGES = np.zeros((4, 1, 8, 8), np.uint8)
+LABELS = np.array([0, 1, 0, 1])
+
+
+@pytest.mark.parametrize(
+    ("found", "message"),
+    [
+        ((IMAGES, LABELS), r"read of the data set mine must return clif\.data\.Arrays, got tuple"),
+        (Arrays(IMAGES / 255, LABELS), r"each sample of mine must be uint8 \[1, 8, 8\], got float64 \[1, 8, 8\]"),
+        (Arrays(IMAGES[:, 0], LABELS), r"must be uint8 \[1, 8, 8\], got uint8 \[8, 8\]"),
+        (Arrays(IMAGES.transpose(0, 2, 3, 1), LABELS), r"must be uint8 \[1, 8, 8\], got uint8 \[8, 8, 1\]"),
+        (Arrays(IMAGES[..., :7], LABELS), r"must be uint8 \[1, 8, 8\], got uint8 \[1, 8, 7\]"),
+        (Arrays(IMAGES, LABELS + 1), r"the labels of mine are 1 to 2; those of its 2 classes must be 0 to 1"),
+        (Arrays(IMAGES, LABELS - 1), r"the labels of mine are -1 to 0"),
+        (Arrays(IMAGES, LABELS[:3]), r"one for each of its 4 samples, got int64 \[3\]"),
+        (Arrays(IMAGES, LABELS * 1.0), r"must be whole numbers, one for each of its 4 samples, got float64 \[4\]"),
+        (Arrays(IMAGES, np.eye(2, dtype=int)[LABELS]), r"got int64 \[4, 2\]"),
+        (Arrays(IMAGES[:0], LABELS[:0]), r"mine has no training samples"),
+    ],
+)
+def test_what_read_returns_is_checked(found, message, tmp_path):
+    register_dataset("mine")(lambda: Dataset("mine", ("a", "b"), 1, 8, needs_root=False, read=lambda *_: found))
+    with pytest.raises(InputError, match=message):
+        create_loader("mine")
+    train, _ = check_files(get_dataset("mine"), tmp_path, T=1)
+    assert re.search(message, train.damaged[0])
+
+
+def test_frames_of_events_are_checked():
+    def mine():
+        return Dataset("mine", ("a", "b"), 2, 8, events=True, needs_root=False, read=lambda *_: Arrays(frames, LABELS))
+
+    register_dataset("mine")(mine)
+    frames = np.ones((4, 3, 2, 8, 8), np.float32)
+    assert next(iter(create_loader("mine", T=3)))[0].shape == (3, 4, 2, 8, 8)
+    frames = frames[:, 0]
+    with pytest.raises(
+        InputError, match=r"each sample of mine must be numbers \[T, 2, 8, 8\], got float32 \[2, 8, 8\]"
+    ):
+        create_loader("mine", T=3)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"shape": (1, 8, 9)}, r"each sample of mine must be uint8 \[1, 8, 8\], got uint8 \[1, 8, 9\]"),
+        ({"dtype": "float32"}, r"must be uint8 \[1, 8, 8\], got float32 \[1, 8, 8\]"),
+        ({"sources": [Source(Path("a"), (2,), lambda: IMAGES[:1])]}, "the labels of mine are 2 to 2"),
+    ],
+)
+def test_what_find_returns_is_checked(change, message):
+    split = Split(Path(), "mine-train", "", (1, 8, 8), "uint8", [Source(Path("a"), (0,), lambda: IMAGES[:1])])
+    register_dataset("mine")(
+        lambda: Dataset("mine", ("a", "b"), 1, 8, needs_root=False, find=lambda *_: replace(split, **change))
+    )
+    with pytest.raises(InputError, match=message):
+        create_loader("mine")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"mean": (0.5,), "std": (0.5,)},
+            "mean and std of the data set mine must have a value for each of its channels",
+        ),
+        ({"mean": (0.5,) * 3}, "mean and std of the data set mine must have a value for each of its channels"),
+        ({"image_size": 0}, "image_size of the data set mine must be a whole number of pixels"),
+    ],
+)
+def test_what_describes_a_set_is_checked(change, message):
+    register_dataset("mine")(lambda: replace(Dataset("mine", ("a", "b"), 3, 8, read=read), **change))
+    with pytest.raises(InputError, match=message):
+        get_dataset("mine")

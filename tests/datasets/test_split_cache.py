@@ -227,3 +227,19 @@ def test_a_disk_that_fills_up_is_an_error(split, monkeypatch):
     with pytest.raises(InputError, match=r"cannot be written: .*No space left on device"):
         load_split(split)
     assert caches(split.root) == []
+
+
+@pytest.mark.parametrize(
+    ("samples", "given"),
+    [
+        (np.full((1, 2, 2), 0.5), r"float64 \[1, 2, 2\]"),
+        (np.zeros((2, 2), np.int16), r"int16 \[2, 2\]"),
+        (np.zeros((3, 2, 2), np.int16), r"int16 \[3, 2, 2\]"),
+        ([[[0, 0], [0, 0]]], "list"),
+    ],
+)
+def test_samples_of_another_shape_or_type_are_refused(split, samples, given):
+    wrong = replace(split.sources[0], load=lambda: samples)
+    message = rf"00\.txt: its samples are {given}; those of numbers-train must be int16 \[1, 2, 2\]"
+    with pytest.raises(InputError, match=message):
+        load_split(replace(split, sources=[wrong, *split.sources[1:]]))

@@ -1,7 +1,7 @@
 """The description of a data set for the loader, before and after reading it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from clif.data.augment import Augmentation
 from clif.data_options import DataOptions
-from clif.sizes import Size
+from clif.errors import InputError
+from clif.sizes import Size, height_width
 
 
 @dataclass(frozen=True)
@@ -94,8 +95,57 @@ class Dataset:
     fixed_classes: bool = True
     read: Callable[[Path, bool], Arrays] | None = None
     find: Callable[[Path, bool, int, bool], Split] | None = None
-    read_recording: Callable[[Path, int], NDArray] | None = None
+    read_recording: Callable[..., NDArray] | None = None
 
     @property
     def num_classes(self) -> int:
         return len(self.classes)
+
+
+def read_arrays(dataset: Dataset, root: Path, train: bool) -> Arrays:
+    """The split that `dataset.read` returns, as NumPy arrays.
+
+    Raises `InputError` if it has no samples, and if its samples or labels do not fit the data set.
+    """
+    assert dataset.read is not None
+    found = dataset.read(root, train)
+    if not isinstance(found, Arrays):
+        raise InputError(
+            f"read of the data set {dataset.name} must return clif.data.Arrays, got {type(found).__name__}"
+        )
+    images, labels = np.asanyarray(found.images), np.asanyarray(found.labels)
+    if labels.ndim != 1 or labels.dtype.kind not in "iu" or len(labels) != len(images):
+        raise InputError(
+            f"the labels of {dataset.name} must be whole numbers, one for each of its {len(images)} samples, got "
+            f"{labels.dtype} {list(labels.shape)}"
+        )
+    if not len(labels):
+        raise InputError(f"{dataset.name} has no {'training' if train else 'test'} samples")
+    check_samples(dataset, images.shape[1:], images.dtype)
+    check_labels(dataset, int(labels.min()), int(labels.max()))
+    return replace(found, images=images, labels=labels.astype(np.int64, copy=False))
+
+
+def check_split(dataset: Dataset, split: Split) -> None:
+    """Raise `InputError` if the samples or labels of a split that needs conversion do not fit the data set."""
+    check_samples(dataset, split.shape, np.dtype(split.dtype))
+    labels = [label for source in split.sources for label in source.labels]
+    check_labels(dataset, min(labels, default=0), max(labels, default=0))
+
+
+def check_samples(dataset: Dataset, shape: tuple[int, ...], dtype: np.dtype) -> None:
+    expected = (dataset.in_channels, *height_width(dataset.image_size))
+    frames = ["T"] if dataset.events else []
+    fits = dtype.kind in "iuf" if dataset.events else dtype == np.uint8
+    if not fits or shape[len(frames) :] != expected:
+        wanted = str([*frames, *expected]).replace("'", "")
+        kind = "numbers" if dataset.events else "uint8"
+        raise InputError(f"each sample of {dataset.name} must be {kind} {wanted}, got {dtype} {list(shape)}")
+
+
+def check_labels(dataset: Dataset, least: int, most: int) -> None:
+    if least < 0 or most >= dataset.num_classes:
+        raise InputError(
+            f"the labels of {dataset.name} are {least} to {most}; those of its {dataset.num_classes} classes must be "
+            f"0 to {dataset.num_classes - 1}"
+        )

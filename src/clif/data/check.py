@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from clif.data.base import Arrays, Dataset
+from clif.data.base import Arrays, Dataset, read_arrays
 from clif.data.complete import absent_samples, part_name, require_complete
 from clif.data.loader import check_sorting, find_split
 from clif.data.split_cache import convert_all, load_split, skipped_files
@@ -62,14 +62,13 @@ def check_part(
     try:
         split = find_split(dataset, root, train, T, sort_events)
         if split is None:
-            assert dataset.read is not None
-            labels = dataset.read(root, train).labels.tolist()
+            labels = read_arrays(dataset, root, train).labels.tolist()
             absent = absent_samples(dataset, labels, ())
         else:
             folder = split.root
             found = [label for source in split.sources for label in source.labels]
             absent = absent_samples(dataset, found, split.missing)
-            for index, result in convert_all(split.sources, f"checking {split.name}", quiet):
+            for index, result in convert_all(split, f"checking {split.name}", quiet):
                 if isinstance(result, InputError):
                     (missing if isinstance(result, MissingFileError) else damaged).append(str(result))
                 else:

@@ -17,7 +17,7 @@ from torch import Generator, Tensor
 
 from clif.data.augment import Augmentation, Draws, normalise
 from clif.data.augmentation_names import read_augmentation
-from clif.data.base import Arrays, Dataset, Split
+from clif.data.base import Arrays, Dataset, Split, check_split, read_arrays
 from clif.data.complete import absent_samples, compare_size, part_name, require_complete
 from clif.data.mix import one_hot
 from clif.data.registry import open_dataset
@@ -249,7 +249,11 @@ def check_sorting(dataset: Dataset, sort_events: bool) -> None:
 def find_split(dataset: Dataset, root: Path, train: bool, T: int, sort_events: bool = False) -> Split | None:
     """The sources of a set that needs converting, or None."""
     check_sorting(dataset, sort_events)
-    return None if dataset.find is None else dataset.find(root, train, T, sort_events)
+    if dataset.find is None:
+        return None
+    split = dataset.find(root, train, T, sort_events)
+    check_split(dataset, split)
+    return split
 
 
 def read_split(
@@ -277,8 +281,7 @@ def read_split(
         check([label for source in split.sources for label in source.labels])
         arrays = load_split(split, quiet=quiet)
     else:
-        assert dataset.read is not None
-        arrays = dataset.read(root, train)
+        arrays = read_arrays(dataset, root, train)
     check(arrays.labels)
     if not quiet:
         compare_size(dataset, train, folder, arrays.labels)

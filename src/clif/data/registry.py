@@ -21,6 +21,7 @@ from clif.errors import InputError, unknown_name
 from clif.names import DATASET_ALIASES, dataset_name
 from clif.paths import expand_home
 from clif.registration import decorator, put
+from clif.sizes import plain_size
 
 Opener = TypeVar("Opener", bound=Callable[..., Dataset])
 
@@ -165,4 +166,9 @@ def _described(name: str, dataset: Any) -> Dataset:
         raise InputError(f"the function of the data set {name} returned {dataset!r}, not a clif.data.Dataset")
     if (dataset.read is None) == (dataset.find is None):
         raise InputError(f"the data set {name} must have either read or find")
-    return dataclasses.replace(dataset, name=name)
+    classes = tuple(map(str, dataset.classes))
+    mean, std = (tuple(map(float, values)) for values in (dataset.mean, dataset.std))
+    if not len(mean) == len(std) in (0, dataset.in_channels):
+        raise InputError(f"mean and std of the data set {name} must have a value for each of its channels, or none")
+    size = plain_size(dataset.image_size, f"image_size of the data set {name}")
+    return dataclasses.replace(dataset, name=name, classes=classes, image_size=size, mean=mean, std=std)

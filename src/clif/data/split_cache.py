@@ -182,7 +182,7 @@ def write_arrays(folder: Path, split: Split, skip_damaged: bool, quiet: bool) ->
     images = new_array(folder / "images.npy", np.dtype(split.dtype), (len(labels), *split.shape))
     good = np.ones(len(labels), dtype=bool)
     skipped: list[Damage] = []
-    for index, result in convert_all(split.sources, f"preparing {split.name}", quiet):
+    for index, result in convert_all(split, f"preparing {split.name}", quiet):
         rows = slice(starts[index], starts[index + 1])
         if isinstance(result, InputError):
             if not skip_damaged:
@@ -227,12 +227,13 @@ def copy_rows(images: np.ndarray, chosen: np.ndarray, path: Path) -> None:
     kept.flush()
 
 
-def convert_all(sources: list[Source], title: str, quiet: bool) -> Iterator[tuple[int, np.ndarray | InputError]]:
+def convert_all(split: Split, title: str, quiet: bool) -> Iterator[tuple[int, np.ndarray | InputError]]:
     """(index, samples or error) of each source when it is ready; numpy and Pillow let threads use all cores."""
+    sources = split.sources
 
     def load(index: int) -> tuple[int, np.ndarray | InputError]:
         try:
-            return index, sources[index].load()
+            return index, load_samples(sources[index], split)
         except InputError as error:
             return index, error
 
@@ -252,6 +253,18 @@ def convert_all(sources: list[Source], title: str, quiet: bool) -> Iterator[tupl
         finally:
             for future in running:
                 future.cancel()
+
+
+def load_samples(source: Source, split: Split) -> np.ndarray:
+    """The samples of a source. Raises `InputError` if they do not fit the split."""
+    samples = source.load()
+    shape = (len(source.labels), *split.shape)
+    if not isinstance(samples, np.ndarray) or samples.dtype != split.dtype or samples.shape != shape:
+        given = f"{samples.dtype} {list(samples.shape)}" if isinstance(samples, np.ndarray) else type(samples).__name__
+        raise InputError(
+            f"{source.path}: its samples are {given}; those of {split.name} must be {split.dtype} {list(shape)}"
+        )
+    return samples
 
 
 def remove_stale(target: Path, split: Split) -> None:
