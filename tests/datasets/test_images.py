@@ -100,3 +100,20 @@ def test_an_image_that_declares_too_many_pixels_is_refused(tmp_path, side):
     for read in (lambda path: read_fitted(path, 8, 3, "crop"), image_size):
         with pytest.raises(InputError, match=r"a\.png: .* exceeds limit of .* pixels"):
             read(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("exif", [b"Exif\0\0no TIFF", b"Exif\0\0II*"])
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.webp"])
+def test_an_image_with_damaged_exif_data_is_read_as_it_is_stored(tmp_path, name, exif):
+    Image.new("RGB", (8, 8), (200, 100, 50)).save(tmp_path / name, exif=exif)
+    assert read_fitted(tmp_path / name, 8, 3, "crop").mean((1, 2)).tolist() == pytest.approx([200, 100, 50], abs=3)
+
+
+def test_an_image_is_fitted_to_a_size_that_is_not_square(tmp_path):
+    Image.fromarray(COLOURS[:40]).save(tmp_path / "a.png")
+    for resize, expected in (("stretch", (32, 20)), ("crop", (32, 20))):
+        pixels = read_fitted(tmp_path / "a.png", (20, 32), 3, resize)
+        reference = np.asarray(Image.fromarray(COLOURS[:40]).resize(expected, Image.Resampling.BILINEAR))
+        np.testing.assert_array_equal(pixels, reference.transpose(2, 0, 1))
+    with pytest.raises(InputError, match=r"a\.png: images are read with 1 channel \(grey\) or 3 \(RGB\), not with 2"):
+        read_fitted(tmp_path / "a.png", 8, 2, "crop")

@@ -1,5 +1,6 @@
 """Image files as uint8, for any format, depth and channels."""
 
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from PIL import Image, ImageOps
 from clif.data.folders import files_in
 from clif.data.untrusted import foreign, naming
 from clif.errors import InputError
+from clif.sizes import Size, height_width
 
 SUFFIXES = (".jpeg", ".jpg", ".png")
 FORMATS = ("JPEG", "PNG")
@@ -55,21 +57,33 @@ def read_rgb(path: Path, width: int, height: int) -> NDArray[np.uint8]:
         return np.ascontiguousarray(to_rgb(image).transpose(2, 0, 1))
 
 
-def read_fitted(path: Path, size: int, channels: int, resize: str) -> NDArray[np.uint8]:
-    """An image in any format and of any size as uint8 [channels, size, size]; of a file with several, the first.
+def read_fitted(path: Path, size: Size, channels: int, resize: str) -> NDArray[np.uint8]:
+    """An image in any format and of any size as uint8 [channels, *size]; of a file with several, the first.
 
-    It is rotated as its EXIF data says. With `resize` "crop" its shorter side is scaled to `size` and its centre
-    cropped, with "stretch" both sides are scaled. Raises `InputError` for a file that is damaged or not an image.
+    It is rotated as its EXIF data says, if these can be read. With `resize` "crop" it is scaled to cover `size` and its
+    centre cropped, with "stretch" both sides are scaled. Raises `InputError` for a file that is damaged or not an
+    image, and for `channels` other than 1 and 3.
     """
+    height, width = height_width(size)
+    if channels not in (1, 3):
+        raise InputError(f"{path}: images are read with 1 channel (grey) or 3 (RGB), not with {channels}")
     with naming(path), foreign(path, "an image"), Image.open(path, formats=readable_formats()) as opened:
-        opened.draft(None, (2 * size, 2 * size))
-        image = Image.fromarray(to_rgb(ImageOps.exif_transpose(opened)))
+        opened.draft(None, (2 * max(width, height),) * 2)
+        image = Image.fromarray(to_rgb(upright(opened)))
         if resize == "stretch":
-            fitted = image.resize((size, size), Image.Resampling.BILINEAR)
+            fitted = image.resize((width, height), Image.Resampling.BILINEAR)
         else:
-            fitted = ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR)
+            fitted = ImageOps.fit(image, (width, height), Image.Resampling.BILINEAR)
         pixels = np.asarray(fitted.convert("L" if channels == 1 else "RGB"))
-        return np.array(pixels.reshape(size, size, channels).transpose(2, 0, 1), order="C")
+        return np.array(pixels.reshape(height, width, channels).transpose(2, 0, 1), order="C")
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """The image rotated as its EXIF data says, or as it is stored if these are damaged."""
+    image.load()
+    with suppress(Exception):  # damage can raise anything
+        ImageOps.exif_transpose(image, in_place=True)
+    return image
 
 
 def to_rgb(image: Image.Image) -> NDArray[np.uint8]:
