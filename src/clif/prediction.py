@@ -32,14 +32,16 @@ class Prediction:
 
 
 @torch.no_grad()
-def predict_files(net: SpikingNetwork, dataset: Dataset, paths: Sequence[Path]) -> list[Prediction]:
+def predict_files(
+    net: SpikingNetwork, dataset: Dataset, paths: Sequence[Path], sort_events: bool = False
+) -> list[Prediction]:
     """Predictions for images or recordings, read as `dataset` says (`read_sample`), one after the other.
 
     The network computes in eval mode, on its device. Raises `InputError` for a file that cannot be read, before any
     is computed.
     """
     weight = next(net.parameters())
-    samples = [read_sample(dataset, path, net.T) for path in paths]
+    samples = [read_sample(dataset, path, net.T, sort_events) for path in paths]
     was_training = net.training
     net.eval()
     try:

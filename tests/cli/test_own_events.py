@@ -92,6 +92,9 @@ def test_predict_and_export_need_no_folder(trained, tmp_path, capsys):
     line = ["-columns", "x,y,p,t", "-time_unit", "us"]
     assert main(["predict", str(run), str(tmp_path / "plain.npy"), *line]) == 0
     assert capsys.readouterr().out.splitlines()[1:] == shown.splitlines()[1:]
+    np.save(tmp_path / "mixed.npy", np.roll(table, 1, axis=0) * [1, 1, 1, 1000])
+    assert "sort them by -sort_events" in fails(capsys, "predict", run, tmp_path / "mixed.npy", *line)
+    assert main(["predict", str(run), str(tmp_path / "mixed.npy"), *line, "-sort_events"]) == 0
 
 
 def test_a_deployed_network_still_knows_the_data(trained, tmp_path, capsys):

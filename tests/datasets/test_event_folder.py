@@ -247,3 +247,17 @@ def test_one_recording_by_itself(tmp_path):
     np.testing.assert_array_equal(sample.numpy(), integrate(recording(11), 3, 30, 40))
     with pytest.raises(MissingFileError, match="no such file"):
         read_sample(dataset, root / "none.npz", T=3)
+
+
+def test_one_recording_whose_times_run_backwards(tmp_path):
+    root = write_set(tmp_path, {"a": 3, "b": 3})
+    dataset = open_dataset("events", root, WIDE)
+    events = recording(0)
+    order = np.random.default_rng(0).permutation(len(events["t"]))
+    path = write(tmp_path / "mixed.npz", {name: values[order] for name, values in events.items()})
+    with pytest.raises(InputError, match="sort them by -sort_events"):
+        read_sample(dataset, path, T=3)
+    sample = read_sample(dataset, path, T=3, sort=True)
+    np.testing.assert_array_equal(sample.numpy(), integrate(events, 3, 30, 40))
+    with pytest.raises(InputError, match="is a folder; give the files in it"):
+        read_sample(dataset, root / "a", T=3)

@@ -18,7 +18,7 @@ from clif.user_code import import_code
 if TYPE_CHECKING:
     from clif.prediction import Prediction
 
-OPTIONS = ("dataset", "model", "neuron", "T", "tau", "device", *OF_FILES)
+OPTIONS = ("dataset", "model", "neuron", "T", "tau", "device", "sort_events", *OF_FILES)
 
 
 def add_arguments(parser: Parser) -> None:
@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
     dataset = opened.dataset
     if arguments.out:
         check_format(Path(arguments.out))
-    predictions = predict_files(opened.net, dataset, paths)
+    predictions = predict_files(opened.net, dataset, paths, opened.config.sort_events)
     for prediction in predictions:
         print(json.dumps(_as_dict(prediction)) if arguments.json else _describe(prediction, arguments.top))
     if arguments.out:

@@ -67,12 +67,13 @@ class Dataset:
     `read(root, train)` returns a split that is fast to read; `find(root, train, T, sort_events)` returns one that is
     converted once into a cache. A data set has one of them, except for a description from a checkpoint, which has no
     files. A data set inside a dependency ignores root (`needs_root` False). Samples are images or, with `events`,
-    frames of events. `read_recording(path, T)` reads a single recording as a sample [1, T, 2, H, W]; for your own
-    recordings `recordings` says how they become frames. `image_size` is the height and width of the samples. `mean` and
-    `std` normalise each channel of images on the scale 0–1; if they are not given, they are measured on the training
-    set. Event frames keep their counts. `resize` says how images of other sizes are fitted (`DataOptions`). Training
-    samples get `augmentation`, or `strong` with `cutupmix_auto`. `published` are the sizes of the complete training and
-    test set, if there are such; with `fixed_classes` a split that lacks a class is incomplete.
+    frames of events. `read_recording(path, T)` reads a single recording as a sample [1, T, 2, H, W], with `sort=True`
+    also one whose times run backwards; for your own recordings `recordings` says how they become frames. `image_size`
+    is the height and width of the samples. `mean` and `std` normalise each channel of images on the scale 0–1; if they
+    are not given, they are measured on the training set. Event frames keep their counts. `resize` says how images of
+    other sizes are fitted (`DataOptions`). Training samples get `augmentation`, or `strong` with `cutupmix_auto`.
+    `published` are the sizes of the complete training and test set, if there are such; with `fixed_classes` a split
+    that lacks a class is incomplete.
 
     >>> dataset = clif.data.get_dataset("digits")
     >>> dataset.name, dataset.in_channels, dataset.image_size, dataset.events

@@ -135,9 +135,9 @@ def zip_sample(form: FrameFormat, archive: Path, member: str) -> NDArray[np.floa
         return form.sample(mirrored(parse_aedat2(raw, name, sort=form.sort)))
 
 
-def read_one(path: Path, T: int) -> NDArray:
+def read_one(path: Path, T: int, sort: bool = False) -> NDArray:
     """One recording as a sample of T frames [1, T, 2, H, W]."""
-    return recording_sample(FrameFormat(T, SENSOR, resized=SIZE), path, ".aedat", read_recording)
+    return recording_sample(FrameFormat(T, SENSOR, resized=SIZE, sort=sort), path, ".aedat", read_recording)
 
 
 CIFAR10_DVS = Dataset(

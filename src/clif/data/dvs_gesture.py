@@ -212,9 +212,9 @@ def read_tonic(path: Path) -> Events:
     return {"t": 1000 * t, "x": x, "y": y, "p": p}
 
 
-def read_one(path: Path, T: int) -> NDArray:
+def read_one(path: Path, T: int, sort: bool = False) -> NDArray:
     """One recording as a sample of T frames [1, T, 2, H, W]."""
-    return recording_sample(FrameFormat(T, SENSOR), path, ".aedat", read_aedat3)
+    return recording_sample(FrameFormat(T, SENSOR, sort=sort), path, ".aedat", read_aedat3)
 
 
 DVS_GESTURE = Dataset(

@@ -162,9 +162,9 @@ def read_events(options: DataOptions, path: Path, sort: bool = False) -> Events:
         return to_events(raw, size, options.time_unit, sort)
 
 
-def read_one(options: DataOptions, path: Path, T: int) -> NDArray:
+def read_one(options: DataOptions, path: Path, T: int, sort: bool = False) -> NDArray:
     """One recording as a sample of T frames [1, T, 2, H, W]."""
-    return load(options, frame_format(options, T), path)
+    return load(options, frame_format(options, T, sort), path)
 
 
 def _require_unit(unit: str, options: DataOptions) -> None:

@@ -78,9 +78,9 @@ def rank(base: Path, train: bool, form: FrameFormat) -> Rank:
     return (2 if best(not train) else 1, *here) if here else ()
 
 
-def read_one(path: Path, T: int) -> NDArray:
+def read_one(path: Path, T: int, sort: bool = False) -> NDArray:
     """One recording as a sample of T frames [1, T, 2, H, W]."""
-    return recording_sample(FrameFormat(T, SENSOR), path, ".bin", read_nmnist)
+    return recording_sample(FrameFormat(T, SENSOR, sort=sort), path, ".bin", read_nmnist)
 
 
 NMNIST = Dataset(

@@ -6,6 +6,7 @@ unpacked to disk.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -134,9 +135,9 @@ def read_arrays(path: Path, *names: str) -> dict[str, NDArray]:
     return arrays
 
 
-def recording_sample(format: FrameFormat, path: Path, suffix: str, read: Callable[[Path], Events]) -> NDArray:
+def recording_sample(format: FrameFormat, path: Path, suffix: str, read: Callable[..., Events]) -> NDArray:
     """One sample from a file of a set's own format, whose name ends with `suffix`, or SpikingJelly's .npz of events."""
-    readers = {suffix: read, ".npz": read_events_npz}
+    readers: dict[str, Callable[..., Events]] = {suffix: partial(read, sort=format.sort), ".npz": read_events_npz}
     if path.suffix.lower() not in readers:
         raise InputError(f"{path}: a recording of this set must be a {suffix} or .npz file")
     return sample_of(format, path, readers[path.suffix.lower()])

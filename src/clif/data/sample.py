@@ -11,23 +11,25 @@ from clif.data.base import Dataset
 from clif.data.images import read_fitted
 from clif.data.untrusted import naming
 from clif.errors import InputError, MissingFileError
-from clif.sizes import height_width
 
 
-def read_sample(dataset: Dataset, path: Path, T: int) -> Tensor:
+def read_sample(dataset: Dataset, path: Path, T: int, sort: bool = False) -> Tensor:
     """The image or recording in a file: float32 [C, H, W], normalised, or frames [T, 2, H, W] of a recording.
 
     An image may have any size and format that Pillow reads, and is fitted like those of the data set (`read_fitted`). A
-    recording is in the data set's own format; your own recordings may be in any format of `read_recording`. Raises
-    `InputError` for a file that is missing, damaged or of another format.
+    recording is in the data set's own format; your own recordings may be in any format of `read_recording`. With `sort`
+    its events are sorted if their times run backwards. Raises `InputError` for a file that is missing, damaged or of
+    another format.
     """
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder; give the files in it")
     if not path.is_file():
         raise MissingFileError(f"{path}: no such file")
     if not dataset.events:
-        size, _ = height_width(dataset.image_size)
-        pixels = torch.from_numpy(read_fitted(path, size, dataset.in_channels, dataset.resize))
+        pixels = torch.from_numpy(read_fitted(path, dataset.image_size, dataset.in_channels, dataset.resize))
         return normalise(pixels[None], torch.tensor(dataset.mean), torch.tensor(dataset.std))[0]
     if dataset.read_recording is None:
         raise InputError(f"{dataset.name} has no reader of single recordings")
+    sorting = {"sort": True} if sort else {}
     with naming(path):
-        return torch.from_numpy(dataset.read_recording(path, T)[0].astype(np.float32))
+        return torch.from_numpy(dataset.read_recording(path, T, **sorting)[0].astype(np.float32))
