@@ -5,7 +5,7 @@ from PIL import Image
 from writers import make_events, nmnist
 
 from clif.cli import main
-from clif.data import create_loader, get_dataset
+from clif.data import DataOptions, create_loader, get_dataset
 from clif.data.gallery import colour_events, colour_image, draw_gallery
 from clif.errors import InputError
 
@@ -43,3 +43,14 @@ def test_a_sheet_and_an_animation_of_events(tmp_path):
         assert animation.n_frames == 4
     with pytest.raises(InputError, match="cannot be written"):
         draw_gallery("digits", None, tmp_path / "nowhere" / "out.png")
+
+
+def test_more_values_than_torch_takes_quantiles_of(tmp_path):
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        for i in range(2):
+            t = np.arange(60)
+            np.savez(tmp_path / name / f"{i}.npz", t=t, x=t + 1200, y=t + 600, p=t % 2)
+    options = DataOptions(sensor_size="1280x720")
+    paths = draw_gallery("events", tmp_path, tmp_path / "out.png", T=10, samples=1, options=options)
+    assert all(path.stat().st_size for path in paths)

@@ -67,7 +67,7 @@ def choose_samples(name: str, root: Path | None, T: int, samples: int, seed: int
 def pictures(loader: Loader, batch: Tensor, i: int) -> list[Picture]:
     """Sample i of a batch [N, C, H, W] or [T, N, 2, H, W]."""
     if batch.dim() == 5:
-        brightest = float(batch[:, i].quantile(0.999).clamp(min=1))
+        brightest = max(float(np.quantile(batch[:, i].numpy(), 0.999)), 1.0)  # torch.quantile takes 2²⁴ values at most
         return [colour_events(frame / brightest) for frame in batch[:, i]]
     return [colour_image(loader.dataset, batch[i])]
 
