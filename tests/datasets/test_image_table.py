@@ -70,6 +70,7 @@ def test_whole_paths_are_taken_as_they_are(table, tmp_path):
         ("path,label,split\na,x,later\n", "line 2 has the split 'later'; use train, test or val"),
         ("path,label,split\na,x,\n", "line 2 lacks its split"),
         ("path,class\na,x\n", "the first line must name the columns path and label"),
+        ("image,label\na,x\n", "the first line must name the columns path and label"),
         ("file,class,size\na,x,3\n", "the first line must name the columns path and label"),
         ('a,"x\n', "cannot be read"),
         (b"a\0,x\n", "null characters"),

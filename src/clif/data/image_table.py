@@ -65,7 +65,7 @@ def _columns(words: Sequence[str], table: Path) -> dict[str, int]:
     """The positions of the columns, from the words of the first line."""
     if "path" in words and "label" in words:
         return {name: words.index(name) for name in ("path", "label", "split") if name in words}
-    if "path" in words or len(words) != 2:
+    if "path" in words or "label" in words or len(words) != 2:
         raise InputError(f"{table}: the first line must name the columns path and label (and maybe split)")
     return {"path": 0, "label": 1}
 
