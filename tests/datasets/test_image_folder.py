@@ -344,3 +344,19 @@ def test_each_image_is_there_once_whatever_links_lead_to_it(tmp_path):
     dataset = open_dataset("images", root, SMALL)
     assert dataset.classes == ("cat", "dog")
     assert len(labels(root, True)) + len(labels(root, False)) == 2 + 2 + 3
+
+
+@pytest.mark.parametrize("counts", [{"train": 3, "test": 3}, {"Training": 2, "val": 2, "test": 2}])
+def test_parts_without_class_folders_are_not_classes(tmp_path, counts):
+    write_set(tmp_path, counts)
+    with pytest.raises(InputError, match=r"has images of no class in .* and .*; images must be in ROOT/train/CLASS"):
+        open_dataset("images", tmp_path, SMALL)
+
+
+def test_images_beside_the_parts_are_named(tmp_path, caplog):
+    write_set(tmp_path, {"train/a": 4, "train/b": 4, "test": 2, "dev/a/x": 1})
+    (tmp_path / "papers").mkdir()
+    (tmp_path / "papers" / "b.txt").write_text("")
+    assert labels(tmp_path, False) == [0, 1]
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert line == f"{tmp_path}: the images in dev, test are not read, only those in train"

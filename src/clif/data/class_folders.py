@@ -132,7 +132,14 @@ def list_folder(root: Path, kind: Kind) -> Listing:
             raise InputError(f"{parts[part]} and {folder} are both the {part} part of the set; rename one of them")
         parts[part] = folder
     if not parts:
-        return Listing(base, base, {"": class_files(base, kind)})
+        files = class_files(base, kind)
+        names = sorted({name for name, _ in files})
+        if names and all(name.lower() in PARTS for name in names):
+            raise InputError(f"{base} has {kind.one}s of no class in {' and '.join(names)}; {kind.layout}")
+        return Listing(base, base, {"": files})
+    if beside := [folder.name for folder in folders_in(base) if not is_part(folder) and holds(folder, kind)]:
+        read = " and ".join(folder.name for folder in parts.values())
+        say_once(f"{base}: the {kind.one}s in {shortened(beside, ', ')} are not read, only those in {read}")
     found = {part: class_files(folder, kind) for part, folder in parts.items()}
     if set(found) == {"train"}:
         return Listing(base, base, {"": found["train"]})
@@ -152,6 +159,12 @@ def without_wrapping(root: Path, kind: Kind) -> Path:
 def is_part(folder: Path) -> bool:
     """Whether a folder is a part of a set, not a class of trains."""
     return folder.name.lower() in PARTS and bool(folders_in(folder))
+
+
+def holds(folder: Path, kind: Kind) -> bool:
+    """Whether there are files of the kind in a folder or below."""
+    suffixes = [suffix for suffix in kind.suffixes if suffix not in kind.beside]
+    return any(files_in(inner, *suffixes) for inner in walk(folder))
 
 
 def class_files(folder: Path, kind: Kind) -> Labelled:
