@@ -360,3 +360,18 @@ def test_images_beside_the_parts_are_named(tmp_path, caplog):
     assert labels(tmp_path, False) == [0, 1]
     (line,) = [record.getMessage() for record in caplog.records]
     assert line == f"{tmp_path}: the images in dev, test are not read, only those in train"
+
+
+@pytest.mark.parametrize(("part", "word"), [("test", "test"), ("train", "training")])
+def test_a_part_of_a_table_whose_images_are_all_missing_is_named(tmp_path, part, word):
+    write_set(tmp_path, {"x": 6})
+    parts = ["train" if i < 4 else "test" for i in range(6)]
+    rows = [f"x/{i:03d}.png,{i % 2},{one}" for i, one in enumerate(parts)]
+    (table := tmp_path / "list.csv").write_text("\n".join(["path,label,split", *rows]))
+    for i, one in enumerate(parts):
+        if one == part:
+            (tmp_path / "x" / f"{i:03d}.png").unlink()
+    with pytest.raises(
+        MissingFileError, match=rf"list\.csv has no {word} images; .*, which line \d of list\.csv names"
+    ):
+        create_loader("images", table, train=part == "train", options=SMALL, allow_incomplete=True)

@@ -60,6 +60,10 @@ class Listing:
         """The files of the training set, or of the whole set if a split must make the test set."""
         return self.parts.get("train", self.parts.get("", []))
 
+    def reason(self, part: str, kind: Kind) -> str:
+        """Why a part may have no files: the first of its files that are missing, else the possible layouts."""
+        return next(iter(self.missing.get(part, [])), kind.layout)
+
 
 @dataclass(frozen=True)
 class Part:
@@ -77,7 +81,7 @@ def classes_of(listing: Listing, kind: Kind) -> tuple[str, ...]:
     """The classes of the training set. Raises `InputError` for none, or one only."""
     named = {name for name, _ in listing.training()}
     if not named:
-        raise MissingFileError(f"{listing.source} has no training {kind.one}s; {kind.layout}")
+        raise MissingFileError(f"{listing.source} has no training {kind.one}s; {listing.reason('train', kind)}")
     if len(named) < 2:
         raise InputError(f"{listing.source} has {kind.one}s of one class only, {named.pop()}; {kind.layout}")
     return sort_classes(named)
@@ -99,7 +103,8 @@ def choose_part(listing: Listing, kind: Kind, options: DataOptions, train: bool)
         raise InputError(f"{listing.source} has a test set of its own; leave test_split out")
     files = listing.parts.get(part, [])
     if not files:
-        raise MissingFileError(f"{listing.source} has no {'training' if train else 'test'} {kind.one}s; {kind.layout}")
+        word = "training" if train else "test"
+        raise MissingFileError(f"{listing.source} has no {word} {kind.one}s; {listing.reason(part, kind)}")
     if unknown := sorted({name for name, _ in files} - index.keys()):
         raise InputError(
             f"{listing.source}: the {part or 'set'} has the class {unknown[0]}, which the training set does not have; "

@@ -105,13 +105,14 @@ def list_table(table: Path) -> Listing:
     parts: dict[str, Labelled] = {}
     missing: dict[str, list[str]] = {}
     for row in read_table(table):
+        files = parts.setdefault(row.part, [])
         if os.path.isfile(row.path):  # unlike Path.is_file no error for a name that is too long
-            parts.setdefault(row.part, []).append((row.label, row.path))
+            files.append((row.label, row.path))
         else:
             missing.setdefault(row.part, []).append(
                 f"{row.path}, which line {row.line} of {table.name} names, is missing"
             )
-    if not parts:
+    if not any(parts.values()):
         raise MissingFileError(f"none of the images in {table} exists: {next(iter(missing.values()))[0]}")
     if set(parts) == {"train"}:
         parts, missing = {"": parts["train"]}, {"": missing.get("train", [])}
