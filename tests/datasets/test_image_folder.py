@@ -375,3 +375,12 @@ def test_a_part_of_a_table_whose_images_are_all_missing_is_named(tmp_path, part,
         MissingFileError, match=rf"list\.csv has no {word} images; .*, which line \d of list\.csv names"
     ):
         create_loader("images", table, train=part == "train", options=SMALL, allow_incomplete=True)
+
+
+def test_a_trained_network_s_test_split_does_not_matter_where_there_is_a_test_set(tmp_path):
+    options = replace(SMALL, test_split=0.5)
+    trained = create_loader("images", write_set(tmp_path / "one", {"a": 4, "b": 4}), options=options).dataset
+    root = write_set(tmp_path / "two", {"train/a": 1, "train/b": 1, "test/a": 3, "test/b": 3})
+    described = replace(trained, find=None)
+    assert create_loader(described, tmp_path / "one", train=False, options=options).labels.tolist() == [0, 0, 1, 1]
+    assert create_loader(described, root, train=False, options=options).labels.tolist() == [0] * 3 + [1] * 3

@@ -77,8 +77,10 @@ class Part:
     official: bool
 
 
-def classes_of(listing: Listing, kind: Kind) -> tuple[str, ...]:
-    """The classes of the training set. Raises `InputError` for none, or one only."""
+def classes_of(listing: Listing, kind: Kind, options: DataOptions) -> tuple[str, ...]:
+    """The classes of the training set. Raises `InputError` for none, one only, or a test_split without effect."""
+    if options.test_split != DataOptions.test_split and listing.test_part():
+        raise InputError(f"{listing.source} has a test set of its own; leave test_split out")
     named = {name for name, _ in listing.training()}
     if not named:
         raise MissingFileError(f"{listing.source} has no training {kind.one}s; {listing.reason('train', kind)}")
@@ -99,8 +101,6 @@ def choose_part(listing: Listing, kind: Kind, options: DataOptions, train: bool)
     index = {name: label for label, name in enumerate(options.classes)}
     test = listing.test_part()
     part = ("train" if train else test) if test else ""
-    if test and options.test_split != DataOptions.test_split:
-        raise InputError(f"{listing.source} has a test set of its own; leave test_split out")
     files = listing.parts.get(part, [])
     if not files:
         word = "training" if train else "test"

@@ -47,7 +47,7 @@ def open_events(root: Path, options: DataOptions) -> Dataset:
     listing = None if known else list_events(root)
     if listing is not None:
         if not options.classes:
-            options = replace(options, classes=classes_of(listing, RECORDINGS))
+            options = replace(options, classes=classes_of(listing, RECORDINGS, options))
         width, height = probe(listing, options)
         options = replace(options, sensor_size=f"{width}x{height}")
     return describe_events(options)

@@ -43,7 +43,7 @@ def open_images(root: Path, options: DataOptions) -> Dataset:
     options.allow("images", "image_size", "in_channels", "resize", "test_split", "split_seed", "classes")
     options = replace(options, image_size=options.image_size or SIZE, in_channels=options.in_channels or CHANNELS)
     if not options.classes:
-        options = replace(options, classes=classes_of(list_images(root), images()))
+        options = replace(options, classes=classes_of(list_images(root), images(), options))
     padding = options.image_size // 8
     change = (Crop(padding), Flip())
     return Dataset(
