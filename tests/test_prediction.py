@@ -10,7 +10,7 @@ from torch.testing import assert_close
 
 import clif
 from clif.cli import main
-from clif.data import get_dataset
+from clif.data import Dataset, get_dataset
 from clif.data.augment import normalise
 from clif.data.events import integrate, read_nmnist
 from clif.data.sample import read_sample
@@ -136,3 +136,8 @@ def test_the_command_prints_json(checkpoint, picture, capsys, net):
 def test_options_that_make_no_sense_are_refused(checkpoint, picture, words, capsys):
     assert main(["predict", checkpoint, str(picture), *words]) == 2
     assert "clif: error: " in capsys.readouterr().err
+
+
+def test_an_image_is_fitted_to_a_data_set_that_is_not_square(picture):
+    wide = Dataset("mine", ("a", "b"), 3, (20, 32), mean=(0.5,) * 3, std=(0.5,) * 3)
+    assert read_sample(wide, picture, 3).shape == (3, 20, 32)
