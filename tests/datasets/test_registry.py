@@ -242,3 +242,15 @@ def test_what_describes_a_set_is_checked(change, message):
     register_dataset("mine")(lambda: replace(Dataset("mine", ("a", "b"), 3, 8, read=read), **change))
     with pytest.raises(InputError, match=message):
         get_dataset("mine")
+
+
+def test_frames_of_another_number_than_T_are_refused():
+    frames = np.zeros((4, 8, 2, 8, 8), np.int16)
+
+    @register_dataset
+    def moves():
+        return Dataset("moves", ("a", "b"), 2, 8, events=True, needs_root=False, read=lambda *_: Arrays(frames, LABELS))
+
+    assert create_loader("moves", T=8).num_samples == 4
+    with pytest.raises(InputError, match=r"the samples of moves have 8 frames, not T=4; give T=8 \(-T 8\)"):
+        create_loader("moves", T=4)

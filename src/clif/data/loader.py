@@ -282,6 +282,10 @@ def read_split(
         arrays = load_split(split, quiet=quiet)
     else:
         arrays = read_arrays(dataset, root, train)
+        if dataset.events and (frames := arrays.images.shape[1]) != T:
+            raise InputError(
+                f"the samples of {dataset.name} have {frames} frames, not T={T}; give T={frames} (-T {frames})"
+            )
     check(arrays.labels)
     if not quiet:
         compare_size(dataset, train, folder, arrays.labels)
