@@ -274,3 +274,20 @@ def test_a_loss_that_is_not_finite_names_its_layer(config):
     objects = made(loaders={"train": [(torch.full((4, FEATURES), float("nan")), torch.zeros(4, dtype=torch.int64))]})
     with pytest.raises(InputError, match="first not finite: "):
         fit(config(), quiet=True, **objects)
+
+
+def test_the_average_counts_a_shared_weight_once(config):
+    class Tied(nn.Module):
+        def __init__(self):
+            super().__init__()
+            torch.manual_seed(0)
+            self.first = nn.Linear(FEATURES, CLASSES)
+            self.second = self.first
+
+        def forward(self, x):
+            return self.second(x)
+
+    before = Tied().first.weight.detach()
+    objects = made(net=Tied(), optimizer=None, scheduler=None)
+    content = read_checkpoint(fit(config(ema=0.9, max_steps=1), quiet=True, **objects).folder / LAST)
+    assert_close(content["net"]["first.weight"], 0.9 * before + 0.1 * content["net_raw"]["first.weight"])

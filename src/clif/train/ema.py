@@ -28,7 +28,8 @@ class Average:
     @torch.no_grad()
     def update(self, net: nn.Module) -> None:
         """Update the average with the present weights of the trained `net`."""
-        pairs = list(zip(self.net.state_dict().values(), net.state_dict().values(), strict=True))
+        states = (one.state_dict(keep_vars=True).values() for one in (self.net, net))
+        pairs = {id(old): (old, new) for old, new in zip(*states, strict=True)}.values()  # each once, if it is shared
         averaged = [(old, new) for old, new in pairs if old.is_floating_point()]
         private_torch.lerp_([old for old, _ in averaged], [new for _, new in averaged], 1 - self.decay)
         for old, new in pairs:
