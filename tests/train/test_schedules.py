@@ -152,6 +152,14 @@ def test_a_run_that_a_limit_ends_leaves_the_test_set_alone(train):
     assert "val_top1" in result.summary["last"]
 
 
+def test_a_run_that_stops_early_is_tested_in_its_last_epoch(train):
+    result = train(test_at_end=True, val_split=0.2, early_stop=1, epochs=9, lr=1e-12, weight_decay=0.0)
+    assert len(result.history) < 9
+    tested = [bool(row.get("test_top1")) for row in rows(result.folder)]
+    assert tested == [False] * (len(tested) - 1) + [True]
+    assert "test_top1" in result.summary["last"]
+
+
 def test_stopping_early_needs_epochs_to_compare(config):
     with pytest.raises(InputError, match="early_stop with test_at_end needs a validation split: add -val_split"):
         config(test_at_end=True, early_stop=2)

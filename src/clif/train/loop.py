@@ -226,7 +226,7 @@ class Trainer(Learner):
             self.end("all epochs are done")
         elif config.max_steps and self.global_step >= config.max_steps:
             self.end(f"{self.global_step} steps are done")
-        elif config.early_stop and self.step == 0 and self._epochs_since_best() >= config.early_stop:
+        elif self.step == 0 and self._has_stalled(self.history):
             self.end(f"no improvement for {config.early_stop} epochs")
         elif self.global_step > self._first_step and time.monotonic() > self._deadline:
             self.end(f"the limit of {config.max_time:g} seconds is reached")
@@ -234,9 +234,12 @@ class Trainer(Learner):
         over, self._signum = (int(flag) for flag in self.engine.largest([self.ended is not None, signum]))
         return over > 0
 
-    def _epochs_since_best(self) -> int:
-        scores = [row[f"{self.chosen_on}_top1"] for row in self.history]
-        return len(scores) - 1 - scores.index(max(scores)) if scores else 0
+    def _has_stalled(self, rows: list[Row]) -> bool:
+        """Whether the last `early_stop` of these epochs brought no improvement."""
+        if not rows or not self.config.early_stop:
+            return False
+        scores = [row[f"{self.chosen_on}_top1"] for row in rows]
+        return len(scores) - 1 - scores.index(max(scores)) >= self.config.early_stop
 
     def _train_epoch(self) -> None:
         """Run the remaining steps of the epoch, or fewer if the run ends."""
@@ -272,7 +275,7 @@ class Trainer(Learner):
     def _finish_epoch(self, log: MetricsLog | None) -> None:
         self.require_sound()
         self.begin_stage()
-        row = self._row(is_last=self.epoch + 1 == self.config.epochs)
+        row = self._row(is_whole=True)
         if not self.by_step:
             advance(self.scheduler)
         self.epoch, self.step, self.running = self.epoch + 1, 0, RunningScores(self.device)
@@ -297,7 +300,7 @@ class Trainer(Learner):
         """
         self.require_sound()
         self._save(LAST)
-        row = self._row()
+        row = self._row(is_whole=False)
         rows = [*self.history, row]
         if log is not None:
             log.add(rows)
@@ -307,8 +310,8 @@ class Trainer(Learner):
         self._call("on_epoch", row)
         return rows
 
-    def _row(self, is_last: bool = False) -> Row:
-        """The figures of the epoch so far, and those of an evaluation."""
+    def _row(self, is_whole: bool) -> Row:
+        """The figures of the epoch, `is_whole` or so far, and those of an evaluation."""
         reduce = self.engine.sum
         row: Row = {"epoch": self.epoch, "lr": self.optimizer.param_groups[0]["lr"]}
         row |= columns("train", self.running.scores(reduce))
@@ -323,10 +326,16 @@ class Trainer(Learner):
             self._warn(f"{name} {fault}", f"layer {name} {fault} in epoch {self.epoch + 1}")
         self.engine.share_buffers(self.evaluated_net)
         for part in ("val", "test"):
-            if part in self.loaders and (is_last or part != "test" or not self.config.test_at_end):
+            if part in self.loaders and (part != "test" or self._is_tested(row, is_whole)):
                 check_stop = self._stop_if_asked_here if self.engine.world_size == 1 else lambda: None
                 row |= columns(part, self._evaluate(self.loaders[part], check_stop))
         return row
+
+    def _is_tested(self, row: Row, is_whole: bool) -> bool:
+        """Whether the epoch of this row is evaluated on the test set: with `test_at_end` only the last one."""
+        if not self.config.test_at_end:
+            return True
+        return is_whole and (self.epoch + 1 == self.config.epochs or self._has_stalled([*self.history, row]))
 
     def _evaluate(self, loader: Any, check_stop: Any) -> Scores:
         arguments: dict[str, Any] = {} if self.engine.world_size == 1 else {"reduce": self.engine.sum}
