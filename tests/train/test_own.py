@@ -262,12 +262,22 @@ def test_a_run_resumes_with_the_same_objects_only(config):
         clif.load(folder)
 
 
+@pytest.mark.parametrize(
+    ("steps", "note"),
+    [(3, "starting the run again"), (7, "resuming from checkpoint_epoch0001_step000000.pth")],
+)
+def test_a_run_that_a_limit_ended_within_an_epoch_resumes_from_a_whole_one(config, tmp_path, caplog, steps, note):
+    whole = fit(config(epochs=3, out_dir=str(tmp_path / "whole")), quiet=True, **made())
+    fit(config(epochs=3, max_steps=steps), quiet=True, **made())
+    resumed = fit(config(epochs=3, resume="auto"), quiet=True, **made())
+    assert f"was written within an epoch, where this training loader cannot start: {note}" in caplog.text
+    assert_same_run(resumed.folder, whole.folder)
+
+
 def test_a_place_within_an_epoch_is_no_start(config):
-    folder = fit(config(epochs=3, max_steps=5), quiet=True, **made()).folder
+    folder = fit(config(epochs=3, max_steps=5, keep_last=1), quiet=True, **made()).folder
     with pytest.raises(InputError, match="was written within an epoch, where this training loader cannot start"):
         fit(config(epochs=3, resume=str(folder)), quiet=True, **made())
-    (before,) = folder.glob("checkpoint_epoch*_step000000.pth")
-    assert len(fit(config(epochs=3, resume=str(before)), quiet=True, **made()).history) == 3
 
 
 def test_a_loss_that_is_not_finite_names_its_layer(config):

@@ -110,7 +110,7 @@ class RunFolder:
         if self.keep_last > 1 and self._last_place is not None and last.is_file():
             with writing(self.path):
                 epochs, step = self._last_place
-                _link(last, self.path / f"checkpoint_epoch{epochs:04d}_step{step:06d}.pth")
+                _link(last, self.path / kept_name(epochs, step))
         save_checkpoint(last, content)
         self.remember(content)
         for old in sorted(self.path.glob("checkpoint_epoch*.pth"))[: -(self.keep_last - 1) or None]:
@@ -137,6 +137,11 @@ class RunFolder:
             content = read_json(self.path / name)
             return content if isinstance(content, list) else []
         return []
+
+
+def kept_name(epochs: int, step: int) -> str:
+    """The name of an earlier last checkpoint, written after so many epochs and steps of the next one."""
+    return f"checkpoint_epoch{epochs:04d}_step{step:06d}.pth"
 
 
 def _link(source: Path, target: Path) -> None:
@@ -236,6 +241,30 @@ def last_checkpoint(resume: str) -> Path | None:
     except OSError as error:
         raise InputError(f"{path}: the checkpoint cannot be read: {error.strerror}") from error
     raise MissingFileError(f"no checkpoint at {path}")
+
+
+def find_start(resume: str | None, anywhere: bool) -> tuple[Path | None, dict[str, Any] | None, str]:
+    """The checkpoint from which a run continues and its content, None for a run that begins, and a note.
+
+    A training loader that cannot begin `anywhere` needs one from the end of an epoch. Raises `InputError` as
+    `last_checkpoint` and `read_last` do.
+    """
+    if resume is None:
+        return None, None, ""
+    path = last_checkpoint(resume)
+    if path is None:
+        return None, None, f"{resume} has no checkpoint yet: starting the run again"
+    content = read_last(path)
+    step, epochs = content.get("progress", {}).get("step"), content.get("epoch", -1) + 1
+    if anywhere or not isinstance(step, int) or step == 0:
+        return path, content, ""
+    where = f"{path} was written within an epoch, where this training loader cannot start"
+    if epochs == 0:
+        return None, None, f"{where}: starting the run again"
+    before = path.with_name(kept_name(epochs, 0))
+    if not before.is_file():
+        return path, content, ""
+    return before, read_last(before), f"{where}: resuming from {before.name}"
 
 
 def read_last(path: Path) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from clif.train.callbacks import Callback, make_loggers
 from clif.train.components import Computation
 from clif.train.config import TrainConfig
 from clif.train.engine import Engine, Follower, with_processes
-from clif.train.folder import RunFolder, last_checkpoint, read_last, run_of
+from clif.train.folder import RunFolder, find_start, run_of
 from clif.train.interrupt import GONE, SIGPIPE, Interrupted, StopRequest
 from clif.train.learner import NOTHING, Learner
 from clif.train.metrics import MetricsLog, Result, Row, columns, describe, summarise
@@ -119,14 +119,11 @@ class Trainer(Learner):
             if config.resume is None:
                 begins_anew = f"no run to resume in {run_folder.path}: starting a new run"
                 begins_anew += other_run(run_folder.path, config)
-        start = None if config.resume is None else last_checkpoint(config.resume)
-        content, changes = None, ""
-        if start is not None:
-            content = engine.first(lambda: read_last(start))
+        start, content, begins_elsewhere = engine.first(lambda: find_start(config.resume, self.own.begins_anywhere))
+        changes = ""
+        if content is not None:
             engine.first(lambda: self.own.check_same(content, str(start)))
             changes = engine.first(lambda: check_options(config, content, str(start)))
-        elif config.resume is not None:
-            begins_anew = f"{config.resume} has no checkpoint yet: starting the run again"
         made_for = config if start is None else dataclasses.replace(config, pre_train=None)
         super().__init__(made_for, engine, run_folder, self.own)
         self.config = config
@@ -138,7 +135,7 @@ class Trainer(Learner):
         if start is not None and content is not None:
             engine.first(lambda: self._resume(start, content))
         imports = [f"{start}: {line}" for line in differences((content or {}).get("imports"))]
-        for note in (begins_anew, changes and f"the run continues with {changes}", *imports):
+        for note in (begins_anew, begins_elsewhere, changes and f"the run continues with {changes}", *imports):
             if note and engine.is_first:
                 logger.warning(note)
 

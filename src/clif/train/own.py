@@ -37,6 +37,11 @@ class Own:
         """The names of the objects that were given."""
         return [field.name for field in dataclasses.fields(self) if getattr(self, field.name) is not None]
 
+    @property
+    def begins_anywhere(self) -> bool:
+        """Whether the training loader can begin within an epoch."""
+        return self.loaders is None or is_positioned(self.loaders["train"])
+
     def adapt(self, config: TrainConfig) -> TrainConfig:
         """The configuration with the T of the network, if it has one. Raises `InputError` if the objects do not fit."""
         self._check_net(config)
