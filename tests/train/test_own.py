@@ -286,6 +286,31 @@ def test_a_loss_that_is_not_finite_names_its_layer(config):
         fit(config(), quiet=True, **objects)
 
 
+class Counting(torch.optim.SGD):
+    """Counts its steps beside its options, as some optimisers of other packages do."""
+
+    def __init__(self, params, **options):
+        super().__init__(params, **options)
+        for group in self.param_groups:
+            group.setdefault("count", 0)
+
+    def step(self, closure=None):
+        for group in self.param_groups:
+            group["count"] += 1
+        return super().step(closure)
+
+
+def test_the_state_of_an_optimiser_beside_its_options_resumes(config):
+    def objects(decay):
+        net = Net()
+        optimizer = Counting(net.parameters(), lr=0.01, weight_decay=decay)
+        return made(net=net, optimizer=optimizer, scheduler=None)
+
+    fit(config(epochs=1), quiet=True, **objects(0.1))
+    again = objects(0.2)
+    fit(config(epochs=3, resume="auto"), quiet=True, **again)
+    (group,) = again["optimizer"].param_groups
+    assert (group["count"], group["weight_decay"]) == (12, 0.2)
 def test_the_average_counts_a_shared_weight_once(config):
     class Tied(nn.Module):
         def __init__(self):
@@ -301,3 +326,16 @@ def test_the_average_counts_a_shared_weight_once(config):
     objects = made(net=Tied(), optimizer=None, scheduler=None)
     content = read_checkpoint(fit(config(ema=0.9, max_steps=1), quiet=True, **objects).folder / LAST)
     assert_close(content["net"]["first.weight"], 0.9 * before + 0.1 * content["net_raw"]["first.weight"])
+
+
+def test_a_momentum_that_the_schedule_cycles_resumes(config, tmp_path):
+    def objects():
+        torch.manual_seed(1)
+        net = Net()
+        optimizer = torch.optim.SGD(net.parameters(), 0.1, momentum=0.9)
+        scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.1, total_steps=8)
+        return made(net=net, optimizer=optimizer, scheduler=scheduler)
+
+    whole = fit(config(epochs=2, out_dir=str(tmp_path / "whole")), quiet=True, **objects())
+    fit(config(epochs=1), quiet=True, **objects())
+    assert_same_run(fit(config(epochs=2, resume="auto"), quiet=True, **objects()).folder, whole.folder)

@@ -6,6 +6,7 @@ import pytest
 import torch
 import yaml
 from runs import LAST, assert_same_run, original_checkpoint
+from torch.optim.lr_scheduler import LinearLR, SequentialLR
 from torch.testing import assert_close
 
 from clif.errors import InputError
@@ -13,6 +14,7 @@ from clif.train.checkpoint import read_checkpoint
 from clif.train.folder import last_checkpoint
 from clif.train.loop import Trainer, fit
 from clif.train.resume import read_run
+from clif.train.schedules import SCHEDULERS
 
 
 def said(caplog):
@@ -74,6 +76,16 @@ def test_another_schedule_is_that_of_a_run_that_always_had_it(train):
     options = {"lr_scheduler": "StepLR", "step_size": 1, "gamma": 0.5}
     assert rates(resume(folder, epochs=4, **options)) == pytest.approx([*cosine(0.05, (0, 1), 2), 0.0125, 0.00625])
     assert rates(resume(folder, epochs=5, lr_scheduler="CosALR", T_max=8))[4] == pytest.approx(cosine(0.05, [4], 8)[0])
+
+
+@pytest.mark.parametrize("schedule", [LinearLR, lambda o, *options: SequentialLR(o, [LinearLR(o, *options)], [])])
+def test_a_registered_schedule_that_begins_below_the_rate_is_that_of_a_run_that_always_had_it(train, schedule):
+    SCHEDULERS["Rising"] = lambda optimizer, _config, _per_epoch: schedule(optimizer, 0.2, 1.0, 4)
+    try:
+        result = resume(train().folder, epochs=4, lr_scheduler="Rising")
+    finally:
+        del SCHEDULERS["Rising"]
+    assert rates(result)[2:] == pytest.approx([0.05 * 0.6, 0.05 * 0.8])
 
 
 @pytest.mark.parametrize("opt", ["SGD", "AdamW"])

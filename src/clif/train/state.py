@@ -16,6 +16,7 @@ from clif.errors import InputError, in_words
 from clif.models.network import set_layer_options
 from clif.train.checkpoint import load_weights
 from clif.train.learner import Learner
+from clif.train.muon import Muon
 from clif.train.schedules import advance
 from clif.user_code import imported
 
@@ -86,13 +87,14 @@ def _restore(trainer: Learner, content: dict[str, Any], where: str) -> None:
     load_weights(trainer.net, raw, where)
     if trainer.average is not None:
         load_weights(trainer.average.net, content["net"], where)
-    load_optimizer(trainer.optimizer, content["optimizer"], where)
+    rates = [{name: group[name] for name in RATES} for group in trainer.optimizer.param_groups]
+    load_optimizer(trainer.optimizer, content["optimizer"], where, getattr(trainer.scheduler, "cycle_momentum", False))
     trainer.epoch = int(content["epoch"]) + 1
     if is_same_schedule(trainer.scheduler.state_dict(), content["lr_scheduler"]):
         _load_schedule(trainer.scheduler, content["lr_scheduler"])
     else:
         steps = int((content.get("progress") or {}).get("global_step", trainer.epoch * trainer.steps_per_epoch))
-        begin_schedule(trainer.optimizer, trainer.scheduler, steps if trainer.by_step else trainer.epoch)
+        begin_schedule(trainer, rates, steps if trainer.by_step else trainer.epoch)
     trainer.global_step = trainer.epoch * trainer.steps_per_epoch
     trainer.inherited_best = float(content.get("max_test_acc", 0.0))
     trainer.history = list(content.get("history", []))
@@ -194,18 +196,31 @@ def _own(trainer: Learner, parts: Tensor) -> Tensor:
 MEMORIES = ("momentum_buffer", "exp_avg", "exp_avg_sq")
 """The state of SGD, Adam and Muon for a parameter that has its shape."""
 
+RATES = ("lr", "initial_lr")
+"""The learning rates in a group of parameters."""
 
-def load_optimizer(optimizer: Optimizer, state: dict[str, Any], where: str) -> None:
+MOMENTA = ("momentum", "betas")
+"""The options of a group that a schedule can cycle."""
+
+CONFIGURED = ("momentum", "weight_decay")
+"""The options of `TrainConfig` in a group of parameters of any optimiser, besides the rate."""
+
+
+def load_optimizer(optimizer: Optimizer, state: dict[str, Any], where: str, is_cycled: bool = False) -> None:
     """Load an optimiser's state and its rates; its other options, such as weight decay, keep their present values.
 
-    Raises `InputError` if the state is another optimiser's or another network's.
+    A momentum that the schedule cycles (`is_cycled`) is loaded too. An optimiser that is not PyTorch's may store
+    numbers of its state beside its options, so only the options of the configuration keep theirs. Raises `InputError`
+    if the state is another optimiser's or another network's.
     """
     groups = state.get("param_groups") or [{}]
     found = _family(groups[0])
     if found != _family(optimizer.param_groups[0]):
         raise InputError(f"{where}: was trained with {found}; resume with -opt {found}, or use -pre_train")
-    stored = {"params", "lr", "initial_lr"}
-    own = [{key: value for key, value in group.items() if key not in stored} for group in optimizer.param_groups]
+    is_known = isinstance(optimizer, Muon) or type(optimizer).__module__.startswith("torch.optim.")
+    loaded = ("params", *RATES, *(MOMENTA if is_cycled else ()))
+    kept = [name for name in (optimizer.param_groups[0] if is_known else CONFIGURED) if name not in loaded]
+    own = [{name: group[name] for name in kept if name in group} for group in optimizer.param_groups]
     if len(own) == len(groups):
         groups = [{**group, **options} for group, options in zip(groups, own, strict=True)]
     try:
@@ -226,7 +241,12 @@ def _family(group: dict[str, Any]) -> str:
 
 
 def is_same_schedule(state: dict[str, Any], other: dict[str, Any]) -> bool:
-    """Whether two states of schedulers differ in nothing but the position."""
+    """Whether two states of schedulers, and of the schedulers in them, differ in nothing but the position."""
+    inner, others = state.get("_schedulers", []), other.get("_schedulers", [])
+    if len(inner) != len(others) or state.get("_milestones") != other.get("_milestones"):
+        return False
+    if not all(map(is_same_schedule, inner, others)):
+        return False
     return all(other.get(key) == value for key, value in state.items() if key != "last_epoch" and key[0] != "_")
 
 
@@ -239,9 +259,9 @@ def _load_schedule(scheduler: LRScheduler, state: dict[str, Any]) -> None:
     scheduler.load_state_dict(state)
 
 
-def begin_schedule(optimizer: Optimizer, scheduler: LRScheduler, position: int) -> None:
-    """Set a new scheduler, and with it the optimiser's rates, to the state after `position` epochs or steps."""
-    for group, rate in zip(optimizer.param_groups, scheduler.base_lrs, strict=True):
-        group["lr"] = group["initial_lr"] = rate
+def begin_schedule(trainer: Learner, rates: list[dict[str, Any]], position: int) -> None:
+    """Set a new schedule, which began with `rates`, and the optimiser to the state after `position` epochs or steps."""
+    for group, rate in zip(trainer.optimizer.param_groups, rates, strict=True):
+        group.update(rate)
     for _ in range(position):
-        advance(scheduler)
+        advance(trainer.scheduler)
