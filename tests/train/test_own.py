@@ -17,6 +17,7 @@ from clif.errors import InputError
 from clif.loss import CrossEntropy
 from clif.train import Callback, fit
 from clif.train.checkpoint import read_checkpoint
+from clif.train.config import TrainConfig
 from clif.train.interrupt import Interrupted
 
 N, FEATURES, CLASSES, T = 20, 6, 3, 3
@@ -328,6 +329,19 @@ def test_the_average_counts_a_shared_weight_once(config):
     assert_close(content["net"]["first.weight"], 0.9 * before + 0.1 * content["net_raw"]["first.weight"])
 
 
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"epochs": 0}, "epochs must be at least 1"),
+        ({"accumulate": 0}, "accumulate must be at least 1"),
+        ({"neuron": "CLIFF"}, "unknown neuron 'CLIFF'; did you mean CLIF"),
+    ],
+)
+def test_a_configuration_that_was_made_directly_is_checked(tmp_path, values, message):
+    with pytest.raises(InputError, match=message):
+        fit(TrainConfig(dataset="digits", out_dir=str(tmp_path), **values), quiet=True)
 def test_a_momentum_that_the_schedule_cycles_resumes(config, tmp_path):
     def objects():
         torch.manual_seed(1)

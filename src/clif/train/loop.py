@@ -27,7 +27,7 @@ from clif.precision import first_time, slow_warning
 from clif.progress import progress_bar
 from clif.train.callbacks import Callback, make_loggers
 from clif.train.components import Computation
-from clif.train.config import TrainConfig
+from clif.train.config import TrainConfig, resolve
 from clif.train.engine import Engine, Follower, with_processes
 from clif.train.folder import RunFolder, find_start, run_of
 from clif.train.interrupt import GONE, SIGPIPE, Interrupted, StopRequest
@@ -94,7 +94,7 @@ class Trainer(Learner):
         folder: str | Path | None = None,
         own: Own = NOTHING,
     ) -> None:
-        config = own.adapt(config)
+        config = own.adapt(resolve(**dataclasses.asdict(config)))
         self.own = own
         with_processes(config)
         engine = Engine(config)
