@@ -312,6 +312,22 @@ def test_the_state_of_an_optimiser_beside_its_options_resumes(config):
     fit(config(epochs=3, resume="auto"), quiet=True, **again)
     (group,) = again["optimizer"].param_groups
     assert (group["count"], group["weight_decay"]) == (12, 0.2)
+
+
+def test_a_state_that_no_checkpoint_can_hold_is_refused_before_training(config):
+    class WithFunction(torch.optim.lr_scheduler.LRScheduler):
+        def __init__(self, optimizer):
+            self.factor = lambda epoch: 0.5**epoch
+            super().__init__(optimizer)
+
+        def get_lr(self):
+            return [rate * self.factor(self.last_epoch) for rate in self.base_lrs]
+
+    net = Net()
+    optimizer = torch.optim.SGD(net.parameters(), 0.1)
+    objects = made(net=net, optimizer=optimizer, scheduler=WithFunction(optimizer))
+    with pytest.raises(InputError, match="the state of the schedule WithFunction holds more than tensors and plain"):
+        fit(config(), quiet=True, **objects)
 def test_the_average_counts_a_shared_weight_once(config):
     class Tied(nn.Module):
         def __init__(self):

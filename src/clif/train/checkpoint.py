@@ -6,6 +6,7 @@ weights; if these are a moving average, 'net_raw' holds the trained weights.
 """
 
 import argparse
+import io
 import logging
 import os
 import pickle
@@ -67,6 +68,21 @@ def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
         if isinstance(error.__context__, KeyboardInterrupt):  # torch could then not finish its file
             raise error.__context__ from None
         raise InputError(f"{path}: the checkpoint could not be written ({error}); the previous file is kept") from error
+
+
+def check_storable(state: dict[str, Any], what: str) -> None:
+    """Raise `InputError` unless a state can be written to a checkpoint and read from it, which executes nothing."""
+    file = io.BytesIO()
+    try:
+        torch.save(state, file)
+        file.seek(0)
+        with torch.serialization.safe_globals(PLAIN):
+            torch.load(file, weights_only=True)
+    except Exception as error:  # any class can stand in the state
+        raise InputError(
+            f"the state of {what} holds more than tensors and plain values, so no run could resume from a checkpoint: "
+            f"{cut(_first_line(error))}; leave the rest out in its state_dict()"
+        ) from error
 
 
 def checkpoint_file(path: Path) -> Path:

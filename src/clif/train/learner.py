@@ -22,7 +22,7 @@ from clif.models import SpikingNetwork
 from clif.neurons import exchange_neurons
 from clif.precision import choose, common
 from clif.random import epoch_seed
-from clif.train.checkpoint import load, load_weights, read_checkpoint
+from clif.train.checkpoint import check_storable, load, load_weights, read_checkpoint
 from clif.train.components import Computation, check_images, make_net
 from clif.train.config import TrainConfig
 from clif.train.ema import Average
@@ -84,6 +84,8 @@ class Learner:
         self.steps_per_epoch = -(-len(self.loaders["train"]) // config.accumulate)
         self.scheduler = own.scheduler or make_scheduler(config, self.optimizer, self.steps_per_epoch)
         self.by_step = is_by_step(config, self.scheduler)
+        for what, thing in (("optimiser", self.optimizer), ("schedule", self.scheduler)):
+            check_storable(thing.state_dict(), f"the {what} {type(thing).__name__}")
 
         self.image_size = 0
         self.epoch = 0
