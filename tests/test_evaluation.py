@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 import clif
+from clif.errors import InputError
 from clif.evaluation import RunningScores, evaluate
 from clif.models import create_model
 from clif.train import SpikingLoss
@@ -133,9 +134,35 @@ def test_running_statistics_do_not_move():
     assert all(torch.equal(buffer, before[name]) for name, buffer in net.named_buffers())
 
 
-def test_an_empty_loader_has_zero_scores():
-    scores = evaluate(Echo(), [])
-    assert (scores.top1, scores.samples, scores.images_per_second >= 0) == (0, 0, True)
+X, LABEL = torch.randn(2, 3, CLASSES), torch.tensor([0, 6])
+
+
+@pytest.mark.parametrize(
+    ("batches", "message"),
+    [
+        ([], "the loader is empty; give at least one batch"),
+        ([{"x": X, "y": LABEL}], r"the loader must give pairs of tensors \(x, y\), got dict"),
+        ([(X, LABEL, 3)], r"pairs of tensors \(x, y\), got \(Tensor, Tensor, int\)"),
+        ([(X, LABEL + 1)], "the labels of a network of 7 classes are 0 to 6, got 1 to 7"),
+        ([(X, torch.rand(2, 4))], r"soft labels \[2, 4\] for a network of 7 classes"),
+    ],
+)
+def test_what_cannot_be_evaluated_is_one_error(batches, message):
+    with pytest.raises(InputError, match=message):
+        evaluate(Echo(), batches)
+
+
+def test_an_error_in_a_loss_stays_what_it_is():
+    def broken(logits, _labels):
+        return logits[0][99]
+
+    with pytest.raises(IndexError, match="out of bounds"):
+        evaluate(Echo(), [(X, LABEL)], broken)
+
+
+def test_a_module_without_parameters_is_evaluated():
+    scores = evaluate(nn.Identity(), [(ranked(*ORDERS).transpose(0, 1), torch.tensor(LABELS))])
+    assert scores.top1 == 2 / 5
 
 
 def test_the_package_gives_the_function_after_its_module_was_imported():

@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -79,6 +80,32 @@ class RunningScores:
         return (math.nan, math.nan) if sums is None else (sums[0].item(), sums[1].item())
 
 
+def loss_of(loss: Loss, logits: Tensor, labels: Tensor) -> Tensor:
+    """`loss(logits, labels)`; raises `InputError` if it fails because the labels do not fit the network's classes."""
+    try:
+        return loss(logits, labels)
+    except (IndexError, RuntimeError) as error:
+        classes = logits.shape[-1]
+        if labels.is_floating_point() and labels.shape[-1] != classes:
+            raise InputError(f"soft labels {list(labels.shape)} for a network of {classes} classes") from error
+        if not labels.is_floating_point() and not 0 <= labels.min() <= labels.max() < classes:
+            raise InputError(
+                f"the labels of a network of {classes} classes are 0 to {classes - 1}, got {labels.min()} to "
+                f"{labels.max()}"
+            ) from error
+        raise
+
+
+def pair_of(batch: Any, whose: str = "the loader") -> tuple[Tensor, Tensor]:
+    """A batch (x, y). Raises `InputError` that says what `whose` loader gives instead."""
+    if isinstance(batch, tuple | list) and len(batch) == 2 and all(isinstance(part, Tensor) for part in batch):
+        return batch[0], batch[1]
+    given = type(batch).__name__
+    if isinstance(batch, tuple | list):
+        given = f"({', '.join(type(part).__name__ for part in batch)})"
+    raise InputError(f"{whose} must give pairs of tensors (x, y), got {given}")
+
+
 def _check_logits(net: nn.Module, images: Tensor, logits: Tensor, labels: Tensor) -> None:
     if logits.dim() != 3 or logits.shape[1] != len(labels):
         raise InputError(
@@ -101,7 +128,8 @@ def evaluate(
 
     `net` is a network of clif or any module that returns logits [T, N, classes]; each batch begins at rest.
     `check_stop` is called after every batch and may raise; `reduce` sums a tensor over the processes if each has a part
-    of the loader's batches. With `num_classes`, that of the data, the scores also have counts by class.
+    of the loader's batches. With `num_classes`, that of the data, the scores also have counts by class. Raises
+    `InputError` for an empty loader, and for batches and labels that do not fit.
 
     >>> net = clif.models.create_model("snn5_noAP", "CLIF", T=1, image_size=16)
     >>> batches = [(torch.rand(8, 3, 16, 16), torch.arange(8))]
@@ -109,19 +137,24 @@ def evaluate(
     8
     """
     loss = SpikingLoss() if loss is None else loss
-    weight = next(net.parameters())
+    weight = next(net.parameters(), torch.zeros(()))
     device = weight.device
     running = RunningScores(device, num_classes)
     start = time.perf_counter()
     with evaluating(net), progress_bar(getattr(loader, "num_samples", 0), "test", quiet) as bar:
-        for images, labels in loader:
+        for images, labels in map(pair_of, loader):
+            images = images.to(device, weight.dtype if weight.dtype == torch.float64 else None)
+            labels = labels.to(device)
             reset_net(net)
-            logits = net(images.to(weight.dtype) if weight.dtype == torch.float64 else images)
+            logits = net(images)
             _check_logits(net, images, logits, labels)
-            running.add(loss(logits, labels), logits, labels)
+            running.add(loss_of(loss, logits, labels), logits, labels)
             bar.update(len(labels))
             check_stop()
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     running.seconds = time.perf_counter() - start
-    return running.scores(reduce)
+    scores = running.scores(reduce)
+    if not scores.samples:
+        raise InputError("the loader is empty; give at least one batch")
+    return scores

@@ -230,6 +230,13 @@ class Lying(list):
         ({}, {"optimizer": other_optimizer(), "scheduler": None}, "the optimizer has none of the network's parameters"),
         ({}, {"loss": 3}, "loss= takes a function of logits and labels, got int"),
         ({}, {"loss": lambda logits, _labels: logits}, "the loss must be one number"),
+        ({}, {"loss": lambda logits, _labels: logits.detach().mean()}, "the loss has no gradient"),
+        (
+            {},
+            {"loaders": {"train": [(torch.rand(2, 6), torch.tensor([1, 3]))]}, "loss": CrossEntropy()},
+            "3 classes are",
+        ),
+        ({}, {"loaders": {"train": [(torch.rand(2, 6), torch.zeros(2), "a")]}}, r"got \(Tensor, Tensor, str\)"),
     ],
 )
 def test_what_does_not_fit_is_refused_in_one_line(config, options, objects, message):

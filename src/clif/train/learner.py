@@ -15,7 +15,7 @@ from torch.optim.lr_scheduler import OneCycleLR
 from clif.data import Dataset, Loader, create_loader
 from clif.data.loader import Share
 from clif.errors import InputError
-from clif.evaluation import RunningScores
+from clif.evaluation import RunningScores, loss_of
 from clif.layers import key_dropout
 from clif.loss import Distillation
 from clif.models import SpikingNetwork
@@ -229,6 +229,11 @@ class Learner:
         if not isinstance(loss, Tensor) or loss.dim() > 0:
             shape = list(loss.shape) if isinstance(loss, Tensor) else type(loss).__name__
             raise InputError(f"the loss must be one number, the mean over the samples, got {shape}")
+        if not loss.requires_grad:
+            raise InputError(
+                "the loss has no gradient: it must depend on a parameter that requires one, and must not be computed "
+                "under torch.no_grad()"
+            )
         weight = len(share.labels) * self.engine.world_size / total
         self.scaler.scale(loss if weight == 1 else loss * weight).backward()
         if not idle:
@@ -263,7 +268,7 @@ class Learner:
     def _training_loss(self, images: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
         """The loss against the labels, and against the teacher if there is one."""
         if self.teacher is None:
-            return self.loss(logits, labels)
+            return loss_of(self.loss, logits, labels)
         with torch.no_grad(), self.precision.autocast():
             taught = self.teacher(images)
         if taught.shape[-1] != logits.shape[-1]:
@@ -271,7 +276,8 @@ class Learner:
                 f"the teacher {self.config.teacher} has {taught.shape[-1]} classes, the network "
                 f"{logits.shape[-1]}; use one that was trained on the same classes"
             )
-        distillation = Distillation(self.loss, self.config.teacher_weight, self.config.teacher_temperature)
+        loss, config = partial(loss_of, self.loss), self.config
+        distillation = Distillation(loss, config.teacher_weight, config.teacher_temperature)
         return distillation(logits, labels, taught)
 
     def exchange_if_due(self) -> bool:

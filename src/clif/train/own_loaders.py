@@ -23,6 +23,7 @@ from torch.utils.data import (
 
 from clif.data.loader import Loader, Share, part_of_batch
 from clif.errors import InputError
+from clif.evaluation import pair_of
 from clif.train.engine import Engine
 
 POSITIONED = ("shares", "position", "check_position", "num_samples", "batch_size", "__len__")
@@ -199,9 +200,8 @@ class Batches:
             )
 
     def _moved(self, batch: Any) -> tuple[Tensor, Tensor]:
-        if not isinstance(batch, (tuple, list)) or len(batch) != 2 or not all(isinstance(b, Tensor) for b in batch):
-            raise InputError(f"loaders[{self.part!r}] must give pairs of tensors (x, y), got {type(batch).__name__}")
-        x, y = (one.to(self.device, non_blocking=True) for one in batch)
+        pair = pair_of(batch, f"loaders[{self.part!r}]")
+        x, y = (one.to(self.device, non_blocking=True) for one in pair)
         if y.dim() != (2 if y.is_floating_point() else 1) or len(y) == 0 or len(y) not in x.shape[:2]:
             raise InputError(
                 f"loaders[{self.part!r}] must give x [N, …] or [T, N, …] with y int64 [N] or soft labels [N, classes], "
