@@ -335,6 +335,17 @@ def test_a_state_that_no_checkpoint_can_hold_is_refused_before_training(config):
     objects = made(net=net, optimizer=optimizer, scheduler=WithFunction(optimizer))
     with pytest.raises(InputError, match="the state of the schedule WithFunction holds more than tensors and plain"):
         fit(config(), quiet=True, **objects)
+
+
+def test_a_mask_of_minus_infinity_is_no_diverged_weight(config):
+    class Masked(Net):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("mask", torch.full((T, T), -torch.inf).triu(1))
+
+    assert len(fit(config(epochs=1), quiet=True, **made(net=Masked(), optimizer=None, scheduler=None)).history) == 1
+
+
 def test_the_average_counts_a_shared_weight_once(config):
     class Tied(nn.Module):
         def __init__(self):

@@ -31,7 +31,7 @@ from clif.train.folder import RunFolder
 from clif.train.losses import make_loss
 from clif.train.metrics import Row
 from clif.train.monitor import GradientNorms, LayerMonitor
-from clif.train.nonfinite import FiniteGuard, first_bad_value, trace
+from clif.train.nonfinite import FiniteGuard, first_bad_value, infinite_buffers, trace
 from clif.train.optimizers import follow_parameters, make_optimizer
 from clif.train.own import Own
 from clif.train.own_loaders import is_positioned
@@ -69,6 +69,7 @@ class Learner:
         if config.size_stages and not getattr(self.net, "any_size", False):
             raise InputError(f"size_stages needs a network that takes images of any size; {config.model} does not")
         self.is_positioned = is_positioned(self.loaders["train"])
+        self._infinite = infinite_buffers(self.net)
         if config.whiten:
             whiten_first_layer(self.net, self.loaders["train"].plain_images(WHITENED), config.seed)
         if config.pre_train is not None:
@@ -315,7 +316,8 @@ class Learner:
     def require_sound(self) -> None:
         """Raise `InputError`, before a checkpoint is overwritten, if the loss or the weights were not finite."""
         self._require_finite()
-        bad = next((name for name in self.engine.gather_object(first_bad_value(self.net)) if name), None)
+        here = first_bad_value(self.net, self._infinite)
+        bad = next((name for name in self.engine.gather_object(here) if name), None)
         if bad is not None:
             self._fail(f"weights became not finite in epoch {self.epoch + 1}, by step {self.step}", bad)
 

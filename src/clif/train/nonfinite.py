@@ -1,7 +1,7 @@
 """Losses and gradients that are not finite: noticed without making a GPU wait, and traced to their layer."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -74,12 +74,19 @@ def first_not_finite(net: nn.Module) -> Iterator[list[str]]:
             handle.remove()
 
 
-def first_bad_value(net: nn.Module) -> str | None:
-    """The first weight or running statistic of `net` that is not finite; a GPU waits.
+def infinite_buffers(net: nn.Module) -> set[str]:
+    """The buffers of `net` with values that are infinite by design, such as a mask of −∞."""
+    floating = [(name, value) for name, value in net.named_buffers() if value.is_floating_point()]
+    return {name for name, value in floating if value.isinf().any() and not value.isnan().any()}
+
+
+def first_bad_value(net: nn.Module, infinite: Collection[str] = ()) -> str | None:
+    """The first weight or buffer of `net` that is not finite, except for the buffers `infinite`; a GPU waits.
 
     A spiking neuron does not fire if its input is NaN, so the loss can stay finite with such weights.
     """
-    named = [(name, value) for name, value in net.state_dict().items() if value.is_floating_point()]
+    state = net.state_dict().items()
+    named = [(name, value) for name, value in state if value.is_floating_point() and name not in infinite]
     finite = torch.stack([value.isfinite().all() for _, value in named]).tolist()
     return next((name for (name, _), good in zip(named, finite, strict=True) if not good), None)
 
