@@ -229,6 +229,12 @@ class Lying(list):
         ({}, {"optimizer": other_optimizer()}, "scheduler= must be created for the run's own optimiser"),
         ({}, {"optimizer": other_optimizer(), "scheduler": None}, "the optimizer has none of the network's parameters"),
         ({}, {"loss": 3}, "loss= takes a function of logits and labels, got int"),
+        ({}, {"loaders": [(torch.rand(2, 6), torch.zeros(2))]}, "loaders= takes a dict, .*, got list"),
+        (
+            {"gradient_window": 1},
+            {"net": nn.Sequential(nn.Linear(6, 3), clif.LIFNode())},
+            "neurons that take sequences",
+        ),
         ({}, {"loss": lambda logits, _labels: logits}, "the loss must be one number"),
         ({}, {"loss": lambda logits, _labels: logits.detach().mean()}, "the loss has no gradient"),
         (
@@ -337,6 +343,13 @@ def test_a_state_that_no_checkpoint_can_hold_is_refused_before_training(config):
         fit(config(), quiet=True, **objects)
 
 
+def test_a_rate_in_a_tensor_is_a_number_in_the_figures(config):
+    net = Net()
+    optimizer = torch.optim.SGD(net.parameters(), lr=torch.tensor(0.5))
+    result = fit(config(epochs=1), quiet=True, **made(net=net, optimizer=optimizer, scheduler=None))
+    assert result.history[0]["lr"] == 0.5
+
+
 def test_a_mask_of_minus_infinity_is_no_diverged_weight(config):
     class Masked(Net):
         def __init__(self):
@@ -363,6 +376,10 @@ def test_the_average_counts_a_shared_weight_once(config):
     assert_close(content["net"]["first.weight"], 0.9 * before + 0.1 * content["net_raw"]["first.weight"])
 
 
+def test_the_network_has_its_number_of_steps_again_after_the_stages(config):
+    net = clif.wrap(nn.Sequential(nn.Linear(FEATURES, 8), clif.CLIFNode(), nn.Linear(8, CLASSES)), T=3)
+    fit(config(epochs=1, T_stages="1:2"), quiet=True, **made(net=net, optimizer=None, scheduler=None))
+    assert net.T == 3
 
 
 @pytest.mark.parametrize(
@@ -376,6 +393,41 @@ def test_the_average_counts_a_shared_weight_once(config):
 def test_a_configuration_that_was_made_directly_is_checked(tmp_path, values, message):
     with pytest.raises(InputError, match=message):
         fit(TrainConfig(dataset="digits", out_dir=str(tmp_path), **values), quiet=True)
+
+
+def test_the_gradient_window_is_that_of_the_options(config):
+    first, second = (
+        fit(config(epochs=1, gradient_window=k, log_grad_norm=True), quiet=True, **made(optimizer=None, scheduler=None))
+        for k in (0, 1)
+    )
+    assert first.history[0]["train_grad_norm_mean"] != second.history[0]["train_grad_norm_mean"]
+
+
+def test_an_optimiser_that_needs_a_closure_is_refused(config):
+    net = Net()
+    with pytest.raises(InputError, match="LBFGS needs a closure for its step"):
+        fit(config(), quiet=True, **made(net=net, optimizer=torch.optim.LBFGS(net.parameters()), scheduler=None))
+
+
+def test_a_state_that_is_no_tensor_is_refused(config):
+    class Noting(Net):
+        def get_extra_state(self):
+            return {"note": 1}
+
+        def set_extra_state(self, state):
+            pass
+
+    with pytest.raises(InputError, match="the state dict of net= holds _extra_state, which is no tensor"):
+        fit(config(), quiet=True, **made(net=Noting(), optimizer=None, scheduler=None))
+
+
+def test_image_sizes_are_for_images(config):
+    net = clif.models.create_model("spiking_resnet18", "LIF", T=2, num_classes=CLASSES)
+    frames = torch.rand(2, 4, 3, 8, 8), torch.zeros(4, dtype=torch.int64)
+    with pytest.raises(InputError, match=r"size_stages is for images \[N, C, H, W\], got \[2, 4, 3, 8, 8\]"):
+        fit(config(size_stages="8:1"), quiet=True, net=net, loaders={"train": [frames]})
+
+
 def test_a_momentum_that_the_schedule_cycles_resumes(config, tmp_path):
     def objects():
         torch.manual_seed(1)

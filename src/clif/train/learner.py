@@ -256,6 +256,8 @@ class Learner:
         if self.config.dtype == "float64":
             images = images.double()
         if self.image_size and self.net.training:
+            if images.dim() != 4:
+                raise InputError(f"size_stages is for images [N, C, H, W], got {list(images.shape)}")
             images = F.interpolate(images, size=(self.image_size,) * 2, mode="bilinear", antialias=True)
         with self.precision.autocast():
             logits = computation(images)

@@ -148,6 +148,7 @@ class Trainer(Learner):
             if self.own.net is not None:
                 key_dropout(self.net, None)
                 reset_net(self.net)
+                self.own.end_stages(self.config)
         if self._asked_to_stop() == SIGPIPE:
             raise Interrupted(SIGPIPE, f"{GONE}; complete: run folder {result.folder}")
         return result
@@ -310,7 +311,7 @@ class Trainer(Learner):
     def _row(self, is_whole: bool) -> Row:
         """The figures of the epoch, `is_whole` or so far, and those of an evaluation."""
         reduce = self.engine.sum
-        row: Row = {"epoch": self.epoch, "lr": self.optimizer.param_groups[0]["lr"]}
+        row: Row = {"epoch": self.epoch, "lr": float(self.optimizer.param_groups[0]["lr"])}
         row |= columns("train", self.running.scores(reduce))
         rates = self.monitor.rates(reduce(self.monitor.counts))
         if self.config.log_grad_norm:

@@ -1,5 +1,6 @@
 """Optimisers by name, for the option -opt, and the parameters by their treatment."""
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -75,9 +76,17 @@ def make_optimizer(config: TrainConfig, net: nn.Module, precision: Precision) ->
     optimizer = OPTIMIZERS[config.opt](groups, config)
     if not isinstance(optimizer, Optimizer):
         raise InputError(f"the optimiser {config.opt} must be a torch.optim.Optimizer, got {type(optimizer).__name__}")
+    check_step(optimizer)
     if isinstance(optimizer, Muon) and precision.dtype in (torch.bfloat16, torch.float16):
         optimizer.dtype = torch.bfloat16
     return optimizer
+
+
+def check_step(optimizer: Optimizer) -> None:
+    """Raise `InputError` for an optimiser that evaluates the loss several times a step, such as LBFGS."""
+    closure = inspect.signature(optimizer.step).parameters.get("closure")
+    if closure is not None and closure.default is closure.empty:
+        raise InputError(f"{type(optimizer).__name__} needs a closure for its step, which a run does not give it")
 
 
 def _groups(config: TrainConfig, net: nn.Module) -> list[list[Tensor]]:

@@ -13,10 +13,12 @@ from torch.optim.lr_scheduler import LRScheduler
 from clif.errors import InputError, unknown_name
 from clif.loss import Loss
 from clif.models import SpikingNetwork
-from clif.neurons import set_checkpoint_blocks
+from clif.neurons import SpikingNeuron, set_checkpoint_blocks
 from clif.neurons.checkpointing import is_checkpointed
+from clif.neurons.gradient_window import set_gradient_window
 from clif.train.config import TrainConfig
 from clif.train.engine import Engine
+from clif.train.optimizers import check_step
 from clif.train.own_loaders import is_positioned, likeness, place
 from clif.train.schedules import check_scheduler
 
@@ -48,6 +50,8 @@ class Own:
         self._check_loaders(config)
         if self.optimizer is not None and self.net is None:
             raise InputError("an optimizer of your own needs your own network: also pass net=")
+        if self.optimizer is not None:
+            check_step(self.optimizer)
         if self.scheduler is not None:
             if self.optimizer is None:
                 raise InputError("a scheduler of your own needs your own optimizer: also pass optimizer=")
@@ -68,6 +72,11 @@ class Own:
         for name in ("whiten", "exchange_neuron"):
             if getattr(config, name):
                 raise InputError(f"{name} is for networks that the configuration creates; leave it out with net=")
+        if other := [name for name, value in self.net.state_dict().items() if not isinstance(value, Tensor)]:
+            raise InputError(f"the state dict of net= holds {other[0]}, which is no tensor; fit saves tensors only")
+        nodes = [module for module in self.net.modules() if isinstance(module, SpikingNeuron)]
+        if config.gradient_window and any(node.step_mode == "s" for node in nodes):
+            raise InputError('gradient_window needs neurons that take sequences: clif.set_step_mode(net, "m")')
         if not isinstance(self.net, SpikingNetwork):
             if config.T_stages:
                 raise InputError("T_stages is for a clif.models.SpikingNetwork, whose T can be set")
@@ -77,6 +86,9 @@ class Own:
     def _check_loaders(self, config: TrainConfig) -> None:
         if self.loaders is None:
             return
+        given: Any = self.loaders
+        if not isinstance(given, Mapping):
+            raise InputError(f'loaders= takes a dict, {{"train": …, "test": …}}, got {type(given).__name__}')
         for name in self.loaders:
             if name not in PARTS:
                 raise unknown_name("part of loaders=", name, PARTS)
@@ -113,6 +125,8 @@ class Own:
             self.net.double()
         if config.checkpoint_blocks and not any(map(is_checkpointed, self.net.modules())):
             set_checkpoint_blocks(self.net, True)
+        if config.gradient_window:
+            set_gradient_window(self.net, config.gradient_window)
         if self.optimizer is not None:
             optimised = {id(p) for group in self.optimizer.param_groups for p in group["params"]}
             if not optimised & {id(p) for p in self.net.parameters()}:
@@ -121,6 +135,11 @@ class Own:
         engine.require_alike(shapes, "net= differs between the processes; create the same network in all")
         engine.share_state(self.net)
         return self.net
+
+    def end_stages(self, config: TrainConfig) -> None:
+        """Give the network the T that it had before the stages of the run."""
+        if isinstance(self.net, SpikingNetwork):
+            self.net.T = config.T
 
     def place_loaders(self, engine: Engine) -> dict[str, Any]:
         """The loaders, in a form that gives this process its shares on its device; all processes call it."""
