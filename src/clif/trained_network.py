@@ -1,5 +1,6 @@
 """A trained network from its checkpoint, with its configuration, and its evaluation on the test set."""
 
+import logging
 import os
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -21,6 +22,8 @@ from clif.train.config import TrainConfig, resolve
 from clif.train.engine import Engine, with_processes
 from clif.train.losses import make_loss
 from clif.user_code import needed_by
+
+logger = logging.getLogger("clif.train")
 
 NETWORK_OPTIONS = ("model", "neuron", "T", "tau", "surrogate", "drop_rate")
 
@@ -63,6 +66,8 @@ def open_checkpoint(path: str | os.PathLike[str], given: dict[str, Any], exact: 
         raise type(error)(f"{path}: {error}") from error
     device = choose_device(config.device)
     dataset = trained_on(content.get("data"), config.dataset, config.data_dir, config.data_options(), str(path))
+    if "loaders" in content.get("own", []) and "dataset" not in given:
+        logger.warning("%s: was trained on your own loaders; its options name the data %s", path, config.dataset)
     network: dict[str, Any] = {key: value for key, value in given.items() if key in NETWORK_OPTIONS}
     if "model" not in content:
         network |= {"T": config.T, "tau": config.tau, "image_size": dataset.image_size}

@@ -19,6 +19,7 @@ from clif.train import Callback, fit
 from clif.train.checkpoint import read_checkpoint
 from clif.train.config import TrainConfig
 from clif.train.interrupt import Interrupted
+from clif.trained_network import evaluate_checkpoint
 
 N, FEATURES, CLASSES, T = 20, 6, 3, 3
 
@@ -439,3 +440,13 @@ def test_a_momentum_that_the_schedule_cycles_resumes(config, tmp_path):
     whole = fit(config(epochs=2, out_dir=str(tmp_path / "whole")), quiet=True, **objects())
     fit(config(epochs=1), quiet=True, **objects())
     assert_same_run(fit(config(epochs=2, resume="auto"), quiet=True, **objects()).folder, whole.folder)
+
+
+def test_an_evaluation_says_that_the_training_had_other_data(config, caplog, tiny_cifar10):
+    loaders = {"train": [(torch.rand(4, 3, 32, 32), torch.arange(4))]}
+    folder = fit(config(epochs=1), quiet=True, loaders=loaders).folder
+    evaluate_checkpoint(folder, {})
+    assert "was trained on your own loaders; its options name the data cifar10" in caplog.text
+    caplog.clear()
+    evaluate_checkpoint(folder, {"dataset": "cifar10", "data_dir": str(tiny_cifar10)})
+    assert "your own loaders" not in caplog.text
