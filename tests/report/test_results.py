@@ -185,7 +185,7 @@ def test_own_data_from_different_folders_is_warned_of(tmp_path):
 def test_damaged_measurements_leave_gaps_not_errors(tmp_path):
     folder = write_run(tmp_path / "a")
     (folder / "energy.json").write_text(
-        '{"firing_rates": [], "layers": [1, {}], "acs": "many", "costs": {"ac_pj": []}}'
+        '{"firing_rates": [], "layers": [1, {}], "acs": "many", "costs": {"ac_pj": []}, "macs": 1' + "0" * 400 + "}"
     )
     (folder / "deploy").mkdir()
     (folder / "deploy" / "deploy.json").write_text('{"networks": 3, "rows": {"test": [1]}, "method": ["x"]}')

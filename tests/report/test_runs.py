@@ -87,6 +87,7 @@ def test_runs_are_found_in_folders_and_summaries_of_seeds_once(tmp_path):
         ("metrics.csv", "epoch,test_top1\n0,high\n"),
         ("metrics.csv", "epoch,test_top1\n0,0.5,0.7\n"),
         ("metrics.csv", b"\xff\xfe"),
+        ("metrics.csv", "epoch\n" + "9" * 200_000),
         ("summary.json", "[]"),
         ("summary.json", "{"),
         ("environment.json", "{}"),

@@ -21,8 +21,12 @@ def value_of(content: object, *keys: str | int) -> float:
             content = content[key]  # type: ignore[index]
         except (LookupError, TypeError):
             return math.nan
-    is_number = isinstance(content, int | float) and not isinstance(content, bool)
-    return float(content) if is_number else math.nan  # type: ignore[arg-type]
+    if not isinstance(content, int | float) or isinstance(content, bool):
+        return math.nan
+    try:
+        return float(content)
+    except OverflowError:
+        return math.nan
 
 
 def _rates(content: object) -> Rates:

@@ -200,11 +200,15 @@ def _read_metrics(path: Path) -> list[Row]:
         return []
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read: {error}") from error
-    table = csv.DictReader(text.splitlines())
+    try:
+        table = csv.DictReader(text.splitlines())
+        lines = list(enumerate(table, start=2))
+    except csv.Error as error:
+        raise InputError(f"{path}: not a table of epochs: {error}") from error
     if "epoch" not in (table.fieldnames or ()):
         raise InputError(f'{path}: not a table of epochs: its first line has no column "epoch"')
     rows = []
-    for line, cells in enumerate(table, start=2):
+    for line, cells in lines:
         try:
             row = {str(key): float(value) for key, value in cells.items() if value not in (None, "")}
             row["epoch"] = int(row["epoch"])
