@@ -57,6 +57,14 @@ def test_the_summary_of_an_earlier_end_does_not_finish_a_run_that_goes_on(tmp_pa
     assert not open_run(folder).is_finished
 
 
+def test_a_run_that_is_continued_after_its_end_is_in_training(tmp_path):
+    folder = write_run(tmp_path / "run", epochs=3)
+    with lock_folder(folder):
+        run = open_run(folder)
+        assert (run.is_finished, run.state) == (False, "training after 3 of 3 epochs")
+    assert open_run(folder).is_finished
+
+
 def test_a_run_in_training_is_known_by_its_lock_and_not_disturbed(tmp_path):
     folder = write_run(tmp_path / "run", epochs=5, done=1)
     lock = lock_folder(folder)

@@ -64,9 +64,10 @@ class Run:
 
     @property
     def is_finished(self) -> bool:
-        """Whether the run has ended as planned: its summary is that of its newest epoch."""
+        """Whether the run has ended as planned: its summary is that of its newest epoch, and nothing continues it."""
         last = self.summary.get("last")
-        return isinstance(last, dict) and bool(self.rows) and last.get("epoch") == self.last.get("epoch")
+        ended = isinstance(last, dict) and bool(self.rows) and last.get("epoch") == self.last.get("epoch")
+        return ended and not self.is_training
 
     @property
     def state(self) -> str:
@@ -153,10 +154,7 @@ def open_run(folder: Path) -> Run:
     deployed = {f"{name}/{DEPLOY}": report for name, report in run.deployments.items()}
     measured = {ENERGY: run.energy, EVAL: run.evaluation, **deployed}
     stale = [why for name, said in measured.items() if said and (why := _stale(folder, name, said))]
-    run = replace(run, stale=stale)
-    if run.is_finished:
-        return run
-    return replace(run, is_training=is_locked(folder))
+    return replace(run, stale=stale, is_training=is_locked(folder))
 
 
 def _stale(folder: Path, name: str, said: dict[str, Any]) -> str:
