@@ -110,6 +110,10 @@ def test_names_and_warnings_of_runs_are_text(tmp_path):
     assert NASTY.replace("<", "&lt;").replace(">", "&gt;")[:20] in nasty
 
 
+def test_the_lead_counts_runs_and_groups(folders):
+    assert "2 groups, whose runs differ only in the seed" in make_report(find_runs(folders)).lead
+
+
 def test_files_can_be_left_out(folders, tmp_path):
     write_page(make_report(find_runs(folders[:1])), tmp_path / "page.html", files=False)
     assert [path.name for path in tmp_path.iterdir()] == ["page.html"]

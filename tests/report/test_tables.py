@@ -40,6 +40,7 @@ def test_the_latex_is_booktabs_with_everything_escaped():
     assert "\\caption{Results \\& more. Of the last epoch.}" in text
     assert "CLIF\\_a$|$b & 98.76 $\\pm$ 1.23 & $<$ 0.001 \\\\" in text
     assert "50 \\% \\#1 $<$b$>$ & -- & -- \\\\" in text
+    assert to_latex(Table("t", "C", ["a"], [[words("[1pt]")], [words("*")]])).count("    {") == 2
 
 
 def test_the_markdown_escapes_what_would_break_it():

@@ -166,7 +166,7 @@ def _title(groups: Sequence[Group]) -> str:
 def _lead(groups: Sequence[Group], runs: Sequence[Run]) -> str:
     models = _joined(dict.fromkeys(str(group.config.get("model", "?")) for group in groups))
     number = f"{len(runs)} runs" if len(runs) > 1 else "1 run"
-    grouped = f" in {len(groups)}groups, whose runs differ only in the seed" if len(groups) > 1 else ""
+    grouped = f" in {len(groups)} groups, whose runs differ only in the seed" if len(groups) > 1 else ""
     return f"{number} of {models}{grouped}."
 
 

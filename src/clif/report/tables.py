@@ -140,6 +140,7 @@ def to_latex(table: Table) -> str:
 
 LATEX = {
     **{character: f"\\{character}" for character in "&%$#_{}"},
+    **{character: f"{{{character}}}" for character in "[*"},  # at the start of a row they are arguments of \\
     "\\": "\\textbackslash{}",
     "~": "\\textasciitilde{}",
     "^": "\\textasciicircum{}",
