@@ -89,6 +89,11 @@ def test_latex_is_escaped():
     assert "a\\_b \\& 50\\% \\textbackslash{}x" in latex
 
 
+def test_markdown_is_escaped():
+    markdown = energy.compare({"a|b_c": estimated("LIF", 1)}).to_markdown()
+    assert "| a\\|b\\_c |" in markdown
+
+
 def test_what_cannot_be_written(comparison, tmp_path):
     with pytest.raises(InputError, match=r"table\.xlsx: the suffix sets the format; use one of \.json, \.csv"):
         comparison.write(tmp_path / "table.xlsx")

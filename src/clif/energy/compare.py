@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,7 +66,7 @@ class Comparison:
 
     def to_markdown(self) -> str:
         """`rows` as a table of Markdown, numbers rounded to four digits."""
-        header, *body = self._cells()
+        header, *body = [[MARKDOWN.sub(r"\\\g<0>", cell) for cell in line] for line in self._cells()]
         lines = [header, ["---"] * 3 + ["---:"] * (len(header) - 3), *body]
         return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
@@ -171,6 +172,9 @@ def _total(network: str, energy: Energy) -> Row:
     names = {"layer": TOTAL, "network": network, "kind": "", "rate": energy.firing_rate}
     return {**names, **counts, **memory, **joules}
 
+
+MARKDOWN = re.compile(r"[\\`*_{}\[\]<>|#]")
+"""The characters that a cell of a table in Markdown escapes."""
 
 LATEX: dict[str, str] = {
     "\\": "\\textbackslash{}",
