@@ -204,6 +204,31 @@ def test_batches_are_averaged():
     assert parts.memory_millijoule == pytest.approx(whole.memory_millijoule)
 
 
+@pytest.mark.parametrize("batch", [lambda x: x, lambda x: (x,), lambda x: (x, None, 3)])
+def test_batches_are_tensors_or_begin_with_one(batch):
+    net, x = behind(nn.Conv2d(1, 2, 3), shape=(1, 5, 5)), torch.rand(6, 1, 5, 5)
+    assert energy.estimate(net, [batch(x)]) == energy.estimate(net, [(x, None)])
+
+
+@pytest.mark.parametrize("batch", [{"x": torch.rand(2, 1, 5, 5)}, ()])
+def test_other_batches_are_refused(batch):
+    with pytest.raises(InputError, match="a batch is a tensor, or a tuple that begins with one, got a"):
+        energy.estimate(behind(nn.Conv2d(1, 2, 3), shape=(1, 5, 5)), [batch])
+
+
+def test_a_module_with_its_own_forward_gets_its_shape_from_the_data():
+    class Own(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layers = nn.Sequential(nn.Linear(4, 8), clif.LIFNode(step_mode="m"), nn.Linear(8, 2))
+
+        def forward(self, x):
+            return self.layers(x)
+
+    net, x = Own(), 3 * torch.rand(T, N, 4)
+    assert energy.estimate(net, [x]).sops == energy.estimate(net.layers, [x]).sops > 0
+
+
 def test_events_of_frames():
     net = clif.wrap(nn.Sequential(nn.MaxPool2d(2), nn.Conv2d(1, 2, 1), clif.IFNode()), T)
     x = torch.poisson(torch.rand(T, N, 1, 4, 4))

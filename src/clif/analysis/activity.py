@@ -109,14 +109,20 @@ def see(net: nn.Module, x: Tensor, forward: Forward | None) -> Any:
 
 
 def input_of(net: nn.Module, batch: Any) -> Tensor:
-    """The input of a batch (a tensor or a tuple that begins with one) on the network's device and in its precision."""
-    x = batch[0] if isinstance(batch, tuple | list) else batch
-    if not isinstance(x, Tensor):
-        raise InputError(f"a batch is a tensor, or a tuple that begins with one, got a {type(x).__name__}")
+    """The input of a batch (`samples_of`) on the network's device and in its precision."""
+    x = samples_of(batch)
     weight = next((p for p in net.parameters() if p.is_floating_point()), None)
     if weight is None:
         return x
     return x.to(weight.device, weight.dtype if weight.dtype == torch.float64 else None)
+
+
+def samples_of(batch: Any) -> Tensor:
+    """A batch, or what a tuple begins with. Raises `InputError` unless it is a tensor."""
+    x = batch[0] if isinstance(batch, tuple | list) and batch else batch
+    if not isinstance(x, Tensor):
+        raise InputError(f"a batch is a tensor, or a tuple that begins with one, got a {type(x).__name__}")
+    return x
 
 
 def step_mode_of(net: nn.Module) -> str | None:
@@ -224,9 +230,7 @@ def follow(sequence: Sequence) -> Iterator[tuple[Tensor, dict[str, Tensor]]]:
         yield spikes, dict(zip(node.state_names, state, strict=True))
 
 
-def measure_rates(
-    net: nn.Module, loader: Iterable[tuple[Tensor, Tensor]], layers: Mapping[str, nn.Module]
-) -> dict[str, float] | None:
+def measure_rates(net: nn.Module, loader: Iterable[Any], layers: Mapping[str, nn.Module]) -> dict[str, float] | None:
     """Spikes per neuron and time step of these layers, over all batches; None for an empty loader."""
     spikes_of, steps_of = dict.fromkeys(layers, 0.0), dict.fromkeys(layers, 0)
 

@@ -11,12 +11,12 @@ from clif.analysis.activity import spiking_layers
 from clif.energy.accesses import AS_PUBLISHED, Accesses, energies, of_neurons, of_spikes, of_values
 from clif.energy.costs import PAPER, Costs
 from clif.energy.layers import neuron_sizes
-from clif.energy.measured import Measured, measure
+from clif.energy.measured import Measured, first_of, measure
 from clif.energy.operations import elementwise_layers, operations_of
 from clif.energy.published import PublishedCount, count_from_rates
 from clif.errors import InputError
 from clif.models import SpikingNetwork
-from clif.models.wrapped import Wrapped, as_network, layer_name
+from clif.models.wrapped import Wrapped, as_network, layer_name, own_forwards
 from clif.neurons import SpikingNeuron
 
 
@@ -94,9 +94,7 @@ class Energy:
         return {**asdict(self), "published_mJ": self.published.total_mJ}
 
 
-def estimate(
-    net: nn.Module, loader: Iterable[tuple[Tensor, Any]], costs: Costs = PAPER, *, events: bool = False
-) -> Energy:
+def estimate(net: nn.Module, loader: Iterable[Any], costs: Costs = PAPER, *, events: bool = False) -> Energy:
     """Measure `net` in eval mode over the loader's images and count an inference of T steps of the mean image.
 
     A spike costs one accumulation at every synapse that it reaches, with exact borders and strides. An average pool
@@ -111,7 +109,7 @@ def estimate(
 
     Args:
         net: a network of `clif.models`, a wrapped one, or a module that takes sequences [T, N, *].
-        loader: batches (images [N, *] or frames [T, N, *], labels), all of one shape.
+        loader: batches, tensors or tuples that begin with one: images [N, *] or frames [T, N, *], all of one shape.
         costs: energies of operations and memories, by default the paper's 45 nm.
         events: the frames hold numbers of events, which are accumulated like spikes; else values are multiplied.
 
@@ -124,10 +122,13 @@ def estimate(
     >>> energy.T, energy.images, energy.acs < energy.macs
     (2, 8, True)
     """
-    net = as_network(net)
-    neuron = _neuron(net)
+    if isinstance(net, SpikingNetwork):
+        _check_neurons(net)
+    first, batches = first_of(loader)
+    net = net if isinstance(net, SpikingNetwork) else as_network(net, _sample_shape(net, first))
+    neuron: str = net.config.get("neuron", "")
     nodes = spiking_layers(net)
-    found = measure(net, loader, events)
+    found = measure(net, first, batches, events)
     sizes = neuron_sizes(found.followed)
     needed = {name: operations_of(nodes[name]) for name in sizes}
     layers = _weights(net, found, max((cost.states for cost in needed.values()), default=0), costs)
@@ -169,18 +170,22 @@ def estimate(
     )
 
 
-def _neuron(net: SpikingNetwork) -> str:
-    """The kind of all neurons of a network."""
-    neuron: str = net.config.get("neuron", "")
+def _sample_shape(net: nn.Module, x: Tensor) -> tuple[int, ...] | None:
+    """The shape of a sample of x [T, N, *] for a module with its own forward; None for others, which need none."""
+    return tuple(x.shape[2:]) if own_forwards(net) and x.dim() > 2 else None
+
+
+def _check_neurons(net: SpikingNetwork) -> None:
+    """Raise `InputError` for a network of `clif.models` with other neurons than its description says."""
     if isinstance(net, Wrapped):
-        return neuron
+        return
+    neuron = net.config.get("neuron", "")
     for name, node in spiking_layers(net).items():
         if isinstance(node, SpikingNeuron) and (node.neuron != neuron or node.redefined):
             raise InputError(
                 f"this is a network of {neuron} neurons, but {name} is a {type(node).__name__}; its operations are "
                 "not known"
             )
-    return neuron
 
 
 def _weights(net: SpikingNetwork, found: Measured, states: int, costs: Costs) -> list[LayerCount]:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from clif.analysis.activity import measure_rates, spiking_layers
+from clif.analysis.activity import measure_rates, samples_of, spiking_layers
 from clif.energy.layers import Followed, Weights, fan_out, follow, weight_layers
 from clif.errors import InputError
 from clif.models import SpikingNetwork
@@ -37,16 +37,20 @@ class Measured:
         return self.T if self.frames else 1
 
 
-def measure(net: SpikingNetwork, loader: Iterable[tuple[Tensor, Any]], events: bool = False) -> Measured:
-    """Measure `net` on the loader's images; with `events` they are frames whose values count as spikes.
-
-    Raises `InputError` for none, for images of different shapes, and for `events` that are no numbers of events.
-    """
+def first_of(loader: Iterable[Any]) -> tuple[Tensor, Iterator[Any]]:
+    """The images of the first batch, and all batches. Raises `InputError` for an empty loader."""
     batches = iter(loader)
-    first = next(batches, None)
-    if first is None:
-        raise InputError("the loader is empty; the energy is measured on its images")
-    counted = _Counted(itertools.chain([first], batches), net.dims, first[0], events)
+    for first in batches:
+        return samples_of(first), itertools.chain([first], batches)
+    raise InputError("the loader is empty; the energy is measured on its images")
+
+
+def measure(net: SpikingNetwork, first: Tensor, batches: Iterable[Any], events: bool = False) -> Measured:
+    """Measure `net` on the images of `first_of`; with `events` they are frames whose values count as spikes.
+
+    Raises `InputError` for images of different shapes, and for `events` that are no numbers of events.
+    """
+    counted = _Counted(batches, net.dims, first, events)
     followed = follow(net, counted.size)
     layers = weight_layers(followed, events=events)
     arrived: dict[str, Tensor] = {}
@@ -66,7 +70,7 @@ def measure(net: SpikingNetwork, loader: Iterable[tuple[Tensor, Any]], events: b
 class _Counted:
     """The batches, whose images are counted and must be of one shape."""
 
-    def __init__(self, batches: Iterable[tuple[Tensor, Any]], dims: int, first: Tensor, events: bool) -> None:
+    def __init__(self, batches: Iterable[Any], dims: int, first: Tensor, events: bool) -> None:
         self.batches = batches
         self.dims = dims
         self.images = 0
@@ -76,8 +80,8 @@ class _Counted:
         if events and self.steps is None:
             raise InputError(f"frames of events must be [T, N, *], got images {list(first.shape)}; omit events=True")
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Any]]:
-        for images, labels in self.batches:
+    def __iter__(self) -> Iterator[Tensor]:
+        for images in map(samples_of, self.batches):
             lead = images.dim() - self.dims
             same = tuple(images.shape[lead:]) == self.size and (len(images) if lead == 2 else None) == self.steps
             if not same:
@@ -86,7 +90,7 @@ class _Counted:
             if self.events and not (images.ge(0) & images.eq(images.round())).all():
                 raise InputError("frames of events must be whole numbers ≥ 0; otherwise leave out events=True")
             self.images += images.shape[lead - 1]
-            yield images, labels
+            yield images
 
 
 @contextmanager

@@ -144,6 +144,11 @@ def layer_name(net: nn.Module, name: str) -> str:
     return name.removeprefix("net.") if isinstance(net, Wrapped) else name
 
 
+def own_forwards(net: nn.Module) -> list[nn.Module]:
+    """The modules in `net` that call their children in a forward of their own."""
+    return [m for m in net.modules() if has_own_forward(m) and not isinstance(m, (*CONTAINERS, SpikingNeuron))]
+
+
 def _wrap(net: nn.Module, T: int | None, input_shape: Sequence[int] | None) -> Wrapped:
     if isinstance(net, SpikingNetwork):
         raise InputError(f"a {type(net).__name__} is a network of clif already; use it directly")
@@ -158,8 +163,7 @@ def _wrap(net: nn.Module, T: int | None, input_shape: Sequence[int] | None) -> W
     set_keep_state(wrapped, False)
     set_step_mode(wrapped, "m")
     reset_net(wrapped)
-    own = [m for m in wrapped.net.modules() if has_own_forward(m) and not isinstance(m, (*CONTAINERS, SpikingNeuron))]
-    if own:
+    if own := own_forwards(wrapped.net):
         _try_out(wrapped, type(own[0]).__name__)
     return wrapped
 
