@@ -1,6 +1,7 @@
 """The plan of an experiment: a recipe, the arms to compare, and the seeds of each. It does not import torch."""
 
 import dataclasses
+import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -11,12 +12,16 @@ import yaml
 
 from clif.errors import InputError, unknown_name
 from clif.files import write_content
+from clif.paths import expand_home
 from clif.train.config import TrainConfig, resolve
 from clif.train.recipe import read_yaml
 from clif.train.resume import CONFIG, SUMMARY, needed_by_runs
 
 BY_RUN = ("out_dir", "name", "resume", "seed")
 """Options that an experiment sets itself for each run."""
+
+DEPLOYED = ("CLIF", "LIF")
+"""The neurons of networks that can be deployed as LIF."""
 
 FREE = (*BY_RUN, "data_dir", "j", "loggers", "checkpoint_every", "keep_last", "lean_memory")
 """Options in which a run may differ from the plan and still be the run of the plan."""
@@ -146,7 +151,7 @@ def make_plan(
             )
     if not seeds or len(set(seeds)) < len(seeds):
         raise InputError(f"name each seed once, got {', '.join(map(str, seeds)) or 'none'}")
-    if len(set(neurons)) < len(neurons) or len(set(values)) < len(values):
+    if len({name.lower() for name in neurons}) < len(neurons) or len(set(values)) < len(values):
         raise InputError("name each neuron and each value once")
     if values and what.values is None:
         raise InputError(f"an experiment {kind} takes no --values")
@@ -154,7 +159,9 @@ def make_plan(
     if what.values is not None and not values:
         values = what.values(base)
     arms = what.arms(base, neurons or what.neurons, values)
-    place = Path(folder) if folder is not None else Path("experiments") / f"{kind}_{base.dataset}_{base.model}"
+    place = (
+        Path(expand_home(folder)) if folder is not None else Path("experiments") / f"{kind}_{base.dataset}_{base.model}"
+    )
     return Plan(kind, base, arms, seeds, place, recipe, options)
 
 
@@ -164,7 +171,7 @@ def _slug(name: str) -> str:
 
 def _whole(name: str, values: Sequence[float], least: int, most: float = float("inf")) -> list[int]:
     for value in values:
-        if value != int(value) or not least <= value <= most:
+        if not math.isfinite(value) or value != int(value) or not least <= value <= most:
             upper = "" if most == float("inf") else f" and at most {most:g}"
             raise InputError(f"--values of {name} must be whole numbers of at least {least}{upper}, got {value:g}")
     return [int(value) for value in values]
@@ -174,13 +181,25 @@ def _neurons(_base: TrainConfig, neurons: Sequence[str], _values: Sequence[float
     return [Arm(name, {"neuron": name}, name) for name in neurons]
 
 
+def _deployed(base: TrainConfig, neurons: Sequence[str], values: Sequence[float]) -> list[Arm]:
+    if others := [name for name in neurons if name.upper() not in DEPLOYED]:
+        raise InputError(f"an experiment deployment takes the neurons {' and '.join(DEPLOYED)}, got {others[0]}")
+    return _neurons(base, neurons, values)
+
+
+def _spiking(kind: str, neurons: Sequence[str]) -> Sequence[str]:
+    if "relu" in map(str.lower, neurons):
+        raise InputError(f"ReLU has a single time step and no state, so there is nothing to vary in {kind}")
+    return neurons
+
+
 def _timesteps(_base: TrainConfig, neurons: Sequence[str], values: Sequence[float]) -> list[Arm]:
-    steps = _whole("timesteps", values, 1)
+    neurons, steps = _spiking("timesteps", neurons), _whole("timesteps", values, 1)
     return [Arm(f"{name}, T = {T}", {"neuron": name, "T": T}, name, T) for name in neurons for T in steps]
 
 
 def _windows(base: TrainConfig, neurons: Sequence[str], values: Sequence[float]) -> list[Arm]:
-    windows = _whole("bptt", values, 1, base.T)
+    neurons, windows = _spiking("bptt", neurons), _whole("bptt", values, 1, base.T)
     return [
         Arm(f"{name}, k = {k}", {"neuron": name, "gradient_window": k if k < base.T else 0}, name, k)
         for name in neurons
@@ -189,6 +208,7 @@ def _windows(base: TrainConfig, neurons: Sequence[str], values: Sequence[float])
 
 
 def _taus(_base: TrainConfig, neurons: Sequence[str], values: Sequence[float]) -> list[Arm]:
+    neurons = _spiking("tau", neurons)
     return [Arm(f"{name}, τ = {tau:g}", {"neuron": name, "tau": tau}, name, tau) for name in neurons for tau in values]
 
 
@@ -244,7 +264,7 @@ KINDS = {
         lambda _base: (1.1, 1.5, 2.0, 4.0),
     ),
     "deployment": Kind(
-        "networks deployed as LIF by each method (the paper's Table 8)", ("neuron",), None, ("CLIF", "LIF"), _neurons
+        "networks deployed as LIF by each method (the paper's Table 8)", ("neuron",), None, DEPLOYED, _deployed
     ),
 }
 """The experiments by name."""
