@@ -82,6 +82,17 @@ def test_an_exchange_shows_the_loss(tmp_path):
     assert [path.suffix for path in save(results) if path.stat().st_size] == [".svg", ".pdf", ".png", ".csv"]
 
 
+def test_seeds_that_stopped_after_different_epochs_are_drawn(tmp_path):
+    plan = make_plan("exchange", values=[1], seeds=[0, 1], folder=tmp_path, epochs=3)
+    complete(plan, {(curve, seed): 0.5 for curve in ("LIF", "CLIF", "LIF, then CLIF") for seed in (0, 1)})
+    with (plan.runs()[0].folder / "metrics.csv").open("a") as file:
+        file.write("2,0.1,0.5\n")
+    results = collect(plan, plan.runs())
+    chart = chart_of(results)
+    assert [value.n for value in map(chart.lines[0].at, range(3))] == [2, 2, 1]
+    assert all(path.stat().st_size for path in save(results))
+
+
 def test_rows_of_the_paper_have_its_numbers_and_commands():
     row = find_row("cifar10_resnet18:LIF")
     assert row.paper == {"LIF": [94.51]}

@@ -1,5 +1,6 @@
 """The figure of an experiment: accuracy over the varied option or, for an exchange, the loss over the epochs."""
 
+import math
 from pathlib import Path
 
 from clif.errors import InputError
@@ -26,7 +27,8 @@ def chart_of(results: Results) -> Chart:
         raise InputError(f"an experiment {results.plan.kind} has no values for the x-axis of a figure")
     if results.plan.kind == "exchange":
         epochs = max(len(losses) for result in results.arms for losses in result.losses)
-        lines = [Line(i, arm.arm.name, dict(enumerate(arm.losses))) for i, arm in enumerate(results.arms)]
+        padded = [[[*of_run, *[math.nan] * (epochs - len(of_run))] for of_run in arm.losses] for arm in results.arms]
+        lines = [Line(i, arm.arm.name, dict(enumerate(padded[i]))) for i, arm in enumerate(results.arms)]
         return Chart("figure", "Training loss", "epoch", "loss", [float(i + 1) for i in range(epochs)], lines)
     values = sorted({result.arm.x for result in results.arms if result.arm.x is not None})
     lines = [
