@@ -133,5 +133,10 @@ def test_experiments_that_repeat_a_row_are_found(tmp_path):
         plan = make_plan("bptt", "cifar10_resnet18", values=[1], seeds=[0], folder=tmp_path / name, epochs=3, **options)
         complete(plan, scores)
         collect(plan, plan.runs()).write()
+    foreign = {"list": [1], "word": {"kind": "bptt", "recipe": 3, "options": [1]}}
+    foreign["own"] = {"kind": "bptt", "recipe": "digits", "options": {"model": "net_of_mine"}}
+    for name, content in foreign.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "results.json").write_text(json.dumps(content))
     assert find_experiments(find_row("table3_tau1.5"), [tmp_path]) == [tmp_path / "paper"]
     assert not find_experiments(find_row("table3_tau2"), [tmp_path])

@@ -55,9 +55,10 @@ def found(row: "Row", places: Sequence[str]) -> list[str]:
 
     if row.kind:
         lines = []
-        for folder in find_experiments(row, places):
-            name = "deployment.md" if row.kind == "deployment" else "results.md"
-            lines += [f"{folder}:", (folder / name).read_text(encoding="utf-8").rstrip()]
+        name = "deployment.md" if row.kind == "deployment" else "results.md"
+        for path in (folder / name for folder in find_experiments(row, places)):
+            if path.is_file():  # it is missing after an interruption
+                lines += [f"{path.parent}:", path.read_text(encoding="utf-8").rstrip()]
     else:
         lines = [f"our number: {result.describe(row)}" for result in find_runs(row, places)]
     return lines or [f"our number: none; no complete run of it in {', '.join(map(str, places)) or 'logs, experiments'}"]

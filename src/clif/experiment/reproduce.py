@@ -8,7 +8,8 @@ from typing import Any
 
 from clif.errors import InputError, unknown_name
 from clif.experiment.plan import KINDS
-from clif.report.runs import PARTS, Run, open_run, read_mapping
+from clif.plain_files import read_json
+from clif.report.runs import PARTS, Run, open_run
 from clif.report.statistics import mean_of
 from clif.report.tables import mean
 from clif.train.config import TrainConfig, resolve
@@ -136,13 +137,26 @@ def find_experiments(row: Row, folders: Sequence[str | Path]) -> list[Path]:
     """The folders of experiments, at or below `folders`, that repeat the row of an experiment."""
     found = []
     for path in sorted(path for folder in folders for path in Path(folder).rglob("results.json")):
-        content = read_mapping(path)
-        if content.get("kind") != row.kind:
-            continue
-        config = resolve(content.get("recipe"), **content.get("options", {}))
-        if _same(vars(config), row.config, KINDS[row.kind].varies):
+        config = _config_of(read_json(path), row.kind)
+        if config is not None and _same(vars(config), row.config, KINDS[row.kind].varies):
             found.append(path.parent)
     return found
+
+
+def _config_of(results: Any, kind: str) -> TrainConfig | None:
+    """The configuration of an experiment of a kind from its results.json.
+
+    None for other files of that name, and for experiments with names that are not registered here.
+    """
+    if not isinstance(results, dict) or results.get("kind") != kind:
+        return None
+    recipe, options = results.get("recipe"), results.get("options")
+    if not isinstance(recipe, str | None) or not isinstance(options, dict):
+        return None
+    try:
+        return resolve(recipe, **options)
+    except InputError:
+        return None
 
 
 def _runs(folders: Sequence[str | Path]) -> list[Run]:
