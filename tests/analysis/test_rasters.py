@@ -43,3 +43,35 @@ def test_a_silent_layer_is_drawn():
     found = analysis.raster(net, torch.zeros(4, 1, 3))
     assert found.table() == [{"layer": "0", "neurons": 3, "firing": 0, "spikes": 0, "first step": None}]
     found.plot().figure.canvas.draw()
+
+
+class Twice(torch.nn.Module):
+    """Uses one neuron in two places, the second with so many features."""
+
+    def __init__(self, features=8):
+        super().__init__()
+        self.first, self.second = torch.nn.Linear(4, 8), torch.nn.Linear(8, features)
+        self.act = clif.LIFNode(step_mode="m")
+
+    def forward(self, x):
+        return self.act(self.second(self.act(self.first(x))))
+
+
+def test_the_calls_of_a_layer_follow_one_another():
+    x = 4 * torch.rand(6, 1, 4)
+    net = Twice()
+    found = analysis.raster(net, x).spikes["act"]
+    assert found.shape == (12, 8)
+    assert torch.equal(found[:6], net.act(net.first(x)).flatten(1).bool())
+    other = Twice(5)
+    clif.neurons.set_keep_state(other, False)
+    with pytest.raises(InputError, match="act is called for 8 and for 5 neurons"):
+        analysis.raster(other, x)
+
+
+def test_a_sequence_in_parts_is_one_raster():
+    net = torch.nn.Sequential(torch.nn.Linear(4, 8), clif.LIFNode(step_mode="m"))
+    clif.neurons.set_keep_state(net, True)
+    x = 4 * torch.rand(6, 1, 4)
+    in_parts = analysis.raster(net, x, forward=lambda net, x: [net(part) for part in x.split(2)])
+    assert torch.equal(in_parts.spikes["1"], analysis.raster(net, x).spikes["1"])

@@ -86,3 +86,14 @@ def test_states_of_spikingjelly_s_neurons_are_not_followed():
     with pytest.raises(InputError, match=r"of SpikingJelly cannot be recorded; clif\.convert"):
         analysis.traces(net, torch.rand(3, 1, 2), {"0": 0})
     assert analysis.raster(net, torch.rand(3, 1, 2) * 9).spikes["0"].shape == (3, 2)
+
+
+def test_a_sequence_in_parts_is_one_trace():
+    net = torch.nn.Sequential(torch.nn.Linear(4, 8), clif.CLIFNode(step_mode="m"))
+    clif.neurons.set_keep_state(net, True)
+    x = 4 * torch.rand(6, 1, 4)
+    whole = analysis.traces(net, x, {"1": [0, 3]})["1"]
+    parts = analysis.traces(net, x, {"1": [0, 3]}, forward=lambda net, x: [net(part) for part in x.split(2)])["1"]
+    assert parts.x.shape == (6, 2)
+    assert torch.equal(parts.spikes, whole.spikes)
+    torch.testing.assert_close(parts.states, whole.states)

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor, nn
 
 from clif.analysis.activity import Forward, Sequence, firing_layers, observe_some, one_sample
@@ -68,7 +69,8 @@ def raster(net: nn.Module, x: Tensor, layers: Iterable[str] | None = None, forwa
 
     `x` is a static image [C, H, W] or frames [T, C, H, W] or [T, 1, C, H, W] with T > 1, of a network for vectors [F]
     or [T, F]. A module that is not a network of clif gets `x` unchanged, a batch of one. `layers` and `forward` are
-    those of `firing_rates`. Raises `InputError` for any other `x`.
+    those of `firing_rates`. A layer that is called several times has the steps of all calls, one after the other.
+    Raises `InputError` for any other `x`.
 
         >>> net = clif.models.create_model("snn5_noAP")
         >>> axes = clif.analysis.raster(net, torch.randn(3, 32, 32)).plot()
@@ -80,7 +82,13 @@ def raster(net: nn.Module, x: Tensor, layers: Iterable[str] | None = None, forwa
             raise InputError(
                 f"give one sample, a batch of one; {sequence.name} computed {list(sequence.spike_seq.shape)}, [T, N, *]"
             )
-        found[sequence.name] = sequence.spike_seq.flatten(1).bool().cpu()
+        spikes = sequence.spike_seq.flatten(1).bool().cpu()
+        if (before := found.get(sequence.name)) is not None and before.shape[1] != spikes.shape[1]:
+            raise InputError(
+                f"{sequence.name} is called for {before.shape[1]} and for {spikes.shape[1]} neurons; use a separate "
+                "neuron in each place"
+            )
+        found[sequence.name] = spikes if before is None else torch.cat([before, spikes])
 
     observed = firing_layers(net, layers)
     observe_some(net, [one_sample(net, x)], keep, observed, forward)

@@ -108,7 +108,8 @@ class _Running:
         T, N, neurons = fired.shape
         if self.counts is not None and len(self.counts) != neurons:
             raise InputError(
-                f"{sequence.name} had {len(self.counts)} neurons and now {neurons}; all samples must have the same size"
+                f"{sequence.name} had {len(self.counts)} neurons and now {neurons}; all samples must have the same "
+                "size, and each place in the network a separate neuron"
             )
         counts = fired.sum(0)
         self.counts = added(self.counts, counts.sum(0).cpu())

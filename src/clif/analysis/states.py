@@ -101,7 +101,8 @@ def traces(
     """Record every state of chosen neurons while the network sees one sample, in eval mode, from rest.
 
     The layers compute as usual. The states of the layers in `neurons` are recomputed by the neuron's `step` from its
-    input, so neurons of any class can be recorded.
+    input, so neurons of any class can be recorded. A layer that is called several times has the steps of all calls, one
+    after the other.
 
     Args:
         net, x, forward: as in `raster`.
@@ -122,10 +123,17 @@ def traces(
     found: dict[str, LayerTraces] = {}
 
     def keep(sequence: Sequence) -> None:
-        found[sequence.name] = _follow(sequence, chosen[sequence.name])
+        more = _follow(sequence, chosen[sequence.name])
+        found[sequence.name] = _joined(found[sequence.name], more) if sequence.name in found else more
 
     observe_some(net, [one_sample(net, x, steps)], keep, layers, forward, inputs=True)
     return Traces({name: found[name] for name in layers if name in found})
+
+
+def _joined(first: LayerTraces, then: LayerTraces) -> LayerTraces:
+    """The steps of two calls of a layer, one after the other."""
+    states = {name: torch.cat([values, then.states[name]]) for name, values in first.states.items()}
+    return LayerTraces(first.neurons, torch.cat([first.x, then.x]), torch.cat([first.spikes, then.spikes]), states)
 
 
 def _follow(sequence: Sequence, neurons: list[int]) -> LayerTraces:
