@@ -183,3 +183,28 @@ def test_a_network_without_spikes_and_an_empty_loader_are_refused():
         firing_rates(torch.nn.Linear(8, 8), batches())
     with pytest.raises(InputError, match="the loader is empty"):
         firing_rates(own(clif.CLIFNode(step_mode="m")), [])
+
+
+class Unused(torch.nn.Linear):
+    """Has a spiking neuron that its forward does not call."""
+
+    def __init__(self):
+        super().__init__(8, 2)
+        self.act = clif.LIFNode(step_mode="m")
+
+
+@pytest.mark.parametrize(
+    "measure",
+    [
+        lambda net, x: clif.analysis.firing_rates(net, [x]),
+        lambda net, x: clif.analysis.raster(net, x[:, :1]),
+        lambda net, x: clif.analysis.traces(net, x[:, :1], {"act": 0}),
+        lambda net, x: clif.analysis.histograms(net, [x]),
+        lambda net, x: clif.analysis.spike_statistics(net, [x]),
+        lambda net, x: clif.analysis.similarity(net, net, [x]),
+        lambda net, x: clif.analysis.temporal_gradient(net, [(x, torch.arange(4) % 2)]),
+    ],
+)
+def test_neurons_that_are_never_called_are_an_error(measure):
+    with pytest.raises(InputError, match="Unused called none of these spiking neurons"):
+        measure(Unused(), torch.rand(6, 4, 8))

@@ -150,6 +150,18 @@ def test_what_has_no_meaning_is_refused():
         analysis.temporal_gradient(net, [batch()])
 
 
+@pytest.mark.parametrize(
+    ("loss", "message"),
+    [
+        (lambda output, _y: output.detach().mean(), "the loss has no gradient"),
+        (lambda output, _y: output.mean((0, 2)), r"the loss must be one number, the mean over the samples, got \[4\]"),
+        (lambda _output, _y: 1.0, "got float"),
+    ],
+)
+def test_a_loss_without_a_gradient_is_refused(loss, message):
+    net = nn.Sequential(nn.Linear(8, 5), clif.LIFNode(step_mode="m"))
+    with pytest.raises(InputError, match=message):
+        analysis.temporal_gradient(net, [(torch.rand(3, 4, 8), labels(4))], loss)
 def test_a_state_that_is_detached_between_steps_is_noticed():
     net, y = nn.Sequential(nn.Linear(8, 5), clif.CLIFNode()), labels(4)
 

@@ -97,10 +97,26 @@ def observe(
     return batches
 
 
-def observe_some(net: nn.Module, loader: Iterable[Any], *arguments: Any, **options: Any) -> None:
-    """`observe`; raises `InputError` for an empty loader."""
-    if not observe(net, loader, *arguments, **options):
+def observe_some(
+    net: nn.Module, loader: Iterable[Any], take: Callable[[Sequence], None], *arguments: Any, **options: Any
+) -> None:
+    """`observe`; raises `InputError` for an empty loader, and if no layer was called."""
+    called = False
+
+    def note(sequence: Sequence) -> None:
+        nonlocal called
+        called = True
+        take(sequence)
+
+    if not observe(net, loader, note, *arguments, **options):
         raise InputError("the loader is empty; give at least one batch")
+    if not called:
+        raise never_called(net)
+
+
+def never_called(net: nn.Module) -> InputError:
+    """The error for a network that computes without calling the layers to observe."""
+    return InputError(f"{type(net).__name__} called none of these spiking neurons; does its forward use them?")
 
 
 def see(net: nn.Module, x: Tensor, forward: Forward | None) -> Any:

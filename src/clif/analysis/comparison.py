@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from clif.analysis.activity import Forward, Sequence, firing_layers, input_of, see, sequences, step_mode_of
+from clif.analysis.activity import (
+    Forward,
+    Sequence,
+    firing_layers,
+    input_of,
+    never_called,
+    see,
+    sequences,
+    step_mode_of,
+)
 from clif.analysis.plotting import axes_or_new, tidy
 from clif.analysis.results import Result, Row, ratio
 from clif.errors import InputError, unknown_name
@@ -116,6 +125,8 @@ def _spikes(net: nn.Module, layers: Mapping[str, nn.Module], batch: Any, forward
     reset_net(net)
     with sequences(layers, keep):
         see(net, input_of(net, batch), forward)
+    if not found:
+        raise never_called(net)
     return {name: torch.cat(found[name]) for name in layers if name in found}
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from clif.analysis.activity import Call, Forward, calls, firing_layers, input_of, see, step_mode_of
+from clif.analysis.activity import Call, Forward, calls, firing_layers, input_of, never_called, see, step_mode_of
 from clif.analysis.gradient_terms import MEMBRANE, each_term
 from clif.analysis.plotting import LINES, axes_or_new, colour_of, layer_colours, legend, panels, tidy, whole_ticks
 from clif.analysis.results import Result, Row, added, ratio
@@ -287,8 +287,8 @@ def _backward(
     forward: Forward | None,
 ) -> list[tuple[str, Run, tuple[Tensor, Tensor]]]:
     """dL/ds and dL/dx of every run of a layer, both [T, N, *]."""
-    if not isinstance(batch, tuple | list) or len(batch) < 2:
-        raise InputError("the gradient needs a loss: give batches (x, y)")
+    if not isinstance(batch, tuple | list) or len(batch) < 2 or not isinstance(batch[1], Tensor):
+        raise InputError("the gradient needs a loss: give batches (x, y) of tensors")
     runs: list[tuple[str, Run]] = []
     present: dict[str, Run] = {}
 
@@ -302,6 +302,13 @@ def _backward(
     reset_net(net)
     with calls(layers, keep, inputs=True, with_grad=True):
         value = loss(see(net, x, forward), batch[1].to(x.device))
+    if not isinstance(value, Tensor) or value.dim() > 0:
+        given = list(value.shape) if isinstance(value, Tensor) else type(value).__name__
+        raise InputError(f"the loss must be one number, the mean over the samples, got {given}")
+    if not runs:
+        raise never_called(net)
+    if not value.requires_grad:
+        raise InputError("the loss has no gradient; is it, or the network, computed under torch.no_grad()?")
     tensors = [t for _, run in runs for call in run for t in (call.spikes, call.x) if t is not None]
     found = torch.autograd.grad(value, tensors, allow_unused=True)
     grads = iter(torch.zeros_like(t) if g is None else g for g, t in zip(found, tensors, strict=True))
