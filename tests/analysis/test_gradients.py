@@ -162,6 +162,26 @@ def test_a_loss_without_a_gradient_is_refused(loss, message):
     net = nn.Sequential(nn.Linear(8, 5), clif.LIFNode(step_mode="m"))
     with pytest.raises(InputError, match=message):
         analysis.temporal_gradient(net, [(torch.rand(3, 4, 8), labels(4))], loss)
+
+
+def test_layers_of_other_numbers_of_steps_have_a_mean(draws):
+    class Halving(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first = nn.Sequential(nn.Linear(8, 8), clif.LIFNode(step_mode="m"))
+            self.second = nn.Sequential(nn.Linear(8, 8), clif.LIFNode(step_mode="m"), nn.Linear(8, 5))
+
+        def forward(self, x):
+            return self.second(self.first(x)[::2])
+
+    torch.manual_seed(0)
+    found = analysis.temporal_gradient(Halving(), [(3 * torch.rand(6, 4, 8), labels(4))])
+    first, second = (layer.share for layer in found.layers.values())
+    expected = (first + torch.cat([second, torch.zeros(3)])) / 2
+    torch.testing.assert_close(found.share, expected)
+    draws(found.plot)
+
+
 def test_a_state_that_is_detached_between_steps_is_noticed():
     net, y = nn.Sequential(nn.Linear(8, 5), clif.CLIFNode()), labels(4)
 

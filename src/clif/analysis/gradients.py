@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from clif.analysis.activity import Call, Forward, calls, firing_layers, input_of, never_called, see, step_mode_of
@@ -119,8 +120,11 @@ class TemporalGradient(Result):
 
     @property
     def share(self) -> Tensor:
-        """The mean of the layers' shares by distance, float64 [T]."""
-        return torch.stack([layer.share for layer in self.layers.values()]).nanmean(0)
+        """The mean of the layers' shares by distance, float64 [T], for the largest T of a layer."""
+        shares = [layer.share for layer in self.layers.values()]
+        longest = max(map(len, shares))
+        padded = [F.pad(share, (0, longest - len(share)), value=0 * share[0].item()) for share in shares]  # NaN or 0
+        return torch.stack(padded).nanmean(0)
 
     def table(self) -> list[Row]:
         """One row per layer: the share of later steps, and that of each distance."""
