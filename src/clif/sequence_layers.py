@@ -112,10 +112,10 @@ def take_sequences(net: nn.Module, only: Collection[nn.Module] | None = None) ->
 
 def _counterpart(name: str, module: nn.Module) -> nn.Module:
     kind: type[Any] = type(module)
-    if kind is nn.BatchNorm2d and not (module.affine and module.track_running_stats):
+    if kind in (nn.BatchNorm1d, nn.BatchNorm2d) and not (module.affine and module.track_running_stats):
         raise InputError(
-            f"{name} is a BatchNorm2d with affine=False or track_running_stats=False; clif.layers.BatchNorm2d always "
-            "has weight, bias and running statistics"
+            f"{name} is a {kind.__name__} with affine=False or track_running_stats=False; clif.layers.{kind.__name__} "
+            "always has weight, bias and running statistics"
         )
     if isinstance(module, nn.MaxPool2d | nn.AdaptiveMaxPool2d) and module.return_indices:
         raise InputError(f"{name} returns indices (return_indices=True), which no layer for sequences takes")

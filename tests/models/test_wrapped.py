@@ -1,11 +1,13 @@
 """The user's own modules as networks."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 import clif
 from clif.errors import InputError
+from clif.models.network import step_by_step
 from clif.train.checkpoint import save_checkpoint
 
 
@@ -140,3 +142,83 @@ def test_group_norm_of_vectors_is_refused():
     wrapped = clif.wrap(nn.Sequential(nn.Linear(4, 4), nn.GroupNorm(2, 4), clif.LIFNode()), T=2)
     with pytest.raises(InputError, match="use LayerNorm"):
         wrapped(torch.rand(4, 4))
+
+
+def test_a_neuron_that_is_called_twice_is_refused():
+    node = clif.LIFNode()
+    with pytest.raises(InputError, match="1, a LIFNode, is called 2 times in a step"):
+        clif.wrap(nn.Sequential(nn.Linear(4, 4), node, nn.Linear(4, 4), node), T=2)
+    net = Own(nn.Flatten())
+    net.flatten = nn.Sequential(net.node, nn.Flatten())
+    with pytest.raises(InputError, match="node, a LIFNode, is called 2 times in a step"):
+        clif.wrap(net, T=2, input_shape=(1, 8, 8))
+
+
+def test_a_neuron_with_two_names_that_is_called_once_is_taken():
+    net = Own(nn.Flatten())
+    net.same = nn.Sequential(net.node)
+    assert clif.wrap(net, T=2, input_shape=(1, 8, 8))(torch.rand(3, 1, 8, 8)).shape == (2, 3, 2)
+
+
+class Tail(nn.Sequential):
+    def forward(self, x):
+        return super().forward(x).flatten(1)
+
+
+def test_a_container_with_a_forward_of_its_own_is_tried_out():
+    net = nn.Sequential(nn.Linear(4, 8), clif.LIFNode(), Tail(nn.Linear(8, 2)))
+    with pytest.raises(InputError, match="Tail has its own forward"):
+        clif.wrap(net, T=2)
+    with pytest.raises(InputError, match="Tail does not compute the same for a sequence"):
+        clif.wrap(net, T=2, input_shape=(4,))
+
+
+class Strict(Own):
+    def forward(self, x):
+        assert x.dim() == 4
+        return super().forward(x)
+
+
+def test_a_forward_that_asserts_single_steps_is_refused():
+    with pytest.raises(InputError, match="Strict cannot take a sequence of samples"):
+        clif.wrap(Strict(nn.Flatten()), T=2, input_shape=(1, 8, 8))
+
+
+def test_each_module_keeps_its_mode():
+    net = images().train()
+    net[1].eval()
+    wrapped = clif.wrap(net, T=2)
+    assert wrapped.training
+    assert [module.training for module in wrapped.net] == [module.training for module in net]
+    assert not clif.wrap(net.eval(), T=2).training
+
+
+@pytest.mark.parametrize("options", [{"affine": False}, {"track_running_stats": False}])
+def test_a_batch_norm_of_vectors_without_weights_or_statistics_is_refused(options):
+    with pytest.raises(InputError, match="1 is a BatchNorm1d with affine=False or"):
+        clif.wrap(nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8, **options), clif.LIFNode()), T=2)
+
+
+@pytest.mark.parametrize("shape", [torch.rand(5, 4), 4, "four", (4.5,), (0,), ()])
+def test_the_shape_of_a_sample_is_numbers(shape):
+    with pytest.raises(InputError, match="input_shape is that of one sample"):
+        clif.wrap(vectors(), T=2, input_shape=shape)
+
+
+@pytest.mark.parametrize("T", ["6", 0, 2.5, float("inf"), torch.tensor(2)])
+def test_the_number_of_steps_is_a_whole_number(T):
+    with pytest.raises(InputError, match="T must be a whole number of at least 1 time step"):
+        clif.wrap(vectors(), T=T)
+
+
+def test_whole_numbers_of_other_types_are_steps(tmp_path):
+    for T in (np.int64(2), 2.0):
+        wrapped = clif.wrap(vectors(), T=T)
+        assert wrapped(torch.rand(5, 4)).shape == (2, 5, 2)
+        clif.export.to_safetensors(wrapped, tmp_path / "net.safetensors")
+
+
+@pytest.mark.parametrize(("make", "shape"), CASES)
+def test_a_sequence_is_computed_step_by_step(make, shape):
+    wrapped, x_seq = clif.wrap(make().eval(), T=2), torch.rand(3, 5, *shape) * 3
+    torch.testing.assert_close(step_by_step(wrapped, x_seq), wrapped(x_seq))

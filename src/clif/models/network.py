@@ -1,5 +1,7 @@
 """The base of all networks: calls with a whole sequence or one step, streams, and the factory of their neurons."""
 
+import numbers
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import torch
@@ -79,7 +81,7 @@ def neuron_factory(name: str, tau: float, surrogate: str, **options: Any) -> Neu
     return make
 
 
-def set_layer_options(net: nn.Module, options: dict[str, dict[str, float | None]]) -> None:
+def set_layer_options(net: nn.Module, options: Mapping[str, Mapping[str, float | None]]) -> None:
     """Set constants of single neurons: layer name -> {constant: value}, where a constant is one of `LAYER_OPTIONS`.
 
     Raises `InputError` for an unknown layer or constant, and for values out of range.
@@ -126,9 +128,9 @@ class SpikingNetwork(StepModule):
 
     def __init__(self, T: int, in_channels: int, image_size: Size, any_size: bool) -> None:
         super().__init__("m")
-        if T < 1 or int(T) != T:
-            raise InputError(f"T must be a whole number of at least 1 time step, got {T}")
-        self.T = T
+        if not isinstance(T, int | float | numbers.Integral) or not (T >= 1 and T % 1 == 0):
+            raise InputError(f"T must be a whole number of at least 1 time step, got {T!r}")
+        self.T = int(T)
         self.in_channels = in_channels
         self.image_size = image_size
         self.any_size = any_size
@@ -293,6 +295,6 @@ def step_by_step(net: SpikingNetwork, x: Tensor) -> Tensor:
     reset_net(net)
     set_step_mode(net, "s")
     try:
-        return torch.stack([net(step) for step in (x if x.dim() == 5 else repeat_image(x, net.T))])
+        return torch.stack([net(step) for step in (x if x.dim() == net.dims + 2 else repeat_image(x, net.T))])
     finally:
         set_step_mode(net, "m")

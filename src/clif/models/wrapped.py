@@ -1,17 +1,21 @@
 """A module of your own as a network of clif: `wrap` repeats images, resets at each call, streams and loads."""
 
 import copy
+import operator
+from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from clif.errors import InputError
-from clif.layers import repeat_image
+from clif.errors import InputError, in_words
+from clif.layers import LeakyIntegrator, repeat_image
 from clif.models.network import SpikingNetwork, channels_last
 from clif.neurons import SpikingNeuron, reset_net, set_keep_state, set_step_mode
 from clif.neurons.net import is_foreign, visiting
 from clif.sequence_layers import CONTAINERS, has_own_forward, sharing_copy, take_sequences
+from clif.sizes import plain_size
 
 WRAPPED = "wrapped"
 """The name in the description of a wrapped network; no model is registered under it."""
@@ -32,12 +36,10 @@ class Wrapped(SpikingNetwork):
     """
 
     def __init__(self, net: nn.Module, T: int | None, input_shape: Sequence[int] | None = None) -> None:
-        shape = None if input_shape is None else tuple(int(size) for size in input_shape)
-        if shape is not None and (not shape or min(shape) < 1):
-            raise InputError(f"input_shape is that of one sample, such as (3, 32, 32) or (64,), got {input_shape!r}")
+        shape = None if input_shape is None else _shape(input_shape)
         dims = _sample_dims(net) if shape is None else len(shape)
-        image = shape if shape is not None and dims == 3 else (0, 0, 0)
-        super().__init__(1 if T is None else T, image[0], image[-1], any_size=True)
+        in_channels, size = (shape[0], plain_size(shape[1:])) if shape is not None and dims == 3 else (0, 0)
+        super().__init__(1 if T is None else T, in_channels, size, any_size=True)
         self.net = net
         self.input_shape = shape
         self.dims = dims
@@ -71,6 +73,12 @@ class Wrapped(SpikingNetwork):
         set_step_mode(self.net, nodes[0].step_mode)
         set_keep_state(self.net, nodes[0].keep_state)
         return self.net
+
+    def with_shape(self, input_shape: Sequence[int]) -> "Wrapped":
+        """The same network, which shares the module inside, for samples of this shape."""
+        shaped = Wrapped(self.net, self.T if self.repeats else None, input_shape)
+        shaped.step_mode, shaped.training = self.step_mode, self.training
+        return shaped
 
     def _compute(self, x: Tensor) -> Tensor:
         self._check_input(x)
@@ -129,6 +137,8 @@ def as_network(
 ) -> SpikingNetwork:
     """`net` itself if it is a network of clif, else wrapped; `InputError` if it must take samples and T is None."""
     if isinstance(net, SpikingNetwork):
+        if isinstance(net, Wrapped) and net.input_shape is None and input_shape is not None and T is None:
+            return net.with_shape(input_shape)
         if input_shape is not None or T is not None:
             raise InputError(f"a {type(net).__name__} already has its T and the shape of its input; leave them out")
         return net
@@ -146,7 +156,7 @@ def layer_name(net: nn.Module, name: str) -> str:
 
 def own_forwards(net: nn.Module) -> list[nn.Module]:
     """The modules in `net` that call their children in a forward of their own."""
-    return [m for m in net.modules() if has_own_forward(m) and not isinstance(m, (*CONTAINERS, SpikingNeuron))]
+    return [m for m in net.modules() if has_own_forward(m) and not (isinstance(m, SpikingNeuron) or _is_plain(m))]
 
 
 def _wrap(net: nn.Module, T: int | None, input_shape: Sequence[int] | None) -> Wrapped:
@@ -159,41 +169,77 @@ def _wrap(net: nn.Module, T: int | None, input_shape: Sequence[int] | None) -> W
             f"this {type(net).__name__} has no spiking neuron of clif; clif.convert(net) replaces its activations "
             "by neurons"
         )
-    wrapped = Wrapped(take_sequences(sharing_copy(net)), T, input_shape).train(net.training)
+    wrapped = Wrapped(take_sequences(sharing_copy(net)), T, input_shape)
+    wrapped.training = net.training
     set_keep_state(wrapped, False)
     set_step_mode(wrapped, "m")
     reset_net(wrapped)
     if own := own_forwards(wrapped.net):
         _try_out(wrapped, type(own[0]).__name__)
+    else:  # all modules are called once for each of their places
+        _check_calls(Counter(module for _, module in wrapped.named_modules(remove_duplicate=False)), wrapped)
     return wrapped
+
+
+def _is_plain(container: nn.Module) -> bool:
+    """Whether a module is one of PyTorch's containers, without a `forward` of its own."""
+    return isinstance(container, CONTAINERS) and type(container).forward in {kind.forward for kind in CONTAINERS}
+
+
+def _check_calls(calls: Counter[nn.Module], wrapped: Wrapped) -> None:
+    """Raise `InputError` if a layer with a state is called more than once in a step."""
+    for name, module in wrapped.net.named_modules():
+        if isinstance(module, SpikingNeuron | LeakyIntegrator) and calls[module] > 1:
+            raise InputError(
+                f"{name}, a {type(module).__name__}, is called {calls[module]} times in a step, but has one state; use "
+                "a separate module for each call"
+            )
 
 
 def _try_out(wrapped: Wrapped, name: str) -> None:
     """Raise `InputError` if computing a sequence at once gives other numbers than computing it step by step."""
     if wrapped.input_shape is None:
         raise InputError(
-            f"{name} has its own forward, which clif checks on a sequence; give the shape of one sample, "
-            "input_shape=(C, H, W) or (F,)"
+            f"{name} has its own forward, which clif checks on a sequence; give the shape of one sample: "
+            "clif.wrap(net, T=…, input_shape=(C, H, W)), or (F,) for vectors"
         )
     probe = copy.deepcopy(wrapped).cpu().double()  # in float64, rounding changes no spike
     generator = torch.Generator().manual_seed(0)
     x_seq = torch.randn(2, 3, *wrapped.input_shape, generator=generator).double() * 3
+    calls: Counter[nn.Module] = Counter()
+    for module in probe.modules():
+        module.register_forward_pre_hook(lambda module, _inputs: calls.update([module]))
     try:
         with visiting(probe, "s"):
             steps = torch.stack([probe(x) for x in x_seq])
+        in_a_step = Counter({module: count // len(x_seq) for module, count in calls.items()})
         with visiting(probe, "m"):
             whole = probe(x_seq)
         same = whole.shape == steps.shape and torch.allclose(whole, steps, rtol=1e-6, atol=1e-6)
-    except (RuntimeError, IndexError, TypeError, ValueError) as error:
+    except (RuntimeError, IndexError, TypeError, ValueError, AssertionError) as error:
         raise InputError(
-            f"{name} cannot take a sequence of samples {list(wrapped.input_shape)}: {str(error).splitlines()[0]}"
+            f"{name} cannot take a sequence of samples {list(wrapped.input_shape)}: {in_words(error)}"
         ) from error
+    _check_calls(in_a_step, probe)
     if not same:
         raise InputError(
             f"{name} does not compute the same for a sequence [T, N, *] as for its single steps; use layers in its "
             "forward, "
             "such as torch.nn.Flatten() instead of x.flatten(1) or x.view(len(x), -1)"
         )
+
+
+def _shape(input_shape: Any) -> tuple[int, ...]:
+    try:
+        shape = tuple(map(operator.index, input_shape))
+    except TypeError:
+        shape = ()
+    if not shape or min(shape) < 1:
+        got = "a tensor" if isinstance(input_shape, Tensor) else repr(input_shape)
+        raise InputError(
+            f"input_shape is that of one sample, such as (3, 32, 32), (64,) or x.shape[1:] of a batch x, got {got}"
+        )
+    return shape
 
 
 def _sample_dims(net: nn.Module) -> int:
@@ -207,5 +253,5 @@ def _sample_dims(net: nn.Module) -> int:
             break
     raise InputError(
         f"the first layer of this {type(net).__name__} does not define whether it takes images or vectors; give the "
-        "shape of one sample, input_shape=(C, H, W) or (F,)"
+        "shape of one sample: clif.wrap(net, T=…, input_shape=(C, H, W)), or (F,) for vectors"
     )
