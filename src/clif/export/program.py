@@ -16,10 +16,11 @@ from torch.export import Dim, ExportedProgram
 
 from clif.errors import InputError
 from clif.files import write_content
+from clif.layers import Dropout, Recurrent, StepModule
 from clif.models import SpikingNetwork
 from clif.models.wrapped import as_network, layer_name
 from clif.names import FORMS
-from clif.neurons import SpikingNeuron, reset_net, set_backend, set_step_mode
+from clif.neurons import reset_net, set_backend, set_step_mode
 
 BATCH = "batch"
 """The name of the axis of the images."""
@@ -60,19 +61,20 @@ class _Step(nn.Module):
         self.net = net
 
     def forward(self, x: Tensor, states: list[Tensor]) -> tuple[Tensor, ...]:
-        neurons = list(spiking_neurons(self.net).values())
+        layers = list(layers_with_states(self.net).values())
         left = iter(states)
-        for node in neurons:
-            node.state = tuple(next(left) for _ in node.state_names)
+        for layer in layers:
+            layer.state = tuple(next(left) for _ in layer.named_memories())
         logits = self.net(x)
-        after = [value for node in neurons for value in node.state or ()]
+        after = [value for layer in layers for value in layer.state or ()]
         reset_net(self.net)
         return (logits, *after)
 
 
-def spiking_neurons(net: nn.Module) -> dict[str, SpikingNeuron]:
-    found = {name: module for name, module in net.named_modules() if isinstance(module, SpikingNeuron)}
-    return {layer_name(net, name): module for name, module in found.items()}
+def layers_with_states(net: nn.Module) -> dict[str, StepModule]:
+    """The layers that keep states between steps in eval mode, by name: neurons, integrators, recurrent containers."""
+    modules = {name: m for name, m in net.named_modules() if isinstance(m, StepModule) and not isinstance(m, Dropout)}
+    return {layer_name(net, name): m for name, m in modules.items() if any(True for _ in m.named_memories())}
 
 
 def to_program(
@@ -102,7 +104,7 @@ def to_program(
     reset_net(prepared)
     set_backend(prepared, "torch")
     set_step_mode(prepared, "s" if form == "step" else "m")
-    parameter = next(prepared.parameters())
+    parameter = next(prepared.parameters(), torch.empty(0))
     batch = Dim(BATCH, min=1)
     # An example of size 2, because torch.export treats a size of 1 as a constant.
     x = parameter.new_zeros(2, *net.sample_shape)
@@ -141,15 +143,14 @@ def save_program(
 
 
 def signature(net: nn.Module, form: str) -> Signature:
-    """The names of a program's inputs and outputs; states are "LAYER.v" and "LAYER.m", afterwards "LAYER.v.next".
+    """The names of a program's inputs and outputs; states are "LAYER.v", "LAYER.m" …, afterwards "LAYER.v.next" ….
 
     >>> net = clif.models.create_model("snn5_noAP", "CLIF", T=2, image_size=16).eval()
     >>> clif.export.signature(net, "image")
     Signature(inputs=['x'], outputs=['logits'])
     """
-    states = [f"{name}.{state}" for name, node in spiking_neurons(net).items() for state in node.state_names]
-    if form != "step":
-        states = []
+    layers = layers_with_states(net) if form == "step" else {}
+    states = [f"{name}.{state}" for name, layer in layers.items() for state, _ in layer.named_memories()]
     return Signature(["x", *states], ["logits", *(f"{state}.next" for state in states)])
 
 
@@ -166,11 +167,18 @@ def initial_state(net: nn.Module, batch_size: int, input_shape: Sequence[int] | 
     probe = copy.deepcopy(net).eval()
     reset_net(probe)
     set_step_mode(probe, "s")
-    neurons = spiking_neurons(probe)
-    at_rest = {f"{name}.{s}": float(getattr(node, s)) for name, node in neurons.items() for s in node.state_names}
-    parameter = next(probe.parameters())
+    layers = layers_with_states(probe)
+    memories = [(f"{name}.{state}", value) for name, layer in layers.items() for state, value in layer.named_memories()]
+    at_rest = {name: 0.0 if value is None else float(value) for name, value in memories}
+    parameter = next(probe.parameters(), torch.empty(0))
     probe(parameter.new_zeros(batch_size, *net.sample_shape))
-    shaped = [value for node in neurons.values() for value in node.state or ()]
+    for name, layer in layers.items():
+        if isinstance(layer, Recurrent) and layer.y is not None and layer.feedback(torch.zeros_like(layer.y)).any():
+            raise InputError(
+                f"the first step of {name}, a Recurrent, has no feedback, but a state of zeros would feed back a bias; "
+                "use a feedback without a bias, or export whole sequences"
+            )
+    shaped = [value for layer in layers.values() for value in layer.state or ()]
     return {
         name: torch.full(value.shape, rest, dtype=value.dtype, device=value.device)
         for (name, rest), value in zip(at_rest.items(), shaped, strict=True)

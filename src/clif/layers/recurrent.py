@@ -11,6 +11,7 @@ from clif.errors import InputError
 from clif.layers.dropout import Dropout
 from clif.layers.remembering import Remembering
 from clif.layers.step import StepModule
+from clif.ops.registration import is_exported
 
 
 class _Container(Remembering):
@@ -61,6 +62,10 @@ class _Container(Remembering):
             for module in (self, *inside):
                 if isinstance(module, Dropout) or (at_rest and isinstance(getattr(module, "keep_state", None), bool)):
                     module.state = None
+            if is_exported():  # a neuron at rest refuses the graph of a step, but this is that of a sequence
+                for module in inside:
+                    if module.state is None and callable(rest_values := getattr(module, "rest_values", None)):
+                        module.state = tuple(rest_values().values())
         try:
             for module in many:
                 module.step_mode = "s"
