@@ -63,7 +63,7 @@ def layer_of(graph: fx.GraphModule, node: fx.Node) -> nn.Module | None:
 
 def is_addition(node: fx.Node) -> bool:
     """Whether a node adds two results, as residual blocks do."""
-    return node.op == "call_function" and node.target in ADDITIONS
+    return node.op == "call_function" and node.target in ADDITIONS and bool(node.kwargs.get("alpha", 1) == 1)
 
 
 def spiking_nodes(graph: fx.GraphModule) -> dict[str, fx.Node]:

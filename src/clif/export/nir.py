@@ -24,7 +24,7 @@ from torch import Tensor, fx, nn
 
 from clif.deploy import ChannelAffine, fold_batch_norm
 from clif.deploy.graph import FLATTENS, is_addition, layer_graph, layer_of
-from clif.errors import InputError
+from clif.errors import InputError, in_words
 from clif.extras import require
 from clif.files import write_content
 from clif.layers import AdaptiveAvgPool2d, AvgPool2d, Conv2d, Dropout
@@ -137,9 +137,15 @@ class _Writer:
                 raise InputError(
                     f"NIR export does not support the operation {node.target} in {type(self.net).__name__}"
                 )
-        return self.nir.NIRGraph(
-            nodes=self.nodes, edges=self.edges, metadata={"dt": self.dt}, type_check=not self.depthwise
-        )
+        try:
+            return self.nir.NIRGraph(
+                nodes=self.nodes, edges=self.edges, metadata={"dt": self.dt}, type_check=not self.depthwise
+            )
+        except ValueError as error:
+            raise InputError(
+                f"nir refuses the shapes of {type(self.net).__name__} ({in_words(error)}); grouped convolutions need "
+                "depthwise=True"
+            ) from error
 
     def _scale_weights(self) -> dict[str, float]:
         """Multiply τ into the weights before each neuron; if there are none of its own, into its r: name -> r."""
@@ -153,12 +159,15 @@ class _Writer:
                 before = before.all_input_nodes[0]
             weights = layer_of(self.graph, before)
             if isinstance(weights, Conv2d | ChannelAffine | nn.Linear) and len(before.users) == 1:
-                with torch.no_grad():
-                    for parameter in weights.parameters():
-                        parameter.mul_(time_constant(neuron))
+                _multiply(weights, time_constant(neuron))
             else:
                 in_r[str(node.target)] = time_constant(neuron)
         return in_r
+
+    def _new_name(self, name: str) -> str:
+        while name in self.nodes or name == "output":
+            name += "_"
+        return name
 
     def _add(self, name: str, node: Any, value: _Value) -> None:
         if value.pool is not None:
@@ -181,7 +190,7 @@ class _Writer:
             return value
         if isinstance(layer, AdaptiveAvgPool2d):
             return value if shape == value.shape else _Value(value.sources, value.shape, layer)
-        name = layer_name(self.net, full_name).replace(".", "_")
+        name = self._new_name(layer_name(self.net, full_name).replace(".", "_"))
         pool, value = value.pool, _Value(value.sources, value.shape)
         if isinstance(layer, FLATTENS):
             whole = {"input": np.array(value.shape)}
@@ -246,6 +255,13 @@ class _Writer:
             "v_reset": 0.0,
         }
         return self.nir.LIF(**{key: np.full(shape, value, np.float32) for key, value in constants.items()})
+
+
+def _multiply(layer: nn.Module, factor: float) -> None:
+    """Multiply the parameters of a layer, but not those of another layer that shares them."""
+    for name in ("weight", "bias", "scale", "shift"):
+        if (value := getattr(layer, name, None)) is not None:
+            setattr(layer, name, nn.Parameter(value.detach() * factor))
 
 
 @torch.no_grad()
