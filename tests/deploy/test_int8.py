@@ -1,14 +1,19 @@
 """int8 weights: exact activations, weights rounded once."""
 
+import copy
+import pickle
+
 import pytest
 import torch
 from torch.testing import assert_close
 
+import clif
 from clif.deploy import Int8Conv2d, int8, quantize_weights
 from clif.deploy.fit import watched
+from clif.export import to_safetensors
 from clif.layers import AvgPool2d, Conv2d
 from clif.models import create_model
-from clif.neurons import LIFNode, SpikingNeuron, set_step_mode
+from clif.neurons import LIFNode, SpikingNeuron, reset_net, set_step_mode
 
 pytestmark = pytest.mark.skipif(not hasattr(torch.ops.onednn, "qconv2d_pointwise"), reason="needs oneDNN for x86")
 
@@ -123,3 +128,33 @@ def test_bfloat16_results_do_not_depend_on_who_rounds(uses, monkeypatch):
     assert torch.equal(rounded(x), expected)
     assert expected.dtype == torch.bfloat16
     assert asked == [torch.bfloat16 if uses else torch.float32]
+
+
+def _convolutions(seed):
+    torch.manual_seed(seed)
+    net = torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3), LIFNode(), torch.nn.Conv2d(4, 4, 3), torch.nn.Flatten())
+    return quantize_weights(net.eval())
+
+
+@torch.no_grad()
+def test_the_state_dict_has_the_rounded_weights(tmp_path):
+    x = torch.rand(5, 1, 8, 8) * 3
+    one, other = _convolutions(0), _convolutions(1)
+    expected = one(x)
+    to_safetensors(one, tmp_path / "int8.safetensors")
+    clif.load(tmp_path / "int8.safetensors", net=other)
+    assert one.state_dict()["2.weight"].dtype == torch.int8
+    assert torch.equal(other(x), expected)
+
+
+@torch.no_grad()
+def test_it_is_copied_saved_and_stays_as_it_is():
+    x = torch.rand(5, 1, 8, 8) * 3
+    net = _convolutions(0)
+    expected = net(x)
+    for same in (copy.deepcopy(net), pickle.loads(pickle.dumps(net))):
+        reset_net(same)
+        assert torch.equal(same(x), expected)
+    conv = net[2].double()
+    assert conv.scale.dtype == torch.float32
+    assert conv((x > 1).float().expand(5, 4, 8, 8)).dtype == torch.float32

@@ -1,7 +1,8 @@
 """Convolutions with int8 weights: spikes are 0 or 1 and average pools make whole parts of them, so int8 activations
 are exact and only the weights are rounded."""
 
-from typing import Any
+from functools import partial
+from typing import Any, Self
 
 import torch
 import torch.nn.functional as F
@@ -19,7 +20,8 @@ MOST_LEVELS = 255
 class Int8Conv2d(nn.Module):
     """A convolution of activations k/levels (k whole, 0 to 255) with weights rounded to int8 per channel, by oneDNN.
 
-    The sums are exact 32-bit integers; the result is float32 (or `dtype`) with the bias added. Inference on a CPU only.
+    The sums are exact 32-bit integers; the result is float32 (or `dtype`) with the bias added. Inference on a CPU only;
+    `.to()` does not change it. Its state dict has the rounded weights.
 
     >>> conv = clif.deploy.Int8Conv2d(nn.Conv2d(16, 32, 3), levels=1)
     >>> conv((torch.rand(8, 16, 8, 8) < 0.2).float()).shape
@@ -31,16 +33,32 @@ class Int8Conv2d(nn.Module):
         self.levels = levels
         self.dtype = dtype
         weight = conv.weight.detach().float()
-        self.scale = weight.abs().amax((1, 2, 3)).clamp_min(1e-12) / 127
-        rounded = (weight / self.scale[:, None, None, None]).round().to(torch.int8)
+        scale = weight.abs().amax((1, 2, 3)).clamp_min(1e-12) / 127
+        self.register_buffer("weight", (weight / scale[:, None, None, None]).round().to(torch.int8))
+        self.register_buffer("scale", scale)
+        self.register_buffer("bias", None if conv.bias is None else conv.bias.detach().float())
         self.zero = torch.zeros(len(weight), dtype=torch.int64)
-        self.bias = None if conv.bias is None else conv.bias.detach().float()
         self.padding, zeros = paddings(conv)
         self.padding_mode = "constant" if conv.padding_mode == "zeros" else conv.padding_mode
         self.geometry = ([*conv.stride], zeros, [*conv.dilation])
         self.groups = conv.groups
+        self._pack()
+        self.register_load_state_dict_post_hook(_pack_again)
+
+    def _pack(self) -> None:
+        """Bring the weights into the order in which oneDNN reads them."""
         pack: Any = torch.ops.onednn.qconv_prepack
-        self.weight = pack(rounded, self.scale, 1 / levels, 0, *self.geometry, conv.groups, None)
+        self.packed = pack(self.weight, self.scale, 1 / self.levels, 0, *self.geometry, self.groups, None)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "packed"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._pack()
+
+    def _apply(self, fn: Any, recurse: bool = True) -> Self:  # noqa: ARG002
+        return self
 
     def forward(self, x: Tensor) -> Tensor:
         return fold(self._convolve, x)
@@ -53,8 +71,13 @@ class Int8Conv2d(nn.Module):
         run: Any = torch.ops.onednn.qconv2d_pointwise
         levels = x.bool().view(torch.uint8) if self.levels == 1 else (x * self.levels).to(torch.uint8)
         result: tuple[Any, ...] = (1.0, 0, dtype, "none", [], "")
-        arguments = (levels, 1 / self.levels, 0, self.weight, self.scale, self.zero, self.bias)
+        arguments = (levels, 1 / self.levels, 0, self.packed, self.scale, self.zero, self.bias)
         return run(*arguments, *self.geometry, self.groups, *result).to(self.dtype)
+
+
+def _pack_again(conv: Int8Conv2d, _keys: object) -> None:
+    """After a state dict was loaded."""
+    conv._pack()
 
 
 def paddings(conv: nn.Conv2d) -> tuple[list[int], list[int]]:
@@ -78,8 +101,8 @@ def quantize_weights(net: Network, dtype: torch.dtype = torch.float32) -> Networ
     weights.
 
     The first convolution, which sees the image, and the linear layer compute in float32. `dtype` is the dtype of the
-    convolutions' output: bfloat16 is faster and rounds the input of the neurons. Raises `InputError` if PyTorch has no
-    oneDNN.
+    convolutions' output: bfloat16 is faster and rounds the input of the neurons. Load a state dict of the copy into
+    another copy that was made in the same way. Raises `InputError` if PyTorch has no oneDNN.
 
     >>> net = clif.models.create_model("snn5_noAP", "CLIF", T=2, image_size=16).eval()
     >>> int8 = clif.deploy.quantize_weights(net)
@@ -101,8 +124,12 @@ def quantize_weights(net: Network, dtype: torch.dtype = torch.float32) -> Networ
         if isinstance(module, nn.Linear):
             module.register_forward_pre_hook(_in_its_dtype)
         elif isinstance(module, nn.Conv2d):
-            module.register_forward_hook(lambda _module, _inputs, y: y.to(dtype))
+            module.register_forward_hook(partial(_into_dtype, dtype))
     return folded
+
+
+def _into_dtype(dtype: torch.dtype, _conv: nn.Module, _inputs: tuple[Tensor, ...], y: Tensor) -> Tensor:
+    return y.to(dtype)
 
 
 def _in_its_dtype(linear: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
