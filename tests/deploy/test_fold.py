@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from clif.deploy import ChannelAffine, fold_batch_norm
+from clif import LIFNode
+from clif.deploy import ChannelAffine, exact_sums, fold_batch_norm, quantize_weights
 from clif.deploy.fold import foldable_norms
 from clif.errors import InputError
 from clif.layers import BatchNorm2d
@@ -78,3 +79,70 @@ def test_the_network_itself_is_left_alone():
     fold_batch_norm(net)
     assert net.training
     assert_close(dict(net.state_dict()), before, rtol=0, atol=0)
+
+
+class Named(torch.nn.Module):
+    """A network whose layers have two names."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.norm, self.node = torch.nn.Conv2d(1, 4, 3), torch.nn.BatchNorm2d(4), LIFNode()
+        self.deep = torch.nn.Conv2d(4, 2, 3)
+        self.body = torch.nn.Sequential(self.conv, self.norm, self.node, self.deep)
+
+    def forward(self, x):
+        return self.body(x)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("change", [fold_batch_norm, exact_sums, quantize_weights])
+def test_layers_with_two_names_are_replaced_under_both(change):
+    torch.manual_seed(0)
+    net = Named()
+    torch.nn.init.uniform_(net.norm.running_var, 0.1, 0.2)
+    changed = change(net.eval())
+    assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in changed.modules())
+    x = torch.randint(0, 128, (2, 1, 8, 8)) / 128
+    assert_close(changed(x), net(x), rtol=0, atol=0.05)
+    assert net(x).std() > 0.1
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(("weights", "shape"), [(torch.nn.Conv1d(2, 4, 3), (2, 8)), (torch.nn.Linear(4, 4), (4,))])
+def test_norms_of_vectors_and_signals_are_folded(weights, shape):
+    norm, x = torch.nn.BatchNorm1d(4), torch.rand(5, *shape)
+    torch.nn.init.uniform_(norm.running_var, 0.3, 1.2)
+    net = torch.nn.Sequential(weights, norm, LIFNode(v_threshold=0.3)).eval()
+    folded = fold_batch_norm(net)
+    assert_close(folded[0](x), norm(weights(x)))
+    assert isinstance(folded[1], torch.nn.Identity)
+
+
+def test_a_norm_of_another_axis_is_refused():
+    with pytest.raises(InputError, match="batch norm 1 does not follow"):
+        fold_batch_norm(torch.nn.Sequential(torch.nn.Linear(6, 4), torch.nn.BatchNorm1d(3), LIFNode()))
+
+
+class Counting(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear, self.node = torch.nn.Linear(4, 4), LIFNode()
+
+    def forward(self, x):
+        return self.node(self.linear(x.view(len(x), -1)))
+
+
+@pytest.mark.parametrize("change", [fold_batch_norm, exact_sums, quantize_weights])
+def test_a_forward_that_cannot_be_traced_is_refused(change):
+    with pytest.raises(InputError, match="the layers of Counting cannot be traced"):
+        change(Counting())
+
+
+@torch.no_grad()
+def test_parametrized_weights_are_folded():
+    conv = torch.nn.utils.parametrizations.weight_norm(torch.nn.Conv2d(1, 4, 3))
+    norm, x = torch.nn.BatchNorm2d(4), torch.rand(5, 1, 8, 8)
+    torch.nn.init.uniform_(norm.running_var, 0.3, 1.2)
+    folded = fold_batch_norm(torch.nn.Sequential(conv, norm, LIFNode()).eval())
+    assert_close(folded[0](x), norm.eval()(conv(x)))
+    assert set(folded.state_dict()) == {"0.weight", "0.bias"}

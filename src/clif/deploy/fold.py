@@ -5,6 +5,7 @@ from typing import TypeVar
 
 import torch
 from torch import Tensor, fx, nn
+from torch.nn.utils import parametrize
 
 from clif.deploy.affine import ChannelAffine
 from clif.deploy.graph import layer_graph, layer_of
@@ -13,6 +14,7 @@ from clif.neurons import reset_net
 
 Network = TypeVar("Network", bound=nn.Module)
 Norm = nn.BatchNorm1d | nn.BatchNorm2d
+Weights = nn.Conv1d | nn.Conv2d | nn.Linear
 
 
 def scale_and_shift(norm: Norm) -> tuple[Tensor, Tensor]:
@@ -31,28 +33,29 @@ def scale_and_shift(norm: Norm) -> tuple[Tensor, Tensor]:
 def foldable_norms(net: nn.Module) -> dict[str, str | None]:
     """Every batch norm by name, with the convolution (or linear layer) into which it folds exactly, or None.
 
-    A batch norm folds if its only input is a convolution (for vectors: a linear layer) with no other use. In a
-    pre-activation block the first batch norm normalises the sum of two branches, so nothing before it can take its
-    scale.
+    A `BatchNorm2d` folds if its only input is a `Conv2d` with no other use, a `BatchNorm1d` if it is a `Conv1d` or a
+    linear layer. In a pre-activation block the first batch norm normalises the sum of two branches, so nothing before
+    it can take its scale.
     """
     graph = layer_graph(net)
     found: dict[str, str | None] = {}
     for node in graph.graph.nodes:
         if isinstance(norm := layer_of(graph, node), Norm):
             before: fx.Node = node.all_input_nodes[0]
-            kind = nn.Conv2d if isinstance(norm, nn.BatchNorm2d) else nn.Linear
-            alone = isinstance(layer_of(graph, before), kind) and len(before.users) == 1
-            found[str(node.target)] = str(before.target) if alone else None
+            weights = layer_of(graph, before)
+            kinds = (nn.Conv2d,) if isinstance(norm, nn.BatchNorm2d) else (nn.Conv1d, nn.Linear)
+            fits = isinstance(weights, kinds) and len(weights.weight) == norm.num_features
+            found[str(node.target)] = str(before.target) if fits and len(before.users) == 1 else None
     return found
 
 
 def fold_batch_norm(net: Network, rest: str = "refuse") -> Network:
     """A copy of `net` in eval mode, whose batch norms are part of the convolutions before them.
 
-    The copy computes the same as `net` in eval mode, within rounding. `rest` sets the treatment of a batch norm that no
-    convolution can take (see `foldable_norms`): "refuse" raises `InputError` with its name; "affine" replaces it by a
-    `ChannelAffine`, one multiplication and one addition per value; "keep" keeps it, and the neuron after it can compute
-    it in its kernel (`clif.set_fuse_norm`).
+    The copy computes the same as `net` in eval mode, within rounding; parametrizations (`torch.nn.utils.parametrize`)
+    become plain weights. `rest` sets the treatment of a batch norm that no convolution can take (see `foldable_norms`):
+    "refuse" raises `InputError` with its name; "affine" replaces it by a `ChannelAffine`, one multiplication and one
+    addition per value; "keep" keeps it, and the neuron after it can compute it in its kernel (`clif.set_fuse_norm`).
 
     >>> net = clif.models.create_model("snn5_noAP", "CLIF", T=2, image_size=16).eval()
     >>> folded = clif.deploy.fold_batch_norm(net)
@@ -64,12 +67,15 @@ def fold_batch_norm(net: Network, rest: str = "refuse") -> Network:
         raise InputError(f'rest must be "refuse", "affine" or "keep", got {rest!r}')
     folded = copy.deepcopy(net).eval()
     reset_net(folded)
+    for module in list(folded.modules()):
+        if parametrize.is_parametrized(module):
+            _make_plain(module)
     for name, before in foldable_norms(folded).items():
         norm = folded.get_submodule(name)
         assert isinstance(norm, Norm)
         if before is not None:
             conv = folded.get_submodule(before)
-            assert isinstance(conv, nn.Conv2d | nn.Linear)
+            assert isinstance(conv, Weights)
             _fold_into(conv, norm)
             replace(folded, name, nn.Identity())
         elif rest == "affine" and isinstance(norm, nn.BatchNorm2d):
@@ -84,7 +90,17 @@ def fold_batch_norm(net: Network, rest: str = "refuse") -> Network:
     return folded
 
 
-def _fold_into(conv: nn.Conv2d | nn.Linear, norm: Norm) -> None:
+def _make_plain(module: nn.Module) -> None:
+    """Make parameters of parametrized weights; `torch.nn.utils.parametrize` itself would also change other copies."""
+    parametrized = module.get_submodule("parametrizations")
+    weights = {name: getattr(module, name).detach() for name, _ in parametrized.named_children()}
+    del module.parametrizations
+    module.__class__ = parametrize.type_before_parametrizations(module)
+    for name, weight in weights.items():
+        setattr(module, name, nn.Parameter(weight))
+
+
+def _fold_into(conv: Weights, norm: Norm) -> None:
     scale, shift = scale_and_shift(norm)
     weight = conv.weight.detach().double() * scale.view(-1, *[1] * (conv.weight.dim() - 1))
     bias = shift if conv.bias is None else shift + conv.bias.detach().double() * scale
@@ -96,6 +112,9 @@ def _fold_into(conv: nn.Conv2d | nn.Linear, norm: Norm) -> None:
 
 
 def replace(net: nn.Module, name: str, module: nn.Module) -> None:
-    """Replace the layer `name` with `module`."""
-    parent, _, child = name.rpartition(".")
-    setattr(net.get_submodule(parent), child, module)
+    """Replace the layer `name` with `module`, also where it has another name."""
+    layer = net.get_submodule(name)
+    for parent in list(net.modules()):
+        for child, found in list(parent._modules.items()):
+            if found is layer:
+                setattr(parent, child, module)

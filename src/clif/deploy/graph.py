@@ -7,7 +7,7 @@ import torch
 from torch import fx, nn
 
 from clif.deploy.affine import ChannelAffine
-from clif.errors import InputError
+from clif.errors import InputError, in_words
 from clif.layers import BatchNorm2d, Dropout, Flatten, Linear, StepModule
 from clif.models import SpikingNetwork
 from clif.neurons import SpikingNeuron
@@ -43,8 +43,8 @@ def layer_graph(net: nn.Module) -> fx.GraphModule:
     tracer.traced_func_name = "logits" if isinstance(net, SpikingNetwork) else "forward"
     try:
         graph = tracer.trace(net)
-    except (fx.proxy.TraceError, TypeError, NotImplementedError) as error:
-        raise InputError(f"the layers of {type(net).__name__} cannot be traced: {error}") from error
+    except Exception as error:  # a forward that depends on its data can raise anything
+        raise InputError(f"the layers of {type(net).__name__} cannot be traced: {in_words(error)}") from error
     called = [str(node.target) for node in graph.nodes if node.op == "call_module"]
     if repeated := {name for name in called if called.count(name) > 1}:
         raise InputError(f"the layer {min(repeated)} is used more than once; create a separate layer for each use")
