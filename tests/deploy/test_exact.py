@@ -98,3 +98,40 @@ def test_what_cannot_be_exact_is_named(layer):
     net = nn.Sequential(Conv2d(3, 4, 3), LIFNode(step_mode="m"), layer, Conv2d(4, 4, 3))
     with pytest.raises(InputError, match="the convolution 3 cannot have exact sums"):
         exact_sums(net)
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        (nn.Conv2d(1, 2, 3), nn.GroupNorm(1, 2)),
+        (nn.Conv2d(1, 2, 3), nn.AvgPool2d(2)),
+        (nn.Conv2d(1, 2, 3), LIFNode(), nn.AvgPool2d(3)),
+        (nn.Conv2d(1, 2, 3), nn.Sigmoid()),
+        (nn.ConvTranspose2d(1, 2, 3),),
+    ],
+)
+def test_other_layers_before_a_neuron_are_named(layers):
+    net = nn.Sequential(*layers, LIFNode())
+    name, kind = len(layers) - 1, type(layers[-1]).__name__
+    with pytest.raises(InputError, match=f"the layer {name}, a {kind} before a neuron, may round differently"):
+        exact_sums(net)
+    assert exact_sums(net[:-1]) is not net
+
+
+@torch.no_grad()
+def test_sums_over_a_signal_are_exact():
+    torch.manual_seed(0)
+    exact = exact_sums(
+        nn.Sequential(nn.Conv1d(2, 8, 3), nn.BatchNorm1d(8), LIFNode(v_threshold=0.2), nn.Conv1d(8, 4, 3))
+    )
+    x = torch.rand(5, 2, 16)
+    for conv, seen in ((exact[0], x), (exact[3], exact[2](exact[0](x)))):
+        assert torch.equal(conv(seen).double(), copy.deepcopy(conv).double()(seen.double()))
+    assert 0 < seen.mean() < 1
+
+
+@torch.no_grad()
+def test_a_flattened_input_is_rounded():
+    x = torch.rand(5, 1, 4, 4)
+    exact = exact_sums(nn.Sequential(nn.Flatten(), nn.Linear(16, 8), LIFNode()))
+    assert torch.equal(exact[1](exact[0](x)), exact[1](exact[0]((x * 128).round() / 128)))
