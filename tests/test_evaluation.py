@@ -167,3 +167,28 @@ def test_a_module_without_parameters_is_evaluated():
 
 def test_the_package_gives_the_function_after_its_module_was_imported():
     assert clif.train.evaluate is evaluate
+
+
+class Steps(nn.Sequential):
+    """Loops over the steps itself."""
+
+    def forward(self, x):
+        return torch.stack([super(Steps, self).forward(step) for step in x])
+
+
+def test_a_sequence_for_single_step_neurons_is_refused():
+    layers = nn.Linear(4, 8), clif.LIFNode(), nn.Linear(8, 2)
+    batches = [(torch.rand(3, 5, 4), torch.zeros(5, dtype=torch.int64))] * 2
+    with pytest.raises(InputError, match=r'single-step mode .* clif\.set_step_mode\(net, "m"\)'):
+        evaluate(nn.Sequential(*layers), batches)
+    assert not layers[1]._forward_pre_hooks
+    assert evaluate(Steps(*layers), batches).samples == 10
+    clif.set_step_mode(layers[1], "m")
+    assert evaluate(nn.Sequential(*layers), batches).samples == 10
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+def test_images_get_the_dtype_of_the_weights(dtype):
+    net = clif.wrap(nn.Sequential(nn.Linear(4, 8), clif.LIFNode(), nn.Linear(8, 2)).to(dtype), T=2)
+    for given in (torch.float64, torch.float32):
+        assert evaluate(net, [(torch.rand(5, 4, dtype=given), torch.zeros(5, dtype=torch.int64))]).samples == 5

@@ -2,7 +2,9 @@
 
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +13,8 @@ from torch import Tensor, nn
 
 from clif.errors import InputError
 from clif.loss import Loss, SpikingLoss
-from clif.neurons import reset_net
-from clif.neurons.net import evaluating
+from clif.neurons import SpikingNeuron, reset_net
+from clif.neurons.net import evaluating, like_weights
 from clif.nonblocking import NonblockingReader
 from clif.progress import progress_bar
 
@@ -114,6 +116,30 @@ def _check_logits(net: nn.Module, images: Tensor, logits: Tensor, labels: Tensor
         )
 
 
+@contextmanager
+def _by_steps(net: nn.Module) -> Iterator[Callable[[Tensor], None]]:
+    """A context with a function that raises `InputError` if logits [T, N, classes] come from single-step neurons.
+
+    A network that loops over the steps itself calls its neurons T times.
+    """
+    calls: Counter[nn.Module] = Counter()
+    nodes = [m for m in net.modules() if isinstance(m, SpikingNeuron) and m.step_mode == "s"]
+    handles = [node.register_forward_pre_hook(lambda node, _inputs: calls.update([node])) for node in nodes]
+
+    def check(logits: Tensor) -> None:
+        if len(logits) > 1 and set(calls.values()) == {1}:
+            raise InputError(
+                f"the neurons of {type(net).__name__} are in single-step mode and took a sequence for one step; use "
+                'clif.set_step_mode(net, "m"), or clif.wrap(net, T=…)'
+            )
+
+    try:
+        yield check
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
 @torch.no_grad()
 def evaluate(
     net: nn.Module,
@@ -137,17 +163,21 @@ def evaluate(
     8
     """
     loss = SpikingLoss() if loss is None else loss
-    weight = next(net.parameters(), torch.zeros(()))
-    device = weight.device
+    device = next(net.parameters(), torch.zeros(())).device
     running = RunningScores(device, num_classes)
     start = time.perf_counter()
-    with evaluating(net), progress_bar(getattr(loader, "num_samples", 0), "test", quiet) as bar:
+    with (
+        evaluating(net),
+        _by_steps(net) as check_steps,
+        progress_bar(getattr(loader, "num_samples", 0), "test", quiet) as bar,
+    ):
         for images, labels in map(pair_of, loader):
-            images = images.to(device, weight.dtype if weight.dtype == torch.float64 else None)
-            labels = labels.to(device)
+            images, labels = like_weights(net, images.to(device)), labels.to(device)
             reset_net(net)
             logits = net(images)
             _check_logits(net, images, logits, labels)
+            if running.samples == 0:
+                check_steps(logits)
             running.add(loss_of(loss, logits, labels), logits, labels)
             bar.update(len(labels))
             check_stop()

@@ -11,7 +11,7 @@ from clif.errors import InputError, unknown_name
 from clif.layers import repeat_image
 from clif.models import SpikingNetwork
 from clif.neurons import SpikingNeuron, reset_net
-from clif.neurons.net import is_foreign, visiting
+from clif.neurons.net import is_foreign, like_weights, visiting
 from clif.ops.equations import State, stack_steps
 
 Forward = Callable[[nn.Module, Tensor], Any]
@@ -130,7 +130,7 @@ def input_of(net: nn.Module, batch: Any) -> Tensor:
     weight = next((p for p in net.parameters() if p.is_floating_point()), None)
     if weight is None:
         return x
-    return x.to(weight.device, weight.dtype if weight.dtype == torch.float64 else None)
+    return like_weights(net, x.to(weight.device))
 
 
 def samples_of(batch: Any) -> Tensor:

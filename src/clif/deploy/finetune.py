@@ -14,6 +14,7 @@ from clif.errors import InputError
 from clif.models import SpikingNetwork
 from clif.neurons import set_step_mode
 from clif.progress import progress_bar
+from clif.neurons.net import like_weights
 
 QUARTERS = 4
 
@@ -68,6 +69,7 @@ def finetune(
             itertools.chain.from_iterable(itertools.repeat(loader, epochs)), start=1
         ):
             with torch.no_grad():
+            images = like_weights(net, images)
                 wanted = respond(teacher, layers, images)
             optimizer.zero_grad(set_to_none=True)
             response = respond(student, layers, images)

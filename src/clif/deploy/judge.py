@@ -10,7 +10,7 @@ from clif.analysis import count_spikes, spiking_layers
 from clif.deploy.fit import watched
 from clif.errors import InputError
 from clif.models import SpikingNetwork
-from clif.neurons.net import visiting
+from clif.neurons.net import like_weights, visiting
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def judge(networks: Mapping[str, SpikingNetwork], loader: Iterable[tuple[Tensor,
             stack.enter_context(visiting(net, "m"))
             counters[name].watch(stack)
         for images, labels in loader:
-            ranked = {name: _ranked(net(images)) for name, net in networks.items()}
+            ranked = {name: _ranked(net(like_weights(net, images))) for name, net in networks.items()}
             first = next(iter(ranked.values()))
             for name, classes in ranked.items():
                 counters[name].add(classes, first, labels)

@@ -17,6 +17,7 @@ from clif.errors import InputError, unknown_name
 from clif.models.network import SpikingNetwork
 from clif.models.wrapped import Wrapped, as_network, layer_name
 from clif.names import CONVERSIONS
+from clif.neurons.net import like_weights
 
 Batches = Iterable[tuple[Tensor, Tensor]]
 
@@ -126,15 +127,19 @@ def _sweep(net: SpikingNetwork, loader: Batches, v_resets: Sequence[float | None
 
 
 def _calibrate(net: SpikingNetwork, loader: Batches, images: int = IMAGES, **options: Any) -> Result:
-    batches = take_images(loader, images, net.dims)
+    batches = _images(net, loader, images)
     fitted = calibrate(net, batches, **options)
     return fitted.net, count_images(batches, net.dims), fitted.values
 
 
 def _subtract(net: SpikingNetwork, loader: Batches, images: int = IMAGES, **options: Any) -> Result:
-    batches = take_images(loader, images, net.dims)
+    batches = _images(net, loader, images)
     fitted = subtract(net, batches, **options)
     return fitted.net, count_images(batches, net.dims), fitted.values
+def _images(net: SpikingNetwork, loader: Batches, count: int) -> list[Tensor]:
+    return [like_weights(net, x) for x in take_images(loader, count, net.dims)]
+
+
 
 
 def _finetune(
@@ -150,7 +155,7 @@ def _finetune(
         raise unknown_name("start of the fine-tuning", start, tuple(STARTS))
     fit, usual_lr = STARTS[start]
     lr = (LABELLED_LR if labels else usual_lr) if lr is None else lr
-    choice = take_images(loader, images, net.dims)
+    choice = _images(net, loader, images)
     fitted = fit(net, choice)
     lif, seen = finetune(net, fitted.net, loader, choice, lr=lr, labels=labels, **options)
     return lif, count_images(choice, net.dims) + seen, fitted.values

@@ -90,6 +90,16 @@ def _memory(module: nn.Module) -> dict[str, Any]:
     return {}
 
 
+def like_weights(net: nn.Module, x: Tensor) -> Tensor:
+    """An input in the dtype of the weights of `net`; integers, and the inputs of a net without weights, stay.
+
+    >>> clif.neurons.net.like_weights(nn.Linear(2, 2).double(), torch.rand(3, 2)).dtype
+    torch.float64
+    """
+    weight = next((p for p in net.parameters() if p.is_floating_point()), None)
+    return x if weight is None or not x.is_floating_point() else x.to(weight.dtype)
+
+
 def set_step_mode(net: nn.Module, step_mode: str) -> None:
     """Set "s" (a call takes one step) or "m" (a call takes a sequence) on every module of `net` with a step mode.
 
