@@ -276,3 +276,39 @@ def test_a_network_in_single_step_mode_is_fitted_as_any_other(firing_network, me
         assert (net.step_mode, found[-1].step_mode) == (step_mode, step_mode)
     assert_close(found[1].state_dict(), found[0].state_dict())
     assert found[0].config == found[1].config
+
+
+def test_a_subtraction_keeps_the_other_constants_of_the_layers(firing_network):
+    net = firing_network("PLIF").eval()
+    for node in net.modules():
+        if isinstance(node, clif.PLIFNode):
+            torch.nn.init.constant_(node.w, 0.7)
+    exchange_neurons(net, "CLIF")
+    lif = clif_to_lif(net, method="subtract", loader=LOADER)
+    again = build_network({"net": lif.state_dict(), "model": lif.config}, "here").eval()
+    assert again.features[0].act.tau == lif.features[0].act.tau != 2.0
+    with torch.no_grad():
+        assert_close(again(IMAGES), lif(IMAGES), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_images_are_converted_to_the_dtype_of_the_network(firing_network, method, dtype):
+    net = firing_network().to(dtype)
+    lif = clif_to_lif(net, method=method, loader=LOADER)
+    assert next(lif.parameters()).dtype == dtype
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_each_module_keeps_its_mode(firing_network, method):
+    net = firing_network().train()
+    net.features[0].fwd[1].eval()
+    lif = clif_to_lif(net, method=method, loader=LOADER)
+    assert lif.training
+    assert not lif.features[0].fwd[1].training
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_an_option_that_a_method_does_not_have_is_refused(fitted, method):
+    with pytest.raises(InputError, match=f"unknown option of the conversion {method} 'input_shape'"):
+        clif_to_lif(fitted[0], method=method, loader=LOADER, input_shape=(3, 32, 32))

@@ -28,6 +28,7 @@ from clif.models import SpikingNetwork
 from clif.models.network import set_layer_options
 from clif.models.wrapped import as_network
 from clif.neurons import LIFNode, SpikingNeuron, set_step_mode
+from clif.neurons.exchange import add_layer_options
 
 RESETS = tuple(round(-0.6 + 0.04 * i, 2) for i in range(24))
 EXTRAS = tuple(round(0.4 + 0.04 * i, 2) for i in range(24))
@@ -80,7 +81,7 @@ def calibrate(
     values = {layer: (1 - 1 / gain).tolist() for layer, gain in gains.items()}
     if per == "layer":
         values = {layer: resets_of_layer[:1] for layer, resets_of_layer in values.items()}
-    return Fitted(_in_mode_of(net, lif), values)
+    return Fitted(in_mode_of(net, lif), values)
 
 
 @torch.no_grad()
@@ -116,9 +117,8 @@ def subtract(
         errors = count_errors(source, lif, layer, batches, extras, _respond_subtracting).sum(1)
         values[layer] = extras[int(errors.argmin())]
         _set_extra(lif, {layer: values[layer]})
-    options = {layer: {"v_subtract": _neuron(lif, layer).v_subtract} for layer in layers}
-    lif.config = {**lif.config, "layer_options": options}
-    return Fitted(_in_mode_of(net, lif), {layer: [value] for layer, value in values.items()})
+    add_layer_options(lif.config, _options(lif, values))
+    return Fitted(in_mode_of(net, lif), {layer: [value] for layer, value in values.items()})
 
 
 def _one_for_all(
@@ -136,8 +136,12 @@ def _one_for_all(
 
 
 def _set_extra(lif: SpikingNetwork, extras: dict[str, float]) -> None:
-    for layer, extra in extras.items():
-        set_layer_options(lif, {layer: {"v_subtract": _threshold(_neuron(lif, layer)) * (1 + extra)}})
+    set_layer_options(lif, _options(lif, extras))
+
+
+def _options(lif: SpikingNetwork, extras: dict[str, float]) -> dict[str, dict[str, float]]:
+    """The constants of the layers that subtract v_threshold·(1 + c), by the layers' values of c."""
+    return {layer: {"v_subtract": _threshold(_neuron(lif, layer)) * (1 + extra)} for layer, extra in extras.items()}
 
 
 def _neuron(lif: SpikingNetwork, layer: str) -> LIFNode:
@@ -158,9 +162,12 @@ def _pair(net: SpikingNetwork, lif: SpikingNetwork) -> tuple[SpikingNetwork, Spi
     return source, lif
 
 
-def _in_mode_of(net: SpikingNetwork, lif: SpikingNetwork) -> SpikingNetwork:
+def in_mode_of(net: SpikingNetwork, lif: SpikingNetwork) -> SpikingNetwork:
+    """`lif` in the step mode of `net`, with each module in training as in `net`."""
     set_step_mode(lif, net.step_mode)
-    return lif.train(net.training)
+    for name, module in lif.named_modules():
+        module.training = net.get_submodule(name).training
+    return lif
 
 
 def _respond_with_gain(node: SpikingNeuron, x_seq: Tensor, reset: float) -> Tensor:

@@ -9,12 +9,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from clif.analysis import spiking_layers
+from clif.deploy.calibrate import in_mode_of
 from clif.deploy.fit import count_images, distance, divergence, respond
 from clif.errors import InputError
 from clif.models import SpikingNetwork
 from clif.neurons import set_step_mode
-from clif.progress import progress_bar
 from clif.neurons.net import like_weights
+from clif.progress import progress_bar
 
 QUARTERS = 4
 
@@ -68,8 +69,8 @@ def finetune(
         for step, (images, classes) in enumerate(
             itertools.chain.from_iterable(itertools.repeat(loader, epochs)), start=1
         ):
-            with torch.no_grad():
             images = like_weights(net, images)
+            with torch.no_grad():
                 wanted = respond(teacher, layers, images)
             optimizer.zero_grad(set_to_none=True)
             response = respond(student, layers, images)
@@ -87,8 +88,7 @@ def finetune(
                     best, kept = found, copy.deepcopy(student.state_dict())
     if not labels:
         student.load_state_dict(kept)
-    set_step_mode(student, lif.step_mode)
-    return student.train(lif.training), seen
+    return in_mode_of(lif, student), seen
 
 
 def _batches(loader: Iterable[tuple[Tensor, Tensor]]) -> int:

@@ -24,6 +24,13 @@ Batches = Iterable[tuple[Tensor, Tensor]]
 IMAGES = 512
 METHODS = CONVERSIONS
 
+OPTIONS = {
+    "sweep": ("v_resets",),
+    "calibrate": ("per", "images", "resets", "joint_epochs"),
+    "subtract": ("per", "images", "extras"),
+    "finetune": ("start", "images", "labels", "lr", "epochs", "quiet"),
+}
+
 # The starts of fine-tuning, and its learning rate without labels. The result of `subtract` differs from the CLIF
 # network about as much as rounded weights do; a larger rate would increase the difference.
 LABELLED_LR = 3e-4
@@ -104,6 +111,9 @@ def convert(net: nn.Module, method: str, loader: Batches | None, **options: Any)
         raise unknown_name("conversion method", method, METHODS)
     if loader is None:
         raise InputError(f"method={method!r} is fitted on training images; give loader=clif.data.create_loader(...)")
+    for option in options:
+        if option not in OPTIONS[method]:
+            raise unknown_name(f"option of the conversion {method}", option, OPTIONS[method])
     begun = time.perf_counter()
     network = as_network(net)
     lif, images, values = _RUN[method](network, loader, **options)
@@ -126,6 +136,10 @@ def _sweep(net: SpikingNetwork, loader: Batches, v_resets: Sequence[float | None
     return plain_lif(net, best), sum(row.samples for row in rows), {}
 
 
+def _images(net: SpikingNetwork, loader: Batches, count: int) -> list[Tensor]:
+    return [like_weights(net, x) for x in take_images(loader, count, net.dims)]
+
+
 def _calibrate(net: SpikingNetwork, loader: Batches, images: int = IMAGES, **options: Any) -> Result:
     batches = _images(net, loader, images)
     fitted = calibrate(net, batches, **options)
@@ -136,10 +150,6 @@ def _subtract(net: SpikingNetwork, loader: Batches, images: int = IMAGES, **opti
     batches = _images(net, loader, images)
     fitted = subtract(net, batches, **options)
     return fitted.net, count_images(batches, net.dims), fitted.values
-def _images(net: SpikingNetwork, loader: Batches, count: int) -> list[Tensor]:
-    return [like_weights(net, x) for x in take_images(loader, count, net.dims)]
-
-
 
 
 def _finetune(
