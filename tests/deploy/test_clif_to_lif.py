@@ -10,6 +10,7 @@ import clif
 from clif.deploy import clif_to_lif
 from clif.errors import InputError
 from clif.models import create_model
+from clif.train.checkpoint import save_checkpoint
 
 X = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(5))
 
@@ -107,3 +108,29 @@ def test_neurons_that_lif_is_no_stand_in_for_are_refused(neuron):
     net = create_model("snn5_noAP", neuron)
     with pytest.raises(InputError, match=rf"features\.0\.act is a {neuron}Node; only CLIF and LIF become LIF"):
         clif_to_lif(net)
+
+
+def own(config):
+    net = torch.nn.Sequential(torch.nn.Linear(4, 8), clif.CLIFNode(), torch.nn.Linear(8, 2))
+    net.config = config
+    return net
+
+
+@pytest.mark.parametrize(
+    "config", [{"neuron": "mine", "layer_options": 3}, [1], object()], ids=["dict", "list", "object"]
+)
+def test_an_attribute_config_of_your_own_module_stays(config, tmp_path):
+    net = own(config)
+    lif = clif_to_lif(net, 0.0)
+    assert isinstance(lif[1], clif.LIFNode)
+    if isinstance(config, dict):
+        assert lif.config == {"neuron": "mine", "layer_options": 3}
+    clif.neurons.exchange_neurons(net, "LIF")
+    assert net.config is config
+    save_checkpoint(tmp_path / "net.pth", {"net": net.state_dict()})
+    assert clif.load(tmp_path / "net.pth", net=net) is net
+
+
+def test_a_single_neuron_is_refused():
+    with pytest.raises(InputError, match="a single CLIFNode cannot be replaced"):
+        clif_to_lif(clif.CLIFNode())

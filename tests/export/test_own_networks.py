@@ -91,3 +91,118 @@ def test_kernels_by_name_are_no_part_of_onnx(tmp_path):
     pytest.importorskip("onnxscript")
     with pytest.raises(InputError, match=r'ONNX has no such kernels; backend="auto" or "torch" can'):
         torch.onnx.export(own(backend="cpu"), (torch.rand(3, 2, 4),), tmp_path / "net.onnx", dynamo=False)
+
+
+def test_the_shape_of_a_sample_can_be_given_to_the_export_of_a_wrapped_network():
+    net = clif.wrap(own(), T=2)
+    program = export.to_program(net, "step", input_shape=(4,))
+    state = export.initial_state(net, 3, input_shape=(4,))
+    assert program.module()(torch.rand(3, 4), list(state.values()))[0].shape == (3, 2)
+    with pytest.raises(InputError, match="already has its T"):
+        export.to_program(net, input_shape=(4,), T=2)
+    with pytest.raises(InputError, match="already has its T"):
+        export.to_program(clif.wrap(own(), T=2, input_shape=(4,)), input_shape=(4,))
+
+
+def containers():
+    node = clif.LIFNode(v_threshold=0.3)
+    return {
+        "v": clif.layers.LeakyIntegrator(4.0),
+        "y": clif.layers.Recurrent(node, nn.Linear(8, 8, bias=False)),
+        "y of LinearRecurrentContainer": clif.layers.LinearRecurrentContainer(node, 8, 8),
+        "y of ElementWiseRecurrentContainer": clif.layers.ElementWiseRecurrentContainer(node, torch.add),
+    }
+
+
+@quietly
+@pytest.mark.parametrize("state", containers())
+@torch.no_grad()
+def test_steps_pass_the_states_of_all_layers_on(state):
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(4, 8), clif.CLIFNode(v_threshold=0.3), containers()[state], nn.Linear(8, 2)).eval()
+    wrapped, x_seq = clif.wrap(net, T=4, input_shape=(4,)), torch.rand(4, 5, 4) * 3
+    assert f"2.{state[0]}" in export.signature(wrapped, "step").inputs
+    step, states = export.to_program(wrapped, "step").module(), list(export.initial_state(wrapped, 5).values())
+    logits = []
+    for x in x_seq:
+        out, *states = step(x, states)
+        logits.append(out)
+    torch.testing.assert_close(torch.stack(logits), wrapped(x_seq), rtol=1e-4, atol=1e-5)
+    whole = export.to_program(wrapped, "sequence").module()
+    torch.testing.assert_close(whole(x_seq), wrapped(x_seq), rtol=1e-4, atol=1e-5)
+
+
+def test_a_recurrent_container_whose_first_step_differs_has_no_steps():
+    net = nn.Sequential(clif.layers.Recurrent(clif.LIFNode(), nn.Linear(4, 4)))
+    with pytest.raises(InputError, match=r"the first step of 0, a Recurrent, has no feedback.*without a bias"):
+        export.to_program(net, "step", input_shape=(4,))
+
+
+class Names(nn.Module):
+    """Names that are the same without dots, or those of NIR's own nodes."""
+
+    def __init__(self):
+        super().__init__()
+        self.a = nn.Sequential(nn.Linear(4, 6))
+        self.input, self.a_0 = clif.LIFNode(v_reset=0.0, v_threshold=0.3), nn.Linear(6, 6)
+        self.act, self.output = clif.LIFNode(v_reset=0.0, v_threshold=0.3), nn.Linear(6, 2)
+
+    def forward(self, x):
+        return self.output(self.act(self.a_0(self.input(self.a(x)))))
+
+
+def tied():
+    node = {"v_reset": 0.0, "v_threshold": 0.3}
+    net = nn.Sequential(nn.Linear(4, 4), clif.LIFNode(**node), nn.Linear(4, 4), clif.LIFNode(**node), nn.Linear(4, 4))
+    net[2].weight = net[4].weight = net[0].weight
+    return net
+
+
+@pytest.mark.parametrize("make", [Names, tied])
+@torch.no_grad()
+def test_nir_keeps_layers_whose_names_or_weights_are_alike(make, tmp_path):
+    pytest.importorskip("nir")
+    torch.manual_seed(0)
+    net, x_seq = make().eval(), torch.rand(4, 5, 4) * 3
+    export.to_nir(net, tmp_path / "net.nir", input_shape=(4,))
+    expected = clif.wrap(net, T=4, input_shape=(4,))(x_seq)
+    torch.testing.assert_close(export.from_nir(tmp_path / "net.nir")(x_seq), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_nir_refuses_a_weighted_addition():
+    pytest.importorskip("nir")
+
+    class Weighted(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.one, self.other, self.node = nn.Linear(4, 4), nn.Linear(4, 4), clif.LIFNode(v_reset=0.0)
+
+        def forward(self, x):
+            return self.node(torch.add(self.one(x), self.other(x), alpha=2))
+
+    with pytest.raises(InputError, match="does not support the operation"):
+        export.to_nir(Weighted(), input_shape=(4,))
+
+
+def test_weights_of_a_module_are_saved_without_its_description(tmp_path):
+    net, path = own(), tmp_path / "net.safetensors"
+    net.config = {"neuron": "mine", "path": tmp_path}
+    export.to_safetensors(net, path)
+    torch.nn.init.zeros_((again := own())[0].weight)
+    assert torch.equal(clif.load(path, net=again)[0].weight, net[0].weight)
+
+
+def test_grouped_convolutions_need_depthwise():
+    pytest.importorskip("nir")
+    net = nn.Sequential(nn.Conv2d(2, 4, 3, groups=2), clif.LIFNode(v_reset=0.0))
+    with pytest.raises(InputError, match=r"nir refuses the shapes.*grouped convolutions need depthwise=True"):
+        export.to_nir(net, input_shape=(2, 6, 6))
+    assert export.to_nir(net, input_shape=(2, 6, 6), depthwise=True).nodes["0"].groups == 2
+
+
+@quietly
+def test_a_network_without_weights_is_exported():
+    net, x = clif.LIFNode(), torch.rand(5, 4) * 3
+    wrapped = clif.wrap(net, T=3, input_shape=(4,))
+    assert torch.equal(export.to_program(net, input_shape=(4,), T=3).module()(x), wrapped(x))
+    assert export.initial_state(wrapped, 2)["net.v"].shape == (2, 4)

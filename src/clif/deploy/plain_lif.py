@@ -5,7 +5,7 @@ import copy
 from clif.deploy.fold import Network
 from clif.errors import InputError
 from clif.neurons import LIFNode, PLIFNode, SpikingNeuron, reset_net
-from clif.neurons.exchange import forget_layer_options, node_like, replace_nodes
+from clif.neurons.exchange import description_of, forget_layer_options, node_like, replace_nodes
 
 CONVERTED = ("CLIF", "LIF")
 
@@ -28,7 +28,7 @@ def plain_lif(net: Network, v_reset: float | None = None) -> Network:
             )
     if not replace_nodes(lif, lambda node: node_like(node, LIFNode, v_reset=v_reset)):
         raise InputError(f"{type(net).__name__} has no CLIF or LIF neuron to convert")
-    if isinstance(config := getattr(lif, "config", None), dict):
+    if (config := description_of(lif)) is not None:
         config.update(neuron="LIF", v_reset=v_reset)
         forget_layer_options(config, lambda name: name not in ("v_reset", "v_subtract"))
     reset_net(lif)

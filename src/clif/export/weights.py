@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from clif.errors import InputError
-from clif.models import SpikingNetwork
+from clif.neurons.exchange import description_of
 from clif.paths import expand_home
 from clif.safetensors import write_safetensors
 from clif.train.config import PATHS
@@ -20,13 +20,13 @@ HALVES = (torch.float16, torch.bfloat16)
 
 
 def to_safetensors(
-    net: SpikingNetwork,
+    net: nn.Module,
     path: str | os.PathLike[str],
     config: dict[str, Any] | None = None,
     weight_dtype: torch.dtype | None = None,
     data: dict[str, Any] | None = None,
 ) -> None:
-    """Write the weights of `net` and the arguments of `create_model` to a safetensors file.
+    """Write the weights of `net` to a safetensors file, with the arguments of `create_model` if clif created it.
 
     `config`, the training options, and `data`, the description of the training data, come from a checkpoint.
 
@@ -55,8 +55,6 @@ def to_safetensors(
 
     kept = {key: value for key, value in (config or {}).items() if key not in PRIVATE}
     tensors = {name: stored(name, value.detach()) for name, value in net.state_dict().items()}
-    write_safetensors(
-        Path(expand_home(path)),
-        tensors,
-        {"model": net.config, "config": kept, **({} if data is None else {"data": data})},
-    )
+    model = {} if (description := description_of(net)) is None else {"model": description}
+    content = {**model, "config": kept, **({} if data is None else {"data": data})}
+    write_safetensors(Path(expand_home(path)), tensors, content)

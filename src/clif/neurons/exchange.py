@@ -6,6 +6,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from clif.errors import InputError
+from clif.layers import StepModule
 from clif.neurons.base import SpikingNeuron
 from clif.neurons.registry import options_of, spiking_neuron
 from clif.ops.constants import as_constant
@@ -26,8 +27,8 @@ def exchange_neurons(net: nn.Module, neuron: str) -> None:
     'CLIF'
     """
     kind = spiking_neuron(neuron)
-    config = getattr(net, "config", None)
-    shared = config if isinstance(config, dict) else {}
+    config = description_of(net)
+    shared = config or {}
     weight = next((parameter for parameter in net.parameters() if parameter.is_floating_point()), None)
     taus = learnt_taus(net)
 
@@ -40,13 +41,19 @@ def exchange_neurons(net: nn.Module, neuron: str) -> None:
     former = {name for node in net.modules() if isinstance(node, SpikingNeuron) for name in options_of(type(node))}
     if not replace_nodes(net, make):
         raise InputError(f"{type(net).__name__} has no spiking neuron to exchange")
-    if isinstance(config, dict):
+    if config is not None:
         known = options_of(kind)
         for name in former - known.keys() - {"tau"}:
             config.pop(name, None)
         config["neuron"] = kind.neuron
         forget_layer_options(config, lambda name: name in known)
         add_layer_options(config, {name: tau for name, tau in taus.items() if "tau" in vars(net.get_submodule(name))})
+
+
+def description_of(net: nn.Module) -> dict[str, Any] | None:
+    """The arguments of `create_model` in a network of clif, to change them; None for another module."""
+    config = getattr(net, "config", None)
+    return config if isinstance(net, StepModule) and isinstance(config, dict) else None
 
 
 def learnt_taus(net: nn.Module) -> dict[str, dict[str, float]]:
@@ -68,8 +75,10 @@ def _tau_of(node: SpikingNeuron) -> Any:
 def replace_nodes(net: nn.Module, make: Callable[[SpikingNeuron], nn.Module]) -> int:
     """Replace every neuron of `net` by `make(node)`, or none of them if it raises.
 
-    Returns how many there are.
+    Returns how many there are. Raises `InputError` if `net` itself is a neuron.
     """
+    if isinstance(net, SpikingNeuron):
+        raise InputError(f"a single {type(net).__name__} cannot be replaced; give the network that contains it")
     nodes = [module for module in net.modules() if isinstance(module, SpikingNeuron)]
     new = {node: make(node) for node in nodes}
     for parent in list(net.modules()):

@@ -25,6 +25,7 @@ from clif.models import SpikingNetwork, create_model
 from clif.models.pretrained import PREFIX, find_pretrained
 from clif.models.wrapped import WRAPPED
 from clif.names import model_descriptions
+from clif.neurons.exchange import description_of
 from clif.neurons.registry import neuron_name
 from clif.paths import expand_home
 from clif.safetensors import read_safetensors
@@ -295,7 +296,7 @@ def load_weights(net: nn.Module, state_dict: dict[str, Tensor], where: str) -> N
     """
     own = net.state_dict()
     state_dict = fit_names(state_dict, own)
-    config = getattr(net, "config", {})
+    config = description_of(net)
     name = f"{config['name']} with {config['neuron']} neurons" if config else f"this {type(net).__name__}"
     if differing := sorted(own.keys() ^ state_dict.keys(), key=str):
         verb = "lacks" if differing[0] in own else "has the unknown key"
