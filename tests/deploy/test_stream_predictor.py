@@ -5,6 +5,7 @@ import gc
 import numpy as np
 import pytest
 import torch
+from torch import nn
 from torch.testing import assert_close
 
 import clif
@@ -99,7 +100,7 @@ def test_mistakes_are_input_errors(firing_network, tmp_path):
         _ = stream.prediction
     with pytest.raises(InputError, match="memory must be"):
         StreamPredictor(stream.net, memory=0)
-    with pytest.raises(InputError, match="takes 3"):
+    with pytest.raises(InputError, match=r"takes samples \[3, 32, 32\]"):
         stream.feed_events({"t": np.arange(1)})
     with pytest.raises(InputError, match="no stream state at"):
         stream.restore(tmp_path / "none.pt")
@@ -133,3 +134,19 @@ def test_memory_does_not_grow_with_the_steps(steps):
 
 def test_its_former_name_is_understood():
     assert clif.deploy.Stream is StreamPredictor
+
+
+def test_a_module_has_no_streams():
+    with pytest.raises(InputError, match=r"a Sequential has no streams; clif\.wrap\(net, T=…\)"):
+        StreamPredictor(nn.Sequential(nn.Linear(4, 2), clif.LIFNode()))
+
+
+def test_events_become_frames_of_the_shape_of_a_sample():
+    net = nn.Sequential(nn.Conv2d(2, 3, 3), clif.LIFNode(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 2))
+    events = {key: np.array([0, value]) for key, value in (("t", 5), ("x", 8), ("y", 11), ("p", 1))}
+    assert StreamPredictor(clif.wrap(net, T=2, input_shape=(2, 12, 9))).feed_events(events).shape == (1, 2)
+    with pytest.raises(InputError, match="the shape of one sample of this Sequential is not known"):
+        StreamPredictor(clif.wrap(net, T=2)).feed_events(events)
+    vectors = clif.wrap(nn.Sequential(nn.Linear(4, 2), clif.LIFNode()), T=2, input_shape=(4,))
+    with pytest.raises(InputError, match=r"frames of events are \[2, H, W\]; this network takes samples \[4\]"):
+        StreamPredictor(vectors).feed_events(events)

@@ -14,7 +14,6 @@ from clif.errors import InputError, MissingFileError, in_words
 from clif.models import SpikingNetwork
 from clif.models.gate import gate
 from clif.neurons.net import evaluating
-from clif.sizes import height_width
 from clif.train.checkpoint import read_archive, save_checkpoint
 
 Events = dict[str, np.ndarray]
@@ -41,6 +40,8 @@ class StreamPredictor:
     def __init__(self, net: SpikingNetwork, memory: float | None = None) -> None:
         if memory is not None and not memory > 0:
             raise InputError(f"memory must be a number of steps above 0, or None for the plain mean, got {memory}")
+        if not isinstance(net, SpikingNetwork):
+            raise InputError(f"a {type(net).__name__} has no streams; clif.wrap(net, T=…) makes a network of it")
         self.net = net
         self.memory = memory
         self._stream = net.stream()
@@ -70,9 +71,10 @@ class StreamPredictor:
 
         `clif.data.events.FrameStream` splits a stream of events of any length into frames, for `stream(frame)`.
         """
-        height, width = height_width(self.net.image_size)
-        if self.net.in_channels != 2:
-            raise InputError(f"frames of events have 2 channels; this network takes {self.net.in_channels}")
+        sample = self.net.sample_shape
+        if len(sample) != 3 or sample[0] != 2:
+            raise InputError(f"frames of events are [2, H, W]; this network takes samples {list(sample)}")
+        _, height, width = sample
         if len(events["t"]) == 0:
             frame = np.zeros((2, height, width))
         else:
