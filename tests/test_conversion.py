@@ -216,3 +216,64 @@ def test_leaky_of_another_kind_is_refused(options, message):
     snn = pytest.importorskip("snntorch")
     with pytest.raises(InputError, match=message):
         clif.convert(nn.Sequential(snn.Leaky(**options)))
+
+
+def test_a_network_that_has_computed_is_copied():
+    snn = pytest.importorskip("snntorch")
+    source = nn.Sequential(nn.Linear(4, 8), snn.Leaky(0.9, init_hidden=True), nn.Linear(8, 2))
+    source(torch.rand(3, 4)).sum().backward()
+    mem = source[1].mem
+    assert isinstance(clif.convert(source).net[1], clif.CLIFNode)
+    assert source[1].mem is mem
+
+
+@pytest.mark.parametrize("step_mode", ["s", "m"])
+def test_a_network_of_spikingjelly_that_has_computed_is_copied(step_mode):
+    functional, layer, neuron, _ = jelly()
+    source = nn.Sequential(layer.Linear(4, 8), neuron.LIFNode(step_mode=step_mode))
+    functional.set_step_mode(source, step_mode)
+    source(torch.rand(3, 5, 4)).sum().backward()
+    assert isinstance(clif.convert(source).net[1], clif.CLIFNode)
+
+
+def test_leaky_without_a_reset_fires_the_same_spikes_as_lif():
+    snn = pytest.importorskip("snntorch")
+    source = nn.Sequential(snn.Leaky(0.9, init_hidden=True, reset_mechanism="none"))
+    converted = clif.convert(source, neuron=None)
+    assert "v_subtract=0.0 (clif's default: None)" in str(converted)
+    x_seq = torch.rand(20, 50, 4, generator=torch.Generator().manual_seed(0)) / 4
+    expected = torch.stack([source(x) for x in x_seq])
+    assert 0 < expected.mean() < 1
+    assert torch.equal(torch.stack([converted.net(x) for x in x_seq]), expected)
+    assert "CLIF has no v_subtract; v_subtract=0.0 is gone" in str(clif.convert(source))
+    assert clif.convert(source, neuron=None, v_reset=0.0).net[0].v_reset == 0.0
+    integrating = nn.Sequential(snn.Leaky(1.0, init_hidden=True, reset_mechanism="none"))
+    assert "it resets, by subtraction, after each spike" in str(clif.convert(integrating, neuron=None))
+
+
+@pytest.mark.parametrize(
+    ("net", "message"),
+    [
+        (clif.models.create_model("snn5_noAP", "ReLU", T=1), "network of clif"),
+        (nn.ReLU(), "a ReLU is a single neuron or activation"),
+    ],
+)
+def test_networks_of_clif_and_single_activations_are_refused(net, message):
+    with pytest.raises(InputError, match=message):
+        clif.convert(net)
+
+
+class Strict(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.relu = nn.ReLU()
+
+    def forward(self, x):
+        if not isinstance(x, torch.Tensor):
+            raise TypeError
+        return self.relu(x)
+
+
+def test_a_forward_that_cannot_be_followed_is_noted():
+    (note,) = clif.convert(Strict()).notes
+    assert "the calls of Strict could not be followed (TypeError)" in note

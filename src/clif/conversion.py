@@ -1,6 +1,5 @@
 """Conversion of networks of PyTorch, SpikingJelly and snnTorch to neurons of clif, with a list of the differences."""
 
-import copy
 import inspect
 import re
 from collections.abc import Callable
@@ -12,13 +11,21 @@ import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
 from clif import surrogate as surrogates
-from clif.errors import InputError, unknown_name
+from clif.errors import InputError, in_words, unknown_name
 from clif.layers import Dropout
 from clif.neurons import SpikingNeuron, set_step_mode
-from clif.neurons.exchange import channels_for
+from clif.neurons.exchange import channels_for, description_of
 from clif.neurons.net import is_foreign
 from clif.neurons.registry import options_of, spiking_neuron
-from clif.sequence_layers import CONTAINERS, ELEMENTWISE, SAME, StepAdaptiveAvgPool2d, Voting, take_sequences
+from clif.sequence_layers import (
+    CONTAINERS,
+    ELEMENTWISE,
+    SAME,
+    StepAdaptiveAvgPool2d,
+    Voting,
+    detached_copy,
+    take_sequences,
+)
 
 ACTIVATIONS = (*ELEMENTWISE, nn.PReLU)
 FUNCTIONS = (F.relu, torch.relu, F.relu6, F.leaky_relu, F.gelu, F.silu, F.elu, torch.sigmoid, torch.tanh)
@@ -32,7 +39,7 @@ SURROGATES: dict[str, Callable[[float], surrogates.Surrogate]] = {
 FOLDED = ("SeqToANNContainer", "MultiStepContainer")
 """Containers of SpikingJelly that call their layers on T·N samples of a sequence, or step by step."""
 
-SHOWN = ("tau", "decay_input", "v_threshold", "v_reset", "detach_reset", "surrogate_function")
+SHOWN = ("tau", "decay_input", "v_threshold", "v_reset", "v_subtract", "detach_reset", "surrogate_function")
 
 
 @dataclass(frozen=True)
@@ -95,7 +102,14 @@ def convert(net: nn.Module, neuron: str | None = "CLIF", **options: Any) -> Conv
         differs: it fires 0 or 1 over time; the weights were trained for values, so train on
     >>> net = clif.wrap(converted.net, T=6)
     """
-    copied = copy.deepcopy(net)
+    if description_of(net) is not None:
+        raise InputError(
+            f"a {type(net).__name__} is a network of clif; clif.neurons.exchange_neurons(net, neuron) replaces its "
+            "neurons, and clif.models.create_model(name, neuron) creates one whose ReLUs are neurons"
+        )
+    if _read("the network", net) is not None:
+        raise InputError(f"a {type(net).__name__} is a single neuron or activation; put it into a torch.nn.Sequential")
+    copied = detached_copy(net)
     has_modes = any(_is_of(m, "spikingjelly") and "_step_mode" in vars(m) for m in copied.modules())
     spiking = any(_is_neuron(module) for module in copied.modules())
     weight = next((p for p in copied.parameters() if p.is_floating_point()), torch.zeros(()))
@@ -192,13 +206,13 @@ def _snntorch(name: str, node: Any) -> _Source:
         raise InputError(f"{name} has graded_spikes_factor={factor}; neurons of clif fire 0 or 1")
     reset = node.reset_mechanism
     differences = ["it fires where v ≥ v_threshold; snnTorch where mem > threshold"]
-    if reset == "none":
+    if reset == "none" and beta == 1:
         differences.append("it resets, by subtraction, after each spike; snnTorch's reset_mechanism is none")
-    elif node.reset_delay and reset == "subtract":
+    elif reset == "subtract" and node.reset_delay:
         differences.append(
             "it resets right after a spike, before the leak; snnTorch (reset_delay=True) a step later, after the leak"
         )
-    elif not node.reset_delay:
+    elif reset != "none" and not node.reset_delay:
         differences.append("it resets once a spike; snnTorch again in the next step, if mem is still above threshold")
     if isinstance(node.beta, nn.Parameter) or isinstance(node.threshold, nn.Parameter):
         differences.append('beta or threshold was learnt and is a number now; neuron="PLIF" learns tau')
@@ -208,11 +222,10 @@ def _snntorch(name: str, node: Any) -> _Source:
         "the surrogate is clif's default, Rectangle(1), in place of spike_grad; or give surrogate_function="
     )
     constants = {"v_threshold": threshold, "v_reset": 0.0 if reset == "zero" else None, "detach_reset": True}
-    return (
-        _Source("IF", constants, differences)
-        if beta == 1
-        else _Source("LIF", {**constants, "tau": 1 / (1 - beta), "decay_input": False}, differences)
-    )
+    if beta == 1:
+        return _Source("IF", constants, differences)
+    subtracted = {"v_subtract": 0.0} if reset == "none" else {}
+    return _Source("LIF", {**constants, **subtracted, "tau": 1 / (1 - beta), "decay_input": False}, differences)
 
 
 def _number(name: str, key: str, value: Any) -> float:
@@ -232,6 +245,8 @@ def _replace(
         if option not in known:
             raise unknown_name(f"option of the neuron {kind.neuron}", option, known)
     constants = dict(source.constants)
+    if options.get("v_reset") is not None:
+        constants.pop("v_subtract", None)
     if "tau" in constants and "tau" not in known and "init_tau" in known:
         constants["init_tau"] = constants.pop("tau")
     given = {key: value for key, value in constants.items() if key in known} | options
@@ -241,8 +256,10 @@ def _replace(
     differences = list(source.differences)
     if source.nearest is not None and kind.neuron != source.nearest:
         differences.insert(0, f"the equations are those of {kind.neuron}, no longer of {source.nearest}")
-    lost = {key: value for key, value in constants.items() if key not in known and value not in (False, None)}
-    differences += [f"{kind.neuron} has no {key}; {key}={value} is gone" for key, value in lost.items()]
+    lost = {key: value for key, value in constants.items() if key not in known and value is not None}
+    differences += [
+        f"{kind.neuron} has no {key}; {key}={value} is gone" for key, value in lost.items() if value is not False
+    ]
     differences += [
         f"{key}={value!r} was {constants[key]!r}"
         for key, value in options.items()
@@ -277,7 +294,7 @@ def _check_calls(net: nn.Module, names: set[str]) -> list[str]:
         nodes = list(_CallTracer().trace(net).nodes)
     except Exception as error:  # a forward that branches on its data can raise anything
         return [
-            f"the calls of {type(net).__name__} could not be followed ({str(error).splitlines()[0]}): look whether its "
+            f"the calls of {type(net).__name__} could not be followed ({in_words(error)}): look whether its "
             "forward calls an activation twice, or as a function such as F.relu, which stays"
         ]
     called = [str(node.target) for node in nodes if node.op == "call_module"]

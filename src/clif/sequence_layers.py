@@ -92,6 +92,14 @@ def sharing_copy(net: nn.Module) -> Any:
     return copy.deepcopy(net, memo)
 
 
+def detached_copy(net: nn.Module) -> Any:
+    """A deep copy of `net`; states of other libraries, which may be part of a graph, are detached in it."""
+    stores = [store for m in net.modules() for store in (vars(m), m._buffers, vars(m).get("_memories", {}))]
+    values = [value for store in stores for value in store.values()]
+    states = [value for value in values if isinstance(value, Tensor) and not value.is_leaf]
+    return copy.deepcopy(net, {id(state): state.detach().clone() for state in states})
+
+
 def take_sequences(net: nn.Module, only: Collection[nn.Module] | None = None) -> nn.Module:
     """Make the layers of `net`, in place, take [T, N, *] as well as [N, *]; returns it, or its replacement.
 
