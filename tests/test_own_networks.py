@@ -196,3 +196,11 @@ def test_streams_predict(case):
     for x in x_seq:
         scores = stream(x)
     torch.testing.assert_close(scores, steps(net, x_seq).mean(0))
+
+
+def test_the_energy_of_samples_of_another_shape_is_refused():
+    net = nn.Sequential(nn.Linear(6, 8), clif.CLIFNode(), nn.Flatten(), nn.Linear(24, 3))
+    batches = [(torch.rand(T, 5, 3, 6), torch.zeros(5))]
+    with pytest.raises(InputError, match=r"samples of this network have 1 axes, got a batch \[3, 5, 3, 6\]; clif.wrap"):
+        energy.estimate(net, batches)
+    assert energy.estimate(clif.wrap(net, T, input_shape=(3, 6)), batches).images == 5

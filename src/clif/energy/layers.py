@@ -107,7 +107,7 @@ def follow(net: SpikingNetwork, size: Size = None) -> Followed:
                 shapes[n] = result.shape[1:]
             return result
 
-    parameter = next(net.parameters())
+    parameter = next(net.parameters(), torch.empty(0))
     with visiting(net, "s"):
         Recorder(graph).run(parameter.new_zeros(1, *sample))
     return Followed(graph, shapes)

@@ -74,6 +74,11 @@ class _Counted:
         self.batches = batches
         self.dims = dims
         self.images = 0
+        if first.dim() not in (dims + 1, dims + 2):
+            raise InputError(
+                f"samples of this network have {dims} axes, got a batch {list(first.shape)}; clif.wrap(net, T=…, "
+                "input_shape=…) sets the shape of a sample"
+            )
         self.size = tuple(first.shape[first.dim() - dims :])
         self.steps = len(first) if first.dim() == dims + 2 else None
         self.events = events
