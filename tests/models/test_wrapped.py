@@ -222,3 +222,17 @@ def test_whole_numbers_of_other_types_are_steps(tmp_path):
 def test_a_sequence_is_computed_step_by_step(make, shape):
     wrapped, x_seq = clif.wrap(make().eval(), T=2), torch.rand(3, 5, *shape) * 3
     torch.testing.assert_close(step_by_step(wrapped, x_seq), wrapped(x_seq))
+
+
+def test_constants_that_a_conversion_fitted_are_loaded(tmp_path):
+    torch.manual_seed(0)
+    net, x = nn.Sequential(nn.Linear(4, 8), clif.CLIFNode(v_threshold=0.3), nn.Linear(8, 2)), torch.rand(5, 4)
+    path, batches = tmp_path / "lif.safetensors", [(x, torch.zeros(5, dtype=torch.int64))]
+    lif = clif.deploy.clif_to_lif(clif.wrap(net, T=3).eval(), method="subtract", loader=batches)
+    clif.export.to_safetensors(lif, path)
+    for fresh in (clif.deploy.clif_to_lif(clif.wrap(net, T=3)), clif.deploy.clif_to_lif(net)):
+        loaded = clif.load(path, net=fresh)
+        (node,) = (module for module in loaded.modules() if isinstance(module, clif.LIFNode))
+        assert node.v_subtract == lif.net[1].v_subtract != 0.3
+    with pytest.raises(InputError, match=r"its constants of single layers do not fit this Wrapped .* for LIF neurons"):
+        clif.load(path, net=clif.wrap(net, T=3))

@@ -22,10 +22,11 @@ from clif.devices import find_device
 from clif.errors import InputError, MissingFileError, cut, in_words
 from clif.files import write_atomically
 from clif.models import SpikingNetwork, create_model
+from clif.models.network import set_layer_options
 from clif.models.pretrained import PREFIX, find_pretrained
-from clif.models.wrapped import WRAPPED
+from clif.models.wrapped import WRAPPED, Wrapped
 from clif.names import model_descriptions
-from clif.neurons.exchange import description_of
+from clif.neurons.exchange import add_layer_options, description_of
 from clif.neurons.registry import neuron_name
 from clif.paths import expand_home
 from clif.safetensors import read_safetensors
@@ -209,8 +210,9 @@ def load(
     T, tau, surrogate and image_size if they differ from `create_model`'s defaults; classes and channels follow from its
     weights. Any argument replaces the value in the checkpoint: `load(path, T=4)`, `load(path, neuron="LIF")`.
 
-    With `net`, your own module or the result of `clif.wrap`, the weights are loaded into it, and it is returned in eval
-    mode; a checkpoint does not contain the class of a wrapped network.
+    With `net`, your own module or the result of `clif.wrap`, the weights are loaded into it, and the constants of
+    single layers that a conversion fitted; it is returned in eval mode. A checkpoint does not contain the class of a
+    wrapped network.
 
     Raises `InputError` for a missing device, a file that cannot be read, and weights that do not fit.
 
@@ -225,7 +227,9 @@ def load(
     if net is not None:
         if named := [key for key, value in {"model": model, "neuron": neuron, **options}.items() if value is not None]:
             raise InputError(f"{', '.join(named)}: describes a network to create, but net= already gives one")
-        load_weights(net, read_checkpoint(path)["net"], str(path))
+        content = read_checkpoint(path)
+        load_weights(net, content["net"], str(path))
+        _set_layer_options(net, content.get("model", {}), str(path))
         return net.to(device).eval()
     net = build_network(read_checkpoint(path), str(path), model=model, neuron=neuron, **options)
     return net.to(device).eval()
@@ -309,6 +313,21 @@ def load_weights(net: nn.Module, state_dict: dict[str, Tensor], where: str) -> N
         net.load_state_dict(state_dict)
     except RuntimeError as error:  # tensors without values, sparse ones …
         raise InputError(f"{where}: does not fit {name}: {in_words(error)}") from error
+
+
+def _set_layer_options(net: nn.Module, model: dict[str, Any], where: str) -> None:
+    """Set the constants of single layers in the description of a checkpoint's network, `model`."""
+    prefix = "net." if model.get("name") == WRAPPED and not isinstance(net, Wrapped) else ""
+    try:
+        options = {layer.removeprefix(prefix): values for layer, values in model.get("layer_options", {}).items()}
+        set_layer_options(net, options)
+        if (description := description_of(net)) is not None:
+            add_layer_options(description, options)
+    except (AttributeError, InputError) as error:
+        raise InputError(
+            f"{where}: its constants of single layers do not fit this {type(net).__name__} ({in_words(error)}); they "
+            f"are for {model.get('neuron')} neurons"
+        ) from error
 
 
 def _sizes(state_dict: dict[str, Tensor], where: str) -> dict[str, int]:
