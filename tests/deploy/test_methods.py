@@ -312,3 +312,12 @@ def test_each_module_keeps_its_mode(firing_network, method):
 def test_an_option_that_a_method_does_not_have_is_refused(fitted, method):
     with pytest.raises(InputError, match=f"unknown option of the conversion {method} 'input_shape'"):
         clif_to_lif(fitted[0], method=method, loader=LOADER, input_shape=(3, 32, 32))
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_a_fit_computes_its_own_gradients(firing_network, method, mode):
+    net = firing_network().eval()
+    with mode():
+        found = clif_to_lif(net, method=method, loader=LOADER)
+    assert_close(dict(found.state_dict()), dict(clif_to_lif(net, method=method, loader=LOADER).state_dict()))

@@ -65,7 +65,7 @@ def finetune(
             answers = [teacher(x) for x in choice]
         best, kept = divergence(student, choice, answers), copy.deepcopy(student.state_dict())
         seen = 2 * count_images(choice, net.dims)
-    with progress_bar(epochs * getattr(loader, "num_samples", 0), "finetune", quiet) as bar:
+    with torch.enable_grad(), progress_bar(epochs * getattr(loader, "num_samples", 0), "finetune", quiet) as bar:
         for step, (images, classes) in enumerate(
             itertools.chain.from_iterable(itertools.repeat(loader, epochs)), start=1
         ):

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from clif.deploy.calibrate import Fitted, calibrate, subtract
@@ -116,7 +117,8 @@ def convert(net: nn.Module, method: str, loader: Batches | None, **options: Any)
             raise unknown_name(f"option of the conversion {method}", option, OPTIONS[method])
     begun = time.perf_counter()
     network = as_network(net)
-    lif, images, values = _RUN[method](network, loader, **options)
+    with torch.inference_mode(False):
+        lif, images, values = _RUN[method](network, loader, **options)
     result: nn.Module = lif
     if network is not net:
         assert isinstance(lif, Wrapped)
