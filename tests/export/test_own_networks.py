@@ -192,6 +192,21 @@ def test_weights_of_a_module_are_saved_without_its_description(tmp_path):
     assert torch.equal(clif.load(path, net=again)[0].weight, net[0].weight)
 
 
+def test_nir_refuses_functions_of_the_shape():
+    pytest.importorskip("nir")
+
+    class Reshaping(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear, self.node = nn.Linear(4, 4), clif.LIFNode(v_reset=0.0)
+
+        def forward(self, x):
+            return self.node(self.linear(x).view(x.shape))
+
+    with pytest.raises(InputError, match="does not support the operation"):
+        export.to_nir(Reshaping(), input_shape=(4,))
+
+
 def test_grouped_convolutions_need_depthwise():
     pytest.importorskip("nir")
     net = nn.Sequential(nn.Conv2d(2, 4, 3, groups=2), clif.LIFNode(v_reset=0.0))

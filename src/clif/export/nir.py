@@ -286,7 +286,8 @@ def _shapes(graph: fx.GraphModule, net: SpikingNetwork) -> dict[fx.Node, tuple[i
     class Recorder(fx.Interpreter):
         def run_node(self, n: fx.Node) -> Any:
             result = super().run_node(n)
-            shapes[n] = tuple(result.shape[1:])
+            if isinstance(result, Tensor):
+                shapes[n] = tuple(result.shape[1:])
             return result
 
     set_step_mode(net, "s")
