@@ -53,6 +53,7 @@ def test_an_activation_that_is_called_twice_is_refused_and_a_function_noted():
     [
         ((nn.Sequential(nn.Linear(2, 2)),), "no activation module"),
         ((nn.Sequential(nn.ReLU()), "CLIFF"), "did you mean CLIF"),
+        ((nn.Sequential(nn.ReLU()), clif.CLIFNode), 'a neuron is given by its registered name, such as "CLIF"'),
     ],
 )
 def test_what_cannot_be_converted_says_why(arguments, message):

@@ -144,8 +144,9 @@ def _counterpart(name: str, module: nn.Module) -> nn.Module:
     elif not isinstance(module, (StepModule, *AS_THEY_ARE)) and not has_own_forward(module):
         raise InputError(
             f"{name}, a {kind.__module__}.{kind.__name__}, cannot take sequences [T, N, *]; use a layer of "
-            "clif.layers or one of PyTorch's for images and vectors, or derive yours from clif.layers.StepModule; "
-            "clif.convert makes networks of SpikingJelly and snnTorch ours"
+            "clif.layers or one of PyTorch's for images and vectors, put a stateless one into "
+            "clif.layers.TimeDistributed, or derive yours from clif.layers.StepModule; clif.convert makes networks of "
+            "SpikingJelly and snnTorch ours"
         )
     return module
 

@@ -100,7 +100,7 @@ def test_a_forward_of_one_s_own_is_tried_out():
     ("net", "message"),
     [
         (nn.Sequential(nn.Linear(2, 2)), "no spiking neuron"),
-        (nn.Sequential(nn.Conv3d(1, 1, 1), clif.LIFNode()), "0, a .*Conv3d, cannot take sequences"),
+        (nn.Sequential(nn.Conv3d(1, 1, 1), clif.LIFNode()), "0, a .*Conv3d, cannot take sequences.*TimeDistributed"),
         (nn.Sequential(nn.Flatten(), clif.LIFNode()), "input_shape"),
         (nn.Sequential(nn.Conv2d(1, 1, 1), nn.BatchNorm2d(1, affine=False), clif.LIFNode()), "1 is a BatchNorm2d"),
         (clif.models.create_model("snn5_noAP"), "already"),

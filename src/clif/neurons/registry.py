@@ -71,6 +71,8 @@ def _names(kind: type[SpikingNeuron]) -> list[str]:
 
 def neuron_name(name: str) -> str:
     """The registered spelling of a neuron's name in any case. Raises `InputError` for an unknown one."""
+    if not isinstance(name, str):
+        raise InputError(f'a neuron is given by its registered name, such as "CLIF", got {name!r}')
     for known in NEURONS:
         if known.lower() == name.lower():
             return known
