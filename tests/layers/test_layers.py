@@ -1,4 +1,5 @@
 import copy
+import math
 
 import pytest
 import torch
@@ -224,3 +225,30 @@ def test_without_momentum_the_running_statistics_are_the_mean_over_all_steps(rep
     torch.testing.assert_close(norm.running_mean, mean.mean(0))
     torch.testing.assert_close(norm.running_var, var.mean(0))
     assert norm.num_batches_tracked == 6
+
+
+def weight_gradient(conv, x, dtype):
+    """The gradient of the weights under autocast, computed where memory that is not written has NaN."""
+    weight = conv.weight
+    junk = [torch.full((weight.numel() // part,), math.nan) for part in (1, 1, 2, 2)]
+    del junk
+    weight.grad = None
+    with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
+        out = conv(x)
+    out.backward(torch.ones_like(out))
+    return out.dtype, weight.grad
+
+
+@pytest.mark.parametrize(("kernel", "stride", "padding", "width"), [(5, 4, 1, 3), (3, 2, 1, 1), (3, 3, 2, 2)])
+@pytest.mark.parametrize("kind", [layers.Conv1d, layers.Conv2d])
+def test_weights_that_read_only_padding_have_no_gradient_in_bfloat16(kind, kernel, stride, padding, width):
+    """PyTorch leaves it uninitialised on processors with bfloat16."""
+    torch.manual_seed(0)
+    conv = kind(64, 64, kernel, stride, padding)
+    x = torch.rand(3, 4, 64, *[width] * (conv.weight.dim() - 2))
+    _, expected = weight_gradient(conv, x, torch.float32)
+    for _ in range(5):
+        dtype, actual = weight_gradient(conv, x, torch.bfloat16)
+        assert dtype == torch.bfloat16
+        assert_close(actual, expected, rtol=0.05, atol=0.05 * expected.abs().max().item())
+    assert (expected == 0).any()

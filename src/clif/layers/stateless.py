@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from clif.errors import InputError
+from clif.layers.bfloat16 import convolve_in_float32, needs_float32
 from clif.layers.step import check_layout, fold, is_repeated
 from clif.ops import dispatch, spike_conv
 from clif.ops.packing import packed_while_saved
@@ -39,7 +40,10 @@ class Conv1d(nn.Conv1d):
 
     def forward(self, x: Tensor) -> Tensor:
         check_layout(self, x, "N, C, L", self.in_channels, -2)
-        return fold(super().forward, x, 3)
+        return fold(self._convolve, x, 3)
+
+    def _convolve(self, x: Tensor) -> Tensor:
+        return convolve_in_float32(self, x) if needs_float32(self, x) else super().forward(x)
 
 
 class Conv2d(nn.Conv2d):
@@ -76,6 +80,8 @@ class Conv2d(nn.Conv2d):
     def _convolve(self, x: Tensor) -> Tensor:
         if self.backend != "torch" and (out := spike_conv.convolve(self, x)) is not None:
             return out
+        if needs_float32(self, x):
+            return convolve_in_float32(self, x)
         if self.pack_spikes and torch.is_grad_enabled() and not torch.compiler.is_compiling():
             with packed_while_saved(x):
                 return super().forward(x)
