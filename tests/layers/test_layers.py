@@ -239,7 +239,7 @@ def weight_gradient(conv, x, dtype):
     return out.dtype, weight.grad
 
 
-@pytest.mark.parametrize(("kernel", "stride", "padding", "width"), [(5, 4, 1, 3), (3, 2, 1, 1), (3, 3, 2, 2)])
+@pytest.mark.parametrize(("kernel", "stride", "padding", "width"), [(5, 4, 1, 3), (3, 2, 1, 1), (3, 3, 1, 2)])
 @pytest.mark.parametrize("kind", [layers.Conv1d, layers.Conv2d])
 def test_weights_that_read_only_padding_have_no_gradient_in_bfloat16(kind, kernel, stride, padding, width):
     """PyTorch leaves it uninitialised on processors with bfloat16."""
