@@ -23,10 +23,11 @@ import torch
 from clif.data import create_loader
 from clif.deploy import convert, finetune, quantize_weights
 from clif.deploy.judge import judge
+from clif.deploy.methods import LABELLED_LR
 from clif.models import SpikingNetwork
 from clif.trained_network import open_checkpoint
 
-CONTROL, LABELLED_LR = "CLIF trained on", 3e-4
+CONTROL = "CLIF trained on"
 RESETS = (None, 0.0, -0.02, -0.04, -0.06, -0.08, -0.1, -0.12, -0.14, -0.16, -0.18, -0.2)
 PAPER = RESETS[:7]
 

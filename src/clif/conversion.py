@@ -256,10 +256,8 @@ def _replace(
     differences = list(source.differences)
     if source.nearest is not None and kind.neuron != source.nearest:
         differences.insert(0, f"the equations are those of {kind.neuron}, no longer of {source.nearest}")
-    lost = {key: value for key, value in constants.items() if key not in known and value is not None}
-    differences += [
-        f"{kind.neuron} has no {key}; {key}={value} is gone" for key, value in lost.items() if value is not False
-    ]
+    lost = {key: value for key, value in constants.items() if not (key in known or value is None or value is False)}
+    differences += [f"{kind.neuron} has no {key}; {key}={value} is gone" for key, value in lost.items()]
     differences += [
         f"{key}={value!r} was {constants[key]!r}"
         for key, value in options.items()

@@ -33,6 +33,9 @@ SURROGATE_NAMES = ("rectangle", "sigmoid", "triangle", "atan")
 FORMS = ("image", "sequence", "step")
 """The forms of an exported network (`clif.export.to_program`)."""
 
+CONVERTED = ("CLIF", "LIF")
+"""The neurons that a conversion makes LIF, with the same weights."""
+
 CONVERSIONS = ("sweep", "calibrate", "subtract", "finetune")
 """The methods of `clif.deploy.convert`."""
 

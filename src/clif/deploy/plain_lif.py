@@ -4,10 +4,9 @@ import copy
 
 from clif.deploy.fold import Network
 from clif.errors import InputError
+from clif.names import CONVERTED
 from clif.neurons import LIFNode, PLIFNode, SpikingNeuron, reset_net
 from clif.neurons.exchange import description_of, forget_layer_options, node_like, replace_nodes
-
-CONVERTED = ("CLIF", "LIF")
 
 
 def plain_lif(net: Network, v_reset: float | None = None) -> Network:

@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 from clif.energy.count import Energy, LayerCount
 from clif.errors import InputError
 from clif.files import write_content
+from clif.markup import escape_latex, escape_markdown
 
 COLUMNS = ("layer", "network", "kind", "rate", "SOPs", "ACs", "MACs", "updates", "stored_bytes", "moved_bytes")
 ENERGIES = ("operations_uJ", "memory_uJ")
@@ -66,13 +66,13 @@ class Comparison:
 
     def to_markdown(self) -> str:
         """`rows` as a table of Markdown, numbers rounded to four digits."""
-        header, *body = [[MARKDOWN.sub(r"\\\g<0>", cell) for cell in line] for line in self._cells()]
+        header, *body = [[escape_markdown(cell) for cell in line] for line in self._cells()]
         lines = [header, ["---"] * 3 + ["---:"] * (len(header) - 3), *body]
         return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
     def to_latex(self) -> str:
         """`rows` as a tabular of LaTeX."""
-        header, *body = [[_escaped(cell) for cell in line] for line in self._cells()]
+        header, *body = [[escape_latex(cell) for cell in line] for line in self._cells()]
         lines = [f"{' & '.join(line)} \\\\" for line in body]
         first_total = len(lines) - len(self.networks)
         lines.insert(first_total, "\\hline")
@@ -171,19 +171,3 @@ def _total(network: str, energy: Energy) -> Row:
     joules = {"operations_uJ": energy.microjoule, "memory_uJ": energy.memory_millijoule * 1e3}
     names = {"layer": TOTAL, "network": network, "kind": "", "rate": energy.firing_rate}
     return {**names, **counts, **memory, **joules}
-
-
-MARKDOWN = re.compile(r"[\\`*_{}\[\]<>|#]")
-"""The characters that a cell of a table in Markdown escapes."""
-
-LATEX: dict[str, str] = {
-    "\\": "\\textbackslash{}",
-    "µ": "\\textmu{}",
-    "~": "\\textasciitilde{}",
-    "^": "\\textasciicircum{}",
-}
-LATEX |= {special: f"\\{special}" for special in "&%$#_{}"}
-
-
-def _escaped(text: str) -> str:
-    return "".join(LATEX.get(character, character) for character in text)

@@ -12,6 +12,7 @@ import yaml
 
 from clif.errors import InputError, unknown_name
 from clif.files import write_content
+from clif.names import CONVERTED
 from clif.paths import expand_home
 from clif.train.config import TrainConfig, resolve
 from clif.train.recipe import read_yaml
@@ -19,9 +20,6 @@ from clif.train.resume import CONFIG, SUMMARY, needed_by_runs
 
 BY_RUN = ("out_dir", "name", "resume", "seed")
 """Options that an experiment sets itself for each run."""
-
-DEPLOYED = ("CLIF", "LIF")
-"""The neurons of networks that can be deployed as LIF."""
 
 FREE = (*BY_RUN, "data_dir", "j", "loggers", "checkpoint_every", "keep_last", "lean_memory")
 """Options in which a run may differ from the plan and still be the run of the plan."""
@@ -182,8 +180,8 @@ def _neurons(_base: TrainConfig, neurons: Sequence[str], _values: Sequence[float
 
 
 def _deployed(base: TrainConfig, neurons: Sequence[str], values: Sequence[float]) -> list[Arm]:
-    if others := [name for name in neurons if name.upper() not in DEPLOYED]:
-        raise InputError(f"an experiment deployment takes the neurons {' and '.join(DEPLOYED)}, got {others[0]}")
+    if others := [name for name in neurons if name.upper() not in CONVERTED]:
+        raise InputError(f"an experiment deployment takes the neurons {' and '.join(CONVERTED)}, got {others[0]}")
     return _neurons(base, neurons, values)
 
 
@@ -264,7 +262,7 @@ KINDS = {
         lambda _base: (1.1, 1.5, 2.0, 4.0),
     ),
     "deployment": Kind(
-        "networks deployed as LIF by each method (the paper's Table 8)", ("neuron",), None, DEPLOYED, _deployed
+        "networks deployed as LIF by each method (the paper's Table 8)", ("neuron",), None, CONVERTED, _deployed
     ),
 }
 """The experiments by name."""

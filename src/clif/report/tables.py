@@ -3,10 +3,10 @@
 import csv
 import io
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from clif.markup import escape_latex, escape_markdown
 from clif.report.statistics import Mean
 
 MINUS = "−"
@@ -110,60 +110,29 @@ def _csv_cell(value: object) -> object:
 
 def to_markdown(table: Table) -> str:
     """A table of GitHub's Markdown."""
-    lines = [[_markdown(column) for column in table.columns]]
+    lines = [[escape_markdown(column) for column in table.columns]]
     lines.append(["---:" if table.is_numeric(i) else "---" for i in range(len(table.columns))])
-    lines += [[_markdown(cell.text) for cell in row] for row in table.rows]
+    lines += [[escape_markdown(cell.text) for cell in row] for row in table.rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def to_latex(table: Table) -> str:
     """A table environment in the style of booktabs; its label is tab:NAME."""
     columns = "".join("r" if table.is_numeric(i) else "l" for i in range(len(table.columns)))
-    body = "".join(f"    {' & '.join(_latex(cell.text) for cell in row)} \\\\\n" for row in table.rows)
+    body = "".join(f"    {' & '.join(escape_latex(cell.text) for cell in row)} \\\\\n" for row in table.rows)
     note = f" {table.note}" if table.note else ""
     return (
         "% \\usepackage{booktabs}\n"
         "\\begin{table}\n"
         "  \\centering\n"
-        f"  \\caption{{{_latex(table.caption + '.' + note)}}}\n"
+        f"  \\caption{{{escape_latex(table.caption + '.' + note)}}}\n"
         f"  \\label{{tab:{table.name}}}\n"
         f"  \\begin{{tabular}}{{{columns}}}\n"
         "    \\toprule\n"
-        f"    {' & '.join(map(_latex, table.columns))} \\\\\n"
+        f"    {' & '.join(map(escape_latex, table.columns))} \\\\\n"
         "    \\midrule\n"
         f"{body}"
         "    \\bottomrule\n"
         "  \\end{tabular}\n"
         "\\end{table}\n"
     )
-
-
-LATEX = {
-    **{character: f"\\{character}" for character in "&%$#_{}"},
-    **{character: f"{{{character}}}" for character in "[*"},  # at the start of a row they are arguments of \\
-    "\\": "\\textbackslash{}",
-    "~": "\\textasciitilde{}",
-    "^": "\\textasciicircum{}",
-    "<": "$<$",
-    ">": "$>$",
-    "|": "$|$",
-    '"': "''",
-    "±": "$\\pm$",
-    MINUS: "$-$",
-    ABSENT: "--",
-    "µ": "\\textmu{}",
-    "σ": "$\\sigma$",
-    "τ": "$\\tau$",
-    "·": "$\\cdot$",
-    "×": "$\\times$",
-    "→": "$\\to$",
-    "…": "\\dots{}",
-}
-
-
-def _latex(text: str) -> str:
-    return "".join(LATEX.get(character, character) for character in " ".join(text.split()))
-
-
-def _markdown(text: str) -> str:
-    return re.sub(r"([\\`*_{}\[\]<>|#])", r"\\\1", " ".join(text.split()))
