@@ -24,11 +24,13 @@ RESULTS = ROOT / "benchmarks" / "results" / "experiments"
 PAGE = ROOT / "docs" / "small_experiments.md"
 NEURONS = "--neurons CLIF,LIF,PLIF,ALIF,CLIFTau --seeds 0,1,2,3,4"
 NMNIST = "nmnist_snn5 -b 32 --epochs 15 --T-max 15"
+SWEEP = "nmnist_snn5 -b 32 --epochs 8 --T-max 8 --neurons CLIF,LIF --seeds 0,1,2"
 EXPERIMENTS = {
     "digits_neurons": f"neurons digits {NEURONS}",
     "nmnist_neurons": f"neurons {NMNIST} {NEURONS}",
-    "nmnist_window": f"bptt {NMNIST} --neurons CLIF,LIF --values 1,2,4,10 --seeds 0,1,2",
-    "nmnist_T": f"timesteps {NMNIST} --neurons CLIF,LIF --values 2,4,8,16 --seeds 0,1,2",
+    "nmnist_window": f"bptt {SWEEP} --values 1,2,4,10",
+    "nmnist_T": f"timesteps {SWEEP} --values 2,4,8,16",
+    "cifar10_exchange": "exchange cifar10_snn5 --model snn4 --amp True -T 4 --epochs 6 --T-max 6 --values 3",
 }
 """The arguments of `clif experiment` by name."""
 
