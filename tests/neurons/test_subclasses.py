@@ -129,7 +129,6 @@ def test_a_sequence_follows_from_its_steps(Own, store_v_seq, keep_state):
         (SingleOf, {"backend": "cpu"}, None, 'SingleOf needs backend "auto" or "torch"'),
         (OwnFormula, {"backend": "cpu"}, None, r"test_subclasses.py, line \d+ .* a kernel has no tensor.sum"),
         (SingleOf, {}, 2, "defines single_step_forward: define step"),
-        (clif.CLIFNode, {"backend": "cpu"}, 2, 'a gradient window needs backend "auto" or "torch"'),
     ],
 )
 def test_what_cannot_be_is_refused(Own, options, window, message):

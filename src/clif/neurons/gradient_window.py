@@ -6,16 +6,40 @@ slides with t. k = 1 leaves the gradient through space only, k ≥ T is the whol
 """
 
 import warnings
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
 from clif.errors import InputError
 from clif.layers import StepModule
-from clif.ops.equations import OneStep, State
+from clif.ops.equations import OneStep, State, stack_steps
+
+Sequence = Callable[[Tensor, State], tuple[Tensor, State]]
+"""x_seq [T, N, *] and the state [N, *] before it -> the spikes [T, N, *] and the state after it."""
 
 
-def truncated_multi_step(step: OneStep, x_seq: Tensor, state: State, window: int) -> tuple[Tensor, State]:
+def truncated_by_sequences(multi_step: Sequence, x_seq: Tensor, state: State, window: int) -> tuple[Tensor, State]:
+    """A sequence x_seq [T, N, *] from `state` [N, *]: spikes [T, N, *] and the last state, for window < T.
+
+    Their gradients reach over `window` steps. `multi_step` computes every element of the batch for itself. It takes all
+    T − window + 1 windows as one batch, each from the state before it, without the gradient of that state except for
+    the first. The first window has the spikes of its steps, every other one that of its last step.
+    """
+    N, windows = x_seq.shape[1], len(x_seq) - window + 1
+    before = [state]
+    with torch.no_grad():
+        for t in range(windows - 1):
+            before.append(multi_step(x_seq[t : t + 1], before[-1])[1])
+    starts = tuple(torch.cat(parts) for parts in zip(*before, strict=True))
+    inputs = stack_steps([x_seq[t : t + windows].flatten(0, 1) for t in range(window)])
+    spikes, last = multi_step(inputs, starts)
+    spikes = spikes.unflatten(1, (windows, N))
+    spike_seq = stack_steps([*spikes[:, 0].unbind(0), *spikes[-1, 1:].unbind(0)])
+    return spike_seq, tuple(part.unflatten(0, (windows, N))[-1].clone() for part in last)
+
+
+def truncated_by_steps(step: OneStep, x_seq: Tensor, state: State, window: int) -> tuple[Tensor, State]:
     """A sequence x_seq [T, N, *] from `state` [N, *]: spikes and the states after each step, both [T, N, *].
 
     Their gradients reach over `window` steps.

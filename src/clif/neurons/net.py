@@ -143,7 +143,7 @@ def backend_for(node: SpikingNeuron, x: Tensor) -> tuple[str, str]:
         return "torch", "a single step is computed in PyTorch; kernels take sequences"
     first_step(x)
     route = node.sequence_mode().route(len(x))
-    if route != "backend":
+    if route in BY_STEPS:
         return "torch", BY_STEPS[route].format(type(node).__name__)
     if node.backend == "torch":
         return "torch", 'backend="torch" was set'
@@ -153,7 +153,6 @@ def backend_for(node: SpikingNeuron, x: Tensor) -> tuple[str, str]:
 
 BY_STEPS = {
     "steps": "store_v_seq=True keeps v of every step, which kernels do not write",
-    "window": "a gradient window shorter than the sequence is computed in PyTorch",
     "own steps": "{} defines single_step_forward instead of step",
 }
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from clif import private_torch
 from clif.errors import InputError
-from clif.neurons.gradient_window import check_window, truncated_multi_step
+from clif.neurons.gradient_window import check_window, truncated_by_sequences, truncated_by_steps
 from clif.ops import dispatch
 from clif.ops.equations import Equations, State, compute_dtype, stack_steps
 from clif.ops.registration import is_transformed
@@ -42,13 +42,10 @@ class Mode(NamedTuple):
                 )
             self._needs_steps(self.owner)
             return "own steps"
-        if window is not None:
-            self._needs_steps("a gradient window")
-            return "window"
         if self.store_v_seq:
             self._needs_steps("store_v_seq=True")
             return "steps"
-        return "backend"
+        return "backend" if window is None else "window"
 
     def _needs_steps(self, what: str) -> None:
         if self.backend not in ("auto", "torch"):
@@ -68,8 +65,7 @@ def compute(equations: Equations, mode: Mode, x_seq: Tensor, start: State | None
     state = equations.start(x_seq[0], start)
     window = mode.window(len(x_seq))
     if window is not None:
-        spike_seq, states = truncated_multi_step(equations.one_step(x_seq[0]), x_seq, state, window)
-        result = Result(spike_seq, tuple([part[-1] for part in states]), _v_of(equations, states, mode))
+        result = _truncated(equations, mode, x_seq, state, window)
     elif mode.store_v_seq:
         result = _by_steps(equations, mode, x_seq, state)
     else:
@@ -96,6 +92,17 @@ def own_steps(step: Callable[[Tensor], Tensor], v: Callable[[], Any], mode: Mode
             dtype = compute_dtype(x.dtype)
             voltages.append(value if isinstance(value, Tensor) else torch.full_like(x, value, dtype=dtype))
     return Result(stack_steps(spikes), (), stack_steps(voltages) if voltages else None)
+
+
+def _truncated(equations: Equations, mode: Mode, x_seq: Tensor, state: State, window: int) -> Result:
+    if mode.store_v_seq or not dispatch.has_kernels(x_seq, mode.backend, equations):
+        spike_seq, states = truncated_by_steps(equations.one_step(x_seq[0]), x_seq, state, window)
+        return Result(spike_seq, tuple([part[-1] for part in states]), _v_of(equations, states, mode))
+
+    def multi_step(x_seq: Tensor, state: State) -> tuple[Tensor, State]:
+        return dispatch.multi_step(equations, x_seq, state, mode.backend, keep_state=True)
+
+    return Result(*truncated_by_sequences(multi_step, x_seq, state, window), None)
 
 
 def _by_steps(equations: Equations, mode: Mode, x_seq: Tensor, state: State) -> Result:

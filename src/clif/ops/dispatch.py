@@ -123,6 +123,11 @@ def fuses_norm(x_seq: Tensor, norm: Norm, backend: str, equations: Equations) ->
     return refuses_norm is not None and refuses_norm(x_seq, norm) is None
 
 
+def has_kernels(x_seq: Tensor, backend: str, equations: Equations) -> bool:
+    """Whether kernels compute this input on the backend, and not plain PyTorch."""
+    return _resolve(x_seq, backend, equations) is not BACKENDS["torch"]
+
+
 def _resolve(x_seq: Tensor, backend: str, equations: Equations) -> Backend:
     if check_backend(backend) == "auto":
         backend, _ = choose(x_seq, equations)
