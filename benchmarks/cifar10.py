@@ -117,7 +117,8 @@ def draw(runs: Iterable[Run]) -> Figure:
                 axes.plot(end["minutes"], 100 * end["test"], "o", color=colour, label=name)
                 name = ""
     axes.set_xlabel("minutes on two cores")
-    axes.set_ylabel("accuracy (%): validation (lines), test at the end (dots)")
+    axes.set_ylabel("accuracy (%)")
+    axes.set_title("Lines: held-out images, dots: test images at the end", fontsize="medium")
     axes.grid(alpha=0.25)
     axes.legend(frameon=False, loc="lower right")
     return figure
