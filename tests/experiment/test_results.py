@@ -44,6 +44,32 @@ def test_the_table_has_means_deviations_and_differences_by_seed(tmp_path):
         chart_of(results)
 
 
+def test_neurons_are_compared_at_the_same_number_of_steps(tmp_path):
+    plan = make_plan("timesteps", neurons=["CLIF", "LIF"], values=[2, 4], seeds=[0, 1], folder=tmp_path)
+    complete(plan, SCORES)
+    for run in plan.runs():
+        if run.label == "CLIF, T = 4, seed 0":
+            (run.folder / "summary.json").write_text(json.dumps({"last": {"epoch": 1, "test_top1": 0.96}}))
+            rows = "epoch,train_loss,test_top1\n0,0.9,0.1\n1,0.5,0.96\n"
+            (run.folder / "metrics.csv").write_text(rows)
+    table = collect(plan, plan.runs()).table()
+    assert table.columns == ["timesteps", "seeds", "test accuracy (%)", "CLIF leads by (points)", "p"]
+    assert [[row[0].text, row[3].text, row[4].text] for row in table.rows] == [
+        ["CLIF, T = 2", "", ""],
+        ["CLIF, T = 4", "", ""],
+        ["LIF, T = 2", "+3.00 ± 2.83", "0.749"],
+        ["LIF, T = 4", "+6.00 ± 7.07", "0.749"],
+    ]
+
+
+def test_a_single_curve_is_compared_with_its_first_value(tmp_path):
+    plan = make_plan("bptt", neurons=["LIF"], values=[1, 2], seeds=[0, 1], folder=tmp_path)
+    complete(plan, SCORES)
+    table = collect(plan, plan.runs()).table()
+    assert table.columns[3] == "LIF, k = 1 leads by (points)"
+    assert [row[3].text for row in table.rows] == ["", "+0.00 ± 0.00"]
+
+
 def test_results_need_every_run(tmp_path):
     plan = make_plan("neurons", neurons=["CLIF"], seeds=[0, 1], folder=tmp_path)
     complete(dataclasses.replace(plan, seeds=[0]), SCORES)

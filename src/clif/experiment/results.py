@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -53,27 +54,48 @@ class Results:
     part: str
     arms: list[ArmResult]
 
+    def compared_with(self, arm: ArmResult) -> ArmResult | None:
+        """The arm with which `arm` is compared: the first, or on several curves that of the first curve at the same x.
+
+        None for the arms with which others are compared.
+        """
+        first = self.arms[0]
+        if not self._by_position():
+            return None if arm is first else first
+        same = (one for one in self.arms if one.arm.curve == first.arm.curve and one.arm.x == arm.arm.x)
+        return None if arm.arm.curve == first.arm.curve else next(same)
+
     def differences(self, arm: ArmResult) -> list[float]:
-        """The accuracies of the first arm minus those of `arm`, by seed."""
-        return [first - other for first, other in zip(self.arms[0].accuracies, arm.accuracies, strict=True)]
+        """The accuracies of the arm with which `arm` is compared minus those of `arm`, by seed. [] for None."""
+        other = self.compared_with(arm)
+        return [] if other is None else [a - b for a, b in zip(other.accuracies, arm.accuracies, strict=True)]
 
     def p_values(self) -> list[float]:
-        """p-values against the first arm: t-test paired over the seeds, Holm's correction; NaN without a test."""
-        first, *others = (dict(zip(result.seeds, result.accuracies, strict=True)) for result in self.arms)
-        return holm([paired_test(other, first).p for other in others])
+        """The p-value of each arm: t-test paired over the seeds, Holm's correction. NaN without a test."""
+        return holm([self._p_value(result) for result in self.arms])
 
     def table(self) -> Table:
-        """One row per arm: accuracy in % and the lead of the first arm in points, mean ± std over the seeds."""
-        first, *others = self.arms
+        """One row per arm: accuracy in % and the lead over it in points (`differences`), mean ± std over the seeds."""
+        first = self.arms[0]
         columns = [self.plan.kind, "seeds", f"{self.part} accuracy (%)"]
-        row = [words(first.arm.name), _count(first), mean(first.accuracy, scale=100)]
-        if not others:
-            return Table("results", "Results", columns, [row])
-        rows = [[*row, words(""), words("")]]
-        for result, p in zip(others, self.p_values(), strict=True):
-            leads = mean(_mean(self.differences(result)), scale=100, sign=True)
-            rows.append([words(result.arm.name), _count(result), mean(result.accuracy, scale=100), leads, p_value(p)])
-        return Table("results", "Results", [*columns, f"{first.arm.name} leads by (points)", "p"], rows)
+        rows = [[words(one.arm.name), _count(one), mean(one.accuracy, scale=100)] for one in self.arms]
+        if len(self.arms) == 1:
+            return Table("results", "Results", columns, rows)
+        for row, result, p in zip(rows, self.arms, self.p_values(), strict=True):
+            leads = self.differences(result)
+            row += [mean(_mean(leads), scale=100, sign=True), p_value(p)] if leads else [words(""), words("")]
+        name = first.arm.curve if self._by_position() else first.arm.name
+        return Table("results", "Results", [*columns, f"{name} leads by (points)", "p"], rows)
+
+    def _by_position(self) -> bool:
+        return all(one.arm.x is not None for one in self.arms) and len({one.arm.curve for one in self.arms}) > 1
+
+    def _p_value(self, arm: ArmResult) -> float:
+        other = self.compared_with(arm)
+        if other is None:
+            return math.nan
+        one, two = (dict(zip(result.seeds, result.accuracies, strict=True)) for result in (arm, other))
+        return paired_test(one, two).p
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON; folders of runs are relative to the experiment's."""
