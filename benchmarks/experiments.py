@@ -3,8 +3,9 @@
     python benchmarks/experiments.py --data-dir data --runs experiments [--only digits_neurons,nmnist_T]
     python benchmarks/experiments.py --render
 
-Each experiment is one command of `clif experiment`, which continues after an interruption. Its results.json, table and
-figure go to benchmarks/results/experiments/NAME. --render trains nothing and writes the tables from the stored results.
+Each experiment is one command of `clif experiment`, which continues after an interruption. Its results.json and table
+go to benchmarks/results/experiments/NAME, its figure to docs/images/NAME.svg. --render trains nothing and writes the
+tables from the stored results.
 """
 
 import argparse
@@ -22,6 +23,7 @@ from clif.files import write_content
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "experiments"
 PAGE = ROOT / "docs" / "small_experiments.md"
+IMAGES = ROOT / "docs" / "images"
 NEURONS = "--neurons CLIF,LIF,PLIF,ALIF,CLIFTau --seeds 0,1,2,3,4"
 NMNIST = "nmnist_snn5 -b 32 --epochs 15 --T-max 15"
 SWEEP = "nmnist_snn5 -b 32 --epochs 8 --T-max 8 --neurons CLIF,LIF --seeds 0,1,2"
@@ -34,8 +36,6 @@ EXPERIMENTS = {
 }
 """The arguments of `clif experiment` by name."""
 
-KEPT = ("results.json", "results.md", "figure.svg", "figure.png")
-
 
 def run(name: str, data_dir: str, runs: Path) -> None:
     """Train the missing runs of an experiment, and store its results."""
@@ -44,9 +44,10 @@ def run(name: str, data_dir: str, runs: Path) -> None:
         raise SystemExit(code)
     folder = RESULTS / name
     folder.mkdir(parents=True, exist_ok=True)
-    for file in KEPT:
-        if (runs / name / file).is_file():
-            shutil.copyfile(runs / name / file, folder / file)
+    for file in ("results.json", "results.md"):
+        shutil.copyfile(runs / name / file, folder / file)
+    if (figure := runs / name / "figure.svg").is_file():
+        shutil.copyfile(figure, IMAGES / f"{name}.svg")
     described = machine.describe(torch.device("cpu"), torch.get_num_threads())
     (folder / "machine.json").write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
 
