@@ -65,6 +65,7 @@ def test_every_kind_has_a_plan_without_values_whose_runs_have_folders_of_their_o
         ({"kind": "bptt", "values": [7], "T": 4}, "of at least 1 and at most 4, got 7"),
         ({"kind": "exchange", "neurons": ["LIF"]}, "takes two neurons"),
         ({"kind": "tau", "tau": 2.0}, "sets tau itself"),
+        ({"kind": "neurons", "max_time": 60.0}, "max_time ends them early; use --epochs or --max-steps"),
     ],
 )
 def test_what_makes_no_plan_is_refused(given, message):

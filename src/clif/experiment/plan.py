@@ -132,7 +132,7 @@ def make_plan(
 
     If `neurons` and `values` are empty, they are those of the kind. The default folder is
     experiments/KIND_DATASET_MODEL. Raises `InputError` for an unknown kind, values that the kind does not take,
-    repeated seeds, and options that the kind sets itself.
+    repeated seeds, options that the kind sets itself, and `max_time`.
 
     >>> plan = clif.experiment.make_plan("tau", "digits", ["LIF"], values=[1.5, 2], epochs=3)
     >>> [arm.name for arm in plan.arms], plan.base.epochs, plan.folder.as_posix()
@@ -154,6 +154,10 @@ def make_plan(
     if values and what.values is None:
         raise InputError(f"an experiment {kind} takes no --values")
     base = resolve(recipe, **options)
+    if base.max_time:
+        raise InputError(
+            "an experiment compares runs of equal length, and max_time ends them early; use --epochs or --max-steps"
+        )
     if what.values is not None and not values:
         values = what.values(base)
     arms = what.arms(base, neurons or what.neurons, values)
