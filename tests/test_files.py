@@ -41,6 +41,29 @@ def test_a_temporary_file_is_named_neither_last_nor_best_and_lies_beside_the_tar
     assert [p.name for p in tmp_path.iterdir()] == [name]
 
 
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_folder_is_refused_and_kept(tmp_path, linked):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    target = tmp_path / "link" if linked else folder
+    if linked:
+        target.symlink_to(folder)
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(IsADirectoryError) as raised:
+        write_content(target, "text")
+    assert raised.value.filename == str(target)
+    assert raised.value.filename2 is None
+    assert sorted(tmp_path.iterdir()) == before
+    assert target.is_symlink() == linked
+
+
+def test_a_file_in_place_of_the_parent_is_no_folder(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(NotADirectoryError) as raised:
+        write_content(tmp_path / "file" / "new", "text")
+    assert raised.value.filename == str(tmp_path / "file")
+
+
 @pytest.mark.parametrize("content", ["µ\n", "µ\n".encode()])
 def test_content_is_text_or_bytes(tmp_path, content):
     write_content(tmp_path / "a" / "b", content)

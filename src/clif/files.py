@@ -1,5 +1,6 @@
 """Files that are written completely or not at all, and whether a file has changed; without torch."""
 
+import errno
 import hashlib
 import os
 import tempfile
@@ -9,8 +10,17 @@ from typing import Any, BinaryIO
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Let `write` fill a temporary file beside `path`, then rename it: a reader sees the old or the new file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Let `write` fill a temporary file beside `path`, then rename it: a reader sees the old or the new file.
+
+    Raises `IsADirectoryError` for a folder, also if `path` is a link to it, which the renaming would replace, and
+    `NotADirectoryError` if the parent is a file.
+    """
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), os.fspath(path.parent)) from error
     handle, temporary = tempfile.mkstemp(prefix=".writing-", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
