@@ -42,6 +42,12 @@ def test_a_network_is_read_with_its_description(tmp_path):
     assert_close(dict(found.state_dict()), dict(net.state_dict()), rtol=0, atol=0)
 
 
+def test_a_file_without_the_extension_is_read(tmp_path):
+    net = create_model("snn4", "CLIF", T=2)
+    to_safetensors(net, tmp_path / "weights")
+    assert clif.load(tmp_path / "weights").config == net.config
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_half_a_dtype_halves_the_file_and_leaves_norms_alone(tmp_path, dtype):
     net = create_model("snn7", T=2)

@@ -29,6 +29,15 @@ DESCRIPTION = "clif"
 """The key in a file's metadata under which clif describes the network, as JSON."""
 
 
+def is_safetensors(path: Path) -> bool:
+    """Whether a file has the extension of a safetensors file, or begins like one: with the size of a JSON object."""
+    if path.suffix == ".safetensors":
+        return True
+    with path.open("rb") as file:
+        size, first = int.from_bytes(file.read(8), "little"), file.read(1)
+    return first == b"{" and size < path.stat().st_size
+
+
 def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """The tensors of a file, and clif's description of their network, {} without one.
 

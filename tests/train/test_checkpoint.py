@@ -207,6 +207,19 @@ def test_a_missing_file_is_named(tmp_path):
         clif.load(tmp_path / "none.pth")
 
 
+@pytest.mark.parametrize("name", ["digits", "DIGITS", "Pretrained:digits"])
+def test_a_missing_file_with_the_name_of_weights_of_the_package_is_explained(name):
+    with pytest.raises(MissingFileError, match=f"no checkpoint at {name}; the weights .* are pretrained:digits$"):
+        clif.load(name)
+
+
+@pytest.mark.parametrize("content", [b"", b"epoch,loss\n", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", b'{"a": 1}', b"\0" * 99])
+def test_a_file_of_another_kind_is_no_checkpoint(tmp_path, content):
+    (tmp_path / "c.pth").write_bytes(content)
+    with pytest.raises(InputError, match=r"c\.pth: not a checkpoint, which is a file of torch\.save or a safetensors"):
+        clif.load(tmp_path / "c.pth")
+
+
 def test_a_folder_without_a_checkpoint_is_a_missing_file(tmp_path):
     with pytest.raises(MissingFileError, match="no checkpoint at"):
         clif.load(tmp_path)

@@ -23,13 +23,13 @@ from clif.errors import InputError, MissingFileError, cut, in_words
 from clif.files import write_atomically
 from clif.models import SpikingNetwork, create_model
 from clif.models.network import set_layer_options
-from clif.models.pretrained import PREFIX, find_pretrained
+from clif.models.pretrained import PREFIX, find_pretrained, list_pretrained
 from clif.models.wrapped import WRAPPED, Wrapped
 from clif.names import model_descriptions
 from clif.neurons.exchange import add_layer_options, description_of
 from clif.neurons.registry import neuron_name
 from clif.paths import expand_home
-from clif.safetensors import read_safetensors
+from clif.safetensors import is_safetensors, read_safetensors
 from clif.train.remote import fetch, is_remote
 from clif.train.resume import BEST, LAST
 from clif.train.weights import AVERAGES, find_weights, fit_names
@@ -57,6 +57,8 @@ CONTENT_TYPES: dict[str, type] = {
 SMALL = 1 << 26
 """The values of a network that is created without reading the content of its file."""
 
+BEGINNINGS = (b"PK\x03\x04", b"\x80")
+"""The first bytes of the files of `torch.save`: a zip archive or, from old versions, a pickle."""
 
 PLAIN: list[Any] = [argparse.Namespace, *((known, name) for name, known in NUMPY.items())]
 """The types in a checkpoint besides PyTorch's own; stand-ins make NumPy's values, so that no state can do harm."""
@@ -109,13 +111,13 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
     try:
         path = checkpoint_file(path)
         if not path.is_file():
-            raise MissingFileError(f"no checkpoint at {path}")
+            raise MissingFileError(f"no checkpoint at {path}{_meant(name)}")
         path.open("rb").close()
     except InputError:
         raise
     except OSError as error:
         raise InputError(f"{path}: the checkpoint cannot be read: {error.strerror}") from error
-    content = _read_safetensors(path) if path.suffix == ".safetensors" else read_archive(path)
+    content = _read_safetensors(path) if is_safetensors(path) else read_archive(path)
     if not isinstance(content, dict) or not isinstance(content.get("net"), dict):
         content = _foreign(content, path)
     else:
@@ -129,6 +131,13 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
     return content
 
 
+def _meant(name: str) -> str:
+    """A hint for a missing file with the name of weights of the package."""
+    word = name.lower().removeprefix(PREFIX)
+    known = word in [one.name for one in list_pretrained()]
+    return f"; the weights of the package with this name are {PREFIX}{word}" if known else ""
+
+
 def _read_safetensors(path: Path) -> Any:
     weights, description = read_safetensors(path)
     return {**description, "net": weights} if description else weights
@@ -137,6 +146,9 @@ def _read_safetensors(path: Path) -> Any:
 def read_archive(path: Path, device: str | torch.device = "cpu") -> Any:
     """The content of a file of `torch.save`, on a device; executes nothing. Raises `InputError` for anything else."""
     try:
+        with path.open("rb") as file:
+            if not file.read(len(BEGINNINGS[0])).startswith(BEGINNINGS):
+                raise InputError(f"{path}: not a checkpoint, which is a file of torch.save or a safetensors file")
         _check_archive(path)
         with torch.serialization.safe_globals(PLAIN):
             return torch.load(path, map_location=device, weights_only=True)
