@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from refusals import fails
 from torch.testing import assert_close
 
 import clif
@@ -130,6 +131,22 @@ def test_the_command_prints_json(checkpoint, picture, capsys, net):
     assert [list(row) for row in found["probabilities"]] == [list(CIFAR10.classes)] * 2
     assert_close([list(row.values()) for row in found["probabilities"]], prediction.probabilities.tolist())
     assert net.T == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            "-dataset cifar100 --top 50",
+            "the network has 10 classes, the data set cifar100 has 100; give the data set of",
+        ),
+        ("--sort-events", "cifar10 has images instead of events; leave out --sort-events"),
+        ("--columns x,y,t,p", "columns has no effect on the data set cifar10; leave it out"),
+        ("--time-unit ms", "time_unit has no effect"),
+    ],
+)
+def test_options_that_do_not_fit_the_network_are_refused(checkpoint, picture, words, message, capsys):
+    assert message in fails(capsys, "predict", checkpoint, picture, *words.split())
 
 
 @pytest.mark.parametrize("words", [["--top", "0"], ["--out", "x.txt"]])

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from clif.data.base import Dataset
 from clif.data.sample import read_sample
+from clif.errors import InputError
 from clif.layers import repeat_image
 from clif.models import SpikingNetwork
 
@@ -38,8 +39,13 @@ def predict_files(
     """Predictions for images or recordings, read as `dataset` says (`read_sample`), one after the other.
 
     The network computes in eval mode, on its device. Raises `InputError` for a file that cannot be read, before any
-    is computed.
+    is computed, and for a data set with another number of classes than the network.
     """
+    if (classes := net.config["num_classes"]) != dataset.num_classes:
+        raise InputError(
+            f"the network has {classes} classes, the data set {dataset.name} has {dataset.num_classes}; give the data "
+            "set of its training"
+        )
     weight = next(net.parameters())
     samples = [read_sample(dataset, path, net.T, sort_events) for path in paths]
     was_training = net.training

@@ -62,6 +62,13 @@ def test_a_set_that_is_the_same_everywhere_keeps_its_readers(tmp_path):
     assert trained_on(record(OWN), "digits", tmp_path, DataOptions(), "run") is get_dataset("digits")
 
 
+@pytest.mark.parametrize("option", [{"test_split": 0.5}, {"columns": "x,y,t,p"}])
+def test_a_set_that_is_the_same_everywhere_takes_no_options(option, tmp_path):
+    digits = record(get_dataset("digits"))
+    with pytest.raises(InputError, match=f"{next(iter(option))} has no effect on the data set digits"):
+        trained_on(digits, "digits", tmp_path, DataOptions(**option), "run")
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clif.cli.common import Parser, add_config_options, add_import_option, config_values
+from clif.cli.common import Parser, add_config_options, add_import_option, config_values, flag
 from clif.data_options import OF_FILES
 from clif.errors import InputError
 from clif.user_code import import_code
@@ -40,7 +40,10 @@ def run(arguments: argparse.Namespace) -> int:
     from clif.report.prediction import check_format, prediction_figure, save_figure
     from clif.trained_network import open_checkpoint
 
-    opened = open_checkpoint(arguments.checkpoint, config_values(arguments))
+    given = config_values(arguments)
+    opened = open_checkpoint(arguments.checkpoint, given)
+    if not opened.dataset.events and (unused := [name for name in ("sort_events", *OF_FILES) if given.get(name)]):
+        raise InputError(f"{opened.dataset.name} has images instead of events; leave out {flag(unused[0])}")
     paths = [Path(expand_home(file)) for file in arguments.files]
     dataset = opened.dataset
     if arguments.out:

@@ -63,9 +63,13 @@ def trained_on(
 ) -> Dataset:
     """The data that a network was trained on, from the record in its checkpoint if that is of the set `name`.
 
-    Without such a record the name describes the set or, if necessary, its files in `root`.
+    Without such a record the name describes the set or, if necessary, its files in `root`. Raises `InputError` for an
+    option that a set described by its name does not use.
     """
     if content is None or content.get("name") != name:
         return open_dataset(name, root, options)
     trained = read_record(content, where, options)
-    return trained if lies_in_folder(name) else keep_statistics(get_dataset(name), trained)
+    if lies_in_folder(name):
+        return trained
+    options.allow(name, "split_seed")
+    return keep_statistics(get_dataset(name), trained)
