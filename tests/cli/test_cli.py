@@ -74,7 +74,26 @@ def test_an_unknown_name_is_one_line_with_the_nearest(line, wrong, nearest, tmp_
 
 def test_an_unknown_key_of_a_recipe_is_one_line_with_the_nearest(tmp_path, capsys):
     (tmp_path / "mine.yaml").write_text("config:\n  datset: digits\n")
-    assert "'datset'; did you mean dataset" in fails(capsys, "train", tmp_path / "mine.yaml")
+    error = fails(capsys, "train", tmp_path / "mine.yaml")
+    assert f"{tmp_path}/mine.yaml: unknown configuration key 'datset'; did you mean dataset" in error
+
+
+def test_a_value_of_a_recipe_of_another_type_is_one_line_with_the_file(tmp_path, capsys):
+    (tmp_path / "mine.yaml").write_text("config:\n  epochs: many\n")
+    assert f"{tmp_path}/mine.yaml: epochs must be an int" in fails(capsys, "train", tmp_path / "mine.yaml")
+
+
+@pytest.mark.parametrize("name", ["run", "run/x.png", "../run", "run/x"])
+def test_a_path_is_no_recipe_unless_it_is_a_yaml_file(name, tmp_path, monkeypatch, capsys):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "x.png").write_text("")
+    monkeypatch.chdir(folder if name.startswith("..") else tmp_path)
+    missing = name == "run/x"
+    message = (
+        "unknown recipe 'run/x'" if missing else f"error: {name}: a recipe is a name (see: clif recipes) or a YAML"
+    )
+    assert message in fails(capsys, "train", name)
 
 
 @pytest.mark.parametrize(

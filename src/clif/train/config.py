@@ -347,14 +347,12 @@ def resolve(recipe: str | None = None, **overrides: Any) -> TrainConfig:
     >>> config.dataset, config.epochs
     ('digits', 3)
     """
-    said = read_recipe(recipe)["config"] if recipe else {}
-    known = field_types()
-    values = {**_renamed(said), **_renamed(overrides)}
-    for key in values:
-        if key not in known:
-            raise unknown_name("configuration key", key, known)
-    optional = ("resume", "pre_train", "teacher")
-    config = TrainConfig(**{key: convert(key, value, known[key], key in optional) for key, value in values.items()})
+    try:
+        said = _typed(read_recipe(recipe)["config"]) if recipe else {}
+    except InputError as error:
+        raise error if str(recipe) in str(error) else InputError(f"{recipe}: {error}") from error
+    values = {**said, **_typed(overrides)}
+    config = TrainConfig(**values)
     if recipe and "T_max" not in (overrides if "epochs" in overrides else values):
         config.T_max = config.epochs
     config.dataset = dataset_name(config.dataset)
@@ -365,6 +363,16 @@ def resolve(recipe: str | None = None, **overrides: Any) -> TrainConfig:
         config.T, config.T_stages = 1, ""
     config.check()
     return config
+
+
+def _typed(values: dict[str, Any]) -> dict[str, Any]:
+    """The options under their present names and in their types. Raises `InputError` for an unknown one."""
+    known, optional = field_types(), ("resume", "pre_train", "teacher")
+    values = _renamed(values)
+    for key in values:
+        if key not in known:
+            raise unknown_name("configuration key", key, known)
+    return {key: convert(key, value, known[key], key in optional) for key, value in values.items()}
 
 
 def _renamed(values: dict[str, Any]) -> dict[str, Any]:

@@ -23,9 +23,14 @@ def read_recipe(recipe: str) -> dict[str, Any]:
     Those of the package have a "description", "published", the paper's accuracy in % by neuron, and "cost", the
     floating-point operations of the whole training in EFLOP. Raises `InputError` for a file that cannot be read.
     """
-    path = Path(expand_home(recipe)) if recipe.endswith((".yaml", ".yml")) else RECIPES / f"{recipe}.yaml"
-    if path.parent == RECIPES and not path.is_file():
+    is_file = recipe.endswith((".yaml", ".yml"))
+    if not is_file and recipe not in list_recipes():
+        if Path(expand_home(recipe)).exists():
+            raise InputError(
+                f"{recipe}: a recipe is a name (see: clif recipes) or a YAML file, such as RUN/config.yaml"
+            )
         raise unknown_name("recipe", recipe, list_recipes())
+    path = Path(expand_home(recipe)) if is_file else RECIPES / f"{recipe}.yaml"
     content = read_yaml(path)
     for values in (content, content.get("config")):
         if isinstance(values, dict) and (key := next((key for key in ("import", "imports") if key in values), "")):
