@@ -18,7 +18,7 @@ import clif
 from clif.errors import InputError, MissingFileError
 from clif.files import fingerprint
 from clif.train.checkpoint import read_checkpoint
-from clif.train.folder import RunFolder, git_revision, keep_measurement, last_checkpoint
+from clif.train.folder import RunFolder, find_start, git_revision, keep_measurement, last_checkpoint
 from clif.train.loop import fit
 from clif.train.resume import read_run
 
@@ -161,6 +161,16 @@ def test_a_run_ended_before_its_first_checkpoint_begins_anew(train, config):
     assert result.folder == folder
     assert (folder / "notes.txt").exists()
     assert len(result.history) == 1
+
+
+@pytest.mark.parametrize("started", [True, False])
+def test_only_a_run_that_was_started_is_said_to_start_again(started, tmp_path):
+    (tmp_path / "config.yaml").touch()  # an experiment writes it before the first start
+    if started:
+        (tmp_path / "environment.json").touch()
+    for resume in (tmp_path, tmp_path / LAST):
+        note = f"{resume} has no checkpoint yet: starting the run again" if started else ""
+        assert find_start(str(resume), True) == (None, None, note)
 
 
 def test_a_folder_without_a_run_cannot_be_resumed(tmp_path):

@@ -253,7 +253,8 @@ def find_start(resume: str | None, anywhere: bool) -> tuple[Path | None, dict[st
         return None, None, ""
     path = last_checkpoint(resume)
     if path is None:
-        return None, None, f"{resume} has no checkpoint yet: starting the run again"
+        was_started = (run_of(resume) / ENVIRONMENT).is_file()
+        return None, None, f"{resume} has no checkpoint yet: starting the run again" if was_started else ""
     content = read_last(path)
     step, epochs = content.get("progress", {}).get("step"), content.get("epoch", -1) + 1
     if anywhere or not isinstance(step, int) or step == 0:
