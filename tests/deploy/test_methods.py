@@ -48,6 +48,16 @@ def _run(node, x_seq):
     return clif.functional.lif_multi_step(x_seq, **node.constants())[0]
 
 
+@pytest.mark.parametrize("option", [{"epochs": 0}, {"lr": 0.0}, {"lr": float("nan")}, {"labels": -1.0}])
+def test_fine_tuning_refuses_its_options_before_the_fit(fitted, option, monkeypatch):
+    def fit(_net, _batches):
+        raise AssertionError
+
+    monkeypatch.setattr("clif.deploy.methods.STARTS", {"subtract": (fit, 3e-5)})
+    with pytest.raises(InputError, match="fine-tuning needs epochs ≥ 1, lr > 0 and labels ≥ 0"):
+        convert(fitted[0], "finetune", LOADER, images=24, **option)
+
+
 @pytest.mark.parametrize("method", ["calibrate", "subtract"])
 def test_a_fitted_network_fires_as_the_source_does_more_nearly_than_one_with_a_plain_reset(fitted, method):
     net, conversions = fitted

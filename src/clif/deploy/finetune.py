@@ -2,6 +2,7 @@
 
 import copy
 import itertools
+import math
 from collections.abc import Iterable, Sequence
 
 import torch
@@ -47,9 +48,7 @@ def finetune(
     >>> images
     8
     """
-    if epochs < 1 or not lr > 0 or not labels >= 0:
-        given = f"epochs={epochs}, lr={lr} and labels={labels}"
-        raise InputError(f"fine-tuning needs epochs ≥ 1, lr > 0 and labels ≥ 0, got {given}")
+    check_training(lr, epochs, labels)
     teacher, student = copy.deepcopy(net).eval(), copy.deepcopy(lif).eval()
     student.requires_grad_(True)
     for network in (teacher, student):
@@ -89,6 +88,13 @@ def finetune(
     if not labels:
         student.load_state_dict(kept)
     return in_mode_of(lif, student), seen
+
+
+def check_training(lr: float, epochs: int = 1, labels: float = 1.0) -> None:
+    """Raise `InputError` for options of `finetune` outside their range."""
+    if epochs < 1 or not 0 < lr < math.inf or not 0 <= labels < math.inf:
+        given = f"epochs={epochs}, lr={lr} and labels={labels}"
+        raise InputError(f"fine-tuning needs epochs ≥ 1, lr > 0 and labels ≥ 0, got {given}")
 
 
 def _batches(loader: Iterable[tuple[Tensor, Tensor]]) -> int:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from clif.deploy.calibrate import Fitted, calibrate, subtract
-from clif.deploy.finetune import finetune
+from clif.deploy.finetune import check_training, finetune
 from clif.deploy.fit import count_images, take_images
 from clif.deploy.fold import Network
 from clif.deploy.plain_lif import plain_lif
@@ -167,6 +167,7 @@ def _finetune(
         raise unknown_name("start of the fine-tuning", start, tuple(STARTS))
     fit, usual_lr = STARTS[start]
     lr = (LABELLED_LR if labels else usual_lr) if lr is None else lr
+    check_training(lr, options.get("epochs", 1), labels)
     choice = _images(net, loader, images)
     fitted = fit(net, choice)
     lif, seen = finetune(net, fitted.net, loader, choice, lr=lr, labels=labels, **options)
