@@ -95,6 +95,7 @@ def test_a_raster_of_one_layer(capsys):
         ("rates --out x.gif", "the picture must be a .png, .svg or .pdf file"),
         ("raster --sample 4000", "the test set has the images 0 to 359, got 4000"),
         ("rates --lr 3", "with no effect here"),
+        ("", "arguments are required: ANALYSIS; see clif analyze --help"),
     ],
 )
 def test_a_mistake_is_one_line(line, message, tmp_path, monkeypatch, capsys):

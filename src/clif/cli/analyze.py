@@ -49,7 +49,9 @@ BATCH = 32
 
 def add_arguments(parser: Parser) -> None:
     parser.add_argument("analysis", choices=ANALYSES, metavar="ANALYSIS", help=", ".join(ANALYSES))
-    parser.add_argument("networks", nargs="*", metavar="NETWORK", help="checkpoints, run folders or pretrained:NAME")
+    parser.add_argument(
+        "networks", nargs="*", default=[], metavar="NETWORK", help="checkpoints, run folders or pretrained:NAME"
+    )
     parser.add_argument("--untrained", action="store_true", help="also analyse each network with fresh weights")
     parser.add_argument("--neuron", metavar="LIST", help="untrained networks: comma-separated (default: CLIF,LIF)")
     parser.add_argument("--out", metavar="FILE", help="draw the result: .png, .svg or .pdf")
