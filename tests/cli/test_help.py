@@ -44,6 +44,14 @@ def test_help_may_be_asked_for_in_several_ways(flag, capsys):
     assert capsys.readouterr().out.startswith("usage: clif eval [CHECKPOINT] [options]\n")
 
 
+@pytest.mark.parametrize(("words", "usage"), [("", "COMMAND"), ("eval", "eval [CHECKPOINT]")])
+def test_help_is_also_a_word(words, usage, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["help", *words.split()])
+    assert stopped.value.code == 0
+    assert capsys.readouterr().out.startswith(f"usage: clif {usage} [options]\n")
+
+
 @pytest.mark.parametrize("columns", [60, 80, 100, 200])
 @pytest.mark.parametrize("command", ["", *COMMANDS])
 def test_help_is_no_wider_than_the_terminal_and_100_columns(command, columns, monkeypatch, capsys):

@@ -55,7 +55,9 @@ def command_parser(name: str) -> Parser:
 
 
 def run(arguments: list[str]) -> int:
-    """Run one command; raises `InputError` for wrong input."""
+    """Run one command; raises `InputError` for wrong input. `help COMMAND` is the command's --help."""
+    if arguments[:1] == ["help"]:
+        arguments = [*arguments[1:2], "--help"]
     if not arguments or arguments[0].startswith("-"):
         parser = make_parser()
         parser.parse(arguments)
