@@ -36,6 +36,7 @@ def test_what_is_wrong_with_a_run_is_said(tmp_path, capsys):
         (["a"], "config.yaml: not a"),
         (["b", "--out", "page.pdf"], "the page must be a .html file"),
         (["b", "--every", "3"], "--every needs --live"),
+        (["b", "--measure", "0"], "--measure must be at least 1 image, got 0"),
         (["b", "--live", "--measure", "3"], "--measure needs finished runs"),
         (["b", "--import", "x.py"], "--import needs --measure"),
         (["b", "--live", "--every", "0"], "at least 1 second"),

@@ -46,6 +46,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise InputError("--every needs --live")
     if arguments.imports and arguments.measure is None:
         raise InputError("--import needs --measure; a report alone runs no code of yours")
+    if arguments.measure is not None and arguments.measure < 1:
+        raise InputError(f"--measure must be at least 1 image, got {arguments.measure}")
     if arguments.measure is not None and arguments.live:
         raise InputError("--measure needs finished runs; leave out --live")
     page = Path(arguments.out)
