@@ -150,3 +150,5 @@ def test_the_command_takes_costs(checkpoints, tmp_path, capsys):
         assert message in capsys.readouterr().err
     assert main(["energy", checkpoints["lif"], checkpoints["lif"]]) == 2
     assert "lif.pth is named twice; name each network once" in capsys.readouterr().err
+    assert main(["energy", checkpoints["lif"], "nowhere", "--images", "4"]) == 2
+    assert capsys.readouterr() == ("", "clif: error: no checkpoint at nowhere\n")  # before any measurement

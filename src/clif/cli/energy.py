@@ -46,12 +46,15 @@ def run(arguments: argparse.Namespace) -> int:
     from clif.energy.checkpoint import estimate_checkpoint
     from clif.energy.compare import check_suffix, write_single
     from clif.errors import InputError
+    from clif.train.checkpoint import read_checkpoint
 
     if twice := [path for path in arguments.checkpoint if arguments.checkpoint.count(path) > 1]:
         raise InputError(f"{twice[0]} is named twice; name each network once")
     if arguments.out:
         check_suffix(arguments.out)
     costs = _costs(arguments)
+    for path in arguments.checkpoint[1:]:
+        read_checkpoint(path)  # raises its errors before a measurement of the first
     measured: list[tuple[str, Energy]] = []
     written: list[str] = []
     for path in arguments.checkpoint:
