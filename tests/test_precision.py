@@ -86,7 +86,7 @@ def test_what_is_not_auto():
     assert precision.choose(CPU, dtype="float64").dtype == torch.float64
     assert not precision.choose(CPU, dtype="float64", amp_dtype="bfloat16").mixed
     assert precision.choose(CPU, amp_dtype="bfloat16").slow == ""
-    with pytest.raises(InputError, match="float16 training needs a GPU"):
+    with pytest.raises(InputError, match="float16 needs a GPU"):
         precision.choose(CPU, amp_dtype="float16")
     with pytest.raises(InputError, match="unknown amp_dtype 'bf16'; did you mean bfloat16"):
         precision.choose(CPU, amp_dtype="bf16")

@@ -105,7 +105,7 @@ def choose(
 
 def _explicit(kind: str, amp_dtype: str) -> Precision:
     if amp_dtype == "float16" and kind == "cpu":
-        raise InputError("float16 training needs a GPU for its loss scaling; use -amp_dtype bfloat16 on a CPU")
+        raise InputError("float16 needs a GPU; use -amp_dtype bfloat16 on a CPU")
     dtype = {"float16": torch.float16, "bfloat16": torch.bfloat16}[amp_dtype]
     return Precision(kind, dtype, amp_dtype, f"-amp_dtype {amp_dtype}", why_slow(dtype, torch.device(kind)) or "")
 

@@ -216,7 +216,7 @@ def test_mixed_precision_where_amp_dtype_asks_for_it(checkpoint, options, monkey
 
 
 def test_float16_is_refused_where_nothing_scales_the_loss(checkpoint):
-    with pytest.raises(InputError, match="float16 training needs a GPU"):
+    with pytest.raises(InputError, match="float16 needs a GPU"):
         deploy_checkpoint(checkpoint(), {"amp_dtype": "float16"})
 
 
