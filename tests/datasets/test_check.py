@@ -74,7 +74,7 @@ def test_sets_that_are_read_as_they_are(capsys):
         (["chekc", "digits"], "unknown action 'chekc'; did you mean check"),
         (["check", "digits", "-T", "4"], "-T needs event data; digits has images"),
         (["download", "cifar10dvs", "-T", "4"], "-T is an option of clif data check"),
-        (["show", "digits", "--quiet"], "--quiet is an option of clif data check"),
+        (["show", "digits", "--quiet"], "--quiet is an option of clif data check, prepare and download"),
     ],
 )
 def test_mistakes_are_one_line(arguments, message, capsys):

@@ -68,7 +68,9 @@ def run(arguments: argparse.Namespace) -> int:
         raise InputError(f"{flag(next(iter(chosen)))} is an option of clif data check, prepare and show")
     for option, actions in OPTIONS.items():
         if getattr(arguments, option) not in (None, False) and arguments.action not in actions:
-            raise InputError(f"{flag(option)} is an option of clif data {' and '.join(actions)}")
+            *others, last = actions
+            words = f"{', '.join(others)} and {last}" if others else last
+            raise InputError(f"{flag(option)} is an option of clif data {words}")
     T = 6 if arguments.T is None else arguments.T
     if T < 1:
         raise InputError(f"-T must be at least 1 frame, got {T}")

@@ -73,7 +73,7 @@ ARCHIVES = {
 def download(name: str, root: Path, quiet: bool = True) -> None:
     """Fetch the archives of the data set `name` (of `DATASETS`) into `root` and unpack them there."""
     if name not in ARCHIVES:
-        raise InputError(f"{name} has no download command; clif data check {name} says where to get it")
+        raise InputError(f"{name} has no download command; clif data check {name} says which files it needs")
     try:
         root.mkdir(parents=True, exist_ok=True)
         for archive in ARCHIVES[name]:
