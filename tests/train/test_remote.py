@@ -6,13 +6,16 @@ import threading
 import types
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
 import clif
+from clif.cli import main
 from clif.errors import InputError
 from clif.export import to_safetensors
 from clif.models import create_model
+from clif.train.checkpoint import outputs_folder
 from clif.train.remote import fetch, is_remote
 
 
@@ -44,6 +47,28 @@ def test_a_checkpoint_is_downloaded_once(server):
     first = fetch(f"{url}#sha256={digest}")
     changed = first.stat().st_mtime_ns
     assert fetch(f"{url}#sha256={digest.upper()}").stat().st_mtime_ns == changed
+
+
+def test_an_export_of_a_download_lies_in_the_current_folder(server, tmp_path, monkeypatch):
+    url, digest = server
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert main(["export", f"{url}#sha256={digest}", "--format", "safetensors"]) == 0
+    assert [path.name for path in (tmp_path / "here").iterdir()] == ["network.safetensors"]
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "folder"),
+    [
+        ("pretrained:digits", "."),
+        ("https://x.org/a/net.safetensors#sha256=0", "."),
+        ("hf:owner/repository/net.safetensors", "."),
+        ("logs/net.pth", "logs"),
+        ("net.pth", "."),
+    ],
+)
+def test_outputs_lie_beside_a_local_checkpoint(checkpoint, folder):
+    assert outputs_folder(checkpoint) == Path(folder)
 
 
 def test_a_file_with_another_hash_is_refused(server, tmp_path):

@@ -60,15 +60,15 @@ def run(arguments: argparse.Namespace) -> int:
 
     from clif import export
     from clif.deploy import EVENT_GRID, exact_sums
+    from clif.train.checkpoint import outputs_folder
     from clif.trained_network import open_checkpoint
 
     opened = open_checkpoint(arguments.checkpoint, given)
     net = opened.net.cpu().eval()
     if arguments.exact:
         net = exact_sums(net, **(EVENT_GRID if opened.dataset.events else {}))
-    path = Path(arguments.checkpoint)
-    folder = path if path.is_dir() else path.parent
-    out = Path(arguments.out) if arguments.out else folder / f"network{FORMATS[arguments.format]}"
+    default = outputs_folder(arguments.checkpoint) / f"network{FORMATS[arguments.format]}"
+    out = Path(arguments.out) if arguments.out else default
     if arguments.format == "nir":
         export.to_nir(net, out, **({} if arguments.dt is None else {"dt": arguments.dt}))
     elif arguments.format == "safetensors":

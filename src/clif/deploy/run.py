@@ -20,7 +20,7 @@ from clif.evaluation import evaluate
 from clif.models import SpikingNetwork
 from clif.paths import expand_home
 from clif.precision import asked_for, warn_if_slow
-from clif.train.checkpoint import read_checkpoint
+from clif.train.checkpoint import outputs_folder, read_checkpoint
 from clif.train.folder import describe_checkpoint
 from clif.trained_network import Opened, open_checkpoint
 
@@ -94,7 +94,7 @@ def deploy_checkpoint(
         judged = judge({"as trained": net, **compared, method: conversion.net}, test)
 
     name = "deploy" if method == "sweep" else f"deploy_{method}"
-    folder = Path(out) if out is not None else _checkpoint_folder(Path(path)) / name
+    folder = Path(out) if out is not None else outputs_folder(path) / name
     deployment = Deployment(
         net.config["neuron"],
         config.dataset,
@@ -124,10 +124,6 @@ def _open_lif(path: str | os.PathLike[str], given: dict[str, Any]) -> SpikingNet
             f"{path}: trained with {net.config['neuron']} neurons; name a LIF-trained checkpoint with -lif"
         )
     return net
-
-
-def _checkpoint_folder(path: Path) -> Path:
-    return path if path.is_dir() else path.parent
 
 
 def _fit_loader(opened: Opened, method: str, options: dict[str, Any]) -> tuple[str, Loader]:

@@ -96,6 +96,18 @@ def checkpoint_file(path: Path) -> Path:
     return path
 
 
+def outputs_folder(path: str | os.PathLike[str]) -> Path:
+    """The folder for files made from a checkpoint: that of its run or its file, else the current folder.
+
+    `path` is an argument of `read_checkpoint`.
+    """
+    name = os.fspath(path)
+    if name.startswith(PREFIX) or is_remote(name):
+        return Path()
+    local = Path(expand_home(name))
+    return local if local.is_dir() else local.parent
+
+
 def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
     """The content of a checkpoint of clif or the original, on the CPU. No code in it is executed.
 
