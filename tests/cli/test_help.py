@@ -61,6 +61,13 @@ def test_help_is_no_wider_than_the_terminal_and_100_columns(command, columns, mo
     assert len(lines) > 5
 
 
+@pytest.mark.parametrize("columns", [60, 80, 100])
+@pytest.mark.parametrize("command", COMMANDS)
+def test_no_option_is_broken_at_its_dashes(command, columns, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    assert not re.search(r"\w-$", help_of(capsys, command), re.MULTILINE)
+
+
 def test_paragraphs_of_a_description_stay_apart(capsys):
     shown = help_of(capsys, "deploy")
     assert "\n\nRun a trained CLIF network with plain LIF neurons.\n\n--method chooses the conversion." in shown

@@ -50,8 +50,11 @@ class Formatter(argparse.HelpFormatter):
         super().__init__(prog, max_help_position=28, width=text_width())
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
-        wrapped = (textwrap.fill(paragraph, width) for paragraph in text.strip().split("\n\n"))
+        wrapped = ("\n".join(self._split_lines(paragraph, width)) for paragraph in text.strip().split("\n\n"))
         return textwrap.indent("\n\n".join(wrapped), indent)
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        return textwrap.wrap(" ".join(text.split()), width, break_on_hyphens=False)  # keeps --data-dir in one line
 
     def _format_action(self, action: argparse.Action) -> str:
         if isinstance(action, argparse._SubParsersAction):
