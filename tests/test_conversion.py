@@ -187,7 +187,7 @@ def test_leaky_of_snntorch_becomes_lif_and_its_delayed_reset_is_named():
     assert isinstance(node, clif.LIFNode)
     assert (round(node.tau, 6), node.v_threshold, node.v_reset, node.detach_reset) == (10.0, 1.5, None, True)
     assert "snnTorch (reset_delay=True) a step later, after the leak" in str(converted)
-    assert "snnTorch where mem > threshold" in str(converted)
+    assert "snnTorch if mem > threshold" in str(converted)
     assert "surrogate is clif's default" in str(converted)
     x = torch.rand(3, 4)
     assert torch.equal(converted.net(x), source(x))  # the first step, before any reset

@@ -205,7 +205,7 @@ def _snntorch(name: str, node: Any) -> _Source:
     if factor != 1:
         raise InputError(f"{name} has graded_spikes_factor={factor}; neurons of clif fire 0 or 1")
     reset = node.reset_mechanism
-    differences = ["it fires where v ≥ v_threshold; snnTorch where mem > threshold"]
+    differences = ["it fires if v ≥ v_threshold; snnTorch if mem > threshold"]
     if reset == "none" and beta == 1:
         differences.append("it resets, by subtraction, after each spike; snnTorch's reset_mechanism is none")
     elif reset == "subtract" and node.reset_delay:

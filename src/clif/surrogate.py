@@ -74,7 +74,7 @@ class Surrogate:
 
 @dataclass(frozen=True)
 class Rectangle(Surrogate):
-    """1/α where |x| ≤ α/2, else 0. The default of the CLIF paper (α = 1).
+    """1/α if |x| ≤ α/2, else 0. The default of the CLIF paper (α = 1).
 
     >>> x = torch.tensor([-0.25, 0.0, 2.0], requires_grad=True)
     >>> clif.surrogate.Rectangle(alpha=1.0)(x).sum().backward()

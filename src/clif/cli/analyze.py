@@ -59,8 +59,12 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--images", type=int, metavar="N", help="all but raster, traces: test images (default: 256)")
     parser.add_argument("-b", type=int, metavar="N", help=f"all but raster, traces: batch size (default: {BATCH})")
     parser.add_argument("--sample", type=int, metavar="N", help="raster, traces: which test image (default: 0)")
-    parser.add_argument("--layer", metavar="NAME", help="raster, traces: the layer (all; the second)")
-    parser.add_argument("--neurons", metavar="LIST", help="traces: comma-separated indices (three with rates near 1/2)")
+    parser.add_argument(
+        "--layer", metavar="NAME", help="raster, traces: the layer (default: raster all, traces the second)"
+    )
+    parser.add_argument(
+        "--neurons", metavar="LIST", help="traces: comma-separated indices (default: three with rates near 1/2)"
+    )
     parser.add_argument(
         "--by",
         choices=("layer", "channel", "step"),

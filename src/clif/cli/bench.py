@@ -54,18 +54,24 @@ def add_arguments(parser: Parser) -> None:
     )
     parser.add_argument("--json", metavar="FILE", help="write the results as JSON; -: print JSON, not the table")
     shape = " ".join(map(str, NEURON.shape))
-    parser.add_argument("--shape", type=int, nargs="+", metavar="N", help=f"neuron: T, N and the rest ({shape})")
-    parser.add_argument("--dtype", metavar="LIST", help=f"neuron: comma-separated ({','.join(NEURON.dtypes)})")
+    parser.add_argument(
+        "--shape", type=int, nargs="+", metavar="N", help=f"neuron: T, N and the rest (default: {shape})"
+    )
+    parser.add_argument("--dtype", metavar="LIST", help=f"neuron: comma-separated (default: {','.join(NEURON.dtypes)})")
     parser.add_argument("--sweep", metavar="LIST", help="neuron: also over T, over size, or T,size")
     parser.add_argument("--model", help=f"step, infer: the network (default: {STEP.model})")
     parser.add_argument("-T", type=int, help=f"step, infer: time steps (default: {STEP.T})")
     parser.add_argument(
-        "--batch", type=int, nargs="+", metavar="N", help=f"step: images ({STEP.batch}); infer: one or more (1 64)"
+        "--batch",
+        type=int,
+        nargs="+",
+        metavar="N",
+        help=f"step: images (default: {STEP.batch}); infer: one or more numbers (default: 1 64)",
     )
     parser.add_argument("--checkpoint", metavar="FILE", help="infer: a trained network, to measure the accuracy too")
     parser.add_argument("--data-dir", metavar="FOLDER", help="infer: folder of the checkpoint's data")
     parser.add_argument(
-        "--images", type=int, metavar="N", help=f"infer: images for accuracy and agreement ({INFER.images})"
+        "--images", type=int, metavar="N", help=f"infer: images for accuracy and agreement (default: {INFER.images})"
     )
 
 

@@ -15,7 +15,7 @@ OVERRIDES = ("epochs", "seed", "amp", "amp_dtype")
 
 
 def add_arguments(parser: Parser) -> None:
-    parser.add_argument("--out", metavar="FOLDER", default="clif-demo", help="output folder (./clif-demo)")
+    parser.add_argument("--out", metavar="FOLDER", default="clif-demo", help="output folder (default: ./clif-demo)")
     parser.add_argument("--epochs", metavar="N", type=int, help="epochs of each run (default: the recipe's)")
     parser.add_argument("--seed", metavar="N", type=int, help="seed of both runs (default: 2022)")
     parser.add_argument("--resume", action="store_true", help="resume the demo in OUT")

@@ -40,7 +40,7 @@ METHOD_OPTIONS = {
 
 
 def add_arguments(parser: Parser) -> None:
-    parser.add_argument("checkpoint", help="a checkpoint, or a run folder (its best checkpoint)")
+    parser.add_argument("checkpoint", help="a checkpoint, a run folder (its best checkpoint), or pretrained:NAME")
     parser.add_argument(
         "--method",
         choices=CONVERSIONS,
@@ -52,15 +52,17 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--per", metavar="UNIT", help="calibrate: channel or layer; subtract: layer or network")
     parser.add_argument("--images", type=int, metavar="N", help="training images to fit on (default: 512)")
     parser.add_argument("--start", metavar="METHOD", help="finetune: begin with subtract (default) or calibrate")
-    parser.add_argument("--epochs", dest="passes", type=int, metavar="N", help="finetune: epochs (1)")
+    parser.add_argument("--epochs", dest="passes", type=int, metavar="N", help="finetune: epochs (default: 1)")
     parser.add_argument(
         "--lr",
         dest="rate",
         type=float,
         metavar="X",
-        help="finetune: learning rate (3e-4; from subtract, no labels: 3e-5)",
+        help="finetune: learning rate (default: 3e-4, or 3e-5 from subtract without labels)",
     )
-    parser.add_argument("--labels", type=float, metavar="X", help="finetune: weight of the labels' loss (1; 0: none)")
+    parser.add_argument(
+        "--labels", type=float, metavar="X", help="finetune: weight of the labels' loss; 0: no labels (default: 1)"
+    )
     parser.add_argument("--lif", metavar="CHECKPOINT", help="a LIF network trained from scratch, to compare with")
     parser.add_argument("--out", metavar="FOLDER", help="output folder (default: deploy…/ by the checkpoint)")
     add_import_option(parser)

@@ -23,7 +23,9 @@ OPTIONS = (
 
 
 def add_arguments(parser: Parser) -> None:
-    parser.add_argument("checkpoint", nargs="+", help="a checkpoint, or a run folder (its best checkpoint)")
+    parser.add_argument(
+        "checkpoint", nargs="+", help="a checkpoint, a run folder (its best checkpoint), or pretrained:NAME"
+    )
     parser.add_argument("--images", type=int, default=1000, metavar="N", help="test images (default: 1000)")
     parser.add_argument("--out", metavar="FILE", help="also write the table: FILE.json (everything), .csv, .md or .tex")
     parser.add_argument("--events", action="store_true", help="accumulate the events of frames instead of multiplying")

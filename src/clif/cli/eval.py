@@ -29,7 +29,9 @@ ORIGINAL = (*OPTIMISER, *OTHERS)
 
 
 def add_arguments(parser: Parser) -> None:
-    parser.add_argument("checkpoint", nargs="?", help="a checkpoint, or a run folder (its best checkpoint)")
+    parser.add_argument(
+        "checkpoint", nargs="?", help="a checkpoint, a run folder (its best checkpoint), or pretrained:NAME"
+    )
     parser.add_argument(
         "--out", metavar="FILE", help="JSON file of the result (default: eval.json in the run's folder)"
     )

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: Parser) -> None:
     kinds = "; ".join(f"{name}: {kind.text}" for name, kind in KINDS.items())
-    parser.add_argument("kind", help=kinds, choices=list(KINDS), metavar="kind")
+    parser.add_argument("kind", help=kinds, choices=list(KINDS), metavar="KIND")
     parser.add_argument("recipe", nargs="?", default="digits", help="a recipe's name or YAML file (default: digits)")
     parser.add_argument("--neurons", metavar="NAME,…", help="the neurons to compare, the first with all others")
     parser.add_argument("--values", metavar="X,…", help="values of T, k, τ or the epoch, by kind")

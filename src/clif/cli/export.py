@@ -21,7 +21,7 @@ DTYPES = ("float16", "bfloat16")
 
 
 def add_arguments(parser: Parser) -> None:
-    parser.add_argument("checkpoint", help="a checkpoint, or a run folder (its best checkpoint)")
+    parser.add_argument("checkpoint", help="a checkpoint, a run folder (its best checkpoint), or pretrained:NAME")
     parser.add_argument(
         "--format", required=True, choices=tuple(FORMATS), metavar="FORMAT", help="nir, onnx, torch or safetensors"
     )

@@ -16,7 +16,7 @@ from clif.user_code import import_code
 
 def add_arguments(parser: Parser) -> None:
     parser.add_argument("runs", nargs="+", metavar="RUN", help="runs to report on")
-    parser.add_argument("--out", metavar="PAGE.html", default="report.html", help="the page (./report.html)")
+    parser.add_argument("--out", metavar="PAGE.html", default="report.html", help="the page (default: ./report.html)")
     parser.add_argument(
         "--title", metavar="TEXT", default="", help="its title (default: the options in which the groups differ)"
     )
@@ -30,7 +30,9 @@ def add_arguments(parser: Parser) -> None:
         help="also write figures and tables to PAGE_files (default: True; off: --no-files)",
     )
     parser.add_argument("--live", action="store_true", help="rewrite the page after each epoch, until the runs end")
-    parser.add_argument("--every", type=int, metavar="SECONDS", help="--live: seconds between reloads of the page (10)")
+    parser.add_argument(
+        "--every", type=int, metavar="SECONDS", help="--live: seconds between reloads of the page (default: 10)"
+    )
     parser.add_argument(
         "--measure",
         type=int,

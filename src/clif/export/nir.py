@@ -1,10 +1,10 @@
 """Networks as graphs of NIR, the Neuromorphic Intermediate Representation (Pedersen et al., 2024; package `nir`).
 
-NIR's LIF is τ·dv/dt = (v_leak − v) + r·I, fires where v > v_threshold (strictly), then v = v_reset, and starts at 0.
+NIR's LIF is τ·dv/dt = (v_leak − v) + r·I, fires if v > v_threshold (strictly), then v = v_reset, and starts at 0.
 One Euler step of dt is v + (dt/τ)·(v_leak − v + r·I), so ours, v·(1 − 1/τ) + x with a hard reset to v_reset, becomes
 
     τ_NIR = τ·dt,   I = τ·x (with decay_input: x),   r = 1,   v_leak = v_reset = 0,
-    v_threshold one unit in the last place below v_threshold − v_reset (ours fires where v ≥ v_threshold)
+    v_threshold one unit in the last place below v_threshold − v_reset (ours fires if v ≥ v_threshold)
 
 with all potentials counted from v_reset. The factor τ is multiplied into the weights before the neuron; one that has no
 weights of its own there, as after a sum or a pool, gets I = x and r = τ (with decay_input: 1).

@@ -84,7 +84,7 @@ class TrainConfig:
     )
     sensor_size: str = _data("", "events: WIDTHxHEIGHT of the sensor in pixels, if the files do not store it")
     split_by: str = _data("number", "events: T frames of equal number, of equal time, or of one duration each", SPLITS)
-    duration: int = _data(0, "events with -split_by duration: µs of a frame, from the first event on")
+    duration: int = _data(0, "events with --split-by duration: µs of a frame, from the first event on")
     time_unit: str = _data("", "events by time or duration: us, ms or s, if the files do not store it")
     columns: str = _data("", "events: the columns of tables without names, such as x,y,t,p (- for others)")
     test_split: float = _data(0.2, "images, events without a test/: stratified fraction that becomes the test set")
@@ -102,7 +102,7 @@ class TrainConfig:
     whiten: bool = _network(
         False, "initialise the first convolution with filters that whiten the patches of the training images"
     )
-    exchange_neuron: str = _network("", "replace the neurons by this one at the start of exchange_epoch")
+    exchange_neuron: str = _network("", "replace the neurons by this one after the epochs of --exchange-epoch")
     exchange_epoch: int = _network(0, "epochs with --neuron before the exchange")
     T_stages: str = _network(
         "", "fewer time steps in the first epochs: 1:12,2:6 is T = 1 for 12 epochs, 2 for the next 6, then T"
@@ -146,8 +146,8 @@ class TrainConfig:
 
     loss: str = _loss(
         "paper",
-        "paper: cross-entropy of every step with an MSE term; TET: without it; CE: of the mean logits; MSE: of the "
-        "mean logits to the one-hot label; or any registered one",
+        "paper: cross-entropy of every time step with an MSE term; TET: without it; CE: of the mean logits; MSE: of "
+        "the mean logits to the one-hot label; or any registered one",
     )
     loss_lambda: float = _loss(0.05, "weight of the MSE term of the paper's loss, 0: cross-entropy only")
     loss_means: float = _loss(1.0, "constant target of the MSE term")
@@ -199,7 +199,7 @@ class TrainConfig:
     )
     pre_train: str | None = _run(None, "start from the weights of this checkpoint")
     save_init: bool = _run(False, "keep the initial weights as checkpoint_0.pth")
-    checkpoint_every: int = _run(0, "also write the last checkpoint every N steps; 0: only every epoch")
+    checkpoint_every: int = _run(0, "also write the last checkpoint every N optimiser steps; 0: only every epoch")
     keep_last: int = _run(2, "number of the newest checkpoints to keep, besides the best one")
     loggers: str = _run("", "also log to wandb, mlflow or both (wandb,mlflow); TensorBoard is always written")
     log_grad_norm: bool = _run(False, "log the mean and largest gradient norm of each epoch")
