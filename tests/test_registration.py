@@ -72,6 +72,23 @@ def test_a_network_is_a_function():
         register_model("three")(3)
 
 
+def test_the_arguments_of_a_network_are_checked():
+    with pytest.raises(
+        InputError,
+        match=r"register_model\('few'\) takes a function of neuron, num_classes, in_channels, T, drop_rate, image_size "
+        "by name: got an unexpected keyword argument 'num_classes'",
+    ):
+        register_model("few")(lambda neuron: neuron)
+    assert "few" not in list_models()
+
+
+@pytest.mark.parametrize("returned", [None, torch.nn.Linear(2, 2)])
+def test_a_function_that_returns_no_network_is_named(returned):
+    register_model("mine")(lambda **_: returned)
+    with pytest.raises(InputError, match=r"model mine must return a SpikingNetwork, got (NoneType|Linear); clif\.wrap"):
+        create_model("mine")
+
+
 def test_a_surrogate_is_taken_by_name_everywhere():
     register_surrogate(shape())
     node = clif.LIFNode(surrogate_function="gauss:2", backend="torch")
@@ -127,6 +144,19 @@ def test_the_same_place_replaces_and_another_is_refused():
 def test_a_name_that_is_none_is_refused(name):
     with pytest.raises(InputError, match="register_x takes a name of letters, digits and _, such as"):
         register({}, "register_x", name)
+
+
+@pytest.mark.parametrize("function", [lambda a: a, lambda a, b, c: (a, b, c), lambda a, *, b: (a, b)])
+def test_the_arguments_of_a_function_are_checked(function):
+    with pytest.raises(InputError, match=r"register_x\('a'\) takes a function of first, second: (too many|missing)"):
+        register(registry := {}, "register_x", "a", ("first", "second"))(function)
+    assert registry == {}
+
+
+@pytest.mark.parametrize("function", [lambda a, b: (a, b), lambda *a: a, lambda a, b, c=1: (a, b, c), min])
+def test_a_function_may_take_more_arguments_by_default(function):
+    register(registry := {}, "register_x", "a", ("first", "second"))(function)
+    assert registry == {"a": function}
 
 
 def test_what_is_neither_function_nor_class_is_refused():

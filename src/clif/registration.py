@@ -1,6 +1,7 @@
 """The registration of names: the shared rule of all decorators `register_…`."""
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from clif.errors import InputError
@@ -18,15 +19,32 @@ def decorator(function: str, name: Any, enter: Callable[[str, Any], Any]) -> Any
     return lambda thing: enter(name, thing)
 
 
-def register(registry: dict[str, Any], function: str, name: Any) -> Any:
-    """The return value of the decorator `function` of a registry; see `decorator` and `put`."""
+def register(registry: dict[str, Any], function: str, name: Any, positional: Sequence[str] = ()) -> Any:
+    """The return value of the decorator `function` of a registry; see `decorator`, `check_arguments` and `put`."""
 
     def enter(name: str, thing: Any) -> Any:
         if not callable(thing) or not hasattr(thing, "__qualname__"):
             raise InputError(f"{function}({name!r}) takes a function or a class, got {thing!r}")
+        if positional:
+            check_arguments(function, name, thing, positional)
         return put(registry, name, thing)
 
     return decorator(function, name, enter)
+
+
+def check_arguments(
+    function: str, name: str, thing: Any, positional: Sequence[str] = (), by_name: Sequence[str] = ()
+) -> None:
+    """Raise `InputError` unless the function that the decorator `function` registers takes these arguments."""
+    try:
+        inspect.signature(thing).bind(*positional, **dict.fromkeys(by_name))
+    except ValueError:  # a function of C may have no signature
+        return
+    except TypeError as error:
+        how = " by name" if by_name else ""
+        raise InputError(
+            f"{function}({name!r}) takes a function of {', '.join((*positional, *by_name))}{how}: {error}"
+        ) from error
 
 
 def put(registry: dict[str, Any], name: str, thing: Any) -> Any:

@@ -15,7 +15,7 @@ from clif.models.network import (
 )
 from clif.models.pretrained import pretrained_for
 from clif.neurons.registry import neuron_name
-from clif.registration import decorator, put
+from clif.registration import check_arguments, decorator, put
 from clif.sizes import Size, plain_size
 from clif.surrogate import Surrogate
 
@@ -34,6 +34,9 @@ DEFAULTS: dict[str, Any] = {
 }
 """The values of the arguments of `create_model` that are not given."""
 
+ARGUMENTS = ("neuron", "num_classes", "in_channels", "T", "drop_rate", "image_size")
+"""The arguments of a registered function."""
+
 
 @overload
 def register_model(name: Model) -> Model: ...
@@ -44,7 +47,8 @@ def register_model(name: Any) -> Any:
 
     Without an argument the name is that of the function. A function of the same module and qualified name is replaced,
     as in a notebook. The function takes the arguments neuron (a factory of neuron modules), num_classes, in_channels,
-    T, drop_rate and image_size by name and returns a `SpikingNetwork`. Raises `InputError` for a name that is taken.
+    T, drop_rate and image_size by name and returns a `SpikingNetwork`. Raises `InputError` for a name that is taken
+    and a function with other arguments.
 
     >>> @clif.models.register_model("small_net")
     ... def small(neuron, num_classes, in_channels, T, drop_rate, image_size):
@@ -60,6 +64,7 @@ def register_model(name: Any) -> Any:
 def _register(name: str, function: Any) -> Any:
     if not callable(function):
         raise InputError(f"register_model({name!r}) takes a function that returns a SpikingNetwork, got {function!r}")
+    check_arguments("register_model", name, function, by_name=ARGUMENTS)
     return put(_MODELS, name, function)
 
 
@@ -163,6 +168,11 @@ def _create(
         drop_rate=drop_rate,
         image_size=image_size,
     )
+    if not isinstance(net, SpikingNetwork):
+        raise InputError(
+            f"the function of the model {name} must return a SpikingNetwork, got {type(net).__name__}; clif.wrap turns "
+            "a module into one"
+        )
     if layer_options:
         set_layer_options(net, layer_options)
     lay_out(net)

@@ -28,7 +28,7 @@ def register_loss(name: Any) -> Any:
     ...     return lambda logits, labels: nn.functional.cross_entropy(logits[-1], labels)
     >>> config = clif.train.resolve("digits", loss="last_step")
     """
-    return register(LOSSES, "register_loss", name)
+    return register(LOSSES, "register_loss", name, ("config",))
 
 
 @register_loss("paper")

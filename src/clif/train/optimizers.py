@@ -35,7 +35,7 @@ def register_optimizer(name: Any) -> Any:
     ...     return torch.optim.Adagrad(groups, lr=config.lr, weight_decay=config.weight_decay)
     >>> config = clif.train.resolve("digits", opt="Adagrad")
     """
-    return register(OPTIMIZERS, "register_optimizer", name)
+    return register(OPTIMIZERS, "register_optimizer", name, ("groups", "config"))
 
 
 def _common(groups: Groups, config: TrainConfig) -> dict[str, Any]:

@@ -42,7 +42,7 @@ def register_scheduler(name: Any) -> Any:
     ...     return torch.optim.lr_scheduler.ExponentialLR(optimizer, config.gamma ** (1 / per_epoch))
     >>> config = clif.train.resolve("digits", lr_scheduler="Exponential")
     """
-    return register(SCHEDULERS, "register_scheduler", name)
+    return register(SCHEDULERS, "register_scheduler", name, ("optimizer", "config", "per_epoch"))
 
 
 @register_scheduler("CosALR")
