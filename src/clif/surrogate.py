@@ -151,7 +151,7 @@ def register_surrogate(name: Kind) -> Kind: ...
 @overload
 def register_surrogate(name: str) -> Callable[[Kind], Kind]: ...
 def register_surrogate(name: Any) -> Any:
-    """A class decorator: registers a surrogate by name for `surrogate=`, `-surrogate` and `surrogate_function=`.
+    """A class decorator: registers a surrogate by name for `surrogate=`, `--surrogate` and `surrogate_function=`.
 
     Without an argument the name is that of the class; upper and lower case do not matter. A class of the same module
     and qualified name is replaced, as in a notebook. Raises `InputError` for a name that is taken, for a class that is

@@ -82,5 +82,8 @@ def test_another_number_of_classes_and_a_missing_file_are_refused(train, tmp_pat
     path = saved_teacher(tmp_path / "other.pth", num_classes=7)
     with pytest.raises(InputError, match=r"other\.pth has 7 classes, the network 10; use one"):
         train(teacher=path)
+    path = saved_teacher(tmp_path / "events.pth", in_channels=2)
+    with pytest.raises(InputError, match=r"the teacher .*events\.pth: PlainSNN takes an input \[N, 2"):
+        train(teacher=path)
     with pytest.raises(InputError, match="no checkpoint at nowhere"):
         train(teacher="nowhere.pth")

@@ -41,7 +41,7 @@ def register_dataset(name: Opener) -> Opener: ...
 @overload
 def register_dataset(name: str) -> Callable[[Opener], Opener]: ...
 def register_dataset(name: Any) -> Any:
-    """A function decorator: registers a data set by name for `create_loader`, `-dataset` and `clif data`.
+    """A function decorator: registers a data set by name for `create_loader`, `--dataset` and `clif data`.
 
     Without an argument the name is that of the function; upper and lower case do not matter. A function of the same
     module and qualified name is replaced, as in a notebook. The function returns the `Dataset`. It takes no arguments

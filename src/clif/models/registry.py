@@ -43,7 +43,7 @@ def register_model(name: Model) -> Model: ...
 @overload
 def register_model(name: str) -> Callable[[Model], Model]: ...
 def register_model(name: Any) -> Any:
-    """A function decorator: registers a network by name for `create_model` and `-model`.
+    """A function decorator: registers a network by name for `create_model` and `--model`.
 
     Without an argument the name is that of the function. A function of the same module and qualified name is replaced,
     as in a notebook. The function takes the arguments neuron (a factory of neuron modules), num_classes, in_channels,

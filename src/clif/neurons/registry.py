@@ -24,7 +24,7 @@ def register_neuron(name: Kind) -> Kind: ...
 @overload
 def register_neuron(name: str) -> Callable[[Kind], Kind]: ...
 def register_neuron(name: Any) -> Any:
-    """A class decorator: registers a neuron by name for `neuron=`, `-neuron` and `exchange_neurons`.
+    """A class decorator: registers a neuron by name for `neuron=`, `--neuron` and `exchange_neurons`.
 
     Without an argument the name is that of the class. A class of the same module and qualified name is replaced, as in
     a notebook.

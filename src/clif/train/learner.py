@@ -14,6 +14,7 @@ from torch.optim.lr_scheduler import OneCycleLR
 
 from clif.data import Dataset, Loader, create_loader
 from clif.data.loader import Share
+from clif.data.untrusted import naming
 from clif.errors import InputError
 from clif.evaluation import RunningScores, loss_of
 from clif.layers import key_dropout
@@ -272,7 +273,7 @@ class Learner:
         """The loss against the labels, and against the teacher if there is one."""
         if self.teacher is None:
             return loss_of(self.loss, logits, labels)
-        with torch.no_grad(), self.precision.autocast():
+        with torch.no_grad(), self.precision.autocast(), naming(f"the teacher {self.config.teacher}"):
             taught = self.teacher(images)
         if taught.shape[-1] != logits.shape[-1]:
             raise InputError(

@@ -14,7 +14,7 @@ LOSSES: dict[str, Callable[[TrainConfig], Loss]] = {}
 
 
 def register_loss(name: Any) -> Any:
-    """A decorator: registers a function that creates a loss by name for `-loss`.
+    """A decorator: registers a function that creates a loss by name for `--loss`.
 
     Without an argument the name is its own. The function takes the configuration and returns the loss: a function from
     logits [T, N, classes] and labels, int64 [N] or soft [N, classes], to a scalar, the mean over the samples. A

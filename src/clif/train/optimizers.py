@@ -21,11 +21,11 @@ OPTIMIZERS: dict[str, Callable[[Groups, TrainConfig], Optimizer]] = {}
 
 
 def register_optimizer(name: Any) -> Any:
-    """A decorator: registers a function that creates an optimiser by name for `-opt`.
+    """A decorator: registers a function that creates an optimiser by name for `--opt`.
 
     Without an argument the name is its own. The function takes the parameter groups, a list of dicts as for
     `torch.optim`, and the configuration, whose `lr`, `momentum` and `weight_decay` it may use. It returns a
-    `torch.optim.Optimizer`. With `-no_decay_norm_bias` the last group has "weight_decay": 0. A function of the same
+    `torch.optim.Optimizer`. With `--no-decay-norm-bias` the last group has "weight_decay": 0. A function of the same
     module and qualified name is replaced.
 
     Raises `InputError` for a name that is taken.

@@ -28,11 +28,11 @@ BY_STEP = ("OneCycle",)
 
 
 def register_scheduler(name: Any) -> Any:
-    """A decorator: registers a function that creates a learning-rate schedule by name for `-lr_scheduler`.
+    """A decorator: registers a function that creates a learning-rate schedule by name for `--lr-scheduler`.
 
     Without an argument the name is its own. The function takes the optimiser, the configuration and the number of the
     schedule's steps per epoch, and returns a schedule of `torch.optim.lr_scheduler`. The number is 1 because schedules
-    advance with every epoch; with `-lr_by_step` they advance with every step of the optimiser. A function of the same
+    advance with every epoch; with `--lr-by-step` they advance with every step of the optimiser. A function of the same
     module and qualified name is replaced.
 
     Raises `InputError` for a name that is taken.
