@@ -1,6 +1,7 @@
 """The meaning of command lines: the original's, their spellings, and lists of reset values."""
 
 import dataclasses
+import shlex
 
 import pytest
 
@@ -200,3 +201,25 @@ def test_what_only_looks_like_an_option_is_refused(line):
 
 def test_words_after_two_dashes_are_no_options():
     assert parse("eval", "-b 4 -- -odd.pth").checkpoint == "-odd.pth"
+
+
+@pytest.mark.parametrize(
+    ("line", "label"),
+    [
+        ("train ''", "recipe"),
+        ("train --out-dir ''", "--out-dir"),
+        ("train --resume=", "--resume"),
+        ("eval ''", "checkpoint"),
+        ("predict a.pth b.png ''", "FILE"),
+        ("deploy a.pth --out ''", "--out"),
+        ("analyze rates '' --json x", "NETWORK"),
+        ("analyze rates a.pth --json ''", "--json"),
+        ("report ''", "RUN"),
+        ("reproduce row --runs a ''", "--runs"),
+        ("data check images --data-dir ''", "--data-dir"),
+    ],
+)
+def test_an_empty_path_is_refused(line, label):
+    command, *words = shlex.split(line)
+    with pytest.raises(InputError, match=f"^{label} is empty; see clif {command} --help$"):
+        command_parser(command).parse(words)

@@ -23,6 +23,7 @@ logger = logging.getLogger("clif")
 
 NUMBER = re.compile(r"-\.?\d")
 PATH_ARGUMENTS = {"checkpoint", "costs", "data_dir", "json", "lif", "out", "resume_run"}
+NEVER_EMPTY = {*PATH_ARGUMENTS, "files", "networks", "out_dir", "pre_train", "recipe", "resume", "runs", "teacher"}
 SHORT_WITH_VALUE = re.compile(r"-[a-zA-Z]\d")
 WIDEST = 100
 
@@ -87,8 +88,16 @@ class Parser(argparse.ArgumentParser):
         return super().format_help()
 
     def parse_args(self, *arguments: Any, **options: Any) -> argparse.Namespace:
-        """Like `ArgumentParser.parse_args`, but also expands the ~ of --out=~/x, which no shell does."""
+        """Like `ArgumentParser.parse_args`, but also expands the ~ of --out=~/x, which no shell does.
+
+        An empty path is an error; it comes from a variable that the shell does not know.
+        """
         parsed = super().parse_args(*arguments, **options)
+        for action in self._actions:
+            value = getattr(parsed, action.dest, None)
+            if action.dest in NEVER_EMPTY and "" in (value if isinstance(value, list) else [value]):
+                label = action.option_strings[0] if action.option_strings else action.metavar or action.dest
+                self.error(f"{label} is empty")
         for name in PATH_ARGUMENTS & vars(parsed).keys():
             if isinstance(value := getattr(parsed, name), str):
                 setattr(parsed, name, expand_home(value))
