@@ -41,8 +41,17 @@ def test_a_sheet_and_an_animation_of_events(tmp_path):
     with Image.open(png) as sheet, Image.open(gif) as animation:
         assert sheet.size[0] > animation.size[0]
         assert animation.n_frames == 4
+
+
+def test_the_sheet_is_a_png_file_in_a_new_folder_or_none(tmp_path):
+    (sheet,) = draw_gallery("digits", None, tmp_path / "new" / "out.PNG")
+    assert sheet.stat().st_size
     with pytest.raises(InputError, match="cannot be written"):
-        draw_gallery("digits", None, tmp_path / "nowhere" / "out.png")
+        draw_gallery("digits", None, sheet / "out.png")
+    for name in ("out.svg", "out.gif", "out"):
+        with pytest.raises(InputError, match=rf"{name}: the picture must be a \.png file"):
+            draw_gallery("digits", None, tmp_path / name)
+    assert [path.name for path in tmp_path.iterdir()] == ["new"]
 
 
 def test_more_values_than_torch_takes_quantiles_of(tmp_path):

@@ -1,6 +1,7 @@
 """Pictures of a data set before and after augmentation: a sheet, and for event data an animation."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from torch import Tensor
 from clif.data.base import Dataset
 from clif.data.loader import Loader, create_loader
 from clif.errors import InputError
+from clif.files import write_atomically
 
 Picture = NDArray[np.uint8]
 
@@ -37,16 +39,20 @@ def draw_gallery(
 ) -> list[Path]:
     """Write `out` (a .png) and for event data an animation beside it (.gif); returns the paths.
 
-    `reading` are arguments of `create_loader`, such as cutupmix_auto and options.
+    `reading` are arguments of `create_loader`, such as cutupmix_auto and options. Raises `InputError` for another
+    extension and if a file cannot be written.
     """
+    if out.suffix.lower() != ".png":
+        raise InputError(f"{out}: the picture must be a .png file")
     chosen = choose_samples(name, root, T, samples, seed, **reading)
     paths = [out]
     try:
-        make_sheet(chosen).save(out, "PNG")
+        write_atomically(out, partial(make_sheet(chosen).save, format="PNG"))
         if len(chosen[0].before) > 1:
             first, *others = make_animation(chosen)
             paths.append(out.with_suffix(".gif"))
-            first.save(paths[1], "GIF", save_all=True, append_images=others, duration=200, loop=0)
+            save = partial(first.save, format="GIF", save_all=True, append_images=others, duration=200, loop=0)
+            write_atomically(paths[1], save)
     except OSError as error:
         raise InputError(f"{out} cannot be written ({error}); name another file") from error
     return paths
