@@ -272,6 +272,14 @@ def test_a_damaged_description_of_the_network_is_refused(net, tmp_path, model):
         clif.load(tmp_path / "c.pth")
 
 
+def test_an_error_in_a_model_of_one_s_own_is_no_damage(net, tmp_path, monkeypatch):
+    monkeypatch.setattr("clif.models.registry._MODELS", dict(clif.models.registry._MODELS))
+    clif.models.register_model("own_net")(lambda **_: 1 / 0)
+    torch.save({"net": net.state_dict(), "model": {**net.config, "name": "own_net"}}, tmp_path / "c.pth")
+    with pytest.raises(InputError, match=r"c\.pth: your model own_net raised ZeroDivisionError: division by zero"):
+        clif.load(tmp_path / "c.pth")
+
+
 @pytest.mark.parametrize("model", [{"name": "nothing"}, {"name": "snn5_noAP", "foo": 1}])
 def test_an_unknown_network_or_option_in_the_description_is_refused(net, tmp_path, model):
     torch.save({"net": net.state_dict(), "model": model}, tmp_path / "c.pth")

@@ -293,6 +293,8 @@ def build_network(
             raise
         raise type(error)(f"{where}: {error}") from error
     except Exception as error:  # values of any kind can stand in the file
+        if isinstance(name := arguments.get("name"), str) and name not in model_descriptions():
+            raise InputError(f"{where}: your model {name} raised {type(error).__name__}: {in_words(error)}") from error
         words = f"its description of the network, {cut(str(stored))}, is damaged"
         raise InputError(f"{where}: {words}: {in_words(error)}") from error
     weights = fit_names(content["net"], net.state_dict())
