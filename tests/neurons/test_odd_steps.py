@@ -1,7 +1,8 @@
 """Unusual steps, and later changes of what they read: kernels compute the same as the loop."""
 
 import copy
-from types import ModuleType
+from functools import partial
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -57,6 +58,7 @@ def test_a_neuron_without_state_runs_in_the_loop():
 
 LEAK, TABLE, SETTINGS = 0.5, [1.0, 2.0], ModuleType("settings")
 SETTINGS.scale = 1.0
+OBJECT = SimpleNamespace(gain=1.0)
 
 
 def leaked(v):
@@ -92,6 +94,43 @@ def test_what_a_step_reads_may_change(change, monkeypatch):
     node = Reading(step_mode="m")
     node.doubles = False
     backend = assert_as_the_loop(node)
+    node.reset()
+    before = node(X)
+    change(monkeypatch)
+    assert assert_as_the_loop(node) == backend
+    node.reset()
+    assert not torch.equal(node(X), before)
+
+
+class Constants:
+    gain = 1.0
+
+
+def times(factor, v):
+    return factor * v
+
+
+HALF, NESTED, ARRAY, TENSOR = partial(times, 0.5), {"lif": {"leak": 0.5}}, np.array([0.5]), torch.tensor(0.5)
+
+READ = {
+    "v * OBJECT.gain": lambda patch: patch.setattr(OBJECT, "gain", 0.3),
+    "v * OBJECT.gain + x * 0": lambda patch: patch.setitem(globals(), "OBJECT", SimpleNamespace(gain=0.2)),
+    "v * Constants.gain": lambda patch: patch.setattr(Constants, "gain", 0.3),
+    "HALF(v)": lambda patch: patch.setitem(globals(), "HALF", partial(times, 0.9)),
+    "v * NESTED['lif']['leak']": lambda patch: patch.setitem(NESTED["lif"], "leak", 0.9),
+    "v * float(ARRAY[0])": lambda patch: patch.setitem(globals(), "ARRAY", np.array([0.9])),
+    "v * TENSOR.item()": lambda patch: patch.setitem(globals(), "TENSOR", torch.tensor(0.9)),
+    "v * self.own.gain": lambda patch: patch.setattr(OBJECT, "gain", 0.3),
+}
+
+
+@pytest.mark.parametrize(("leaked", "change"), READ.items(), ids=READ)
+def test_an_object_that_a_step_reads_may_change(leaked, change, monkeypatch):
+    scope = {}
+    exec(f"def step(self, x, v):\n    u = {leaked} + x\n    return self.fire(u), u - self.fire(u)", globals(), scope)
+    node = type("Read", (clif.SpikingNeuron,), {"step": scope["step"], "own": OBJECT})(step_mode="m")
+    backend = assert_as_the_loop(node)
+    assert backend != "torch" or clif.backend_for(clif.LIFNode(step_mode="m"), X)[0] == "torch"
     node.reset()
     before = node(X)
     change(monkeypatch)

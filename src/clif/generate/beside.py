@@ -2,22 +2,32 @@
 
 from collections.abc import Iterator
 from functools import cache
-from types import CellType, CodeType, FunctionType, ModuleType
+from types import CellType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
+
+import numpy as np
+from torch import Tensor
 
 from clif.generate.trace import PLAIN
 
-LIBRARIES = frozenset(("clif", "torch", "numpy", "scipy", "spikingjelly", "builtins"))
+LIBRARIES = frozenset(("clif", "torch", "numpy", "scipy", "spikingjelly", "builtins", "math"))
 """Packages whose classes, functions and constants do not change."""
 
 MOST_ELEMENTS = 64
 """A longer list, tuple or dictionary does not count as a table of constants."""
 
+CHANGING: list[Any] = []
+"""Stands for an object that may change unnoticed. It cannot be hashed, so no plan is remembered."""
+
+OF_BUILTIN_TYPES = (list, tuple, dict, set, frozenset, bytearray, MethodType, Tensor, np.ndarray, np.generic)
+"""Objects that may change, of classes that do not."""
+
 
 def read_beside(kind: type) -> Iterator[Any]:
     """The user's classes of a neuron, their functions, and the plain values that these functions read by name.
 
-    This includes the functions that a function calls by name, and the values that they read.
+    This includes the functions that a function calls by name, and the values that they read. `CHANGING` stands for
+    other objects, such as one whose attributes a function reads.
     """
     seen: set[int] = set()
     for owner in kind.__mro__:
@@ -32,33 +42,50 @@ def _parts(name: str, value: Any, seen: set[int]) -> Iterator[Any]:
         for function in (value.fget, value.fset):
             yield from _parts(name, function, seen)
         return
-    value = getattr(value, "__func__", value)
+    if isinstance(value, staticmethod | classmethod):
+        value = value.__func__
     if isinstance(value, FunctionType):
         if id(value) not in seen and not _is_of_library(value.__module__):
             seen.add(id(value))
             yield from (name, value)
             yield from _read_by(value, seen)
-    elif isinstance(value, list | tuple | dict):
-        elements = list(value.values() if isinstance(value, dict) else value)
-        if len(elements) <= MOST_ELEMENTS and all(isinstance(element, PLAIN) for element in elements):
-            yield from (name, *elements)
-    elif isinstance(value, PLAIN) and value is not None:
-        yield from (name, value)
+    elif isinstance(value, PLAIN):
+        yield from () if value is None else (name, value)
+    elif (elements := _constants_of(value)) is not None:
+        yield from (name, *elements)
+    elif _may_change(value) and not name.startswith("__"):
+        yield CHANGING
+
+
+def _constants_of(value: Any) -> list[Any] | None:
+    """The elements of a table of constants, None for another object."""
+    if not isinstance(value, list | tuple | dict) or len(value) > MOST_ELEMENTS:
+        return None
+    elements = list(value.values() if isinstance(value, dict) else value)
+    return elements if all(isinstance(element, PLAIN) for element in elements) else None
+
+
+def _may_change(value: Any) -> bool:
+    return isinstance(value, OF_BUILTIN_TYPES) or not _is_of_library(
+        value.__module__ if isinstance(value, type) else type(value).__module__
+    )
 
 
 def _read_by(function: FunctionType, seen: set[int]) -> Iterator[Any]:
     names = list(_names(function.__code__))
-    for name in names:
-        value = function.__globals__.get(name)
-        if isinstance(value, ModuleType):
-            if not _is_of_library(value.__name__):
-                for member in names:
-                    yield from _parts(member, vars(value).get(member), seen)
-        else:
+    read = [(name, function.__globals__.get(name)) for name in names]
+    read += [("", cell.cell_contents) for cell in function.__closure__ or () if cell != CellType()]
+    for name, value in read:
+        if not isinstance(value, ModuleType | type):
             yield from _parts(name, value, seen)
-    for cell in function.__closure__ or ():
-        if cell != CellType():
-            yield from _parts("", cell.cell_contents, seen)
+        elif not _is_of_library(value.__name__ if isinstance(value, ModuleType) else value.__module__):
+            for member in names:
+                yield from _parts(member, _member(value, member), seen)
+
+
+def _member(holder: ModuleType | type, name: str) -> Any:
+    places = holder.__mro__ if isinstance(holder, type) else (holder,)
+    return next((vars(place)[name] for place in places if name in vars(place)), None)
 
 
 def _names(code: CodeType) -> Iterator[str]:

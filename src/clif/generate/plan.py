@@ -65,7 +65,7 @@ def _remembered(key: Key, kind: type, attributes: Mapping[str, Any], signature: 
     key = (*key, getattr(kind, "step", None), *(_flat(part) for one in kinds for part in read_beside(one)))
     try:
         found = _plans.get(key)
-    except TypeError:  # a surrogate with a value that cannot be hashed
+    except TypeError:  # a surrogate has a value that cannot be hashed, or the step reads an object that may change
         return _make(kind, attributes, signature)
     if found is None:
         if len(_plans) >= MOST_PLANS:
