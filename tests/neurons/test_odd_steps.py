@@ -139,6 +139,19 @@ def test_an_object_that_a_step_reads_may_change(leaked, change, monkeypatch):
     assert not torch.equal(node(X), before)
 
 
+class ByDtype(clif.SpikingNeuron):
+    def step(self, x, v):
+        u = v * (0.25 if x.dtype == torch.float32 else 0.75) + x
+        spike = self.fire(u)
+        return spike, self.reset_after(u, spike)
+
+
+def test_a_branch_on_the_dtype_runs_in_the_loop():
+    node = ByDtype(step_mode="m")
+    assert assert_as_the_loop(node) == "torch"
+    assert "a branch on the dtype" in clif.backend_for(node, X)[1]
+
+
 @pytest.mark.parametrize("value", [True, 1, np.bool_(True), np.float32(1), np.int64(1), torch.tensor(1.0)])
 def test_attributes_may_be_set_later(value):
     node = Reading(step_mode="m")

@@ -303,6 +303,11 @@ def _softplus(x: Traced, beta: float = 1, threshold: float = 20) -> Traced:
 class _DtypeOf:
     """The dtype of a traced value, which is known only when the program runs."""
 
+    def __eq__(self, _: object) -> bool:
+        refuse("a branch on the dtype", "a kernel of one step serves all dtypes; write the same operations for each")
+
+    __hash__ = None  # type: ignore[assignment]
+
 
 def _cast(x: Traced, *args: Any, **kwargs: Any) -> Traced:
     """x.to(other.dtype): a mask becomes a number, and a number does not change."""
