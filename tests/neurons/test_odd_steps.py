@@ -152,6 +152,27 @@ def test_a_branch_on_the_dtype_runs_in_the_loop():
     assert "a branch on the dtype" in clif.backend_for(node, X)[1]
 
 
+class Levels(clif.SpikingNeuron):
+    """Sums and products of comparisons, which PyTorch computes as logical ones, beyond the values of the check."""
+
+    def step(self, x, v):
+        u = 0.5 * v + x
+        spike = self.fire(u)
+        high = (u > 50) + (u > 60)
+        return spike, self.reset_after(u, spike) + 0.125 * high + ((u > 70) * (u < 90) + (u > 75)) * 0.25
+
+
+def test_comparisons_add_and_multiply_as_in_pytorch():
+    node = Levels(step_mode="m")
+    x = torch.tensor([[55.0, 65.0, 72.0, 80.0, 95.0]]).repeat(2, 1)
+    node(x)
+    loop = copy.deepcopy(node)
+    loop.backend = "torch"
+    loop.reset()
+    loop(x)
+    assert torch.equal(node.v, loop.v)
+
+
 @pytest.mark.parametrize("value", [True, 1, np.bool_(True), np.float32(1), np.int64(1), torch.tensor(1.0)])
 def test_attributes_may_be_set_later(value):
     node = Reading(step_mode="m")

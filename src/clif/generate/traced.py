@@ -193,9 +193,17 @@ class Tracer:
         return self.graph.nodes[value._place].kind
 
 
+OF_MASKS = {"add": "or", "mul": "and"}
+
+
 def record(operation: str, *operands: Any) -> Traced:
-    """One operation on numbers (or on one mask for "not"); masks among them count as 0 and 1."""
+    """One operation on numbers (or on one mask for "not"); masks among them count as 0 and 1.
+
+    PyTorch's sum and product of two masks are masks.
+    """
     tracer = _tracer(operands)
+    if operation in OF_MASKS and all(isinstance(v, Traced) and tracer.kind(v) == "mask" for v in operands):
+        return masks(OF_MASKS[operation], *operands)
     places = [_operand(tracer, value, mask=operation == "not") for value in operands]
     return Traced(tracer, tracer.graph.add(operation, *(place._place for place in places)))
 
