@@ -173,6 +173,18 @@ def test_comparisons_add_and_multiply_as_in_pytorch():
     assert torch.equal(node.v, loop.v)
 
 
+class Pooled(clif.SpikingNeuron):
+    def step(self, x, v):
+        u = v + x
+        return self.fire(u).sum(), u
+
+
+@pytest.mark.parametrize("step_mode", ["s", "m"])
+def test_a_spike_of_another_shape_is_refused(step_mode):
+    with pytest.raises(InputError, match=r"step of Pooled returned \[\] for the spike of an input \[2, 6\]"):
+        Pooled(step_mode=step_mode)(X if step_mode == "m" else X[0])
+
+
 @pytest.mark.parametrize("value", [True, 1, np.bool_(True), np.float32(1), np.int64(1), torch.tensor(1.0)])
 def test_attributes_may_be_set_later(value):
     node = Reading(step_mode="m")

@@ -129,8 +129,6 @@ def check_spikes(equations: Equations, spikes: Tensor, x: Tensor) -> None:
     if surrogate is None or torch.compiler.is_compiling():
         return
     shown = f"surrogate_function={getattr(surrogate, '__name__', None) or repr(surrogate)}"
-    if spikes.shape != x.shape:
-        raise InputError(f"{shown} gave {list(spikes.shape)} for {list(x.shape)}")
     if torch.is_grad_enabled() and x.requires_grad and not spikes.requires_grad:
         raise InputError(
             f"{shown} has no gradient; derive a class from clif.surrogate.Surrogate, which defines derivative(x), or "

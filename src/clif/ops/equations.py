@@ -97,6 +97,11 @@ class Equations:
                 if not isinstance(value, Tensor):
                     raise InputError(f"step of {self.owner} returned {value!r} for {name}; it must return tensors")
             spike, *after = outputs
+            if spike.shape != x.shape:
+                raise InputError(
+                    f"step of {self.owner} returned {list(spike.shape)} for the spike of an input {list(x.shape)}; it, "
+                    "and its surrogate_function, must return one number for each element of the input"
+                )
             return spike.to(x.dtype), tuple(value.to(dtype) for value in after)
 
         return one_step
