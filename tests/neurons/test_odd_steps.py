@@ -262,6 +262,30 @@ def test_a_state_that_would_hide_something_is_refused(declared, name):
         type("Hiding", (clif.SpikingNeuron,), {declared: {name: 0.0 if declared == "states" else "layer"}})
 
 
+@pytest.mark.parametrize("name", ["v_threshold", "v_reset", "surrogate_function", "detach_reset"])
+def test_a_state_in_the_place_of_a_constant_is_refused(name):
+    with pytest.raises(InputError, match=f"Hiding declares the state '{name}', a constant of every neuron"):
+        type("Hiding", (clif.SpikingNeuron,), {"states": {"v": 0.0, name: 1.0}})
+
+
+@pytest.mark.parametrize(
+    ("declared", "message"),
+    [
+        ({"states": ["v"]}, r"Odd\.states is a dictionary such as \{'v': 0\.0\}, got \['v'\]"),
+        ({"states": None}, r"Odd\.states is a dictionary"),
+        ({"states": {1: 0.0}}, r"Odd\.states is a dictionary"),
+        ({"states": {"v": "0"}}, r"Odd\.states: v must be a number, got '0'"),
+        ({"states": {"v": None}}, r"Odd\.states: v must be a number, got None"),
+        ({"learnable": ("k",)}, r"Odd\.learnable is a dictionary such as \{'k': 'layer'\}, got \('k',\)"),
+        ({"learnable": {"k": "layers"}}, r"learnable\['k'\] of Odd is \"layer\" .* not 'layers'"),
+        ({"learnable": {"v": "layer"}}, r"Odd declares 'v' as a state and as learnable"),
+    ],
+)
+def test_declarations_of_another_form_are_refused(declared, message):
+    with pytest.raises(InputError, match=message):
+        type("Odd", (clif.SpikingNeuron,), declared)
+
+
 class Gated(clif.SpikingNeuron):
     """The surrogate's sigmoid, of a multiple of u, comes after the sigmoid of a state that changes in between."""
 

@@ -14,7 +14,7 @@ from clif.layers import BatchNorm2d
 from clif.neurons import norm_fusion, sequence
 from clif.neurons.firing import Firing
 from clif.neurons.functional_state import FunctionalState, as_tensors
-from clif.neurons.planning import OWN, STEP, check_is_free, check_names, plan_of
+from clif.neurons.planning import OWN, STEP, check_declared, check_is_free, plan_of
 from clif.neurons.recomputation import Calls, Values
 from clif.neurons.sequence import Mode
 from clif.ops import dispatch
@@ -86,7 +86,7 @@ class SpikingNeuron(Firing, FunctionalState):
         super().__init_subclass__(**arguments)
         if former := sorted({"one_step", "many_steps", "dynamics"} & vars(cls).keys()):
             raise InputError(f"{cls.__name__} defines {former[0]}, which is never called; define step(self, x, v)")
-        check_names(cls, SpikingNeuron)
+        check_declared(cls, SpikingNeuron)
 
     def __init__(
         self,

@@ -26,13 +26,44 @@ OWN = frozenset(
 )
 """Attributes that do not belong to the equations."""
 
+CONSTANTS = frozenset(("v_threshold", "v_reset", "surrogate_function", "detach_reset"))
+"""Attributes of every neuron that its equations may read."""
 
-def check_names(kind: Any, base: type) -> None:
-    """Raise `InputError` for a state or learnable of a class whose name is an attribute of every neuron."""
-    declared = (vars(kind).get(name) for name in ("states", "learnable"))
-    for name in [name for names in declared if isinstance(names, Mapping) for name in names]:
+LEARNABLE = ("layer", "channel")
+
+
+def check_declared(kind: Any, base: type) -> None:
+    """Raise `InputError` for `states` and `learnable` of a class that no neuron can have."""
+    states, learnable = (_declared(kind, *one) for one in (("states", {"v": 0.0}), ("learnable", {"k": "layer"})))
+    for name, value in states.items():
+        try:
+            as_constant(name, value)
+        except InputError as error:
+            raise InputError(f"{kind.__name__}.states: {error}") from None
+        if name in CONSTANTS:
+            raise InputError(
+                f"{kind.__name__} declares the state {name!r}, a constant of every neuron; give it another name"
+            )
+    for name, of in learnable.items():
+        if of not in LEARNABLE:
+            raise InputError(
+                f'learnable[{name!r}] of {kind.__name__} is "layer" (a number) or "channel" ([C]), not {of!r}'
+            )
+        if name in states:
+            raise InputError(f"{kind.__name__} declares {name!r} as a state and as learnable; it can be only one")
+    for name in (*states, *learnable):
         if hasattr(base, name) or name in OWN or name == "training":
             raise InputError(f"{kind.__name__} declares {name!r}, which every neuron has already; give it another name")
+
+
+def _declared(kind: Any, name: str, example: dict[str, Any]) -> Mapping[str, Any]:
+    """The dictionary of a class by that name, its own or inherited; empty if it is a property."""
+    found = inspect.getattr_static(kind, name)
+    if hasattr(type(found), "__get__"):
+        return {}
+    if not isinstance(found, Mapping) or not all(isinstance(key, str) for key in found):
+        raise InputError(f"{kind.__name__}.{name} is a dictionary such as {example}, got {found!r}")
+    return found
 
 
 def check_is_free(name: str, kind: type, base: type) -> None:

@@ -16,8 +16,6 @@ Kind = TypeVar("Kind", bound=type[SpikingNeuron])
 NEURONS: dict[str, type[nn.Module]] = {"ReLU": nn.ReLU}
 """The classes by name; ReLU stands for networks without spikes."""
 
-LEARNABLE = ("layer", "channel")
-
 
 @overload
 def register_neuron(name: Kind) -> Kind: ...
@@ -55,11 +53,6 @@ def _register(name: str, kind: Any) -> Any:
 def _check(kind: type[SpikingNeuron]) -> None:
     if kind.step is SpikingNeuron.step:
         raise InputError(f"{kind.__name__} has no step: define step(self, x, {', '.join(_names(kind)) or 'v'})")
-    for parameter, of in kind.learnable.items():
-        if of not in LEARNABLE:
-            raise InputError(
-                f'learnable[{parameter!r}] of {kind.__name__} is "layer" (a number) or "channel" ([C]), not {of!r}'
-            )
     if not isinstance(inspect.getattr_static(kind, "states"), property):
         check_step(kind.step, Signature(kind.states, kind.learnable), kind.__name__)
 
