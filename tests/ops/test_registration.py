@@ -105,5 +105,5 @@ def test_forward_mode_derivatives_are_refused(node, norm, x):
     for call in CALLS.values():
         with torch.autograd.forward_ad.dual_level(), pytest.raises(InputError, match="no forward-mode derivative"):
             call(node, norm, torch.autograd.forward_ad.make_dual(x.detach(), torch.ones_like(x)))
-    with pytest.raises(InputError, match=r'backend="torch"'):
+    with pytest.raises(InputError, match=r"use backward\(\), torch\.func\.vjp or jacrev"):
         torch.func.jvp(lambda x: clif.functional.clif_multi_step(x)[0], (x.detach(),), (torch.ones_like(x),))

@@ -30,8 +30,7 @@ def refuse_second_derivative(ctx: Any, *grads: Any) -> None:  # noqa: ARG001
 def refuse_forward_mode(*_: Any) -> None:
     """The `jvp` of every function that calls kernels."""
     raise InputError(
-        "the compiled kernels have no forward-mode derivative; "
-        'use backward(), or backend="torch" (clif.set_backend(net, "torch"))'
+        "spikes and the compiled kernels have no forward-mode derivative; use backward(), torch.func.vjp or jacrev"
     )
 
 
