@@ -1,7 +1,5 @@
 """Conversion of networks of PyTorch, SpikingJelly and snnTorch to neurons of clif, with a list of the differences."""
 
-import inspect
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,20 +10,11 @@ from torch import Tensor, fx, nn
 
 from clif import surrogate as surrogates
 from clif.errors import InputError, in_words, unknown_name
-from clif.layers import Dropout
 from clif.neurons import SpikingNeuron, set_step_mode
 from clif.neurons.exchange import channels_for, description_of
-from clif.neurons.net import is_foreign
 from clif.neurons.registry import options_of, spiking_neuron
-from clif.sequence_layers import (
-    CONTAINERS,
-    ELEMENTWISE,
-    SAME,
-    StepAdaptiveAvgPool2d,
-    Voting,
-    detached_copy,
-    take_sequences,
-)
+from clif.sequence_layers import ELEMENTWISE, detached_copy, take_sequences
+from clif.spikingjelly_layers import check_reads, is_of, step_mode_of, take_layers
 
 ACTIVATIONS = (*ELEMENTWISE, nn.PReLU)
 FUNCTIONS = (F.relu, torch.relu, F.relu6, F.leaky_relu, F.gelu, F.silu, F.elu, torch.sigmoid, torch.tanh)
@@ -36,9 +25,6 @@ SURROGATES: dict[str, Callable[[float], surrogates.Surrogate]] = {
     "PiecewiseQuadratic": surrogates.Triangle,
     "Rect": lambda alpha: surrogates.Rectangle(1 / alpha),
 }
-FOLDED = ("SeqToANNContainer", "MultiStepContainer")
-"""Containers of SpikingJelly that call their layers on T·N samples of a sequence, or step by step."""
-
 SHOWN = ("tau", "decay_input", "v_threshold", "v_reset", "v_subtract", "detach_reset", "surrogate_function")
 
 
@@ -110,7 +96,7 @@ def convert(net: nn.Module, neuron: str | None = "CLIF", **options: Any) -> Conv
     if _read("the network", net) is not None:
         raise InputError(f"a {type(net).__name__} is a single neuron or activation; put it into a torch.nn.Sequential")
     copied = detached_copy(net)
-    has_modes = any(_is_of(m, "spikingjelly") and "_step_mode" in vars(m) for m in copied.modules())
+    has_modes = any(is_of(m, "spikingjelly") and "_step_mode" in vars(m) for m in copied.modules())
     spiking = any(_is_neuron(module) for module in copied.modules())
     weight = next((p for p in copied.parameters() if p.is_floating_point()), torch.zeros(()))
     made: dict[nn.Module, nn.Module] = {}
@@ -136,10 +122,10 @@ def convert(net: nn.Module, neuron: str | None = "CLIF", **options: Any) -> Conv
     if staying:
         notes.append(f"{', '.join(staying)}: an activation in a network that has neurons, which stays")
     if has_modes:
-        mode = _step_mode(copied)
-        layers = _take_layers(copied)
+        mode = step_mode_of(copied)
+        layers = take_layers(copied)
         copied = take_sequences(copied, layers)
-        _check_reads(copied)
+        check_reads(copied)
         notes += [
             f"{name}: in training a batch norm of clif has statistics of each step; SpikingJelly's in "
             "multi-step mode those of all steps together"
@@ -150,22 +136,18 @@ def convert(net: nn.Module, neuron: str | None = "CLIF", **options: Any) -> Conv
     return Converted(copied, replaced, notes)
 
 
-def _is_of(module: nn.Module, library: str) -> bool:
-    return type(module).__module__.split(".")[0] == library
-
-
 def _is_neuron(module: nn.Module) -> bool:
     """Whether a module is a neuron of SpikingJelly or snnTorch."""
-    return _is_of(module, "snntorch") or (_is_of(module, "spikingjelly") and hasattr(module, "v_threshold"))
+    return is_of(module, "snntorch") or (is_of(module, "spikingjelly") and hasattr(module, "v_threshold"))
 
 
 def _read(name: str, module: nn.Module) -> _Source | None:
     """The neuron or activation that a module is, or None."""
     if isinstance(module, SpikingNeuron):
         return None
-    if _is_of(module, "spikingjelly"):
+    if is_of(module, "spikingjelly"):
         return _spikingjelly(name, module) if hasattr(module, "v_threshold") else None
-    if _is_of(module, "snntorch"):
+    if is_of(module, "snntorch"):
         return _snntorch(name, module)
     if isinstance(module, ACTIVATIONS):
         return _Source(None, {}, ["it fires 0 or 1 over time; the weights were trained for values, so train on"])
@@ -301,99 +283,3 @@ def _check_calls(net: nn.Module, names: set[str]) -> list[str]:
     functions = {node.target.__name__ for node in nodes if node.op == "call_function" and node.target in FUNCTIONS}
     functions |= {str(node.target) for node in nodes if node.op == "call_method" and node.target in ("relu", "relu_")}
     return [f"{name} is called as a function and stays; make it a module to replace it" for name in sorted(functions)]
-
-
-def _step_mode(net: nn.Module) -> str:
-    """The step mode of a network of SpikingJelly. Raises `InputError` if parts take steps and others sequences."""
-    folded = {part for m in net.modules() if type(m).__name__ in FOLDED for part in list(m.modules())[1:]}
-    found: dict[str, str] = {}
-    for name, module in net.named_modules():
-        if module in folded:
-            continue
-        if type(module).__name__ in FOLDED:
-            found.setdefault("m", name or "the network itself")
-        elif hasattr(module, "step_mode") and (isinstance(module, SpikingNeuron | nn.Flatten) or is_foreign(module)):
-            found.setdefault(module.step_mode, name)
-    if len(found) > 1:
-        raise InputError(
-            f"{found['s']} takes one step and {found['m']} a sequence; give the whole network one step mode first: "
-            'spikingjelly.activation_based.functional.set_step_mode(net, "m")'
-        )
-    return next(iter(found), "s")
-
-
-def _take_layers(net: nn.Module) -> set[nn.Module]:
-    """Replace the layers of SpikingJelly with those of PyTorch or clif, in place; returns those that take sequences.
-
-    Blocks with a `forward` of their own keep it. Layers of PyTorch also stay: they take what that `forward` gives them.
-    """
-    layers: set[nn.Module] = set()
-    for prefix, parent in list(net.named_modules()):
-        for name, child in [] if isinstance(parent, SpikingNeuron) else list(parent._modules.items()):
-            full = f"{prefix}.{name}".lstrip(".")
-            if child is None or isinstance(child, SpikingNeuron):
-                continue
-            if _is_of(child, "spikingjelly"):
-                if type(child).__name__ in FOLDED:
-                    layers.update(child.modules())
-                parent._modules[name] = _layer(full, child)
-                layers.update([] if parent._modules[name]._modules else [parent._modules[name]])
-            elif is_foreign(child):
-                raise InputError(f"{full}, a {type(child).__name__}, has a state that SpikingJelly keeps; {STATES}")
-    if _is_of(net, "spikingjelly") and isinstance(net, nn.Sequential):
-        layers.update(net.modules() if type(net).__name__ in FOLDED else [])
-        net.__class__ = nn.Sequential
-    return layers
-
-
-def _check_reads(net: nn.Module) -> None:
-    """Raise `InputError` for a `forward` that reads the step mode of a layer that no longer has one."""
-    for name, module in net.named_modules():
-        try:
-            source = inspect.getsource(type(module).forward)
-            itself = next(iter(inspect.signature(type(module).forward).parameters))
-        except (AttributeError, OSError, TypeError):  # a scripted module, or a class that was defined without a file
-            continue
-        for layer in re.findall(rf"\b{itself}\.(\w+)\.step_mode\b", source):
-            if isinstance(part := getattr(module, layer, None), nn.Module) and not hasattr(part, "step_mode"):
-                raise InputError(
-                    f"the forward of {name or 'the network'}, a {type(module).__name__}, reads "
-                    f"{itself}.{layer}.step_mode, but a {type(part).__name__} takes a step and a sequence without a "
-                    "mode; read that of a neuron"
-                )
-
-
-STATES = "only the neurons of SpikingJelly itself and its Dropout can be replaced"
-
-
-def _layer(name: str, layer: Any) -> nn.Module:
-    """The replacement of a module of SpikingJelly; the module itself if it only calls others."""
-    kind = type(layer)
-    if kind.__name__ == "Dropout":
-        return Dropout(layer.p).train(layer.training)
-    if kind.__name__ == "VotingLayer":
-        return Voting(layer.voting_size)
-    base = next(
-        (base for base in kind.__mro__ if base.__module__.startswith("torch.nn.") and base is not nn.Module), None
-    )
-    if base is None and layer._modules:
-        if is_foreign(layer):
-            raise InputError(f"{name}, a {kind.__name__}, has its own state; {STATES}")
-        return layer
-    if kind.__name__ in FOLDED:
-        _check_folded(name, layer)
-    elif base is None or base.__name__ != kind.__name__:
-        raise InputError(f"{name} is a {kind.__name__} of SpikingJelly, which has no counterpart in PyTorch or clif")
-    assert base is not None
-    layer.__class__ = StepAdaptiveAvgPool2d if base is nn.AdaptiveAvgPool2d else SAME.get(base, base)
-    return layer
-
-
-def _check_folded(name: str, container: nn.Module) -> None:
-    """Raise `InputError` for a block in a container that would get [T·N, *] or a step, but expects [T, N, *]."""
-    for inner, module in list(container.named_modules())[1:]:
-        if module._modules and not isinstance(module, (*CONTAINERS, SpikingNeuron)):
-            raise InputError(
-                f"{name}.{inner}, a {type(module).__name__}, defines its own forward, which "
-                f"{type(container).__name__} calls without the axis of time; put its layers into the container instead"
-            )
