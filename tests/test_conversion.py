@@ -1,5 +1,7 @@
 """Networks of other libraries with neurons of clif, compared with the originals if the dynamics agree."""
 
+from collections import OrderedDict
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -278,3 +280,34 @@ class Strict(nn.Module):
 def test_a_forward_that_cannot_be_followed_is_noted():
     (note,) = clif.convert(Strict()).notes
     assert "the calls of Strict could not be followed (TypeError)" in note
+
+
+@pytest.mark.parametrize("w", [0.3, 40.0])
+def test_a_parametric_lif_keeps_its_parameter_and_whether_it_is_learnt(w):
+    _, _, neuron, _ = jelly()
+    source = nn.Sequential(neuron.ParametricLIFNode(decay_input=False))
+    source[0].w.data.fill_(w)
+    source[0].w.requires_grad_(False)
+    node = clif.convert(source, neuron=None).net[0]
+    assert torch.equal(node.w, source[0].w)
+    assert not node.w.requires_grad
+
+
+def test_a_surrogate_of_ones_own_with_a_known_name_is_kept():
+    _, _, neuron, _ = jelly()
+
+    class ATan(nn.Module):
+        alpha = 2.0
+
+        def forward(self, x):
+            return Rectangle()(x)
+
+    converted = clif.convert(nn.Sequential(neuron.IFNode(surrogate_function=ATan())), neuron=None)
+    assert type(converted.net[0].surrogate_function) is ATan
+    assert "the surrogate ATan is kept" in str(converted)
+
+
+def test_constants_that_no_neuron_has_are_refused_with_the_layer():
+    _, _, neuron, _ = jelly()
+    with pytest.raises(InputError, match=r"^hidden: v_reset must be a finite number below v_threshold=1\.0, got 2\.0"):
+        clif.convert(nn.Sequential(OrderedDict(hidden=neuron.LIFNode(v_reset=2.0))))

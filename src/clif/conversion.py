@@ -12,6 +12,7 @@ from clif import surrogate as surrogates
 from clif.errors import InputError, in_words, unknown_name
 from clif.neurons import SpikingNeuron, set_step_mode
 from clif.neurons.exchange import channels_for, description_of
+from clif.neurons.learnt_tau import LearntTau
 from clif.neurons.registry import options_of, spiking_neuron
 from clif.sequence_layers import ELEMENTWISE, detached_copy, take_sequences
 from clif.spikingjelly_layers import check_reads, is_of, step_mode_of, take_layers
@@ -58,11 +59,15 @@ class Converted:
 
 @dataclass(frozen=True)
 class _Source:
-    """A neuron or activation before its conversion: clif's nearest neuron, its constants, and how that one differs."""
+    """A neuron or activation before its conversion: clif's nearest neuron, its constants, and how that one differs.
+
+    `w` is the parameter of a learnt time constant, 1/τ = σ(w).
+    """
 
     nearest: str | None
     constants: dict[str, Any] = field(default_factory=dict)
     differences: list[str] = field(default_factory=list)
+    w: nn.Parameter | None = None
 
 
 def convert(net: nn.Module, neuron: str | None = "CLIF", **options: Any) -> Converted:
@@ -160,15 +165,17 @@ def _spikingjelly(name: str, node: Any) -> _Source:
         raise InputError(f"{name} is a {kind} of SpikingJelly; known are {', '.join(SPIKINGJELLY)}")
     constants = {key: getattr(node, key) for key in ("v_threshold", "v_reset", "detach_reset", "step_mode")}
     constants |= {key: getattr(node, key) for key in ("tau", "decay_input", "store_v_seq") if hasattr(node, key)}
-    if kind == "ParametricLIFNode":
-        constants["tau"] = 1 / torch.sigmoid(node.w.detach().double()).item()
+    w = node.w if kind == "ParametricLIFNode" else None
+    if w is not None:
+        constants["tau"] = 1 / torch.sigmoid(w.detach().double()).item()
     given = node.surrogate_function
     if not getattr(given, "spiking", True):
         raise InputError(f"the surrogate of {name} has spiking=False and gives no spikes; set spiking=True")
-    if (known := SURROGATES.get(type(given).__name__)) is not None:
-        return _Source(SPIKINGJELLY[kind], {**constants, "surrogate_function": known(float(given.alpha))})
-    slow = f"the surrogate {type(given).__name__} of SpikingJelly is kept, with which neurons compute in PyTorch only"
-    return _Source(SPIKINGJELLY[kind], {**constants, "surrogate_function": given}, [slow])
+    of = " of SpikingJelly" if is_of(given, "spikingjelly") else ""
+    if of and (known := SURROGATES.get(type(given).__name__)) is not None:
+        return _Source(SPIKINGJELLY[kind], {**constants, "surrogate_function": known(float(given.alpha))}, w=w)
+    slow = f"the surrogate {type(given).__name__}{of} is kept, with which neurons compute in PyTorch only"
+    return _Source(SPIKINGJELLY[kind], {**constants, "surrogate_function": given}, [slow], w)
 
 
 def _snntorch(name: str, node: Any) -> _Source:
@@ -231,10 +238,18 @@ def _replace(
         constants.pop("v_subtract", None)
     if "tau" in constants and "tau" not in known and "init_tau" in known:
         constants["init_tau"] = constants.pop("tau")
+    w = source.w if issubclass(kind, LearntTau) and "init_tau" not in options else None
+    if w is not None:
+        del constants["init_tau"]
     given = {key: value for key, value in constants.items() if key in known} | options
     if "channels" in known and "channels" not in given and (channels := channels_for(kind, known, None)) is not None:
         given["channels"] = channels
-    new = kind(**given).to(weight.device, weight.dtype).train(module.training)
+    try:
+        new = kind(**given).to(weight.device, weight.dtype).train(module.training)
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from error
+    if w is not None:
+        new.w = nn.Parameter(w.detach().clone(), w.requires_grad)
     differences = list(source.differences)
     if source.nearest is not None and kind.neuron != source.nearest:
         differences.insert(0, f"the equations are those of {kind.neuron}, no longer of {source.nearest}")
