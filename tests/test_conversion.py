@@ -311,3 +311,9 @@ def test_constants_that_no_neuron_has_are_refused_with_the_layer():
     _, _, neuron, _ = jelly()
     with pytest.raises(InputError, match=r"^hidden: v_reset must be a finite number below v_threshold=1\.0, got 2\.0"):
         clif.convert(nn.Sequential(OrderedDict(hidden=neuron.LIFNode(v_reset=2.0))))
+
+
+def test_neurons_of_spikingjelly_without_a_threshold_are_named_too():
+    _, _, neuron, _ = jelly()
+    with pytest.raises(InputError, match="0 is a NonSpikingLIFNode of SpikingJelly; known are LIFNode"):
+        clif.convert(nn.Sequential(neuron.NonSpikingLIFNode()))

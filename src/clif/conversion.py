@@ -143,15 +143,21 @@ def convert(net: nn.Module, neuron: str | None = "CLIF", **options: Any) -> Conv
 
 def _is_neuron(module: nn.Module) -> bool:
     """Whether a module is a neuron of SpikingJelly or snnTorch."""
-    return is_of(module, "snntorch") or (is_of(module, "spikingjelly") and hasattr(module, "v_threshold"))
+    return is_of(module, "snntorch") or _is_of_spikingjelly(module)
+
+
+def _is_of_spikingjelly(module: nn.Module) -> bool:
+    """Whether a module is a neuron of SpikingJelly."""
+    in_neurons = type(module).__module__.startswith("spikingjelly.activation_based.neuron")
+    return in_neurons or (is_of(module, "spikingjelly") and hasattr(module, "v_threshold"))
 
 
 def _read(name: str, module: nn.Module) -> _Source | None:
     """The neuron or activation that a module is, or None."""
     if isinstance(module, SpikingNeuron):
         return None
-    if is_of(module, "spikingjelly"):
-        return _spikingjelly(name, module) if hasattr(module, "v_threshold") else None
+    if _is_of_spikingjelly(module):
+        return _spikingjelly(name, module)
     if is_of(module, "snntorch"):
         return _snntorch(name, module)
     if isinstance(module, ACTIVATIONS):
