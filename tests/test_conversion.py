@@ -317,3 +317,11 @@ def test_neurons_of_spikingjelly_without_a_threshold_are_named_too():
     _, _, neuron, _ = jelly()
     with pytest.raises(InputError, match="0 is a NonSpikingLIFNode of SpikingJelly; known are LIFNode"):
         clif.convert(nn.Sequential(neuron.NonSpikingLIFNode()))
+
+
+def test_what_leaky_learnt_and_clipped_is_named():
+    snn = pytest.importorskip("snntorch")
+    graded = snn.Leaky(0.9, init_hidden=True, learn_graded_spikes_factor=True)
+    assert "graded_spikes_factor was learnt and is gone" in str(clif.convert(nn.Sequential(graded)))
+    clipped = snn.Leaky(torch.tensor(1.01), init_hidden=True, learn_beta=True)  # snnTorch clips beta to [0, 1]
+    assert isinstance(clif.convert(nn.Sequential(clipped), neuron=None).net[0], clif.neurons.IFNode)

@@ -194,7 +194,8 @@ def _snntorch(name: str, node: Any) -> _Source:
     if node.inhibition or node.state_quant:
         raise InputError(f"{name} has inhibition or state_quant, which no neuron of clif has")
     beta, threshold = (_number(name, key, getattr(node, key)) for key in ("beta", "threshold"))
-    if not 0 < beta <= 1:
+    beta = min(beta, 1.0)  # as snnTorch clips it
+    if not beta > 0:
         raise InputError(f"{name} has beta={beta}; tau = 1/(1 - beta) needs 0 < beta < 1, and 1 for IF")
     factor = _number(name, "graded_spikes_factor", node.graded_spikes_factor)
     if factor != 1:
@@ -211,6 +212,8 @@ def _snntorch(name: str, node: Any) -> _Source:
         differences.append("it resets once a spike; snnTorch again in the next step, if mem is still above threshold")
     if isinstance(node.beta, nn.Parameter) or isinstance(node.threshold, nn.Parameter):
         differences.append('beta or threshold was learnt and is a number now; neuron="PLIF" learns tau')
+    if isinstance(node.graded_spikes_factor, nn.Parameter):
+        differences.append("graded_spikes_factor was learnt and is gone; it was 1")
     if node.output:
         differences.append("it returns its spikes alone; with output=True snnTorch returns (spikes, mem)")
     differences.append(
@@ -228,7 +231,8 @@ def _number(name: str, key: str, value: Any) -> float:
         raise InputError(f"{name} has a {key} for each neuron, {list(value.shape)}; neurons of clif have one per layer")
     # in float32 the shortest decimal: 0.9 and not 0.89999998
     exact = isinstance(value, Tensor) and value.dtype == torch.float64
-    return float(value) if exact else float(f"{float(value):.7g}")
+    number = value.detach().item() if isinstance(value, Tensor) else value
+    return float(number) if exact else float(f"{number:.7g}")
 
 
 def _replace(
