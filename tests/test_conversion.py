@@ -325,3 +325,27 @@ def test_what_leaky_learnt_and_clipped_is_named():
     assert "graded_spikes_factor was learnt and is gone" in str(clif.convert(nn.Sequential(graded)))
     clipped = snn.Leaky(torch.tensor(1.01), init_hidden=True, learn_beta=True)  # snnTorch clips beta to [0, 1]
     assert isinstance(clif.convert(nn.Sequential(clipped), neuron=None).net[0], clif.neurons.IFNode)
+
+
+class Loop(nn.Module):
+    def __init__(self, node, resets):
+        super().__init__()
+        self.fc, self.lif, self.resets = nn.Linear(4, 2), node, resets
+
+    def forward(self, x):
+        if self.resets:
+            self.lif.reset_mem()
+        return torch.stack([self.lif(self.fc(x)) for _ in range(5)])
+
+
+@pytest.mark.parametrize(
+    ("resets", "message"),
+    [
+        (False, r"lif is called more than once, .* let forward compute one step, and clif.wrap\(net, T=5\) repeats it"),
+        (True, "the forward of Loop calls reset_mem of a neuron, which a CLIFNode of clif lacks; .*reset_net"),
+    ],
+)
+def test_a_loop_over_the_steps_is_refused_with_what_to_do(resets, message):
+    snn = pytest.importorskip("snntorch")
+    with pytest.raises(InputError, match=message):
+        clif.convert(Loop(snn.Leaky(0.9, init_hidden=True), resets))

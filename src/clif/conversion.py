@@ -1,5 +1,6 @@
 """Conversion of networks of PyTorch, SpikingJelly and snnTorch to neurons of clif, with a list of the differences."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -298,13 +299,23 @@ def _check_calls(net: nn.Module, names: set[str]) -> list[str]:
     try:
         nodes = list(_CallTracer().trace(net).nodes)
     except Exception as error:  # a forward that branches on its data can raise anything
+        missing = re.match(r"'(\w+)' object has no attribute '(\w+)'", str(error))
+        if missing and missing[1] in {type(net.get_submodule(name)).__name__ for name in names}:
+            raise InputError(
+                f"the forward of {type(net).__name__} calls {missing[2]} of a neuron, which a {missing[1]} of clif "
+                "lacks; leave it out (clif.reset_net(net) resets all neurons)"
+            ) from error
         return [
             f"the calls of {type(net).__name__} could not be followed ({in_words(error)}): look whether its "
             "forward calls an activation twice, or as a function such as F.relu, which stays"
         ]
     called = [str(node.target) for node in nodes if node.op == "call_module"]
     if repeated := sorted(name for name in names if called.count(name) > 1):
-        raise InputError(f"{repeated[0]} is called more than once, but has one state; use a separate module for each")
+        raise InputError(
+            f"{repeated[0]} is called more than once, but has one state; use a separate module for each call, or, if "
+            "forward loops over the time steps, let forward compute one step, and clif.wrap(net, "
+            f"T={called.count(repeated[0])}) repeats it"
+        )
     functions = {node.target.__name__ for node in nodes if node.op == "call_function" and node.target in FUNCTIONS}
     functions |= {str(node.target) for node in nodes if node.op == "call_method" and node.target in ("relu", "relu_")}
     return [f"{name} is called as a function and stays; make it a module to replace it" for name in sorted(functions)]
