@@ -327,6 +327,13 @@ def test_what_leaky_learnt_and_clipped_is_named():
     assert isinstance(clif.convert(nn.Sequential(clipped), neuron=None).net[0], clif.neurons.IFNode)
 
 
+def test_the_functions_of_snntorch_that_find_no_neuron_of_clif_are_noted():
+    snn = pytest.importorskip("snntorch")
+    (note,) = clif.convert(nn.Sequential(nn.Linear(4, 2), snn.Leaky(0.9, init_hidden=True))).notes
+    assert "call clif.reset_net(net) before each batch" in note
+    assert "utils.reset and backprop of snnTorch find no neurons of clif" in note
+
+
 class Loop(nn.Module):
     def __init__(self, node, resets):
         super().__init__()
@@ -349,3 +356,33 @@ def test_a_loop_over_the_steps_is_refused_with_what_to_do(resets, message):
     snn = pytest.importorskip("snntorch")
     with pytest.raises(InputError, match=message):
         clif.convert(Loop(snn.Leaky(0.9, init_hidden=True), resets))
+
+
+@pytest.mark.parametrize(
+    ("function", "name"),
+    [
+        (F.selu, "selu"),
+        (F.softplus, "softplus"),
+        (F.relu_, "relu_"),
+        (F.hardtanh, "hardtanh"),
+        (F.mish, "mish"),
+        (torch.relu_, "relu_"),
+        (F.tanh, "tanh"),
+        (lambda x: x.sigmoid(), "sigmoid"),
+        (lambda x: F.prelu(x, torch.ones(1)), "prelu"),
+    ],
+)
+def test_functions_and_methods_that_stay_are_noted(function, name):
+    assert clif.convert(Twice(function)).notes == [
+        f"{name} is called as a function and stays; make it a module to replace it"
+    ]
+
+
+def test_activation_modules_that_stay_are_noted():
+    net = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4), nn.Hardsigmoid(), nn.Softmax(-1))
+    assert clif.convert(net).notes == [
+        "3, a Hardsigmoid, stays; no neuron replaces this activation",
+        "4, a Softmax, stays; no neuron replaces this activation",
+    ]
+    with pytest.raises(InputError, match=r"no activation module that a neuron replaces \(ReLU, .*PReLU\)"):
+        clif.convert(nn.Sequential(nn.Linear(4, 4), nn.Hardsigmoid()))

@@ -19,7 +19,29 @@ from clif.sequence_layers import ELEMENTWISE, detached_copy, take_sequences
 from clif.spikingjelly_layers import check_reads, is_of, step_mode_of, take_layers
 
 ACTIVATIONS = (*ELEMENTWISE, nn.PReLU)
-FUNCTIONS = (F.relu, torch.relu, F.relu6, F.leaky_relu, F.gelu, F.silu, F.elu, torch.sigmoid, torch.tanh)
+OTHER_ACTIVATIONS = tuple(
+    kind
+    for kind in vars(nn.modules.activation).values()
+    if isinstance(kind, type)
+    and issubclass(kind, nn.Module)
+    and kind not in (nn.Module, nn.MultiheadAttention, *ACTIVATIONS)
+)
+"""Activations that no neuron replaces."""
+
+WORDS = (
+    *("relu", "relu6", "leaky_relu", "elu", "selu", "celu", "gelu", "silu", "mish", "prelu", "rrelu", "sigmoid"),
+    *("logsigmoid", "hardsigmoid", "tanh", "hardtanh", "hardswish", "softplus", "softsign", "threshold"),
+)
+FUNCTIONS = {
+    getattr(owner, name)
+    for owner in (F, torch)
+    for word in WORDS
+    for name in (word, f"{word}_")
+    if hasattr(owner, name)
+}
+METHODS = {name for word in WORDS for name in (word, f"{word}_") if hasattr(Tensor, name)}
+"""Activations as functions of PyTorch and as methods of tensors."""
+
 SPIKINGJELLY = {"LIFNode": "LIF", "IFNode": "IF", "ParametricLIFNode": "PLIF", "ComplementaryLIFNode": "CLIF"}
 SURROGATES: dict[str, Callable[[float], surrogates.Surrogate]] = {
     "Sigmoid": surrogates.Sigmoid,
@@ -108,12 +130,15 @@ def convert(net: nn.Module, neuron: str | None = "CLIF", **options: Any) -> Conv
     made: dict[nn.Module, nn.Module] = {}
     replaced = []
     staying: list[str] = []
+    others: list[str] = []
     for prefix, parent in list(copied.named_modules()):
         for name, child in list(parent._modules.items()):
             full = f"{prefix}.{name}".lstrip(".")
-            if spiking and isinstance(child, ACTIVATIONS):
+            if spiking and isinstance(child, (*ACTIVATIONS, *OTHER_ACTIVATIONS)):
                 staying.append(full)
                 continue
+            if isinstance(child, OTHER_ACTIVATIONS):
+                others.append(f"{full}, a {type(child).__name__}, stays; no neuron replaces this activation")
             if child is None or (source := _read(full, child)) is None:
                 continue
             if child not in made or isinstance(child, ACTIVATIONS):
@@ -122,9 +147,14 @@ def convert(net: nn.Module, neuron: str | None = "CLIF", **options: Any) -> Conv
             parent._modules[name] = made[child]
     if not replaced:
         raise InputError(
-            f"this {type(net).__name__} has no neuron of SpikingJelly or snnTorch and no activation module"
+            f"this {type(net).__name__} has no neuron of SpikingJelly or snnTorch, and no activation module that a "
+            f"neuron replaces ({', '.join(kind.__name__ for kind in ACTIVATIONS)})"
         )
-    notes = _check_calls(copied, {entry.name for entry in replaced})
+    notes = _check_calls(copied, {entry.name for entry in replaced}) + others
+    if any(is_of(module, "snntorch") for module in net.modules()):
+        notes.append(
+            "utils.reset and backprop of snnTorch find no neurons of clif; call clif.reset_net(net) before each batch"
+        )
     if staying:
         notes.append(f"{', '.join(staying)}: an activation in a network that has neurons, which stays")
     if has_modes:
@@ -317,5 +347,5 @@ def _check_calls(net: nn.Module, names: set[str]) -> list[str]:
             f"T={called.count(repeated[0])}) repeats it"
         )
     functions = {node.target.__name__ for node in nodes if node.op == "call_function" and node.target in FUNCTIONS}
-    functions |= {str(node.target) for node in nodes if node.op == "call_method" and node.target in ("relu", "relu_")}
+    functions |= {str(node.target) for node in nodes if node.op == "call_method" and node.target in METHODS}
     return [f"{name} is called as a function and stays; make it a module to replace it" for name in sorted(functions)]
