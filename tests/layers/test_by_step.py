@@ -44,6 +44,8 @@ def test_stateless_layers_apply_torchs_layer_to_every_step(ours, theirs, shape, 
         (layers.BatchNorm2d(3), (2, 4, 8, 8), r"BatchNorm2d takes one step \[N, 3, H, W\] or .*\[T, N, 3, H, W\]"),
         (layers.Linear(4, 3), (2, 5), r"Linear takes one step \[N, \*, 4\] or a sequence \[T, N, \*, 4\], got an"),
         (layers.Linear(4, 3), (4,), r"got an input \[4\]"),
+        (layers.Flatten(), (3, 2, 8), r"Flatten takes one step \[N, C, H, W\] or a sequence \[T, N, C, H, W\], got an"),
+        (layers.Flatten(), (2, 8), r"got an input \[2, 8\]"),
     ],
 )
 def test_another_layout_is_refused_with_the_one_expected(layer, shape, expected):

@@ -129,11 +129,14 @@ class AdaptiveAvgPool2d(nn.AdaptiveAvgPool2d):
 
 
 class Flatten(nn.Module):
-    """[..., C, H, W] -> [..., C·H·W].
+    """[N, C, H, W] -> [N, C·H·W] for a step, [T, N, C, H, W] -> [T, N, C·H·W] for a sequence.
+
+    Raises `InputError` for another number of axes.
 
     >>> clif.layers.Flatten()(torch.rand(6, 8, 3, 4, 4)).shape
     torch.Size([6, 8, 48])
     """
 
     def forward(self, x: Tensor) -> Tensor:
+        check_layout(self, x, "N, C, H, W")
         return x.flatten(-3)
