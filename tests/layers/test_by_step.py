@@ -130,3 +130,23 @@ def test_time_distributed_refuses_modules_that_take_sequences_and_inputs_without
         layers.TimeDistributed(nn.Sequential(nn.Flatten(), clif.LIFNode()))
     with pytest.raises(InputError, match=r"a sequence \[T, N, \*\] with T ≥ 1, got an input \[3\]"):
         layers.TimeDistributed(nn.Flatten(), step_mode="m")(torch.rand(3))
+
+
+def test_time_distributed_takes_the_statistics_of_each_step_from_a_norm_without_running_ones():
+    norm = nn.BatchNorm1d(4, track_running_stats=False).eval()
+    x_seq = torch.randn(3, 8, 4) + torch.arange(3.0).view(3, 1, 1)
+    distributed = layers.TimeDistributed(norm, step_mode="m").eval()
+    assert_close(distributed(x_seq), torch.stack([norm(x) for x in x_seq]), rtol=0, atol=0)
+
+
+def test_time_distributed_draws_a_mask_for_each_step_of_a_repeated_image():
+    distributed = layers.TimeDistributed(nn.Dropout(0.5), step_mode="m")
+    first, second = distributed(layers.repeat_image(torch.ones(4, 50), 2))
+    assert not torch.equal(first, second)
+
+
+@pytest.mark.parametrize("step_mode", ["s", "m"])
+def test_time_distributed_refuses_modules_that_return_more_than_a_tensor(step_mode):
+    distributed = layers.TimeDistributed(nn.LSTM(4, 4), step_mode=step_mode)
+    with pytest.raises(InputError, match="takes a module that returns one tensor; a LSTM returned a tuple"):
+        distributed(torch.rand(3, 2, 5, 4)[0 if step_mode == "s" else slice(None)])

@@ -1,18 +1,20 @@
 """Any module, applied to every step."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
 from clif.errors import InputError
-from clif.layers.step import StepModule, fold
+from clif.layers.step import StepModule, fold, is_repeated
 
 
 class TimeDistributed(StepModule):
     """Applies a stateless module for [N, *], of torch or your own, to every step.
 
     Single-step mode: x [N, *] -> module(x). Multi-step mode: x_seq [T, N, *] -> [T, *], as by T calls. The steps are
-    folded to [T·N, *] for one call. If the module contains a batch norm in training, it is called step by step, so each
-    step has its own statistics.
+    folded to [T·N, *] for one call. If the module contains a batch norm in training or without running statistics, it
+    is called step by step, so each step has its own statistics.
 
     Args:
         module: takes and returns one tensor, whose first axis is N.
@@ -38,14 +40,26 @@ class TimeDistributed(StepModule):
 
     def forward(self, x: Tensor) -> Tensor:
         if self.step_mode == "s":
-            out: Tensor = self.module(x)
-            return out
+            return self._call(x)
         if x.dim() < 2 or len(x) == 0:
             raise InputError(f"TimeDistributed takes a sequence [T, N, *] with T ≥ 1, got an input {list(x.shape)}")
-        if self._counts_batches():
-            return torch.stack([self.module(step) for step in x])
-        return fold(self.module, x, x.dim() - 1)
+        if self._counts_batches() or (is_repeated(x) and self._draws()):
+            return torch.stack([self._call(step) for step in x])
+        return fold(self._call, x, x.dim() - 1)
+
+    def _call(self, x: Tensor) -> Tensor:
+        out: Any = self.module(x)
+        if not isinstance(out, Tensor):
+            raise InputError(
+                f"TimeDistributed takes a module that returns one tensor; a {type(self.module).__name__} returned a "
+                f"{type(out).__name__}"
+            )
+        return out
 
     def _counts_batches(self) -> bool:
-        norms = (nn.modules.batchnorm._NormBase,)
-        return any(isinstance(part, norms) and part.training for part in self.module.modules())
+        norms = (part for part in self.module.modules() if isinstance(part, nn.modules.batchnorm._NormBase))
+        return any(norm.training or norm.running_mean is None for norm in norms)
+
+    def _draws(self) -> bool:
+        dropouts = (nn.modules.dropout._DropoutNd,)
+        return any(isinstance(part, dropouts) and part.training for part in self.module.modules())
