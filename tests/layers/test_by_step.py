@@ -46,6 +46,9 @@ def test_stateless_layers_apply_torchs_layer_to_every_step(ours, theirs, shape, 
         (layers.Linear(4, 3), (4,), r"got an input \[4\]"),
         (layers.Flatten(), (3, 2, 8), r"Flatten takes one step \[N, C, H, W\] or a sequence \[T, N, C, H, W\], got an"),
         (layers.Flatten(), (2, 8), r"got an input \[2, 8\]"),
+        (layers.BatchNorm2d(3), (0, 2, 3, 4, 4), r"BatchNorm2d takes a sequence with T ≥ 1, got \[0, 2, 3, 4, 4\]"),
+        (layers.BatchNorm1d(3, step_mode="m"), (0, 2, 3), r"BatchNorm1d takes a sequence with T ≥ 1, got \[0, 2, 3\]"),
+        (layers.Dropout(0.5, step_mode="m"), (0, 2, 3), r"Dropout takes a sequence with T ≥ 1, got \[0, 2, 3\]"),
     ],
 )
 def test_another_layout_is_refused_with_the_one_expected(layer, shape, expected):

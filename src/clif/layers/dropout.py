@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from clif.errors import InputError
 from clif.layers.remembering import Remembering
+from clif.layers.step import check_steps
 from clif.ops.kept import likely_cause, outside_inference
 from clif.random import derive_keys, keyed_mask
 
@@ -34,6 +35,7 @@ class Dropout(Remembering):
         if not self.training or self.p == 0:
             return x
         if self.step_mode == "m":
+            check_steps(self, x)
             return x * self._draw(x[0])
         if self.mask is None:
             self.mask = self._draw(x)

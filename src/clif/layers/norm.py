@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from clif.errors import InputError
-from clif.layers.step import StepModule, check_layout, fold, is_repeated, repeat_image
+from clif.layers.step import StepModule, check_layout, check_steps, fold, is_repeated, repeat_image
 from clif.ops.norm import Norm
 
 
@@ -63,6 +63,7 @@ class _NormByStep(nn.modules.batchnorm._BatchNorm):
             return self._normalise(x)
         if not self.training:
             return fold(self._normalise, x, x.dim() - 1)
+        check_steps(self, x)
         if is_repeated(x):
             return repeat_image(self._normalise(x[0], repeats=len(x)), len(x))
         return torch.cat([self._normalise(step) for step in x.unbind(0)]).unflatten(0, x.shape[:2])

@@ -113,6 +113,12 @@ def check_layout(layer: nn.Module, x: Tensor, layout: str, size: int | None = No
     )
 
 
+def check_steps(layer: nn.Module, x_seq: Tensor) -> None:
+    """Raise `InputError` for a sequence without a step."""
+    if len(x_seq) == 0:
+        raise InputError(f"{type(layer).__name__} takes a sequence with T ≥ 1, got {list(x_seq.shape)}")
+
+
 def fold(layer: Callable[[Tensor], Tensor], x: Tensor, step_dims: int = 4) -> Tensor:
     """Apply a stateless layer to a step or to a sequence (once, if it is repeated).
 
