@@ -14,7 +14,7 @@ from clif.errors import InputError, in_words, unknown_name
 from clif.neurons import SpikingNeuron, set_step_mode
 from clif.neurons.exchange import channels_for, description_of
 from clif.neurons.learnt_tau import LearntTau
-from clif.neurons.registry import options_of, spiking_neuron
+from clif.neurons.registry import create, options_of, spiking_neuron
 from clif.sequence_layers import ELEMENTWISE, detached_copy, take_sequences
 from clif.spikingjelly_layers import check_reads, is_of, step_mode_of, take_layers
 
@@ -286,7 +286,7 @@ def _replace(
     if "channels" in known and "channels" not in given and (channels := channels_for(kind, known, None)) is not None:
         given["channels"] = channels
     try:
-        new = kind(**given).to(weight.device, weight.dtype).train(module.training)
+        new = create(kind, given).to(weight.device, weight.dtype).train(module.training)
     except InputError as error:
         raise InputError(f"{name}: {error}") from error
     if w is not None:

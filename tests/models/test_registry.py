@@ -1,7 +1,9 @@
 import golden
 import pytest
 import torch
+from torch import nn
 
+import clif
 from clif import models
 from clif.errors import InputError
 from clif.layers import Dropout
@@ -152,3 +154,49 @@ def test_fresh_weights_follow_the_originals_initialisation():
 def test_wrong_arguments_are_refused_with_the_mend(arguments, message):
     with pytest.raises(InputError, match=message):
         create(**{"name": "snn5_noAP", **arguments})
+
+
+class NeedsBeta(SpikingNeuron):
+    def __init__(self, beta, **options):
+        super().__init__(**options)
+        self.beta = beta
+
+    def step(self, x, v):
+        u = v * self.beta + x
+        spike = self.fire(u)
+        return spike, self.reset_after(u, spike)
+
+
+class Fixed(NeedsBeta):
+    def __init__(self):
+        super().__init__(0.5)
+
+
+@pytest.fixture
+def own(monkeypatch):
+    """Registers a class of neurons under its name until the end of a test."""
+
+    def register(kind):
+        monkeypatch.setitem(NEURONS, kind.__name__, kind)
+        monkeypatch.setattr(kind, "neuron", kind.__name__)
+
+    return register
+
+
+def test_a_missing_option_of_a_neuron_is_named(own):
+    own(NeedsBeta)
+    message = r"the neuron NeedsBeta needs beta; give a value, as in beta=…, or define a default in __init__ of NeedsB"
+    with pytest.raises(InputError, match=message):
+        create("snn5_noAP", "NeedsBeta")
+    with pytest.raises(InputError, match=message):
+        clif.convert(nn.Sequential(nn.Linear(2, 2), nn.ReLU()), "NeedsBeta")
+    with pytest.raises(InputError, match=message):
+        clif.neurons.exchange_neurons(nn.Sequential(nn.Linear(2, 2), clif.LIFNode()), "NeedsBeta")
+    assert create("snn5_noAP", "NeedsBeta", beta=0.5).config["beta"] == 0.5
+
+
+def test_a_surrogate_that_a_neuron_does_not_take_is_refused(own):
+    own(Fixed)
+    create("snn5_noAP", "Fixed")
+    with pytest.raises(InputError, match=r"Fixed takes no surrogate_function, so 'sigmoid' has no effect; pass"):
+        create("snn5_noAP", "Fixed", surrogate="sigmoid")

@@ -13,7 +13,7 @@ from clif.layers import StepModule, is_repeated, repeat_image
 from clif.models.gate import gate
 from clif.neurons import SpikingNeuron, reset_net, set_keep_state, set_step_mode
 from clif.neurons.exchange import channels_for
-from clif.neurons.registry import NEURONS, neuron_name, options_of
+from clif.neurons.registry import NEURONS, create, neuron_name, options_of
 from clif.ops.constants import CONSTANTS, as_constant
 from clif.ops.registration import is_transformed
 from clif.sizes import Size, height_width
@@ -66,6 +66,11 @@ def neuron_factory(name: str, tau: float, surrogate: str, **options: Any) -> Neu
             raise unknown_name(f"option of the neuron {name}", option, own)
     if not issubclass(kind, SpikingNeuron):
         return lambda channels=None: kind()  # noqa: ARG005
+    if "surrogate_function" not in known and surrogate != surrogates.name_of(surrogates.resolve(None)):
+        raise InputError(
+            f"the neuron {name} takes no surrogate_function, so {surrogate!r} has no effect; pass **options of "
+            f"__init__ of {kind.__name__} to super().__init__"
+        )
     shared: dict[str, Any] = {"tau": tau, "init_tau": tau, "surrogate_function": surrogates.get(surrogate)}
     given = {option: value for option, value in shared.items() if option in known} | options
 
@@ -73,7 +78,7 @@ def neuron_factory(name: str, tau: float, surrogate: str, **options: Any) -> Neu
         of_layer: dict[str, Any] = {}
         if "channels" in known and (found := channels_for(kind, known, channels)) is not None:
             of_layer["channels"] = found
-        neuron = kind(**given, **of_layer)
+        neuron = create(kind, {**given, **of_layer})
         neuron.step_mode, neuron.channels_made_for = "m", channels
         set_keep_state(neuron, False)
         return neuron

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from clif.errors import InputError
 from clif.layers import StepModule
 from clif.neurons.base import SpikingNeuron
-from clif.neurons.registry import options_of, spiking_neuron
+from clif.neurons.registry import create, options_of, spiking_neuron
 from clif.ops.constants import as_constant
 from clif.private_torch import hand_over_hooks
 
@@ -119,7 +119,7 @@ def node_like(node: SpikingNeuron, kind: type[SpikingNeuron], **changed: Any) ->
     constants = _constants_for(node, kind, options) | changed
     if "v_reset" in changed:
         constants.pop("v_subtract", None)
-    new = kind(**constants)
+    new = create(kind, constants)
     new.gradient_window, new.fuse_norm, new.keep_state = node.gradient_window, node.fuse_norm, node.keep_state
     new.channels_made_for = node.channels_made_for
     return new.train(node.training)

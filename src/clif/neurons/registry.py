@@ -1,7 +1,7 @@
 """The neurons by name."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, overload
 
 from torch import nn
@@ -78,6 +78,17 @@ def spiking_neuron(name: str) -> type[SpikingNeuron]:
     if not issubclass(kind, SpikingNeuron):
         raise InputError(f"{name} is not a spiking neuron")
     return kind
+
+
+def create(kind: type[SpikingNeuron], options: Mapping[str, Any]) -> SpikingNeuron:
+    """A neuron with these options. Raises `InputError` if one without a default is missing."""
+    known = options_of(kind)
+    if missing := [name for name, option in known.items() if option.default is option.empty and name not in options]:
+        raise InputError(
+            f"the neuron {kind.neuron} needs {', '.join(missing)}; give a value, as in {missing[0]}=…, or define a "
+            f"default in __init__ of {kind.__name__}"
+        )
+    return kind(**options)
 
 
 def options_of(kind: type[nn.Module]) -> dict[str, inspect.Parameter]:
