@@ -78,6 +78,9 @@ def test_a_program_computes_what_the_step_computes():
         "(v >= 0.5).to(v.dtype) * m + (x != v) * 1.0",
         "torch.ones_like(v) - torch.full_like(v, 0.25) * v.reciprocal()",
         "torch.add(v, m, alpha=2) + torch.square(x) + m.rsqrt().detach()",
+        "torch.add(v, 0.3, alpha=2) - v.sub(2, alpha=0.5)",
+        "torch.where(v > 0, 0.3, 0.7) * m + torch.where(m > 0, 1, 0.1) + torch.where(x > 0, 3, 2)",
+        "(v > 0) * 0.3 + x + 0.1 * (m > 0) + x + ((x > 0) + 0.7) * v + (x > v) / 3 * m",
     ],
 )
 def test_operations(expression):

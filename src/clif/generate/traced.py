@@ -194,6 +194,7 @@ class Tracer:
 
 
 OF_MASKS = {"add": "or", "mul": "and"}
+ARITHMETIC = {"add": torch.add, "sub": torch.sub, "mul": torch.mul, "div": torch.true_divide}
 
 
 def record(operation: str, *operands: Any) -> Traced:
@@ -204,6 +205,8 @@ def record(operation: str, *operands: Any) -> Traced:
     tracer = _tracer(operands)
     if operation in OF_MASKS and all(isinstance(v, Traced) and tracer.kind(v) == "mask" for v in operands):
         return masks(OF_MASKS[operation], *operands)
+    if operation in ARITHMETIC and (chosen := _mask_and_number(operation, *operands)) is not None:
+        return chosen
     places = [_operand(tracer, value, mask=operation == "not") for value in operands]
     return Traced(tracer, tracer.graph.add(operation, *(place._place for place in places)))
 
@@ -217,11 +220,23 @@ def masks(operation: str, *operands: Any) -> Traced:
     return Traced(tracer, tracer.graph.add(operation, *(value._place for value in operands)))
 
 
+def _mask_and_number(operation: str, a: Any, b: Any) -> Traced | None:
+    """Arithmetic of a mask and a Python number, which PyTorch computes in its default dtype; None for other values."""
+    mask, number = (a, b) if isinstance(a, Traced) else (b, a)
+    if not isinstance(number, int | float) or mask._tracer.kind(mask) != "mask":
+        return None
+    both = torch.tensor([True, False])
+    yes, no = ARITHMETIC[operation](*((both, b) if mask is a else (torch.tensor(a), both))).tolist()
+    return choose(mask, yes, no)
+
+
 def choose(condition: Any, yes: Any, no: Any) -> Traced:
     """torch.where."""
     tracer = _tracer((condition, yes, no))
     if not isinstance(condition, Traced) or tracer.kind(condition) != "mask":
         refuse("torch.where without a comparison of tensors as its condition", "use a Python if on constants")
+    if isinstance(yes, int | float) and isinstance(no, int | float):
+        yes, no = torch.tensor([yes, no]).tolist()  # in PyTorch's default dtype
     places = [_operand(tracer, value)._place for value in (yes, no)]
     return Traced(tracer, tracer.graph.add("where", condition._place, *places))
 
@@ -276,7 +291,9 @@ def _unary(operation: str) -> Callable[..., Traced]:
 
 def _binary(operation: str) -> Callable[..., Traced]:
     def compute(a: Any, b: Any, *, alpha: Any = 1) -> Traced:
-        return record(operation, a, b if alpha == 1 else record("mul", b, alpha))
+        if alpha != 1:
+            b = record("mul", b, alpha) if isinstance(b, Traced) else b * alpha
+        return record(operation, a, b)
 
     return compute
 
