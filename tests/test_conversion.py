@@ -386,3 +386,37 @@ def test_activation_modules_that_stay_are_noted():
     ]
     with pytest.raises(InputError, match=r"no activation module that a neuron replaces \(ReLU, .*PReLU\)"):
         clif.convert(nn.Sequential(nn.Linear(4, 4), nn.Hardsigmoid()))
+
+
+def test_the_linear_layers_of_attention_are_no_activations():
+    net = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.MultiheadAttention(8, 2), nn.Softmax(-1))
+    assert clif.convert(net).notes[-1] == "3, a Softmax, stays; no neuron replaces this activation"
+    assert "Linear" not in str(clif.convert(net))
+
+
+def test_activations_that_are_functions_alone_are_named_in_the_error():
+    class Functional(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc = nn.Linear(2, 2)
+
+        def forward(self, x):
+            return F.relu(self.fc(x))
+
+    with pytest.raises(InputError, match=r"; relu is called as a function and stays; make it a module to replace it$"):
+        clif.convert(Functional())
+
+
+def test_neurons_by_channel_need_channels():
+    ann = nn.Sequential(nn.Linear(2, 4), nn.ReLU())
+    with pytest.raises(InputError, match=r"^1: GLIF needs the channels of its layer: .* give channels="):
+        clif.convert(ann, "GLIF")
+    converted = clif.convert(ann, "GLIF", channels=4)
+    assert converted.net(torch.rand(3, 2)).shape == (3, 4)
+    assert "1: ReLU -> GLIFNode" in str(converted)
+
+
+@pytest.mark.parametrize("net", [None, nn.ReLU, "net.pth"])
+def test_only_modules_are_converted(net):
+    with pytest.raises(InputError, match=r"convert takes a torch\.nn\.Module, got"):
+        clif.convert(net)

@@ -24,7 +24,8 @@ OTHER_ACTIVATIONS = tuple(
     for kind in vars(nn.modules.activation).values()
     if isinstance(kind, type)
     and issubclass(kind, nn.Module)
-    and kind not in (nn.Module, nn.MultiheadAttention, *ACTIVATIONS)
+    and kind.__module__ == nn.modules.activation.__name__
+    and kind not in (nn.MultiheadAttention, *ACTIVATIONS)
 )
 """Activations that no neuron replaces."""
 
@@ -116,6 +117,8 @@ def convert(net: nn.Module, neuron: str | None = "CLIF", **options: Any) -> Conv
         differs: it fires 0 or 1 over time; the weights were trained for values, so train on
     >>> net = clif.wrap(converted.net, T=6)
     """
+    if not isinstance(net, nn.Module):
+        raise InputError(f"convert takes a torch.nn.Module, got {net!r}")
     if description_of(net) is not None:
         raise InputError(
             f"a {type(net).__name__} is a network of clif; clif.neurons.exchange_neurons(net, neuron) replaces its "
@@ -145,12 +148,12 @@ def convert(net: nn.Module, neuron: str | None = "CLIF", **options: Any) -> Conv
                 made[child], entry = _replace(full, child, source, neuron, options, weight)
                 replaced.append(entry)
             parent._modules[name] = made[child]
+    notes = _check_calls(copied, {entry.name for entry in replaced}) + others
     if not replaced:
         raise InputError(
             f"this {type(net).__name__} has no neuron of SpikingJelly or snnTorch, and no activation module that a "
-            f"neuron replaces ({', '.join(kind.__name__ for kind in ACTIVATIONS)})"
+            f"neuron replaces ({', '.join(kind.__name__ for kind in ACTIVATIONS)}){''.join(f'; {n}' for n in notes)}"
         )
-    notes = _check_calls(copied, {entry.name for entry in replaced}) + others
     if any(is_of(module, "snntorch") for module in net.modules()):
         notes.append(
             "utils.reset and backprop of snnTorch find no neurons of clif; call clif.reset_net(net) before each batch"
@@ -283,9 +286,13 @@ def _replace(
     if w is not None:
         del constants["init_tau"]
     given = {key: value for key, value in constants.items() if key in known} | options
-    if "channels" in known and "channels" not in given and (channels := channels_for(kind, known, None)) is not None:
-        given["channels"] = channels
     try:
+        if (
+            "channels" in known
+            and "channels" not in given
+            and (channels := channels_for(kind, known, None)) is not None
+        ):
+            given["channels"] = channels
         new = create(kind, given).to(weight.device, weight.dtype).train(module.training)
     except InputError as error:
         raise InputError(f"{name}: {error}") from error
@@ -309,7 +316,7 @@ def _not_defaults(node: SpikingNeuron, known: dict[str, Any]) -> tuple[str, ...]
     found = []
     for key in SHOWN:
         option = known.get(key, known.get(f"init_{key}"))
-        if option is None:
+        if option is None or key in node.learnable or not hasattr(node, key):
             continue
         default = surrogates.resolve(None) if key == "surrogate_function" else option.default
         value = getattr(node, key)

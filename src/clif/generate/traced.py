@@ -194,7 +194,12 @@ class Tracer:
 
 
 OF_MASKS = {"add": "or", "mul": "and"}
-ARITHMETIC = {"add": torch.add, "sub": torch.sub, "mul": torch.mul, "div": torch.true_divide}
+ARITHMETIC: dict[str, Callable[..., Tensor]] = {
+    "add": torch.add,
+    "sub": torch.sub,
+    "mul": torch.mul,
+    "div": torch.true_divide,
+}
 
 
 def record(operation: str, *operands: Any) -> Traced:

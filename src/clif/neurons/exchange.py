@@ -151,5 +151,8 @@ def _tau_for(kind: type[SpikingNeuron], tau: Any) -> dict[str, Any]:
 def channels_for(kind: type[SpikingNeuron], options: dict[str, Any], channels: int | None) -> int | None:
     """`channels` for a neuron that takes them; raises `InputError` if it needs them and they are not known."""
     if channels is None and options["channels"].default is options["channels"].empty:
-        raise InputError(f"{kind.neuron} needs the channels of its layer: create the neurons with neuron(channels)")
+        raise InputError(
+            f"{kind.neuron} needs the channels of its layer: create the neurons with neuron(channels), or give "
+            "channels=…"
+        )
     return channels
