@@ -58,7 +58,8 @@ class TimeDistributed(StepModule):
 
     def _counts_batches(self) -> bool:
         norms = (part for part in self.module.modules() if isinstance(part, nn.modules.batchnorm._NormBase))
-        return any(norm.training or norm.running_mean is None for norm in norms)
+        batch_norm = nn.modules.batchnorm._BatchNorm
+        return any(norm.training or (norm.running_mean is None and isinstance(norm, batch_norm)) for norm in norms)
 
     def _draws(self) -> bool:
         dropouts = (nn.modules.dropout._DropoutNd,)
