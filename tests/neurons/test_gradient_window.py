@@ -45,6 +45,27 @@ def by_definition(node, x_seq, grad, window):
     return totals, torch.stack(spikes)
 
 
+class Inhibited(clif.SpikingNeuron):
+    """A step that is not element-wise: the mean over axis 1 [N, C] inhibits."""
+
+    def step(self, x, v):
+        u = v / 2 + x - 0.5 * x.mean(1, keepdim=True)
+        spike = self.fire(u)
+        return spike, self.reset_after(u, spike)
+
+
+@pytest.mark.parametrize("window", [1, 3])
+def test_a_step_that_mixes_neurons_is_computed_step_by_step(window):
+    node = Inhibited(surrogate_function=surrogate.Sigmoid(), step_mode="m").double()
+    x_seq = torch.randn(T, 3, 4, dtype=torch.float64).mul(2).requires_grad_()
+    grad = torch.randn(T, 3, 4, dtype=torch.float64)
+    expected, spikes = by_definition(node, x_seq, grad, window)
+    set_gradient_window(node, window)
+    got = node(x_seq)
+    assert torch.equal(got, spikes)
+    assert_close(torch.autograd.grad((got * grad).sum(), x_seq)[0], expected[0], rtol=1e-10, atol=1e-12)
+
+
 @pytest.mark.parametrize("options", OPTIONS)
 @pytest.mark.parametrize("window", [1, 2, 3, 4])
 @pytest.mark.parametrize("kind", ["CLIF", "LIF", "PLIF"])

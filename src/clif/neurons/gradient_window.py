@@ -39,14 +39,17 @@ def truncated_by_sequences(multi_step: Sequence, x_seq: Tensor, state: State, wi
     return spike_seq, tuple(part.unflatten(0, (windows, N))[-1].clone() for part in last)
 
 
-def truncated_by_steps(step: OneStep, x_seq: Tensor, state: State, window: int) -> tuple[Tensor, State]:
+def truncated_by_steps(
+    step: OneStep, x_seq: Tensor, state: State, window: int, element_wise: bool
+) -> tuple[Tensor, State]:
     """A sequence x_seq [T, N, *] from `state` [N, *]: spikes and the states after each step, both [T, N, *].
 
     Their gradients reach over `window` steps.
 
     The spike of every t is computed from the state before its window, without gradient, by the window's own steps; the
-    windows of all t run side by side.
+    windows of all t run side by side, as one step of [T, N, *] if `step` is element-wise.
     """
+    side_by_side = step if element_wise else _one_by_one(step)
     T = len(x_seq)
     window = min(window, T)
     before = [state]
@@ -58,9 +61,18 @@ def truncated_by_steps(step: OneStep, x_seq: Tensor, state: State, window: int) 
     spike_seq = x_seq
     for waiting in reversed(range(window)):
         states = tuple(part[waiting:] for part in carried)
-        spike_seq, states = step(x_seq[: T - waiting], states)
+        spike_seq, states = side_by_side(x_seq[: T - waiting], states)
         carried = tuple(torch.cat([part[:waiting], new]) for part, new in zip(carried, states, strict=True))
     return spike_seq, carried
+
+
+def _one_by_one(step: OneStep) -> OneStep:
+    def side_by_side(x_seq: Tensor, states: State) -> tuple[Tensor, State]:
+        results = [step(x, tuple(before)) for x, *before in zip(x_seq, *states, strict=True)]
+        spikes, after = zip(*results, strict=True)
+        return torch.stack(spikes), tuple(torch.stack(parts) for parts in zip(*after, strict=True))
+
+    return side_by_side
 
 
 def check_window(window: int) -> int:

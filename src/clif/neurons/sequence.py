@@ -96,7 +96,8 @@ def own_steps(step: Callable[[Tensor], Tensor], v: Callable[[], Any], mode: Mode
 
 def _truncated(equations: Equations, mode: Mode, x_seq: Tensor, state: State, window: int) -> Result:
     if mode.store_v_seq or not dispatch.has_kernels(x_seq, mode.backend, equations):
-        spike_seq, states = truncated_by_steps(equations.one_step(x_seq[0]), x_seq, state, window)
+        step, element_wise = equations.one_step(x_seq[0]), equations.plan.refusal is None
+        spike_seq, states = truncated_by_steps(step, x_seq, state, window, element_wise)
         return Result(spike_seq, tuple([part[-1] for part in states]), _v_of(equations, states, mode))
 
     def multi_step(x_seq: Tensor, state: State) -> tuple[Tensor, State]:
