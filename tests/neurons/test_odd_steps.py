@@ -139,6 +139,16 @@ def test_an_object_that_a_step_reads_may_change(leaked, change, monkeypatch):
     assert not torch.equal(node(X), before)
 
 
+gain = torch.tensor(0.5)
+
+
+def test_an_object_with_the_name_of_an_attribute_is_not_read():
+    node = Reading(step_mode="m")
+    node.doubles = False
+    assert "gain" in globals()
+    assert node.equations().plan is node.equations().plan
+
+
 class ByDtype(clif.SpikingNeuron):
     def step(self, x, v):
         u = v * (0.25 if x.dtype == torch.float32 else 0.75) + x

@@ -1,5 +1,6 @@
 """The values that a step reads besides its neuron's attributes: classes, functions and constants, which may change."""
 
+import dis
 from collections.abc import Iterator
 from functools import cache
 from types import CellType, CodeType, FunctionType, MethodType, ModuleType
@@ -72,14 +73,14 @@ def _may_change(value: Any) -> bool:
 
 
 def _read_by(function: FunctionType, seen: set[int]) -> Iterator[Any]:
-    names = list(_names(function.__code__))
-    read = [(name, function.__globals__.get(name)) for name in names]
+    code = function.__code__
+    read = [(name, function.__globals__.get(name)) for name in _globals(code)]
     read += [("", cell.cell_contents) for cell in function.__closure__ or () if cell != CellType()]
     for name, value in read:
         if not isinstance(value, ModuleType | type):
             yield from _parts(name, value, seen)
         elif not _is_of_library(value.__name__ if isinstance(value, ModuleType) else value.__module__):
-            for member in names:
+            for member in _names(code):
                 yield from _parts(member, _member(value, member), seen)
 
 
@@ -88,11 +89,24 @@ def _member(holder: ModuleType | type, name: str) -> Any:
     return next((vars(place)[name] for place in places if name in vars(place)), None)
 
 
-def _names(code: CodeType) -> Iterator[str]:
-    yield from code.co_names
+@cache
+def _names(code: CodeType) -> tuple[str, ...]:
+    """The names of globals and attributes in the code of a function."""
+    return tuple(dict.fromkeys(name for part in _codes(code) for name in part.co_names))
+
+
+@cache
+def _globals(code: CodeType) -> tuple[str, ...]:
+    """The names of globals that the code of a function reads."""
+    read = (step for part in _codes(code) for step in dis.get_instructions(part))
+    return tuple(dict.fromkeys(step.argval for step in read if step.opname in ("LOAD_GLOBAL", "LOAD_NAME")))
+
+
+def _codes(code: CodeType) -> Iterator[CodeType]:
+    yield code
     for inner in code.co_consts:
         if isinstance(inner, CodeType):
-            yield from _names(inner)
+            yield from _codes(inner)
 
 
 @cache
