@@ -420,3 +420,21 @@ def test_neurons_by_channel_need_channels():
 def test_only_modules_are_converted(net):
     with pytest.raises(InputError, match=r"convert takes a torch\.nn\.Module, got"):
         clif.convert(net)
+
+
+def test_classes_derived_from_neurons_of_others_are_refused_by_name():
+    _, _, neuron, _ = jelly()
+    snn = pytest.importorskip("snntorch")
+
+    class LIFNode(neuron.LIFNode):
+        def single_step_forward(self, x):
+            return super().single_step_forward(x / 2)
+
+    class Leaky(snn.Leaky):
+        def forward(self, x):
+            return super().forward(x / 2)
+
+    for node, library in ((LIFNode(), "SpikingJelly"), (Leaky(0.9, init_hidden=True), "snnTorch")):
+        kind = type(node).__name__
+        with pytest.raises(InputError, match=rf"2 is a {kind} of your own, derived from a neuron of {library}"):
+            clif.convert(nn.Sequential(nn.Linear(4, 4), nn.ReLU(), node))

@@ -169,6 +169,9 @@ def test_what_cannot_be_converted_exactly_says_why():
     class OwnNode(LIFNode):
         pass
 
+    class Memory(importlib.import_module("spikingjelly.activation_based.base").MemoryModule):
+        pass
+
     mixed = nn.Sequential(layer.Flatten(), LIFNode(step_mode="m"))
     folded = nn.Sequential(layer.SeqToANNContainer(Block(nn.Flatten())), LIFNode(step_mode="m"))
     recurrent = layer.LinearRecurrentContainer(LIFNode(), 4, 4)
@@ -177,7 +180,8 @@ def test_what_cannot_be_converted_exactly_says_why():
         (nn.Sequential(layer.SeqToANNContainer(nn.Linear(2, 2)), LIFNode()), "1 takes one step and 0 a sequence"),
         (folded, "0.0, a Block, defines its own forward, which SeqToANNContainer calls without the axis of time"),
         (nn.Sequential(recurrent), "0, a LinearRecurrentContainer, has its own state"),
-        (nn.Sequential(LIFNode(), OwnNode()), "1, a OwnNode, has a state that SpikingJelly keeps"),
+        (nn.Sequential(LIFNode(), OwnNode()), "1 is a OwnNode of your own, derived from a neuron of SpikingJelly"),
+        (nn.Sequential(LIFNode(), Memory()), "1, a Memory, has a state that SpikingJelly keeps"),
         (nn.Sequential(LIFNode(), layer.WSConv2d(1, 1, 3)), "1 is a WSConv2d of SpikingJelly"),
     ]
     for net, message in refused:

@@ -152,9 +152,10 @@ def convert(net: nn.Module, neuron: str | None = "CLIF", **options: Any) -> Conv
     if not replaced:
         raise InputError(
             f"this {type(net).__name__} has no neuron of SpikingJelly or snnTorch, and no activation module that a "
-            f"neuron replaces ({', '.join(kind.__name__ for kind in ACTIVATIONS)}){''.join(f'; {n}' for n in notes)}"
+            f"neuron replaces ({', '.join(kind.__name__ for kind in ACTIVATIONS)})"
+            + "".join(f"; {note}" for note in notes)
         )
-    if any(is_of(module, "snntorch") for module in net.modules()):
+    if any(_derives(module, "snntorch") for module in net.modules()):
         notes.append(
             "utils.reset and backprop of snnTorch find no neurons of clif; call clif.reset_net(net) before each batch"
         )
@@ -177,13 +178,18 @@ def convert(net: nn.Module, neuron: str | None = "CLIF", **options: Any) -> Conv
 
 def _is_neuron(module: nn.Module) -> bool:
     """Whether a module is a neuron of SpikingJelly or snnTorch."""
-    return is_of(module, "snntorch") or _is_of_spikingjelly(module)
+    return _derives(module, "snntorch") or _is_of_spikingjelly(module)
 
 
 def _is_of_spikingjelly(module: nn.Module) -> bool:
     """Whether a module is a neuron of SpikingJelly."""
-    in_neurons = type(module).__module__.startswith("spikingjelly.activation_based.neuron")
+    in_neurons = _derives(module, "spikingjelly.activation_based.neuron")
     return in_neurons or (is_of(module, "spikingjelly") and hasattr(module, "v_threshold"))
+
+
+def _derives(module: nn.Module, package: str) -> bool:
+    """Whether the class of a module, or one of its bases, belongs to a package."""
+    return any(f"{kind.__module__}.".startswith(f"{package}.") for kind in type(module).__mro__)
 
 
 def _read(name: str, module: nn.Module) -> _Source | None:
@@ -192,7 +198,7 @@ def _read(name: str, module: nn.Module) -> _Source | None:
         return None
     if _is_of_spikingjelly(module):
         return _spikingjelly(name, module)
-    if is_of(module, "snntorch"):
+    if _derives(module, "snntorch"):
         return _snntorch(name, module)
     if isinstance(module, ACTIVATIONS):
         return _Source(None, {}, ["it fires 0 or 1 over time; the weights were trained for values, so train on"])
@@ -201,6 +207,11 @@ def _read(name: str, module: nn.Module) -> _Source | None:
 
 def _spikingjelly(name: str, node: Any) -> _Source:
     kind = type(node).__name__
+    if not is_of(node, "spikingjelly"):
+        raise InputError(
+            f"{name} is a {kind} of your own, derived from a neuron of SpikingJelly; known are only "
+            f"{', '.join(SPIKINGJELLY)} themselves"
+        )
     if kind not in SPIKINGJELLY:
         raise InputError(f"{name} is a {kind} of SpikingJelly; known are {', '.join(SPIKINGJELLY)}")
     constants = {key: getattr(node, key) for key in ("v_threshold", "v_reset", "detach_reset", "step_mode")}
@@ -219,6 +230,11 @@ def _spikingjelly(name: str, node: Any) -> _Source:
 
 
 def _snntorch(name: str, node: Any) -> _Source:
+    if not is_of(node, "snntorch"):
+        raise InputError(
+            f"{name} is a {type(node).__name__} of your own, derived from a neuron of snnTorch; supported is only "
+            "Leaky itself"
+        )
     if type(node).__name__ != "Leaky":
         raise InputError(f"{name} is a {type(node).__name__} of snnTorch; supported is Leaky")
     if not node.init_hidden:
