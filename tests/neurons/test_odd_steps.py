@@ -139,6 +139,16 @@ def test_an_object_that_a_step_reads_may_change(leaked, change, monkeypatch):
     assert not torch.equal(node(X), before)
 
 
+def test_code_without_a_module_is_the_users():
+    scope = {}
+    source = "def leaked(v):\n    return v * 0.5\n\n\ndef step(self, x, v):\n    return self.fire(v + x), leaked(v) + x"
+    exec(source, scope)
+    assert scope["step"].__module__ is None
+    for own in ({}, {"__module__": None}):
+        kind = type("WithoutModule", (clif.SpikingNeuron,), {"step": scope["step"], **own})
+        assert_as_the_loop(kind(step_mode="m"))
+
+
 gain = torch.tensor(0.5)
 
 

@@ -110,5 +110,5 @@ def _codes(code: CodeType) -> Iterator[CodeType]:
 
 
 @cache
-def _is_of_library(module: str) -> bool:
-    return module.partition(".")[0] in LIBRARIES
+def _is_of_library(module: str | None) -> bool:
+    return str(module).partition(".")[0] in LIBRARIES

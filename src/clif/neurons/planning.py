@@ -107,7 +107,7 @@ def _reads_attributes_only(neuron: Any, learnable: Mapping[str, str]) -> bool:
     """Whether the step reads only assigned attributes: no tensor that changes in place, nothing of a user's module."""
     own = (type(neuron).__module__, type(neuron.surrogate_function).__module__)
     return (
-        all(name.partition(".")[0] == "clif" for name in own)
+        all(str(name).partition(".")[0] == "clif" for name in own)
         and not neuron._buffers
         and neuron._parameters.keys() <= learnable.keys()
     )
