@@ -19,6 +19,7 @@ NAMES = (
     ("torch._C", "_are_functorch_transforms_active"),
     ("torch._C", "_current_graph_task_id"),
     ("torch._C._functorch", "is_functorch_wrapped_tensor"),
+    ("torch._C._functorch", "is_batchedtensor"),
     ("torch._C._functorch", "is_legacy_batchedtensor"),
     ("torch", "_add_batch_dim"),
     ("torch", "_remove_batch_dim"),
@@ -58,6 +59,9 @@ transforms_are_active: Callable[[], bool] = private("_are_functorch_transforms_a
 
 is_wrapped_by_functorch: Callable[[Tensor], bool] = private("is_functorch_wrapped_tensor", lambda _: True)
 """Whether `torch.func` wraps a tensor, so that its values are not available."""
+
+is_batched: Callable[[Tensor], bool] = private("is_batchedtensor", lambda _: False)
+"""Whether a tensor is a batch of `torch.func.vmap`, which has no values outside of it."""
 
 is_legacy_batched: Callable[[Tensor], bool] = private("is_legacy_batchedtensor", lambda _: True)
 """Whether a tensor is a batch of gradients (`is_grads_batched` of `torch.autograd.grad`)."""

@@ -6,7 +6,7 @@ from torch import nn
 
 import clif
 from clif.errors import InputError
-from clif.layers import Dropout
+from clif.layers import Dropout, LeakyIntegrator, Recurrent
 
 CHANGES = {
     "relu_": (lambda y: y.relu_(), lambda y: y.relu()),
@@ -41,6 +41,20 @@ def test_training_goes_on_from_a_state_of_inference_mode(Node, step_mode):
     net(x).sum().backward()
     assert net[0].weight.grad.isfinite().all()
     assert state[0].is_inference()
+
+
+@pytest.mark.parametrize("step_mode", ["s", "m"])
+def test_a_state_that_vmap_has_left_is_refused_until_a_reset(Node, step_mode):
+    x = torch.rand(4, 3, 8)[0 if step_mode == "s" else slice(None)]
+    recurrent = Recurrent(Node(), nn.Linear(8, 8), step_mode)
+    for layer in (Node(step_mode=step_mode), LeakyIntegrator(step_mode=step_mode), recurrent):
+        torch.vmap(layer)(torch.stack([x, x]))
+        with pytest.raises(
+            InputError, match=r"kept from a call under torch\.vmap.*call clif\.reset_net\(net\) after that"
+        ):
+            layer(x)
+        clif.reset_net(layer)
+        assert layer(x).shape == x.shape
 
 
 def test_one_object_in_two_layers_is_named_as_the_cause(Node):

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from clif.errors import InputError
 from clif.layers.remembering import Remembering
 from clif.layers.step import check_steps
-from clif.ops.kept import likely_cause, outside_inference
+from clif.ops.kept import likely_cause, usable
 from clif.random import derive_keys, keyed_mask
 
 
@@ -44,7 +44,7 @@ class Dropout(Remembering):
                 f"the dropout mask has shape {list(self.mask.shape)} but the input {list(x.shape)}; "
                 + likely_cause(self.mask, x)
             )
-        self.mask = outside_inference(self.mask)
+        self.mask = usable(self.mask)
         return x * self.mask
 
     def _draw(self, x: Tensor) -> Tensor:

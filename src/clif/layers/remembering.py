@@ -8,7 +8,7 @@ from torch import Tensor
 
 from clif.errors import InputError
 from clif.layers.step import StepModule
-from clif.ops.kept import likely_cause, outside_inference
+from clif.ops.kept import likely_cause, usable
 from clif.ops.recomputing import in_backward
 
 
@@ -80,7 +80,7 @@ class Remembering(StepModule):
                 f"activation checkpointing would recompute {owner} from the state after its last call; call "
                 "clif.reset_net inside the checkpointed function, or leave the layer out of it"
             )
-        return outside_inference(kept)
+        return usable(kept)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         super()._apply(fn, recurse)

@@ -10,7 +10,7 @@ from torch import Tensor
 from clif.errors import InputError
 from clif.generate.plan import Plan
 from clif.ops.constants import Constant
-from clif.ops.kept import likely_cause, outside_inference
+from clif.ops.kept import likely_cause, usable
 
 State = tuple[Tensor, ...]
 OneStep = Callable[[Tensor, State], tuple[Tensor, State]]
@@ -56,7 +56,7 @@ class Equations:
                     f"the state {name} is {list(s.shape)} on {s.device} but the input {list(x.shape)} on {x.device}; "
                     + likely_cause(s, x)
                 )
-        return tuple(outside_inference(s.to(dtype)) for s in state)
+        return tuple(usable(s.to(dtype)) for s in state)
 
     def coefficients(self, x: Tensor) -> list[Tensor]:
         """The learnables for a step's input `x` [N, C, *]: [] or [C], in the dtype of computation."""

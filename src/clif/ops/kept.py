@@ -3,6 +3,9 @@
 import torch
 from torch import Tensor
 
+from clif import private_torch
+from clif.errors import InputError
+
 
 def likely_cause(kept: Tensor, x: Tensor) -> str:
     """Why a value kept from the previous call does not fit the input `x` [N, *], and what to do."""
@@ -12,8 +15,18 @@ def likely_cause(kept: Tensor, x: Tensor) -> str:
     return f"is one object used in two layers? Each layer needs its own. Or the input changed: {reset}"
 
 
-def outside_inference(kept: Tensor) -> Tensor:
-    """`kept`, or a copy that autograd can save if `kept` comes from `torch.inference_mode`."""
-    if torch.compiler.is_compiling() or not kept.is_inference() or torch.is_inference_mode_enabled():
+def usable(kept: Tensor) -> Tensor:
+    """`kept`, or a copy that autograd can save if `kept` comes from `torch.inference_mode`.
+
+    Raises `InputError` for a batch that a call under `torch.vmap` has left.
+    """
+    if torch.compiler.is_compiling():
+        return kept
+    if private_torch.is_batched(kept) and not private_torch.transforms_are_active():
+        raise InputError(
+            "the state was kept from a call under torch.vmap, outside of which it has no values; call "
+            "clif.reset_net(net) after that call"
+        )
+    if not kept.is_inference() or torch.is_inference_mode_enabled():
         return kept
     return kept.clone()
