@@ -26,7 +26,7 @@ def without_gpu(monkeypatch):
 
 @pytest.mark.parametrize("name", NAMES.split())
 def test_a_device_that_clif_does_not_compute_on_is_refused(name):
-    with pytest.raises(InputError, match=f"not on '{name}'; use -device cpu, cuda or cuda:N"):
+    with pytest.raises(InputError, match=f"not on '{name}'; use --device cpu, cuda or cuda:N"):
         choose_device(name)
 
 

@@ -73,7 +73,7 @@ def test_an_explicit_choice_is_obeyed_with_one_warning(caplog):
     for _ in range(2):
         precision.warn_if_slow(chosen)
     assert [record.message for record in caplog.records] == [
-        "bfloat16 is slow here: the processor has no instructions for bfloat16; -amp_dtype auto would choose the "
+        "bfloat16 is slow here: the processor has no instructions for bfloat16; --amp-dtype auto would choose the "
         "fastest"
     ]
     precision.warn_if_slow(precision.choose(CPU))

@@ -56,7 +56,7 @@ def test_the_home_folder_is_meant_by_a_tilde(own_code, monkeypatch):
     monkeypatch.setenv("HOME", str(own_code.folder / "home"))
     path = own_code.write("home/mine.py", "")
     import_code(["~/mine.py"])
-    assert missing([{**imported()[0], "module": "unknown"}]) == f"-import {path}"
+    assert missing([{**imported()[0], "module": "unknown"}]) == f"--import {path}"
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_the_home_folder_is_meant_by_a_tilde(own_code, monkeypatch):
 def test_a_file_whose_name_is_not_its_own_is_refused(own_code, name):
     own_code.write(name, "raise AssertionError")
     sys.path.insert(0, str(own_code.folder))
-    assert re.match(rf"-import {name}: .*; rename the file$", refused(name))
+    assert re.match(rf"--import {name}: .*; rename the file$", refused(name))
 
 
 def test_two_files_of_one_name_are_refused(own_code):
@@ -120,7 +120,7 @@ def test_an_error_in_the_code_is_one_line_with_its_place(own_code, given, text, 
     with pytest.raises(InputError) as caught:
         import_code([given])
     expected = message.format(path=path, folder=own_code.folder)
-    assert str(caught.value).startswith(f"-import {given} {expected}")
+    assert str(caught.value).startswith(f"--import {given} {expected}")
     assert len(str(caught.value).splitlines()) == 1
     assert caught.value.__cause__ is not None
     assert "mine" not in sys.modules
@@ -130,9 +130,9 @@ def test_an_error_in_the_code_is_one_line_with_its_place(own_code, given, text, 
 def test_a_file_that_is_no_text_is_one_line(own_code):
     path = own_code.folder / "mine.py"
     path.write_bytes(b"x = '\xff'\n")
-    assert f"-import mine.py failed in {path}, line " in refused("mine.py")
+    assert f"--import mine.py failed in {path}, line " in refused("mine.py")
     path.write_bytes(b"x = 0\0")
-    assert f"-import mine.py failed in {path}" in refused("mine.py")
+    assert f"--import mine.py failed in {path}" in refused("mine.py")
 
 
 def test_a_record_says_what_is_missing_and_what_has_changed(own_code):
@@ -145,17 +145,17 @@ def test_a_record_says_what_is_missing_and_what_has_changed(own_code):
     require(records, "RUN")
 
     own_code.new_process()
-    assert missing(records) == "-import 'my code/mine.py' -import other"
+    assert missing(records) == "--import 'my code/mine.py' --import other"
     with pytest.raises(
-        InputError, match=r"^RUN was made with your own code: add -import 'my code/mine\.py' -import other$"
+        InputError, match=r"^RUN was made with your own code: add --import 'my code/mine\.py' --import other$"
     ):
         require(records, "RUN")
     (line,) = differences(records)
-    assert "is not loaded here: -import" in line
+    assert "is not loaded here: --import" in line
 
     path.write_text("# changed")
     import_code([str(path)])
-    assert missing(records) == "-import other"
+    assert missing(records) == "--import other"
     (line,) = changed(records)
     before, now = records[0]["sha256"], hashlib.sha256(b"# changed").hexdigest()
     assert line.endswith(f"the file has changed since (SHA-256 {now[:12]}…, {before[:12]}… before)")
@@ -185,7 +185,7 @@ def test_an_unknown_name_says_which_code_it_needs(own_code):
     with pytest.raises(InputError, match=r"^unknown model 'x'; known: a, b$"):
         fail(unknown_name("model", "x", ["a", "b"]))
     own_code.new_process()
-    with pytest.raises(InputError, match=r"^RUN .* add -import mine\.py .*: unknown model 'x'; known: a, b$"):
+    with pytest.raises(InputError, match=r"^RUN .* add --import mine\.py .*: unknown model 'x'; known: a, b$"):
         fail(unknown_name("model", "x", ["a", "b"]))
     with pytest.raises(InputError, match=r"^another mistake$"):
         fail(InputError("another mistake"))

@@ -79,7 +79,7 @@ class DataOptions:
         if self.time_unit and self.time_unit not in TIME_UNITS:
             raise unknown_name("time_unit", self.time_unit, TIME_UNITS)
         if self.time_unit and self.split_by == "number":
-            raise InputError("time_unit has no effect on frames by number; leave it out, or add -split_by time")
+            raise InputError("time_unit has no effect on frames by number; leave it out, or add --split-by time")
         if self.columns:
             column_names(self.columns)
 

@@ -42,7 +42,7 @@ def choose_device(name: str) -> torch.device:
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if _parse(name).type not in ("cpu", "cuda"):
-        raise InputError(f"clif computes on CPUs and CUDA GPUs, not on {name!r}; use -device cpu, cuda or cuda:N")
+        raise InputError(f"clif computes on CPUs and CUDA GPUs, not on {name!r}; use --device cpu, cuda or cuda:N")
     return find_device(name)
 
 

@@ -90,9 +90,9 @@ def choose(
         raise unknown_name("amp_dtype", amp_dtype, AMP_DTYPES)
     kind = device.type
     if dtype == "float64":
-        return Precision(kind, torch.float64, dtype, "-dtype float64 has no mixed precision")
+        return Precision(kind, torch.float64, dtype, "--dtype float64 has no mixed precision")
     if not amp:
-        return Precision(kind, torch.float32, dtype, "-amp False")
+        return Precision(kind, torch.float32, dtype, "--amp False")
     if amp_dtype != "auto":
         return _explicit(kind, amp_dtype)
     bfloat16_is_slow = why_slow(torch.bfloat16, device)
@@ -105,9 +105,9 @@ def choose(
 
 def _explicit(kind: str, amp_dtype: str) -> Precision:
     if amp_dtype == "float16" and kind == "cpu":
-        raise InputError("float16 needs a GPU; use -amp_dtype bfloat16 on a CPU")
+        raise InputError("float16 needs a GPU; use --amp-dtype bfloat16 on a CPU")
     dtype = {"float16": torch.float16, "bfloat16": torch.bfloat16}[amp_dtype]
-    return Precision(kind, dtype, amp_dtype, f"-amp_dtype {amp_dtype}", why_slow(dtype, torch.device(kind)) or "")
+    return Precision(kind, dtype, amp_dtype, f"--amp-dtype {amp_dtype}", why_slow(dtype, torch.device(kind)) or "")
 
 
 def asked_for(given: dict[str, Any], device: torch.device, dtype: str = "float32") -> Precision:
@@ -117,7 +117,7 @@ def asked_for(given: dict[str, Any], device: torch.device, dtype: str = "float32
     compared with the evaluations during training, which are in full precision.
     """
     if "amp_dtype" not in given:
-        return Precision(device.type, getattr(torch, dtype), dtype, "-amp_dtype was not given")
+        return Precision(device.type, getattr(torch, dtype), dtype, "--amp-dtype was not given")
     return choose(device, given.get("amp", True), given["amp_dtype"], dtype, scaled=False)
 
 
@@ -211,4 +211,4 @@ def warn_if_slow(precision: Precision) -> None:
 
 def slow_warning(precision: Precision) -> str:
     """The one line of that warning."""
-    return f"{precision.name} is slow here: {precision.slow}; -amp_dtype auto would choose the fastest"
+    return f"{precision.name} is slow here: {precision.slow}; --amp-dtype auto would choose the fastest"

@@ -1,4 +1,4 @@
-"""The user's own code, which `-import FILE_OR_MODULE` loads, so that it can register networks and other objects.
+"""The user's own code, which `--import FILE_OR_MODULE` loads, so that it can register networks and other objects.
 
 A run and its checkpoints record what was imported. A record only serves to report missing and changed code: nothing
 in it is ever imported. This module imports no torch.
@@ -60,7 +60,7 @@ def imported() -> list[Record]:
 
 
 def missing(recorded: object) -> str:
-    """The options -import that would load the recorded code that is not loaded here; "" if nothing is missing."""
+    """The options --import that would load the recorded code that is not loaded here; "" if nothing is missing."""
     return " ".join(_option(one) for one in _readable(recorded) if one["module"] not in sys.modules)
 
 
@@ -104,17 +104,19 @@ def needed_by(recorded: object, where: str) -> Iterator[None]:
 def _import_file(given: str, path: Path) -> Import:
     name = path.stem
     if not name.isidentifier() or keyword.iskeyword(name) or name.startswith("__"):
-        raise InputError(f"-import {given}: the file's name, {name!r}, cannot be the name of a module; rename the file")
+        raise InputError(
+            f"--import {given}: the file's name, {name!r}, cannot be the name of a module; rename the file"
+        )
     try:
         path = path.resolve()
         content = path.read_bytes()
     except FileNotFoundError:
-        raise InputError(f"-import {given}: there is no such file") from None
+        raise InputError(f"--import {given}: there is no such file") from None
     except OSError as error:
-        raise InputError(f"-import {given}: the file cannot be read: {error.strerror}") from error
+        raise InputError(f"--import {given}: the file cannot be read: {error.strerror}") from error
     if not _is_from(sys.modules.get(name), path):
         if other := _other_module(name, path):
-            raise InputError(f"-import {given}: {name} is the name of another module, {other}; rename the file")
+            raise InputError(f"--import {given}: {name} is the name of another module, {other}; rename the file")
         _execute(given, name, path, content)
     return Import(given, name, str(path), hashlib.sha256(content).hexdigest())
 
@@ -136,18 +138,18 @@ def _execute(given: str, name: str, path: Path, content: bytes) -> None:
 
 def _import_module(given: str) -> Import:
     if not all(part.isidentifier() for part in given.split(".")):
-        raise InputError(f"-import {given}: there is no such file, and it is not the name of a module")
+        raise InputError(f"--import {given}: there is no such file, and it is not the name of a module")
     if not sys.flags.safe_path and not {"", os.getcwd()} & set(sys.path):
         sys.path.insert(0, os.getcwd())
     try:
         module = importlib.import_module(given)
     except (Exception, SystemExit) as error:
         if isinstance(error, ModuleNotFoundError) and f"{given}.".startswith(f"{error.name}."):
-            raise InputError(f"-import {given}: there is no such module, and no such file") from error
+            raise InputError(f"--import {given}: there is no such module, and no such file") from error
         raise _failure(given, error, given) from error
     path = _file_of(module)
     if path is None and hasattr(module, "__path__"):
-        raise InputError(f"-import {given}: the folder has no __init__.py; give a file or a module in it")
+        raise InputError(f"--import {given}: the folder has no __init__.py; give a file or a module in it")
     return Import(given, given, None if path is None else str(path.resolve()), _digest_here(given))
 
 
@@ -202,7 +204,7 @@ def _failure(given: str, error: BaseException, file: str) -> InputError:
         line = next(frame.lineno for frame in reversed(frames) if frame.filename == bodies[-1])
         place = f"{bodies[-1]}, line {line}"
     kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
-    return InputError(f"-import {given} failed in {place}: {kind}{words}")
+    return InputError(f"--import {given} failed in {place}: {kind}{words}")
 
 
 def _readable(recorded: object) -> list[Record]:
@@ -216,7 +218,7 @@ def _option(record: Record) -> str:
     """The option that would import it again: as it was given, or with the whole path if it now means another file."""
     word, path = record["given"], record["path"]
     is_file = word != record["module"] and isinstance(path, str)
-    return f"-import {_shown(path if is_file and os.path.abspath(word) != path else word)}"
+    return f"--import {_shown(path if is_file and os.path.abspath(word) != path else word)}"
 
 
 def _shown(word: str) -> str:

@@ -173,7 +173,7 @@ def test_an_original_checkpoint_is_evaluated_by_an_inference_line(tmp_path, caps
     assert re.search(r"^throughput: \d+\.\d images/s on cpu, batch 64$", shown, re.M)
     assert "precision" not in shown
     assert main(["eval", *line.split(), "-amp_dtype", "bfloat16"]) == 0
-    assert "precision: bfloat16 autocast (-amp_dtype bfloat16)\n" in capsys.readouterr().out
+    assert "precision: bfloat16 autocast (--amp-dtype bfloat16)\n" in capsys.readouterr().out
     assert 'model="' in fails(capsys, "eval", path, "-dataset", "digits")
 
 
@@ -232,7 +232,7 @@ def test_print_config_shows_the_resolved_values_and_loads_no_torch(tmp_path):
         ("train digits -seeds 1,2 -seed 3", "leave out one of them"),
         ("train digits -seeds 1", "at least two different seeds"),
         ("train digits -loggers tensorbord", "unknown logger 'tensorbord'"),
-        ("train digits -exchange_epoch 3", "exchange_neuron"),
+        ("train digits -exchange_epoch 3", "--exchange-neuron"),
         ("train digits -device cuda:0 -devices 2", "cuda:0"),
     ],
 )

@@ -93,7 +93,7 @@ def test_predict_and_export_need_no_folder(trained, tmp_path, capsys):
     assert main(["predict", str(run), str(tmp_path / "plain.npy"), *line]) == 0
     assert capsys.readouterr().out.splitlines()[1:] == shown.splitlines()[1:]
     np.save(tmp_path / "mixed.npy", np.roll(table, 1, axis=0) * [1, 1, 1, 1000])
-    assert "sort them by -sort_events" in fails(capsys, "predict", run, tmp_path / "mixed.npy", *line)
+    assert "sort them by --sort-events" in fails(capsys, "predict", run, tmp_path / "mixed.npy", *line)
     assert main(["predict", str(run), str(tmp_path / "mixed.npy"), *line, "-sort_events"]) == 0
 
 

@@ -112,11 +112,11 @@ def test_training_and_sorting(tmp_path, capsys):
         "1",
     ]
     assert main([*line, "--quiet"]) == 2
-    assert "-sort_events" in capsys.readouterr().err
+    assert "--sort-events" in capsys.readouterr().err
     assert create_loader("dvs_gesture", tmp_path, T=1, sort_events=True).num_samples == 22
     assert [path.name[:36] for path in (tmp_path / ".clif-cache").iterdir()] == ["dvs_gesture-train-T1-128x128-sorted-"]
 
 
 def test_images_have_no_events_to_sort(capsys):
     assert main(["data", "check", "digits", "--sort-events"]) == 2
-    assert "digits has images instead of events; leave out -sort_events" in capsys.readouterr().err
+    assert "digits has images instead of events; leave out --sort-events" in capsys.readouterr().err

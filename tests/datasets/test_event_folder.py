@@ -84,7 +84,7 @@ def test_formats_beside_each_other_give_the_same_frames(tmp_path):
 
 def test_the_sensor_is_that_of_the_file_or_asked_for(tmp_path):
     root = write_set(tmp_path / "tables", {"a": 2, "b": 2})
-    with pytest.raises(InputError, match=r"000\.npz: does not store the size of its sensor; .* -sensor_size 346x260"):
+    with pytest.raises(InputError, match=r"000\.npz: does not store the size of its sensor; .* --sensor-size 346x260"):
         open_dataset("events", root)
     camera = write_set(tmp_path / "camera", {"a": 2, "b": 2}, ".aedat")
     assert open_dataset("events", camera).image_size == 128
@@ -158,7 +158,7 @@ def test_damage_is_named(tmp_path):
     root = write_set(tmp_path / "set", {"a": 3, "b": 3})
     for events, message in (
         (recording(0) | {"x": recording(0)["x"] + 20}, "outside the 40x30 pixels"),
-        (recording(0) | {"t": recording(0)["t"][::-1]}, "sort them by -sort_events"),
+        (recording(0) | {"t": recording(0)["t"][::-1]}, "sort them by --sort-events"),
         ({name: values[:0] for name, values in recording(0).items()}, "has no events"),
     ):
         for path in (root / "a").iterdir():
@@ -255,7 +255,7 @@ def test_one_recording_whose_times_run_backwards(tmp_path):
     events = recording(0)
     order = np.random.default_rng(0).permutation(len(events["t"]))
     path = write(tmp_path / "mixed.npz", {name: values[order] for name, values in events.items()})
-    with pytest.raises(InputError, match="sort them by -sort_events"):
+    with pytest.raises(InputError, match="sort them by --sort-events"):
         read_sample(dataset, path, T=3)
     sample = read_sample(dataset, path, T=3, sort=True)
     np.testing.assert_array_equal(sample.numpy(), integrate(events, 3, 30, 40))

@@ -94,10 +94,10 @@ def test_files_as_people_have_them(folder, content):
 def test_columns_without_names_are_asked_for(folder):
     path = folder / "plain.txt"
     path.write_text("10 3 4 1\n20 5 6 0\n")
-    with pytest.raises(InputError, match=r"its 4 columns have no names; .* -columns x,y,t,p"):
+    with pytest.raises(InputError, match=r"its 4 columns have no names; .* --columns x,y,t,p"):
         read_recording(path)
     assert read_recording(path, columns="t,x,y,p")["x"].tolist() == [3, 5]
-    with pytest.raises(InputError, match="has 4 columns, -columns t,x,y,p,- names 5"):
+    with pytest.raises(InputError, match="has 4 columns, --columns t,x,y,p,- names 5"):
         read_recording(path, columns="t,x,y,p,-")
     path.write_text("a,b,c,d\n3,4,10,1\n")
     with pytest.raises(InputError, match="are called a, b, c, d, which are not x, y, t and p"):
@@ -114,7 +114,7 @@ def test_names_say_the_unit_and_the_size(folder):
         path.write_text(f"x@346,y@260,{name},p\n3,4,1000,1\n5,6,2000,0\n")
         assert read_raw(path).size == (346, 260)
         assert read_recording(path)["t"].tolist() == [1_000 * factor, 2_000 * factor]
-    with pytest.raises(InputError, match=r"times are in s according to its header, not in us \(-time_unit\)"):
+    with pytest.raises(InputError, match=r"times are in s according to its header, not in us \(--time-unit\)"):
         read_recording(path, time_unit="us")
 
 

@@ -212,7 +212,7 @@ def test_training_images_are_moved_and_flipped(tmp_path):
     plain, changed = (create_loader("images", root, augment=augment, options=SMALL) for augment in (False, True))
     assert not torch.equal(next(iter(plain))[0], next(iter(changed))[0])
     create_loader("images", root, cutupmix_auto=True, options=SMALL)
-    with pytest.raises(InputError, match="no -cutupmix_auto"):
+    with pytest.raises(InputError, match="no --cutupmix-auto"):
         create_loader("images", root, cutupmix_auto=True, options=replace(SMALL, in_channels=1))
 
 

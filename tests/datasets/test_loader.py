@@ -94,7 +94,7 @@ def test_strong_augmentation_gives_soft_labels(tmp_path):
 
 
 def test_sets_without_a_strong_augmentation_say_so():
-    with pytest.raises(InputError, match="digits has no -cutupmix_auto"):
+    with pytest.raises(InputError, match="digits has no --cutupmix-auto"):
         create_loader("digits", cutupmix_auto=True)
 
 

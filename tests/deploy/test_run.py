@@ -180,7 +180,7 @@ def test_a_missing_checkpoint_is_named(tmp_path):
 
 def test_a_folder_that_cannot_be_written_is_an_input_error(checkpoint, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="-out"):
+    with pytest.raises(InputError, match="--out"):
         deploy_checkpoint(checkpoint(), v_resets=[None], out=tmp_path / "file")
 
 
@@ -227,6 +227,6 @@ def test_auto_is_float32_where_bfloat16_is_slow_and_an_explicit_choice_warns_onc
     for _ in range(2):
         assert deploy_checkpoint(path, {"amp_dtype": "bfloat16"}, [None]).precision.name == "bfloat16"
     assert [record.message for record in caplog.records if record.name == "clif.precision"] == [
-        "bfloat16 is slow here: the processor has no instructions for bfloat16; -amp_dtype auto would choose the "
+        "bfloat16 is slow here: the processor has no instructions for bfloat16; --amp-dtype auto would choose the "
         "fastest"
     ]

@@ -145,7 +145,7 @@ def test_stopped_seeds_say_how_to_resume(config, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(seeds_module, "fit", stopped_at_the_second)
-        with pytest.raises(Interrupted, match="seed 1 stopped; to continue, add to the same command: -resume auto"):
+        with pytest.raises(Interrupted, match="seed 1 stopped; to continue, add to the same command: --resume auto"):
             fit_seeds(config(epochs=1), [3, 1], quiet=True)
     assert list(fit_seeds(config(epochs=1, resume="auto"), [3, 1], quiet=True).runs) == [3, 1]
 
@@ -157,5 +157,5 @@ def test_seeds_that_are_no_sample_are_refused(config, seeds):
 
 
 def test_seeds_do_not_resume_from_one_checkpoint(config):
-    with pytest.raises(InputError, match="-resume auto"):
+    with pytest.raises(InputError, match="--resume auto"):
         fit_seeds(config(resume="x.pth"), [1, 2], quiet=True)

@@ -144,7 +144,9 @@ def test_a_damaged_last_checkpoint_names_the_whole_one_before_it(train):
     content = (folder / LAST).read_bytes()
     (folder / LAST).unlink()
     (folder / LAST).write_bytes(content[: len(content) // 2])
-    with pytest.raises(InputError, match=r"checkpoint_last\.pth: .*the one before it is whole: -resume (\S+)") as error:
+    with pytest.raises(
+        InputError, match=r"checkpoint_last\.pth: .*the one before it is whole: --resume (\S+)"
+    ) as error:
         train(epochs=2, resume=str(folder))
     path = re.search(r"-resume (\S+)", str(error.value)).group(1)
     assert len(train(epochs=2, resume=path).history) == 2
@@ -219,7 +221,7 @@ def test_resuming_within_an_epoch_with_other_batches_is_refused(train):
     folder = train(max_steps=2).folder
     with pytest.raises(InputError, match="was written in the middle of an epoch with batch_size=16, which is 8 here"):
         train(resume=str(folder), b=8)
-    with pytest.raises(InputError, match="with an -accumulate other than 2"):
+    with pytest.raises(InputError, match="with an --accumulate other than 2"):
         train(resume=str(folder), accumulate=2)
 
 

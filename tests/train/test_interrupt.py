@@ -102,7 +102,7 @@ def test_a_run_that_was_complete_when_its_reader_went_says_so(config, monkeypatc
 @pytest.mark.parametrize("lines", [0, 2])
 def test_seeds_without_a_reader_resume_with_auto(config, monkeypatch, lines):
     monkeypatch.setattr(sys, "stdout", Pipe(lines))
-    with pytest.raises(Interrupted, match=r"closed it; seed 3 stopped; to continue, .* -resume auto"):
+    with pytest.raises(Interrupted, match=r"closed it; seed 3 stopped; to continue, .* --resume auto"):
         fit_seeds(config(), [3, 4])
 
 

@@ -181,7 +181,7 @@ def test_save_init_keeps_the_weights_before_training(train, config):
 
 def test_an_out_dir_that_is_a_file_is_an_input_error(train, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="choose another -out_dir"):
+    with pytest.raises(InputError, match="choose another --out-dir"):
         train(out_dir=str(tmp_path / "file"))
 
 

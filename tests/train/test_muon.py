@@ -88,5 +88,5 @@ def test_what_sgd_trains_may_have_a_rate_of_its_own(options, rates):
 
 
 def test_a_rate_for_sgd_belongs_to_muon():
-    with pytest.raises(InputError, match="sgd_lr must be 0 with -opt SGD"):
+    with pytest.raises(InputError, match="sgd_lr must be 0 with --opt SGD"):
         resolve("digits", opt="SGD", sgd_lr=0.1)

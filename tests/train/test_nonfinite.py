@@ -76,7 +76,7 @@ def test_weights_that_are_not_finite_are_never_saved(config, monkeypatch):
 
 def test_without_a_checkpoint_the_message_says_so(config):
     spoiled = Spoil(1, lambda net: net.classifier.bias.fill_(float("nan")))
-    with pytest.raises(InputError, match=r"step 2 of 4.*there is no checkpoint before it; try a lower -lr"):
+    with pytest.raises(InputError, match=r"step 2 of 4.*there is no checkpoint before it; try a lower --lr"):
         loop.fit(config(), quiet=True, callbacks=[spoiled])
 
 

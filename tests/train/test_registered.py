@@ -204,12 +204,12 @@ def test_old_run_folders_keep_their_names():
     [("CE", {"loss_lambda": 0.2}), ("TET", {"mse_n_reg": True}), ("MSE", {"label_smoothing": 0.1})],
 )
 def test_an_option_that_a_loss_does_not_have_is_refused(config, loss, option):
-    with pytest.raises(InputError, match=rf"{next(iter(option))} has no effect on -loss {loss}; leave it at"):
+    with pytest.raises(InputError, match=rf"{next(iter(option))} has no effect on --loss {loss}; leave it at"):
         fit(config(loss=loss, **option), quiet=True)
 
 
 def test_a_cycle_that_was_made_for_epochs_is_refused(config, monkeypatch):
     monkeypatch.setitem(SCHEDULERS, "cycle", lambda optimizer, config, n: OneCycleLR(optimizer, 0.1, config.T_max * n))
-    with pytest.raises(InputError, match="cycle is a OneCycleLR, which advances by step: add -lr_by_step"):
+    with pytest.raises(InputError, match="cycle is a OneCycleLR, which advances by step: add --lr-by-step"):
         fit(config(lr_scheduler="cycle"), quiet=True)
     assert fit(config(lr_scheduler="cycle", lr_by_step=True), quiet=True).history

@@ -179,7 +179,7 @@ def test_resume_takes_the_weights_and_momenta_of_an_original_checkpoint(config, 
 
 def test_resume_with_another_optimiser_is_an_input_error(train, config, tmp_path):
     original_checkpoint(config(), tmp_path / "c.pth")
-    with pytest.raises(InputError, match="was trained with SGD; resume with -opt SGD"):
+    with pytest.raises(InputError, match="was trained with SGD; resume with --opt SGD"):
         train(resume=str(tmp_path / "c.pth"), opt="AdamW", epochs=9)
 
 
@@ -194,7 +194,7 @@ def test_a_place_that_cannot_be_read_is_an_input_error(train, config, tmp_path, 
 @pytest.mark.parametrize("key", ["optimizer", "lr_scheduler", "epoch"])
 def test_resume_without_what_it_needs_is_an_input_error(train, config, tmp_path, key):
     original_checkpoint(config(), tmp_path / "c.pth", **{key: ...})
-    with pytest.raises(InputError, match=f"it has no '{key}'; -pre_train"):
+    with pytest.raises(InputError, match=f"it has no '{key}'; --pre-train"):
         train(resume=str(tmp_path / "c.pth"), epochs=9)
 
 

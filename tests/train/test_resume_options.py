@@ -137,7 +137,7 @@ def test_a_run_resumed_with_an_average_begins_it_there(train):
 def test_what_makes_the_run_this_run_is_refused_and_nothing_is_changed(train, option, value):
     folder = train(epochs=1).folder
     before = {p.name: p.read_bytes() for p in folder.iterdir() if p.is_file()}
-    with pytest.raises(InputError, match=rf"its run has {option} .*, which cannot become {value} .* -pre_train"):
+    with pytest.raises(InputError, match=rf"its run has {option} .*, which cannot become {value} .* --pre-train"):
         resume(folder, epochs=2, **{option: value})
     with pytest.raises(InputError, match=rf"its run has {option} "):
         train(resume=str(folder / LAST), epochs=2, **{option: value})

@@ -64,7 +64,7 @@ def test_an_explicit_choice_is_obeyed_with_one_warning(config, options, caplog):
     for seed in (0, 1):
         result = loop.fit(config(**options, amp_dtype="bfloat16", seed=seed), quiet=True)
         assert result.summary["precision"] == "bfloat16"
-    assert slow_warnings(caplog) == [f"{SLOW}; -amp_dtype auto would choose the fastest"]
+    assert slow_warnings(caplog) == [f"{SLOW}; --amp-dtype auto would choose the fastest"]
     assert starts(result.folder)[0]["slow"] == "the processor has no instructions for bfloat16"
 
 
@@ -142,4 +142,4 @@ def test_an_evaluation_obeys_an_explicit_choice_with_one_warning(config, options
     assert evaluate_checkpoint(folder, {"amp_dtype": "auto"}).precision.name == "float32"
     for _ in range(2):
         assert evaluate_checkpoint(folder, {"amp_dtype": "bfloat16"}).precision.name == "bfloat16"
-    assert slow_warnings(caplog) == [f"{SLOW}; -amp_dtype auto would choose the fastest"]
+    assert slow_warnings(caplog) == [f"{SLOW}; --amp-dtype auto would choose the fastest"]

@@ -135,7 +135,7 @@ def test_training_starts_from_the_weights_of_another_program(config, option, tmp
 
 def test_a_bare_state_dict_cannot_be_resumed(train, weights, tmp_path):
     torch.save(weights, tmp_path / "c.pth")
-    with pytest.raises(InputError, match="cannot be resumed, it has no 'optimizer'; -pre_train"):
+    with pytest.raises(InputError, match="cannot be resumed, it has no 'optimizer'; --pre-train"):
         train(resume=str(tmp_path / "c.pth"))
 
 

@@ -207,7 +207,7 @@ def add_config_options(
 
 
 def add_import_option(parser: argparse.ArgumentParser) -> None:
-    """The option -import, whose values `clif.user_code.import_code` takes before any name is checked."""
+    """The option --import, whose values `clif.user_code.import_code` takes before any name is checked."""
     parser.add_argument(
         "--import",
         dest="imports",
@@ -220,13 +220,13 @@ def add_import_option(parser: argparse.ArgumentParser) -> None:
 
 @contextmanager
 def hint_at_imports(arguments: argparse.Namespace) -> Iterator[None]:
-    """A context in which the error for an unknown name mentions -import, if the command was given none."""
+    """A context in which the error for an unknown name mentions --import, if the command was given none."""
     try:
         yield
     except UnknownNameError as error:
         if error.kind not in (*REGISTRIES, "exchange_neuron") or getattr(arguments, "imports", None) != []:
             raise
-        raise InputError(f"{error} (a name of your own needs -import FILE, which registers it)") from error
+        raise InputError(f"{error} (a name of your own needs --import FILE, which registers it)") from error
 
 
 def config_values(arguments: argparse.Namespace) -> dict[str, Any]:

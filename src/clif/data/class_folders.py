@@ -53,7 +53,7 @@ class Listing:
     def test_part(self) -> str:
         """The part that is the test set; "" if a split must make it."""
         if "test" in self.parts and "val" in self.parts:
-            say_once(f"{self.source}: test is the test set, val is not read; -val_split holds a part of train out")
+            say_once(f"{self.source}: test is the test set, val is not read; --val-split holds a part of train out")
         return next((part for part in ("test", "val") if part in self.parts), "")
 
     def training(self) -> Labelled:

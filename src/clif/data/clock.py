@@ -39,6 +39,6 @@ def in_order(events: dict[str, NDArray], sort: bool = False, unit: str = "µs") 
     raise InputError(
         f"time runs backwards after event {first} ({t[first]}{unit}, then {t[first + 1]}{unit}), "
         f"at {int(backwards.sum())} of {len(t)} events, by at most {largest}{unit}; the file is damaged, or its "
-        "camera wrote events out of order: sort them by -sort_events (in Python sort_events=True, for one recording "
+        "camera wrote events out of order: sort them by --sort-events (in Python sort_events=True, for one recording "
         "sort=True)"
     )

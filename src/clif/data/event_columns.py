@@ -85,11 +85,11 @@ def place_columns(columns: str, number: int) -> dict[str, int]:
     """
     if not columns:
         raise InputError(
-            f"its {number} columns have no names; give them in order, such as -columns x,y,t,p (and - for others)"
+            f"its {number} columns have no names; give them in order, such as --columns x,y,t,p (and - for others)"
         )
     names = column_names(columns)
     if len(names) != number:
-        raise InputError(f"has {number} columns, -columns {columns} names {len(names)}; write - for others")
+        raise InputError(f"has {number} columns, --columns {columns} names {len(names)}; write - for others")
     return {name: index for index, name in enumerate(names) if name != "-"}
 
 
@@ -104,11 +104,11 @@ def named_columns(words: Sequence[str], columns: str) -> Named:
     if found is None:
         raise InputError(
             f"its columns are called {', '.join(words)}, which are not x, y, t and p; give them in order, such as "
-            "-columns x,y,t,p (and - for others)"
+            "--columns x,y,t,p (and - for others)"
         )
     if columns and any(column_names(columns)[i : i + 1] != [name] for name, i in found.words.items()):
         raise InputError(
-            f"its columns are called {', '.join(words)}, -columns {columns} has another order; leave it out"
+            f"its columns are called {', '.join(words)}, --columns {columns} has another order; leave it out"
         )
     return found
 
@@ -149,7 +149,7 @@ def common_size(said: tuple[int, int] | None, given: tuple[int, int] | None) -> 
     if said and given and said != given:
         raise InputError(
             f"is from a sensor of {said[0]}x{said[1]} pixels according to its header, not of {given[0]}x{given[1]} "
-            "(-sensor_size)"
+            "(--sensor-size)"
         )
     return said or given
 
@@ -157,7 +157,7 @@ def common_size(said: tuple[int, int] | None, given: tuple[int, int] | None) -> 
 def common_unit(said: str, given: str) -> str:
     """The unit of the times, from the file or as given. Raises `InputError` if they differ."""
     if said and given and said != given:
-        raise InputError(f"its times are in {said} according to its header, not in {given} (-time_unit)")
+        raise InputError(f"its times are in {said} according to its header, not in {given} (--time-unit)")
     return said or given
 
 
@@ -180,7 +180,7 @@ def _check_inside(x: NDArray, y: NDArray, size: tuple[int, int] | None) -> None:
         known = f"the {width}x{height} pixels of the sensor" if size else "any sensor"
         raise InputError(
             f"event {first} is at x {x[first]:.0f}, y {y[first]:.0f}, outside {known}, as {int(outside.sum())} of "
-            f"{len(x)} events do; the file is damaged, or the sensor is another (-sensor_size)"
+            f"{len(x)} events do; the file is damaged, or the sensor is another (--sensor-size)"
         )
 
 

@@ -42,7 +42,7 @@ def open_events(root: Path, options: DataOptions) -> Dataset:
     """
     options.allow("events", *OF_RECORDINGS, *OF_FILES, "test_split", "split_seed", "classes")
     if options.resize != DataOptions.resize and not options.image_size:
-        raise InputError("resize has no effect without image_size; add -image_size, or leave it out")
+        raise InputError("resize has no effect without image_size; add --image-size, or leave it out")
     known = bool(options.classes and options.sensor_size)
     listing = None if known else list_events(root)
     if listing is not None:
@@ -94,7 +94,7 @@ def probe(listing: Listing, options: DataOptions) -> tuple[int, int]:
             _require_unit(common_unit(unit, options.time_unit), options)
             if (size := common_size(said, given)) is None:
                 raise InputError(
-                    "does not store the size of its sensor; give it, such as -sensor_size 346x260 (width x height)"
+                    "does not store the size of its sensor; give it, such as --sensor-size 346x260 (width x height)"
                 )
         return size
     if failed is None:
@@ -170,6 +170,6 @@ def read_one(options: DataOptions, path: Path, T: int, sort: bool = False) -> ND
 def _require_unit(unit: str, options: DataOptions) -> None:
     if options.split_by != "number" and not unit:
         raise InputError(
-            f"does not store the unit of its times, which frames by {options.split_by} need; give it: -time_unit "
+            f"does not store the unit of its times, which frames by {options.split_by} need; give it: --time-unit "
             "us, ms or s"
         )

@@ -119,7 +119,7 @@ def file_number(name: str, where: Path) -> int:
 def candidates(root: Path, what: str) -> list[list[Path]]:
     """The possible folders of a data set: `root`, its folders, and twice in these a single or equally named folder."""
     if not root.is_dir():
-        raise MissingFileError(f"{root} is not a folder; give the folder that holds {what} (-data_dir)")
+        raise MissingFileError(f"{root} is not a folder; give the folder that holds {what} (--data-dir)")
     levels = [[root], folders_in(root)]
     for _ in range(2):
         inner = []
@@ -149,5 +149,5 @@ def choose(root: Path, what: str, rank: Callable[[Path], Rank]) -> Path | None:
                 chosen.setdefault(folder.resolve(), folder)
     first, *others = chosen.values() or [None]
     if others:
-        raise InputError(f"{first} and {others[0]} both look like {what}; name one of them by -data_dir")
+        raise InputError(f"{first} and {others[0]} both look like {what}; name one of them by --data-dir")
     return first

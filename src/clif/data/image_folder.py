@@ -26,7 +26,7 @@ SIZE = 64
 CHANNELS = 3
 LAYOUT = (
     "images must be in ROOT/train/CLASS and ROOT/test/CLASS, in ROOT/CLASS, or in a table with the columns path "
-    "and label (-data_dir list.csv)"
+    "and label (--data-dir list.csv)"
 )
 
 

@@ -162,7 +162,7 @@ class Loader:
             if position["batch"] and position[key] != value:
                 raise InputError(
                     f"{where}: was written in the middle of an epoch with {key}={position[key]}, which is {value} "
-                    "here; resume with the same data, -b, -seed and -val_split"
+                    "here; resume with the same data, -b, --seed and --val-split"
                 )
 
     def _share(self, prepare: Callable[[int, Tensor, slice], Batch], epoch: int, number: int, batch: Tensor) -> Share:
@@ -243,7 +243,7 @@ def validation_split(labels: np.ndarray, fraction: float, seed: int) -> tuple[np
 def check_sorting(dataset: Dataset, sort_events: bool) -> None:
     """Raise `InputError` if there are no events to sort."""
     if sort_events and not dataset.events:
-        raise InputError(f"{dataset.name} has images instead of events; leave out -sort_events")
+        raise InputError(f"{dataset.name} has images instead of events; leave out --sort-events")
 
 
 def find_split(dataset: Dataset, root: Path, train: bool, T: int, sort_events: bool = False) -> Split | None:
@@ -364,7 +364,7 @@ def create_loader(
         dataset = name if has_files else open_dataset(name.name, root, options, trained=name)
     device = find_device(device)
     if dataset.needs_root and root is None:
-        raise InputError(f"{dataset.name} needs its folder: root=... (-data_dir on the command line)")
+        raise InputError(f"{dataset.name} needs its folder: root=... (--data-dir on the command line)")
     if validation and not (train and val_split > 0):
         raise InputError("validation=True gives the part of the training set that val_split > 0 holds out")
     if T < 1:
@@ -372,7 +372,7 @@ def create_loader(
     operations = read_augmentation(augmentation, dataset.events) if augmentation else dataset.augmentation
     if cutupmix_auto:
         if dataset.strong is None:
-            raise InputError(f"{dataset.name} has no -cutupmix_auto augmentation")
+            raise InputError(f"{dataset.name} has no --cutupmix-auto augmentation")
         operations = dataset.strong
     folder, quiet = Path(expand_home(root or "")), rank > 0
     arrays = read_split(dataset, folder, train, T, allow_incomplete, sort_events, quiet)

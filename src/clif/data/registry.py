@@ -121,7 +121,7 @@ def open_dataset(
         dataset = get_dataset(key)
     else:
         if root is None:
-            raise InputError(f"{key} needs its folder: root=... (-data_dir on the command line)")
+            raise InputError(f"{key} needs its folder: root=... (--data-dir on the command line)")
         if trained is not None:
             kept = kept_options(trained)
             options = dataclasses.replace(options, **kept, kept=tuple(kept))

@@ -67,7 +67,9 @@ def write_deployment(deployment: Deployment, content: dict[str, Any], measured: 
         for name, text in files.items():
             write_content(deployment.folder / name, text)
     except OSError as error:
-        raise InputError(f"{deployment.folder} cannot be written ({error}); choose another folder with -out") from error
+        raise InputError(
+            f"{deployment.folder} cannot be written ({error}); choose another folder with --out"
+        ) from error
     lif = deployment.conversion.net
     kept: dict[str, Any] = {
         key: content[key] for key in ("epoch", "max_test_acc", "config", "imports", "data") if key in content

@@ -67,7 +67,7 @@ def deploy_checkpoint(
     net, config = opened.net, opened.config
     precision = asked_for(given or {}, opened.device)
     if method == "finetune" and precision.dtype == torch.float16:
-        raise InputError("finetune does not scale its loss, as float16 needs; use -amp_dtype bfloat16")
+        raise InputError("finetune does not scale its loss, as float16 needs; use --amp-dtype bfloat16")
     warn_if_slow(precision)
     plain_lif(net)
     if "calibrate" in (method, options.get("start")):
@@ -121,7 +121,7 @@ def _open_lif(path: str | os.PathLike[str], given: dict[str, Any]) -> SpikingNet
     net = open_checkpoint(path, {**others, **network}).net
     if net.config["neuron"] != "LIF":
         raise InputError(
-            f"{path}: trained with {net.config['neuron']} neurons; name a LIF-trained checkpoint with -lif"
+            f"{path}: trained with {net.config['neuron']} neurons; name a LIF-trained checkpoint with --lif"
         )
     return net
 

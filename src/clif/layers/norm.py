@@ -27,7 +27,7 @@ class _NormByStep(nn.modules.batchnorm._BatchNorm):
         if "sync" in sys._getframe(1).f_code.co_name:
             raise InputError(
                 f"torch.nn.SyncBatchNorm would take axis 1 of [T, {self.layout}] as the channels; clif synchronises "
-                "its BatchNorm2d itself: -sync_bn True (clif train), or clif.train.synchronise_batch_norms(net)"
+                "its BatchNorm2d itself: --sync-bn True (clif train), or clif.train.synchronise_batch_norms(net)"
             )
         return True
 

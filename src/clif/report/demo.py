@@ -80,7 +80,7 @@ def run_demo(out: Path, recipe: str = "digits", quiet: bool = False, resume: boo
     test = create_loader(config.dataset, config.data_dir, train=False, **sizes, **config.reading())
 
     words = "".join(f" -{key} {value}" for key, value in overrides.items())
-    repeated = "\n".join(f"clif train {recipe} -neuron {neuron}{words}" for neuron in NEURONS)
+    repeated = "\n".join(f"clif train {recipe} --neuron {neuron}{words}" for neuron in NEURONS)
     pictures = _pictures(nets, test, config.T)
     made = Section(
         "made",

@@ -244,15 +244,15 @@ class TrainConfig:
         if self.lr_scheduler == "OneCycle":
             _require(self, "epochs", self.epochs <= self.T_max, f"at most T_max = {self.T_max}, where the cycle ends")
             _require(self, "warmup_epochs", self.warmup_epochs < self.T_max, f"less than T_max = {self.T_max}")
-        _require(self, "sgd_lr", self.opt == "Muon" or not self.sgd_lr, f"0 with -opt {self.opt}, whose rate is lr")
+        _require(self, "sgd_lr", self.opt == "Muon" or not self.sgd_lr, f"0 with --opt {self.opt}, whose rate is lr")
         if self.augmentation and self.cutupmix_auto:
-            raise InputError("cutupmix_auto is a complete augmentation; leave out -augmentation")
+            raise InputError("cutupmix_auto is a complete augmentation; leave out --augmentation")
         if self.whiten and self.pre_train:
             raise InputError("whiten and pre_train both set the weights of the first layer; leave one of them out")
         if self.test_at_end and self.early_stop and not self.val_split:
-            raise InputError("early_stop with test_at_end needs a validation split: add -val_split 0.1")
+            raise InputError("early_stop with test_at_end needs a validation split: add --val-split 0.1")
         if self.gradient_window and not self.multiple_step:
-            raise InputError("gradient_window needs the whole sequence at once: -multiple_step True")
+            raise InputError("gradient_window needs the whole sequence at once: --multiple-step True")
         if self.checkpoint_blocks and self.neuron == "ReLU":
             raise InputError("checkpoint_blocks stores the spikes between blocks, but ReLU has no spikes; leave it out")
         if unknown := [word for word in self.logger_names() if word not in ("wandb", "mlflow")]:
@@ -261,14 +261,16 @@ class TrainConfig:
     def _check_exchange(self) -> None:
         if not self.exchange_neuron:
             if self.exchange_epoch:
-                raise InputError("exchange_epoch needs the new neuron: -exchange_neuron CLIF")
+                raise InputError("exchange_epoch needs the new neuron: --exchange-neuron CLIF")
             return
         spiking = [name for name in known_names("neuron") if name != "ReLU"]
         if self.exchange_neuron not in spiking:
             raise unknown_name("exchange_neuron", self.exchange_neuron, spiking)
         if self.neuron not in spiking:
-            raise InputError(f"there are no spiking neurons to exchange in a network of {self.neuron}: use -neuron LIF")
-        _require(self, "exchange_epoch", self.exchange_epoch >= 1, "at least 1 with -exchange_neuron")
+            raise InputError(
+                f"there are no spiking neurons to exchange in a network of {self.neuron}: use --neuron LIF"
+            )
+        _require(self, "exchange_epoch", self.exchange_epoch >= 1, "at least 1 with --exchange-neuron")
 
     def _check_alpha(self) -> None:
         _, colon, alpha = self.surrogate.partition(":")

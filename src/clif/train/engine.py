@@ -1,6 +1,6 @@
 """One process or several: the rank and device of this process, and the communication between processes.
 
-Lightning Fabric starts and joins them: `-devices N -nodes M` starts processes, torchrun and SLURM start their own. A
+Lightning Fabric starts and joins them: `--devices N --nodes M` starts processes, torchrun and SLURM start their own. A
 single process does not need Fabric.
 """
 
@@ -37,7 +37,7 @@ def with_processes(config: TrainConfig) -> None:
         return
     if (config.devices, config.nodes) not in ((1, 1), launched):
         raise InputError(
-            f"-devices {config.devices} -nodes {config.nodes}, but {launched[0]} processes were started on each of "
+            f"--devices {config.devices} --nodes {config.nodes}, but {launched[0]} processes were started on each of "
             f"{launched[1]} machines; leave both options out"
         )
     config.devices, config.nodes = launched
@@ -195,10 +195,10 @@ def _launch(config: TrainConfig, device: torch.device) -> Any:
             f'training with several processes needs Lightning Fabric ({error}): pip install "clif-snn[distributed]"'
         ) from error
     if device.type == "cuda" and device.index is not None:
-        raise InputError(f"-device {config.device} is one GPU; with -devices {config.devices} use -device cuda")
+        raise InputError(f"--device {config.device} is one GPU; with --devices {config.devices} use --device cuda")
     if device.type == "cuda" and torch.cuda.device_count() < config.devices:
         hint = f"; let every task see them all: --gpus-per-node={config.devices}" if launcher() == "slurm" else ""
-        raise InputError(f"-devices {config.devices}, but {torch.cuda.device_count()} GPUs are visible here{hint}")
+        raise InputError(f"--devices {config.devices}, but {torch.cuda.device_count()} GPUs are visible here{hint}")
     logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     known = inspect.signature(DistributedDataParallel).parameters

@@ -161,7 +161,7 @@ def writing(folder: Path) -> Iterator[None]:
         if isinstance(error, InputError):
             raise
         raise InputError(
-            f"the run's folder {folder} cannot be written ({error}); make room, or choose another -out_dir; "
+            f"the run's folder {folder} cannot be written ({error}); make room, or choose another --out-dir; "
             "checkpoints that were there are whole"
         ) from error
 
@@ -278,7 +278,7 @@ def read_last(path: Path) -> dict[str, Any]:
                 read_checkpoint(other)
             except InputError:
                 continue
-            raise InputError(f"{error}; the one before it is whole: -resume {other}") from error
+            raise InputError(f"{error}; the one before it is whole: --resume {other}") from error
         raise
 
 

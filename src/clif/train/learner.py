@@ -328,7 +328,7 @@ class Learner:
         last = self.folder.path / LAST
         good = f"the last good checkpoint is {last}" if last.is_file() else "there is no checkpoint before it"
         message = f"{what} of {self.steps_per_epoch}; first not finite: {cause}; {good}; "
-        raise self._mistake(f"{message}try a lower -lr, -clip_grad_norm 1, or -amp False")
+        raise self._mistake(f"{message}try a lower --lr, --clip-grad-norm 1, or --amp False")
 
     def _trace(self, step: int) -> tuple[float, str] | None:
         """The loss of a step of this epoch, computed again, and the layer at which it is not finite, or None."""

@@ -34,7 +34,7 @@ def lock_folder(folder: Path) -> BinaryIO:
             file.close()
             raise InputError(
                 f"{folder}: another process is training in this folder ({holder}); wait until it ends, or choose "
-                "another -name or -out_dir"
+                "another --name or --out-dir"
             ) from None
         except OSError:
             pass

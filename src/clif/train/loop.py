@@ -99,7 +99,9 @@ class Trainer(Learner):
         with_processes(config)
         engine = Engine(config)
         code = [(one["module"], one["sha256"]) for one in imported()]
-        engine.require_alike(code, "-import: another process imported different code; give all machines the same files")
+        engine.require_alike(
+            code, "--import: another process imported different code; give all machines the same files"
+        )
         self.quiet = quiet or not engine.is_first
         loggers = engine.only_first(lambda: make_loggers(config.logger_names()))
         self.callbacks = [*callbacks, *(loggers or [])]
@@ -364,7 +366,7 @@ class Trainer(Learner):
         path = shlex.quote(str(self.folder.path / LAST))
         if not self.engine.is_first:
             raise Follower(128 + self._signum)
-        raise Interrupted(self._signum, f"{why}stopped in {where}", f", add to the same command: -resume {path}")
+        raise Interrupted(self._signum, f"{why}stopped in {where}", f", add to the same command: --resume {path}")
 
     def _save(self, name: str) -> None:
         """Write a checkpoint of the present state; all processes take part, and the first one writes."""

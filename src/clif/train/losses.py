@@ -1,4 +1,4 @@
-"""Losses by name, for the option -loss."""
+"""Losses by name, for the option --loss."""
 
 from collections.abc import Callable
 from dataclasses import fields
@@ -43,7 +43,7 @@ def _refuse(config: TrainConfig, *names: str) -> None:
     """Raise `InputError` for an option that was changed and that the loss does not have."""
     for field in fields(config):
         if field.name in names and getattr(config, field.name) != field.default:
-            raise InputError(f"{field.name} has no effect on -loss {config.loss}; leave it at {field.default}")
+            raise InputError(f"{field.name} has no effect on --loss {config.loss}; leave it at {field.default}")
 
 
 @register_loss("CE")

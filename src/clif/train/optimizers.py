@@ -1,4 +1,4 @@
-"""Optimisers by name, for the option -opt, and the parameters by their treatment."""
+"""Optimisers by name, for the option --opt, and the parameters by their treatment."""
 
 import inspect
 from collections.abc import Callable

@@ -34,7 +34,7 @@ def read_recipe(recipe: str) -> dict[str, Any]:
     content = read_yaml(path)
     for values in (content, content.get("config")):
         if isinstance(values, dict) and (key := next((key for key in ("import", "imports") if key in values), "")):
-            raise InputError(f"{path}: a recipe cannot import code ({key}); give -import on the command line")
+            raise InputError(f"{path}: a recipe cannot import code ({key}); give --import on the command line")
     if "dataset" in content and "config" not in content:
         return {"config": content}
     if not isinstance(content.get("config"), dict):

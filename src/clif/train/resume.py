@@ -123,7 +123,7 @@ def check_options(config: TrainConfig, content: dict[str, Any], where: str) -> s
         if name in kept:
             raise InputError(
                 f"{where}: its run has {name} {_word(old)}, which cannot become {_word(new)} when it resumes; start "
-                f"a new run from its weights: -pre_train {shlex.quote(where)} in place of -resume"
+                f"a new run from its weights: --pre-train {shlex.quote(where)} in place of --resume"
             )
         if field.metadata["group"] in ("data", "network", "optimisation", "loss") and name not in SILENT:
             changed.append(f"{name} {_word(new)} ({_word(old)} before)")

@@ -1,4 +1,4 @@
-"""Learning-rate schedules by name, for the option -lr_scheduler."""
+"""Learning-rate schedules by name, for the option --lr-scheduler."""
 
 import warnings
 from collections.abc import Callable, Iterator
@@ -24,7 +24,7 @@ SCHEDULERS: dict[str, Callable[[Optimizer, TrainConfig, int], LRScheduler]] = {}
 """The functions that create a schedule from an optimiser, a configuration and its steps per epoch, by name."""
 
 BY_STEP = ("OneCycle",)
-"""The schedules that advance with every step of the optimiser, even without -lr_by_step."""
+"""The schedules that advance with every step of the optimiser, even without --lr-by-step."""
 
 
 def register_scheduler(name: Any) -> Any:
@@ -84,7 +84,7 @@ def make_scheduler(config: TrainConfig, optimizer: Optimizer, steps_per_epoch: i
     scheduler = check_scheduler(made, optimizer, f"the schedule {config.lr_scheduler}")
     if is_by_step(config, scheduler) and not by_step:
         kind = type(scheduler).__name__
-        raise InputError(f"the schedule {config.lr_scheduler} is a {kind}, which advances by step: add -lr_by_step")
+        raise InputError(f"the schedule {config.lr_scheduler} is a {kind}, which advances by step: add --lr-by-step")
     return scheduler
 
 

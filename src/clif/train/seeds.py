@@ -47,7 +47,7 @@ def fit_seeds(
     if len(seeds) < 2 or len(set(seeds)) < len(seeds):
         raise InputError(f"name at least two different seeds, got {', '.join(map(str, seeds)) or 'none'}")
     if config.resume not in (None, "auto"):
-        raise InputError('several seeds resume with "-resume auto": each from its own folder')
+        raise InputError('several seeds resume with "--resume auto": each from its own folder')
     configs = [dataclasses.replace(config, seed=seed) for seed in seeds]
     for one in configs:
         one.check()
@@ -60,7 +60,7 @@ def fit_seeds(
         except (Interrupted, BrokenPipeError) as error:
             signum = error.signum if isinstance(error, Interrupted) else SIGPIPE
             what = f"{GONE}; " * (signum == SIGPIPE) + f"seed {one.seed} stopped"
-            raise Interrupted(signum, what, ", add to the same command: -resume auto") from error
+            raise Interrupted(signum, what, ", add to the same command: --resume auto") from error
     summary = summarise_seeds(runs)
     digest = hashlib.sha256(os.fsencode(" ".join(str(run.folder) for run in runs.values()))).hexdigest()[:8]
     words = [config.name, config.dataset, config.model, config.neuron, f"T{config.T}", f"seeds{len(seeds)}", digest]

@@ -73,7 +73,7 @@ def restore(trainer: Learner, content: dict[str, Any], where: str) -> None:
         raise
     except Exception as error:  # values of any kind can stand in the file
         raise InputError(
-            f"{where}: its state of the training is damaged ({type(error).__name__}: {in_words(error)}); -pre_train "
+            f"{where}: its state of the training is damaged ({type(error).__name__}: {in_words(error)}); --pre-train "
             "starts from its weights"
         ) from error
 
@@ -81,7 +81,7 @@ def restore(trainer: Learner, content: dict[str, Any], where: str) -> None:
 def _restore(trainer: Learner, content: dict[str, Any], where: str) -> None:
     parts = {key: content.get(key) for key in ("optimizer", "lr_scheduler", "epoch")}
     if missing := [key for key, value in parts.items() if value is None or value == {}]:
-        raise InputError(f"{where}: cannot be resumed, it has no {missing[0]!r}; -pre_train starts from its weights")
+        raise InputError(f"{where}: cannot be resumed, it has no {missing[0]!r}; --pre-train starts from its weights")
     _require_same_classes(trainer, content.get("data") or {}, where)
     _follow_exchange(trainer, content.get("model") or {})
     raw = content.get("net_raw", content["net"])
@@ -109,7 +109,8 @@ def _restore(trainer: Learner, content: dict[str, Any], where: str) -> None:
             _restore_progress(trainer, progress, where)
         except (KeyError, TypeError, AttributeError, RuntimeError) as error:
             raise InputError(
-                f"{where}: its position within the epoch cannot be read ({error!r}); -pre_train starts from its weights"
+                f"{where}: its position within the epoch cannot be read ({error!r}); --pre-train starts from its "
+                "weights"
             ) from error
     if rng := content.get("rng"):
         _restore_random_state(trainer, rng)
@@ -174,7 +175,9 @@ def _restore_progress(trainer: Learner, progress: dict[str, Any], where: str) ->
     trainer.loaders["train"].check_position(progress["loader"], where)
     accumulate = trainer.config.accumulate
     if progress["loader"]["batch"] != progress["step"] * accumulate:
-        raise InputError(f"{where}: was written within an epoch that began with an -accumulate other than {accumulate}")
+        raise InputError(
+            f"{where}: was written within an epoch that began with an --accumulate other than {accumulate}"
+        )
     trainer.step, trainer.global_step = (operator.index(progress[name]) for name in ("step", "global_step"))
     trainer.running.sums.copy_(_own(trainer, torch.tensor(progress["sums"], dtype=torch.float64)))
     trainer.running.samples = int(_own(trainer, torch.tensor(progress["samples"])))
@@ -217,7 +220,7 @@ def load_optimizer(optimizer: Optimizer, state: dict[str, Any], where: str, is_c
     groups = state.get("param_groups") or [{}]
     found = _family(groups[0])
     if found != _family(optimizer.param_groups[0]):
-        raise InputError(f"{where}: was trained with {found}; resume with -opt {found}, or use -pre_train")
+        raise InputError(f"{where}: was trained with {found}; resume with --opt {found}, or use --pre-train")
     is_known = isinstance(optimizer, Muon) or type(optimizer).__module__.startswith("torch.optim.")
     loaded = ("params", *RATES, *(MOMENTA if is_cycled else ()))
     kept = [name for name in (optimizer.param_groups[0] if is_known else CONFIGURED) if name not in loaded]
