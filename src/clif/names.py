@@ -151,6 +151,17 @@ REGISTRIES = {
 """The module and the name of the dictionary with everything of a kind, including the user's own."""
 
 
+def option_name(spelling: str) -> str:
+    """The name data_dir for each of -data_dir, --data_dir and --data-dir."""
+    return spelling.lstrip("-").replace("-", "_")
+
+
+def flag(name: str) -> str:
+    """The spelling of an option in the help: --data-dir for data_dir, -T for T."""
+    name = option_name(name)
+    return f"-{name}" if len(name) == 1 else f"--{name.replace('_', '-')}"
+
+
 def known_names(kind: str) -> list[str]:
     """The names of a kind, one of `REGISTRIES`: those in clif and, once its module is loaded, all others."""
     shipped = {

@@ -32,7 +32,7 @@ def test_the_page_holds_its_figures_and_needs_nothing_else(demo):
 def test_the_page_tells_the_figures_of_the_runs(demo):
     html = demo.page.read_text()
     for neuron in ("CLIF", "LIF"):
-        assert f"clif train digits -neuron {neuron} -epochs 1 -T_max 1 -T 2\n" in html
+        assert f"clif train digits --neuron {neuron} --epochs 1 --T-max 1 -T 2\n" in html
         assert f"<b>{100 * demo.runs[neuron].summary['last']['test_top1']:.2f} %</b>" in html
         deployment = demo.deployments[neuron]
         assert deployment.source.top1 == pytest.approx(demo.runs[neuron].summary["last"]["test_top1"])

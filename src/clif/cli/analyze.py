@@ -16,10 +16,10 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clif.cli.common import Parser, add_config_options, add_import_option, config_values, flag
+from clif.cli.common import Parser, add_config_options, add_import_option, config_values
 from clif.cli.terminal import print_columns
 from clif.errors import InputError
-from clif.names import ANALYSES
+from clif.names import ANALYSES, flag
 from clif.user_code import import_code
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from clif import memory
 from clif.bench.settings import InferSettings, NeuronSettings, Settings, StepSettings
-from clif.cli.common import Parser, add_import_option, flag
+from clif.cli.common import Parser, add_import_option
 from clif.errors import InputError
-from clif.names import neuron_names
+from clif.names import flag, neuron_names
 from clif.user_code import import_code
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from clif.errors import InputError, UnknownNameError, unknown_name
-from clif.names import REGISTRIES, RENAMED, SYNONYMS
+from clif.names import REGISTRIES, RENAMED, SYNONYMS, flag, option_name
 from clif.paths import expand_home
 from clif.train.config import TrainConfig, field_types, parse_bool
 
@@ -121,7 +121,7 @@ class Parser(argparse.ArgumentParser):
         """An option, or option=value, in the spelling of the help. Raises `InputError` for an unknown one."""
         given, equals, value = word.partition("=")
         if known := self._find(given):
-            if (name := _name(given)) in RENAMED:
+            if (name := option_name(given)) in RENAMED:
                 logger.warning("%s is now called %s", given, flag(RENAMED[name]))
             return known + equals + value
         if SHORT_WITH_VALUE.match(given) and (known := self._find(given[:2])):
@@ -130,30 +130,19 @@ class Parser(argparse.ArgumentParser):
             action = self._option_string_actions[known]
             if action.type is bool_argument and not equals:
                 return f"{known}=False"
-        if _name(given) in field_types():
+        if option_name(given) in field_types():
             raise InputError(f"unknown option of {self.prog} {given!r}; it is one of clif train, with no effect here")
         raise unknown_name(f"option of {self.prog}", given, self._option_string_actions)
 
     def _find(self, given: str) -> str | None:
-        name = _name(given)
-        known = {_name(spelling): spelling for spelling in self._option_string_actions}
+        name = option_name(given)
+        known = {option_name(spelling): spelling for spelling in self._option_string_actions}
         same = next((group for group in SYNONYMS if name in group), ())
         return next((known[word] for word in (name, *same) if word in known), None)
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if action.choices is not None and value not in action.choices:
             raise unknown_name(action.dest, value, map(str, action.choices))
-
-
-def _name(spelling: str) -> str:
-    """The name data_dir for each of -data_dir, --data_dir and --data-dir."""
-    return spelling.lstrip("-").replace("-", "_")
-
-
-def flag(name: str) -> str:
-    """The spelling of an option in the help: --data-dir for data_dir, -T for T."""
-    name = _name(name)
-    return f"-{name}" if len(name) == 1 else f"--{name.replace('_', '-')}"
 
 
 def _placeholder(action: argparse.Action) -> str:

@@ -11,8 +11,9 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from clif.cli.common import Parser, add_config_options, add_import_option, config_values, flag
+from clif.cli.common import Parser, add_config_options, add_import_option, config_values
 from clif.data_options import CHOSEN, DataOptions
+from clif.names import flag
 from clif.user_code import import_code
 
 SHOWN = 20

@@ -13,9 +13,9 @@ import argparse
 import math
 from typing import TYPE_CHECKING, Any
 
-from clif.cli.common import Parser, add_config_options, add_import_option, config_values, flag
+from clif.cli.common import Parser, add_config_options, add_import_option, config_values
 from clif.errors import InputError
-from clif.names import CONVERSIONS
+from clif.names import CONVERSIONS, flag
 from clif.user_code import import_code
 
 if TYPE_CHECKING:

@@ -10,9 +10,10 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clif.cli.common import Parser, add_config_options, add_import_option, config_values, flag
+from clif.cli.common import Parser, add_config_options, add_import_option, config_values
 from clif.data_options import OF_FILES
 from clif.errors import InputError
+from clif.names import flag
 from clif.user_code import import_code
 
 if TYPE_CHECKING:

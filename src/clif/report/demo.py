@@ -12,6 +12,7 @@ from clif.analysis import Trace, spike_raster, spiking_layers, trace
 from clif.data import Loader, create_loader
 from clif.deploy import Deployment, deploy_checkpoint
 from clif.models import SpikingNetwork, predict
+from clif.names import flag
 from clif.paths import expand_home
 from clif.report import figures
 from clif.report.content import Picture, Report, Section, make_report
@@ -79,7 +80,7 @@ def run_demo(out: Path, recipe: str = "digits", quiet: bool = False, resume: boo
     sizes: dict[str, Any] = {"batch_size": config.b, "T": config.T}
     test = create_loader(config.dataset, config.data_dir, train=False, **sizes, **config.reading())
 
-    words = "".join(f" -{key} {value}" for key, value in overrides.items())
+    words = "".join(f" {flag(key)} {value}" for key, value in overrides.items())
     repeated = "\n".join(f"clif train {recipe} --neuron {neuron}{words}" for neuron in NEURONS)
     pictures = _pictures(nets, test, config.T)
     made = Section(
