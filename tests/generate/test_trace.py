@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from clif import surrogate
+from clif.generate.refusal import TraceError
 from clif.generate.trace import PLAIN, Signature, check_step, run, trace
-from clif.generate.traced import TraceError
 
 TWO = Signature({"v": 0.0, "m": 0.0}, {"k": "layer"})
 

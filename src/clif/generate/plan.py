@@ -10,8 +10,8 @@ import torch
 from clif.generate.beside import read_beside
 from clif.generate.program import MOST_COEFFICIENTS, MOST_NODES, MOST_STATES
 from clif.generate.prologue import Prologue, split
+from clif.generate.refusal import TraceError
 from clif.generate.trace import Signature, Trace, trace
-from clif.generate.traced import TraceError
 from clif.private_torch import constant_when_compiled
 from clif.surrogate import Surrogate
 

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from clif.generate.evaluate import evaluate
 from clif.generate.program import Node, Program, needed, without_derivatives
-from clif.generate.traced import Traced, TraceError, Tracer, refuse
+from clif.generate.refusal import TraceError, refusal
+from clif.generate.traced import Traced, Tracer
 from clif.surrogate import Surrogate
 
 PLAIN = (bool, int, float, str, type(None), Surrogate)
@@ -77,14 +78,14 @@ class _View:
         if name.startswith("__"):
             raise AttributeError(name)
         if name == "surrogate_function":
-            refuse("the surrogate is not from clif.surrogate", "derive it from clif.surrogate.Surrogate")
-        refuse(
+            raise refusal("the surrogate is not from clif.surrogate", "derive it from clif.surrogate.Surrogate")
+        raise refusal(
             f"self.{name} is learnt, or is not a number, bool, string or None",
             f"a parameter or state is an argument of step: declare {name} in `learnable` or `states`",
         )
 
     def __setattr__(self, name: str, value: Any) -> None:
-        refuse(f"self.{name} is written", "a step may keep only the states that it returns")
+        raise refusal(f"self.{name} is written", "a step may keep only the states that it returns")
 
 
 @cache

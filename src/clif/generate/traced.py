@@ -1,36 +1,15 @@
 """Stand-ins for the tensors of a neuron's `step`, which record the operations on them."""
 
-import linecache
-import sys
 from collections.abc import Callable
-from pathlib import Path
-from types import FrameType
 from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from clif.errors import InputError
 from clif.generate.operations import Kind
 from clif.generate.program import Graph
-
-
-class TraceError(InputError):
-    """No kernel can be generated for a `step`; the message says why and for which line."""
-
-
-def refuse(what: str, advice: str) -> NoReturn:
-    """Raise `TraceError` for the line of `step` that runs now."""
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None and frame.f_code.co_name != "step":
-        frame = frame.f_back
-    where = ""
-    if frame is not None:
-        file, line = frame.f_code.co_filename, frame.f_lineno
-        source = linecache.getline(file, line).strip()
-        where = f"{Path(file).name}, line {line}{f' ({source})' if source else ''}: "
-    raise TraceError(f"{where}{what}; {advice}")
+from clif.generate.refusal import refusal
 
 
 class Traced:
@@ -51,25 +30,25 @@ class Traced:
         if name in METHODS:
             return lambda *args, **kwargs: METHODS[name](self, *args, **kwargs)
         if name.endswith("_") and not name.endswith("__") and name[:-1] in METHODS:
-            refuse(f"{name} changes a tensor in place", f"write v = v.{name[:-1]}(...) with a new value")
+            raise refusal(f"{name} changes a tensor in place", f"write v = v.{name[:-1]}(...) with a new value")
         if name.startswith("__"):
             raise AttributeError(name)
-        refuse(f"a kernel has no tensor.{name}", ADVICE)
+        raise refusal(f"a kernel has no tensor.{name}", ADVICE)
 
     @property
     def dtype(self) -> "_DtypeOf":
         return _DtypeOf()
 
     def __bool__(self) -> bool:
-        refuse("a branch on a tensor", "use torch.where(condition, a, b), which chooses element by element")
+        raise refusal("a branch on a tensor", "use torch.where(condition, a, b), which chooses element by element")
 
     def _no_number(self, *_: Any) -> NoReturn:
-        refuse("a tensor used as a Python number, index or sequence", ADVICE)
+        raise refusal("a tensor used as a Python number, index or sequence", ADVICE)
 
     __float__ = __int__ = __index__ = __len__ = __iter__ = __getitem__ = __setitem__ = __contains__ = _no_number
 
     def _in_place(self, _: Any) -> NoReturn:
-        refuse("an operation in place", "write v = v + x, because += would change the caller's tensor")
+        raise refusal("an operation in place", "write v = v + x, because += would change the caller's tensor")
 
     __iadd__ = __isub__ = __imul__ = __itruediv__ = __ipow__ = __ifloordiv__ = __imod__ = _in_place
 
@@ -221,7 +200,7 @@ def masks(operation: str, *operands: Any) -> Traced:
     tracer = _tracer(operands)
     for value in operands:
         if not isinstance(value, Traced) or tracer.kind(value) != "mask":
-            refuse("a logical operation on numbers", "compare first: (v > 0) & (x > 0)")
+            raise refusal("a logical operation on numbers", "compare first: (v > 0) & (x > 0)")
     return Traced(tracer, tracer.graph.add(operation, *(value._place for value in operands)))
 
 
@@ -239,7 +218,7 @@ def choose(condition: Any, yes: Any, no: Any) -> Traced:
     """torch.where."""
     tracer = _tracer((condition, yes, no))
     if not isinstance(condition, Traced) or tracer.kind(condition) != "mask":
-        refuse("torch.where without a comparison of tensors as its condition", "use a Python if on constants")
+        raise refusal("torch.where without a comparison of tensors as its condition", "use a Python if on constants")
     if isinstance(yes, int | float) and isinstance(no, int | float):
         yes, no = torch.tensor([yes, no]).tolist()  # in PyTorch's default dtype
     places = [_operand(tracer, value)._place for value in (yes, no)]
@@ -259,11 +238,11 @@ def _operand(tracer: Tracer, value: Any, mask: bool = False) -> Traced:
     if isinstance(value, bool | int | float):
         return tracer.number(value)
     if isinstance(value, Tensor):
-        refuse(
+        raise refusal(
             "a tensor that is not an argument of step",
             "declare a parameter in `learnable` and take it as an argument, or keep a number in a plain attribute",
         )
-    refuse(f"{type(value).__name__} {value!r} instead of a tensor or number", ADVICE)
+    raise refusal(f"{type(value).__name__} {value!r} instead of a tensor or number", ADVICE)
 
 
 ADVICE = (
@@ -305,7 +284,7 @@ def _binary(operation: str) -> Callable[..., Traced]:
 
 def _relu(x: Traced, inplace: bool = False) -> Traced:
     if inplace:
-        refuse("relu in place", "leave out inplace=True")
+        raise refusal("relu in place", "leave out inplace=True")
     return choose(x <= x._tracer.literal(0), x._tracer.literal(0), x)
 
 
@@ -334,7 +313,9 @@ class _DtypeOf:
     """The dtype of a traced value, which is known only when the program runs."""
 
     def __eq__(self, _: object) -> bool:
-        refuse("a branch on the dtype", "a kernel of one step serves all dtypes; write the same operations for each")
+        raise refusal(
+            "a branch on the dtype", "a kernel of one step serves all dtypes; write the same operations for each"
+        )
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -343,7 +324,7 @@ def _cast(x: Traced, *args: Any, **kwargs: Any) -> Traced:
     """x.to(other.dtype): a mask becomes a number, and a number does not change."""
     if len(args) == 1 and not kwargs and isinstance(args[0], Traced | _DtypeOf):
         return _operand(x._tracer, x)
-    refuse("a cast", "a step computes in the dtype of its arguments; leave it out, or write mask.to(x.dtype)")
+    raise refusal("a cast", "a step computes in the dtype of its arguments; leave it out, or write mask.to(x.dtype)")
 
 
 def _full(value: float) -> Callable[..., Traced]:
@@ -355,7 +336,7 @@ def _full_like(x: Traced, fill_value: float) -> Traced:
 
 
 def _random(*_: Any, **__: Any) -> NoReturn:
-    refuse("a random draw", "kernels draw no random numbers; the neuron runs in the loop")
+    raise refusal("a random draw", "kernels draw no random numbers; the neuron runs in the loop")
 
 
 METHODS: dict[str, Callable[..., Any]] = {
@@ -424,11 +405,11 @@ def call(function: Any, args: Any, kwargs: Any) -> Any:
     do = FUNCTIONS.get(function)
     if do is None:
         name = getattr(function, "__name__", str(function))
-        refuse(f"a kernel has no {name}", ADVICE)
+        raise refusal(f"a kernel has no {name}", ADVICE)
     if "out" in kwargs:
-        refuse("an operation with out=", "write v = ... with a new value")
+        raise refusal("an operation with out=", "write v = ... with a new value")
     kwargs = {"x" if name == "input" else "b" if name == "other" else name: value for name, value in kwargs.items()}
     try:
         return do(*args, **kwargs)
-    except TypeError:
-        refuse(f"{getattr(function, '__name__', function)} with these arguments", ADVICE)
+    except TypeError as error:
+        raise refusal(f"{getattr(function, '__name__', function)} with these arguments", ADVICE) from error
