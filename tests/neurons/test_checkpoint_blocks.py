@@ -93,6 +93,16 @@ def test_every_way_to_compute(change):
     assert_same(*(step(one, x) for one in pair(net)))
 
 
+@pytest.mark.parametrize("window", [1, 2])
+@pytest.mark.parametrize("keep_state", [False, True])
+def test_gradient_windows(window, keep_state):
+    net = nn.Sequential(Linear(4, 8), clif.CLIFNode(step_mode="m"), Linear(8, 2))
+    clif.set_keep_state(net, keep_state)
+    clif.neurons.set_gradient_window(net, window)
+    x = 4 * torch.rand(5, 3, 4)
+    assert_same(*(step(one, x) for one in pair(net)))
+
+
 def test_batch_norms_count_once():
     _, twin = pair(create_model("snn5_noAP", T=3))
     step(twin, torch.rand(2, 3, 32, 32))

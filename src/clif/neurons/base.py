@@ -257,10 +257,14 @@ class SpikingNeuron(Firing, FunctionalState):
         if self._calls.are_recomputed:
             return self._recompute(x, norm)
         self._calls = self._calls.counted(self._values)
-        if is_last(self):
+        if is_last(self) and not self._has_window(x):
             with spikes_unread():
                 return self._compute(x, norm)
         return self._compute(x, norm)
+
+    def _has_window(self, x: Tensor) -> bool:
+        """Whether the gradient through `x` is truncated; the windows begin from states that kernels must compute."""
+        return self.step_mode == "m" and self.sequence_mode().window(len(x)) is not None
 
     def _recompute(self, x: Tensor, norm: BatchNorm2d | None) -> Tensor:
         """Repeat a call for activation checkpointing, from its start state and without changing the present one."""
