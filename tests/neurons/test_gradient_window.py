@@ -177,6 +177,17 @@ def test_kernels_compute_the_windows_as_pytorch_does(Node, window, dtype, layout
             assert (got - gradient).norm() <= 0.01 * gradient.norm()
 
 
+@compiled
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # torch.compile does it
+def test_compiled_without_a_break():
+    torch._dynamo.reset()
+    node, x_seq = clif.CLIFNode(step_mode="m"), torch.randn(T, 2, 3, requires_grad=True)
+    set_gradient_window(node, 2)
+    expected = node.multi_step_functional_forward((x_seq,), (0.0, 0.0))
+    whole = torch.compile(node.multi_step_functional_forward, fullgraph=True, backend="eager")
+    assert_close(whole((x_seq,), (0.0, 0.0)), expected)
+
+
 def test_neurons_are_exchanged_with_their_constants():
     options = {"tau": 1.7, "v_threshold": 0.8, "v_reset": -0.2, "decay_input": True, "detach_reset": True}
     net = torch.nn.Sequential(torch.nn.Linear(4, 4), clif.LIFNode(**options, step_mode="m"), clif.LIFNode())

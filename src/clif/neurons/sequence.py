@@ -1,6 +1,7 @@
 """The computation of a sequence by a neuron: chooses the route and refuses incompatible options."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -100,9 +101,7 @@ def _truncated(equations: Equations, mode: Mode, x_seq: Tensor, state: State, wi
         spike_seq, states = truncated_by_steps(step, x_seq, state, window, element_wise)
         return Result(spike_seq, tuple([part[-1] for part in states]), _v_of(equations, states, mode))
 
-    def multi_step(x_seq: Tensor, state: State) -> tuple[Tensor, State]:
-        return dispatch.multi_step(equations, x_seq, state, mode.backend, keep_state=True)
-
+    multi_step = partial(dispatch.multi_step, equations, backend=mode.backend, keep_state=True)
     return Result(*truncated_by_sequences(multi_step, x_seq, state, window), None)
 
 
