@@ -128,6 +128,29 @@ def test_a_step_between_forward_and_backward_does_not_disturb_checkpointing(net)
         assert torch.equal(alone, disturbed)
 
 
+def test_steps_that_checkpointing_would_recompute_from_a_later_state_are_refused(net):
+    stream = net.stream()
+    with torch.no_grad():
+        stream(FRAMES[0])
+    logits = checkpoint(stream, FRAMES[1], use_reentrant=False)
+    with pytest.raises(InputError, match="create the stream inside the checkpointed function"):
+        logits.sum().backward()
+
+
+def test_a_stream_inside_a_checkpointed_function(net):
+    def two_steps(x):
+        stream = net.stream()
+        return stream(x) + stream(2 * x)
+
+    gradients = []
+    for compute in (two_steps, lambda x: checkpoint(two_steps, x, use_reentrant=False)):
+        net.zero_grad()
+        net(FRAMES[0])
+        compute(FRAMES[1]).sum().backward()
+        gradients.append([p.grad.clone() for p in net.parameters()])
+    assert all(torch.equal(plain, again) for plain, again in zip(*gradients, strict=True))
+
+
 def test_a_step_leaves_a_state_that_was_set_as_a_number(net):
     clif.set_step_mode(net, "s")
     net.features[0].act.v = 0.25

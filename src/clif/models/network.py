@@ -15,6 +15,7 @@ from clif.neurons import SpikingNeuron, reset_net, set_keep_state, set_step_mode
 from clif.neurons.exchange import channels_for
 from clif.neurons.registry import NEURONS, create, neuron_name, options_of
 from clif.ops.constants import CONSTANTS, as_constant
+from clif.ops.recomputing import in_backward, with_states
 from clif.ops.registration import is_transformed
 from clif.sizes import Size, height_width
 
@@ -207,6 +208,7 @@ class Stream:
     def reset(self) -> None:
         """Back to rest."""
         self._states: dict[str, tuple[Tensor, ...] | None] = dict.fromkeys(self._modules())
+        self._set_in_backward = in_backward()
 
     @property
     def state(self) -> dict[str, tuple[Tensor, ...] | None]:
@@ -217,9 +219,16 @@ class Stream:
     def state(self, state: dict[str, tuple[Tensor, ...] | None]) -> None:
         self._check_layers(state)
         self._states = dict(state)
+        self._set_in_backward = in_backward()
 
     def __call__(self, x: Tensor) -> Tensor:
-        with gate(self.net).alone():
+        self._set_in_backward &= in_backward()
+        if in_backward() and not self._set_in_backward:
+            raise InputError(
+                "activation checkpointing would recompute this step from the stream's state after its last one; use "
+                "clif.set_checkpoint_blocks(net, True), or create the stream inside the checkpointed function"
+            )
+        with gate(self.net).alone(), with_states(None):
             self._check_layers(self._states)
             modules = self._modules()
             before = {name: module.memory for name, module in modules.items()}
