@@ -85,6 +85,22 @@ def equal(folder):
     return {"net": weights(module), "history": figures(result), "seen": train.seen, "evaluated": val.seen}
 
 
+class Unused(Net):
+    """A network with a parameter that does not contribute to the loss."""
+
+    def __init__(self):
+        super().__init__(0.0)
+        self.unused = nn.Parameter(torch.ones(3))
+
+
+def unused(folder):
+    """The weights after training a network with an unused parameter, and that parameter."""
+    torch.manual_seed(0)
+    module = Unused()
+    fit(resolve(**OPTIONS, sync_bn=True), True, folder=folder, net=module, loaders={"train": DataLoader(Images(), 4)})
+    return {"net": weights(module), "unused": module.unused.tolist()}
+
+
 def resumed(folder):
     """The weights of a run and of one that stopped after two epochs, with dropout and workers."""
     runs = {}
@@ -166,8 +182,11 @@ def refused(folder):
     return messages
 
 
+PARTS = (equal, batched, unused, resumed, split, refused)
+
+
 def main(folder: Path) -> None:
-    seen = {part.__name__: part(folder / part.__name__) for part in (equal, batched, resumed, split, refused)}
+    seen = {part.__name__: part(folder / part.__name__) for part in PARTS}
     (folder / f"{RANK}.json").write_text(json.dumps(seen))
 
 

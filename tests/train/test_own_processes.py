@@ -60,6 +60,15 @@ def test_the_order_of_a_batch_sampler_is_the_same_in_all_processes(processes):
 
 
 @pytest.mark.multiprocess
+def test_a_parameter_may_be_unused(processes, tmp_path):
+    one = own_processes.unused(tmp_path)
+    for process in (each["unused"] for each in processes):
+        assert process["unused"] == [1.0, 1.0, 1.0]
+        for name, value in process["net"].items():
+            assert_close(torch.tensor(value), torch.tensor(one["net"][name]), rtol=0, atol=1e-8)
+
+
+@pytest.mark.multiprocess
 def test_a_run_of_two_processes_resumes_to_the_same_bits(processes):
     for process in processes:
         assert process["resumed"]["stopped"] == process["resumed"]["whole"]

@@ -9,6 +9,7 @@ import gc
 import inspect
 import logging
 import os
+import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar
@@ -20,6 +21,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from clif.devices import choose_device
 from clif.errors import InputError
+from clif.names import model_descriptions, neuron_names
 from clif.train.config import TrainConfig
 from clif.train.launcher_environment import launched_processes, launcher
 
@@ -53,17 +55,19 @@ def is_first_process() -> bool:
 class Engine:
     """This process among `world_size`: its `rank`, its `device`, and exchanges, which all processes must call alike.
 
-    Creating one starts the other processes if they do not run yet. Raises `InputError` for a device that does not
-    exist, and if Lightning Fabric is needed and missing.
+    Creating one starts the other processes if they do not run yet. Parameters of the user's own network (`own_net`),
+    model or neuron need not contribute to the loss. Raises `InputError` for a device that does not exist, and if
+    Lightning Fabric is needed and missing.
     """
 
-    def __init__(self, config: TrainConfig) -> None:
+    def __init__(self, config: TrainConfig, own_net: bool = False) -> None:
         self.device = choose_device(config.device)
         self.world_size = config.devices * config.nodes
         self.rank = 0
         self._fabric: Any = None
         if self.world_size > 1:
-            self._fabric = _launch(config, self.device)
+            own = own_net or config.model not in model_descriptions() or config.neuron not in neuron_names()
+            self._fabric = _launch(config, self.device, find_unused=own)
             self.device, self.rank = self._fabric.device, self._fabric.global_rank
             nccl = dist.get_backend() == "nccl"
             self._control = dist.new_group(backend="gloo") if nccl else dist.group.WORLD
@@ -182,7 +186,7 @@ class Engine:
             buffer.copy_(values.view_as(buffer))
 
 
-def _launch(config: TrainConfig, device: torch.device) -> Any:
+def _launch(config: TrainConfig, device: torch.device, find_unused: bool) -> Any:
     """A Fabric with its processes started and joined."""
     try:
         from lightning_fabric import Fabric
@@ -203,7 +207,8 @@ def _launch(config: TrainConfig, device: torch.device) -> Any:
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     known = inspect.signature(DistributedDataParallel).parameters
     name = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"
-    options: dict[str, Any] = {name: False, "gradient_as_bucket_view": True}
+    options: dict[str, Any] = {name: False, "gradient_as_bucket_view": True, "find_unused_parameters": find_unused}
+    warnings.filterwarnings("ignore", "find_unused_parameters=True was specified")
     environments = {"torchrun": TorchElasticEnvironment, "slurm": SLURMEnvironment, None: LightningEnvironment}
     if launcher() == "slurm":  # the values of the step; Fabric would read those of the job
         step = {"SLURM_NTASKS": config.devices * config.nodes, "SLURM_NTASKS_PER_NODE": config.devices}

@@ -97,7 +97,7 @@ class Trainer(Learner):
         config = own.adapt(resolve(**dataclasses.asdict(config)))
         self.own = own
         with_processes(config)
-        engine = Engine(config)
+        engine = Engine(config, own.net is not None)
         code = [(one["module"], one["sha256"]) for one in imported()]
         engine.require_alike(
             code, "--import: another process imported different code; give all machines the same files"
