@@ -101,6 +101,16 @@ def unused(folder):
     return {"net": weights(module), "unused": module.unused.tolist()}
 
 
+def lost(folder):
+    """The message if a label of the second process's part is out of range."""
+    data = Images()
+    data.y[3] = 7
+    try:
+        fit(resolve(**OPTIONS), True, folder=folder, net=net(), loaders={"train": DataLoader(data, 4)})
+    except (InputError, SystemExit) as error:
+        return str(error)
+
+
 def resumed(folder):
     """The weights of a run and of one that stopped after two epochs, with dropout and workers."""
     runs = {}
@@ -182,7 +192,7 @@ def refused(folder):
     return messages
 
 
-PARTS = (equal, batched, unused, resumed, split, refused)
+PARTS = (equal, batched, unused, resumed, split, refused, lost)  # the last one ends the processes' connection
 
 
 def main(folder: Path) -> None:

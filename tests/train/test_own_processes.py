@@ -69,6 +69,13 @@ def test_a_parameter_may_be_unused(processes, tmp_path):
 
 
 @pytest.mark.multiprocess
+def test_a_process_that_fails_is_told_by_itself_and_by_the_first(processes):
+    first, second = (process["lost"] for process in processes)
+    assert "another process of this training ended; its own message says why" in first
+    assert second == "the labels of a network of 3 classes are 0 to 2, got 2 to 7"
+
+
+@pytest.mark.multiprocess
 def test_a_run_of_two_processes_resumes_to_the_same_bits(processes):
     for process in processes:
         assert process["resumed"]["stopped"] == process["resumed"]["whole"]

@@ -9,9 +9,10 @@ import gc
 import inspect
 import logging
 import os
+import re
 import warnings
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, TypeVar
 
 import torch
@@ -26,6 +27,9 @@ from clif.train.config import TrainConfig
 from clif.train.launcher_environment import launched_processes, launcher
 
 Value = TypeVar("Value")
+
+LOST = re.compile("closed by peer|reset by peer|broken pipe|remote process exited", re.IGNORECASE)
+"""What the errors of gloo and NCCL say if another process has ended."""
 
 
 class Follower(SystemExit):
@@ -132,6 +136,21 @@ class Engine:
         """End all processes if there is a mistake in the list, which is the same in all of them."""
         if (mistake := next((one for one in mistakes if one is not None), None)) is not None:
             raise InputError(mistake) if self.is_first else Follower(2)
+
+    @contextmanager
+    def naming_lost_processes(self) -> Iterator[None]:
+        """A context in which the error of a connection to a process that has ended is one `InputError`."""
+        try:
+            yield
+        except RuntimeError as error:
+            if self._fabric is None or not LOST.search(str(error)):
+                raise
+            if not self.is_first:
+                raise Follower(2) from error
+            raise InputError(
+                "another process of this training ended; its own message says why. Checkpoints that were written are "
+                "whole"
+            ) from error
 
     def largest(self, values: list[float]) -> list[float]:
         """The largest value in any process, for each value; exchanged on the CPU, so no GPU waits."""

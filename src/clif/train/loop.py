@@ -167,7 +167,7 @@ class Trainer(Learner):
                     "an interrupted run resumes from its last complete epoch, because the loader cannot start "
                     "within one"
                 )
-            with StopRequest() as self._stop:
+            with self.engine.naming_lost_processes(), StopRequest() as self._stop:
                 while self.step == self.steps_per_epoch or not self._is_over():
                     if self.step == self.steps_per_epoch:
                         self._finish_epoch(log)
