@@ -254,6 +254,30 @@ def test_parameters_that_changed_are_refused():
         loss.backward()
 
 
+@pytest.mark.parametrize("training", [True, False])
+def test_the_mode_may_change_before_the_backward_pass(training):
+    net, twin = pair(nn.Sequential(Conv2d(2, 4, 3), BatchNorm2d(4), clif.CLIFNode(step_mode="m")))
+    x = 4 * torch.rand(3, 2, 2, 5, 5)
+    for one in (net, twin):
+        spikes = one.train(training)(x)
+        one.train(not training)
+        spikes.sum().backward()
+    assert_same(*([*(p.grad for p in one.parameters()), *one.buffers()] for one in (net, twin)))
+
+
+def test_parameters_of_a_functional_call():
+    net, twin = pair(nn.Sequential(Linear(4, 8), clif.CLIFNode(step_mode="m"), Linear(8, 8), clif.CLIFNode()))
+    clif.set_step_mode(net, "m")
+    clif.set_step_mode(twin, "m")
+    x, gradients = 4 * torch.rand(3, 2, 4), []
+    given = {name: (2 * p).detach() for name, p in twin.named_parameters()}
+    for one in (net, twin):
+        parameters = {name: p.clone().requires_grad_() for name, p in given.items()}
+        torch.func.functional_call(copy.deepcopy(one), parameters, (x,)).square().sum().backward()
+        gradients.append([p.grad for p in parameters.values()])
+    assert_same(*gradients)
+
+
 def test_torch_func_is_refused():
     net = nn.Sequential(nn.Linear(4, 8), clif.LIFNode(), nn.Linear(8, 1))
     clif.set_checkpoint_blocks(net, True)

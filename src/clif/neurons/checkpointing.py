@@ -20,8 +20,11 @@ from clif.ops.packing import Packed, known_as, pack, unpack
 from clif.ops.recomputing import with_states
 from clif.ops.registration import is_exported, is_transformed
 
-COPIED = ("_buffers", "_memories")
-"""Dictionaries of a module whose entries a call may replace; `_memories` is SpikingJelly's."""
+COPIED = ("_parameters", "_buffers", "_memories")
+"""Dictionaries of a module whose entries a call, or `torch.func.functional_call`, may replace.
+
+`_memories` is SpikingJelly's.
+"""
 
 
 def checkpoint_block(
@@ -142,10 +145,10 @@ class _Block:
     def _versions(self) -> list[int]:
         """The versions of the tensors on which the block depends, except the statistics of batch norms."""
         tensors = [x for x in self.kept if isinstance(x, Tensor)]
-        for module in self.modules:
-            learns = isinstance(module, nn.modules.batchnorm._NormBase) and module.training
-            buffers = () if learns else module._buffers.values()
-            tensors += [x for x in (*module._parameters.values(), *buffers) if x is not None and not x.is_inference()]
+        for module, before in zip(self.modules, self.before, strict=True):
+            learns = isinstance(module, nn.modules.batchnorm._NormBase) and before["training"]
+            held = (*before["_parameters"].values(), *(() if learns else before["_buffers"].values()))
+            tensors += [x for x in held if x is not None and not x.is_inference()]
         return [x._version for x in tensors]
 
     @contextmanager
