@@ -161,6 +161,7 @@ def test_experiments_that_repeat_a_row_are_found(tmp_path):
         collect(plan, plan.runs()).write()
     foreign = {"list": [1], "word": {"kind": "bptt", "recipe": 3, "options": [1]}}
     foreign["own"] = {"kind": "bptt", "recipe": "digits", "options": {"model": "net_of_mine"}}
+    foreign["twice"] = {"kind": "bptt", "recipe": "digits", "options": {"recipe": "digits"}}
     for name, content in foreign.items():
         (tmp_path / name).mkdir()
         (tmp_path / name / "results.json").write_text(json.dumps(content))

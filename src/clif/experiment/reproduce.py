@@ -151,7 +151,7 @@ def _config_of(results: Any, kind: str) -> TrainConfig | None:
     if not isinstance(results, dict) or results.get("kind") != kind:
         return None
     recipe, options = results.get("recipe"), results.get("options")
-    if not isinstance(recipe, str | None) or not isinstance(options, dict):
+    if not isinstance(recipe, str | None) or not isinstance(options, dict) or "recipe" in options:
         return None
     try:
         return resolve(recipe, **options)
