@@ -64,7 +64,9 @@ def test_every_kind_has_a_plan_without_values_whose_runs_have_folders_of_their_o
         ({"kind": "timesteps", "values": [1.5]}, "whole numbers of at least 1, got 1.5"),
         ({"kind": "bptt", "values": [7], "T": 4}, "of at least 1 and at most 4, got 7"),
         ({"kind": "exchange", "neurons": ["LIF"]}, "takes two neurons"),
+        ({"kind": "exchange", "epochs": 1}, "exchange needs at least 2 epochs, got 1"),
         ({"kind": "tau", "tau": 2.0}, "sets tau itself"),
+        ({"kind": "tau", "values": [2.0, 2.0000001]}, "CLIF, τ = 2 and CLIF, τ = 2 would have the same folder"),
         ({"kind": "neurons", "max_time": 60.0}, "max_time ends them early; use --epochs or --max-steps"),
     ],
 )
@@ -84,6 +86,10 @@ def test_a_folder_belongs_to_one_configuration(tmp_path):
     run.prepare()
     written = yaml.safe_load((run.folder / "config.yaml").read_text())
     assert written == dataclasses.asdict(run.config)
+    (run.folder / "config.yaml").write_text("dataset: digits\n")  # other options have their defaults in such a run
+    with pytest.raises(InputError, match=r"neuron 'LIF' there, 'CLIF' now"):
+        run.prepare()
+    (run.folder / "config.yaml").write_text(yaml.safe_dump(written))
     other = make_plan("neurons", folder=tmp_path, epochs=3).runs()[0]
     with pytest.raises(InputError, match=r"epochs 2 there, 3 now.*choose another --out"):
         other.prepare()

@@ -12,7 +12,7 @@ import yaml
 
 from clif.errors import InputError, unknown_name
 from clif.files import write_content
-from clif.names import CONVERTED
+from clif.names import CONVERTED, RENAMED
 from clif.paths import expand_home
 from clif.train.config import TrainConfig, resolve
 from clif.train.recipe import read_yaml
@@ -68,8 +68,9 @@ class PlannedRun:
             text = yaml.safe_dump(values, sort_keys=False)
             write_content(path, text)
             return
-        there = read_yaml(path)
-        others = [k for k, v in values.items() if k not in FREE and k in there and there[k] != v]
+        written = {RENAMED.get(name, name): value for name, value in read_yaml(path).items()}
+        there = {**dataclasses.asdict(TrainConfig()), **written}
+        others = [k for k, v in values.items() if k not in FREE and there[k] != v]
         if others:
             changes = ", ".join(f"{key} {there[key]!r} there, {values[key]!r} now" for key in others)
             raise InputError(f"{self.folder} has a run with other options ({changes}); choose another --out")
@@ -161,6 +162,13 @@ def make_plan(
     if what.values is not None and not values:
         values = what.values(base)
     arms = what.arms(base, neurons or what.neurons, values)
+    by_slug: dict[str, Arm] = {}
+    for arm in arms:
+        if (other := by_slug.setdefault(_slug(arm.name), arm)) is not arm:
+            raise InputError(
+                f"the arms {other.name} and {arm.name} would have the same folder; give values that differ in their "
+                "first six digits, and neurons whose letters or digits differ"
+            )
     place = (
         Path(expand_home(folder)) if folder is not None else Path("experiments") / f"{kind}_{base.dataset}_{base.model}"
     )
@@ -217,6 +225,8 @@ def _taus(_base: TrainConfig, neurons: Sequence[str], values: Sequence[float]) -
 def _exchange(base: TrainConfig, neurons: Sequence[str], values: Sequence[float]) -> list[Arm]:
     if len(neurons) != 2:
         raise InputError(f"an experiment exchange takes two neurons, first and then, got {', '.join(neurons)}")
+    if base.epochs < 2:
+        raise InputError(f"an experiment exchange needs at least 2 epochs, got {base.epochs}")
     first, then = neurons
     epochs = _whole("exchange", values, 1, base.epochs - 1)
     exchanged = [
