@@ -319,3 +319,9 @@ def test_a_state_of_too_few_or_too_many_tensors_is_refused(neuron, names):
 def test_an_unknown_backend_is_refused_with_the_nearest(neuron):
     with pytest.raises(InputError, match="unknown backend 'trch'; did you mean torch"):
         multi_step_of(neuron)(torch.zeros(3, 2), None, **leak(neuron), backend="trch")
+
+
+@pytest.mark.parametrize("step", [functional.clif_step, functional.clif_multi_step])
+def test_a_state_of_numbers_is_refused(step):
+    with pytest.raises(InputError, match=r"the state v of CLIF must be a tensor .*, got 0\.0; pass None"):
+        step(torch.zeros(2, 3, 4), (0.0, 0.0))

@@ -51,6 +51,11 @@ class Equations:
         if len(state) != len(self.states):
             raise InputError(f"the state of {self.owner} is ({', '.join(self.states)}), got {len(state)} tensors")
         for name, s in zip(self.states, state, strict=True):
+            if not isinstance(s, Tensor):
+                raise InputError(
+                    f"the state {name} of {self.owner} must be a tensor of the shape {list(x.shape)}, got {s!r}; pass "
+                    "None as the whole state to start at rest"
+                )
             if s.shape != x.shape or s.device != x.device:
                 raise InputError(
                     f"the state {name} is {list(s.shape)} on {s.device} but the input {list(x.shape)} on {x.device}; "
