@@ -9,6 +9,7 @@ import yaml
 from clif.errors import InputError
 from clif.experiment import Plan, chart_of, collect, make_plan
 from clif.experiment.figure import save
+from clif.experiment.report import write_report
 from clif.experiment.reproduce import find_experiments, find_row, find_runs, list_rows
 from clif.train import resolve
 
@@ -39,7 +40,9 @@ def test_the_table_has_means_deviations_and_differences_by_seed(tmp_path):
     results.write()
     lif = json.loads((tmp_path / "results.json").read_text())["arms"][1]
     assert (lif["accuracies"], lif["folders"]) == ([0.85, 0.93], ["runs/LIF_seed0", "runs/LIF_seed1"])
-    assert "| LIF | 2 | 89.00 ± 5.66 | +3.00 ± 2.83 | 0.374 |" in (tmp_path / "results.md").read_text()
+    written = (tmp_path / "results.md").read_text()
+    assert "| --- | ---: | ---: | ---: | ---: |" in written
+    assert "| LIF | 2 | 89.00 ± 5.66 | +3.00 ± 2.83 | 0.374 |" in written
     with pytest.raises(InputError, match="no values for the x-axis"):
         chart_of(results)
 
@@ -60,6 +63,13 @@ def test_neurons_are_compared_at_the_same_number_of_steps(tmp_path):
         ["LIF, T = 2", "+3.00 ± 2.83", "0.749"],
         ["LIF, T = 4", "+6.00 ± 7.07", "0.749"],
     ]
+
+
+def test_the_page_describes_the_experiment(tmp_path):
+    plan = make_plan("timesteps", neurons=["CLIF"], values=[2], seeds=[0], folder=tmp_path)
+    complete(plan, SCORES)
+    page = write_report(collect(plan, plan.runs())).read_text()
+    assert "Accuracy by the number of time steps T (the paper" in page
 
 
 def test_a_single_curve_is_compared_with_its_first_value(tmp_path):

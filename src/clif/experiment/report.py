@@ -24,7 +24,8 @@ def write_report(results: Results, deployment: Table | None = None) -> Path:
     report = make_report(find_runs([folder for arm in results.arms for folder in arm.folders]), title)
     pictures = [picture_of(results)] if KINDS[plan.kind].axis is not None else []
     tables = [results.table()] if deployment is None else [results.table(), deployment]
-    about = Section("experiment", KINDS[plan.kind].text.capitalize(), pictures=pictures, tables=tables)
+    text = KINDS[plan.kind].text
+    about = Section("experiment", text[0].upper() + text[1:], pictures=pictures, tables=tables)
     page = plan.folder / "report.html"
     write_page(dataclasses.replace(report, sections=[about, *report.sections]), page)
     return page

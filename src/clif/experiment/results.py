@@ -83,7 +83,7 @@ class Results:
             return Table("results", "Results", columns, rows)
         for row, result, p in zip(rows, self.arms, self.p_values(), strict=True):
             leads = self.differences(result)
-            row += [mean(_mean(leads), scale=100, sign=True), p_value(p)] if leads else [words(""), words("")]
+            row += [mean(_mean(leads), scale=100, sign=True), p_value(p)] if leads else [Cell(""), Cell("")]
         name = first.arm.curve if self._by_position() else first.arm.name
         return Table("results", "Results", [*columns, f"{name} leads by (points)", "p"], rows)
 
