@@ -9,6 +9,7 @@ or neurons can be added later.
 """
 
 import argparse
+import math
 from pathlib import Path
 
 import own_neuron  # registers its neurons by name
@@ -34,9 +35,9 @@ def main() -> None:
     print(f"{len(plan.runs())} runs, which write what they say to output.txt in {plan.folder}/runs/…", flush=True)
     runs = train_all(plan, arguments.processes, imports=[own_neuron.__file__], quiet=True)
     results = collect(plan, runs)
-    for arm, p in zip(results.arms, [None, *results.p_values()], strict=True):
+    for arm, p in zip(results.arms, results.p_values(), strict=True):
         each = ", ".join(f"{one:.1%}" for one in arm.accuracies)
-        test = "" if p is None else f", p = {p:.2f} against {neurons[0]}"
+        test = "" if math.isnan(p) else f", p = {p:.2f} against {neurons[0]}"
         print(f"{arm.arm.name:15} {arm.accuracy.mean:.1%} on test digits ({each}){test}")
     paths = [*results.write(), write_report(results)]
     print("written:", ", ".join(str(path) for path in paths))

@@ -37,7 +37,7 @@ def test_what_a_run_or_checkpoint_recorded_is_asked_for(line, own_code_run, caps
     own_code_run.rename("run")
     error = fails(capsys, *line.split())
     assert "run" in error
-    assert "was made with your own code: add -import my_net.py (in Python, import it first)" in error
+    assert "was made with your own code: add --import my_net.py (in Python, import it first)" in error
     assert error.count("-import") == 1
 
 
@@ -50,7 +50,7 @@ def test_an_experiment_that_resumes_needs_the_code_of_its_runs(own_code, capsys)
         record = {"given": file, "module": Path(file).stem, "path": str(path.with_name(file)), "sha256": "0" * 64}
         (run / "environment.json").write_text(json.dumps([{"imports": [record]}]))
         line = f"experiment neurons --out out --neurons {kind} --seeds 0"
-        assert f"{name} was made with your own code: add -import {file}" in fails(capsys, *line.split())
+        assert f"{name} was made with your own code: add --import {file}" in fails(capsys, *line.split())
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_an_experiment_that_resumes_needs_the_code_of_its_runs(own_code, capsys)
 def test_an_unknown_name_may_be_one_of_the_users(line, capsys):
     error = fails(capsys, *line.split())
     assert "unknown " in error
-    assert error.endswith("(a name of your own needs -import FILE, which registers it)")
+    assert error.endswith("(a name of your own needs --import FILE, which registers it)")
 
 
 def test_there_is_no_hint_where_it_would_not_help(own_code, capsys):

@@ -166,4 +166,4 @@ def test_a_set_of_one_s_own_is_known_after_its_import(own_code, capsys, monkeypa
     assert "striped" in capsys.readouterr().out
     monkeypatch.setattr(registry, "DATASETS", {k: v for k, v in registry.DATASETS.items() if k != "stripes"})
     own_code.new_process()
-    assert "add -import stripes.py" in fails(capsys, "eval", run)
+    assert "add --import stripes.py" in fails(capsys, "eval", run)

@@ -96,7 +96,7 @@ def test_two_that_fit_equally_well_are_both_named(name, tmp_path):
     folder, write = WRITERS[name]
     write(tmp_path / folder)
     shutil.copytree(tmp_path / folder, tmp_path / f"{folder} copy")
-    with pytest.raises(InputError, match=f"{folder} and .*{folder} copy both look like .*-data_dir"):
+    with pytest.raises(InputError, match=f"{folder} and .*{folder} copy both look like .*--data-dir"):
         create_loader(name, tmp_path)
 
 

@@ -205,7 +205,7 @@ def test_the_dropout_mask_follows_the_module():
 def test_batch_norms_are_not_made_torchs_that_mix_up_the_axes():
     net = torch.nn.Sequential(layers.Conv2d(3, 4, 3), layers.BatchNorm2d(4))
     with pytest.raises(
-        InputError, match=r"axis 1 of \[T, N, C, H, W\].*-sync_bn.*clif\.train\.synchronise_batch_norms"
+        InputError, match=r"axis 1 of \[T, N, C, H, W\].*--sync-bn.*clif\.train\.synchronise_batch_norms"
     ):
         torch.nn.SyncBatchNorm.convert_sync_batchnorm(net)
     assert net[1].affine
