@@ -196,7 +196,7 @@ def command_lines():
     for path in DOCUMENTS:
         text = (ROOT / path).read_text(encoding="utf-8")
         for language, block in re.findall(r"^```(.*?)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
-            lines = () if language else block.splitlines()
+            lines = () if language else block.replace("\\\n", "").splitlines()
             yield from (shlex.split(line, comments=True) for line in lines if line.startswith("clif "))
 
 
