@@ -29,18 +29,18 @@ OTHER_ACTIVATIONS = tuple(
 )
 """Activations that no neuron replaces."""
 
-WORDS = (
+ACTIVATION_NAMES = (
     *("relu", "relu6", "leaky_relu", "elu", "selu", "celu", "gelu", "silu", "mish", "prelu", "rrelu", "sigmoid"),
     *("logsigmoid", "hardsigmoid", "tanh", "hardtanh", "hardswish", "softplus", "softsign", "threshold"),
 )
 FUNCTIONS = {
     getattr(owner, name)
     for owner in (F, torch)
-    for word in WORDS
+    for word in ACTIVATION_NAMES
     for name in (word, f"{word}_")
     if hasattr(owner, name)
 }
-METHODS = {name for word in WORDS for name in (word, f"{word}_") if hasattr(Tensor, name)}
+METHODS = {name for word in ACTIVATION_NAMES for name in (word, f"{word}_") if hasattr(Tensor, name)}
 """Activations as functions of PyTorch and as methods of tensors."""
 
 SPIKINGJELLY = {"LIFNode": "LIF", "IFNode": "IF", "ParametricLIFNode": "PLIF", "ComplementaryLIFNode": "CLIF"}

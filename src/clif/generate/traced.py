@@ -109,8 +109,6 @@ class Traced:
     def __ne__(self, other: Any) -> "Traced":
         return record("not", record("eq", self, other))
 
-    __hash__ = None  # type: ignore[assignment]
-
     def __and__(self, other: Any) -> "Traced":
         return masks("and", self, other)
 
@@ -316,8 +314,6 @@ class _DtypeOf:
         raise refusal(
             "a branch on the dtype", "a kernel of one step serves all dtypes; write the same operations for each"
         )
-
-    __hash__ = None  # type: ignore[assignment]
 
 
 def _cast(x: Traced, *args: Any, **kwargs: Any) -> Traced:
