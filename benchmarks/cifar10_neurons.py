@@ -3,10 +3,11 @@
     python benchmarks/cifar10_neurons.py --data-dir data --runs runs [--neurons CLIF,LIF]
     python benchmarks/cifar10_neurons.py --table
 
-Every neuron is trained by the recipe cifar10_fast, shortened to `EPOCHS` with fewer time steps at first. One run for
-each of `RATES`, without the test set, finds the learning rate with the best accuracy on the validation split. With it,
-three seeds are trained on all training images, and evaluated once on the test set after the last epoch. Firing rates
-and energy are those of `clif energy` on 1,000 test images.
+Every neuron is trained by the recipe cifar10_fast, shortened to the epochs of `STAGES`. One run for each of `RATES`,
+without the epoch of most time steps and without the test set, finds the learning rate with the best accuracy on the
+validation split. With it, three seeds are trained on all training images, and evaluated once on the test set after the
+last epoch. ReLU has no state, so its outputs are the same at every step, and one step is enough. Firing rates and
+energy are those of `clif energy` on 1,000 test images.
 
 Each run writes its figures to a file of `RESULTS`. A run whose file is there is not trained again, and an interrupted
 run continues. Several processes may train different neurons.
@@ -29,11 +30,12 @@ RESULTS = Path(__file__).parent / "results" / "cifar10_neurons"
 NEURONS = ("CLIF", "LIF", "PLIF", "ALIF", "ReLU")
 RATES = (0.015, 0.03, 0.06)
 SEEDS = (0, 1, 2)
-EPOCHS, STAGES = 6, "1:4,2:1"
+STAGES = ((1, 2), (2, 1), (4, 1))
 SPLIT, RATED = 0.1, 1000
 HEADER = ("neuron", "rate", "test accuracy (%)", "CLIF leads by (points)", "firing rate (%)", "µJ an image")
 
 Result = dict[str, Any]
+Stages = tuple[tuple[int, int], ...]
 
 
 def main() -> None:
@@ -79,11 +81,11 @@ def train(neuron: str, rate: float, seed: int, data_dir: str, runs: Path, split:
     name = name_of(neuron, rate, seed, split)
     if (RESULTS / f"{name}.json").is_file():
         return
-    options: dict[str, Any] = {"neuron": neuron, "T_stages": STAGES, "epochs": EPOCHS, "seed": seed, "lr": rate}
-    options |= {"warmup_epochs": 1.0, "data_dir": data_dir, "val_split": split}
+    options = schedule(neuron, STAGES[:-1] if split else STAGES)
+    options |= {"neuron": neuron, "seed": seed, "lr": rate, "data_dir": data_dir, "val_split": split}
     config = resolve("cifar10_fast", **options)
     if split:
-        steps = -(-round(50_000 * (1 - split)) // config.b) * EPOCHS
+        steps = -(-round(50_000 * (1 - split)) // config.b) * config.epochs
         config = resolve("cifar10_fast", **options, max_steps=steps - 1)
     if (runs / name / "checkpoint_last.pth").is_file():
         config.resume = str(runs / name)
@@ -95,6 +97,14 @@ def train(neuron: str, rate: float, seed: int, data_dir: str, runs: Path, split:
         figures |= {"firing_rates": energy.firing_rates, "microjoule": energy.microjoule}
     RESULTS.mkdir(parents=True, exist_ok=True)
     write_content(RESULTS / f"{name}.json", json.dumps(figures, indent=1) + "\n")
+
+
+def schedule(neuron: str, stages: Stages) -> dict[str, Any]:
+    """The options that train for these pairs of time steps and epochs."""
+    epochs = sum(length for _, length in stages)
+    steps = ",".join(f"{T}:{length}" for T, length in stages[:-1])
+    growing = {"T": 1, "T_stages": ""} if neuron == "ReLU" else {"T": stages[-1][0], "T_stages": steps}
+    return {"epochs": epochs, "warmup_epochs": 1.0} | growing
 
 
 def results() -> list[Result]:
