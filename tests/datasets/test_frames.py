@@ -76,6 +76,26 @@ def test_a_stream_starts_anew_after_flush():
     assert len(stream.push(make_events(10, 8))) == 1
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint64, np.float32, np.float64])
+@pytest.mark.parametrize("split_by", ["number", "time"])
+def test_columns_of_any_type_give_the_same_frames(dtype, split_by):
+    recording = make_events(60, 8)
+    recording["t"] //= 2_000
+    other = {name: values.astype(dtype) for name, values in recording.items()}
+    np.testing.assert_array_equal(integrate(other, 4, 8, 8, split_by), integrate(recording, 4, 8, 8, split_by))
+    np.testing.assert_array_equal(integrate_duration(other, 20, 8, 8), integrate_duration(recording, 20, 8, 8))
+
+
+@pytest.mark.parametrize("t", [1.25, np.nan, np.inf])
+def test_times_that_are_not_whole_are_refused(t):
+    """Times in seconds would all be in the same frame."""
+    recording = make_events(3) | {"t": np.array([0.0, 1.0, t])}
+    for cut in (lambda: integrate(recording, 2, split_by="time"), lambda: integrate_duration(recording, 1)):
+        with pytest.raises(InputError, match=r"event 2 has the time .*, which is not a whole number of µs"):
+            cut()
+    assert integrate(recording, 2).sum() == 3
+
+
 def test_mistakes():
     recording = make_events(20)
     with pytest.raises(InputError, match="T must be at least 1"):
@@ -88,6 +108,8 @@ def test_mistakes():
         integrate(part(recording, 0, 0))
     with pytest.raises(InputError, match="20 times for 19 x"):
         integrate(recording | {"x": recording["x"][1:]})
+    with pytest.raises(InputError, match=r"event 0 has x 0\.5, which is not a whole number"):
+        integrate(recording | {"x": np.full(20, 0.5)})
     backwards = recording | {"t": recording["t"][::-1]}
     with pytest.raises(InputError, match="backwards"):
         integrate(backwards, split_by="time")

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from clif.data.clock import in_order
 from clif.data.events import Events
+from clif.data.frames import first_fraction
 from clif.data_options import TIME_UNITS, column_names
 from clif.errors import InputError
 
@@ -164,11 +165,8 @@ def common_unit(said: str, given: str) -> str:
 def _whole(name: str, values: NDArray) -> NDArray:
     if values.dtype.kind == "b":
         raise InputError(f"{name} must be whole numbers, got bool")
-    if values.dtype.kind == "f":
-        bad = ~np.isfinite(values) | (values != np.floor(values))
-        if bad.any():
-            first = int(bad.argmax())
-            raise InputError(f"event {first} has {name} {values[first]}, which is not a whole number")
+    if (first := first_fraction(values)) is not None:
+        raise InputError(f"event {first} has {name} {values[first]}, which is not a whole number")
     return values
 
 

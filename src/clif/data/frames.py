@@ -25,7 +25,7 @@ def integrate(
     - "time": each frame lasts (t[-1] − t[0]) // T µs; the last frame also has the rest. A frame may have no event.
 
     Raises `InputError` for a recording without events or with events outside height × width, for times that run
-    backwards ("time" only), for T < 1 and for another `split_by`.
+    backwards or are not whole ("time" only), for T < 1 and for another `split_by`.
 
     >>> ev = {"t": np.array([0, 5, 9, 12]), "x": np.arange(4), "y": np.arange(4), "p": np.array([0, 1, 1, 0])}
     >>> frames = clif.data.events.integrate(ev, T=2, height=8, width=8)
@@ -41,7 +41,7 @@ def integrate(
     if split_by == "number":
         inner = np.arange(1, T) * (n // T)
     elif split_by == "time":
-        t = events["t"]
+        t = whole_times(events)
         if (t[1:] < t[:-1]).any():
             raise InputError("the events' times run backwards; sort them first, or split by number")
         start, stop = int(t[0]), int(t[-1])
@@ -72,7 +72,8 @@ class FrameStream:
     and starts a new stream. Frames are int32.
 
     Raises `InputError` unless one of `duration` and `number` is given, at least 1. `push` raises it for events outside
-    height × width or earlier than those before them, and if the frames that it would return exceed 4 GiB.
+    height × width or earlier than those before them, for times that are not whole µs (with a duration), and if the
+    frames that it would return exceed 4 GiB.
 
     >>> ev = {"t": np.array([0, 5, 9, 12]), "x": np.arange(4), "y": np.arange(4), "p": np.array([0, 1, 1, 0])}
     >>> stream = clif.data.events.FrameStream(8, 8, number=3)
@@ -104,7 +105,7 @@ class FrameStream:
 
     def push(self, events: Mapping[str, NDArray]) -> Frames:
         pixel = pixel_index(events, self.height, self.width)
-        t = events["t"]
+        t = whole_times(events) if self.duration is not None else np.asarray(events["t"])
         if len(pixel) == 0:
             return self.frame[:0].copy()
         if (self.start is not None and t[0] < self.last) or (t[1:] < t[:-1]).any():
@@ -143,8 +144,30 @@ class FrameStream:
         return np.array([0, *inner, n])
 
 
-def pixel_index(events: Mapping[str, NDArray], height: int, width: int) -> NDArray:
-    """The position of each event in a flat frame [2, height, width]. Raises `InputError` for one that lies outside."""
+def whole_times(events: Mapping[str, NDArray]) -> NDArray:
+    """The times of events, which may have the type of floating-point numbers. Raises `InputError` for a fraction."""
+    t = np.asarray(events["t"])
+    if (first := first_fraction(t)) is not None:
+        raise InputError(
+            f"event {first} has the time {t[first]}, which is not a whole number of µs; multiply times in seconds by "
+            "10⁶, or give their time_unit to read_recording"
+        )
+    return t
+
+
+def first_fraction(values: NDArray) -> int | None:
+    """The first value that is not a whole number."""
+    if values.dtype.kind != "f":
+        return None
+    fractions = ~np.isfinite(values) | (values != np.floor(values))
+    return int(fractions.argmax()) if fractions.any() else None
+
+
+def pixel_index(events: Mapping[str, NDArray], height: int, width: int) -> NDArray[np.int64]:
+    """The position of each event in a flat frame [2, height, width].
+
+    Raises `InputError` for an event that lies outside or between pixels.
+    """
     x, y, p = (np.asarray(events[name]) for name in "xyp")
     if not len(x) == len(y) == len(p) == len(events["t"]):
         raise InputError(f"{len(events['t'])} times for {len(x)} x, {len(y)} y and {len(p)} polarities")
@@ -154,7 +177,10 @@ def pixel_index(events: Mapping[str, NDArray], height: int, width: int) -> NDArr
                 f"{name} goes from {values.min()} to {values.max()}, outside 0…{size - 1}; "
                 f"integrate with the sensor's height and width (now {height}×{width})"
             )
-    return (p.astype(np.int64) * height + y) * width + x
+        if (first := first_fraction(values)) is not None:
+            raise InputError(f"event {first} has {name} {values[first]}, which is not a whole number")
+    x, y, p = (values.astype(np.int64) for values in (x, y, p))
+    return (p * height + y) * width + x
 
 
 def count_slices(pixel: NDArray, edges: NDArray, height: int, width: int) -> Frames:
