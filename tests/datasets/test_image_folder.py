@@ -53,6 +53,47 @@ def test_official_parts(tmp_path, train, test):
     assert labels(root, False) == [0, 1, 1]
 
 
+@pytest.mark.parametrize(
+    ("train", "test"),
+    [
+        ("training_set", "test_set"),
+        ("n-cars_train", "n-cars_test"),
+        ("Training Data", "Testing Data"),
+        ("trainset", "valset"),
+        ("train2017", "val2017"),
+        ("seg_train/seg_train", "seg_test/seg_test"),
+        ("train/train", "Val/val"),
+    ],
+)
+def test_names_of_parts_as_published_sets_have_them(tmp_path, caplog, train, test):
+    """Taken for classes, they would give a network that tells the training from the test images."""
+    root = write_set(
+        tmp_path, {f"{train}/cat": 3, f"{train}/dog": 2, f"{test}/cat": 1, f"{test}/dog": 2, "seg_pred": 1}
+    )
+    dataset, _ = split(root, True)
+    assert dataset.classes == ("cat", "dog")
+    assert labels(root, True) == [0, 0, 0, 1, 1]
+    assert labels(root, False) == [0, 1, 1]
+    assert "the images in seg_pred are not read" in caplog.text
+
+
+@pytest.mark.parametrize("other", ["test_tube", "train_car", "station"])
+def test_classes_whose_names_contain_a_part_are_classes(tmp_path, other):
+    root = write_set(tmp_path, {f"{name}/{time}": 1 for name in ("train_station", other) for time in ("day", "night")})
+    assert split(root, True)[0].classes == tuple(sorted(("train_station", other)))
+
+
+@pytest.mark.parametrize("names", [("train1", "train2"), ("train_station", "test_tube")])
+def test_classes_without_folders_whose_names_contain_a_part_are_classes(tmp_path, names):
+    assert set(split(write_set(tmp_path, dict.fromkeys(names, 2)), True)[0].classes) == set(names)
+
+
+def test_two_sets_of_parts_are_both_named(tmp_path):
+    write_set(tmp_path, {f"{kind}_{part}/{name}": 1 for kind in "xy" for part in ("train", "test") for name in "ab"})
+    with pytest.raises(InputError, match=r"x_test and .*y_test are both the test part of the set; rename one of them"):
+        open_dataset("images", tmp_path, SMALL)
+
+
 def test_the_test_part_comes_before_val_and_a_line_says_so(tmp_path, caplog):
     parts = ("train", "val", "test")
     root = write_set(tmp_path, {f"{part}/{name}": 1 + (part == "test") for part in parts for name in "ab"})
@@ -346,7 +387,15 @@ def test_each_image_is_there_once_whatever_links_lead_to_it(tmp_path):
     assert len(labels(root, True)) + len(labels(root, False)) == 2 + 2 + 3
 
 
-@pytest.mark.parametrize("counts", [{"train": 3, "test": 3}, {"Training": 2, "val": 2, "test": 2}])
+@pytest.mark.parametrize(
+    "counts",
+    [
+        {"train": 3, "test": 3},
+        {"Training": 2, "val": 2, "test": 2},
+        {"train": 3, "test1": 3},
+        {"train_images": 3, "test_images": 3},
+    ],
+)
 def test_parts_without_class_folders_are_not_classes(tmp_path, counts):
     write_set(tmp_path, counts)
     with pytest.raises(InputError, match=r"has images of no class in .* and .*; images must be in ROOT/train/CLASS"):

@@ -4,6 +4,7 @@
 Everything below a class folder belongs to the class.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,8 @@ PARTS = {
     **dict.fromkeys(("val", "valid", "validation"), "val"),
 }
 """The names of the parts of a set, as folders and in the column "split" of a table, and the part that each means."""
+
+PART_IN_NAME = re.compile(rf"(?<![a-z])({'|'.join(PARTS)})(?=set(?![a-z])|(?![a-z]))")
 
 Labelled = list[tuple[str, Path]]
 """(class, file) of each file."""
@@ -130,22 +133,18 @@ def choose_part(listing: Listing, kind: Kind, options: DataOptions, train: bool)
 def list_folder(root: Path, kind: Kind) -> Listing:
     """All files of a set in a folder. Raises `InputError` for files outside of class folders."""
     base = without_wrapping(root, kind)
-    parts: dict[str, Path] = {}
-    for folder in filter(is_part, folders_in(base)):
-        part = PARTS[folder.name.lower()]
-        if part in parts:
-            raise InputError(f"{parts[part]} and {folder} are both the {part} part of the set; rename one of them")
-        parts[part] = folder
+    parts = part_folders(base)
     if not parts:
         files = class_files(base, kind)
         names = sorted({name for name, _ in files})
-        if names and all(name.lower() in PARTS for name in names):
+        if are_parts(names):
             raise InputError(f"{base} has {kind.one}s of no class in {' and '.join(names)}; {kind.layout}")
         return Listing(base, base, {"": files})
-    if beside := [folder.name for folder in folders_in(base) if not is_part(folder) and holds(folder, kind)]:
+    others = [folder for folder in folders_in(base) if folder not in parts.values()]
+    if beside := [folder.name for folder in others if holds(folder, kind)]:
         read = " and ".join(folder.name for folder in parts.values())
         say_once(f"{base}: the {kind.one}s in {shortened(beside, ', ')} are not read, only those in {read}")
-    found = {part: class_files(folder, kind) for part, folder in parts.items()}
+    found = {part: class_files(without_double(folder, kind), kind) for part, folder in parts.items()}
     if set(found) == {"train"}:
         return Listing(base, base, {"": found["train"]})
     return Listing(base, base, found)
@@ -159,6 +158,46 @@ def without_wrapping(root: Path, kind: Kind) -> Path:
             break
         root = inner[0]
     return root
+
+
+def without_double(part: Path, kind: Kind) -> Path:
+    """The folder of a part or, if there is nothing else in it, the folder of the same name in it."""
+    inner = folders_in(part)
+    double = len(inner) == 1 and inner[0].name.lower() == part.name.lower() and folders_in(inner[0])
+    return inner[0] if double and not files_in(part, *kind.suffixes) else part
+
+
+def part_folders(base: Path) -> dict[str, Path]:
+    """The folders of the parts of a set, by part.
+
+    Their names are those of `PARTS` or, if there is no such folder, have the same letters around these words, as in
+    n-cars_train and n-cars_test. Raises `InputError` if two folders are the same part.
+    """
+    groups: dict[str, Labelled] = {}
+    for folder in folders_in(base):
+        if (found := PART_IN_NAME.search(folder.name.lower())) and folders_in(folder):
+            groups.setdefault(around(found), []).append((PARTS[found[1]], folder))
+    named = groups.get("*") or [one for group in groups.values() if {"train"} < dict(group).keys() for one in group]
+    parts: dict[str, Path] = {}
+    for part, folder in named:
+        if part in parts:
+            raise InputError(f"{parts[part]} and {folder} are both the {part} part of the set; rename one of them")
+        parts[part] = folder
+    return parts
+
+
+def are_parts(names: list[str]) -> bool:
+    """Whether the names of folders without class folders mean different parts, such as train and test1."""
+    found = [PART_IN_NAME.search(name.lower()) for name in names]
+    parts = {PARTS[one[1]] for one in found if one}
+    rests = {around(one) for one in found if one}
+    alike = len(rests) == 1 or not any(map(str.isalpha, "".join(rests)))
+    return bool(names) and all(found) and alike and (len(parts) > 1 or rests == {"*"})
+
+
+def around(found: re.Match[str]) -> str:
+    """A name with * for the part in it."""
+    return f"{found.string[: found.start()]}*{found.string[found.end() :]}"
 
 
 def is_part(folder: Path) -> bool:
