@@ -82,6 +82,9 @@ def test_any_bytes_after_a_header_are_read_or_refused(folder, content):
         "# t x y p\n10 3 4 1\n20 5 6 0\n",
         "% made by hand\n# x,y,t,p\n\n3,4,10,on\n\n5,6,20,off\n",
         "t\tx\ty\tp\n1e1\t3.0\t4\t1\n20\t5\t6\t0\n",
+        "# columns: t x y p\n10 3 4 1 0\n20 5 6 0 0\n",
+        "# Events as t, x, y, p: t, x, y, p\n10,3,4,1\n20,5,6,0\n",
+        "# t x y p (p: 1 is brighter)\n10 3 4 1\n20 5 6 0\n",
     ],
 )
 def test_files_as_people_have_them(folder, content):
@@ -118,10 +121,27 @@ def test_names_say_the_unit_and_the_size(folder):
         read_recording(path, time_unit="us")
 
 
+@pytest.mark.parametrize("first", ["240 180", "240,180", "%geometry:240,180", "# geometry 240x180"])
+@pytest.mark.parametrize("names", ["", "# t x y p\n"])
+def test_a_first_line_may_be_the_size(folder, first, names):
+    path = folder / "size.txt"
+    path.write_text(f"{first}\n{names}0.5 3 179 1\n1.5 239 6 0\n")
+    columns = "" if names else "t,x,y,p"
+    assert read_raw(path, columns=columns).size == (240, 180)
+    got = read_recording(path, columns=columns, time_unit="s")
+    assert [got[name].tolist() for name in "txyp"] == [[500_000, 1_500_000], [3, 239], [179, 6], [1, 0]]
+    with pytest.raises(InputError, match=r"240x180 pixels according to its header, not of 180x240"):
+        read_recording(path, columns=columns, sensor_size=(180, 240))
+    path.write_text("1 2\n3 4\n")
+    with pytest.raises(InputError, match="its 2 columns have no names"):
+        read_recording(path)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         ("", "has no events"),
+        ("240 180\n", "has no events"),
         ("x,y,t,p\n", "has no events"),
         ("x,x,t,p\n1,2,3,1\n", "both name x"),
         ("x,y,t,p\nx,y,t,p\n1,2,3,1\n", "line 2 is not an event"),

@@ -2,8 +2,9 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,9 @@ COMMENTS = ("#", "%", "//")
 SEPARATORS = (",", ";", "\t")
 WORDS = {"true": 1.0, "false": 0.0, "on": 1.0, "off": 0.0}
 """Polarities in words."""
+
+SIZE = re.compile(r"(?:[#%/]+\s*geometry\s*:?\s*)?(\d{1,5})[\s,;x]+(\d{1,5})", re.IGNORECASE)
+"""A line with the sensor's width and height, such as 240 180 or %geometry:640,480."""
 
 TAIL_BYTES = 4096
 
@@ -35,7 +39,8 @@ def read_text_events(path: Path, columns: str = "") -> Raw:
     """A text file in UTF-8, or in the encoding that its byte-order mark names, with a line for each event.
 
     The first line names the columns, in any order and among others, or the last comment before the events does (lines
-    that begin with #, % or //); else `columns` gives their order. Cells are separated by commas, semicolons, tabs or
+    that begin with #, % or //); else `columns` gives their order. Before that a line may be the sensor's size (`SIZE`).
+    Cells are separated by commas, semicolons, tabs or
     spaces and may be quoted; polarities may be words (true and false, on and off). Raises `InputError` with the number
     of a line that cannot be read, and for a last line that may be cut short: without a line end, and with the polarity
     not in the last column.
@@ -64,12 +69,14 @@ def read_text_events(path: Path, columns: str = "") -> Raw:
 
 def read_head(text: str, columns: str) -> Head:
     """The head before the first event. Raises `InputError` if there is no event, or if its columns are not known."""
-    named = None
+    named = size = None
     comment: list[str] = []
     for number, line in numbered_lines(text):
+        if not size and not named and (found := SIZE.fullmatch(line)):
+            size = int(found[1]), int(found[2])
+            continue
         if line.startswith(COMMENTS):
-            words = split_line(line.lstrip("#%/! "), separator_of(line))
-            comment = words if _has_columns(words) else comment
+            comment = _columns_of_comment(line) or comment
             continue
         separator = separator_of(line)
         cells = split_line(line, separator)
@@ -80,11 +87,18 @@ def read_head(text: str, columns: str) -> Head:
                 named = Named(place_columns(columns, len(cells)))
             if len(cells) <= max(named.words.values()):
                 raise InputError(f"line {number} has {len(cells)} columns: {line[:60]!r}")
-            return Head(number - 1, separator, named, len(cells))
+            return Head(number - 1, separator, replace(named, size=size or named.size), len(cells))
         if named is not None:
             raise InputError(f"line {number} is not an event: {line[:60]!r}")
         comment, named = [], named_columns(cells, columns)
     raise InputError("the recording has no events")
+
+
+def _columns_of_comment(line: str) -> list[str]:
+    """The names of the columns in a comment, maybe after a colon as in "# columns: t x y p"; [] if it names none."""
+    text = line.lstrip("#%/! ")
+    parts = (split_line(part.strip(), separator_of(part)) for part in (text.partition(":")[2], text))
+    return next(filter(_has_columns, parts), [])
 
 
 def _has_columns(words: list[str]) -> bool:
