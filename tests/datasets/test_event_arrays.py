@@ -117,6 +117,32 @@ def test_hdf5_says_its_size_and_one_recording_only(folder):
     assert len(read_recording(path)["t"]) == 9
 
 
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        (32001, r"filter 32001 \(blosc\), .*: pip install hdf5plugin"),
+        (0x8ECF, r"filter 36559, whose plugin is not installed; .* store the events without it"),
+    ],
+)
+def test_a_compression_that_h5py_does_not_have_is_named(folder, code, message):
+    """DSEC's files are compressed by blosc, Prophesee's by ECF."""
+    h5py = pytest.importorskip("h5py")
+    path = folder / "compressed.h5"
+    with h5py.File(path, "w") as file:
+        group = file.create_group("events")
+        for name in "xytp":
+            options = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+            options.set_chunk((4,))
+            options.set_filter(code, h5py.h5z.FLAG_OPTIONAL)
+            kind, space = h5py.h5t.py_create(np.dtype("u2")), h5py.h5s.create_simple((4,))
+            data_set = h5py.h5d.create(group.id, name.encode(), kind, space, dcpl=options)
+            data_set.write_direct_chunk((0,), bytes(20))
+    if h5py.h5z.filter_avail(code):
+        pytest.skip("the plugin is installed")
+    with pytest.raises(InputError, match=rf"compressed\.h5: /events/\w is compressed by HDF5's {message}"):
+        read_recording(path)
+
+
 def test_without_h5py_the_error_says_what_to_install(folder, monkeypatch):
     monkeypatch.setitem(sys.modules, "h5py", None)
     (folder / "a.h5").write_bytes(b"\x89HDF\r\n\x1a\n")

@@ -4,7 +4,9 @@ The columns are fields of a structured array, as in tonic's files, arrays with t
 the columns of an array [n, k] in a given order.
 """
 
+import importlib
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,9 @@ from clif.extras import require
 
 MAX_BYTES = 16 << 30
 """The maximum size of an unpacked .npz or HDF5 file in bytes."""
+
+HDF5PLUGIN = {307: "bzip2", 32001: "blosc", 32004: "lz4", 32008: "bitshuffle", 32015: "zstd", 32026: "blosc2"}
+"""Compressions of HDF5 that the package hdf5plugin adds when it is imported, by the number of their filter."""
 
 
 def read_npy(path: Path, columns: str = "") -> Raw:
@@ -47,6 +52,8 @@ def read_h5(path: Path, columns: str = "") -> Raw:
     The attributes `width` and `height` of the group, the data set or the file are the sensor's size.
     """
     h5py = require("h5py", f"{path}")
+    with suppress(ImportError):
+        importlib.import_module("hdf5plugin")
     with foreign(path, "an HDF5 file"), h5py.File(path, "r") as file:
         places = {"/": file}
         file.visititems(lambda name, item: places.update({f"/{name}": item}))
@@ -91,7 +98,25 @@ def _read(data_set: Any, path: Path) -> NDArray:
     if data_set.external or data_set.is_virtual or data_set.file.filename != str(path):
         raise InputError(f"{data_set.name} is stored in other files; copy it into this one")
     check_unpacked(data_set.nbytes, data_set.id.get_storage_size(), MAX_BYTES)
+    _check_compression(data_set)
     return data_set[()]
+
+
+def _check_compression(data_set: Any) -> None:
+    """Raise `InputError` for a compression that h5py does not have here."""
+    available = require("h5py").h5z.filter_avail
+    applied = data_set.id.get_create_plist()
+    for number in (applied.get_filter(i)[0] for i in range(applied.get_nfilters())):
+        if number in HDF5PLUGIN and not available(number):
+            raise InputError(
+                f"{data_set.name} is compressed by HDF5's filter {number} ({HDF5PLUGIN[number]}), which the package "
+                "hdf5plugin reads: pip install hdf5plugin"
+            )
+        if not available(number):
+            raise InputError(
+                f"{data_set.name} is compressed by HDF5's filter {number}, whose plugin is not installed; install it, "
+                "or store the events without it"
+            )
 
 
 def _names(item: Any) -> list[str]:
