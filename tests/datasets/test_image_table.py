@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import io
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -64,6 +65,7 @@ def test_whole_paths_are_taken_as_they_are(table, tmp_path):
         ("", "names no images"),
         ("path,label\n", "names no images"),
         ("a.png,cat\na.png,dog\n", r"line 2 names .*a\.png a second time, after line 1"),
+        ("a.png,cat\nb/../a.png,dog\n", r"line 2 names .*a\.png a second time, after line 1"),
         ("path,label\na.png\n", "line 2 has 1 columns, 2 are needed"),
         ("path,label\n\na.png,\n", "line 3 lacks its label"),
         ("a.png,cat\n,dog\n", "line 2 lacks its path"),
@@ -79,6 +81,13 @@ def test_whole_paths_are_taken_as_they_are(table, tmp_path):
 def test_mistakes_name_the_file_and_the_line(table, text, message):
     with pytest.raises(InputError, match=rf"list\.csv: .*{message}"):
         read_table(table(text))
+
+
+def test_an_image_by_its_relative_and_its_whole_path_is_there_twice(table, tmp_path, monkeypatch):
+    table(f"a.png,cat\n{tmp_path}/a.png,cat\n")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=r"line 2 names .*a\.png a second time, after line 1"):
+        read_table(Path("list.csv"))
 
 
 def test_a_table_that_is_not_there(tmp_path):

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +38,7 @@ def read_table(table: Path) -> list[Row]:
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     rows: list[Row] = []
     columns: dict[str, int] = {}
-    named: dict[Path, int] = {}
+    named: dict[str, int] = {}
     try:
         for cells in reader:
             if not any(cell.strip() for cell in cells):
@@ -48,11 +49,9 @@ def read_table(table: Path) -> list[Row]:
                 if "path" in words:
                     continue
             row = _row(cells, columns, reader.line_num, table)
-            if row.path in named:
-                raise InputError(
-                    f"{table}: line {row.line} names {row.path} a second time, after line {named[row.path]}"
-                )
-            named[row.path] = row.line
+            before = named.setdefault(os.path.abspath(row.path), row.line)
+            if before != row.line:
+                raise InputError(f"{table}: line {row.line} names {row.path} a second time, after line {before}")
             rows.append(row)
     except csv.Error as error:
         raise InputError(f"{table}: line {reader.line_num} cannot be read ({error})") from error
