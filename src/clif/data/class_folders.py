@@ -88,7 +88,8 @@ def classes_of(listing: Listing, kind: Kind, options: DataOptions) -> tuple[str,
     if not named:
         raise MissingFileError(f"{listing.source} has no training {kind.one}s; {listing.reason('train', kind)}")
     if len(named) < 2:
-        raise InputError(f"{listing.source} has {kind.one}s of one class only, {named.pop()}; {kind.layout}")
+        reason = listing.reason("train" if "train" in listing.parts else "", kind)
+        raise InputError(f"{listing.source} has {kind.one}s of one class only, {named.pop()}; {reason}")
     return sort_classes(named)
 
 
