@@ -100,6 +100,15 @@ def test_the_sensor_is_that_of_the_file_or_asked_for(tmp_path):
     assert open_dataset("events", tmp_path / "gesture").image_size == 128
 
 
+def test_recordings_of_n_caltech101_ask_for_their_sensor(tmp_path):
+    for path in (tmp_path / "a" / "0.bin", tmp_path / "b" / "0.bin"):
+        path.parent.mkdir()
+        path.write_bytes(nmnist(make_events(90, 170)))
+    with pytest.raises(InputError, match=r"outside the 34×34 pixels .*; .* give its size by --sensor-size"):
+        open_dataset("events", tmp_path)
+    assert open_dataset("events", tmp_path, DataOptions(sensor_size="240x180")).image_size == (180, 240)
+
+
 def test_frames_by_time_and_of_a_duration(tmp_path):
     events = recording(0) | {"t": np.sort(np.arange(60) % 37) * 10}
     for name in ("a", "b"):

@@ -142,7 +142,7 @@ def read_nmnist(path: StrPath, *, sort: bool = False, size: tuple[int, int] = NM
         first = int(outside.argmax())
         raise InputError(
             f"{name}: event {first} is at x {x[first]}, y {y[first]}, outside the {width}×{height} pixels "
-            "of the sensor; the file is damaged or of another set"
+            "of the sensor; the file is damaged, or from another sensor: give its size by --sensor-size (set events)"
         )
     return _checked(unwrap(t, NMNIST_CLOCK_BITS), x, y, high >> 7, name, sort)
 
