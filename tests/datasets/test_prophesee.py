@@ -67,7 +67,10 @@ def test_damage_is_named(folder):
     path = folder / "a.dat"
     events = make_events(10, 240)
     for content, message in (
-        (b"", "names no version"),
+        (b"", "is empty, but a DAT recording is expected"),
+        (b"#!AER-DAT2.0\r\n" + bytes(8), r"is an AEDAT 2\.0 recording .*, but a DAT .*; give it the extension"),
+        (b"% evt 3.0\n" + bytes(8), r"is a Prophesee EVT 3\.0 recording \(\.raw\), but a DAT recording is expected"),
+        (b"% Date 2026\n" + bytes(8), "names no version"),
         (dat(events).replace(b"Version 2", b"Version 3"), "names the version 3"),
         (dat(events, kind=0x0E), "type 0xe with 8 bytes"),
         (dat(events)[:-1], "not a whole number of 8-byte events"),

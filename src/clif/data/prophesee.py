@@ -7,6 +7,7 @@ import numpy as np
 
 from clif.data.clock import unwrap
 from clif.data.event_columns import Raw
+from clif.data.formats import describe
 from clif.data.untrusted import foreign
 from clif.errors import InputError
 
@@ -36,6 +37,8 @@ def read_dat(path: Path) -> Raw:
     with foreign(path, "a DAT recording"):
         content = path.read_bytes()
     lines, start = read_header(content)
+    if (not lines or evt_version(lines)) and (found := describe(content)):
+        raise InputError(f"is {found}, but a DAT recording is expected; give it the extension of its format")
     version = next((int(found[1]) for line in lines if (found := VERSION.fullmatch(line))), 0)
     if version not in LAYOUTS:
         raise InputError(
