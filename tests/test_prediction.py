@@ -18,7 +18,8 @@ from clif.data.sample import read_sample
 from clif.errors import InputError
 from clif.export import to_safetensors
 from clif.models import create_model
-from clif.prediction import predict_files
+from clif.prediction import Prediction, predict_files
+from clif.report.prediction import prediction_figure, save_figure
 
 CIFAR10, NMNIST = get_dataset("cifar10"), get_dataset("nmnist")
 
@@ -121,6 +122,19 @@ def test_the_command_prints_a_line_a_step_and_draws(checkpoint, picture, tmp_pat
     assert [line.split(":")[0].strip() for line in lines[1:4]] == ["step 1", "step 2", "step 3"]
     assert all(line.count("%") == 2 for line in lines[1:4])
     assert b"<svg" in out.read_bytes()
+
+
+def test_the_picture_shows_names_as_they_are(tmp_path):
+    """Matplotlib reads text between dollars as a formula, and leaves labels out of a legend that begin with _."""
+    classes = ("$5_$", "_other")
+    dataset = Dataset("images", classes, 3, 8, mean=(0.5,) * 3, std=(0.5,) * 3)
+    prediction = Prediction(tmp_path / "$1_$.png", classes, torch.full((2, 2), 0.5), torch.zeros(2, 3, 8, 8))
+    figure = prediction_figure(dataset, [prediction])
+    save_figure(figure, tmp_path / "out.svg")
+    assert figure.axes[0].get_title(loc="left") == "$1_$.png"
+    legend = figure.axes[1].get_legend()
+    assert legend is not None
+    assert {text.get_text() for text in legend.get_texts()} == set(classes)
 
 
 def test_the_command_prints_json(checkpoint, picture, capsys, net):

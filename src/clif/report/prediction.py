@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -17,6 +18,7 @@ from clif.prediction import Prediction
 FORMATS = (".png", ".svg", ".pdf")
 
 
+@rc_context({"text.parse_math": False})
 def prediction_figure(dataset: Dataset, predictions: Sequence[Prediction], top: int = 3) -> Figure:
     """One row per file: the network's input, and the probabilities of the `top` classes after each step."""
     figure = Figure(figsize=(7, 2.2 * len(predictions)), layout="constrained")
@@ -26,13 +28,19 @@ def prediction_figure(dataset: Dataset, predictions: Sequence[Prediction], top: 
         shown.set_axis_off()
         shown.set_title(prediction.path.name, loc="left", fontsize=9)
         steps = range(1, len(prediction.probabilities) + 1)
-        for name, _ in prediction.best(number=top):
+        best = [name for name, _ in prediction.best(number=top)]
+        for name in best:
             values = prediction.probabilities[:, dataset.classes.index(name)]
-            axes.plot(steps, 100 * values.numpy(), marker="o", markersize=4, label=name)
+            axes.plot(steps, 100 * values.numpy(), marker="o", markersize=4)
         tidy(axes, "", "time steps" if axes is rows[-1][1] else "", "probability (%)")
         axes.set_ylim(-3, 103)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
+        places = map(str, range(len(best)))  # labels of lines that begin with _ would be left out
+        legend = axes.legend(
+            axes.lines, places, frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5)
+        )
+        for text, name in zip(legend.get_texts(), best, strict=True):
+            text.set_text(name)
     return figure
 
 
