@@ -144,7 +144,20 @@ def test_a_folder_that_cannot_be_written_is_cached_elsewhere(split, monkeypatch,
     assert len(load_split(split).images) == 45
     assert len(list(Path(os.environ["XDG_CACHE_HOME"], "clif").iterdir())) == 1
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "00.txt"))
-    with pytest.raises(InputError, match="not enough space for a cache"):
+    with pytest.raises(InputError, match=r"no folder can take the cache .* cannot be written .* by XDG_CACHE_HOME"):
+        load_split(split)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the home folder has other variables")
+def test_no_home_folder_is_needed(split, monkeypatch):
+    """A container may run as a user without an entry in /etc/passwd and without HOME."""
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr("pwd.getpwuid", lambda uid: {}[uid])
+    assert len(load_split(split).images) == 45
+    (split.root / FOLDER).rename(split.root / "other")
+    (split.root / FOLDER).write_text("a file where the folder would be")
+    with pytest.raises(InputError, match="no folder can take the cache"):
         load_split(split)
 
 

@@ -28,6 +28,7 @@ from clif.data.base import Arrays, Source, Split
 from clif.data.statistics import channel_statistics
 from clif.data.untrusted import load_array
 from clif.errors import InputError, MissingFileError
+from clif.paths import expand_home
 from clif.progress import progress_bar
 
 VERSION = 2
@@ -63,10 +64,12 @@ def load_split(split: Split, *, skip_damaged: bool = False, quiet: bool = True) 
     return arrays
 
 
-def cache_folders(root: Path) -> tuple[Path, Path]:
+def cache_folders(root: Path) -> list[Path]:
     """The folders of caches: in the data set's folder, or in the user's cache folder if that one is not writable."""
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return root / FOLDER, home / "clif"
+    folders = [root / FOLDER]
+    with contextlib.suppress(InputError):  # a user may have no home folder
+        folders.append(Path(os.environ.get("XDG_CACHE_HOME") or expand_home("~/.cache"), "clif"))
+    return folders
 
 
 def cache_name(split: Split) -> str:
@@ -133,7 +136,7 @@ def writable_folder(root: Path, size: int) -> Path:
             return folder
         reasons.append(f"{folder} has {free / 2**30:.1f} GiB free")
     raise InputError(
-        f"not enough space for a cache of {size / 2**30:.1f} GiB: {'; '.join(reasons)}; "
+        f"no folder can take the cache of {size / 2**30:.1f} GiB: {'; '.join(reasons)}; "
         "free some space, or name a folder by XDG_CACHE_HOME"
     )
 
