@@ -103,6 +103,25 @@ def test_booleans_and_seconds(folder):
     assert read_recording(path)["t"].tolist() == [0.5, 1.5]
 
 
+def test_hdf5_with_one_table_of_as_many_columns_as_are_named(folder):
+    """v2e and MVSEC store events as numbers [n, 4] beside frames and other measurements."""
+    h5py = pytest.importorskip("h5py")
+    expected = make_events(9)
+    path = folder / "table.h5"
+    with h5py.File(path, "w") as file:
+        file["davis/events"] = np.stack([expected[name] for name in "txyp"], axis=1)
+        file["davis/frames"], file["davis/imu"], file["frame_ts"] = np.zeros((2, 8, 8)), np.zeros((5, 6)), np.arange(2)
+    got = read_recording(path, columns="t,x,y,p")
+    for name in "txyp":
+        np.testing.assert_array_equal(got[name], expected[name])
+    with pytest.raises(InputError, match=r"no structured one of them; .* \[n, 4\] .* --columns t,x,y,p"):
+        read_recording(path)
+    with h5py.File(path, "a") as file:
+        file["more"] = np.zeros((3, 4))
+    with pytest.raises(InputError, match=r"has several tables of 4 columns, /davis/events and /more; store each in"):
+        read_recording(path, columns="t,x,y,p")
+
+
 def test_hdf5_says_its_size_and_one_recording_only(folder):
     h5py = pytest.importorskip("h5py")
     path = folder / "size.h5"

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from clif.data.event_columns import Raw, find_columns, named_columns, place_columns
 from clif.data.untrusted import check_unpacked, check_zip, foreign, load_array
+from clif.data_options import column_names
 from clif.errors import InputError
 from clif.extras import require
 
@@ -49,6 +50,7 @@ def read_npz(path: Path, columns: str = "") -> Raw:
 def read_h5(path: Path, columns: str = "") -> Raw:
     """Data sets x, y, t and p in one group, or one structured data set, anywhere in the file.
 
+    Without such, the only data set of numbers [n, k], or the only one with as many columns as `columns` names.
     The attributes `width` and `height` of the group, the data set or the file are the sensor's size.
     """
     h5py = require("h5py", f"{path}")
@@ -61,10 +63,7 @@ def read_h5(path: Path, columns: str = "") -> Raw:
         if len(found) > 1:
             raise InputError(f"holds several recordings, {' and '.join(found)}; store each in its own file")
         if not found:
-            single = [item for item in places.values() if isinstance(item, h5py.Dataset)]
-            if len(single) == 1 and not single[0].dtype.names:
-                return from_array(_read(single[0], path), columns)
-            raise InputError("has no data sets x, y, t and p in one group, and no structured one of them")
+            return from_array(_read(_only_table(places, columns), path), columns)
         ((place, named),) = found.items()
         item = places[place]
         names = _names(item)
@@ -75,6 +74,23 @@ def read_h5(path: Path, columns: str = "") -> Raw:
             arrays = {name: _read(item[names[i]], path) for name, i in named.words.items()}
         size = next((size for owner in (item, item.parent, file) if (size := _size(owner.attrs))), None)
         return Raw(arrays, size, named.unit)
+
+
+def _only_table(places: Mapping[str, Any], columns: str) -> Any:
+    """The only data set without names in an HDF5 file, or the only one [n, k] with as many columns as are named."""
+    plain = {name: item for name, item in places.items() if hasattr(item, "dtype") and not item.dtype.names}
+    if len(plain) == 1:
+        return next(iter(plain.values()))
+    number = len(column_names(columns)) if columns else 0
+    tables = [name for name, item in plain.items() if item.ndim == 2 and item.shape[1] == number]
+    if len(tables) > 1:
+        raise InputError(f"has several tables of {number} columns, {' and '.join(tables)}; store each in its own file")
+    if not tables:
+        raise InputError(
+            "has no data sets x, y, t and p in one group, and no structured one of them; if one is a table [n, 4] or "
+            "more, name its columns, such as --columns t,x,y,p"
+        )
+    return plain[tables[0]]
 
 
 def from_array(array: NDArray, columns: str) -> Raw:
