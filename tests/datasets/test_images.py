@@ -56,6 +56,17 @@ def test_any_channels_become_three_without_a_warning(tmp_path, mode, options):
     assert pixels.flags.c_contiguous
 
 
+@pytest.mark.parametrize(("name", "dtype"), [("dark.png", np.uint16), ("dark.tif", np.uint16), ("dark.tif", np.int32)])
+def test_values_of_8_bits_in_more_bits_are_refused(tmp_path, name, dtype):
+    """Their upper 8 bits of 16 are 0: the image would be black."""
+    path = tmp_path / name
+    Image.fromarray(np.full((8, 8), 200, dtype)).save(path)
+    with pytest.raises(InputError, match=rf"{name}: its grey values are at most 200, .* save it with 8 bits"):
+        read_fitted(path, 4, 1, "crop")
+    Image.fromarray(np.zeros((8, 8), dtype)).save(path)
+    assert read_fitted(path, 4, 1, "crop").max() == 0
+
+
 def test_cmyk(tmp_path):
     Image.new("CMYK", (64, 64), (255, 0, 0, 0)).save(tmp_path / "a.jpg", quality=100)
     assert read_rgb(tmp_path / "a.jpg", 64, 64).mean((1, 2)).tolist() == pytest.approx([0, 255, 255], abs=2)

@@ -92,6 +92,11 @@ def to_rgb(image: Image.Image) -> NDArray[np.uint8]:
         grey = np.asarray(image)
         if grey.min() < 0 or grey.max() > 0xFFFF:
             raise InputError(f"grey values go from {grey.min()} to {grey.max()}, outside 16 bits")
+        if 0 < grey.max() <= 0xFF:
+            raise InputError(
+                f"its grey values are at most {grey.max()}, so that the upper 8 of its 16 bits are all 0; save it with "
+                "8 bits a channel"
+            )
         return np.repeat((grey.astype(np.uint16) >> 8).astype(np.uint8)[..., None], 3, axis=2)
     if image.mode == "F":
         raise InputError("its values are floating-point numbers; save it with 8 or 16 bits a channel")
