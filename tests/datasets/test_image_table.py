@@ -54,6 +54,13 @@ def test_a_column_may_say_the_part(table):
     assert rows(path) == [("a", "x", "train"), ("b", "x", "test"), ("c", "x", "val")]
 
 
+def test_paths_of_windows_are_read_where_they_name_a_file(table, tmp_path):
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "a.png").write_bytes(b"")
+    path = table("b\\a.png,cat\nb\\c.png,dog\n")
+    assert rows(path) == [("b/a.png", "cat", ""), ("b\\c.png", "dog", "")]
+
+
 def test_whole_paths_are_taken_as_they_are(table, tmp_path):
     (row,) = read_table(table(f"{tmp_path}/other/a.png,cat\n"))
     assert row.path == tmp_path / "other" / "a.png"
@@ -73,6 +80,7 @@ def test_whole_paths_are_taken_as_they_are(table, tmp_path):
         ("path,label,split\na,x,\n", "line 2 lacks its split"),
         ("path,class\na,x\n", "the first line must name the columns path and label"),
         ("image,label\na,x\n", "the first line must name the columns path and label"),
+        ("filename,class\na.png,x\n", "the first line must name the columns path and label"),
         ("file,class,size\na,x,3\n", "the first line must name the columns path and label"),
         ('a,"x\n', "cannot be read"),
         (b"a\0,x\n", "null characters"),

@@ -13,6 +13,9 @@ from clif.errors import InputError
 
 SUFFIXES = (".csv", ".tsv")
 
+OTHER_NAMES = {"category", "class", "file", "file_name", "filename", "filepath", "id", "image", "img", "name", "target"}
+"""Names of columns in other tables, which are no images."""
+
 
 @dataclass(frozen=True)
 class Row:
@@ -28,9 +31,10 @@ def read_table(table: Path) -> list[Row]:
     """The rows of a table of images.
 
     The first line names the columns path, label and optionally split, in any order and among others; without names the
-    columns are path and label. Paths are relative to the table's folder. Columns are separated by tabs in a .tsv file,
-    else by commas or, if the first line has no comma, by semicolons; cells may be quoted. Raises `InputError` with the
-    number of a line that cannot be read, lacks a cell, has an unknown split, or names an image a second time.
+    columns are path and label. Paths are relative to the table's folder and may have the separators of Windows. Columns
+    are separated by tabs in a .tsv file, else by commas or, if the first line has no comma, by semicolons; cells may be
+    quoted. Raises `InputError` with the number of a line that cannot be read, lacks a cell, has an unknown split, or
+    names an image a second time.
     """
     text = read_text(table)
     first = next((line for line in text.splitlines() if line.strip()), "")
@@ -64,7 +68,7 @@ def _columns(words: Sequence[str], table: Path) -> dict[str, int]:
     """The positions of the columns, from the words of the first line."""
     if "path" in words and "label" in words:
         return {name: words.index(name) for name in ("path", "label", "split") if name in words}
-    if "path" in words or "label" in words or len(words) != 2:
+    if {"path", "label"} & set(words) or len(words) != 2 or set(words) <= OTHER_NAMES:
         raise InputError(f"{table}: the first line must name the columns path and label (and maybe split)")
     return {"path": 0, "label": 1}
 
@@ -80,4 +84,10 @@ def _row(cells: Sequence[str], columns: dict[str, int], line: int, table: Path) 
         raise InputError(f"{table}: line {line} has the split {word!r}; use train, test or val")
     if "split" in columns and not word:
         raise InputError(f"{table}: line {line} lacks its split; use train, test or val")
-    return Row(line, table.parent / path, label, PARTS.get(word.lower(), ""))
+    return Row(line, _place(table, path), label, PARTS.get(word.lower(), ""))
+
+
+def _place(table: Path, path: str) -> Path:
+    """The path of an image; backslashes are separators if the file is there."""
+    place, other = table.parent / path, table.parent / path.replace("\\", "/")
+    return other if other != place and not os.path.exists(place) and os.path.exists(other) else place
