@@ -37,8 +37,8 @@ def read_dat(path: Path) -> Raw:
     with foreign(path, "a DAT recording"):
         content = path.read_bytes()
     lines, start = read_header(content)
-    if (not lines or evt_version(lines)) and (found := describe(content)):
-        raise InputError(f"is {found}, but a DAT recording is expected; give it the extension of its format")
+    if (not lines or evt_version(lines)) and (other := describe(content)):
+        raise InputError(f"is {other}, but a DAT recording is expected; give it the extension of its format")
     version = next((int(found[1]) for line in lines if (found := VERSION.fullmatch(line))), 0)
     if version not in LAYOUTS:
         raise InputError(
