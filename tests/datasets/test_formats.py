@@ -8,10 +8,11 @@ from people import write_cifar10dvs, write_nmnist
 from writers import aedat2, aedat3, make_events, nmnist
 
 from clif.cli import main
-from clif.data import create_loader
+from clif.data import create_loader, read_recording
 from clif.data.cifar10dvs import CIFAR10_DVS
 from clif.data.events import read_aedat2, read_aedat3, read_nmnist
 from clif.data.formats import describe
+from clif.data.images import read_fitted
 from clif.errors import InputError
 
 
@@ -49,6 +50,15 @@ def test_other_formats_are_named(tmp_path, name, read):
     path.write_bytes(CONTENTS[name])
     with pytest.raises(InputError, match=rf"recording\.aedat: is .*{name}"):
         read(path)
+
+
+@pytest.mark.parametrize("name", ["web page", "Git LFS", "AppleDouble", "zeros", "empty"])
+@pytest.mark.parametrize("file", ["a.png", "a.npy", "a.npz"])
+def test_files_without_data_are_named(tmp_path, name, file):
+    path = tmp_path / file
+    path.write_bytes(CONTENTS[name])
+    with pytest.raises(InputError, match=rf"{file}: cannot be read as an? \.?\w+( file)?: it is .*{name}"):
+        read_fitted(path, 8, 3, "crop") if file == "a.png" else read_recording(path)
 
 
 @pytest.mark.parametrize("name", ["AEDAT 4.0", "EVT 3.0", "DAT", "HDF5", "npz", "gzip"])

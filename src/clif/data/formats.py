@@ -1,6 +1,8 @@
 """Names of file formats by the first bytes of the content, for error messages."""
 
 import re
+from contextlib import suppress
+from pathlib import Path
 
 HEADER_BYTES = 4096
 MAGIC = (
@@ -21,6 +23,9 @@ MAGIC = (
     (b"\0\5\x16\7", "an AppleDouble file of macOS"),
     (b"version https://git-lfs", "a Git LFS pointer instead of the file"),
 )
+NO_DATA = ("empty", "a web page", "a Git LFS pointer", "an AppleDouble file", "filled with zeros")
+"""The beginnings of the names that `describe` gives to files without data of any format."""
+
 AEDAT = re.compile(rb"#!AER-DAT(\d+\.\d+|\d+)")
 EVT = re.compile(rb"%\s*(?:evt|format)\s+(?:EVT)?(\d)\.?(\d)?", re.IGNORECASE)
 
@@ -43,6 +48,14 @@ def describe(content: bytes) -> str | None:
     if content[:HEADER_BYTES].lstrip().lower().startswith((b"<!doctype html", b"<html")):
         return "a web page instead of the file"
     return "filled with zeros, as after an interrupted download" if not any(content[:HEADER_BYTES]) else None
+
+
+def without_data(path: Path | str) -> str | None:
+    """What a file has in place of data, such as "a Git LFS pointer instead of the file"; None if it may have data."""
+    found = None
+    with suppress(OSError), open(path, "rb") as file:
+        found = describe(file.read(HEADER_BYTES))
+    return found if found and found.startswith(NO_DATA) else None
 
 
 def _prophesee(header: bytes) -> str:

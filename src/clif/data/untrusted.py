@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from clif.data.formats import without_data
 from clif.errors import InputError, MissingFileError, in_words
 
 ANY_SIZE = 256 << 20
@@ -36,7 +37,9 @@ def foreign(path: Path | str, what: str) -> Iterator[None]:
     except FileNotFoundError:
         raise MissingFileError(f"{path}: no such file") from None
     except Exception as error:
-        raise InputError(f"{path}: cannot be read as {what}, truncated or foreign ({in_words(error)})") from error
+        found = without_data(path)
+        reason = f": it is {found}" if found else f", truncated or foreign ({in_words(error)})"
+        raise InputError(f"{path}: cannot be read as {what}{reason}") from error
 
 
 def load_array(path: Path) -> NDArray:
