@@ -3,6 +3,7 @@
 import dataclasses
 import re
 from dataclasses import dataclass
+from numbers import Integral, Real
 
 from clif.errors import InputError, unknown_name
 
@@ -12,6 +13,11 @@ TIME_UNITS = ("us", "ms", "s")
 COLUMNS = ("x", "y", "t", "p")
 SENSOR_SIZE = re.compile(r"(\d{1,5})\s*[x×,]\s*(\d{1,5})", re.IGNORECASE)
 LARGEST_SENSOR = 1 << 14
+KINDS: dict[type, tuple[type, str]] = {
+    int: (Integral, "a whole number"),
+    float: (Real, "a number"),
+    str: (str, "a text"),
+}
 LONGEST = 86_400_000_000
 """The length of a day in µs."""
 
@@ -34,7 +40,7 @@ class DataOptions:
         classes: the classes in the order of their labels, if they are known, as from a checkpoint.
         kept: the names of options that are those of a trained network, which a data set need not use.
 
-    Raises `InputError` for a value outside its range.
+    Raises `InputError` for a value outside its range or of another type.
 
     >>> options = clif.data.DataOptions(image_size=96, resize="stretch")
     >>> options.image_size, options.in_channels, options.resize
@@ -55,6 +61,10 @@ class DataOptions:
     kept: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            kind, words = KINDS.get(type(field.default), (object, ""))
+            if not isinstance(value := getattr(self, field.name), kind):
+                raise InputError(f"{field.name} must be {words}, got {value!r}")
         if self.image_size < 0:
             raise InputError(f"image_size must be at least 0, got {self.image_size}")
         if self.in_channels not in (0, 1, 3):

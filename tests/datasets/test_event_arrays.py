@@ -93,6 +93,32 @@ def test_arrays_without_names_are_asked_for(folder):
     np.testing.assert_array_equal(read_recording(path, columns="x,y,t,p")["y"], expected["y"])
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"sensor_size": 128}, "sensor_size must be WIDTHxHEIGHT in pixels, such as 346x260, got '128'"),
+        ({"sensor_size": (128, 0)}, "sensor_size must be WIDTHxHEIGHT in pixels, .* got '128x0'"),
+        ({"time_unit": "sec"}, "unknown time_unit 'sec'"),
+        ({"columns": "x,y,t"}, "columns must name x, y, t and p once each"),
+        ({"columns": ("x", "y", "t", "p")}, "columns must be a text"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(folder, options, message):
+    path = folder / "a.npz"
+    path.write_bytes(arrays())
+    with pytest.raises(InputError, match=message):
+        read_recording(path, **options)
+
+
+def test_the_size_may_be_written_as_for_data_sets(folder):
+    path = folder / "a.npz"
+    path.write_bytes(arrays())
+    for size in ("128x128", (128, 128), [128, 128]):
+        assert len(read_recording(path, sensor_size=size)["t"]) == 5
+        with pytest.raises(InputError, match="outside the 1x1 pixels of the sensor"):
+            read_recording(path, sensor_size=size.replace("128", "1") if isinstance(size, str) else (1, 1))
+
+
 def test_booleans_and_seconds(folder):
     path = folder / "a.npz"
     np.savez(

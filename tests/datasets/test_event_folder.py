@@ -205,6 +205,12 @@ def test_what_is_no_set_is_named(tmp_path):
     [
         ({"sensor_size": "40"}, "sensor_size must be WIDTHxHEIGHT"),
         ({"sensor_size": "0x30"}, "sensor_size must be WIDTHxHEIGHT"),
+        ({"sensor_size": (346, 260)}, r"sensor_size must be a text, got \(346, 260\)"),
+        ({"columns": ["x", "y", "t", "p"]}, r"columns must be a text, got \['x', 'y', 't', 'p'\]"),
+        ({"image_size": (48, 64)}, r"image_size must be a whole number, got \(48, 64\)"),
+        ({"image_size": "48"}, "image_size must be a whole number, got '48'"),
+        ({"split_by": "duration", "duration": 1e4}, r"duration must be a whole number, got 10000\.0"),
+        ({"test_split": "half"}, "test_split must be a number, got 'half'"),
         ({"split_by": "events"}, "unknown split_by"),
         ({"split_by": "duration"}, "need each other"),
         ({"duration": 10}, "need each other"),

@@ -12,6 +12,7 @@ from clif.data.faery_events import read_aedat4, read_es, read_evt
 from clif.data.formats import describe
 from clif.data.prophesee import read_dat
 from clif.data.untrusted import foreign, naming
+from clif.data_options import DataOptions
 from clif.errors import InputError, MissingFileError
 
 DVS128 = (128, 128)
@@ -37,7 +38,7 @@ SUFFIXES = (".aedat", ".aedat4", ".bin", *CAMERAS, *TABLES)
 def read_recording(
     path: str | os.PathLike[str],
     *,
-    sensor_size: tuple[int, int] | None = None,
+    sensor_size: tuple[int, int] | str | None = None,
     columns: str = "",
     time_unit: str = "",
     sort: bool = False,
@@ -48,7 +49,7 @@ def read_recording(
     package faery also .aedat4, .raw (EVT 2 and 3) and .es.
 
     Args:
-        sensor_size: (width, height); no event may lie outside. The default for .bin is 34×34.
+        sensor_size: (width, height) or "346x260"; no event may lie outside. The default for .bin is 34×34.
         columns: the columns of a table without names, such as "x,y,t,p" ("-" for others).
         time_unit: "us", "ms" or "s", if the file does not store it; without a unit, times are as in the file.
         sort: sort events by time if the times run backwards, which is refused otherwise.
@@ -61,9 +62,13 @@ def read_recording(
     {'t': [0, 150], 'x': [3, 4], 'y': [1, 1], 'p': [0, 1]}
     """
     path = Path(path)
-    raw = read_raw(path, sensor_size, columns, sort)
+    sides = sensor_size if isinstance(sensor_size, tuple | list) else (sensor_size or "",)
+    said = "x".join(map(str, sides))
+    options = DataOptions(sensor_size=said, columns=columns, time_unit=time_unit, split_by="time")
+    size = options.sensor() if said else None
+    raw = read_raw(path, size, columns, sort)
     with naming(path):
-        return to_events(raw, sensor_size, time_unit, sort)
+        return to_events(raw, size, time_unit, sort)
 
 
 def read_raw(path: Path, size: tuple[int, int] | None = None, columns: str = "", sort: bool = False) -> Raw:
