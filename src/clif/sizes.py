@@ -20,11 +20,12 @@ def plain_size(size: Any, name: str = "image_size") -> Size:
     Raises `InputError`, with the `name` of the argument, for anything else.
     """
     sides = list(size) if isinstance(size, Sequence) and not isinstance(size, str) else [size, size]
-    if len(sides) != 2 or not all(map(_is_side, sides)):
+    if len(sides) != 2 or not all(map(is_count, sides)):
         raise InputError(f"{name} must be a whole number of pixels, or (height, width), got {size!r}")
     height, width = map(int, sides)
     return height if height == width else (height, width)
 
 
-def _is_side(value: object) -> bool:
+def is_count(value: object) -> bool:
+    """Whether a value is a whole number of at least 1."""
     return not isinstance(value, bool) and isinstance(value, Integral) and int(value) >= 1

@@ -39,6 +39,24 @@ def test_missing_files_say_where_to_get_them(name, tmp_path):
         create_loader(name)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"T": 3.5}, r"T must be a whole number of at least 1, got 3\.5"),
+        ({"T": "3"}, "T must be a whole number of at least 1, got '3'"),
+        ({"batch_size": 0}, "batch_size must be a whole number of at least 1, got 0"),
+        ({"batch_size": None}, "batch_size must be a whole number of at least 1, got None"),
+        ({"limit": 0}, "limit must be a whole number of at least 1, got 0"),
+        ({"limit": -1}, "limit must be a whole number of at least 1, got -1"),
+        ({"options": {"image_size": 8}}, r"options must be a clif\.data\.DataOptions, got dict"),
+        ({"augmentation": ["flip"]}, r"augmentation must be a text such as .*, got \['flip'\]"),
+    ],
+)
+def test_arguments_that_make_no_sense_are_refused(wrong, message):
+    with pytest.raises(InputError, match=message):
+        create_loader("digits", **wrong)
+
+
 def test_a_loader_resumes_in_the_middle_of_an_epoch():
     loader = create_loader("digits", batch_size=100)
     whole = list(loader.batches(3))

@@ -27,6 +27,8 @@ def read_augmentation(text: str, events: bool = False) -> Augmentation:
     its box.
     Raises `InputError` for another name or number.
     """
+    if not isinstance(text, str):
+        raise InputError(f"augmentation must be a text such as 'crop:4,flip', got {text!r}")
     operations = [_read_operation(word.strip()) for word in text.split(",")] if text != "none" else []
     if events:
         operations = [replace(one, value=0) if isinstance(one, CutOut) else one for one in operations]

@@ -28,6 +28,7 @@ from clif.devices import find_device
 from clif.errors import InputError
 from clif.paths import expand_home
 from clif.random import epoch_seed, sample_keys
+from clif.sizes import is_count
 
 Batch = tuple[Tensor, Tensor]
 
@@ -367,8 +368,9 @@ def create_loader(
         raise InputError(f"{dataset.name} needs its folder: root=... (--data-dir on the command line)")
     if validation and not (train and val_split > 0):
         raise InputError("validation=True gives the part of the training set that val_split > 0 holds out")
-    if T < 1:
-        raise InputError(f"T must be at least 1 time step, got {T}")
+    for word, number in (("T", T), ("batch_size", batch_size), ("limit", 1 if limit is None else limit)):
+        if not is_count(number):
+            raise InputError(f"{word} must be a whole number of at least 1, got {number!r}")
     operations = read_augmentation(augmentation, dataset.events) if augmentation else dataset.augmentation
     if cutupmix_auto:
         if dataset.strong is None:

@@ -116,6 +116,8 @@ def open_dataset(
     """
     key, found = _find(name)
     options = options or DataOptions()
+    if not isinstance(options, DataOptions):
+        raise InputError(f"options must be a clif.data.DataOptions, got {type(options).__name__}")
     if not lies_in_folder(key):
         options.allow(key, "split_seed")
         dataset = get_dataset(key)
