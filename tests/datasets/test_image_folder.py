@@ -409,6 +409,17 @@ def test_parts_without_class_folders_are_not_classes(tmp_path, counts):
         open_dataset("images", tmp_path, SMALL)
 
 
+def test_parts_within_the_classes_are_said_to_be_no_parts(tmp_path, caplog):
+    write_set(tmp_path, {"a/train": 4, "a/test": 1, "b/Train": 4, "b/val": 1})
+    assert len(labels(tmp_path, True)) == 8
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert line.startswith(f"{tmp_path}: the parts within the classes, such as a/train, are read as one set")
+    write_set(tmp_path / "other", {"a/train": 4, "a/test": 1, "b/far": 4, "b/train": 1})
+    caplog.clear()
+    assert len(labels(tmp_path / "other", True)) == 8
+    assert not caplog.records
+
+
 def test_images_beside_the_parts_are_named(tmp_path, caplog):
     write_set(tmp_path, {"train/a": 4, "train/b": 4, "test": 2, "dev/a/x": 1})
     (tmp_path / "papers").mkdir()

@@ -140,6 +140,11 @@ def list_folder(root: Path, kind: Kind) -> Listing:
         names = sorted({name for name, _ in files})
         if are_parts(names):
             raise InputError(f"{base} has {kind.one}s of no class in {' and '.join(names)}; {kind.layout}")
+        if (classes := folders_in(base)) and all(map(has_parts, classes)):
+            say_once(
+                f"{base}: the parts within the classes, such as {classes[0].name}/train, are read as one set, of which "
+                "a fraction (test_split) is the test set; to keep the parts, arrange them as train/CLASS and test/CLASS"
+            )
         return Listing(base, base, {"": files})
     others = [folder for folder in folders_in(base) if folder not in parts.values()]
     if beside := [folder.name for folder in others if holds(folder, kind)]:
@@ -199,6 +204,11 @@ def are_parts(names: list[str]) -> bool:
 def around(found: re.Match[str]) -> str:
     """A name with * for the part in it."""
     return f"{found.string[: found.start()]}*{found.string[found.end() :]}"
+
+
+def has_parts(folder: Path) -> bool:
+    """Whether there are a training set and another part in the folder of a class."""
+    return {"train"} < {PARTS[inner.name.lower()] for inner in folders_in(folder) if inner.name.lower() in PARTS}
 
 
 def is_part(folder: Path) -> bool:
