@@ -4,10 +4,11 @@ import copy
 
 import pytest
 import torch
+from own_objects import CLASSES, FEATURES, N, Net, T, data, made, nn_loss
 from runs import LAST, StopAfter, assert_same_run
 from torch import nn
 from torch.testing import assert_close
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader
 
 import clif
 import clif.train.loop as loop
@@ -20,52 +21,6 @@ from clif.train.checkpoint import read_checkpoint
 from clif.train.config import TrainConfig
 from clif.train.interrupt import Interrupted
 from clif.trained_network import evaluate_checkpoint
-
-N, FEATURES, CLASSES, T = 20, 6, 3, 3
-
-
-class Net(nn.Module):
-    """[N, features] -> logits [T, N, classes]."""
-
-    def __init__(self, T=T):
-        super().__init__()
-        self.T = T
-        self.layers = nn.Sequential(
-            layers.Linear(FEATURES, 8),
-            layers.BatchNorm1d(8),
-            clif.CLIFNode(),
-            layers.Dropout(0.2),
-            layers.Linear(8, CLASSES),
-        )
-        clif.set_step_mode(self, "m")
-
-    def forward(self, x):
-        return self.layers(x.expand(self.T, *x.shape))
-
-
-def data(seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    y = torch.arange(N) % CLASSES
-    return TensorDataset(torch.randn(N, FEATURES, generator=generator) + y[:, None], y)
-
-
-def made(**changed):
-    """A network, loaders, an optimiser and a schedule, created for each run."""
-    torch.manual_seed(1)
-    net = Net()
-    optimizer = torch.optim.RMSprop(net.parameters(), lr=0.01)
-    objects = {
-        "net": net,
-        "loaders": {"train": DataLoader(data(), 6, shuffle=True), "test": DataLoader(data(1), 8)},
-        "optimizer": optimizer,
-        "scheduler": torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.5),
-        "loss": nn_loss,
-    }
-    return {**objects, **changed}
-
-
-def nn_loss(logits, labels):
-    return nn.functional.cross_entropy(logits.mean(0), labels)
 
 
 class Seen(Callback):
@@ -450,3 +405,10 @@ def test_an_evaluation_says_that_the_training_had_other_data(config, caplog, tin
     caplog.clear()
     evaluate_checkpoint(folder, {"dataset": "cifar10", "data_dir": str(tiny_cifar10)})
     assert "your own loaders" not in caplog.text
+
+
+def test_parameters_that_the_optimiser_does_not_have_keep_no_gradient(config):
+    net = nn.Sequential(nn.Linear(FEATURES, 8), nn.ReLU(), nn.Linear(8, CLASSES))
+    objects = {"net": net, "loaders": {"train": [data().tensors]}, "optimizer": torch.optim.SGD([net[2].weight], 0.0)}
+    rows = fit(config(epochs=3, log_grad_norm=True, loss="CE"), quiet=True, **objects).history
+    assert len({row["train_grad_norm_max"] for row in rows}) == 1

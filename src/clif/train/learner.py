@@ -186,6 +186,7 @@ class Learner:
         if not config.sync_bn:
             self.engine.share_buffers(self.net)
         self.optimizer.zero_grad()
+        self.net.zero_grad()  # the optimiser may have only some of the parameters
         for number in range(batches):
             with self.engine.no_sync(self.computation, enabled=number < batches - 1):
                 loss = self._add_gradient(next(batches_of_step), total)

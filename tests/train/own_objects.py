@@ -1,0 +1,54 @@
+"""A small network, its loaders and the other objects that a user passes to `fit`."""
+
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+import clif
+from clif import layers
+
+N, FEATURES, CLASSES, T = 20, 6, 3, 3
+
+
+class Net(nn.Module):
+    """[N, features] -> logits [T, N, classes]."""
+
+    def __init__(self, T=T):
+        super().__init__()
+        self.T = T
+        self.layers = nn.Sequential(
+            layers.Linear(FEATURES, 8),
+            layers.BatchNorm1d(8),
+            clif.CLIFNode(),
+            layers.Dropout(0.2),
+            layers.Linear(8, CLASSES),
+        )
+        clif.set_step_mode(self, "m")
+
+    def forward(self, x):
+        return self.layers(x.expand(self.T, *x.shape))
+
+
+def data(seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    y = torch.arange(N) % CLASSES
+    return TensorDataset(torch.randn(N, FEATURES, generator=generator) + y[:, None], y)
+
+
+def made(**changed):
+    """A network, loaders, an optimiser and a schedule, created for each run."""
+    torch.manual_seed(1)
+    net = Net()
+    optimizer = torch.optim.RMSprop(net.parameters(), lr=0.01)
+    objects = {
+        "net": net,
+        "loaders": {"train": DataLoader(data(), 6, shuffle=True), "test": DataLoader(data(1), 8)},
+        "optimizer": optimizer,
+        "scheduler": torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.5),
+        "loss": nn_loss,
+    }
+    return {**objects, **changed}
+
+
+def nn_loss(logits, labels):
+    return nn.functional.cross_entropy(logits.mean(0), labels)
