@@ -72,8 +72,15 @@ def likeness(loader: Any) -> tuple[Any, ...]:
         dataset = dataset.dataset
     tensors = dataset.tensors if isinstance(dataset, TensorDataset) else ()
     digests = [_digest(one) for one in tensors]
-    length = len(loader) if isinstance(loader.batches, Sized) else None
-    return loader.num_samples, length, chosen, digests
+    return loader.num_samples, _length(loader.batches), chosen, digests
+
+
+def _length(batches: Any) -> int | None:
+    """The number of batches; None if it is unknown, as for a DataLoader of an `IterableDataset` without a length."""
+    try:
+        return len(batches)
+    except TypeError:
+        return None
 
 
 def _digest(tensor: Tensor) -> int:
@@ -158,9 +165,13 @@ class Batches:
             raise InputError(f"loaders[{part!r}] must be an iterable of (x, y), got {type(batches).__name__}")
         if isinstance(batches, Iterator):
             raise InputError(f"loaders[{part!r}] yields its batches only once; pass a list or a DataLoader")
-        if part == "train" and not isinstance(batches, Sized):
-            raise InputError("loaders['train'] needs a length, the number of its batches: define __len__")
-        if isinstance(batches, Sized) and len(batches) == 0:
+        length = _length(batches)
+        if part == "train" and length is None:
+            raise InputError(
+                "loaders['train'] needs a length, the number of its batches: define __len__, for a DataLoader that of "
+                "its data set"
+            )
+        if length == 0:
             raise InputError(f"loaders[{part!r}] is empty")
 
     @property
