@@ -5,6 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
+from torch.nn.utils import prune
 from torch.testing import assert_close
 
 from clif.errors import InputError
@@ -76,6 +77,15 @@ def test_the_hidden_weights_are_those_of_all_convolutions_but_the_first(model):
     net = create_model(model)
     convolutions = [module.weight for module in net.modules() if isinstance(module, nn.Conv2d)]
     assert [id(weight) for weight in hidden_weights(net)] == [id(weight) for weight in convolutions[1:]]
+
+
+@pytest.mark.parametrize("change", [nn.utils.parametrizations.weight_norm, lambda m: prune.identity(m, "weight")])
+def test_a_weight_that_is_computed_is_trained_by_sgd(change):
+    net = nn.Sequential(nn.Conv2d(1, 2, 3), change(nn.Conv2d(2, 2, 3)), nn.Conv2d(2, 2, 3))
+    config = resolve("digits", opt="Muon")
+    turned, others = make_optimizer(config, net, Precision("cpu", torch.float32, "", "")).param_groups
+    assert [id(weight) for weight in turned["params"]] == [id(net[2].weight)]
+    assert len(others["params"]) == len(list(net.parameters())) - 1
 
 
 @pytest.mark.parametrize(("options", "rates"), [({"sgd_lr": 0.0}, {0.05}), ({"sgd_lr": 0.4}, {0.4})])

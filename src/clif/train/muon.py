@@ -88,6 +88,9 @@ class Muon(Optimizer):
 
 
 def hidden_weights(net: nn.Module) -> list[Tensor]:
-    """The weights that Muon trains: those of all convolutions except the first, which sees pixels or frames."""
+    """The weights that Muon trains: those of all convolutions except the first, which sees pixels or frames.
+
+    A weight that is computed from other parameters, as under `weight_norm` or pruning, is none.
+    """
     convolutions = [m for m in net.modules() if isinstance(m, nn.Conv2d)]
-    return [m.weight for m in convolutions[1:]]
+    return [m.weight for m in convolutions[1:] if isinstance(m.weight, nn.Parameter)]
