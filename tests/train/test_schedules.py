@@ -94,6 +94,13 @@ def test_one_cycle_rises_and_falls_in_a_line(config):
     assert_close(watch.rates, [*expected, expected[-1]], rtol=1e-6, atol=1e-9)
 
 
+def test_one_cycle_whose_rise_is_one_step_begins_at_the_rate(config):
+    watch = Watch()
+    fit(config(epochs=2, T_max=2, lr=0.1, lr_scheduler="OneCycle", warmup_epochs=0.25), True, [watch])
+    expected = [0.1 + (4e-7 - 0.1) * i / 7 for i in range(1, 8)]
+    assert_close(watch.rates, [*expected, expected[-1]], rtol=1e-5, atol=1e-9)
+
+
 def test_one_cycle_ends_with_the_epochs(config):
     with pytest.raises(InputError, match="epochs must be at most T_max = 2, where the cycle ends"):
         config(lr_scheduler="OneCycle", epochs=3, T_max=2)

@@ -1,5 +1,6 @@
 """Learning-rate schedules by name, for the option --lr-scheduler."""
 
+import math
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -63,11 +64,15 @@ def _steps(optimizer: Optimizer, config: TrainConfig, per_epoch: int) -> LRSched
 @register_scheduler("OneCycle")
 def _one_cycle(optimizer: Optimizer, config: TrainConfig, per_epoch: int) -> LRScheduler:
     """Linearly up to the rate over `warmup_epochs` and linearly down to 0 at the end of `T_max` epochs."""
+    total = config.T_max * per_epoch
+    rise = config.warmup_epochs / config.T_max or 0.3
+    if math.isclose(rise * total, 1):  # PyTorch would divide by the 0 steps between the first and the last of the rise
+        rise = (1 - 1e-6) / total
     return OneCycleLR(
         optimizer,
         max_lr=[group["lr"] for group in optimizer.param_groups],
-        total_steps=config.T_max * per_epoch,
-        pct_start=config.warmup_epochs / config.T_max or 0.3,
+        total_steps=total,
+        pct_start=rise,
         anneal_strategy="linear",
         cycle_momentum=False,
     )
