@@ -180,6 +180,7 @@ class Lying(list):
         ({}, {"loaders": {"train": [(torch.rand(2, 6), torch.rand(2))]}}, r"got x \[2, 6\] and y torch.float32 \[2\]"),
         ({}, {"loaders": {"train": Lying([data().tensors])}}, "has the length 5 but gave fewer batches in epoch 1"),
         ({"early_stop": 2}, {"loaders": {"train": [data().tensors]}}, r'early_stop needs .* pass loaders\["val"\]'),
+        ({"early_stop": 2, "test_at_end": True}, {}, r'early_stop needs .* pass loaders\["val"\]'),
         ({}, {"net": None}, "an optimizer of your own needs your own network"),
         ({}, {"optimizer": None}, "a scheduler of your own needs your own optimizer"),
         ({}, {"optimizer": other_optimizer()}, "scheduler= must be created for the run's own optimiser"),
@@ -412,3 +413,11 @@ def test_parameters_that_the_optimiser_does_not_have_keep_no_gradient(config):
     objects = {"net": net, "loaders": {"train": [data().tensors]}, "optimizer": torch.optim.SGD([net[2].weight], 0.0)}
     rows = fit(config(epochs=3, log_grad_norm=True, loss="CE"), quiet=True, **objects).history
     assert len({row["train_grad_norm_max"] for row in rows}) == 1
+
+
+def test_a_run_that_is_tested_at_its_end_stops_early_by_the_validation_set(config):
+    objects = made(net=Net(), optimizer=None, scheduler=None)
+    objects["loaders"]["val"] = objects["loaders"]["test"]
+    result = fit(config(epochs=9, test_at_end=True, early_stop=1, lr=1e-12), quiet=True, **objects)
+    assert len(result.history) < 9
+    assert ["test_top1" in row for row in result.history] == [False] * (len(result.history) - 1) + [True]

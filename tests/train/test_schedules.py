@@ -169,7 +169,7 @@ def test_a_run_that_stops_early_is_tested_in_its_last_epoch(train):
 
 def test_stopping_early_needs_epochs_to_compare(config):
     with pytest.raises(InputError, match="early_stop with test_at_end needs a validation split: add --val-split"):
-        config(test_at_end=True, early_stop=2)
+        fit(config(test_at_end=True, early_stop=2), quiet=True)
 
 
 def test_the_weights_of_a_fast_run_move(train):

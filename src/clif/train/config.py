@@ -249,8 +249,6 @@ class TrainConfig:
             raise InputError("cutupmix_auto is a complete augmentation; leave out --augmentation")
         if self.whiten and self.pre_train:
             raise InputError("whiten and pre_train both set the weights of the first layer; leave one of them out")
-        if self.test_at_end and self.early_stop and not self.val_split:
-            raise InputError("early_stop with test_at_end needs a validation split: add --val-split 0.1")
         if self.gradient_window and not self.multiple_step:
             raise InputError("gradient_window needs the whole sequence at once: --multiple-step True")
         if self.checkpoint_blocks and self.neuron == "ReLU":

@@ -85,6 +85,8 @@ class Own:
 
     def _check_loaders(self, config: TrainConfig) -> None:
         if self.loaders is None:
+            if config.early_stop and config.test_at_end and not config.val_split:
+                raise InputError("early_stop with test_at_end needs a validation split: add --val-split 0.1")
             return
         given: Any = self.loaders
         if not isinstance(given, Mapping):
@@ -99,7 +101,8 @@ class Own:
         for name in ("cutupmix_auto", "whiten"):
             if getattr(config, name):
                 raise InputError(f"{name} is for the data of the configuration; leave it out with loaders=")
-        if config.early_stop and not {"val", "test"} & self.loaders.keys():
+        chosen_on = {"val"} if config.test_at_end else {"val", "test"}
+        if config.early_stop and not chosen_on & self.loaders.keys():
             raise InputError('early_stop needs a validation set: pass loaders["val"]')
         if config.checkpoint_every and not is_positioned(self.loaders["train"]):
             raise InputError(
