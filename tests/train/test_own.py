@@ -421,3 +421,15 @@ def test_a_run_that_is_tested_at_its_end_stops_early_by_the_validation_set(confi
     result = fit(config(epochs=9, test_at_end=True, early_stop=1, lr=1e-12), quiet=True, **objects)
     assert len(result.history) < 9
     assert ["test_top1" in row for row in result.history] == [False] * (len(result.history) - 1) + [True]
+
+
+@pytest.mark.filterwarnings("ignore:bfloat16 is slow here")
+def test_a_loss_gets_logits_in_float32_under_mixed_precision(config):
+    seen = set()
+
+    def loss(logits, labels):
+        seen.add(logits.dtype)
+        return nn_loss(logits, labels)
+
+    fit(config(epochs=1, amp=True, amp_dtype="bfloat16"), quiet=True, **made(loss=loss))
+    assert seen == {torch.float32}

@@ -271,7 +271,9 @@ class Learner:
         return images, logits, labels
 
     def _training_loss(self, images: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
-        """The loss against the labels, and against the teacher if there is one."""
+        """The loss against the labels, and against the teacher if there is one; in float32 under mixed precision."""
+        if self.precision.mixed:
+            logits = logits.float()
         if self.teacher is None:
             return loss_of(self.loss, logits, labels)
         with torch.no_grad(), self.precision.autocast(), naming(f"the teacher {self.config.teacher}"):

@@ -17,9 +17,9 @@ def register_loss(name: Any) -> Any:
     """A decorator: registers a function that creates a loss by name for `--loss`.
 
     Without an argument the name is its own. The function takes the configuration and returns the loss: a function from
-    logits [T, N, classes] and labels, int64 [N] or soft [N, classes], to a scalar, the mean over the samples. A
-    callable class whose `__init__` takes the configuration also works. A function of the same module and qualified name
-    is replaced.
+    logits [T, N, classes] and labels, int64 [N] or soft [N, classes], to a scalar, the mean over the samples. Logits
+    are float32, also under mixed precision. A callable class whose `__init__` takes the configuration also works. A
+    function of the same module and qualified name is replaced.
 
     Raises `InputError` for a name that is taken.
 
