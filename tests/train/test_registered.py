@@ -147,7 +147,12 @@ def test_own_ones_train_and_resume_a_run(train, config):
     ("register", "values", "message"),
     [
         (lambda: register_loss("bad")(lambda _: lambda x, _y: x[0]), {"loss": "bad"}, "loss must be one number"),
-        (lambda: register_loss("bad")(lambda _: 3), {"loss": "bad"}, "the loss bad must be callable, got int"),
+        (lambda: register_loss("bad")(lambda _: 3), {"loss": "bad"}, "the loss bad must be a function of"),
+        (
+            lambda: register_loss("bad")(lambda _: nn.CrossEntropyLoss()),
+            {"loss": "bad"},
+            r"the loss bad gets logits \[T, N, classes\], but PyTorch's CrossEntropyLoss takes \[N, classes\]",
+        ),
         (
             lambda: register_optimizer("bad")(lambda _g, _c: 3),
             {"opt": "bad"},

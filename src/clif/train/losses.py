@@ -9,6 +9,8 @@ from clif.loss import CrossEntropy, Loss, RateMSE, SpikingLoss, TETLoss
 from clif.registration import register
 from clif.train.config import TrainConfig
 
+OF_PYTORCH = ("torch.nn.modules.loss", "torch.nn.functional")
+
 LOSSES: dict[str, Callable[[TrainConfig], Loss]] = {}
 """The functions that create a loss from a configuration, by name."""
 
@@ -67,6 +69,17 @@ def _rate_mse(config: TrainConfig) -> Loss:
 def make_loss(config: TrainConfig) -> Loss:
     """The configured loss. Raises `InputError` if a registered one cannot be called."""
     loss = LOSSES[config.loss](config)
-    if not callable(loss):
-        raise InputError(f"the loss {config.loss} must be callable, got {type(loss).__name__}")
+    check_loss(loss, f"the loss {config.loss}")
     return loss
+
+
+def check_loss(loss: Any, what: str) -> None:
+    """Raise `InputError` unless `loss` can be called, and for one of PyTorch, which takes logits without time."""
+    if not callable(loss):
+        raise InputError(f"{what} must be a function of logits and labels, got {type(loss).__name__}")
+    if getattr(loss, "__module__", None) in OF_PYTORCH:
+        name = getattr(loss, "__name__", type(loss).__name__)
+        raise InputError(
+            f"{what} gets logits [T, N, classes], but PyTorch's {name} takes [N, classes]; use one of clif.loss, such "
+            "as CrossEntropy(), or a function, such as lambda logits, labels: F.cross_entropy(logits.mean(0), labels)"
+        )

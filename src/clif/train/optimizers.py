@@ -74,16 +74,17 @@ def make_optimizer(config: TrainConfig, net: nn.Module, precision: Precision) ->
         for group in groups[1:]:
             group["lr"] = config.sgd_lr or config.lr
     optimizer = OPTIMIZERS[config.opt](groups, config)
-    if not isinstance(optimizer, Optimizer):
-        raise InputError(f"the optimiser {config.opt} must be a torch.optim.Optimizer, got {type(optimizer).__name__}")
-    check_step(optimizer)
+    check_optimizer(optimizer, f"the optimiser {config.opt}")
     if isinstance(optimizer, Muon) and precision.dtype in (torch.bfloat16, torch.float16):
         optimizer.dtype = torch.bfloat16
     return optimizer
 
 
-def check_step(optimizer: Optimizer) -> None:
-    """Raise `InputError` for an optimiser that evaluates the loss several times a step, such as LBFGS."""
+def check_optimizer(optimizer: Any, what: str) -> None:
+    """Raise `InputError` unless `optimizer` is an optimiser that needs no closure for its step, as LBFGS does."""
+    if not isinstance(optimizer, Optimizer):
+        given = optimizer.__name__ if isinstance(optimizer, type) else type(optimizer).__name__
+        raise InputError(f"{what} must be a torch.optim.Optimizer, got {given}")
     closure = inspect.signature(optimizer.step).parameters.get("closure")
     if closure is not None and closure.default is closure.empty:
         raise InputError(f"{type(optimizer).__name__} needs a closure for its step, which a run does not give it")

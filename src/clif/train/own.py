@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
@@ -18,7 +19,8 @@ from clif.neurons.checkpointing import is_checkpointed
 from clif.neurons.gradient_window import set_gradient_window
 from clif.train.config import TrainConfig
 from clif.train.engine import Engine
-from clif.train.optimizers import check_step
+from clif.train.losses import check_loss
+from clif.train.optimizers import check_optimizer
 from clif.train.own_loaders import is_positioned, likeness, place
 from clif.train.schedules import check_scheduler
 
@@ -51,13 +53,13 @@ class Own:
         if self.optimizer is not None and self.net is None:
             raise InputError("an optimizer of your own needs your own network: also pass net=")
         if self.optimizer is not None:
-            check_step(self.optimizer)
+            check_optimizer(self.optimizer, "optimizer=")
         if self.scheduler is not None:
             if self.optimizer is None:
                 raise InputError("a scheduler of your own needs your own optimizer: also pass optimizer=")
             check_scheduler(self.scheduler, self.optimizer, "scheduler=")
-        if self.loss is not None and not callable(self.loss):
-            raise InputError(f"loss= takes a function of logits and labels, got {type(self.loss).__name__}")
+        if self.loss is not None:
+            check_loss(self.loss, "loss=")
         if isinstance(self.net, SpikingNetwork):
             return dataclasses.replace(config, T=self.net.T)
         return dataclasses.replace(config)
@@ -69,6 +71,9 @@ class Own:
             raise InputError(f"net= takes a torch.nn.Module, got {type(self.net).__name__}")
         if next(self.net.parameters(), None) is None:
             raise InputError("the network has no parameters to train")
+        if any(map(is_lazy, self.net.parameters())):
+            raise InputError("net= has lazy layers, whose parameters have no shape yet; call net(x) once before fit")
+        self._check_dtype(config)
         for name in ("whiten", "exchange_neuron"):
             if getattr(config, name):
                 raise InputError(f"{name} is for networks that the configuration creates; leave it out with net=")
@@ -82,6 +87,14 @@ class Own:
                 raise InputError("T_stages is for a clif.models.SpikingNetwork, whose T can be set")
             if not config.multiple_step:
                 raise InputError("multiple_step=False is for a clif.models.SpikingNetwork; leave it out with net=")
+
+    def _check_dtype(self, config: TrainConfig) -> None:
+        assert self.net is not None
+        dtypes = {p.dtype for p in self.net.parameters() if p.is_floating_point()}
+        if config.dtype == "float32" and dtypes and torch.float32 not in dtypes:
+            name = str(min(dtypes, key=str)).removeprefix("torch.")
+            hint = ', or dtype="float64"' if name == "float64" else "; amp=True computes in a lower precision"
+            raise InputError(f"the weights of net= are {name}, and the run is in float32: pass net.float(){hint}")
 
     def _check_loaders(self, config: TrainConfig) -> None:
         if self.loaders is None:
