@@ -1,11 +1,17 @@
 """The loaders that a user passes to `fit`, in one process."""
 
 import pytest
-from own_objects import made
-from torch.utils.data import DataLoader, IterableDataset
+import torch
+from own_objects import N, data, made
+from runs import StopAfter, assert_same_run
+from torch import nn
+from torch.utils.data import DataLoader, IterableDataset, RandomSampler, WeightedRandomSampler
 
+import clif.train.loop as loop
+from clif.data import create_loader
 from clif.errors import InputError
 from clif.train import fit
+from clif.train.interrupt import Interrupted
 
 
 class Stream(IterableDataset):
@@ -37,3 +43,52 @@ def test_a_training_needs_a_length(config):
         InputError, match=r"loaders\['train'\] needs a length, .* for a DataLoader that of its data set"
     ):
         fit(config(), quiet=True, **made(loaders=loaders))
+
+
+def assert_resumes(config, tmp_path, monkeypatch, checks, objects, **options):
+    """A run with the objects that `objects` makes is stopped after some checks and ends like an uninterrupted one."""
+    whole = fit(config(**options, out_dir=str(tmp_path / "whole")), quiet=True, **objects())
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "StopRequest", lambda: StopAfter(checks))
+        with pytest.raises(Interrupted):
+            fit(config(**options), quiet=True, **objects())
+    resumed = fit(config(**options, resume="auto"), quiet=True, **objects())
+    assert_same_run(resumed.folder, whole.folder)
+
+
+@pytest.mark.parametrize(
+    "train",
+    [
+        lambda g: DataLoader(data(), 6, shuffle=True, generator=g),
+        lambda g: DataLoader(data(), 6, sampler=WeightedRandomSampler(torch.ones(N), N, generator=g)),
+        lambda g: DataLoader(
+            data(), batch_sampler=torch.utils.data.BatchSampler(RandomSampler(data(), generator=g), 6, False)
+        ),
+    ],
+)
+def test_a_loader_with_a_generator_resumes_to_the_same_bits(config, tmp_path, monkeypatch, train):
+    def objects():
+        generator = torch.Generator().manual_seed(3)
+        return made(loaders={"train": train(generator), "test": DataLoader(data(1), 8, generator=generator)})
+
+    assert_resumes(config, tmp_path, monkeypatch, 12, objects, epochs=4)
+
+
+class Poisson(nn.Module):
+    """Draws random numbers in every call, also in an evaluation."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.layer = nn.Linear(3 * 32 * 32, 10)
+
+    def forward(self, x):
+        return self.layer((x * (torch.rand_like(x) < 0.5)).flatten(1))
+
+
+def test_a_run_stopped_in_an_evaluation_repeats_its_random_numbers(config, tmp_path, monkeypatch, tiny_cifar10):
+    def objects():
+        loaders = {name: create_loader("cifar10", tiny_cifar10, name == "train", 25) for name in ("train", "test")}
+        return {"net": Poisson(), "loaders": {**loaders, "test": list(loaders["test"]) * 2}}
+
+    assert_resumes(config, tmp_path, monkeypatch, 4, objects, epochs=2, lr=0.5)

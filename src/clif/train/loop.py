@@ -69,7 +69,8 @@ def fit(
 
     To resume a run, use the same objects and `config.resume`. If the training loader cannot start in the middle of an
     epoch, as `clif.data.Loader` can, the run resumes from the last complete epoch. It gives the same numbers if all
-    random numbers come from torch's generator, as the order of a DataLoader without `persistent_workers` does.
+    random numbers come from torch's generator or the `generator` of a DataLoader or its sampler, as the order of a
+    DataLoader without `persistent_workers` does.
 
     The folder contains config.yaml, environment.json, metrics.csv, TensorBoard events, summary.json and the
     checkpoints. `callbacks` are called during the run and may end it. Raises `InputError` for wrong input, and

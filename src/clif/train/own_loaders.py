@@ -61,6 +61,18 @@ def place(loader: Any, part: str, engine: Engine) -> Any:
     return Parts(loader, part, engine)
 
 
+def generators(loaders: Iterable[Any]) -> list[torch.Generator]:
+    """The generators of random numbers of loaders and their samplers, each once."""
+    found: dict[int, torch.Generator] = {}
+    for loader in loaders:
+        given = getattr(loader, "batches", loader)
+        holders = (given, getattr(given, "sampler", None), getattr(given, "batch_sampler", None), _sampler(given))
+        for generator in (getattr(holder, "generator", None) for holder in holders):
+            if isinstance(generator, torch.Generator):
+                found[id(generator)] = generator
+    return list(found.values())
+
+
 def likeness(loader: Any) -> tuple[Any, ...]:
     """The properties that must be equal in the loaders of all processes, because they share the same batches."""
     if not isinstance(loader, Batches):

@@ -18,6 +18,7 @@ from clif.neurons.exchange import description_of
 from clif.train.checkpoint import load_weights
 from clif.train.learner import Learner
 from clif.train.muon import Muon
+from clif.train.own_loaders import generators
 from clif.train.schedules import advance
 from clif.user_code import imported
 
@@ -52,11 +53,7 @@ def capture(trainer: Learner) -> dict[str, Any]:
             "norms": trainer.norms.sums.tolist(),
             "guard": trainer.guard.notes.tolist(),
         },
-        "rng": {
-            "cpu": torch.get_rng_state(),
-            "cuda": torch.cuda.get_rng_state_all() if trainer.device.type == "cuda" else [],
-            "others": trainer.engine.gather_object(_random_state(trainer))[1:],
-        },
+        "rng": random_state(trainer),
     }
     if (dataset := trainer.dataset) is not None:
         content["data"] = record(dataset)
@@ -113,20 +110,35 @@ def _restore(trainer: Learner, content: dict[str, Any], where: str) -> None:
                 "weights"
             ) from error
     if rng := content.get("rng"):
-        _restore_random_state(trainer, rng)
+        restore_random_state(trainer, rng)
 
 
-def _random_state(trainer: Learner) -> list[Tensor]:
-    """The states of this process's generators, that of its GPU last."""
+def random_state(trainer: Learner) -> dict[str, Any]:
+    """The states of the generators of all processes, which all of them must call."""
+    gather = trainer.engine.gather_object
+    return {
+        "cpu": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if trainer.device.type == "cuda" else [],
+        "others": gather(_of_this_process(trainer))[1:],
+        "loaders": gather([generator.get_state() for generator in generators(trainer.loaders.values())]),
+    }
+
+
+def _of_this_process(trainer: Learner) -> list[Tensor]:
+    """The states of PyTorch's own generators in this process, that of its GPU last."""
     return [
         torch.get_rng_state(),
         *([torch.cuda.get_rng_state(trainer.device)] if trainer.device.type == "cuda" else []),
     ]
 
 
-def _restore_random_state(trainer: Learner, rng: dict[str, Any]) -> None:
+def restore_random_state(trainer: Learner, rng: dict[str, Any]) -> None:
     """Restore the state of every process; if their number changed, only that of the first one."""
-    others = rng.get("others", [])
+    others, of_loaders = rng.get("others", []), rng.get("loaders", [])
+    if len(of_loaders) == trainer.engine.world_size or (of_loaders and trainer.engine.is_first):
+        own = generators(trainer.loaders.values())
+        for generator, state in zip(own, of_loaders[trainer.engine.rank], strict=False):
+            generator.set_state(state)
     if trainer.engine.is_first:
         torch.set_rng_state(rng["cpu"])
         if rng["cuda"] and trainer.device.type == "cuda":
