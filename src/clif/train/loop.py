@@ -8,6 +8,7 @@ import shlex
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ from clif.train.monitor import GradientNorms, unhealthy
 from clif.train.own import Own
 from clif.train.resume import BEST, LAST, SUMMARY, check_options, other_run
 from clif.train.schedules import advance
-from clif.train.state import capture, precision_of, restore
+from clif.train.state import capture, precision_of, random_state, restore, restore_random_state
 from clif.user_code import differences, imported
 
 logger = logging.getLogger("clif.train")
@@ -326,9 +327,10 @@ class Trainer(Learner):
         for name, fault in unhealthy(rates, self.net).items():
             self._warn(f"{name} {fault}", f"layer {name} {fault} in epoch {self.epoch + 1}")
         self.engine.share_buffers(self.evaluated_net)
+        before = random_state(self)
         for part in ("val", "test"):
             if part in self.loaders and (part != "test" or self._is_tested(row, is_whole)):
-                check_stop = self._stop_if_asked_here if self.engine.world_size == 1 else lambda: None
+                check_stop = partial(self._stop_in_evaluation, before) if self.engine.world_size == 1 else lambda: None
                 row |= columns(part, self._evaluate(self.loaders[part], check_stop))
         return row
 
@@ -349,8 +351,11 @@ class Trainer(Learner):
         """The signal that this process got; an output without a reader counts as one."""
         return self._stop.signum or (SIGPIPE if self._reader_is_gone or reader_is_gone() else None)
 
-    def _stop_if_asked_here(self) -> None:
+    def _stop_in_evaluation(self, before: dict[str, Any]) -> None:
+        """Stop with the random state `before` the evaluation, which a resumed run repeats."""
         self._signum = self._asked_to_stop()
+        if self._signum:
+            restore_random_state(self, before)
         self._stop_if_asked()
 
     def _stop_if_asked(self) -> None:
