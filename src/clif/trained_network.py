@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
+from torch import nn
 
 from clif.data import Dataset, Loader, create_loader
 from clif.data.description import trained_on
@@ -16,7 +17,7 @@ from clif.evaluation import Scores, evaluate
 from clif.models import SpikingNetwork
 from clif.names import dataset_name
 from clif.precision import Precision, asked_for, common, warn_if_slow
-from clif.train.checkpoint import build_network, read_checkpoint
+from clif.train.checkpoint import build_network, load_weights, read_checkpoint
 from clif.train.components import Computation
 from clif.train.config import TrainConfig, resolve
 from clif.train.engine import Engine, with_processes
@@ -127,6 +128,10 @@ def evaluate_checkpoint(path: str | os.PathLike[str], given: dict[str, Any], qui
     if (classes := net.config["num_classes"]) != dataset.num_classes:
         raise InputError(f"{path}: has {classes} classes, {dataset.name} has {dataset.num_classes}")
     loss = make_loss(config)
+    if isinstance(loss, nn.Module):
+        loss.to(engine.device, next(net.parameters()).dtype)
+        if "loss" in opened.content and config.loss == opened.content["config"].get("loss"):
+            load_weights(loss, opened.content["loss"], str(path))
     computation = Computation(net.to(engine.device), config.multiple_step)
     with precision.autocast():
         scores = evaluate(

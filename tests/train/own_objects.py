@@ -1,11 +1,16 @@
 """A small network, its loaders and the other objects that a user passes to `fit`."""
 
+import pytest
 import torch
+from runs import StopAfter, assert_same_run
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 import clif
+import clif.train.loop as loop
 from clif import layers
+from clif.train import fit
+from clif.train.interrupt import Interrupted
 
 N, FEATURES, CLASSES, T = 20, 6, 3, 3
 
@@ -52,3 +57,14 @@ def made(**changed):
 
 def nn_loss(logits, labels):
     return nn.functional.cross_entropy(logits.mean(0), labels)
+
+
+def assert_resumes(config, tmp_path, monkeypatch, checks, objects, **options):
+    """A run with the objects that `objects` makes is stopped after some checks and ends like an uninterrupted one."""
+    whole = fit(config(**options, out_dir=str(tmp_path / "whole")), quiet=True, **objects())
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "StopRequest", lambda: StopAfter(checks))
+        with pytest.raises(Interrupted):
+            fit(config(**options), quiet=True, **objects())
+    resumed = fit(config(**options, resume="auto"), quiet=True, **objects())
+    assert_same_run(resumed.folder, whole.folder)

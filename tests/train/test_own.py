@@ -4,7 +4,7 @@ import copy
 
 import pytest
 import torch
-from own_objects import CLASSES, FEATURES, N, Net, T, data, made, nn_loss
+from own_objects import CLASSES, FEATURES, N, Net, T, assert_resumes, data, made, nn_loss
 from runs import LAST, StopAfter, assert_same_run
 from torch import nn
 from torch.testing import assert_close
@@ -444,3 +444,34 @@ def test_a_loss_gets_logits_in_float32_under_mixed_precision(config):
 
     fit(config(epochs=1, amp=True, amp_dtype="bfloat16"), quiet=True, **made(loss=loss))
     assert seen == {torch.float32}
+
+
+class Weighted(nn.Module):
+    """A loss that learns a weight for each class and counts its calls."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(CLASSES))
+        self.register_buffer("calls", torch.zeros(()))
+
+    def forward(self, logits, labels):
+        self.calls += 1
+        return nn_loss(logits * self.weight, labels) + 0.01 * self.calls
+
+
+def test_a_loss_with_a_state_resumes_to_the_same_bits(config, tmp_path, monkeypatch):
+    def objects():
+        torch.manual_seed(1)
+        net, loss = Net(), Weighted()
+        optimizer = torch.optim.SGD([*net.parameters(), *loss.parameters()], lr=0.1)
+        return made(net=net, loss=loss, optimizer=optimizer, scheduler=None)
+
+    assert_resumes(config, tmp_path, monkeypatch, 12, objects, epochs=4)
+
+
+def test_parameters_of_a_loss_that_nothing_trains_are_named(config, caplog):
+    fit(config(epochs=1), quiet=True, **made(loss=Weighted()))
+    assert "the loss Weighted has parameters that the optimiser does not train (weight)" in caplog.text
+    caplog.clear()
+    fit(config(epochs=1), quiet=True, **made(loss=Weighted().requires_grad_(False)))
+    assert "does not train" not in caplog.text

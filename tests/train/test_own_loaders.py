@@ -2,16 +2,13 @@
 
 import pytest
 import torch
-from own_objects import N, data, made
-from runs import StopAfter, assert_same_run
+from own_objects import N, assert_resumes, data, made
 from torch import nn
 from torch.utils.data import DataLoader, IterableDataset, RandomSampler, WeightedRandomSampler
 
-import clif.train.loop as loop
 from clif.data import create_loader
 from clif.errors import InputError
 from clif.train import fit
-from clif.train.interrupt import Interrupted
 
 
 class Stream(IterableDataset):
@@ -43,17 +40,6 @@ def test_a_training_needs_a_length(config):
         InputError, match=r"loaders\['train'\] needs a length, .* for a DataLoader that of its data set"
     ):
         fit(config(), quiet=True, **made(loaders=loaders))
-
-
-def assert_resumes(config, tmp_path, monkeypatch, checks, objects, **options):
-    """A run with the objects that `objects` makes is stopped after some checks and ends like an uninterrupted one."""
-    whole = fit(config(**options, out_dir=str(tmp_path / "whole")), quiet=True, **objects())
-    with monkeypatch.context() as patch:
-        patch.setattr(loop, "StopRequest", lambda: StopAfter(checks))
-        with pytest.raises(Interrupted):
-            fit(config(**options), quiet=True, **objects())
-    resumed = fit(config(**options, resume="auto"), quiet=True, **objects())
-    assert_same_run(resumed.folder, whole.folder)
 
 
 @pytest.mark.parametrize(

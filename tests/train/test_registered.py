@@ -18,6 +18,7 @@ from clif.train.interrupt import Interrupted
 from clif.train.losses import LOSSES, make_loss
 from clif.train.optimizers import OPTIMIZERS, make_optimizer
 from clif.train.schedules import SCHEDULERS, advance, make_scheduler
+from clif.trained_network import evaluate_checkpoint
 
 
 class Holding(torch.optim.lr_scheduler.LRScheduler):
@@ -178,6 +179,22 @@ def test_a_schedule_keeps_what_it_came_to_know(train):
     part = train(lr_scheduler="Holding", lr=0.1, epochs=3, name="part").folder
     again = train(lr_scheduler="Holding", lr=0.1, epochs=5, name="part", resume=str(part / LAST))
     assert [row["lr"] for row in again.history] == [row["lr"] for row in whole.history]
+
+
+def test_an_evaluation_has_the_state_of_a_loss(train):
+    @register_loss
+    class Rising(nn.Module):
+        def __init__(self, config):
+            super().__init__()
+            del config
+            self.register_buffer("calls", torch.zeros(()))
+
+        def forward(self, logits, labels):
+            self.calls += self.training
+            return nn.functional.cross_entropy(logits.mean(0), labels) * 0 + self.calls
+
+    folder = train(loss="Rising", epochs=1).folder
+    assert evaluate_checkpoint(folder, {}).scores.loss > 4
 
 
 def test_a_shipped_name_is_not_taken():

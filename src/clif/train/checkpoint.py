@@ -52,6 +52,7 @@ CONTENT_TYPES: dict[str, type] = {
     "rng": dict,
     "epoch": int,
     "net_raw": dict,
+    "loss": dict,
 }
 
 SMALL = 1 << 26

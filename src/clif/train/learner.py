@@ -29,7 +29,7 @@ from clif.train.config import TrainConfig
 from clif.train.ema import Average
 from clif.train.engine import Engine, Follower
 from clif.train.folder import RunFolder
-from clif.train.losses import make_loss
+from clif.train.losses import make_loss, place_loss
 from clif.train.metrics import Row
 from clif.train.monitor import GradientNorms, LayerMonitor
 from clif.train.nonfinite import FiniteGuard, first_bad_value, infinite_buffers, trace
@@ -81,12 +81,16 @@ class Learner:
         self.optimizer = own.optimizer or make_optimizer(config, self.net, self.precision)
         scaled = self.precision.dtype == torch.float16
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=scaled)
-        self.loss = own.loss or make_loss(config)
+        self.loss = make_loss(config) if own.loss is None else own.loss
         self.teacher = None if config.teacher is None else self._load_teacher(config.teacher)
         self.steps_per_epoch = -(-len(self.loaders["train"]) // config.accumulate)
         self.scheduler = own.scheduler or make_scheduler(config, self.optimizer, self.steps_per_epoch)
         self.by_step = is_by_step(config, self.scheduler)
-        for what, thing in (("optimiser", self.optimizer), ("schedule", self.scheduler)):
+        stored: list[tuple[str, Any]] = [("optimiser", self.optimizer), ("schedule", self.scheduler)]
+        if isinstance(self.loss, nn.Module):
+            place_loss(self.loss, config, self.net, self.optimizer, engine)
+            stored.append(("loss", self.loss))
+        for what, thing in stored:
             check_storable(thing.state_dict(), f"the {what} {type(thing).__name__}")
 
         self.image_size = 0

@@ -1,13 +1,20 @@
 """Losses by name, for the option --loss."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
+
+from torch import nn
+from torch.optim import Optimizer
 
 from clif.errors import InputError
 from clif.loss import CrossEntropy, Loss, RateMSE, SpikingLoss, TETLoss
 from clif.registration import register
 from clif.train.config import TrainConfig
+from clif.train.engine import Engine
+
+logger = logging.getLogger("clif.train")
 
 OF_PYTORCH = ("torch.nn.modules.loss", "torch.nn.functional")
 
@@ -71,6 +78,31 @@ def make_loss(config: TrainConfig) -> Loss:
     loss = LOSSES[config.loss](config)
     check_loss(loss, f"the loss {config.loss}")
     return loss
+
+
+def place_loss(loss: nn.Module, config: TrainConfig, net: nn.Module, optimizer: Optimizer, engine: Engine) -> None:
+    """Move a loss with parameters or buffers to the device, and warn if the optimiser does not train its parameters.
+
+    Raises `InputError` if they would have to be trained in several processes.
+    """
+    loss.to(engine.device)
+    if config.dtype == "float64":
+        loss.double()
+    others = {*net.parameters(), *(p for p in loss.parameters() if not p.requires_grad)}
+    own = {name: p for name, p in loss.named_parameters() if p not in others}
+    if own and engine.world_size > 1:
+        raise InputError(
+            f"the loss {type(loss).__name__} has parameters ({next(iter(own))}), whose gradients several processes do "
+            "not share; put them into the network, or train in one process"
+        )
+    trained = {p for group in optimizer.param_groups for p in group["params"]}
+    if untrained := [name for name, p in own.items() if p not in trained]:
+        logger.warning(
+            "the loss %s has parameters that the optimiser does not train (%s); give it them in optimizer=, put them "
+            "into the network, or freeze them: requires_grad_(False)",
+            type(loss).__name__,
+            untrained[0],
+        )
 
 
 def check_loss(loss: Any, what: str) -> None:
