@@ -371,6 +371,12 @@ def test_the_gradient_window_is_that_of_the_options(config):
     assert first.history[0]["train_grad_norm_mean"] != second.history[0]["train_grad_norm_mean"]
 
 
+def test_the_gradient_window_ends_with_the_run(config):
+    net = Net()
+    fit(config(epochs=1, gradient_window=1), quiet=True, **made(net=net, optimizer=None, scheduler=None))
+    assert net.layers[2].gradient_window is None
+
+
 def test_an_optimiser_that_needs_a_closure_is_refused(config):
     net = Net()
     with pytest.raises(InputError, match="LBFGS needs a closure for its step"):

@@ -152,7 +152,7 @@ class Trainer(Learner):
             if self.own.net is not None:
                 key_dropout(self.net, None)
                 reset_net(self.net)
-                self.own.end_stages(self.config)
+                self.own.give_back(self.config)
         if self._asked_to_stop() == SIGPIPE:
             raise Interrupted(SIGPIPE, f"{GONE}; complete: run folder {result.folder}")
         return result

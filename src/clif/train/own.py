@@ -152,10 +152,13 @@ class Own:
         engine.share_state(self.net)
         return self.net
 
-    def end_stages(self, config: TrainConfig) -> None:
-        """Give the network the T that it had before the stages of the run."""
+    def give_back(self, config: TrainConfig) -> None:
+        """Undo the options of the run in its network: the stages of T, the gradient window."""
+        assert self.net is not None
         if isinstance(self.net, SpikingNetwork):
             self.net.T = config.T
+        if config.gradient_window:
+            set_gradient_window(self.net, None)
 
     def place_loaders(self, engine: Engine) -> dict[str, Any]:
         """The loaders, in a form that gives this process its shares on its device; all processes call it."""
