@@ -16,6 +16,7 @@ from clif import layers
 from clif.data import create_loader
 from clif.errors import InputError
 from clif.loss import CrossEntropy
+from clif.report.runs import open_run
 from clif.train import Callback, fit
 from clif.train.checkpoint import read_checkpoint
 from clif.train.config import TrainConfig
@@ -481,3 +482,20 @@ def test_parameters_of_a_loss_that_nothing_trains_are_named(config, caplog):
     caplog.clear()
     fit(config(epochs=1), quiet=True, **made(loss=Weighted().requires_grad_(False)))
     assert "does not train" not in caplog.text
+
+
+def test_a_report_names_the_objects_of_a_run(config):
+    run = open_run(fit(config(epochs=1), quiet=True, **made()).folder)
+    named = {option: run.config[option] for option in ("model", "neuron", "dataset", "opt", "lr_scheduler", "loss")}
+    assert named == {
+        "model": "Net",
+        "neuron": "CLIF",
+        "dataset": "own",
+        "opt": "RMSprop",
+        "lr_scheduler": "ExponentialLR",
+        "loss": "nn_loss",
+    }
+    run = open_run(
+        fit(config(epochs=1), quiet=True, loaders=made()["loaders"], net=nn.Linear(FEATURES, CLASSES)).folder
+    )
+    assert [run.config[option] for option in ("model", "neuron", "opt")] == ["Linear", "", "SGD"]

@@ -21,15 +21,19 @@ Row = dict[str, float]
 DEPLOY = "deploy.json"
 PARTS = ("test", "val", "train")
 
+REPLACED = ("model", "neuron", "dataset", "opt", "lr_scheduler", "loss")
+"""The options that objects of the user replace."""
+
 
 @dataclass(frozen=True)
 class Run:
     """A run as read from its folder.
 
-    `rows` are the epochs of metrics.csv, `starts` those of environment.json, `warnings` the trainer's warnings;
-    `deployments` are the reports of `clif deploy` by folder name, `energy` and `evaluation` those of `clif energy` and
-    `clif eval`, or {}; `stale` tells which of these belong to no checkpoint in the folder. `is_training` tells
-    whether a process of this machine trains in it now.
+    `config` names the objects that were passed to `fit` in place of the options; `rows` are the epochs of
+    metrics.csv, `starts` those of environment.json, `warnings` the trainer's warnings; `deployments` are the reports
+    of `clif deploy` by folder name, `energy` and `evaluation` those of `clif energy` and `clif eval`, or {}; `stale`
+    tells which of these belong to no checkpoint in the folder. `is_training` tells whether a process of this machine
+    trains in it now.
     """
 
     folder: Path
@@ -140,12 +144,13 @@ def open_run(folder: Path) -> Run:
     if not (folder / CONFIG).is_file():
         raise MissingFileError(f"no run at {folder}: it has no {CONFIG}")
     folder = folder.resolve()
+    starts = _starts(folder / ENVIRONMENT)
     run = Run(
         folder,
-        _read_config(folder / CONFIG),
+        _read_config(folder / CONFIG) | _own(starts),
         _read_metrics(folder / METRICS),
         _optional(folder / SUMMARY),
-        _starts(folder / ENVIRONMENT),
+        starts,
         _warnings(folder / WARNINGS),
         {path.parent.name: read_mapping(path) for path in sorted(folder.glob(f"deploy*/{DEPLOY}"))},
         _optional(folder / ENERGY),
@@ -221,6 +226,14 @@ def _starts(path: Path) -> list[dict[str, Any]]:
     if not isinstance(content, list) or not all(isinstance(start, dict) for start in content):
         raise InputError(f"{path}: expected a list of the run's starts")
     return content
+
+
+def _own(starts: list[dict[str, Any]]) -> dict[str, str]:
+    """The objects that the user passed to `fit`, by the option that they replaced."""
+    own = starts[-1].get("own") if starts else None
+    if not isinstance(own, dict):
+        return {}
+    return {name: value for name, value in own.items() if name in REPLACED and isinstance(value, str)}
 
 
 def _warnings(path: Path) -> list[str]:

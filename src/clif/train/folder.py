@@ -67,11 +67,17 @@ class RunFolder:
         """Whether the folder has a run that can be continued."""
         return (self.path / CONFIG).is_file()
 
-    def open(self, config: TrainConfig, resumed_from: Path | None, precision: Precision | None = None) -> None:
+    def open(
+        self,
+        config: TrainConfig,
+        resumed_from: Path | None,
+        precision: Precision | None = None,
+        own: dict[str, str] | None = None,
+    ) -> None:
         """Create and lock the folder; an earlier run there is renamed unless it is continued (`resumed_from` in it).
 
-        It gets the configuration and, for every start, `describe_start`. Raises `InputError` if it cannot be written,
-        or another process trains in it.
+        It gets the configuration and, for every start, `describe_start`, with the user's `own` objects. Raises
+        `InputError` if it cannot be written, or another process trains in it.
         """
         before = None if resumed_from is None else resumed_from.resolve().parent
         self.lock()
@@ -91,7 +97,7 @@ class RunFolder:
             if before == self.path.resolve():
                 values["resume"] = None
             self.write_text(CONFIG, yaml.safe_dump(values, sort_keys=False))
-            self._note_start(precision)
+            self._note_start({**describe_start(precision), **({"own": own} if own else {})})
 
     def write_text(self, name: str, text: str) -> None:
         """Write a file of the folder completely or not at all. Raises `InputError` if it cannot be written."""
@@ -127,9 +133,9 @@ class RunFolder:
         if message not in [one.get("message") for one in earlier if isinstance(one, dict)]:
             self.write_text(WARNINGS, json.dumps([*earlier, {"epoch": epoch, "message": message}], indent=2))
 
-    def _note_start(self, precision: Precision | None) -> None:
+    def _note_start(self, start: dict[str, Any]) -> None:
         earlier = self._listed(ENVIRONMENT)
-        self.write_text(ENVIRONMENT, json.dumps([*earlier, describe_start(precision)], indent=2))
+        self.write_text(ENVIRONMENT, json.dumps([*earlier, start], indent=2))
 
     def _listed(self, name: str) -> list[Any]:
         """The list in a JSON file of the folder; [] if there is none, or if it cannot be read."""

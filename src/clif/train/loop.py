@@ -202,7 +202,9 @@ class Trainer(Learner):
 
     def _open(self) -> MetricsLog | None:
         """Prepare the run's folder; returns the log in the first process."""
-        self.engine.only_first(lambda: self.folder.open(self.config, self.resumed_from, self.precision))
+        self.engine.only_first(
+            lambda: self.folder.open(self.config, self.resumed_from, self.precision, self.own.described())
+        )
         if self.config.save_init and self.global_step == 0:
             self._save("checkpoint_0.pth")
         size = sum(p.numel() for p in self.net.parameters()) / 1e6

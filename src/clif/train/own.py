@@ -41,6 +41,15 @@ class Own:
         """The names of the objects that were given."""
         return [field.name for field in dataclasses.fields(self) if getattr(self, field.name) is not None]
 
+    def described(self) -> dict[str, str]:
+        """What the given objects are, by the option of the configuration that they replace, for a report."""
+        nodes = [] if self.net is None else [m for m in self.net.modules() if isinstance(m, SpikingNeuron)]
+        words = self.words() | ({"neuron": "+".join(sorted({node.neuron for node in nodes}))} if nodes else {})
+        for option, given in (("opt", self.optimizer), ("lr_scheduler", self.scheduler), ("loss", self.loss)):
+            if given is not None:
+                words[option] = getattr(given, "__name__", type(given).__name__)
+        return words
+
     @property
     def begins_anywhere(self) -> bool:
         """Whether the training loader can begin within an epoch."""
