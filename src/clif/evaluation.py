@@ -117,7 +117,7 @@ def _check_logits(net: nn.Module, images: Tensor, logits: Tensor, labels: Tensor
 
 
 @contextmanager
-def _by_steps(net: nn.Module) -> Iterator[Callable[[Tensor], None]]:
+def by_steps(net: nn.Module) -> Iterator[Callable[[Tensor], None]]:
     """A context with a function that raises `InputError` if logits [T, N, classes] come from single-step neurons.
 
     A network that loops over the steps itself calls its neurons T times.
@@ -168,7 +168,7 @@ def evaluate(
     start = time.perf_counter()
     with (
         evaluating(net),
-        _by_steps(net) as check_steps,
+        by_steps(net) as check_steps,
         progress_bar(getattr(loader, "num_samples", 0), "test", quiet) as bar,
     ):
         for images, labels in map(pair_of, loader):

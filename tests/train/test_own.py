@@ -170,7 +170,7 @@ class Lying(list):
         ({"whiten": True}, {}, "whiten is for networks that the configuration creates"),
         ({"T_stages": "1:1"}, {}, "T_stages is for a clif.models.SpikingNetwork"),
         ({"multiple_step": False}, {}, "multiple_step=False is for a clif.models.SpikingNetwork"),
-        ({"val_split": 0.2}, {}, r'val_split needs the data of the configuration; pass loaders\["val"\]'),
+        ({"val_split": 0.2}, {}, r'val_split needs .* set val_split=0 and pass loaders\["val"\]'),
         ({"checkpoint_every": 1}, {}, "checkpoint_every writes within an epoch"),
         ({}, {"loaders": {"test": []}}, r'loaders= needs at least loaders\["train"\]'),
         ({}, {"loaders": {"train": [1], "valid": []}}, r"unknown part of loaders= 'valid'; did you mean val"),
@@ -499,3 +499,12 @@ def test_a_report_names_the_objects_of_a_run(config):
         fit(config(epochs=1), quiet=True, loaders=made()["loaders"], net=nn.Linear(FEATURES, CLASSES)).folder
     )
     assert [run.config[option] for option in ("model", "neuron", "opt")] == ["Linear", "", "SGD"]
+
+
+def test_a_sequence_for_neurons_in_single_step_mode_is_refused_in_training(config):
+    net = Net()
+    clif.set_step_mode(net, "s")
+    net.layers[1] = nn.Identity()
+    objects = {"net": net, "loaders": {"train": DataLoader(data(), 6)}}
+    with pytest.raises(InputError, match="the neurons of Net are in single-step mode and took a sequence for one step"):
+        fit(config(epochs=1), quiet=True, **objects)

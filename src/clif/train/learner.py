@@ -16,7 +16,7 @@ from clif.data import Dataset, Loader, create_loader
 from clif.data.loader import Share
 from clif.data.untrusted import naming
 from clif.errors import InputError
-from clif.evaluation import RunningScores, loss_of
+from clif.evaluation import RunningScores, by_steps, loss_of
 from clif.layers import key_dropout
 from clif.loss import Distillation
 from clif.models import SpikingNetwork
@@ -99,6 +99,7 @@ class Learner:
         self.step_samples = 0
         self._kept: list[Share] = []
         self.global_step = 0
+        self._is_checked = False
         self.running = RunningScores(self.device)
         self.monitor = LayerMonitor(self.net, self.device, config.log_firing_rates)
         self.norms = GradientNorms(self.device)
@@ -232,7 +233,11 @@ class Learner:
             if not idle:
                 stack.enter_context(self.monitor.watching(self.net, self.step))
             images, logits, labels = self._compute(share, self.computation)
+            check_steps = None if self._is_checked else stack.enter_context(by_steps(self.net))
         loss = self._training_loss(images, logits, labels)
+        if check_steps is not None:
+            check_steps(logits)
+            self._is_checked = True
         if not isinstance(loss, Tensor) or loss.dim() > 0:
             shape = list(loss.shape) if isinstance(loss, Tensor) else type(loss).__name__
             raise InputError(f"the loss must be one number, the mean over the samples, got {shape}")
