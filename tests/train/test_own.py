@@ -508,3 +508,21 @@ def test_a_sequence_for_neurons_in_single_step_mode_is_refused_in_training(confi
     objects = {"net": net, "loaders": {"train": DataLoader(data(), 6)}}
     with pytest.raises(InputError, match="the neurons of Net are in single-step mode and took a sequence for one step"):
         fit(config(epochs=1), quiet=True, **objects)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16])
+def test_samples_get_the_dtype_of_the_weights(config, dtype):
+    x, y = data().tensors
+    rows = [
+        fit(config(epochs=1), quiet=True, **made(loaders={"train": [(given, y)], "test": [(given, y)]})).history[0]
+        for given in (x.to(dtype), x.to(dtype).float())
+    ]
+    assert rows[0]["train_loss"] == rows[1]["train_loss"]
+
+
+def test_stages_of_time_steps_need_samples_without_time(config):
+    net = clif.wrap(nn.Sequential(nn.Linear(FEATURES, 8), clif.CLIFNode(), nn.Linear(8, CLASSES)), T=3)
+    x, y = data().tensors
+    objects = {"net": net, "loaders": {"train": [(x.expand(T, *x.shape), y)]}}
+    with pytest.raises(InputError, match=r"T_stages is for samples without time, got a sequence \[3, 20, 6\]"):
+        fit(config(epochs=2, T_stages="1:1"), quiet=True, **objects)

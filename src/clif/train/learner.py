@@ -21,6 +21,7 @@ from clif.layers import key_dropout
 from clif.loss import Distillation
 from clif.models import SpikingNetwork
 from clif.neurons import exchange_neurons
+from clif.neurons.net import like_weights
 from clif.precision import choose, common
 from clif.random import epoch_seed
 from clif.train.checkpoint import check_storable, load, load_weights, read_checkpoint
@@ -98,8 +99,8 @@ class Learner:
         self.step = 0
         self.step_samples = 0
         self._kept: list[Share] = []
-        self.global_step = 0
         self._is_checked = False
+        self.global_step = 0
         self.running = RunningScores(self.device)
         self.monitor = LayerMonitor(self.net, self.device, config.log_firing_rates)
         self.norms = GradientNorms(self.device)
@@ -232,12 +233,12 @@ class Learner:
         with ExitStack() as stack:
             if not idle:
                 stack.enter_context(self.monitor.watching(self.net, self.step))
-            images, logits, labels = self._compute(share, self.computation)
             check_steps = None if self._is_checked else stack.enter_context(by_steps(self.net))
-        loss = self._training_loss(images, logits, labels)
+            images, logits, labels = self._compute(share, self.computation)
         if check_steps is not None:
             check_steps(logits)
             self._is_checked = True
+        loss = self._training_loss(images, logits, labels)
         if not isinstance(loss, Tensor) or loss.dim() > 0:
             shape = list(loss.shape) if isinstance(loss, Tensor) else type(loss).__name__
             raise InputError(f"the loss must be one number, the mean over the samples, got {shape}")
@@ -264,8 +265,9 @@ class Learner:
         if self.config.sync_bn:
             set_idle(self.net, idle)
         key_dropout(self.net, keys)
-        if self.config.dtype == "float64":
-            images = images.double()
+        images = like_weights(self.net, images)
+        if self.config.T_stages and images.dim() > self.net.dims + 1:
+            raise InputError(f"T_stages is for samples without time, got a sequence {list(images.shape)}")
         if self.image_size and self.net.training:
             if images.dim() != 4:
                 raise InputError(f"size_stages is for images [N, C, H, W], got {list(images.shape)}")

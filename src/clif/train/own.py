@@ -119,7 +119,7 @@ class Own:
         if "train" not in self.loaders:
             raise InputError('loaders= needs at least loaders["train"], an iterable of (x, y)')
         if config.val_split:
-            raise InputError('val_split needs the data of the configuration; pass loaders["val"]')
+            raise InputError('val_split needs the data of the configuration; set val_split=0 and pass loaders["val"]')
         for name in ("cutupmix_auto", "whiten"):
             if getattr(config, name):
                 raise InputError(f"{name} is for the data of the configuration; leave it out with loaders=")
