@@ -1,5 +1,8 @@
 """The loaders that a user passes to `fit`, in one process."""
 
+import os
+import signal
+
 import pytest
 import torch
 from own_objects import N, assert_resumes, data, made
@@ -9,6 +12,7 @@ from torch.utils.data import DataLoader, IterableDataset, RandomSampler, Weighte
 from clif.data import create_loader
 from clif.errors import InputError
 from clif.train import fit
+from clif.train.interrupt import Interrupted
 
 
 class Stream(IterableDataset):
@@ -78,3 +82,23 @@ def test_a_run_stopped_in_an_evaluation_repeats_its_random_numbers(config, tmp_p
         return {"net": Poisson(), "loaders": {**loaders, "test": list(loaders["test"]) * 2}}
 
     assert_resumes(config, tmp_path, monkeypatch, 4, objects, epochs=2, lr=0.5)
+
+
+class Ended(list):
+    """A list whose iteration ends like a DataLoader if a signal reaches it and its workers."""
+
+    def __iter__(self):
+        yield self[0]
+        os.kill(os.getpid(), signal.SIGTERM)
+        raise RuntimeError("DataLoader worker (pid(s) 17) exited unexpectedly")
+
+
+@pytest.mark.parametrize(
+    ("part", "where"), [("train", "epoch 1, step 1 of 3, which starts again"), ("test", "epoch 1, step 1 of 1, which")]
+)
+def test_a_signal_that_also_ends_the_workers_stops_the_run(config, part, where):
+    batches = [data().tensors]
+    loaders = {"train": batches, "test": batches, part: Ended(batches * (3 if part == "train" else 1))}
+    with pytest.raises(Interrupted, match=f"stopped in {where}"):
+        fit(config(), quiet=True, **made(loaders=loaders))
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL

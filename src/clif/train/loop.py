@@ -169,7 +169,7 @@ class Trainer(Learner):
                     "an interrupted run resumes from its last complete epoch, because the loader cannot start "
                     "within one"
                 )
-            with self.engine.naming_lost_processes(), StopRequest() as self._stop:
+            with self.engine.naming_lost_processes(), StopRequest() as self._stop, self._noticing_lost_workers():
                 while self.step == self.steps_per_epoch or not self._is_over():
                     if self.step == self.steps_per_epoch:
                         self._finish_epoch(log)
@@ -360,13 +360,14 @@ class Trainer(Learner):
             restore_random_state(self, before)
         self._stop_if_asked()
 
-    def _stop_if_asked(self) -> None:
-        """Save and raise `Interrupted` if there was a signal."""
+    def _stop_if_asked(self, saves: bool = True) -> None:
+        """Save, unless the state is that within a step, and raise `Interrupted` if there was a signal."""
         if not self._signum:
             return
-        self.require_sound()
         where = f"epoch {self.epoch + 1}, step {self.step} of {self.steps_per_epoch}"
-        if self.is_positioned or self.step == 0:
+        if saves:
+            self.require_sound()
+        if saves and (self.is_positioned or self.step == 0):
             self._save(LAST)
         else:
             where += ", which starts again when the run resumes"
@@ -399,6 +400,17 @@ class Trainer(Learner):
         if not self.quiet:
             with self._noticing_a_lost_reader():
                 print(text, flush=True)
+
+    @contextmanager
+    def _noticing_lost_workers(self) -> Iterator[None]:
+        """End the run in an orderly way if a signal to all its processes also ended a DataLoader's worker."""
+        try:
+            yield
+        except RuntimeError as error:
+            self._signum = self._stop.signum
+            if self._signum is None or self.engine.world_size > 1 or "DataLoader worker" not in str(error):
+                raise
+            self._stop_if_asked(saves=False)
 
     @contextmanager
     def _noticing_a_lost_reader(self) -> Iterator[None]:
