@@ -44,7 +44,8 @@ class Own:
     def described(self) -> dict[str, str]:
         """What the given objects are, by the option of the configuration that they replace, for a report."""
         nodes = [] if self.net is None else [m for m in self.net.modules() if isinstance(m, SpikingNeuron)]
-        words = self.words() | ({"neuron": "+".join(sorted({node.neuron for node in nodes}))} if nodes else {})
+        neurons = sorted({node.neuron or type(node).__name__ for node in nodes})
+        words = self.words() | ({"neuron": "+".join(neurons)} if neurons else {})
         for option, given in (("opt", self.optimizer), ("lr_scheduler", self.scheduler), ("loss", self.loss)):
             if given is not None:
                 words[option] = getattr(given, "__name__", type(given).__name__)
