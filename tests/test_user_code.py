@@ -56,7 +56,7 @@ def test_the_home_folder_is_meant_by_a_tilde(own_code, monkeypatch):
     monkeypatch.setenv("HOME", str(own_code.folder / "home"))
     path = own_code.write("home/mine.py", "")
     import_code(["~/mine.py"])
-    assert missing([{**imported()[0], "module": "unknown"}]) == f"--import {path}"
+    assert missing([{**imported()[0], "module": "unknown", "sha256": "0"}]) == f"--import {path}"
 
 
 @pytest.mark.parametrize(

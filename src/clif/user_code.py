@@ -60,8 +60,13 @@ def imported() -> list[Record]:
 
 
 def missing(recorded: object) -> str:
-    """The options --import that would load the recorded code that is not loaded here; "" if nothing is missing."""
-    return " ".join(_option(one) for one in _readable(recorded) if one["module"] not in sys.modules)
+    """The options --import that would load the recorded code that is not loaded here; "" if nothing is missing.
+
+    A file of the same content under another name counts as loaded.
+    """
+    here = [one.sha256 for one in _imported.values() if one.sha256 is not None]
+    absent = [one for one in _readable(recorded) if one["module"] not in sys.modules and one.get("sha256") not in here]
+    return " ".join(map(_option, absent))
 
 
 def changed(recorded: object) -> list[str]:

@@ -62,6 +62,14 @@ def test_changed_code_is_said(own_code_run, own_code, how, caplog):
     assert "checkpoint_last.pth: --import my_net.py: the file has changed since (SHA-256 " in line
 
 
+@pytest.mark.parametrize(("name", "given"), [("other.py", "other.py"), ("parts/my_net.py", "parts.my_net")])
+def test_a_file_that_got_another_name_is_the_same_code(own_code_run, own_code, caplog, name, given):
+    own_code.write(name, NETWORK)
+    Path("my_net.py").unlink()
+    assert resume(own_code_run, "--import", given) == 0
+    assert not warnings(caplog)
+
+
 def test_code_without_names_is_missed_too(own_code, caplog, capsys):
     own_code.write("seen.py", "")
     line = "--dataset digits -T 1 --amp False --quiet --model snn5_noAP --max-steps"
