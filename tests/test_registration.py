@@ -159,6 +159,17 @@ def test_a_function_may_take_more_arguments_by_default(function):
     assert registry == {"a": function}
 
 
+def test_a_class_whose_argument_has_another_meaning_is_refused():
+    class Lion(torch.optim.SGD):
+        def __init__(self, params, lr=1e-4):
+            super().__init__(params, lr)
+
+    with pytest.raises(
+        InputError, match=r"takes a function of groups, config, but config would be its lr=0.0001; write"
+    ):
+        register({}, "register_optimizer", Lion, ("groups", "config"))
+
+
 def test_what_is_neither_function_nor_class_is_refused():
     with pytest.raises(InputError, match=r"register_x\('a'\) takes a function or a class, got 3"):
         register({}, "register_x", "a")(3)

@@ -35,16 +35,21 @@ def register(registry: dict[str, Any], function: str, name: Any, positional: Seq
 def check_arguments(
     function: str, name: str, thing: Any, positional: Sequence[str] = (), by_name: Sequence[str] = ()
 ) -> None:
-    """Raise `InputError` unless the function that the decorator `function` registers takes these arguments."""
+    """Raise `InputError` unless the function that the decorator `function` registers takes these arguments.
+
+    A positional argument with a default of its own, as the `lr=0.001` of an optimiser's class, has another meaning.
+    """
+    takes = f"{function}({name!r}) takes a function of {', '.join((*positional, *by_name))}{' by name' * bool(by_name)}"
     try:
-        inspect.signature(thing).bind(*positional, **dict.fromkeys(by_name))
+        signature = inspect.signature(thing)
+        signature.bind(*positional, **dict.fromkeys(by_name))
     except ValueError:  # a function of C may have no signature
         return
     except TypeError as error:
-        how = " by name" if by_name else ""
-        raise InputError(
-            f"{function}({name!r}) takes a function of {', '.join((*positional, *by_name))}{how}: {error}"
-        ) from error
+        raise InputError(f"{takes}: {error}") from error
+    for word, parameter in zip(positional, signature.parameters.values(), strict=False):
+        if parameter.default is not parameter.empty and parameter.default is not None:
+            raise InputError(f"{takes}, but {word} would be its {parameter}; write a function that calls it")
 
 
 def put(registry: dict[str, Any], name: str, thing: Any) -> Any:
