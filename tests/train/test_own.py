@@ -526,3 +526,21 @@ def test_stages_of_time_steps_need_samples_without_time(config):
     objects = {"net": net, "loaders": {"train": [(x.expand(T, *x.shape), y)]}}
     with pytest.raises(InputError, match=r"T_stages is for samples without time, got a sequence \[3, 20, 6\]"):
         fit(config(epochs=2, T_stages="1:1"), quiet=True, **objects)
+
+
+@pytest.mark.parametrize("made_again", [False, True])
+def test_objects_in_memory_resume_like_new_ones(config, tmp_path, made_again):
+    def objects():
+        torch.manual_seed(1)
+        net = Net()
+        optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingWarmRestarts(optimizer, 2, 2)
+        return made(net=net, optimizer=optimizer, scheduler=schedule)
+
+    whole = fit(config(epochs=5, out_dir=str(tmp_path / "whole")), quiet=True, **objects())
+    same = objects()
+    fit(config(epochs=4), quiet=True, **same)
+    start = config(epochs=5).run_folder(model="Net", neuron="", dataset="own") / "checkpoint_epoch0003_step000000.pth"
+    again = objects() if made_again else same
+    result = fit(config(epochs=5, resume=str(start)), quiet=True, **again)
+    assert [row["lr"] for row in result.history] == [row["lr"] for row in whole.history]

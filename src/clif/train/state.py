@@ -260,6 +260,10 @@ def _family(group: dict[str, Any]) -> str:
     return "AdamW" if "betas" in group else "SGD" if "nesterov" in group else "its optimiser"
 
 
+POSITIONS = ("last_epoch", "T_cur", "T_i")
+"""The values of a schedule that change as it advances."""
+
+
 def is_same_schedule(state: dict[str, Any], other: dict[str, Any]) -> bool:
     """Whether two states of schedulers, and of the schedulers in them, differ in nothing but the position."""
     inner, others = state.get("_schedulers", []), other.get("_schedulers", [])
@@ -267,7 +271,7 @@ def is_same_schedule(state: dict[str, Any], other: dict[str, Any]) -> bool:
         return False
     if not all(map(is_same_schedule, inner, others)):
         return False
-    return all(other.get(key) == value for key, value in state.items() if key != "last_epoch" and key[0] != "_")
+    return all(other.get(key) == value for key, value in state.items() if key not in POSITIONS and key[0] != "_")
 
 
 def _load_schedule(scheduler: LRScheduler, state: dict[str, Any]) -> None:
