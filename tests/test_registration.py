@@ -89,6 +89,13 @@ def test_a_function_that_returns_no_network_is_named(returned):
         create_model("mine")
 
 
+def test_a_network_has_the_number_of_steps_that_is_asked_for():
+    register_model("fixed")(lambda **_: create_model("snn4", T=4))
+    assert create_model("fixed", T=4).T == 4
+    with pytest.raises(InputError, match="the function of the model fixed got T=2, but its network has T=4"):
+        create_model("fixed", T=2)
+
+
 def test_a_surrogate_is_taken_by_name_everywhere():
     register_surrogate(shape())
     node = clif.LIFNode(surrogate_function="gauss:2", backend="torch")

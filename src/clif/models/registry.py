@@ -173,6 +173,11 @@ def _create(
             f"the function of the model {name} must return a SpikingNetwork, got {type(net).__name__}; clif.wrap turns "
             "a module into one"
         )
+    if net.T != T:
+        raise InputError(
+            f"the function of the model {name} got T={T}, but its network has T={net.T}; create the network with the T "
+            "that the function gets"
+        )
     if layer_options:
         set_layer_options(net, layer_options)
     lay_out(net)
