@@ -130,8 +130,8 @@ def evaluate_checkpoint(path: str | os.PathLike[str], given: dict[str, Any], qui
     loss = make_loss(config)
     if isinstance(loss, nn.Module):
         loss.to(engine.device, next(net.parameters()).dtype)
-        if "loss" in opened.content and config.loss == opened.content["config"].get("loss"):
-            load_weights(loss, opened.content["loss"], str(path))
+        if "loss_state" in opened.content and config.loss == opened.content.get("config", {}).get("loss"):
+            load_weights(loss, opened.content["loss_state"], str(path))
     computation = Computation(net.to(engine.device), config.multiple_step)
     with precision.autocast():
         scores = evaluate(

@@ -334,3 +334,8 @@ def test_a_part_of_another_type_is_named(net, tmp_path, key):
     torch.save({"net": net.state_dict(), key: "x"}, tmp_path / "c.pth")
     with pytest.raises(InputError, match=f"'{key}' holds a str"):
         read_checkpoint(tmp_path / "c.pth")
+
+
+def test_a_file_with_the_value_of_the_loss_is_read(net, tmp_path):
+    torch.save({"net": net.state_dict(), "model": net.config, "loss": 0.25}, tmp_path / "c.pth")
+    assert clif.load(tmp_path / "c.pth").T == net.T

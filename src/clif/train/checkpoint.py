@@ -52,7 +52,7 @@ CONTENT_TYPES: dict[str, type] = {
     "rng": dict,
     "epoch": int,
     "net_raw": dict,
-    "loss": dict,
+    "loss_state": dict,
 }
 
 SMALL = 1 << 26

@@ -60,7 +60,7 @@ def capture(trainer: Learner) -> dict[str, Any]:
     if trainer.average is not None:
         content["net_raw"] = net.state_dict()
     if isinstance(trainer.loss, nn.Module):
-        content["loss"] = trainer.loss.state_dict()
+        content["loss_state"] = trainer.loss.state_dict()
     return content
 
 
@@ -87,8 +87,8 @@ def _restore(trainer: Learner, content: dict[str, Any], where: str) -> None:
     load_weights(trainer.net, raw, where)
     if trainer.average is not None:
         load_weights(trainer.average.net, content["net"], where)
-    if isinstance(trainer.loss, nn.Module) and "loss" in content:
-        load_weights(trainer.loss, content["loss"], where)
+    if isinstance(trainer.loss, nn.Module) and "loss_state" in content:
+        load_weights(trainer.loss, content["loss_state"], where)
     rates = [{name: group[name] for name in RATES} for group in trainer.optimizer.param_groups]
     load_optimizer(trainer.optimizer, content["optimizer"], where, getattr(trainer.scheduler, "cycle_momentum", False))
     trainer.epoch = int(content["epoch"]) + 1
