@@ -28,7 +28,7 @@ from clif.train import fit, resolve
 
 RESULTS = Path(__file__).parent / "results" / "cifar10_neurons"
 NEURONS = ("CLIF", "LIF", "PLIF", "ALIF", "ReLU")
-RATES = (0.015, 0.03, 0.06)
+RATES = (0.06, 0.12, 0.24)
 SEEDS = (0, 1, 2)
 STAGES = ((1, 2), (2, 1), (4, 1))
 SPLIT, RATED = 0.1, 1000

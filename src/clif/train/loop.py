@@ -4,10 +4,8 @@ import dataclasses
 import json
 import logging
 import math
-import shlex
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,23 +20,23 @@ from clif.layers import key_dropout
 from clif.loss import Loss
 from clif.models import SpikingNetwork
 from clif.neurons import reset_net
-from clif.output import reader_is_gone, silence_broken
 from clif.paths import expand_home
 from clif.precision import first_time, slow_warning
 from clif.progress import progress_bar
 from clif.train.callbacks import Callback, make_loggers
 from clif.train.components import Computation
 from clif.train.config import TrainConfig, resolve
-from clif.train.engine import Engine, Follower, with_processes
+from clif.train.engine import Engine, with_processes
 from clif.train.folder import RunFolder, find_start, run_of
 from clif.train.interrupt import GONE, SIGPIPE, Interrupted, StopRequest
-from clif.train.learner import NOTHING, Learner
+from clif.train.learner import NOTHING
 from clif.train.metrics import MetricsLog, Result, Row, columns, describe, summarise
 from clif.train.monitor import GradientNorms, unhealthy
 from clif.train.own import Own
 from clif.train.resume import BEST, LAST, SUMMARY, check_options, other_run
 from clif.train.schedules import advance
-from clif.train.state import capture, precision_of, random_state, restore, restore_random_state
+from clif.train.state import precision_of, random_state, restore
+from clif.train.stoppable import Stoppable
 from clif.user_code import differences, imported
 
 logger = logging.getLogger("clif.train")
@@ -85,7 +83,7 @@ def fit(
     return Trainer(config, quiet, callbacks, folder, Own(net, loaders, optimizer, scheduler, loss)).fit()
 
 
-class Trainer(Learner):
+class Trainer(Stoppable):
     """A run in progress: epochs of steps, their figures, checkpoints and logs, and the reason for its end."""
 
     def __init__(
@@ -131,8 +129,6 @@ class Trainer(Learner):
         made_for = config if start is None else dataclasses.replace(config, pre_train=None)
         super().__init__(made_for, engine, run_folder, self.own)
         self.config = config
-        self._signum: int | None = None
-        self._reader_is_gone = False
         self._warned: set[str] = set()
         self.resumed_from = None if config.resume is None else run_of(config.resume) / LAST
         self._precision_before: str | None = None
@@ -349,39 +345,6 @@ class Trainer(Learner):
             net = Computation(net, multiple_step=True).train(net.training)
         return evaluate(net, loader, self.loss, self.quiet, check_stop, **arguments)
 
-    def _asked_to_stop(self) -> int | None:
-        """The signal that this process got; an output without a reader counts as one."""
-        return self._stop.signum or (SIGPIPE if self._reader_is_gone or reader_is_gone() else None)
-
-    def _stop_in_evaluation(self, before: dict[str, Any]) -> None:
-        """Stop with the random state `before` the evaluation, which a resumed run repeats."""
-        self._signum = self._asked_to_stop()
-        if self._signum:
-            restore_random_state(self, before)
-        self._stop_if_asked()
-
-    def _stop_if_asked(self, saves: bool = True) -> None:
-        """Save, unless the state is that within a step, and raise `Interrupted` if there was a signal."""
-        if not self._signum:
-            return
-        where = f"epoch {self.epoch + 1}, step {self.step} of {self.steps_per_epoch}"
-        if saves:
-            self.require_sound()
-        if saves and (self.is_positioned or self.step == 0):
-            self._save(LAST)
-        else:
-            where += ", which starts again when the run resumes"
-        why = f"{GONE}; " if self._signum == SIGPIPE else ""
-        path = shlex.quote(str(self.folder.path / LAST))
-        if not self.engine.is_first:
-            raise Follower(128 + self._signum)
-        raise Interrupted(self._signum, f"{why}stopped in {where}", f", add to the same command: --resume {path}")
-
-    def _save(self, name: str) -> None:
-        """Write a checkpoint of the present state; all processes take part, and the first one writes."""
-        content = capture(self)
-        self.engine.only_first(lambda: self.folder.save(name, content))
-
     def _call(self, hook: str, *arguments: Any) -> None:
         if self.engine.is_first:
             for callback in self.callbacks:
@@ -400,23 +363,3 @@ class Trainer(Learner):
         if not self.quiet:
             with self._noticing_a_lost_reader():
                 print(text, flush=True)
-
-    @contextmanager
-    def _noticing_lost_workers(self) -> Iterator[None]:
-        """End the run in an orderly way if a signal to all its processes also ended a DataLoader's worker."""
-        try:
-            yield
-        except RuntimeError as error:
-            self._signum = self._stop.signum
-            if self._signum is None or self.engine.world_size > 1 or "DataLoader worker" not in str(error):
-                raise
-            self._stop_if_asked(saves=False)
-
-    @contextmanager
-    def _noticing_a_lost_reader(self) -> Iterator[None]:
-        """End the run, after its checkpoint is written, if the reader of its output has closed it."""
-        try:
-            yield
-        except BrokenPipeError:
-            silence_broken()
-            self._reader_is_gone = True
