@@ -86,8 +86,10 @@ def loss_of(loss: Loss, logits: Tensor, labels: Tensor) -> Tensor:
     """`loss(logits, labels)`; raises `InputError` if it fails because the labels do not fit the network's classes."""
     try:
         return loss(logits, labels)
-    except (IndexError, RuntimeError) as error:
+    except (IndexError, RuntimeError, ValueError) as error:
         classes = logits.shape[-1]
+        if len(labels) != logits.shape[1]:
+            raise InputError(f"{len(labels)} labels for a batch of {logits.shape[1]} samples") from error
         if labels.is_floating_point() and labels.shape[-1] != classes:
             raise InputError(f"soft labels {list(labels.shape)} for a network of {classes} classes") from error
         if not labels.is_floating_point() and not 0 <= labels.min() <= labels.max() < classes:
@@ -95,6 +97,8 @@ def loss_of(loss: Loss, logits: Tensor, labels: Tensor) -> Tensor:
                 f"the labels of a network of {classes} classes are 0 to {classes - 1}, got {labels.min()} to "
                 f"{labels.max()}"
             ) from error
+        if not labels.is_floating_point() and labels.dtype not in (torch.int64, torch.uint8):
+            raise InputError(f"labels must be int64, got {labels.dtype}; use y.long()") from error
         raise
 
 

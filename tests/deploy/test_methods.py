@@ -20,6 +20,7 @@ from clif.train.checkpoint import build_network
 from clif.trained_network import evaluate_checkpoint
 
 IMAGES = torch.randn(24, 3, 32, 32, generator=torch.Generator().manual_seed(9))
+LABELS = torch.zeros(2, dtype=torch.int64)
 LOADER = [(IMAGES[:16], torch.zeros(16, dtype=torch.int64)), (IMAGES[16:], torch.zeros(8, dtype=torch.int64))]
 
 
@@ -202,6 +203,37 @@ def test_event_frames_are_taken_along_their_batch_axis():
     ]
 
 
+@pytest.mark.parametrize("labelled", [lambda x: x, lambda x: [x], lambda x: (x, None, 0)])
+@pytest.mark.parametrize("options", [{"method": "subtract"}, {"method": "finetune", "labels": 0.0}], ids=str)
+def test_images_without_labels_are_taken(fitted, labelled, options):
+    """A batch of two images is not a pair of images and labels."""
+    two = IMAGES[:2]
+    lif, expected = (clif_to_lif(fitted[0], loader=loader, **options) for loader in ([labelled(two)], [(two, LABELS)]))
+    with torch.no_grad():
+        assert torch.equal(lif(IMAGES), expected(IMAGES))
+
+
+@pytest.mark.parametrize(
+    ("batch", "message"),
+    [
+        (IMAGES[:2], r"pairs of tensors \(x, y\), got Tensor"),
+        ({"x": IMAGES[:2]}, "a batch is a tensor, or a tuple that begins with one, got a dict"),
+        ((IMAGES[:2], LABELS + 10), "labels of a network of 10 classes are 0 to 9, got 10 to 10"),
+        ((IMAGES[:2], LABELS[:1]), "1 labels for a batch of 2 samples"),
+        ((IMAGES[:2], LABELS.int()), r"labels must be int64, got torch.int32"),
+        ((IMAGES[:0], LABELS[:0]), "the loader is empty"),
+    ],
+)
+def test_fine_tuning_refuses_labels_that_do_not_fit(fitted, batch, message):
+    with pytest.raises(InputError, match=message):
+        clif_to_lif(fitted[0], method="finetune", loader=[batch])
+
+
+def test_values_to_choose_from_may_be_an_array(fitted):
+    lif = clif_to_lif(fitted[0], method="subtract", loader=LOADER, extras=torch.tensor([0.5, 0.75]))
+    assert {lif.get_submodule(layer).v_subtract for layer in fitted[1]["subtract"].values} <= {1.5, 1.75}
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -211,6 +243,8 @@ def test_event_frames_are_taken_along_their_batch_axis():
         ({"method": "calibrate", "loader": LOADER, "v_reset": 0.0}, "either v_reset or method"),
         ({"method": "calibrate", "loader": LOADER, "per": "neuron"}, "per must be"),
         ({"method": "calibrate", "loader": LOADER, "resets": (1.0,)}, "must be below 1"),
+        ({"method": "calibrate", "loader": LOADER, "resets": (0.0, float("nan"))}, "must be below 1"),
+        ({"method": "calibrate", "loader": LOADER, "resets": (0.0, float("-inf"))}, "must be below 1"),
         ({"method": "subtract", "loader": LOADER, "extras": ()}, "extras must be"),
         ({"method": "calibrate", "loader": LOADER, "images": 0}, "at least 1 image"),
         ({"method": "subtract", "loader": []}, "the loader is empty"),

@@ -11,6 +11,7 @@ neuron is a plain LIF with hard reset to 0. A soft reset has no such identity: c
 """
 
 import copy
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -61,7 +62,8 @@ def calibrate(
     'LIF'
     """
     _check_per(per, ("channel", "layer"))
-    if not resets or max(resets) >= 1:
+    resets = list(map(float, resets))
+    if not resets or not all(math.isfinite(reset) and reset < 1 for reset in resets):
         raise InputError("resets are fractions of v_threshold and must be below 1; example: (-0.2, -0.1, 0.0)")
     net = as_network(net)
     norms = norms_before_neurons(net)
@@ -107,7 +109,8 @@ def subtract(
     'LIF'
     """
     _check_per(per, ("layer", "network"))
-    if not extras or min(extras) <= -1:
+    extras = list(map(float, extras))
+    if not extras or not all(math.isfinite(extra) and extra > -1 for extra in extras):
         raise InputError("extras must be above -1, in units of v_threshold; example: (0.7, 0.8, 0.9)")
     net = as_network(net)
     layers = list(spiking_nodes(layer_graph(net)))

@@ -4,15 +4,18 @@ import copy
 import itertools
 import math
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from clif.analysis import spiking_layers
+from clif.analysis.activity import samples_of
 from clif.deploy.calibrate import in_mode_of
 from clif.deploy.fit import count_images, distance, divergence, respond
 from clif.errors import InputError
+from clif.evaluation import loss_of, pair_of
 from clif.models import SpikingNetwork
 from clif.neurons import set_step_mode
 from clif.neurons.net import like_weights
@@ -24,7 +27,7 @@ QUARTERS = 4
 def finetune(
     net: SpikingNetwork,
     lif: SpikingNetwork,
-    loader: Iterable[tuple[Tensor, Tensor]],
+    loader: Iterable[Any],
     choice: Sequence[Tensor],
     lr: float,
     epochs: int = 1,
@@ -34,12 +37,12 @@ def finetune(
     """Train a copy of `lif` with `net` as its teacher; returns it, and the number of images that it saw.
 
     The loss is the `distance` of the two networks in predictions and spikes, plus `labels` times the cross-entropy of
-    the mean logits; with 0 labels are not used. Batch norms keep their statistics, so the copy computes the same in
-    training as when deployed. The optimiser is AdamW without weight decay; the learning rate falls from `lr` to 0 as a
-    cosine over all epochs. Without labels it compares the weights at the start and after each quarter of the training,
-    and keeps those whose predictions on the `choice` images diverge least from the teacher's. With labels it keeps the
-    last weights. The networks must be on the loader's device. Raises `InputError` for an empty loader or one without a
-    length.
+    the mean logits; with 0 the loader may give images without labels. Batch norms keep their statistics, so the copy
+    computes the same in training as when deployed. The optimiser is AdamW without weight decay; the learning rate falls
+    from `lr` to 0 as a cosine over all epochs. Without labels it compares the weights at the start and after each
+    quarter of the training, and keeps those whose predictions on the `choice` images diverge least from the teacher's.
+    With labels it keeps the last weights. The networks must be on the loader's device. Raises `InputError` for an empty
+    loader, one without a length, and labels that do not fit.
 
     >>> net = clif.models.create_model("snn5_noAP", "CLIF", T=2, image_size=16).eval()
     >>> batches = [(torch.rand(8, 3, 16, 16), torch.arange(8))]
@@ -65,17 +68,15 @@ def finetune(
         best, kept = divergence(student, choice, answers), copy.deepcopy(student.state_dict())
         seen = 2 * count_images(choice, net.dims)
     with torch.enable_grad(), progress_bar(epochs * getattr(loader, "num_samples", 0), "finetune", quiet) as bar:
-        for step, (images, classes) in enumerate(
-            itertools.chain.from_iterable(itertools.repeat(loader, epochs)), start=1
-        ):
-            images = like_weights(net, images)
+        for step, batch in enumerate(itertools.chain.from_iterable(itertools.repeat(loader, epochs)), start=1):
+            images = like_weights(net, samples_of(batch))
             with torch.no_grad():
                 wanted = respond(teacher, layers, images)
             optimizer.zero_grad(set_to_none=True)
             response = respond(student, layers, images)
             loss = distance(response, wanted)
             if labels:
-                loss = loss + labels * F.cross_entropy(response.logits.mean(0), classes)
+                loss = loss + labels * loss_of(_cross_entropy, response.logits, pair_of(batch)[1])
             loss.backward()
             optimizer.step()
             schedule.step()
@@ -97,7 +98,11 @@ def check_training(lr: float, epochs: int = 1, labels: float = 1.0) -> None:
         raise InputError(f"fine-tuning needs epochs ≥ 1, lr > 0 and labels ≥ 0, got {given}")
 
 
-def _batches(loader: Iterable[tuple[Tensor, Tensor]]) -> int:
+def _cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    return F.cross_entropy(logits.mean(0), labels)
+
+
+def _batches(loader: Iterable[Any]) -> int:
     try:
         count = len(loader)  # type: ignore[arg-type]
     except TypeError:

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from clif.analysis.activity import samples_of
 from clif.errors import InputError
 from clif.models import SpikingNetwork
 from clif.neurons import SpikingNeuron
@@ -18,8 +19,8 @@ from clif.neurons import SpikingNeuron
 SpikesFor = Callable[[SpikingNeuron, Tensor, float], Tensor]
 
 
-def take_images(loader: Iterable[tuple[Tensor, Tensor]], count: int, dims: int = 3) -> list[Tensor]:
-    """The first `count` samples of a loader as batches [N, *] or [T, N, *]; the labels are ignored.
+def take_images(loader: Iterable[Any], count: int, dims: int = 3) -> list[Tensor]:
+    """The first `count` samples of a loader as batches [N, *] or [T, N, *]; the loader may give them without labels.
 
     A sample has `dims` axes, 3 for images. Raises `InputError` if the loader is empty or `count` is less than 1.
     """
@@ -27,13 +28,13 @@ def take_images(loader: Iterable[tuple[Tensor, Tensor]], count: int, dims: int =
         raise InputError(f"a fit needs at least 1 image, got images={count}")
     batches: list[Tensor] = []
     left = count
-    for images, _ in loader:
+    for images in map(samples_of, loader):
         batch_axis = images.dim() - 1 - dims
         batches.append(images.narrow(batch_axis, 0, min(left, images.shape[batch_axis])))
         left -= batches[-1].shape[batch_axis]
         if left <= 0:
             break
-    if not batches:
+    if left == count:
         raise InputError("the loader is empty; a fit needs training images")
     return batches
 

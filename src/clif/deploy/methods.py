@@ -20,7 +20,7 @@ from clif.models.wrapped import Wrapped, as_network, layer_name
 from clif.names import CONVERSIONS
 from clif.neurons.net import like_weights
 
-Batches = Iterable[tuple[Tensor, Tensor]]
+Batches = Iterable[Any]
 
 IMAGES = 512
 METHODS = CONVERSIONS
@@ -91,7 +91,9 @@ def clif_to_lif(
 
 
 def convert(net: nn.Module, method: str, loader: Batches | None, **options: Any) -> Conversion:
-    """Convert a CLIF network by a fitted method, on training images of `loader` (labels are used by sweep only).
+    """Convert a CLIF network by a fitted method, on training images of `loader`.
+
+    Its batches are pairs (images, labels), or images alone for "calibrate", "subtract" and "finetune" with labels=0.
 
     - "sweep": the hard reset value, or the soft reset, with the best accuracy on `loader`; options: `v_resets`.
     - "calibrate": hard reset to 0 and a gain in the batch norm before each neuron; options: `per` "channel" or "layer",
