@@ -88,16 +88,23 @@ CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 
 def sharing_copy(net: nn.Module) -> Any:
     """A copy of the modules of `net` that shares its parameters and buffers."""
-    memo: dict[int, Any] = {id(tensor): tensor for tensor in (*net.parameters(), *net.buffers())}
-    return copy.deepcopy(net, memo)
+    shared = {id(tensor): tensor for tensor in (*net.parameters(), *net.buffers())}
+    return copy.deepcopy(net, {**_detached(net), **shared})
 
 
 def detached_copy(net: nn.Module) -> Any:
-    """A deep copy of `net`; states of other libraries, which may be part of a graph, are detached in it."""
+    """A deep copy of `net`, also if its modules hold tensors with a graph, which are detached in it.
+
+    Such are states of other libraries, and weights that a hook computes (`torch.nn.utils.prune`).
+    """
+    return copy.deepcopy(net, _detached(net))
+
+
+def _detached(net: nn.Module) -> dict[int, Any]:
+    """Copies without a graph of the tensors in `net` that have one, by the identity of the tensors."""
     stores = [store for m in net.modules() for store in (vars(m), m._buffers, vars(m).get("_memories", {}))]
     values = [value for store in stores for value in store.values()]
-    states = [value for value in values if isinstance(value, Tensor) and not value.is_leaf]
-    return copy.deepcopy(net, {id(state): state.detach().clone() for state in states})
+    return {id(value): value.detach().clone() for value in values if isinstance(value, Tensor) and not value.is_leaf}
 
 
 def take_sequences(net: nn.Module, only: Collection[nn.Module] | None = None) -> nn.Module:

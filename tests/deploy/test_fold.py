@@ -2,10 +2,12 @@
 
 import pytest
 import torch
+import torch.nn.utils.prune
 from torch.testing import assert_close
 
+import clif
 from clif import LIFNode
-from clif.deploy import ChannelAffine, exact_sums, fold_batch_norm, quantize_weights
+from clif.deploy import ChannelAffine, clif_to_lif, exact_sums, fold_batch_norm, quantize_weights
 from clif.deploy.fold import foldable_norms
 from clif.errors import InputError
 from clif.layers import BatchNorm2d
@@ -146,3 +148,49 @@ def test_parametrized_weights_are_folded():
     folded = fold_batch_norm(torch.nn.Sequential(conv, norm, LIFNode()).eval())
     assert_close(folded[0](x), norm.eval()(conv(x)))
     assert set(folded.state_dict()) == {"0.weight", "0.bias"}
+
+
+def computed(change):
+    """A network whose convolutions have weights that a hook computes, with a graph since its last call."""
+    torch.manual_seed(0)
+    first, last = torch.nn.Conv2d(1, 4, 3), torch.nn.Conv2d(4, 2, 3)
+    for conv in (first, last):
+        change(conv)
+    norm, rest = torch.nn.BatchNorm2d(4), {"v_reset": 0.0, "v_threshold": 0.5}
+    net = torch.nn.Sequential(first, norm, LIFNode(**rest), last, torch.nn.Flatten(), torch.nn.Linear(32, 2)).eval()
+    torch.nn.init.uniform_(norm.running_var, 0.02, 0.05)
+    net(torch.rand(5, 1, 8, 8))
+    clif.reset_net(net)
+    return net
+
+
+HOOKS = {
+    "prune": lambda conv: torch.nn.utils.prune.l1_unstructured(conv, "weight", 0.5),
+    "weight_norm": torch.nn.utils.weight_norm,
+    "spectral_norm": torch.nn.utils.spectral_norm,
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm:FutureWarning")
+@pytest.mark.parametrize("change", HOOKS)
+@pytest.mark.parametrize("deploy", [fold_batch_norm, exact_sums, quantize_weights, clif_to_lif, clif.wrap])
+def test_weights_that_a_hook_computes_are_taken(change, deploy):
+    net, x = computed(HOOKS[change]), torch.randint(0, 128, (5, 1, 8, 8)) / 128
+    options = {"v_reset": 0.0} if deploy is clif_to_lif else {"T": 1} if deploy is clif.wrap else {}
+    with torch.no_grad():
+        got = deploy(net, **options)(x)
+        assert_close(got.reshape(5, 2), net(x), rtol=0, atol=0.05)
+        assert net(x).std() > 0.02
+
+
+def test_pruned_networks_are_fitted_and_exported(tmp_path):
+    pytest.importorskip("nir")
+    net, x_seq = computed(HOOKS["prune"]), torch.rand(3, 5, 1, 8, 8)
+    with torch.no_grad():
+        expected = clif.wrap(net, T=3)(x_seq)
+    clif.export.to_nir(net, tmp_path / "net.nir", input_shape=(1, 8, 8))
+    assert_close(clif.export.from_nir(tmp_path / "net.nir")(x_seq), expected, rtol=1e-4, atol=1e-4)
+    program = clif.export.to_program(computed(HOOKS["prune"]), "sequence", input_shape=(1, 8, 8), T=3)
+    assert_close(program.module()(x_seq), expected, rtol=1e-4, atol=1e-4)
+    fitted = clif_to_lif(computed(HOOKS["prune"]), method="finetune", loader=[(x_seq, torch.zeros(5).long())])
+    assert (fitted[0].weight_mask == 0).float().mean() == 0.5

@@ -10,7 +10,6 @@ the input times v_threshold / (v_threshold − r). So `calibrate` multiplies the
 neuron is a plain LIF with hard reset to 0. A soft reset has no such identity: c stays a constant of the neuron.
 """
 
-import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ from clif.models.network import set_layer_options
 from clif.models.wrapped import as_network
 from clif.neurons import LIFNode, SpikingNeuron, set_step_mode
 from clif.neurons.exchange import add_layer_options
+from clif.sequence_layers import detached_copy
 
 RESETS = tuple(round(-0.6 + 0.04 * i, 2) for i in range(24))
 EXTRAS = tuple(round(0.4 + 0.04 * i, 2) for i in range(24))
@@ -159,7 +159,7 @@ def _threshold(node: SpikingNeuron) -> float:
 
 def _pair(net: SpikingNetwork, lif: SpikingNetwork) -> tuple[SpikingNetwork, SpikingNetwork]:
     """Both networks ready to be compared: `net` as a copy in eval and multi-step mode, `lif` likewise."""
-    source = copy.deepcopy(net)
+    source = detached_copy(net)
     for network in (source, lif):
         set_step_mode(network.eval(), "m")
     return source, lif

@@ -20,6 +20,7 @@ from clif.models import SpikingNetwork
 from clif.neurons import set_step_mode
 from clif.neurons.net import like_weights
 from clif.progress import progress_bar
+from clif.sequence_layers import detached_copy
 
 QUARTERS = 4
 
@@ -52,7 +53,7 @@ def finetune(
     8
     """
     check_training(lr, epochs, labels)
-    teacher, student = copy.deepcopy(net).eval(), copy.deepcopy(lif).eval()
+    teacher, student = detached_copy(net).eval(), detached_copy(lif).eval()
     student.requires_grad_(True)
     for network in (teacher, student):
         set_step_mode(network, "m")

@@ -1,16 +1,18 @@
 """Batch norm folded into the convolution before it, if that is exact."""
 
-import copy
 from typing import TypeVar
 
 import torch
 from torch import Tensor, fx, nn
-from torch.nn.utils import parametrize
+from torch.nn.utils import parametrize, prune, remove_spectral_norm, remove_weight_norm
+from torch.nn.utils.spectral_norm import SpectralNorm
+from torch.nn.utils.weight_norm import WeightNorm
 
 from clif.deploy.affine import ChannelAffine
 from clif.deploy.graph import layer_graph, layer_of
 from clif.errors import InputError
 from clif.neurons import reset_net
+from clif.sequence_layers import detached_copy
 
 Network = TypeVar("Network", bound=nn.Module)
 Norm = nn.BatchNorm1d | nn.BatchNorm2d
@@ -52,10 +54,11 @@ def foldable_norms(net: nn.Module) -> dict[str, str | None]:
 def fold_batch_norm(net: Network, rest: str = "refuse") -> Network:
     """A copy of `net` in eval mode, whose batch norms are part of the convolutions before them.
 
-    The copy computes the same as `net` in eval mode, within rounding; parametrizations (`torch.nn.utils.parametrize`)
-    become plain weights. `rest` sets the treatment of a batch norm that no convolution can take (see `foldable_norms`):
-    "refuse" raises `InputError` with its name; "affine" replaces it by a `ChannelAffine`, one multiplication and one
-    addition per value; "keep" keeps it, and the neuron after it can compute it in its kernel (`clif.set_fuse_norm`).
+    The copy computes the same as `net` in eval mode, within rounding. Weights that PyTorch computes at every call
+    (`torch.nn.utils.parametrize`, `prune`, `weight_norm`, `spectral_norm`) become plain weights. `rest` sets the
+    treatment of a batch norm that no convolution can take (see `foldable_norms`): "refuse" raises `InputError` with its
+    name; "affine" replaces it by a `ChannelAffine`, one multiplication and one addition per value; "keep" keeps it, and
+    the neuron after it can compute it in its kernel (`clif.set_fuse_norm`).
 
     >>> net = clif.models.create_model("snn5_noAP", "CLIF", T=2, image_size=16).eval()
     >>> folded = clif.deploy.fold_batch_norm(net)
@@ -65,11 +68,12 @@ def fold_batch_norm(net: Network, rest: str = "refuse") -> Network:
     """
     if rest not in ("refuse", "affine", "keep"):
         raise InputError(f'rest must be "refuse", "affine" or "keep", got {rest!r}')
-    folded = copy.deepcopy(net).eval()
+    folded: Network = detached_copy(net).eval()
     reset_net(folded)
     for module in list(folded.modules()):
         if parametrize.is_parametrized(module):
             _make_plain(module)
+        _remove_hooks(module)
     for name, before in foldable_norms(folded).items():
         norm = folded.get_submodule(name)
         assert isinstance(norm, Norm)
@@ -98,6 +102,17 @@ def _make_plain(module: nn.Module) -> None:
     module.__class__ = parametrize.type_before_parametrizations(module)
     for name, weight in weights.items():
         setattr(module, name, nn.Parameter(weight))
+
+
+def _remove_hooks(module: nn.Module) -> None:
+    """Make parameters of weights that a hook computes before every call."""
+    for hook in list(module._forward_pre_hooks.values()):
+        if isinstance(hook, prune.BasePruningMethod):
+            prune.remove(module, hook._tensor_name)
+        elif isinstance(hook, WeightNorm):
+            remove_weight_norm(module, hook.name)
+        elif isinstance(hook, SpectralNorm):
+            remove_spectral_norm(module, hook.name)
 
 
 def _fold_into(conv: Weights, norm: Norm) -> None:

@@ -1,12 +1,11 @@
 """A CLIF network as a LIF network with the same weights and one reset for all layers."""
 
-import copy
-
 from clif.deploy.fold import Network
 from clif.errors import InputError
 from clif.names import CONVERTED
 from clif.neurons import LIFNode, PLIFNode, SpikingNeuron, reset_net
 from clif.neurons.exchange import description_of, forget_layer_options, node_like, replace_nodes
+from clif.sequence_layers import detached_copy
 
 
 def plain_lif(net: Network, v_reset: float | None = None) -> Network:
@@ -17,7 +16,7 @@ def plain_lif(net: Network, v_reset: float | None = None) -> Network:
     mode; `net` does not change. `net` may also be a LIF network, which loses the resets of single layers. Raises
     `InputError` for all other neurons, and for networks without neurons to convert.
     """
-    lif = copy.deepcopy(net)
+    lif: Network = detached_copy(net)
     if any(isinstance(module, PLIFNode) for module in lif.modules()):
         raise InputError("a PLIF network is a LIF network with learnt time constants; there is nothing to convert")
     for name, module in lif.named_modules():

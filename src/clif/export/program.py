@@ -1,6 +1,5 @@
 """Networks as `torch.export` programs: the source of ONNX files, and the format of other PyTorch runtimes."""
 
-import copy
 import io
 import logging
 import os
@@ -21,6 +20,7 @@ from clif.models import SpikingNetwork
 from clif.models.wrapped import as_network, layer_name
 from clif.names import FORMS
 from clif.neurons import reset_net, set_backend, set_step_mode
+from clif.sequence_layers import detached_copy
 
 BATCH = "batch"
 """The name of the axis of the images."""
@@ -100,7 +100,7 @@ def to_program(
     if form not in FORMS:
         raise InputError(f"form must be one of {', '.join(FORMS)}, got {form!r}")
     net = as_network(net, input_shape, T, images=form != "step")
-    prepared = copy.deepcopy(net).eval().requires_grad_(False)
+    prepared = detached_copy(net).eval().requires_grad_(False)
     reset_net(prepared)
     set_backend(prepared, "torch")
     set_step_mode(prepared, "s" if form == "step" else "m")
@@ -164,7 +164,7 @@ def initial_state(net: nn.Module, batch_size: int, input_shape: Sequence[int] | 
     torch.Size([1, 16, 16, 16])
     """
     net = as_network(net, input_shape)
-    probe = copy.deepcopy(net).eval()
+    probe = detached_copy(net).eval()
     reset_net(probe)
     set_step_mode(probe, "s")
     layers = layers_with_states(probe)

@@ -1,6 +1,5 @@
 """A module of your own as a network of clif: `wrap` repeats images, resets at each call, streams and loads."""
 
-import copy
 import operator
 from collections import Counter
 from collections.abc import Sequence
@@ -14,7 +13,7 @@ from clif.layers import LeakyIntegrator, repeat_image
 from clif.models.network import SpikingNetwork, channels_last
 from clif.neurons import SpikingNeuron, reset_net, set_keep_state, set_step_mode
 from clif.neurons.net import is_foreign, visiting
-from clif.sequence_layers import CONTAINERS, has_own_forward, sharing_copy, take_sequences
+from clif.sequence_layers import CONTAINERS, detached_copy, has_own_forward, sharing_copy, take_sequences
 from clif.sizes import plain_size
 
 WRAPPED = "wrapped"
@@ -203,7 +202,7 @@ def _try_out(wrapped: Wrapped, name: str) -> None:
             f"{name} has its own forward, which clif checks on a sequence; give the shape of one sample: "
             "clif.wrap(net, T=…, input_shape=(C, H, W)), or (F,) for vectors"
         )
-    probe = copy.deepcopy(wrapped).cpu().double()  # in float64, rounding changes no spike
+    probe = detached_copy(wrapped).cpu().double()  # in float64, rounding changes no spike
     generator = torch.Generator().manual_seed(0)
     x_seq = torch.randn(2, 3, *wrapped.input_shape, generator=generator).double() * 3
     calls: Counter[nn.Module] = Counter()
