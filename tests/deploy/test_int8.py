@@ -114,6 +114,29 @@ def test_the_potentials_of_a_residual_network_have_the_dtype_asked_for(dtype):
     assert seen == {dtype}
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize(
+    "layers",
+    [
+        [torch.nn.BatchNorm2d(4), torch.nn.Conv2d(4, 4, 3)],
+        [torch.nn.AvgPool2d(2, ceil_mode=True), torch.nn.Conv2d(4, 4, 2)],
+        [torch.nn.ConvTranspose2d(4, 4, 3, bias=False)],
+        [torch.nn.Flatten(2), torch.nn.Conv1d(4, 4, 3)],
+    ],
+)
+@torch.no_grad()
+def test_convolutions_of_other_values_keep_their_weights(layers, dtype):
+    net = torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3), LIFNode(v_threshold=0.2), *layers, LIFNode()).eval()
+    seen = []
+    quantized, x = quantize_weights(net, dtype), torch.rand(5, 1, 8, 8) * 3
+    assert type(quantized[-2]) is type(net[-2])
+    for each in (net, quantized):
+        each[-1].register_forward_pre_hook(lambda _module, inputs: seen.append(inputs[0]))
+        each(x)
+    assert seen[1].dtype == dtype
+    assert_close(seen[1].float(), seen[0], rtol=0.01, atol=0.01)
+
+
 @pytest.mark.parametrize("uses", [True, False])
 @torch.no_grad()
 def test_bfloat16_results_do_not_depend_on_who_rounds(uses, monkeypatch):

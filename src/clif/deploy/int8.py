@@ -15,6 +15,7 @@ from clif.layers import fold
 from clif.precision import pytorch_uses_bfloat16
 
 MOST_LEVELS = 255
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.ConvTranspose2d)
 
 
 class Int8Conv2d(nn.Module):
@@ -100,7 +101,7 @@ def quantize_weights(net: Network, dtype: torch.dtype = torch.float32) -> Networ
     If a pool averages so many neurons that its means have more than 255 levels, the convolution after it keeps its
     weights.
 
-    The first convolution, which sees the image, and the linear layer compute in float32. `dtype` is the dtype of the
+    Convolutions of other values, such as the image, and linear layers compute in float32. `dtype` is the dtype of the
     convolutions' output: bfloat16 is faster and rounds the input of the neurons. Load a state dict of the copy into
     another copy that was made in the same way. Raises `InputError` if PyTorch has no oneDNN.
 
@@ -121,9 +122,9 @@ def quantize_weights(net: Network, dtype: torch.dtype = torch.float32) -> Networ
         if levels is not None and levels <= MOST_LEVELS:
             replace(folded, str(node.target), Int8Conv2d(conv, levels, dtype))
     for module in folded.modules():
-        if isinstance(module, nn.Linear):
+        if isinstance(module, (nn.Linear, *CONVOLUTIONS)):
             module.register_forward_pre_hook(_in_its_dtype)
-        elif isinstance(module, nn.Conv2d):
+        if isinstance(module, CONVOLUTIONS):
             module.register_forward_hook(partial(_into_dtype, dtype))
     return folded
 
@@ -132,7 +133,7 @@ def _into_dtype(dtype: torch.dtype, _conv: nn.Module, _inputs: tuple[Tensor, ...
     return y.to(dtype)
 
 
-def _in_its_dtype(linear: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+def _in_its_dtype(layer: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
     """bfloat16 spikes for float32 weights."""
-    assert isinstance(linear, nn.Linear)
-    return (inputs[0].to(linear.weight.dtype),)
+    x, *others = inputs
+    return (x.to(next(layer.parameters()).dtype), *others)
