@@ -48,6 +48,20 @@ def test_a_network_is_what_its_description_says(neuron, options, other):
     assert torch.equal(net(x), made(x))
 
 
+def test_constants_that_were_set_on_neurons_are_written(tmp_path):
+    net, x = create_model("snn5_noAP", T=2, v_threshold=0.8).eval(), torch.rand(2, 3, 32, 32)
+    net.features[0].act.v_threshold = 0.1
+    net.features[1].act.tau = torch.tensor(1.5)
+    net.features[2].act.v_reset = -0.1
+    clif.export.to_safetensors(net, tmp_path / "net.safetensors")
+    made = clif.load(tmp_path / "net.safetensors")
+    assert [layer.act.v_threshold for layer in made.features] == [0.1, 0.8, 0.8, 0.8, 0.8]
+    assert [layer.act.tau for layer in made.features][:2] == [2.0, 1.5]
+    assert [layer.act.v_reset for layer in made.features][1:4] == [None, -0.1, None]
+    assert torch.equal(net(x), made(x))
+    assert "layer_options" not in net.config
+
+
 def test_a_learnt_time_constant_becomes_its_present_value_layer_by_layer():
     net = create_model("snn5_noAP", neuron="PLIF", T=2, tau=1.5)
     nn.init.constant_(net.features[0].act.w, 0.0)

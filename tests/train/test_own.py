@@ -544,3 +544,11 @@ def test_objects_in_memory_resume_like_new_ones(config, tmp_path, made_again):
     again = objects() if made_again else same
     result = fit(config(epochs=5, resume=str(start)), quiet=True, **again)
     assert [row["lr"] for row in result.history] == [row["lr"] for row in whole.history]
+
+
+def test_constants_that_were_set_on_neurons_are_in_the_checkpoint(config):
+    net = clif.models.create_model("snn4", T=2, num_classes=CLASSES, image_size=8, in_channels=1)
+    net.features[0].act.v_threshold = 0.5
+    batch = (torch.rand(4, 1, 8, 8), torch.arange(4) % CLASSES)
+    folder = fit(config(epochs=1), quiet=True, net=net, loaders={"train": [batch]}).folder
+    assert [layer.act.v_threshold for layer in clif.load(folder).features[:2]] == [0.5, 1.0]

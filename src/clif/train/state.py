@@ -14,7 +14,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from clif.data.description import record
 from clif.errors import InputError, in_words
 from clif.models.network import set_layer_options
-from clif.neurons.exchange import description_of
+from clif.neurons.exchange import described
 from clif.train.checkpoint import load_weights
 from clif.train.learner import Learner
 from clif.train.muon import Muon
@@ -31,7 +31,7 @@ def capture(trainer: Learner) -> dict[str, Any]:
     net, gather = trainer.net, trainer.engine.gather
     content: dict[str, Any] = {
         "net": trainer.evaluated_net.state_dict(),
-        "model": description_of(net) or {},
+        "model": described(net) or {},
         "optimizer": trainer.optimizer.state_dict(),
         "lr_scheduler": trainer.scheduler.state_dict(),
         "scaler": trainer.scaler.state_dict(),
