@@ -70,6 +70,32 @@ def test_a_dtype_that_cannot_hold_the_weights_is_refused(tmp_path):
     assert not (tmp_path / "net").exists()
 
 
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (torch.zeros(2, dtype=torch.complex64), "state is torch.complex64, torch.strided; clif writes dense tensors"),
+        (torch.zeros(2, dtype=torch.float8_e4m3fn), "state is torch.float8_e4m3fn"),
+        (torch.eye(2).to_sparse(), "state is torch.float32, torch.sparse_coo"),
+        (torch.zeros(2, device="meta"), "state is a tensor without data"),
+        ({"a": 1}, "state is a dict; a safetensors file holds tensors only"),
+    ],
+)
+def test_a_state_that_the_format_does_not_have_is_refused_by_name(tmp_path, value, message):
+    path = tmp_path / "net.safetensors"
+    net = torch.nn.Linear(2, 2)
+    net._register_state_dict_hook(lambda _module, state, *_: state.update(state=value))
+    with pytest.raises(InputError, match=rf"net\.safetensors: {message}"):
+        to_safetensors(net, path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_description_that_json_does_not_have_is_refused(tmp_path):
+    path = tmp_path / "net.safetensors"
+    with pytest.raises(InputError, match=r"net\.safetensors: its description of the network cannot be written as JSON"):
+        to_safetensors(torch.nn.Linear(2, 2), path, config={"classes": {1, 2}})
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("description", ["[]", "3", "{", '"a"'])
 def test_a_description_of_another_form_is_refused(tmp_path, description):
     path = tmp_path / "x.safetensors"

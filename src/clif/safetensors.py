@@ -81,11 +81,28 @@ def _tensor(entry: dict[str, Any], data: bytearray) -> Tensor:
     return torch.frombuffer(data, dtype=dtype, count=count, offset=start).view(shape).clone()
 
 
+def _check_storable(path: Path, name: str, value: Any) -> None:
+    if not isinstance(value, Tensor):
+        raise InputError(f"{path}: {name} is a {type(value).__name__}; a safetensors file holds tensors only")
+    if value.dtype not in NAMES or value.layout != torch.strided or value.is_meta:
+        kind = "a tensor without data" if value.is_meta else f"{value.dtype}, {value.layout}"
+        raise InputError(
+            f"{path}: {name} is {kind}; clif writes dense tensors of the types {', '.join(map(str, NAMES))}"
+        )
+
+
 def write_safetensors(path: Path, tensors: dict[str, Tensor], description: dict[str, Any]) -> None:
-    """Write tensors and a description of their network. Raises `InputError` if the file cannot be written."""
-    header: dict[str, Any] = {"__metadata__": {"format": "pt", DESCRIPTION: json.dumps(description)}}
+    """Write tensors and a description of their network.
+
+    Raises `InputError` for tensors and descriptions that the format does not have, and if the file cannot be written.
+    """
+    try:
+        header: dict[str, Any] = {"__metadata__": {"format": "pt", DESCRIPTION: json.dumps(description)}}
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{path}: its description of the network cannot be written as JSON: {error}") from error
     place = 0
     for name, tensor in tensors.items():
+        _check_storable(path, name, tensor)
         size = tensor.numel() * tensor.dtype.itemsize
         header[name] = {
             "dtype": NAMES[tensor.dtype],
