@@ -138,6 +138,18 @@ def test_checkpoints_load_into_a_module(suffix, tmp_path):
         clif.load(path, net=vectors(), T=4)
 
 
+def test_weights_of_the_module_load_into_the_wrapped_network(tmp_path):
+    net = vectors().eval()
+    torch.save(net.state_dict(), tmp_path / "net.pth")
+    loaded = clif.load(tmp_path / "net.pth", net=clif.wrap(vectors(), T=3))
+    assert torch.equal(loaded.net[0].weight, net[0].weight)
+    torch.save({**net.state_dict(), "9.bias": net[0].bias}, tmp_path / "net.pth")
+    with pytest.raises(
+        InputError, match=r"does not fit this Sequential: it has the unknown key 9\.bias \(1 keys differ\)"
+    ):
+        clif.load(tmp_path / "net.pth", net=clif.wrap(vectors(), T=3))
+
+
 def test_group_norm_of_vectors_is_refused():
     wrapped = clif.wrap(nn.Sequential(nn.Linear(4, 4), nn.GroupNorm(2, 4), clif.LIFNode()), T=2)
     with pytest.raises(InputError, match="use LayerNorm"):

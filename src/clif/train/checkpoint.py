@@ -323,8 +323,10 @@ def _check_size(arguments: dict[str, Any], weights: dict[str, Tensor], where: st
 def load_weights(net: nn.Module, state_dict: dict[str, Tensor], where: str) -> None:
     """Load a state dict that must fit exactly, except for wrappers and counters in its names (`fit_names`).
 
-    Raises `InputError` with the first key or shape that does not fit.
+    The state dict of a wrapped network and that of the module inside fit both. Raises `InputError` with the first key
+    or shape that does not fit.
     """
+    net = net.net if isinstance(net, Wrapped) else net
     own = net.state_dict()
     state_dict = fit_names(state_dict, own)
     config = description_of(net)
