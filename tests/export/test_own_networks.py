@@ -207,6 +207,64 @@ def test_nir_refuses_functions_of_the_shape():
         export.to_nir(Reshaping(), input_shape=(4,))
 
 
+class Spare(nn.Module):
+    """A network with a branch that its forward leaves out."""
+
+    def __init__(self):
+        super().__init__()
+        self.one, self.node, self.spare = nn.Linear(4, 8), clif.CLIFNode(), nn.Sequential(clif.CLIFNode())
+
+    def forward(self, x):
+        return self.node(self.one(x))
+
+
+@quietly
+def test_a_neuron_that_is_not_called_has_no_step():
+    x = torch.rand(5, 4) * 3
+    program = export.to_program(net := Spare(), "image", input_shape=(4,), T=2)
+    assert torch.equal(program.module()(x), clif.wrap(net, T=2, input_shape=(4,))(x))
+    with pytest.raises(InputError, match=r"a step does not call spare\.0, a CLIFNode, which has a state; remove it"):
+        export.to_program(net, "step", input_shape=(4,))
+
+
+@pytest.mark.parametrize("form", clif.export.FORMS)
+def test_samples_of_another_shape_are_refused(form, capfd):
+    with pytest.raises(InputError, match=r"the network cannot take samples of the shape \[5\]: .*5"):
+        export.to_program(own(), form, input_shape=(5,), **({} if form == "step" else {"T": 2}))
+    assert not capfd.readouterr().err
+    pytest.importorskip("nir")
+    net = nn.Sequential(nn.Linear(4, 4), clif.LIFNode(v_reset=0.0))
+    with pytest.raises(InputError, match=r"the network cannot take samples of the shape \[5\]"):
+        export.to_nir(net, input_shape=(5,))
+
+
+@pytest.mark.skipif(not hasattr(torch.ops.onednn, "qconv2d_pointwise"), reason="needs oneDNN for x86")
+def test_int8_weights_are_no_part_of_onnx(tmp_path):
+    pytest.importorskip("onnxscript")
+    net = clif.deploy.quantize_weights(nn.Sequential(clif.LIFNode(), nn.Conv2d(1, 2, 3)))
+    with pytest.raises(
+        InputError, match=r"1 has int8 weights for .*oneDNN, which ONNX cannot express; export .* before"
+    ):
+        export.to_onnx(net, tmp_path / "net.onnx", input_shape=(1, 8, 8), T=2)
+
+
+@pytest.mark.parametrize("function", [torch.cat, torch.relu])
+def test_nir_names_functions_and_the_module(function):
+    pytest.importorskip("nir")
+
+    class Calling(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear, self.node = nn.Linear(4, 4), clif.LIFNode(v_reset=0.0)
+
+        def forward(self, x):
+            x = self.linear(x)
+            return self.node(torch.cat([x, x], -1) if function is torch.cat else function(x))
+
+    with pytest.raises(InputError, match=f"does not support the operation {function.__name__} in Calling"):
+        export.to_nir(Calling(), input_shape=(4,))
+
+
 def test_grouped_convolutions_need_depthwise():
     pytest.importorskip("nir")
     net = nn.Sequential(nn.Conv2d(2, 4, 3, groups=2), clif.LIFNode(v_reset=0.0))

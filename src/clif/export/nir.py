@@ -25,11 +25,12 @@ from torch import Tensor, fx, nn
 from clif.deploy import ChannelAffine, fold_batch_norm
 from clif.deploy.graph import FLATTENS, is_addition, layer_graph, layer_of
 from clif.errors import InputError, in_words
+from clif.export.program import try_out
 from clif.extras import require
 from clif.files import write_content
 from clif.layers import AdaptiveAvgPool2d, AvgPool2d, Conv2d, Dropout
 from clif.models import SpikingNetwork
-from clif.models.wrapped import as_network, layer_name
+from clif.models.wrapped import Wrapped, as_network, layer_name
 from clif.neurons import CLIFNode, LIFNode, PLIFNode, SpikingNeuron, reset_net, set_step_mode
 
 UNCHANGING = (nn.Identity, nn.Dropout, Dropout)  # in eval mode
@@ -134,16 +135,15 @@ class _Writer:
             elif (layer := layer_of(self.graph, node)) is not None:
                 values[node] = self._layer(str(node.target), layer, values[node.all_input_nodes[0]], shapes[node])
             else:
-                raise InputError(
-                    f"NIR export does not support the operation {node.target} in {type(self.net).__name__}"
-                )
+                name = getattr(node.target, "__name__", node.target)
+                raise InputError(f"NIR export does not support the operation {name} in {_name(self.net)}")
         try:
             return self.nir.NIRGraph(
                 nodes=self.nodes, edges=self.edges, metadata={"dt": self.dt}, type_check=not self.depthwise
             )
         except ValueError as error:
             raise InputError(
-                f"nir refuses the shapes of {type(self.net).__name__} ({in_words(error)}); grouped convolutions need "
+                f"nir refuses the shapes of {_name(self.net)} ({in_words(error)}); grouped convolutions need "
                 "depthwise=True"
             ) from error
 
@@ -292,9 +292,15 @@ def _shapes(graph: fx.GraphModule, net: SpikingNetwork) -> dict[fx.Node, tuple[i
 
     set_step_mode(net, "s")
     with torch.no_grad():
-        Recorder(graph).run(torch.zeros(1, *net.sample_shape))
+        try_out(net, x := torch.zeros(1, *net.sample_shape))
+        reset_net(net)
+        Recorder(graph).run(x)
     reset_net(net)
     return shapes
+
+
+def _name(net: SpikingNetwork) -> str:
+    return type(net.net if isinstance(net, Wrapped) else net).__name__
 
 
 def _pair(size: Any) -> tuple[int, int]:

@@ -11,11 +11,12 @@ from typing import Any
 import torch
 from torch import nn
 
+from clif.deploy import Int8Conv2d
 from clif.errors import InputError
 from clif.export.program import BATCH, quiet, signature, to_program
 from clif.extras import require
 from clif.files import write_content
-from clif.models.wrapped import as_network
+from clif.models.wrapped import as_network, layer_name
 
 OPSET = 20
 
@@ -35,13 +36,18 @@ def to_onnx(
 
     Your own module needs `input_shape` and `T` as in `to_program`.
 
-    Raises `InputError` for an unknown form, a missing package, and a path that cannot be written.
+    Raises `InputError` for an unknown form, a missing package, int8 weights, and a path that cannot be written.
 
     >>> net = clif.models.create_model("snn5_noAP", "CLIF", T=2, image_size=16).eval()
     >>> clif.export.to_onnx(net, "network.onnx").name
     'network.onnx'
     """
     net = as_network(net, input_shape, T, images=form != "step")
+    if (name := next((name for name, m in net.named_modules() if isinstance(m, Int8Conv2d)), None)) is not None:
+        raise InputError(
+            f"{layer_name(net, name)} has int8 weights for the library oneDNN, which ONNX cannot express; export the "
+            "network as it was before quantize_weights"
+        )
     for package in ("onnx", "onnxscript"):
         require(package)
     names = signature(net, form)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
-from clif.errors import InputError
+from clif.errors import InputError, in_words
 from clif.files import write_content
 from clif.layers import Dropout, Recurrent, StepModule
 from clif.models import SpikingNetwork
@@ -90,7 +90,7 @@ def to_program(
 
     The image size is `net.image_size`. Your own module (`clif.wrap` says which are possible) needs `input_shape`, (C,
     H, W) or (F,) of one sample, and `T` for the first two forms; its samples may be vectors. Raises `InputError` for an
-    unknown form, and if these arguments are missing.
+    unknown form, if these arguments are missing, and for samples that the network cannot take.
 
     >>> net = clif.models.create_model("snn5_noAP", "CLIF", T=2, image_size=16).eval()
     >>> program = clif.export.to_program(net, form="image")
@@ -115,6 +115,7 @@ def to_program(
             return torch.export.export(_Step(prepared), (x, states), dynamic_shapes=shapes, strict=False)
         axis = 0 if form == "image" else 1
         example = x if form == "image" else x.expand(net.T, *x.shape).contiguous()
+        try_out(prepared, example)
         return torch.export.export(_Whole(prepared), (example,), dynamic_shapes=({axis: batch},), strict=False)
 
 
@@ -166,13 +167,15 @@ def initial_state(net: nn.Module, batch_size: int, input_shape: Sequence[int] | 
     net = as_network(net, input_shape)
     probe = detached_copy(net).eval()
     reset_net(probe)
-    set_step_mode(probe, "s")
     layers = layers_with_states(probe)
     memories = [(f"{name}.{state}", value) for name, layer in layers.items() for state, value in layer.named_memories()]
     at_rest = {name: 0.0 if value is None else float(value) for name, value in memories}
     parameter = next(probe.parameters(), torch.empty(0))
-    probe(parameter.new_zeros(batch_size, *net.sample_shape))
+    set_step_mode(probe, "s")
+    try_out(probe, parameter.new_zeros(batch_size, *net.sample_shape))
     for name, layer in layers.items():
+        if layer.state is None:
+            raise InputError(f"a step does not call {name}, a {type(layer).__name__}, which has a state; remove it")
         if isinstance(layer, Recurrent) and layer.y is not None and layer.feedback(torch.zeros_like(layer.y)).any():
             raise InputError(
                 f"the first step of {name}, a Recurrent, has no feedback, but a state of zeros would feed back a bias; "
@@ -183,6 +186,16 @@ def initial_state(net: nn.Module, batch_size: int, input_shape: Sequence[int] | 
         name: torch.full(value.shape, rest, dtype=value.dtype, device=value.device)
         for (name, rest), value in zip(at_rest.items(), shaped, strict=True)
     }
+
+
+def try_out(net: SpikingNetwork, x: Tensor) -> None:
+    """Compute `net(x)` for an example of the shape `net.sample_shape`; raises `InputError` if it cannot take it."""
+    try:
+        net(x)
+    except RuntimeError as error:
+        raise InputError(
+            f"the network cannot take samples of the shape {list(net.sample_shape)}: {in_words(error)}"
+        ) from error
 
 
 @contextmanager
