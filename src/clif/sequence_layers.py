@@ -12,6 +12,10 @@ from clif.errors import InputError
 from clif.layers import StepModule, fold
 
 
+class SequenceLayer(nn.Module):
+    """Base of the layers that a deployment puts into networks, which take a step or a sequence."""
+
+
 class AdaptiveMaxPool2d(nn.AdaptiveMaxPool2d):
     """`torch.nn.AdaptiveMaxPool2d` for a step or a sequence."""
 
@@ -82,7 +86,7 @@ ELEMENTWISE: tuple[type[nn.Module], ...] = (
 """Activations without a weight."""
 
 COUNTERPARTS: tuple[type[nn.Module], ...] = tuple(SAME.values())
-AS_THEY_ARE = (nn.Linear, nn.Identity, nn.LayerNorm, layers.Flatten, Voting, *ELEMENTWISE, *COUNTERPARTS)
+AS_THEY_ARE = (SequenceLayer, nn.Linear, nn.Identity, nn.LayerNorm, layers.Flatten, Voting, *ELEMENTWISE, *COUNTERPARTS)
 CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 
 

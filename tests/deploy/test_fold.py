@@ -1,5 +1,7 @@
 """Batch norm folded into convolutions: the same numbers within rounding; refused by name if it is not exact."""
 
+from functools import partial
+
 import pytest
 import torch
 import torch.nn.utils.prune
@@ -12,6 +14,7 @@ from clif.deploy.fold import foldable_norms
 from clif.errors import InputError
 from clif.layers import BatchNorm2d
 from clif.models import create_model
+from clif.neurons.net import visiting
 
 
 def lively(name: str, neuron: str = "CLIF", **options) -> torch.nn.Module:
@@ -148,6 +151,43 @@ def test_parametrized_weights_are_folded():
     folded = fold_batch_norm(torch.nn.Sequential(conv, norm, LIFNode()).eval())
     assert_close(folded[0](x), norm.eval()(conv(x)))
     assert set(folded.state_dict()) == {"0.weight", "0.bias"}
+
+
+class PreActivation(torch.nn.Module):
+    """A network whose last batch norm normalises a sum of spikes, which are also the input of a convolution."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.one = torch.nn.Conv2d(1, 4, 3), LIFNode(v_threshold=0.2)
+        self.inner, self.two = torch.nn.Conv2d(4, 4, 1), LIFNode(v_threshold=0.2)
+        self.norm, self.flatten = torch.nn.BatchNorm2d(4), torch.nn.Flatten()
+
+    def forward(self, x):
+        x = self.one(self.conv(x))
+        return self.flatten(self.norm(x + self.two(self.inner(x))))
+
+
+@pytest.mark.parametrize("change", [partial(fold_batch_norm, rest="affine"), exact_sums, quantize_weights])
+@torch.no_grad()
+def test_a_changed_module_is_wrapped_and_exported(change):
+    torch.manual_seed(0)
+    net, x_seq = change(PreActivation().eval()), torch.rand(3, 5, 1, 6, 6)
+    with visiting(net, "s"):
+        expected = torch.stack([net(x) for x in x_seq])
+    assert_close(clif.wrap(net, T=3, input_shape=(1, 6, 6))(x_seq), expected, rtol=1e-5, atol=1e-5)
+    program = clif.export.to_program(net, "sequence", input_shape=(1, 6, 6), T=3)
+    assert_close(program.module()(x_seq), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("rounded", [exact_sums, quantize_weights])
+@pytest.mark.parametrize("change", [fold_batch_norm, exact_sums, quantize_weights])
+def test_a_rounded_network_is_refused_by_name(rounded, change):
+    layer = r"0\.0 is a Grid" if rounded is exact_sums else "2 is a Int8Conv2d"
+    net = rounded(torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3), LIFNode(), torch.nn.Conv2d(4, 4, 3), LIFNode()))
+    with pytest.raises(
+        InputError, match=f"{layer} of a network with rounded weights; use the network as it was before"
+    ):
+        change(net)
 
 
 def computed(change):

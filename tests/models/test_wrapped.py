@@ -172,6 +172,18 @@ def test_a_neuron_with_two_names_that_is_called_once_is_taken():
     assert clif.wrap(net, T=2, input_shape=(1, 8, 8))(torch.rand(3, 1, 8, 8)).shape == (2, 3, 2)
 
 
+class InFloat32(Own):
+    def forward(self, x):
+        return super().forward(x.float())
+
+
+def test_a_forward_that_needs_float32_is_tried_out():
+    wrapped = clif.wrap(InFloat32(nn.Flatten()), T=2, input_shape=(1, 8, 8))
+    assert wrapped(torch.rand(3, 1, 8, 8)).shape == (2, 3, 2)
+    with pytest.raises(InputError, match="InFloat32 cannot take a sequence"):
+        clif.wrap(InFloat32(lambda x: x.flatten(1)), T=2, input_shape=(1, 8, 8))
+
+
 class Tail(nn.Sequential):
     def forward(self, x):
         return super().forward(x).flatten(1)

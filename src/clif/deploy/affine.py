@@ -3,9 +3,10 @@
 from torch import Tensor, nn
 
 from clif.layers import fold
+from clif.sequence_layers import SequenceLayer
 
 
-class ChannelAffine(nn.Module):
+class ChannelAffine(SequenceLayer):
     """y = scale·x + shift for each channel of [N, C, H, W] or [T, N, C, H, W]: a batch norm in eval mode.
 
     >>> clif.deploy.ChannelAffine(torch.ones(3), torch.zeros(3))(torch.rand(8, 3, 4, 4)).shape

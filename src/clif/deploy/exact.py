@@ -12,7 +12,7 @@ from torch import Tensor, fx, nn
 
 from clif.deploy.affine import ChannelAffine
 from clif.deploy.fold import Network, Weights, fold_batch_norm, replace
-from clif.deploy.graph import UNCHANGING, input_levels, layer_graph, layer_of
+from clif.deploy.graph import UNCHANGING, Rounded, input_levels, layer_graph, layer_of
 from clif.errors import InputError
 from clif.layers import LeakyIntegrator, fold
 from clif.neurons import SpikingNeuron
@@ -25,7 +25,7 @@ EVENT_GRID: dict[str, Any] = {"levels": 16, "largest": 256.0}
 """The grid of `exact_sums` for counts of events, also in resized frames."""
 
 
-class Grid(nn.Module):
+class Grid(Rounded):
     """The nearest multiple of 1/levels within ±largest, ties to even, as the input of an exact convolution."""
 
     def __init__(self, levels: int, largest: float) -> None:

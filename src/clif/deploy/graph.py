@@ -11,7 +11,7 @@ from clif.errors import InputError, in_words
 from clif.layers import BatchNorm2d, Dropout, Flatten, Linear, StepModule
 from clif.models import SpikingNetwork
 from clif.neurons import SpikingNeuron
-from clif.sequence_layers import COUNTERPARTS, StepFlatten
+from clif.sequence_layers import COUNTERPARTS, SequenceLayer, StepFlatten
 
 LAYERS = (StepModule, Flatten, Linear, ChannelAffine, *COUNTERPARTS)
 FLATTENS = (Flatten, StepFlatten, nn.Flatten)
@@ -19,6 +19,10 @@ UNCHANGING = (nn.Identity, nn.Dropout, Dropout, nn.MaxPool2d, nn.AdaptiveMaxPool
 """Layers whose outputs in eval mode are values of their inputs, so spikes stay spikes."""
 
 ADDITIONS = (operator.add, operator.iadd, torch.add)
+
+
+class Rounded(SequenceLayer):
+    """A layer of a network that `exact_sums` or `quantize_weights` rounded, which no function changes once more."""
 
 
 class _LayerTracer(fx.Tracer):
@@ -36,9 +40,15 @@ class _LayerTracer(fx.Tracer):
 def layer_graph(net: nn.Module) -> fx.GraphModule:
     """`net.logits` (for a module that is not a `SpikingNetwork`: `net.forward`) as calls of the layers in `net`.
 
-    Raises `InputError` for a network whose data flow depends on its data, for a layer that is called twice, and for a
-    container that calls its layers step by step.
+    Raises `InputError` for a network whose data flow depends on its data, for a layer that is called twice, for a
+    container that calls its layers step by step, and for a network with rounded weights.
     """
+    for name, module in net.named_modules():
+        if isinstance(module, Rounded):
+            raise InputError(
+                f"{name} is a {type(module).__name__} of a network with rounded weights; use the network as it was "
+                "before exact_sums or quantize_weights"
+            )
     tracer = _LayerTracer()
     tracer.traced_func_name = "logits" if isinstance(net, SpikingNetwork) else "forward"
     try:

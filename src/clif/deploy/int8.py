@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from clif.deploy.fold import Network, fold_batch_norm, replace
-from clif.deploy.graph import input_levels, layer_graph, layer_of
+from clif.deploy.graph import Rounded, input_levels, layer_graph, layer_of
 from clif.errors import InputError
 from clif.layers import fold
 from clif.precision import pytorch_uses_bfloat16
@@ -18,7 +18,7 @@ MOST_LEVELS = 255
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.ConvTranspose2d)
 
 
-class Int8Conv2d(nn.Module):
+class Int8Conv2d(Rounded):
     """A convolution of activations k/levels (k whole, 0 to 255) with weights rounded to int8 per channel, by oneDNN.
 
     The sums are exact 32-bit integers; the result is float32 (or `dtype`) with the bias added. Inference on a CPU only;
