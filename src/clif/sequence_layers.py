@@ -6,6 +6,7 @@ from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 from clif import layers
 from clif.errors import InputError
@@ -118,6 +119,7 @@ def take_sequences(net: nn.Module, only: Collection[nn.Module] | None = None) ->
     """
     counterparts: dict[nn.Module, nn.Module] = {}
     inside = {part for module in net.modules() if isinstance(module, StepModule) for part in list(module.modules())[1:]}
+    inside |= parametrizations(net)
     for name, module in list(net.named_modules()):
         if module in inside or (only is not None and module not in only):
             continue
@@ -129,8 +131,14 @@ def take_sequences(net: nn.Module, only: Collection[nn.Module] | None = None) ->
     return counterparts.get(net, net)
 
 
+def parametrizations(net: nn.Module) -> set[nn.Module]:
+    """The modules in `net` that compute parametrized weights (`torch.nn.utils.parametrize`)."""
+    parametrized = [module for module in net.modules() if parametrize.is_parametrized(module)]
+    return {part for module in parametrized for part in module.get_submodule("parametrizations").modules()}
+
+
 def _counterpart(name: str, module: nn.Module) -> nn.Module:
-    kind: type[Any] = type(module)
+    kind: type[Any] = parametrize.type_before_parametrizations(module)
     if kind in (nn.BatchNorm1d, nn.BatchNorm2d) and not (module.affine and module.track_running_stats):
         raise InputError(
             f"{name} is a {kind.__name__} with affine=False or track_running_stats=False; clif.layers.{kind.__name__} "
@@ -139,7 +147,7 @@ def _counterpart(name: str, module: nn.Module) -> nn.Module:
     if isinstance(module, nn.MaxPool2d | nn.AdaptiveMaxPool2d) and module.return_indices:
         raise InputError(f"{name} returns indices (return_indices=True), which no layer for sequences takes")
     if kind in SAME:
-        module.__class__ = SAME[kind]
+        _change_class(module, SAME[kind])
         if isinstance(module, StepModule):
             module.step_mode = "m"
     elif isinstance(module, nn.Dropout) and kind is nn.Dropout:
@@ -162,6 +170,14 @@ def _counterpart(name: str, module: nn.Module) -> nn.Module:
     return module
 
 
+def _change_class(module: nn.Module, kind: type[nn.Module]) -> None:
+    """Make a module one of `kind`; parametrized weights are properties of its class, which go into the new one."""
+    if parametrize.is_parametrized(module):
+        own = {name: value for name, value in vars(type(module)).items() if name not in ("__dict__", "__weakref__")}
+        kind = type(type(module).__name__, (kind,), own)
+    module.__class__ = kind
+
+
 def has_own_forward(module: nn.Module) -> bool:
-    """Whether a module is a container or has children."""
-    return isinstance(module, CONTAINERS) or bool(module._modules)
+    """Whether a module is a container or has children, not counting those that compute parametrized weights."""
+    return isinstance(module, CONTAINERS) or bool(module._modules.keys() - {"parametrizations"})

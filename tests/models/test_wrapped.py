@@ -8,6 +8,7 @@ from torch import nn
 import clif
 from clif.errors import InputError
 from clif.models.network import step_by_step
+from clif.neurons.net import visiting
 from clif.train.checkpoint import save_checkpoint
 
 
@@ -148,6 +149,31 @@ def test_weights_of_the_module_load_into_the_wrapped_network(tmp_path):
         InputError, match=r"does not fit this Sequential: it has the unknown key 9\.bias \(1 keys differ\)"
     ):
         clif.load(tmp_path / "net.pth", net=clif.wrap(vectors(), T=3))
+
+
+@pytest.mark.parametrize("kind", [nn.Conv2d, nn.Conv1d, nn.Linear])
+def test_parametrized_layers_take_sequences(kind):
+    """Their weights stay parametrized, and shared with the module."""
+    torch.manual_seed(0)
+    shape = {nn.Conv2d: (3, 6, 6), nn.Conv1d: (3, 6), nn.Linear: (3,)}[kind]
+    layer = nn.utils.parametrizations.weight_norm(kind(3, 4) if kind is nn.Linear else kind(3, 4, 3))
+    net = nn.Sequential(layer, clif.LIFNode(v_threshold=0.1), nn.Flatten())
+    wrapped, x_seq = clif.wrap(net, T=2, input_shape=shape), torch.randn(2, 5, *shape)
+    with visiting(net, "s"):
+        expected = torch.stack([net(x) for x in x_seq])
+    spikes = wrapped(x_seq)
+    assert torch.equal(spikes, expected)
+    assert 0 < spikes.mean() < 1
+    spikes.sum().backward()
+    assert layer.parametrizations.weight.original1.grad.any()
+    folded = clif.deploy.fold_batch_norm(wrapped)
+    assert set(folded.state_dict()) == {"net.0.weight", "net.0.bias"}
+    program = clif.export.to_program(wrapped, "sequence").module()
+    assert torch.equal(program(x_seq), expected)
+    with torch.no_grad():
+        layer.parametrizations.weight.original0.zero_()
+        layer.bias.zero_()
+    assert not wrapped(x_seq).any()
 
 
 def test_group_norm_of_vectors_is_refused():

@@ -13,7 +13,14 @@ from clif.layers import LeakyIntegrator, repeat_image
 from clif.models.network import SpikingNetwork, channels_last
 from clif.neurons import SpikingNeuron, reset_net, set_keep_state, set_step_mode
 from clif.neurons.net import is_foreign, like_weights, visiting
-from clif.sequence_layers import CONTAINERS, detached_copy, has_own_forward, sharing_copy, take_sequences
+from clif.sequence_layers import (
+    CONTAINERS,
+    detached_copy,
+    has_own_forward,
+    parametrizations,
+    sharing_copy,
+    take_sequences,
+)
 from clif.sizes import plain_size
 
 WRAPPED = "wrapped"
@@ -155,7 +162,9 @@ def layer_name(net: nn.Module, name: str) -> str:
 
 def own_forwards(net: nn.Module) -> list[nn.Module]:
     """The modules in `net` that call their children in a forward of their own."""
-    return [m for m in net.modules() if has_own_forward(m) and not (isinstance(m, SpikingNeuron) or _is_plain(m))]
+    parts = [module for module in net.modules() if has_own_forward(module) and not _is_plain(module)]
+    computing = parametrizations(net)
+    return [module for module in parts if not (isinstance(module, SpikingNeuron) or module in computing)]
 
 
 def _wrap(net: nn.Module, T: int | None, input_shape: Sequence[int] | None) -> Wrapped:
