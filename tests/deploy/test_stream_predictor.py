@@ -109,6 +109,8 @@ def test_mistakes_are_input_errors(firing_network, tmp_path):
         stream.restore(tmp_path / "bad.pt")
     with pytest.raises(InputError, match="not the state of a stream"):
         stream.load_state_dict({"layers": {}})
+    with pytest.raises(InputError, match="the logits of a stream must be tensors"):
+        stream.load_state_dict({**stream.state_dict(), "sum": 1.0})
     other = StreamPredictor(create_model("vggsnn", "CLIF").eval())
     with pytest.raises(InputError, match="another network"):
         stream.load_state_dict(other.state_dict())

@@ -1,5 +1,7 @@
 """NIR: another reader runs the graph and agrees spike for spike; networks that NIR cannot express are refused."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -216,6 +218,35 @@ def test_a_truncated_file_is_an_input_error(written, keep):
     written.write_bytes(written.read_bytes()[:keep])
     with pytest.raises(InputError, match=r"net\.nir"):
         from_nir(written)
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ((2, 4), r"takes a sequence \[T, N, \*\] with T ≥ 1, got \[2, 4\]"),
+        ((0, 2, 4), r"with T ≥ 1, got \[0, 2, 4\]"),
+        ((3, 2, 5), r"the node a cannot take \[2, 5\]"),
+        ((3, 2, 1), r"the node first has neurons \[4\], but its input is \[2, 1\]"),
+    ],
+)
+def test_inputs_that_do_not_fit_are_refused(tmp_path, shape, message):
+    """A neuron would otherwise repeat a single value for all its neurons."""
+    zeros, ones = np.zeros(4, np.float32), np.ones(4, np.float32)
+    first = nir.LIF(tau=ones * 2e-4, r=ones, v_leak=zeros, v_threshold=ones, v_reset=zeros)
+    nodes = {
+        "input": nir.Input({"input": np.array([4])}),
+        "output": nir.Output({"output": np.array([4])}),
+        "a": nir.Affine(np.eye(4, dtype=np.float32), zeros),
+        "first": first,
+    }
+    order = ["input", "first", "a", "output"] if "first" in message else ["input", "a", "first", "output"]
+    edges = list(pairwise(order))
+    nir.write(tmp_path / "net.nir", nir.NIRGraph(nodes, edges, metadata={"dt": 1e-4}))
+    net = from_nir(tmp_path / "net.nir")
+    with pytest.raises(InputError, match=message):
+        net(torch.rand(shape))
+    x_seq = torch.rand(3, 2, 4, dtype=torch.float64) * 3
+    assert torch.equal(net(x_seq), net(x_seq.float()))
 
 
 def _edit(path, edit):

@@ -116,6 +116,8 @@ class StreamPredictor:
                 if values is not None and not all(isinstance(value, Tensor) for value in values):
                     raise InputError(f"the state of {name} must consist of tensors")
             total, logits = state["sum"], state["logits"]
+            if not all(value is None or isinstance(value, Tensor) for value in (total, logits)):
+                raise InputError("the logits of a stream must be tensors")
             weight, steps = float(state["weight"]), int(state["steps"])
         except (KeyError, TypeError, AttributeError) as error:
             raise InputError(f"this is not the state of a stream: {error!r}") from error

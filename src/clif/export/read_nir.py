@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from clif.data.untrusted import check_unpacked
-from clif.errors import InputError, MissingFileError
+from clif.errors import InputError, MissingFileError, in_words
 from clif.extras import require
 
 MOST_BYTES = 16 << 30
@@ -21,6 +21,7 @@ class NIRNetwork(nn.Module):
     """A NIR graph of one input and one output, computed in float32 by Euler steps of `dt`.
 
     `net(x_seq)`: [T, N, *] -> [T, N, *], from rest. `spikes` then holds the spikes of each LIF node, [T, N, *] by name.
+    Raises `InputError` for an input that the nodes cannot take.
 
     >>> net = clif.models.create_model("snn5_noAP", "CLIF", T=2, image_size=16).eval()
     >>> lif = clif.deploy.clif_to_lif(net, v_reset=0.0)
@@ -59,10 +60,12 @@ class NIRNetwork(nn.Module):
         self.spikes: dict[str, Tensor] = {}
 
     def forward(self, x_seq: Tensor) -> Tensor:
+        if x_seq.dim() < 3 or len(x_seq) == 0:
+            raise InputError(f"a NIRNetwork takes a sequence [T, N, *] with T ≥ 1, got {list(x_seq.shape)}")
         states: dict[str, Tensor] = {}
         fired: dict[str, list[Tensor]] = {name: [] for name in self.neurons}
         outputs = []
-        for x in x_seq.unbind(0):
+        for x in x_seq.float().unbind(0):
             values = {self.input: x}
             for name in self.order:
                 if name == self.input:
@@ -72,14 +75,21 @@ class NIRNetwork(nn.Module):
                     values[name], states[name] = self.neurons[name].step(arriving, states.get(name))
                     fired[name].append(values[name])
                 else:
-                    values[name] = self.layers[name](arriving) if name in self.layers else arriving
+                    values[name] = self._layer(name, arriving)
             outputs.append(values[self.output])
         self.spikes = {name: torch.stack(steps) for name, steps in fired.items()}
         return torch.stack(outputs)
 
+    def _layer(self, name: str, x: Tensor) -> Tensor:
+        try:
+            return self.layers[name](x) if name in self.layers else x
+        except RuntimeError as error:
+            raise InputError(f"the node {name} cannot take {list(x.shape)}: {in_words(error)}") from error
+
 
 class _LIF:
     def __init__(self, name: str, node: Any, dt: float) -> None:
+        self.name = name
         tau, self.r, self.v_leak, self.threshold, self.v_reset = (
             torch.as_tensor(np.asarray(getattr(node, key)), dtype=torch.float32)
             for key in ("tau", "r", "v_leak", "v_threshold", "v_reset")
@@ -91,6 +101,10 @@ class _LIF:
     def step(self, x: Tensor, v: Tensor | None) -> tuple[Tensor, Tensor]:
         v = torch.zeros_like(x) if v is None else v
         u = v + self.leak * (self.v_leak - v + self.r * x)
+        if u.shape != x.shape:
+            raise InputError(
+                f"the node {self.name} has neurons {list(self.leak.shape)}, but its input is {list(x.shape)}"
+            )
         spike = (u > self.threshold).to(x.dtype)
         return spike, torch.where(spike > 0, self.v_reset, u)
 
