@@ -225,6 +225,13 @@ def test_a_folder_without_a_checkpoint_is_a_missing_file(tmp_path):
         clif.load(tmp_path)
 
 
+def test_a_folder_with_another_checkpoint_names_it(net, tmp_path):
+    folder = tmp_path / "deploy"
+    save_checkpoint(folder / "checkpoint_lif.pth", {"net": net.state_dict(), "model": net.config})
+    with pytest.raises(MissingFileError, match=r"checkpoint_last\.pth; the folder has checkpoint_lif\.pth, which you"):
+        clif.load(folder)
+
+
 def test_a_run_folder_stands_for_its_best_checkpoint_else_its_last(ours, net, tmp_path):
     assert_close(clif.load(tmp_path).classifier.weight, net.classifier.weight)
     best = {key: value + 1 for key, value in net.state_dict().items()}

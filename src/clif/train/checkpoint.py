@@ -145,7 +145,10 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def _meant(name: str) -> str:
-    """A hint for a missing file with the name of weights of the package."""
+    """A hint for a folder with other checkpoints, and for a missing file with the name of weights of the package."""
+    if Path(expand_home(name)).is_dir():
+        found = sorted(file.name for file in Path(expand_home(name)).glob("checkpoint_*.pth"))
+        return f"; the folder has {', '.join(found[:8])}, which you can name" if found else ""
     word = name.lower().removeprefix(PREFIX)
     known = word in [one.name for one in list_pretrained()]
     return f"; the weights of the package with this name are {PREFIX}{word}" if known else ""
