@@ -128,6 +128,15 @@ def test_a_norm_of_another_axis_is_refused():
         fold_batch_norm(torch.nn.Sequential(torch.nn.Linear(6, 4), torch.nn.BatchNorm1d(3), LIFNode()))
 
 
+@torch.no_grad()
+def test_a_norm_without_statistics_is_kept_or_refused():
+    norm, x = torch.nn.BatchNorm2d(4, track_running_stats=False), torch.rand(5, 1, 8, 8)
+    net = torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3), norm).eval()
+    assert torch.equal(fold_batch_norm(net, rest="keep")(x), net(x))
+    with pytest.raises(InputError, match="batch norm 1 has no running statistics"):
+        fold_batch_norm(net, rest="affine")
+
+
 class Counting(torch.nn.Module):
     def __init__(self):
         super().__init__()

@@ -265,6 +265,19 @@ def test_nir_names_functions_and_the_module(function):
         export.to_nir(Calling(), input_shape=(4,))
 
 
+def test_errors_have_the_names_of_the_module():
+    pytest.importorskip("nir")
+    node = {"v_reset": 0.0}
+    net = nn.Sequential(nn.Linear(4, 4), clif.layers.Recurrent(clif.LIFNode(**node), nn.Linear(4, 4)))
+    with pytest.raises(InputError, match=r"the layers inside 1, a Recurrent"):
+        export.to_nir(net, input_shape=(4,))
+    net = clif.wrap(nn.Sequential(nn.Linear(4, 4), nn.Softplus(), clif.LIFNode(**node)), T=2, input_shape=(4,))
+    with pytest.raises(InputError, match=r"does not support the layer 1, a Softplus"):
+        export.to_nir(net)
+    with pytest.raises(InputError, match=r"the layer 1, a Softplus before a neuron"):
+        clif.deploy.exact_sums(net)
+
+
 def test_grouped_convolutions_need_depthwise():
     pytest.importorskip("nir")
     net = nn.Sequential(nn.Conv2d(2, 4, 3, groups=2), clif.LIFNode(v_reset=0.0))

@@ -15,6 +15,7 @@ from clif.deploy.fold import Network, Weights, fold_batch_norm, replace
 from clif.deploy.graph import UNCHANGING, Rounded, input_levels, layer_graph, layer_of
 from clif.errors import InputError
 from clif.layers import LeakyIntegrator, fold
+from clif.models.wrapped import layer_name
 from clif.neurons import SpikingNeuron
 
 FLOAT32_BITS = 24
@@ -68,7 +69,7 @@ def exact_sums(net: Network, levels: int = 128, largest: float = 8.0) -> Network
         if conv is None or isinstance(conv, BY_VALUE):
             continue
         if not isinstance(conv, WEIGHTS):
-            _check_order(graph, node, conv)
+            _check_order(graph, node, conv, layer_name(net, str(node.target)))
             continue
         if isinstance(conv, nn.Linear) and not _reaches_neuron(graph, node):
             continue
@@ -81,18 +82,18 @@ def exact_sums(net: Network, levels: int = 128, largest: float = 8.0) -> Network
         else:
             kind = "linear layer" if isinstance(conv, nn.Linear) else "convolution"
             raise InputError(
-                f"the {kind} {node.target} cannot have exact sums: its input must be the network's input or "
-                "spikes after average pools whose size is a power of two"
+                f"the {kind} {layer_name(net, str(node.target))} cannot have exact sums: its input must be the "
+                "network's input or spikes after average pools whose size is a power of two"
             )
     return exact
 
 
-def _check_order(graph: fx.GraphModule, node: fx.Node, layer: nn.Module) -> None:
+def _check_order(graph: fx.GraphModule, node: fx.Node, layer: nn.Module, name: str) -> None:
     """Raise `InputError` if a neuron gets results of a layer without weights that are not exact."""
     levels = input_levels(graph, node)
     if (levels is None or not _is_power_of_two(levels)) and _reaches_neuron(graph, node, WEIGHTS):
         raise InputError(
-            f"the layer {node.target}, a {type(layer).__name__} before a neuron, may round differently in another "
+            f"the layer {name}, a {type(layer).__name__} before a neuron, may round differently in another "
             "runtime; possible are convolutions, linear layers, and average pools of spikes by powers of two"
         )
 

@@ -11,6 +11,7 @@ from torch.nn.utils.weight_norm import WeightNorm
 from clif.deploy.affine import ChannelAffine
 from clif.deploy.graph import layer_graph, layer_of
 from clif.errors import InputError
+from clif.models.wrapped import layer_name
 from clif.neurons import reset_net
 from clif.sequence_layers import detached_copy
 
@@ -77,7 +78,13 @@ def fold_batch_norm(net: Network, rest: str = "refuse") -> Network:
     for name, before in foldable_norms(folded).items():
         norm = folded.get_submodule(name)
         assert isinstance(norm, Norm)
-        if before is not None:
+        shown = layer_name(folded, name)
+        if norm.running_mean is None and rest != "keep":
+            raise InputError(
+                f"the batch norm {shown} has no running statistics and no fixed scale, so it cannot be folded; "
+                'rest="keep" leaves it as it is'
+            )
+        if before is not None and norm.running_mean is not None:
             conv = folded.get_submodule(before)
             assert isinstance(conv, Weights)
             _fold_into(conv, norm)
@@ -87,7 +94,7 @@ def fold_batch_norm(net: Network, rest: str = "refuse") -> Network:
             replace(folded, name, ChannelAffine(scale, shift))
         elif rest != "keep":
             raise InputError(
-                f"the batch norm {name} does not follow a convolution of its own (pre-activation blocks normalise a "
+                f"the batch norm {shown} does not follow a convolution of its own (pre-activation blocks normalise a "
                 'sum), so it cannot be folded exactly; rest="affine" leaves it as a scale and a shift a channel, of '
                 'images, and rest="keep" as it is'
             )

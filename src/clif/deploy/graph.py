@@ -10,6 +10,7 @@ from clif.deploy.affine import ChannelAffine
 from clif.errors import InputError, in_words
 from clif.layers import BatchNorm2d, Dropout, Flatten, Linear, StepModule
 from clif.models import SpikingNetwork
+from clif.models.wrapped import class_name, layer_name
 from clif.neurons import SpikingNeuron
 from clif.sequence_layers import COUNTERPARTS, SequenceLayer, StepFlatten
 
@@ -46,23 +47,24 @@ def layer_graph(net: nn.Module) -> fx.GraphModule:
     for name, module in net.named_modules():
         if isinstance(module, Rounded):
             raise InputError(
-                f"{name} is a {type(module).__name__} of a network with rounded weights; use the network as it was "
-                "before exact_sums or quantize_weights"
+                f"{layer_name(net, name)} is a {type(module).__name__} of a network with rounded weights; use the "
+                "network as it was before exact_sums or quantize_weights"
             )
     tracer = _LayerTracer()
     tracer.traced_func_name = "logits" if isinstance(net, SpikingNetwork) else "forward"
     try:
         graph = tracer.trace(net)
     except Exception as error:  # a forward that depends on its data can raise anything
-        raise InputError(f"the layers of {type(net).__name__} cannot be traced: {in_words(error)}") from error
+        raise InputError(f"the layers of {class_name(net)} cannot be traced: {in_words(error)}") from error
     called = [str(node.target) for node in graph.nodes if node.op == "call_module"]
     if repeated := {name for name in called if called.count(name) > 1}:
-        raise InputError(f"the layer {min(repeated)} is used more than once; create a separate layer for each use")
+        name = layer_name(net, min(repeated))
+        raise InputError(f"the layer {name} is used more than once; create a separate layer for each use")
     for name in called:
         layer = net.get_submodule(name)
         is_container = isinstance(layer, StepModule) and not isinstance(layer, SpikingNeuron)
         if is_container and next(layer.children(), None) is not None:
-            raise InputError(f"the layers inside {name}, a {type(layer).__name__}, cannot be traced")
+            raise InputError(f"the layers inside {layer_name(net, name)}, a {type(layer).__name__}, cannot be traced")
     return fx.GraphModule(net, graph)
 
 
@@ -111,6 +113,6 @@ def norms_before_neurons(net: nn.Module) -> dict[str, str]:
     for name, node in spiking_nodes(graph).items():
         before = node.all_input_nodes[0]
         if not isinstance(layer_of(graph, before), BatchNorm2d) or len(before.users) > 1:
-            raise InputError(f"the neuron {name} has no batch norm before it that could take a gain")
+            raise InputError(f"the neuron {layer_name(net, name)} has no batch norm before it that could take a gain")
         norms[name] = str(before.target)
     return norms

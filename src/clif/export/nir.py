@@ -30,7 +30,7 @@ from clif.extras import require
 from clif.files import write_content
 from clif.layers import AdaptiveAvgPool2d, AvgPool2d, Conv2d, Dropout
 from clif.models import SpikingNetwork
-from clif.models.wrapped import Wrapped, as_network, layer_name
+from clif.models.wrapped import as_network, class_name, layer_name
 from clif.neurons import CLIFNode, LIFNode, PLIFNode, SpikingNeuron, reset_net, set_step_mode
 
 UNCHANGING = (nn.Identity, nn.Dropout, Dropout)  # in eval mode
@@ -79,9 +79,10 @@ def to_nir(
 
 
 def _check_neurons(net: SpikingNetwork) -> None:
-    neurons = {name: module for name, module in net.named_modules() if isinstance(module, SpikingNeuron)}
+    nodes = {name: module for name, module in net.named_modules() if isinstance(module, SpikingNeuron)}
+    neurons = {layer_name(net, name): node for name, node in nodes.items()}
     if not neurons:
-        raise InputError(f"{type(net).__name__} has no spiking neuron; NIR is for spiking networks")
+        raise InputError(f"{class_name(net)} has no spiking neuron; NIR is for spiking networks")
     for name, node in neurons.items():
         if isinstance(node, CLIFNode) and not node.redefined:
             raise InputError(
@@ -136,14 +137,14 @@ class _Writer:
                 values[node] = self._layer(str(node.target), layer, values[node.all_input_nodes[0]], shapes[node])
             else:
                 name = getattr(node.target, "__name__", node.target)
-                raise InputError(f"NIR export does not support the operation {name} in {_name(self.net)}")
+                raise InputError(f"NIR export does not support the operation {name} in {class_name(self.net)}")
         try:
             return self.nir.NIRGraph(
                 nodes=self.nodes, edges=self.edges, metadata={"dt": self.dt}, type_check=not self.depthwise
             )
         except ValueError as error:
             raise InputError(
-                f"nir refuses the shapes of {_name(self.net)} ({in_words(error)}); grouped convolutions need "
+                f"nir refuses the shapes of {class_name(self.net)} ({in_words(error)}); grouped convolutions need "
                 "depthwise=True"
             ) from error
 
@@ -202,7 +203,8 @@ class _Writer:
         self._add(name, self._node(full_name, layer, value, shape), _Value(value.sources, value.shape, pool))
         return _Value([name], shape)
 
-    def _node(self, name: str, layer: nn.Module, value: _Value, shape: tuple[int, ...]) -> Any:
+    def _node(self, full_name: str, layer: nn.Module, value: _Value, shape: tuple[int, ...]) -> Any:
+        name = layer_name(self.net, full_name)
         if isinstance(layer, Conv2d):
             if layer.padding_mode != "zeros" or isinstance(layer.padding, str):
                 raise InputError(f"NIR cannot express the padding of {name}: {layer.padding_mode} {layer.padding}")
@@ -221,7 +223,7 @@ class _Writer:
             kernel_size, stride, padding = (np.array(_pair(size)) for size in sizes)
             return self.nir.AvgPool2d(kernel_size=kernel_size, stride=stride, padding=padding)
         if isinstance(layer, LIFNode | PLIFNode):
-            return self._neuron(name, layer, shape)
+            return self._neuron(full_name, layer, shape)
         raise InputError(f"NIR export does not support the layer {name}, a {type(layer).__name__}")
 
     def _convolution(self, weight: Tensor, bias: Tensor, value: _Value, *geometry: Any) -> Any:
@@ -297,10 +299,6 @@ def _shapes(graph: fx.GraphModule, net: SpikingNetwork) -> dict[fx.Node, tuple[i
         Recorder(graph).run(x)
     reset_net(net)
     return shapes
-
-
-def _name(net: SpikingNetwork) -> str:
-    return type(net.net if isinstance(net, Wrapped) else net).__name__
 
 
 def _pair(size: Any) -> tuple[int, int]:

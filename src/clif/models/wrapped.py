@@ -160,6 +160,11 @@ def layer_name(net: nn.Module, name: str) -> str:
     return name.removeprefix("net.") if isinstance(net, Wrapped) else name
 
 
+def class_name(net: nn.Module) -> str:
+    """The name of a network's class, of a wrapped network that of the user's own module."""
+    return type(net.net if isinstance(net, Wrapped) else net).__name__
+
+
 def own_forwards(net: nn.Module) -> list[nn.Module]:
     """The modules in `net` that call their children in a forward of their own."""
     parts = [module for module in net.modules() if has_own_forward(module) and not _is_plain(module)]
