@@ -198,6 +198,22 @@ def test_a_neuron_with_two_names_that_is_called_once_is_taken():
     assert clif.wrap(net, T=2, input_shape=(1, 8, 8))(torch.rand(3, 1, 8, 8)).shape == (2, 3, 2)
 
 
+class Tupled(Own):
+    def forward(self, x):
+        return super().forward(x), x
+
+
+def test_a_forward_that_cannot_be_tried_out_says_why():
+    with pytest.raises(InputError, match=r"Tupled cannot take .*its forward returns a tuple, but must return the"):
+        clif.wrap(Tupled(nn.Flatten()), T=2, input_shape=(1, 8, 8))
+    with pytest.raises(
+        InputError, match=r"view size is not compatible.*use layers in its forward, such as torch\.nn\.Fl"
+    ):
+        clif.wrap(Own(lambda x: x.transpose(1, 2).view(len(x), -1)), T=2, input_shape=(1, 8, 8))
+    with pytest.raises(InputError, match=r"shapes cannot be multiplied.*use layers in its forward"):
+        clif.wrap(Own(lambda x: x.flatten(1)), T=2, input_shape=(1, 8, 8))
+
+
 class InFloat32(Own):
     def forward(self, x):
         return super().forward(x.float())

@@ -29,6 +29,9 @@ WRAPPED = "wrapped"
 OF_IMAGES = (nn.Conv2d, nn.ConvTranspose2d, nn.BatchNorm2d, nn.GroupNorm, nn.AvgPool2d, nn.MaxPool2d)
 
 
+USE_LAYERS = "use layers in its forward, such as torch.nn.Flatten() instead of x.flatten(1) or x.view(len(x), -1)"
+
+
 class Wrapped(SpikingNetwork):
     """The return type of `wrap`: your own module in `net` as a network.
 
@@ -226,12 +229,12 @@ def _try_out(wrapped: Wrapped, name: str) -> None:
     except (RuntimeError, IndexError, TypeError, ValueError, AssertionError) as error:
         raise InputError(
             f"{name} cannot take a sequence of samples {list(wrapped.input_shape)}: {in_words(error)}"
+            + (f"; {USE_LAYERS}" if isinstance(error, RuntimeError) else "")
         ) from error
     _check_calls(in_a_step, probe)
     if not same:
         raise InputError(
-            f"{name} does not compute the same for a sequence [T, N, *] as for its single steps; use layers in its "
-            "forward, such as torch.nn.Flatten() instead of x.flatten(1) or x.view(len(x), -1)"
+            f"{name} does not compute the same for a sequence [T, N, *] as for its single steps; {USE_LAYERS}"
         )
 
 
@@ -243,7 +246,10 @@ def _by_steps_and_whole(probe: Wrapped, tolerance: float) -> tuple[bool, Counter
     for module in probe.modules():
         module.register_forward_pre_hook(lambda module, _inputs: calls.update([module]))
     with visiting(probe, "s"):
-        steps = torch.stack([probe(x) for x in x_seq])
+        results = [probe(x) for x in x_seq]
+    if not isinstance(results[0], Tensor):
+        raise TypeError(f"its forward returns a {type(results[0]).__name__}, but must return the logits alone")
+    steps = torch.stack(results)
     in_a_step = Counter({module: count // len(x_seq) for module, count in calls.items()})
     with visiting(probe, "m"):
         whole = probe(x_seq)
