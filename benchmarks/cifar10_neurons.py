@@ -143,7 +143,7 @@ def table(results: list[Result]) -> list[str]:
 
 def spread(values: list[float]) -> str:
     single = ", ".join(f"{value:.2f}" for value in values)
-    return f"{statistics.fmean(values):.2f} ± {statistics.stdev(values):.2f} ({single})"
+    return f"{statistics.fmean(values):.2f} ± {statistics.stdev(values):.2f} ({single})".replace("-", "−")
 
 
 if __name__ == "__main__":
