@@ -98,8 +98,9 @@ def image(path: Path) -> None:
 def image_table(path: Path) -> None:
     from clif.data.class_folders import classes_of
     from clif.data.image_folder import images, list_images
+    from clif.data_options import DataOptions
 
-    classes_of(list_images(path), images())
+    classes_of(list_images(path), images(), DataOptions())
 
 
 def gesture_tables(path: Path) -> None:

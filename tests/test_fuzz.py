@@ -12,6 +12,7 @@ from clif.errors import InputError
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from fuzz.__main__ import main
 from fuzz.contract import Broken, check, warm_up
 from fuzz.targets import TARGETS
 
@@ -22,7 +23,6 @@ def here(tmp_path) -> Path:
     return tmp_path / "deep" / "here"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", TARGETS)
 def test_every_target_reads_its_seeds(name, tmp_path):
     for module in {"h5": ["h5py"], "nir": ["nir"]}.get(name, []):
@@ -36,6 +36,14 @@ def test_every_target_reads_its_seeds(name, tmp_path):
         said.append(check(target, seed, place))
         check(target, seed[: len(seed) // 2], place)
     assert name in ("image_table", "tables", "safetensors", "safetensors_header") or "" in said
+
+
+def test_a_target_that_cannot_start_is_a_failure(monkeypatch, tmp_path, capsys):
+    ended = subprocess.CompletedProcess([], 1, stderr="TypeError: no such argument")
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: ended)
+    monkeypatch.setattr(sys, "argv", ["fuzz", "text", "--seconds", "9", "--out", str(tmp_path)])
+    assert main() == 1
+    assert "TypeError: no such argument" in capsys.readouterr().out
 
 
 def outside(path):
