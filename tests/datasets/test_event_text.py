@@ -163,3 +163,13 @@ def test_damage_is_named(folder, content, message):
     with pytest.raises(InputError, match=message) as error:
         read_recording(path)
     assert str(path) in str(error.value)
+
+
+@pytest.mark.parametrize("columns", ["", "t,x,y,p"])
+def test_an_error_shows_a_part_of_long_names_only(folder, columns):
+    path = folder / "a.csv"
+    names = ["x", "y", "t", *([] if not columns else ["p"]), *(f"{number}{'z' * 5000}" for number in range(50))]
+    path.write_text(f"{','.join(names)}\n{','.join('1' * len(names))}\n")
+    with pytest.raises(InputError, match=r"its columns are called x, y, t.* and 3. more") as caught:
+        read_recording(path, columns=columns)
+    assert len(str(caught.value)) < 2000

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clif.data.clock import in_order
+from clif.data.complete import shortened
 from clif.data.events import Events
 from clif.data.frames import first_fraction
 from clif.data_options import TIME_UNITS, column_names
@@ -29,6 +30,8 @@ WORD = re.compile(r"([a-z]+)(?:@(\d{1,5})|_(us|ms|s)| ?[\[(](us|µs|ms|s)[\])])?
 MICROSECONDS = dict(zip(TIME_UNITS, (1, 1_000, 1_000_000), strict=True))
 LARGEST_TIME = 1 << 62
 LARGEST_SIDE = 1 << 15
+LONGEST_WORD = 40
+"""The letters of a column's name that an error shows."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,10 @@ def place_columns(columns: str, number: int) -> dict[str, int]:
     return {name: index for index, name in enumerate(names) if name != "-"}
 
 
+def _listed(words: Sequence[str]) -> str:
+    return shortened([word[:LONGEST_WORD] for word in words], ", ")
+
+
 def named_columns(words: Sequence[str], columns: str) -> Named:
     """The positions of the columns with these names, or from `columns` if the names do not include all four.
 
@@ -104,12 +111,12 @@ def named_columns(words: Sequence[str], columns: str) -> Named:
         return Named(place_columns(columns, len(words)))
     if found is None:
         raise InputError(
-            f"its columns are called {', '.join(words)}, which are not x, y, t and p; give them in order, such as "
+            f"its columns are called {_listed(words)}, which are not x, y, t and p; give them in order, such as "
             "--columns x,y,t,p (and - for others)"
         )
     if columns and any(column_names(columns)[i : i + 1] != [name] for name, i in found.words.items()):
         raise InputError(
-            f"its columns are called {', '.join(words)}, --columns {columns} has another order; leave it out"
+            f"its columns are called {_listed(words)}, --columns {columns} has another order; leave it out"
         )
     return found
 
