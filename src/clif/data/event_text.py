@@ -40,10 +40,9 @@ def read_text_events(path: Path, columns: str = "") -> Raw:
 
     The first line names the columns, in any order and among others, or the last comment before the events does (lines
     that begin with #, % or //); else `columns` gives their order. Before that a line may be the sensor's size (`SIZE`).
-    Cells are separated by commas, semicolons, tabs or
-    spaces and may be quoted; polarities may be words (true and false, on and off). Raises `InputError` with the number
-    of a line that cannot be read, and for a last line that may be cut short: without a line end, and with the polarity
-    not in the last column.
+    Cells are separated by commas, semicolons, tabs or spaces and may be quoted; polarities may be words (true and
+    false, on and off). Raises `InputError` with the number of a line that cannot be read, and for a last line that may
+    be cut short: without a line end, and with the polarity not in the last column.
     """
     text = read_text(path, errors="strict")
     if "\r" in text:

@@ -220,10 +220,8 @@ def _try_out(wrapped: Wrapped, name: str) -> None:
             "clif.wrap(net, T=…, input_shape=(C, H, W)), or (F,) for vectors"
         )
     try:
-        try:
-            same, in_a_step, probe = _by_steps_and_whole(
-                detached_copy(wrapped).cpu().double(), 1e-6
-            )  # rounding changes no spike
+        try:  # in float64, rounding changes no spike
+            same, in_a_step, probe = _by_steps_and_whole(detached_copy(wrapped).cpu().double(), 1e-6)
         except RuntimeError:  # its forward may need the present dtype
             same, in_a_step, probe = _by_steps_and_whole(detached_copy(wrapped).cpu(), 1e-4)
     except (RuntimeError, IndexError, TypeError, ValueError, AssertionError) as error:

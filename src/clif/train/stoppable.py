@@ -1,4 +1,4 @@
-"""The end of a run by a signal, or because nobody reads its output, with a checkpoint to resume from."""
+"""Stops a run after a signal, or if its output is closed, with a checkpoint to resume from."""
 
 import shlex
 from collections.abc import Iterator
