@@ -118,6 +118,7 @@ def choose_part(listing: Listing, kind: Kind, options: DataOptions, train: bool)
     missing = list(listing.missing.get(part, []))
     if not test:
         held_out = hold_out(
+            [name_in(listing.base, path) for _, path in labelled],
             [label for label, _ in labelled],
             options.test_split,
             options.split_seed,
@@ -129,6 +130,11 @@ def choose_part(listing: Listing, kind: Kind, options: DataOptions, train: bool)
     if absent := [name for name, label in index.items() if label not in present]:
         missing.append(f"no {kind.one} of {shortened(absent, ', ')}")
     return Part(labelled, tuple(missing), bool(test))
+
+
+def name_in(base: Path, path: Path) -> str:
+    """The path of a file in the folder of its set, the same on every machine; the whole path of a file elsewhere."""
+    return (path.relative_to(base) if path.is_relative_to(base) else path).as_posix()
 
 
 def list_folder(root: Path, kind: Kind) -> Listing:

@@ -1,5 +1,6 @@
-"""A stratified split that depends on the seed, and for each class only on the class itself."""
+"""A stratified split that depends on the seed and, for each sample, on its own name and those of its class."""
 
+import hashlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,12 +10,13 @@ from clif.errors import InputError
 
 
 def hold_out(
-    labels: Sequence[int], fraction: float, seed: int, classes: Sequence[str], where: str
+    names: Sequence[str], labels: Sequence[int], fraction: float, seed: int, classes: Sequence[str], where: str
 ) -> NDArray[np.bool_]:
-    """Which of the samples with these labels are held out: `fraction` of each class, at least one and not all.
+    """Which of the samples are held out: `fraction` of each class, at least one and not all.
 
-    The choice within a class does not depend on the other classes. Raises `InputError`, which names `where`, for a
-    class of one sample.
+    Those are the first ones of the class in the order of the SHA-256 of seed and name. So a sample that is added or
+    removed moves at most one other sample of its class to the other part, and none of other classes. Raises
+    `InputError`, which names `where`, for a class of one sample.
     """
     held_out = np.zeros(len(labels), dtype=bool)
     of_class = np.array(labels)
@@ -26,5 +28,9 @@ def hold_out(
                 "add more, or give the test set a folder of its own"
             )
         count = min(max(1, round(fraction * len(members))), len(members) - 1)
-        held_out[np.random.default_rng([seed, label]).permutation(members)[:count]] = True
+        held_out[sorted(members.tolist(), key=lambda member: _rank(seed, names[member]))[:count]] = True
     return held_out
+
+
+def _rank(seed: int, name: str) -> bytes:
+    return hashlib.sha256(f"{seed}/{name}".encode(errors="surrogateescape")).digest()
