@@ -305,15 +305,17 @@ def test_damaged_images_are_named_and_can_be_left_out(tmp_path):
     cut = root / "train" / "b" / "001.png"
     cut.write_bytes(cut.read_bytes()[:50])
     Image.fromarray(np.zeros((8, 8), np.float32)).save(root / "train" / "b" / "003.tiff")
+    (root / "train" / "b" / "004.png").symlink_to(tmp_path / "none.png")
     dataset = open_dataset("images", root, SMALL)
     report, _ = check_files(dataset, root, T=1)
     assert (report.samples, len(report.damaged)) == (601, 3)
+    assert "004.png: no such file" in report.missing[0]
     assert "001.png: cannot be read as an image" in report.damaged[0]
     assert "003.tiff: " in report.damaged[2]
     with pytest.raises(InputError, match=r"clif data prepare images --skip-damaged leaves it out"):
         create_loader("images", root, options=SMALL)
     train, _ = prepare_files(dataset, root, T=1, skip_damaged=True)
-    assert (len(train.arrays.labels), len(train.skipped)) == (601, 3)
+    assert (len(train.arrays.labels), len(train.skipped)) == (601, 4)
     np.testing.assert_array_equal(train.arrays.labels, [0] * 599 + [1] * 2)
     assert train.arrays.images[:, 0, 0, 0].tolist()[:3] == [0, 2, 3]
 

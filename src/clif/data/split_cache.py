@@ -27,7 +27,7 @@ import numpy as np
 from clif.data.base import Arrays, Source, Split
 from clif.data.statistics import channel_statistics
 from clif.data.untrusted import load_array
-from clif.errors import InputError, MissingFileError
+from clif.errors import InputError
 from clif.paths import expand_home
 from clif.progress import progress_bar
 
@@ -79,9 +79,10 @@ def cache_name(split: Split) -> str:
     for source, place in zip(split.sources, source_places(split), strict=True):
         try:
             status = source.path.stat()
-        except OSError as error:
-            raise MissingFileError(f"{source.path}: cannot be found ({error.strerror})") from error
-        digest.update(repr((place, status.st_size, status.st_mtime_ns, source.labels)).encode())
+            state = (place, status.st_size, status.st_mtime_ns, source.labels)
+        except OSError as error:  # such as a link to no file, which is a damaged file
+            state = (place, error.errno or 0, 0, source.labels)
+        digest.update(repr(state).encode())
     return f"{split.name}-{split.parameters}-{digest.hexdigest()[:16]}"
 
 
