@@ -7,6 +7,7 @@ import torch
 from own_objects import CLASSES, FEATURES, N, Net, T, data, made, nn_loss
 from runs import LAST
 from torch import nn
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.testing import assert_close
 from torch.utils.data import DataLoader
 
@@ -58,6 +59,44 @@ def test_a_run_is_the_loop_that_one_would_write(config):
     assert_close(content["net"], net.state_dict())
     assert content["own"] == ["net", "loaders", "optimizer", "scheduler", "loss"]
     assert result.folder.name.startswith("own_Net_T")
+
+
+PLATEAU = {"factor": 0.5, "patience": 0, "threshold": 0.05}
+
+
+@pytest.mark.parametrize(
+    ("mode", "part", "measure"), [("min", "val", "loss"), ("max", "val", "top1"), ("min", "train", "loss")]
+)
+def test_a_schedule_by_plateau_gets_the_figures_of_the_epoch_and_resumes(config, mode, part, measure):
+    def objects(**changed):
+        torch.manual_seed(1)
+        net = Net()
+        optimizer = torch.optim.Adam(net.parameters(), 0.1)
+        scheduler = ReduceLROnPlateau(optimizer, mode, **{**PLATEAU, **changed})
+        loaders = {name: DataLoader(data(seed), 6) for seed, name in enumerate(("train", "test", part))}
+        return made(net=net, optimizer=optimizer, scheduler=scheduler, loaders=loaders)
+
+    def rates_of(rows, **changed):
+        by_hand = torch.optim.Adam([torch.zeros(1)], 0.1)
+        scheduler = ReduceLROnPlateau(by_hand, mode, **{**PLATEAU, **changed})
+        rates = []
+        for row in rows:
+            rates.append(by_hand.param_groups[0]["lr"])
+            scheduler.step(row[f"{part}_{measure}"])
+        return rates
+
+    def rates_in(rows):
+        return [row["lr"] for row in rows]
+
+    whole = fit(config(epochs=8), True, **objects())
+    assert rates_in(whole.history) == rates_of(whole.history)
+    assert len(set(rates_in(whole.history))) > 1
+    last = str(fit(config(epochs=4, name="part"), True, **objects()).folder / LAST)
+    again = fit(config(epochs=8, name="part", resume=last), True, **objects())
+    assert rates_in(again.history) == rates_in(whole.history)
+    last = str(fit(config(epochs=4, name="other"), True, **objects()).folder / LAST)
+    other = fit(config(epochs=8, name="other", resume=last), True, **objects(factor=0.1))
+    assert rates_in(other.history[4:]) == rates_of(other.history, factor=0.1)[4:]
 
 
 def test_a_network_without_time_gives_logits_of_one_step(config):

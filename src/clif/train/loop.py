@@ -34,7 +34,7 @@ from clif.train.metrics import MetricsLog, Result, Row, columns, describe, summa
 from clif.train.monitor import GradientNorms, unhealthy
 from clif.train.own import Own
 from clif.train.resume import BEST, LAST, SUMMARY, check_options, other_run
-from clif.train.schedules import advance
+from clif.train.schedules import finish_epoch
 from clif.train.state import precision_of, random_state, restore
 from clif.train.stoppable import Stoppable
 from clif.user_code import differences, imported
@@ -63,7 +63,8 @@ def fit(
     - `loaders`: iterables of (x, y) under "train" and optionally "test" and "val"; "val" then chooses the best epoch. x
       is [N, …] or [T, N, …], y int64 [N] or soft labels [N, classes]. "train" must have a length.
     - `optimizer` for the parameters of `net`, and `scheduler` for this optimiser. The schedule advances with every
-      epoch, or with every step if it is a OneCycleLR or CyclicLR or with `config.lr_by_step`.
+      epoch, or with every step if it is a OneCycleLR or CyclicLR or with `config.lr_by_step`. ReduceLROnPlateau gets
+      the loss (mode "min") or the accuracy (mode "max") of "val", else of "train".
     - `loss`: a function from logits [T, N, classes] and labels to a scalar, the mean over the samples.
 
     To resume a run, use the same objects and `config.resume`. If the training loader cannot start in the middle of an
@@ -277,7 +278,7 @@ class Trainer(Stoppable):
         self.begin_stage()
         row = self._row(is_whole=True)
         if not self.by_step:
-            advance(self.scheduler)
+            finish_epoch(self.scheduler, row)
         self.epoch, self.step, self.running = self.epoch + 1, 0, RunningScores(self.device)
         self.monitor.reset()
         self.norms = GradientNorms(self.device)

@@ -81,8 +81,8 @@ def _one_cycle(optimizer: Optimizer, config: TrainConfig, per_epoch: int) -> LRS
 def make_scheduler(config: TrainConfig, optimizer: Optimizer, steps_per_epoch: int) -> LRScheduler:
     """The configured schedule.
 
-    Raises `InputError` for a registered function that returns no schedule, one that needs a metric, or one that
-    advances with every step of the optimiser although it was made for epochs.
+    Raises `InputError` for a registered function that returns no schedule, or one that advances with every step of the
+    optimiser although it was made for epochs.
     """
     by_step = config.lr_by_step or config.lr_scheduler in BY_STEP
     made = SCHEDULERS[config.lr_scheduler](optimizer, config, steps_per_epoch if by_step else 1)
@@ -94,19 +94,17 @@ def make_scheduler(config: TrainConfig, optimizer: Optimizer, steps_per_epoch: i
 
 
 def check_scheduler(scheduler: Any, optimizer: Optimizer, what: str) -> LRScheduler:
-    """The schedule itself. Raises `InputError` unless it is a schedule of `optimizer` that needs no metric."""
+    """The schedule itself. Raises `InputError` unless it is a schedule of `optimizer`."""
     if not isinstance(scheduler, LRScheduler):
         kind = type(scheduler).__name__
         raise InputError(f"{what} must be a schedule of torch.optim.lr_scheduler, got {kind}")
-    if isinstance(scheduler, ReduceLROnPlateau):
-        raise InputError(f"{what} must not be ReduceLROnPlateau, which needs a metric; use a callback")
     if scheduler.optimizer is not optimizer:
         raise InputError(f"{what} must be created for the run's own optimiser; pass both")
     return scheduler
 
 
 def advance(scheduler: LRScheduler) -> None:
-    """Advance by one epoch or step; torch does not know that the optimiser stepped before a resume, and would warn.
+    """Advance by one step or epoch; torch does not know that the optimiser stepped before a resume, and would warn.
 
     A cycle stays at its end.
     """
@@ -117,8 +115,26 @@ def advance(scheduler: LRScheduler) -> None:
         scheduler.step()
 
 
+def finish_epoch(scheduler: LRScheduler, row: dict[str, float]) -> None:
+    """Advance by the epoch of this row.
+
+    ReduceLROnPlateau gets its loss, or its accuracy if the mode is "max": that of the validation set if there is one,
+    else that of the training set.
+    """
+    if isinstance(scheduler, ReduceLROnPlateau):
+        part, measure = "val" if "val_loss" in row else "train", "top1" if scheduler.mode == "max" else "loss"
+        scheduler.step(row[f"{part}_{measure}"])
+    else:
+        advance(scheduler)
+
+
 def is_by_step(config: TrainConfig, scheduler: LRScheduler) -> bool:
-    """Whether a schedule advances with every step of the optimiser, not with every epoch."""
+    """Whether a schedule advances with every step of the optimiser, not with every epoch.
+
+    Raises `InputError` if ReduceLROnPlateau, which needs the figures of an epoch, shall advance with every step.
+    """
+    if config.lr_by_step and isinstance(scheduler, ReduceLROnPlateau):
+        raise InputError("ReduceLROnPlateau advances with every epoch; leave lr_by_step (--lr-by-step) out")
     return config.lr_by_step or isinstance(scheduler, OneCycleLR | CyclicLR)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from clif.data.description import record
 from clif.errors import InputError, in_words
@@ -19,7 +19,7 @@ from clif.train.checkpoint import load_weights
 from clif.train.learner import Learner
 from clif.train.muon import Muon
 from clif.train.own_loaders import generators
-from clif.train.schedules import advance
+from clif.train.schedules import advance, finish_epoch
 from clif.user_code import imported
 
 
@@ -89,9 +89,10 @@ def _restore(trainer: Learner, content: dict[str, Any], where: str) -> None:
         load_weights(trainer.average.net, content["net"], where)
     if isinstance(trainer.loss, nn.Module) and "loss_state" in content:
         load_weights(trainer.loss, content["loss_state"], where)
-    rates = [{name: group[name] for name in RATES} for group in trainer.optimizer.param_groups]
+    rates = [{name: group[name] for name in RATES if name in group} for group in trainer.optimizer.param_groups]
     load_optimizer(trainer.optimizer, content["optimizer"], where, getattr(trainer.scheduler, "cycle_momentum", False))
     trainer.epoch = int(content["epoch"]) + 1
+    trainer.history = list(content.get("history", []))
     if is_same_schedule(trainer.scheduler.state_dict(), content["lr_scheduler"]):
         _load_schedule(trainer.scheduler, content["lr_scheduler"])
     else:
@@ -99,7 +100,6 @@ def _restore(trainer: Learner, content: dict[str, Any], where: str) -> None:
         begin_schedule(trainer, rates, steps if trainer.by_step else trainer.epoch)
     trainer.global_step = trainer.epoch * trainer.steps_per_epoch
     trainer.inherited_best = float(content.get("max_test_acc", 0.0))
-    trainer.history = list(content.get("history", []))
     trainer.best = max(
         (row[f"{trainer.chosen_on}_top1"] for row in trainer.history if trainer.chosen_on), default=-math.inf
     )
@@ -260,7 +260,7 @@ def _family(group: dict[str, Any]) -> str:
     return "AdamW" if "betas" in group else "SGD" if "nesterov" in group else "its optimiser"
 
 
-POSITIONS = ("last_epoch", "T_cur", "T_i")
+POSITIONS = ("last_epoch", "T_cur", "T_i", "best", "num_bad_epochs", "cooldown_counter")
 """The values of a schedule that change as it advances."""
 
 
@@ -284,8 +284,15 @@ def _load_schedule(scheduler: LRScheduler, state: dict[str, Any]) -> None:
 
 
 def begin_schedule(trainer: Learner, rates: list[dict[str, Any]], position: int) -> None:
-    """Set a new schedule, which began with `rates`, and the optimiser to the state after `position` epochs or steps."""
+    """Set a new schedule, which began with `rates`, and the optimiser to the state after `position` epochs or steps.
+
+    A schedule that needs the figures of the epochs gets those of the history.
+    """
     for group, rate in zip(trainer.optimizer.param_groups, rates, strict=True):
         group.update(rate)
+    if isinstance(trainer.scheduler, ReduceLROnPlateau):
+        for row in trainer.history:
+            finish_epoch(trainer.scheduler, row)
+        return
     for _ in range(position):
         advance(trainer.scheduler)
