@@ -195,6 +195,14 @@ def test_a_checkpoint_of_another_program_is_refused(tmp_path, content):
         clif.load(tmp_path / "c.pth")
 
 
+def test_the_error_for_keys_of_any_kind_is_one_short_line(tmp_path):
+    torch.save({torch.zeros(1000): 1, "a\nb" * 1000: 2}, tmp_path / "c.pth")
+    with pytest.raises(InputError, match=r"or another usual key\) but tensor\(") as error:
+        clif.load(tmp_path / "c.pth")
+    assert len(str(error.value)) < 1000
+    assert "\n" not in str(error.value)
+
+
 @pytest.mark.parametrize("weights", [{}, {"a": 3}, {"a": torch.zeros(3)}, {"a": torch.zeros(3, 4)}])
 def test_weights_of_no_classifier_are_refused(tmp_path, weights):
     torch.save({"net": weights}, tmp_path / "c.pth")

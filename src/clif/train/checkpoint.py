@@ -183,7 +183,8 @@ def _foreign(content: Any, path: Path) -> dict[str, Any]:
     """The content of another program's file in the original's form."""
     found = find_weights(content)
     if found is None:
-        keys = f" but {', '.join(map(str, list(content)[:8]))}" if isinstance(content, dict) and content else ""
+        first = list(content)[:8] if isinstance(content, dict) else []
+        keys = f" but {cut(' '.join(', '.join(map(str, first)).split()))}" if first else ""
         raise InputError(
             f"{path}: not a checkpoint of clif or of the original: it has no state dict under 'net' (or another usual "
             f"key){keys}; save one with torch.save(net.state_dict(), path), which clif.load takes with model= and "
