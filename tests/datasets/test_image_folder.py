@@ -368,6 +368,34 @@ def test_memory_does_not_grow_with_the_set(tmp_path):
     assert int(done.stdout) << 10 < stored / 10
 
 
+PEAK = """
+import resource
+import sys
+from pathlib import Path
+from clif.data.images import read_fitted
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
+
+small, large = map(Path, sys.argv[1:])
+read_fitted(small, 16, 3, "crop")
+before = peak()
+read_fitted(large, 16, 3, "crop")
+print(peak() - before)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the unit of the peak is Linux's")
+def test_a_large_image_is_in_memory_once_as_stored_and_once_in_colours(tmp_path):
+    """Pillow has 1 byte for a pixel in black and white, and 4 in colours."""
+    width, height = 8000, 5000
+    for name, size in (("small.png", (8, 8)), ("large.png", (width, height))):
+        Image.new("1", size).save(tmp_path / name)
+    command = [sys.executable, "-c", PEAK, str(tmp_path / "small.png"), str(tmp_path / "large.png")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 5.5 * width * height
+
+
 def test_a_table_may_name_files_that_cannot_be(tmp_path):
     write_set(tmp_path, {"a": 4})
     long, digits = "x" * 5000, "1" * 5000

@@ -54,7 +54,7 @@ def read_rgb(path: Path, width: int, height: int) -> NDArray[np.uint8]:
     with naming(path), foreign(path, "an image"), Image.open(path, formats=FORMATS) as image:
         if image.size != (width, height):
             raise InputError(f"{path}: is {image.size[0]}×{image.size[1]}, images of this set are {width}×{height}")
-        return np.ascontiguousarray(to_rgb(image).transpose(2, 0, 1))
+        return np.ascontiguousarray(np.asarray(to_rgb(image)).transpose(2, 0, 1))
 
 
 def read_fitted(path: Path, size: Size, channels: int, resize: str) -> NDArray[np.uint8]:
@@ -69,7 +69,7 @@ def read_fitted(path: Path, size: Size, channels: int, resize: str) -> NDArray[n
         raise InputError(f"{path}: images are read with 1 channel (grey) or 3 (RGB), not with {channels}")
     with naming(path), foreign(path, "an image"), Image.open(path, formats=readable_formats()) as opened:
         opened.draft(None, (2 * max(width, height),) * 2)
-        image = Image.fromarray(to_rgb(upright(opened)))
+        image = to_rgb(upright(opened))
         if resize == "stretch":
             fitted = image.resize((width, height), Image.Resampling.BILINEAR)
         else:
@@ -86,8 +86,8 @@ def upright(image: Image.Image) -> Image.Image:
     return image
 
 
-def to_rgb(image: Image.Image) -> NDArray[np.uint8]:
-    """An image of any mode as uint8 [height, width, 3]."""
+def to_rgb(image: Image.Image) -> Image.Image:
+    """An image of any mode with three channels of 8 bits."""
     if image.mode.startswith("I"):
         grey = np.asarray(image)
         if grey.min() < 0 or grey.max() > 0xFFFF:
@@ -97,9 +97,9 @@ def to_rgb(image: Image.Image) -> NDArray[np.uint8]:
                 f"its grey values are at most {grey.max()}, so that the upper 8 of its 16 bits are all 0; save it with "
                 "8 bits a channel"
             )
-        return np.repeat((grey.astype(np.uint16) >> 8).astype(np.uint8)[..., None], 3, axis=2)
+        return Image.fromarray((grey.astype(np.uint16) >> 8).astype(np.uint8)).convert("RGB")
     if image.mode == "F":
         raise InputError("its values are floating-point numbers; save it with 8 or 16 bits a channel")
     if image.mode == "P" and "transparency" in image.info:
         image = image.convert("RGBA")
-    return np.asarray(image.convert("RGB"))
+    return image if image.mode == "RGB" else image.convert("RGB")
