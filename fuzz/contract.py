@@ -47,7 +47,7 @@ class Watch:
                     self.found.append(f"{event} {os.fsdecode(path)}")
 
     def _is_inside(self, path: str) -> bool:
-        return os.path.realpath(path).startswith(self.folder)
+        return path == os.devnull or os.path.realpath(path).startswith(self.folder)
 
 
 def _writes(arguments: tuple[Any, ...]) -> bool:

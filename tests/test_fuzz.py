@@ -77,6 +77,11 @@ def test_what_breaks_the_contract_is_noticed(here, read, message):
         check(replace(TARGETS["dat"], read=other), b"", here)
 
 
+def test_a_reader_may_give_a_process_no_output(here):
+    """The separate process of a recording in AEDAT 4 has none."""
+    check(replace(TARGETS["dat"], read=lambda _: open(os.devnull, "r+b").close()), b"", here)
+
+
 LARGE = """
 import sys
 from dataclasses import replace
