@@ -36,7 +36,7 @@ class Watch:
     def _hear(self, event: str, arguments: tuple[Any, ...]) -> None:
         if not self.folder:
             return
-        if event == "subprocess.Popen" and str(arguments[1][-1]).endswith("faery_process.py"):
+        if event == "subprocess.Popen" and str(arguments[1][-1]).endswith("reader_process.py"):
             return
         if event in EXECUTES:
             self.found.append(f"{event} {arguments[:1]}")

@@ -42,11 +42,14 @@ def write(path: Path, events, keys, names, **also) -> None:
 
 @pytest.mark.parametrize("suffix", [".npy", ".npz", ".h5", ".hdf5"])
 @settings(max_examples=15, deadline=None)
-@given(n=st.integers(1, 60), names=st.permutations("xytp"), keys=st.sampled_from(KEYS), signed=st.booleans())
-def test_reads_what_was_written(folder, suffix, n, names, keys, signed):
+@given(n=st.integers(1, 60), names=st.permutations("xytp"), keys=st.sampled_from(KEYS), data=st.data())
+def test_reads_what_was_written(folder, suffix, n, names, keys, data):
     expected = make_events(n, seed=n)
     path = folder / f"written{suffix}"
-    write(path, expected | ({"p": 2 * expected["p"] - 1} if signed else {}), keys, "".join(names))
+    signed, order = data.draw(st.booleans(), "signed"), data.draw(st.sampled_from("<>"), "order")
+    written = expected | ({"p": 2 * expected["p"] - 1} if signed else {})
+    written = {name: values.astype(values.dtype.newbyteorder(order)) for name, values in written.items()}
+    write(path, written, keys, "".join(names))
     got = read_recording(path)
     for name in "txyp":
         np.testing.assert_array_equal(got[name], expected[name])
@@ -166,7 +169,7 @@ def test_hdf5_says_its_size_and_one_recording_only(folder):
     ("code", "message"),
     [
         (32001, r"filter 32001 \(blosc\), .*: pip install hdf5plugin"),
-        (0x8ECF, r"filter 36559, whose plugin is not installed; .* store the events without it"),
+        (0x8ECF, r"filter 36559, whose plugin is not installed; .* store the values without it"),
     ],
 )
 def test_a_compression_that_h5py_does_not_have_is_named(folder, code, message):

@@ -1,6 +1,5 @@
 """AEDAT 4, EVT and Event Stream, as faery writes and reads them."""
 
-import subprocess
 import sys
 
 import numpy as np
@@ -8,7 +7,7 @@ import pytest
 from refusing import read_or_refuse
 from writers import make_events
 
-from clif.data import faery_events, read_recording
+from clif.data import read_recording
 from clif.data.any_recording import read_raw
 from clif.errors import InputError
 
@@ -70,46 +69,6 @@ def test_damage_is_named(faery, tmp_path):
         assert str(path) in str(error.value)
     with pytest.raises(InputError, match="is from a sensor of 64x48 pixels according to its header, not of 346x260"):
         read_recording(tmp_path / "a_evt3.raw", sensor_size=(346, 260))
-
-
-PROGRAM = """
-import json, os, sys
-for line in sys.stdin:
-    path = json.loads(line)[0]
-    if "bad" in path:
-        os.abort()
-    sys.stdout.buffer.write(json.dumps({"size": [9, 8], "events": 1}).encode() + b"\\n")
-    sys.stdout.buffer.write((7).to_bytes(8, "little") + bytes([1, 0, 2, 0, 1]))
-    sys.stdout.buffer.flush()
-"""
-
-
-@pytest.mark.usefixtures("faery")
-def test_a_file_that_ends_the_process_is_named_and_the_next_is_read(tmp_path, monkeypatch):
-    (tmp_path / "program.py").write_text(PROGRAM)
-    monkeypatch.setattr(faery_events, "PROGRAM", tmp_path / "program.py")
-    monkeypatch.setattr(faery_events, "_idle", idle := [])
-    for name in ("a.es", "bad.es", "b.es", "c.es"):
-        (tmp_path / name).write_bytes(b"")
-        if name == "bad.es":
-            with pytest.raises(InputError, match=r"bad\.es: cannot be read as an Event Stream recording, damaged"):
-                read_recording(tmp_path / name)
-        else:
-            got = read_recording(tmp_path / name)
-            assert [got[column].tolist() for column in "txyp"] == [[7], [1], [2], [1]]
-            assert len(idle) == 1
-    idle[0].kill()
-    idle[0].wait()
-    assert read_recording(tmp_path / "c.es")["t"].tolist() == [7]
-    faery_events._end(idle.pop())
-
-
-@pytest.mark.usefixtures("faery")
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the limit is none")
-def test_a_file_takes_a_bounded_amount_of_memory():
-    program = f"import runpy; runpy.run_path({str(faery_events.PROGRAM)!r})['limit_memory'](1000); bytes(5 << 30)"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert done.stderr.splitlines()[-1] == "MemoryError"
 
 
 def test_without_faery_the_error_says_what_to_install(tmp_path, monkeypatch):

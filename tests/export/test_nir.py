@@ -1,6 +1,8 @@
 """NIR: another reader runs the graph and agrees spike for spike; networks that NIR cannot express are refused."""
 
+import gzip
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -218,6 +220,20 @@ def test_a_truncated_file_is_an_input_error(written, keep):
     written.write_bytes(written.read_bytes()[:keep])
     with pytest.raises(InputError, match=r"net\.nir"):
         from_nir(written)
+
+
+DATA = Path(__file__).parent / "data"
+"""Graphs that a fuzzer damaged: HDF5 crashes at the first and never ends at the second."""
+
+
+@pytest.mark.parametrize("name", ["crash", pytest.param("endless", marks=pytest.mark.slow)])
+def test_a_file_at_which_hdf5_crashes_or_never_ends_is_an_input_error(tmp_path, name):
+    path = tmp_path / "net.nir"
+    path.write_bytes(gzip.decompress((DATA / f"{name}.nir.gz").read_bytes()))
+    with pytest.raises(InputError, match=r"net\.nir: (cannot be read as a NIR graph|not a NIR graph)"):
+        from_nir(path)
+    nir.write(path, nir.NIRGraph.from_list(nir.Input({"input": np.array([4])}), nir.Output({"output": np.array([4])})))
+    assert from_nir(path, dt=1e-4)(torch.ones(2, 1, 4)).shape == (2, 1, 4)
 
 
 @pytest.mark.parametrize(

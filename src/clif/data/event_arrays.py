@@ -4,26 +4,22 @@ The columns are fields of a structured array, as in tonic's files, arrays with t
 the columns of an array [n, k] in a given order.
 """
 
-import importlib
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from clif.data import hdf5
 from clif.data.event_columns import Raw, find_columns, named_columns, place_columns
-from clif.data.untrusted import check_unpacked, check_zip, foreign, load_array
+from clif.data.untrusted import check_zip, foreign, load_array
 from clif.data_options import column_names
 from clif.errors import InputError
-from clif.extras import require
 
+WHAT = "an HDF5 file"
 MAX_BYTES = 16 << 30
-"""The maximum size of an unpacked .npz or HDF5 file in bytes."""
-
-HDF5PLUGIN = {307: "bzip2", 32001: "blosc", 32004: "lz4", 32008: "bitshuffle", 32015: "zstd", 32026: "blosc2"}
-"""Compressions of HDF5 that the package hdf5plugin adds when it is imported, by the number of their filter."""
+"""The maximum size of an unpacked .npz file in bytes."""
 
 
 def read_npy(path: Path, columns: str = "") -> Raw:
@@ -53,44 +49,58 @@ def read_h5(path: Path, columns: str = "") -> Raw:
     Without such, the only data set of numbers [n, k], or the only one with as many columns as `columns` names.
     The attributes `width` and `height` of the group, the data set or the file are the sensor's size.
     """
-    h5py = require("h5py", f"{path}")
-    with suppress(ImportError):
-        importlib.import_module("hdf5plugin")
-    with foreign(path, "an HDF5 file"), h5py.File(path, "r") as file:
-        places = {"/": file}
-        file.visititems(lambda name, item: places.update({f"/{name}": item}))
-        found = {name: named for name, item in places.items() if (named := _named(item))}
-        if len(found) > 1:
-            raise InputError(f"holds several recordings, {' and '.join(found)}; store each in its own file")
-        if not found:
-            return from_array(_read(_only_table(places, columns), path), columns)
-        ((place, named),) = found.items()
-        item = places[place]
-        names = _names(item)
-        if isinstance(item, h5py.Dataset):
-            whole = _read(item, path)
-            arrays = {name: whole[names[i]] for name, i in named.words.items()}
-        else:
-            arrays = {name: _read(item[names[i]], path) for name, i in named.words.items()}
-        size = next((size for owner in (item, item.parent, file) if (size := _size(owner.attrs))), None)
-        return Raw(arrays, size, named.unit)
+    items = hdf5.list_items(path, WHAT)
+    found = {name: named for name, item in items.items() if (named := find_columns(_columns(item)))}
+    if len(found) > 1:
+        raise InputError(f"holds several recordings, {' and '.join(found)}; store each in its own file")
+    if not found:
+        table = _only_table(items, columns)
+        _check(table)
+        return from_array(hdf5.read_values(path, WHAT, [(table.name, "")])[0], columns)
+    ((place, named),) = found.items()
+    item = items[place]
+    names = _columns(item)
+    wanted = {column: names[i] for column, i in named.words.items()}
+    if isinstance(item, hdf5.DataSet):
+        _check(item)
+        places = [(item.name, field) for field in wanted.values()]
+    else:
+        for name in wanted.values():
+            _check(item.data_sets[name])
+        places = [(item.data_sets[name].name, "") for name in wanted.values()]
+    arrays = dict(zip(wanted, hdf5.read_values(path, WHAT, places), strict=True))
+    owners = (item, items.get(place.rpartition("/")[0]), items["/"])
+    return Raw(arrays, next((owner.size for owner in owners if owner and owner.size), None), named.unit)
 
 
-def _only_table(places: Mapping[str, Any], columns: str) -> Any:
-    """The only data set without names in an HDF5 file, or the only one [n, k] with as many columns as are named."""
-    plain = {name: item for name, item in places.items() if hasattr(item, "dtype") and not item.dtype.names}
+def _columns(item: hdf5.Group | hdf5.DataSet) -> list[str]:
+    """The data sets [n] in a group, or the fields of a structured data set."""
+    return list(item.fields if isinstance(item, hdf5.DataSet) else item.data_sets)
+
+
+def _only_table(items: Mapping[str, Any], columns: str) -> hdf5.DataSet:
+    """The only data set without fields in an HDF5 file, or the only one [n, k] with as many columns as are named."""
+    plain = [item for item in items.values() if isinstance(item, hdf5.DataSet) and not item.fields]
     if len(plain) == 1:
-        return next(iter(plain.values()))
+        return plain[0]
     number = len(column_names(columns)) if columns else 0
-    tables = [name for name, item in plain.items() if item.ndim == 2 and item.shape[1] == number]
+    tables = [item for item in plain if len(item.shape) == 2 and item.shape[1] == number]
     if len(tables) > 1:
-        raise InputError(f"has several tables of {number} columns, {' and '.join(tables)}; store each in its own file")
+        names = " and ".join(table.name for table in tables)
+        raise InputError(f"has several tables of {number} columns, {names}; store each in its own file")
     if not tables:
         raise InputError(
             "has no data sets x, y, t and p in one group, and no structured one of them; if one is a table [n, 4] or "
             "more, name its columns, such as --columns t,x,y,p"
         )
-    return plain[tables[0]]
+    return tables[0]
+
+
+def _check(data_set: hdf5.DataSet) -> None:
+    """Raise `InputError` unless a data set holds numbers that can be read."""
+    if any(kind not in "iufb" for kind in data_set.kinds):
+        raise InputError(f"{data_set.name} must be numbers, got {data_set.dtype}")
+    hdf5.check_readable(data_set)
 
 
 def from_array(array: NDArray, columns: str) -> Raw:
@@ -104,52 +114,3 @@ def from_array(array: NDArray, columns: str) -> Raw:
     if array.shape[1] < 4:
         raise InputError(f"must be numbers [n, 4] or more, got {list(array.shape)}; each row is an event")
     return Raw({name: array[:, i] for name, i in place_columns(columns, array.shape[1]).items()})
-
-
-def _read(data_set: Any, path: Path) -> NDArray:
-    """All values of a data set of numbers that is stored in the file itself, and not larger than its stored bytes."""
-    kinds = [data_set.dtype[name] for name in data_set.dtype.names or ()] or [data_set.dtype]
-    if any(kind.base.kind not in "iufb" for kind in kinds):
-        raise InputError(f"{data_set.name} must be numbers, got {data_set.dtype}")
-    if data_set.external or data_set.is_virtual or data_set.file.filename != str(path):
-        raise InputError(f"{data_set.name} is stored in other files; copy it into this one")
-    check_unpacked(data_set.nbytes, data_set.id.get_storage_size(), MAX_BYTES)
-    _check_compression(data_set)
-    return data_set[()]
-
-
-def _check_compression(data_set: Any) -> None:
-    """Raise `InputError` for a compression that h5py does not have here."""
-    available = require("h5py").h5z.filter_avail
-    applied = data_set.id.get_create_plist()
-    for number in (applied.get_filter(i)[0] for i in range(applied.get_nfilters())):
-        if number in HDF5PLUGIN and not available(number):
-            raise InputError(
-                f"{data_set.name} is compressed by HDF5's filter {number} ({HDF5PLUGIN[number]}), which the package "
-                "hdf5plugin reads: pip install hdf5plugin"
-            )
-        if not available(number):
-            raise InputError(
-                f"{data_set.name} is compressed by HDF5's filter {number}, whose plugin is not installed; install it, "
-                "or store the events without it"
-            )
-
-
-def _names(item: Any) -> list[str]:
-    """The data sets [n] in a group, or the fields of a structured data set."""
-    if hasattr(item, "dtype"):
-        return list(item.dtype.names or ())
-    links = {name: item.get(name, getlink=True) for name in item}
-    inside = [name for name, link in links.items() if not hasattr(link, "filename")]
-    return [name for name in inside if hasattr(item[name], "dtype") and item[name].ndim == 1]
-
-
-def _named(item: Any) -> Any:
-    return find_columns(_names(item))
-
-
-def _size(attributes: Mapping[str, Any]) -> tuple[int, int] | None:
-    if "width" in attributes and "height" in attributes:
-        width, height = (int(np.asarray(attributes[name]).item()) for name in ("width", "height"))
-        return width, height
-    return None

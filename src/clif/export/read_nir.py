@@ -10,11 +10,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from clif.data.untrusted import check_unpacked
+from clif.data.hdf5 import MOST_BYTES, DataSet, list_items, read_values
+from clif.data.untrusted import check_unpacked, naming
 from clif.errors import InputError, MissingFileError, in_words
 from clif.extras import require
 
-MOST_BYTES = 16 << 30
+WHAT = "a NIR graph"
 
 
 class NIRNetwork(nn.Module):
@@ -126,8 +127,11 @@ def from_nir(path: str | os.PathLike[str], dt: float | None = None) -> NIRNetwor
     if not Path(path).is_file():
         raise MissingFileError(f"no NIR file at {path}")
     try:
-        _check_size(Path(path))
-        graph = nir.read(path, type_check=False)
+        with naming(Path(path)):
+            content = _content(Path(path))
+        graph = nir.dict2NIRNode(content | {"type_check": False})
+    except InputError:
+        raise
     except Exception as error:  # a damaged file can raise any exception
         raise InputError(f"{path}: not a NIR graph, or damaged: {error}") from error
     try:
@@ -142,12 +146,23 @@ def from_nir(path: str | os.PathLike[str], dt: float | None = None) -> NIRNetwor
         raise InputError(f"{path}: damaged: {type(error).__name__}: {error}") from error
 
 
-def _check_size(path: Path) -> None:
-    """Raise `InputError` if the arrays in an HDF5 file are declared far larger than the file."""
-    sizes: list[int] = []
-    with require("h5py").File(path, "r") as file:
-        file.visititems(lambda _, item: sizes.append(getattr(item, "nbytes", 0)))
-    check_unpacked(sum(sizes), path.stat().st_size, MOST_BYTES)
+def _content(path: Path) -> dict[str, Any]:
+    """The node in a NIR file as NIR's dictionary: groups are dictionaries, and data sets arrays, numbers or text.
+
+    Raises `InputError` if the data sets are declared far larger than the file.
+    """
+    data_sets = [item for item in list_items(path, WHAT).values() if isinstance(item, DataSet)]
+    check_unpacked(sum(item.bytes for item in data_sets), path.stat().st_size, MOST_BYTES)
+    if elsewhere := [item.name for item in data_sets if item.elsewhere]:
+        raise InputError(f"{elsewhere[0]} is stored in other files; copy it into this one")
+    root: dict[str, Any] = {}
+    for item, values in zip(data_sets, read_values(path, WHAT, [(item.name, "") for item in data_sets]), strict=True):
+        *groups, name = item.name.strip("/").split("/")
+        place = root
+        for group in groups:
+            place = place.setdefault(group, {})
+        place[name] = values[()] if isinstance(values, np.ndarray) else values
+    return root["node"]
 
 
 def _sorted(sources: dict[str, list[str]]) -> list[str]:
