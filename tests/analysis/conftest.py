@@ -61,10 +61,14 @@ def seen_by(kind):
         return Seen(nn.Sequential(*layers("s")), x_seq, lambda net, x: [net(step) for step in x])
     if kind == "wrapped":
         return Seen(clif.wrap(nn.Sequential(*layers("s")), T=4), torch.rand(3, 8) * 3, None)
+    if kind == "recurrent":
+        first, node, second, last = layers("m")
+        hidden = clif.layers.Recurrent(node, nn.Linear(12, 12), step_mode="m")
+        return Seen(nn.Sequential(first, hidden, second, last), x_seq, None)
     raise ValueError(kind)
 
 
-KINDS = ("model", "multi-step", "looping", "single-step", "wrapped")
+KINDS = ("model", "multi-step", "looping", "single-step", "wrapped", "recurrent")
 
 
 @pytest.fixture(params=KINDS)

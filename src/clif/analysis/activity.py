@@ -149,12 +149,14 @@ def step_mode_of(net: nn.Module) -> str | None:
 class Call(NamedTuple):
     """One call of a layer: its input and the state before it, None at rest, and its spikes.
 
-    The input is None if not requested.
+    The input is None if not requested. `of_steps` tells whether it was a sequence [T, N, *]; containers may call a
+    layer in another step mode than the one that they leave it in.
     """
 
     x: Tensor | None
     start: State | None
     spikes: Tensor
+    of_steps: bool
 
 
 @contextmanager
@@ -165,9 +167,8 @@ def sequences(
     steps: dict[str, list[Call]] = {name: [] for name in layers}
 
     def gather(name: str, call: Call) -> None:
-        module = layers[name]
-        if module.step_mode == "m":
-            take(Sequence(name, module, call.x, call.spikes, call.start))
+        if call.of_steps:
+            take(Sequence(name, layers[name], call.x, call.spikes, call.start))
         else:
             steps[name].append(call)
 
@@ -198,9 +199,9 @@ def calls(
         return hook
 
     def after(name: str) -> Any:
-        def hook(_module: Any, _args: Any, spikes: Tensor) -> None:
+        def hook(module: Any, _args: Any, spikes: Tensor) -> None:
             x, start = begun.pop(name, (None, None))
-            take(name, Call(x, start, spikes))
+            take(name, Call(x, start, spikes, module.step_mode == "m"))
 
         return hook
 

@@ -320,14 +320,14 @@ def _backward(
     for name, run in runs:
         of_run = [(next(grads), next(grads)) for _ in run]
         of_spikes, of_x = zip(*of_run, strict=True)
-        taken.append((name, run, (_joined(layers[name], of_spikes), _joined(layers[name], of_x))))
+        taken.append((name, run, (_joined(run, of_spikes), _joined(run, of_x))))
     reset_net(net)
     return taken
 
 
-def _joined(module: Any, parts: Iterable[Tensor]) -> Tensor:
+def _joined(run: Run, parts: Iterable[Tensor]) -> Tensor:
     """The inputs or outputs of a layer's calls as one sequence [T, N, *]."""
-    return torch.cat([part if module.step_mode == "m" else part[None] for part in parts])
+    return torch.cat([part if call.of_steps else part[None] for call, part in zip(run, parts, strict=True)])
 
 
 class _Running:
@@ -340,7 +340,7 @@ class _Running:
         self.wrong = self.whole = 0.0
 
     def add(self, run: Run, of_spikes: Tensor, of_x: Tensor) -> None:
-        x_seq = _joined(self.node, [call.x.detach() for call in run if call.x is not None])
+        x_seq = _joined(run, [call.x.detach() for call in run if call.x is not None])
         start = None if run[0].start is None else tuple(part.detach() for part in run[0].start)
         total = torch.zeros_like(of_x)
         terms = self._sums(x_seq, of_spikes, start, total)
