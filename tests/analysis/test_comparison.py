@@ -127,6 +127,17 @@ def test_the_estimate_has_no_bias_of_the_batch_size():
     assert abs(found.cka.item()) < 0.2
 
 
+def test_a_layer_that_fires_the_same_in_all_samples_has_no_cka():
+    net = torch.nn.Sequential(clif.LIFNode(step_mode="m"), torch.nn.Linear(5, 5), clif.LIFNode(step_mode="m"))
+    torch.nn.init.zeros_(net[1].weight)
+    torch.nn.init.constant_(net[1].bias, 0.7)
+    for N in (5, 7, 12, 13):
+        found = analysis.similarity(net, net, [torch.rand(6, N, 5) * 2] * 3)
+        for cka in (found.cka, found.cka_of_counts):
+            assert cka[0, 0].item() == pytest.approx(1)
+            assert cka.flatten()[1:].isnan().all()
+
+
 def test_plot(draws):
     a, b = two()
     found = analysis.similarity(a, b, [images()])

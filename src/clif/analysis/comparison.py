@@ -39,7 +39,7 @@ class Similarity(Result):
     - `overlap`: for each pair the spikes in both divided by the spikes in either. It says more about networks
       that seldom fire. Both are NaN for layers with different sizes or numbers of steps.
     - `cka`: linear CKA of the spikes of all steps, float64 [A, B]; `cka_of_counts`: CKA of the spikes summed over time.
-      NaN for a silent layer.
+      NaN for a layer that fires the same spikes in all samples, such as a silent one.
 
     >>> net = nn.Sequential(nn.Linear(4, 8), clif.CLIFNode(step_mode="m"))
     >>> found = clif.analysis.similarity(net, net, [3 * torch.rand(6, 32, 4)])
@@ -215,6 +215,8 @@ def _hsics(K: Tensor, L: Tensor) -> Hsics:
 
 
 def _without_diagonal(K: Tensor) -> Tensor:
+    """Gram matrices with a diagonal of 0, less a constant that HSIC does not see: exactly 0 if all samples are equal."""
+    K = K - K[:, :1, 1:2]
     return K - torch.diag_embed(K.diagonal(dim1=-2, dim2=-1))
 
 
