@@ -85,3 +85,9 @@ def test_table_and_plots(seen, draws):
     draws(found[first["layer"]]["v"].plot)
     with pytest.raises(InputError, match="unknown state"):
         found.plot(state="q")
+
+
+def test_without_v_the_first_state_is_drawn(draws):
+    net, x_seq = torch.nn.Sequential(clif.CLIFNode(step_mode="m")), torch.rand(5, 4, 3) * 3
+    found = analysis.histograms(net, [x_seq], ["m"])
+    assert draws(found.plot).get_title(loc="left") == "m after each step"

@@ -76,11 +76,13 @@ class Histograms(Result):
             for state, histogram in states.items()
         ]
 
-    def plot(self, ax: "Axes | None" = None, state: str = "v") -> "Axes":
-        """The density of a state, with one line per layer."""
+    def plot(self, ax: "Axes | None" = None, state: str | None = None) -> "Axes":
+        """The density of a state, with one line per layer; by default of v, or of the first state if none has v."""
+        known = list(dict.fromkeys(name for states in self.layers.values() for name in states))
+        state = ("v" if "v" in known else known[0]) if state is None else state
         shown = {name: states[state] for name, states in self.layers.items() if state in states}
         if not shown:
-            raise unknown_name("state", state, {known for states in self.layers.values() for known in states})
+            raise unknown_name("state", state, known)
         axes = axes_or_new(ax)
         for (name, histogram), colour in zip(shown.items(), layer_colours(len(shown)), strict=True):
             histogram.plot(axes, color=colour, label=name)

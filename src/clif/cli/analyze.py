@@ -71,7 +71,7 @@ def add_arguments(parser: Parser) -> None:
         metavar="AXIS",
         help="rates: drawn by layer (the default), channel or step",
     )
-    parser.add_argument("--state", metavar="NAME", help="histograms: the state to draw (default: v)")
+    parser.add_argument("--state", metavar="NAME", help="histograms: the state to draw (default: v, or the first)")
     parser.add_argument("--seed", type=int, metavar="N", help="untrained networks: the seed (default: 2022)")
     add_import_option(parser)
     add_config_options(parser, CONFIG, "the network's, or the recipe digits'")
