@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
@@ -60,7 +61,7 @@ class Settings:
     layer: str | None = None
     neurons: tuple[int, ...] = ()
     by: str = "layer"
-    state: str = "v"
+    state: str | None = None
 
 
 def trained(paths: Iterable[str | os.PathLike[str]], given: dict[str, Any], untrained: bool = False) -> list[Subject]:
@@ -101,6 +102,7 @@ def _told_apart(found: list[tuple[str, Subject]]) -> list[Subject]:
     return [replace(subject, name=name) for name, (_, subject) in zip(unique, found, strict=True)]
 
 
+@rc_context({"text.parse_math": False})  # the names of folders are text
 def analyse(what: str, subjects: list[Subject], settings: Settings) -> tuple[dict[str, Result], Figure]:
     """One of `clif.names.ANALYSES`: the result of each network by its name, and the figure of all.
 

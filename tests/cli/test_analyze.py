@@ -55,11 +55,14 @@ def test_trained_networks_beside_untrained_ones(tmp_path, capsys):
 
 
 def test_networks_of_one_neuron_are_told_apart_by_their_places(tmp_path, capsys):
-    runs = [checkpoint(tmp_path / name, "CLIF") for name in ("first", "second")]
-    assert main(["analyze", "rates", *runs, *SMALL[2:]]) == 0
-    shown = capsys.readouterr().out
-    assert "CLIF (first)\n" in shown
-    assert "CLIF (second)\n" in shown
+    runs = [checkpoint(tmp_path / name, "CLIF") for name in ("first", "$x^$")]
+    for analysis in ("rates", "similarity", "gradient"):
+        assert main(["analyze", analysis, *runs, *SMALL[2:], "--out", str(tmp_path / "a.svg")]) == 0
+        shown = capsys.readouterr().out
+        if analysis != "similarity":
+            assert "CLIF (first)" in shown
+            assert "CLIF ($x^$)" in shown
+        assert "CLIF ($x^$)" in (tmp_path / "a.svg").read_text()
 
 
 def test_the_options_of_an_analysis(capsys):
