@@ -215,7 +215,7 @@ def _hsics(K: Tensor, L: Tensor) -> Hsics:
 
 
 def _without_diagonal(K: Tensor) -> Tensor:
-    """Gram matrices with a diagonal of 0, less a constant that HSIC does not see: exactly 0 if all samples are equal."""
+    """Gram matrices with a diagonal of 0, less a constant that HSIC ignores: exactly 0 if all samples are equal."""
     K = K - K[:, :1, 1:2]
     return K - torch.diag_embed(K.diagonal(dim1=-2, dim2=-1))
 
