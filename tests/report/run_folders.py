@@ -90,14 +90,14 @@ def write_deployment(run: Path, top1: float = 0.8) -> None:
 
 
 def write_energy(
-    run: Path, microjoule: float = 20.0, costs: dict[str, Any] | None = None, epoch: int | None = None
+    run: Path, microjoule: float = 20.0, costs: dict[str, Any] | None = None, epoch: int | None = None, T: int = 6
 ) -> None:
     """The files of clif energy."""
     layer = {"spikes": 10.0, "acs": 1e6, "macs": 0.0, "operations": 4e6, "memory": 5e6}
     energy = {
         "images": 100,
         "epoch": epoch,
-        "T": 6,
+        "T": T,
         "firing_rates": dict.fromkeys(LAYERS, 0.3),
         "layers": [{"name": "features.0.fwd", **layer}, *({"name": name, **layer} for name in LAYERS)],
         "acs": 2e6,

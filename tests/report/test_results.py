@@ -1,5 +1,6 @@
 """The results in a report: means, tests, states, and warnings."""
 
+import json
 import math
 
 import pytest
@@ -173,6 +174,16 @@ def test_energies_are_shown_with_their_costs(tmp_path):
     note = table(make_report(find_runs(folders)), "energy").note
     assert "0.9 and 4.6 pJ (45nm); 0.03 and 0.23 pJ (45nm-int8)." in note
     assert "cannot be compared" in note
+
+
+def test_measurements_are_shown_with_their_steps(tmp_path):
+    folders = write_pair(tmp_path, seeds=(0, 1))
+    for folder, T in zip(folders, (6, 4, 2, 2), strict=True):
+        write_energy(folder, T=T)
+        (folder / "eval.json").write_text(json.dumps({"top1": 0.5, "T": T}))
+    report = make_report(find_runs(folders))
+    assert [cell.text for cell in column(table(report, "energy"), "T")] == ["several numbers", "2"]
+    assert [cell.text for cell in column(table(report, "evaluation"), "T")] == ["6", "4", "2", "2"]
 
 
 def test_own_data_from_different_folders_is_warned_of(tmp_path):

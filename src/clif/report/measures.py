@@ -123,13 +123,12 @@ def energy_table(groups: Sequence[Group]) -> Table | None:
                 mean(mean_of([value_of(run.energy, key) for run in runs]), digits, scale)
                 for _, key, scale, digits in ENERGY_COLUMNS
             ]
-            counted = {value_of(run.energy, "images") for run in runs}
-            images = number(counted.pop(), ",.0f") if len(counted) == 1 else words("several numbers")
-            rows.append([words(group.name), Cell(str(len(runs)), float(len(runs))), images, *cells])
+            same = [_same(runs, key) for key in ("images", "T")]
+            rows.append([words(group.name), Cell(str(len(runs)), float(len(runs))), *same, *cells])
             of_group.append(i)
     if not rows:
         return None
-    columns = ["Group", "Runs", "Images", *(title for title, *_ in ENERGY_COLUMNS)]
+    columns = ["Group", "Runs", "Images", "T", *(title for title, *_ in ENERGY_COLUMNS)]
     costs = list(dict.fromkeys(_costs(run) for group in groups for run in group.runs if run.energy))
     note = (
         f"A model of one inference on an idealised chip. Costs of an accumulation (AC) and of a multiplication with "
@@ -138,6 +137,12 @@ def energy_table(groups: Sequence[Group]) -> Table | None:
     if len(costs) > 1:
         note += " Energies at different costs cannot be compared."
     return Table("energy", "Energy of an inference", columns, rows, of_group, note=note)
+
+
+def _same(runs: Sequence[Run], key: str) -> Cell:
+    """A number of energy.json if it is that of all runs."""
+    counted = {value_of(run.energy, key) for run in runs}
+    return number(counted.pop(), ",.0f") if len(counted) == 1 else words("several numbers")
 
 
 def _costs(run: Run) -> str:
@@ -310,6 +315,7 @@ def evaluation_table(groups: Sequence[Group], order: Sequence[Run]) -> Table | N
                         words(run.name),
                         words(run.evaluation.get("checkpoint", "")),
                         words(run.evaluation.get("dataset", "")),
+                        number(value_of(run.evaluation, "T"), ".0f"),
                         *(number(value_of(run.evaluation, key), scale=100) for key in ("top1", "top5")),
                         number(value_of(run.evaluation, "loss"), ".4f"),
                         number(value_of(run.evaluation, "samples"), ",.0f"),
@@ -321,7 +327,7 @@ def evaluation_table(groups: Sequence[Group], order: Sequence[Run]) -> Table | N
                 of_run.append(order.index(run))
     if not rows:
         return None
-    columns = ["Run", "Checkpoint", "Data set", "Top-1 (%)", "Top-5 (%)", "Loss", "Samples", "Images/s", "Device"]
+    columns = ["Run", "Checkpoint", "Data set", "T", "Top-1 (%)", "Top-5 (%)", "Loss", "Samples", "Images/s", "Device"]
     return Table("evaluation", "Evaluated checkpoints", columns, rows, of_group, of_run)
 
 
