@@ -29,6 +29,13 @@ def test_what_is_wrong_with_a_run_is_said(tmp_path, capsys):
     assert not (tmp_path / "p_files").exists()
 
 
+def test_a_run_without_a_checkpoint_is_not_measured(tmp_path, capsys):
+    folder = write_run(tmp_path / "a", done=0)
+    assert main(["report", str(folder), "--measure", "5", "--out", str(tmp_path / "p.html"), "--no-files"]) == 0
+    assert "not measured: a has no checkpoint yet" in capsys.readouterr().out
+    assert (tmp_path / "p.html").is_file()
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -98,6 +98,17 @@ def test_without_a_test_set_the_validation_accuracy_is_named(tmp_path):
     assert any("not every group has a test set" in what for _, what in report.cautions)
 
 
+def test_a_group_without_an_epoch_leaves_the_others_their_test_accuracy(tmp_path):
+    rows = [{"epoch": e, "test_top1": 0.5 + e / 10, "test_loss": 1.0, "train_top1": 0.9} for e in range(2)]
+    trained = write_run(tmp_path / "a", rows=rows, done=2)
+    begun = write_run(tmp_path / "b", done=0, neuron="LIF")
+    report = make_report(find_runs([trained, begun]))
+    assert [cell.text for cell in column(table(report, "final"), "Test accuracy (%)")] == ["60.00", "–"]
+    assert "highest test accuracy" in table(report, "final").note
+    assert not any("not every group has a test set" in what for _, what in report.cautions)
+    assert "Test accuracy (%)" in table(make_report(find_runs([begun])), "final").columns
+
+
 def test_a_best_epoch_chosen_on_the_test_set_is_said_to_be_optimistic(tmp_path):
     rows = [{"epoch": e, "test_top1": 0.5 + e / 10, "test_loss": 1.0} for e in range(2)]
     report = make_report(find_runs([write_run(tmp_path / "a", rows=rows, done=2)]))

@@ -72,9 +72,13 @@ def run(arguments: argparse.Namespace) -> int:
             from clif.energy.checkpoint import estimate_checkpoint
 
             for one in runs:
-                if not one.energy:
-                    print(f"measuring {one.name}", flush=True)
-                    estimate_checkpoint(one.folder, images=arguments.measure)
+                if one.energy:
+                    continue
+                if not one.has_checkpoint:
+                    print(f"not measured: {one.name} has no checkpoint yet", flush=True)
+                    continue
+                print(f"measuring {one.name}", flush=True)
+                estimate_checkpoint(one.folder, images=arguments.measure)
             runs = find_runs(arguments.runs)
         report = make_report(runs, arguments.title)
         write_page(report, page, arguments.files)

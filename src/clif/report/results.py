@@ -27,9 +27,13 @@ class Card:
 
 
 def judged_part(groups: Sequence[Group]) -> str:
-    """The part of the data on which the groups are compared: the first of test, val and train that all of them have."""
+    """The part of the data on which the groups are compared: the first of test, val and train that all of them have.
+
+    Groups whose runs have no epoch yet do not count.
+    """
+    begun = [group for group in groups if any(run.rows for run in judged(group))]
     for part in PARTS:
-        if all(any(f"{part}_top1" in run.last for run in judged(group)) for group in groups):
+        if all(any(f"{part}_top1" in run.last for run in judged(group)) for group in begun):
             return part
     return "train"
 

@@ -67,6 +67,11 @@ class Run:
         return epochs if isinstance(epochs, int) else 0
 
     @property
+    def has_checkpoint(self) -> bool:
+        """Whether the folder has the best or the last checkpoint."""
+        return any((self.folder / file).is_file() for file in (BEST, LAST))
+
+    @property
     def is_finished(self) -> bool:
         """Whether the run has ended as planned: its summary is that of its newest epoch, and nothing continues it."""
         last = self.summary.get("last")
@@ -88,7 +93,8 @@ class Run:
         said = self.summary.get("best_chosen_on")
         if isinstance(said, str):
             return said
-        return next((part for part in ("val", "test") if all(f"{part}_top1" in row for row in self.rows)), "")
+        parts = ("val", "test") if self.rows else ()
+        return next((part for part in parts if all(f"{part}_top1" in row for row in self.rows)), "")
 
     @property
     def best(self) -> Row:
