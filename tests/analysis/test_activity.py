@@ -2,6 +2,7 @@ import pytest
 import torch
 
 import clif
+from clif import analysis
 from clif.analysis import count_spikes, firing_rates, spike_raster, spiking_layers, trace
 from clif.errors import InputError
 from clif.models import create_model
@@ -208,3 +209,37 @@ class Unused(torch.nn.Linear):
 def test_neurons_that_are_never_called_are_an_error(measure):
     with pytest.raises(InputError, match="Unused called none of these spiking neurons"):
         measure(Unused(), torch.rand(6, 4, 8))
+
+
+def test_a_tensor_is_no_loader():
+    net, x = torch.nn.Sequential(torch.nn.Linear(4, 6), clif.LIFNode(step_mode="m")), torch.rand(6, 5, 4)
+    for call in (
+        lambda: analysis.firing_rates(net, x),
+        lambda: analysis.similarity(net, net, x),
+        lambda: analysis.temporal_gradient(net, x),
+        lambda: clif.energy.estimate(net, x),
+    ):
+        with pytest.raises(InputError, match=r"iterable of batches, got a tensor \[6, 5, 4\]; give \[x\]"):
+            call()
+
+
+def test_a_sequence_in_parts_has_the_rates_and_statistics_of_the_whole():
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(torch.nn.Linear(4, 6), clif.LIFNode(step_mode="m"))
+    batches = [4 * torch.rand(6, 5, 4), 4 * torch.rand(6, 3, 4)]
+
+    def in_parts(net, x):
+        return [net(part) for part in x.split([1, 3, 2])]
+
+    for measure in (analysis.firing_rates, analysis.spike_statistics):
+        assert measure(net, batches, forward=in_parts).to_dict() == measure(net, batches).to_dict()
+    assert len(analysis.firing_rates(net, batches, forward=in_parts).by_step["1"]) == 6
+
+
+def test_calls_from_rest_are_sequences_of_their_own():
+    net = torch.nn.Sequential(torch.nn.Linear(4, 6), clif.LIFNode(step_mode="m"))
+    clif.neurons.set_keep_state(net, False)
+    x = 4 * torch.rand(6, 5, 4)
+    found = analysis.spike_statistics(net, [x], forward=lambda net, x: [net(x), net(x)])
+    assert found["1"].samples == 10
+    assert len(analysis.firing_rates(net, [x], forward=lambda net, x: [net(x), net(x)]).by_step["1"]) == 6

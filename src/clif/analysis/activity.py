@@ -21,7 +21,8 @@ Forward = Callable[[nn.Module, Tensor], Any]
 class Sequence(NamedTuple):
     """The result of a layer of neurons: spike_seq [T, N, *] from x_seq [T, N, *] (None if not requested).
 
-    `start` is the state before, None at rest.
+    `start` is the state before, None at rest. `steps_before` is not 0 if it continues a sequence of the same batch, of
+    which the network has computed so many steps.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Sequence(NamedTuple):
     x_seq: Tensor | None
     spike_seq: Tensor
     start: State | None
+    steps_before: int = 0
 
 
 def spiking_layers(net: nn.Module) -> dict[str, SpikingNeuron]:
@@ -89,7 +91,7 @@ def observe(
     """
     batches = 0
     with visiting(net, step_mode_of(net)):
-        for batch in loader:
+        for batch in batches_of(loader):
             batches += 1
             reset_net(net)
             with sequences(layers, take, inputs):
@@ -133,6 +135,13 @@ def input_of(net: nn.Module, batch: Any) -> Tensor:
     return like_weights(net, x.to(weight.device))
 
 
+def batches_of(loader: Iterable[Any]) -> Iterable[Any]:
+    """The loader itself. Raises `InputError` for a tensor, whose rows would be taken for batches."""
+    if isinstance(loader, Tensor):
+        raise InputError(f"the loader must be an iterable of batches, got a tensor {list(loader.shape)}; give [x]")
+    return loader
+
+
 def samples_of(batch: Any) -> Tensor:
     """A batch, or what a tuple begins with. Raises `InputError` unless it is a tensor."""
     x = batch[0] if isinstance(batch, tuple | list) and batch else batch
@@ -150,13 +159,14 @@ class Call(NamedTuple):
     """One call of a layer: its input and the state before it, None at rest, and its spikes.
 
     The input is None if not requested. `of_steps` tells whether it was a sequence [T, N, *]; containers may call a
-    layer in another step mode than the one that they leave it in.
+    layer in another step mode than the one that they leave it in. `goes_on` tells whether it was not at rest.
     """
 
     x: Tensor | None
     start: State | None
     spikes: Tensor
     of_steps: bool
+    goes_on: bool
 
 
 @contextmanager
@@ -165,10 +175,13 @@ def sequences(
 ) -> Iterator[None]:
     """Call `take` for every sequence that one of the `layers` computes; see `observe`."""
     steps: dict[str, list[Call]] = {name: [] for name in layers}
+    done = dict.fromkeys(layers, 0)
 
     def gather(name: str, call: Call) -> None:
         if call.of_steps:
-            take(Sequence(name, layers[name], call.x, call.spikes, call.start))
+            before = done[name] if call.goes_on else 0
+            done[name] = before + len(call.spikes)
+            take(Sequence(name, layers[name], call.x, call.spikes, call.start, before))
         else:
             steps[name].append(call)
 
@@ -190,6 +203,13 @@ def calls(
     `with_grad`, the inputs require gradients.
     """
     begun: dict[str, tuple[Tensor, State | None]] = {}
+    resumed: dict[str, bool] = {}
+
+    def arrive(name: str) -> Any:
+        def hook(module: Any, _args: Any) -> None:
+            resumed[name] = _keeps_a_state(module)
+
+        return hook
 
     def before(name: str) -> Any:
         def hook(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -201,11 +221,12 @@ def calls(
     def after(name: str) -> Any:
         def hook(module: Any, _args: Any, spikes: Tensor) -> None:
             x, start = begun.pop(name, (None, None))
-            take(name, Call(x, start, spikes, module.step_mode == "m"))
+            take(name, Call(x, start, spikes, module.step_mode == "m", resumed[name]))
 
         return hook
 
     handles = [module.register_forward_hook(after(name)) for name, module in layers.items()]
+    handles += [module.register_forward_pre_hook(arrive(name)) for name, module in layers.items()]
     if inputs:
         handles += [m.register_forward_pre_hook(before(name), with_kwargs=True) for name, m in layers.items()]
     try:
@@ -213,6 +234,13 @@ def calls(
     finally:
         for handle in handles:
             handle.remove()
+
+
+def _keeps_a_state(module: Any) -> bool:
+    """Whether the next call of a neuron begins in the state in which its last one ended."""
+    if isinstance(module, SpikingNeuron):
+        return module.keep_state and module.state is not None
+    return isinstance(getattr(module, "v", None), Tensor)
 
 
 def _begin(module: Any, with_grad: bool, x: Tensor, norm: nn.Module | None = None) -> tuple[Tensor, State | None]:

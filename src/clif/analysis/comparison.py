@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from clif.analysis.activity import (
     Forward,
     Sequence,
+    batches_of,
     firing_layers,
     input_of,
     never_called,
@@ -107,7 +108,7 @@ def similarity(
     running = _Running(_paired(list(layers_a), list(layers_b), pairs))
     batches = 0
     with visiting(net_a, step_mode_of(net_a)), visiting(net_b, step_mode_of(net_b)):
-        for batch in loader:
+        for batch in batches_of(loader):
             batches += 1
             running.add(_spikes(net_a, layers_a, batch, forward), _spikes(net_b, layers_b, batch, forward))
     if not batches:

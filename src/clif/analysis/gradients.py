@@ -11,7 +11,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from clif.analysis.activity import Call, Forward, calls, firing_layers, input_of, never_called, see, step_mode_of
+from clif.analysis.activity import (
+    Call,
+    Forward,
+    batches_of,
+    calls,
+    firing_layers,
+    input_of,
+    never_called,
+    see,
+    step_mode_of,
+)
 from clif.analysis.gradient_terms import MEMBRANE, each_term
 from clif.analysis.plotting import LINES, axes_or_new, colour_of, layer_colours, legend, panels, tidy, whole_ticks
 from clif.analysis.results import Result, Row, added, ratio
@@ -239,7 +249,7 @@ def temporal_gradient(
     running: dict[str, _Running] = {}
     objective = SpikingLoss() if loss is None else loss
     with _differentiating(net, training):
-        for batch in loader:
+        for batch in batches_of(loader):
             for name, run, grads in _backward(net, batch, objective, observed, forward):
                 running.setdefault(name, _Running(observed[name])).add(run, *grads)
     if not running:

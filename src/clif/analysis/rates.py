@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from clif.analysis.activity import Forward, Sequence, firing_layers, observe_some
@@ -153,7 +154,7 @@ def firing_rates(
     samples: dict[str, Tensor] = {}
 
     def count(sequence: Sequence) -> None:
-        found, of = _by_step_and_channel(sequence.spike_seq)
+        found, of = (F.pad(part, (0, 0, sequence.steps_before, 0)) for part in _by_step_and_channel(sequence.spike_seq))
         spikes[sequence.name] = added(spikes.get(sequence.name), found)
         samples[sequence.name] = added(samples.get(sequence.name), of)
 

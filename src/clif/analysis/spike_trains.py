@@ -101,16 +101,31 @@ class _Running:
         self.samples = 0
         self.of_layer = self.of_layer_squared = 0
         self.shared = self.own = 0.0
+        self.neurons = 0
+        self.parts: list[Tensor] = []
 
     def add(self, sequence: Sequence) -> None:
+        """Add a sequence, or a further part of the one before."""
         spikes = sequence.spike_seq
         fired = (spikes.flatten(2) if spikes.dim() > 2 else spikes[..., None]) != 0
-        T, N, neurons = fired.shape
-        if self.counts is not None and len(self.counts) != neurons:
+        neurons = fired.shape[2]
+        if self.neurons not in (0, neurons):
             raise InputError(
-                f"{sequence.name} had {len(self.counts)} neurons and now {neurons}; all samples must have the same "
+                f"{sequence.name} had {self.neurons} neurons and now {neurons}; all samples must have the same "
                 "size, and each place in the network a separate neuron"
             )
+        self.neurons = neurons
+        if not sequence.steps_before:
+            self._count()
+        self.parts.append(fired)
+
+    def _count(self) -> None:
+        """Count the sequence whose parts were added."""
+        if not self.parts:
+            return
+        fired = torch.cat(self.parts)
+        self.parts = []
+        T, N, _ = fired.shape
         counts = fired.sum(0)
         self.counts = added(self.counts, counts.sum(0).cpu())
         self.squares = added(self.squares, counts.square().sum(0).cpu())
@@ -125,6 +140,7 @@ class _Running:
         self.own += (rates - rates.square()).mean(1).sum().item()
 
     def result(self) -> LayerSpikes:
+        self._count()
         assert self.isi is not None
         assert self.counts is not None
         assert self.squares is not None
@@ -171,8 +187,8 @@ def spike_statistics(
 ) -> SpikeStatistics:
     """The statistics of `LayerSpikes` for the spike trains of each layer over all batches, in eval mode.
 
-    Memory use is two integers per neuron and T − 1 per layer, whatever the size of the data. `net`, `loader`, `layers`,
-    `forward` and errors are those of `firing_rates`; also, all samples must have one size.
+    Memory use is two integers per neuron, T − 1 per layer and the spikes of a batch, whatever the size of the data.
+    `net`, `loader`, `layers`, `forward` and errors are those of `firing_rates`; also, all samples must have one size.
 
         >>> net = torch.nn.Sequential(torch.nn.Linear(4, 8), clif.CLIFNode(step_mode="m"))
         >>> found = clif.analysis.spike_statistics(net, [3 * torch.rand(20, 32, 4)])

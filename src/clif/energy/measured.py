@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from clif.analysis.activity import measure_rates, samples_of, spiking_layers
+from clif.analysis.activity import batches_of, measure_rates, samples_of, spiking_layers
 from clif.energy.layers import Followed, Weights, fan_out, follow, weight_layers
 from clif.errors import InputError
 from clif.models import SpikingNetwork
@@ -39,7 +39,7 @@ class Measured:
 
 def first_of(loader: Iterable[Any]) -> tuple[Tensor, Iterator[Any]]:
     """The images of the first batch, and all batches. Raises `InputError` for an empty loader."""
-    batches = iter(loader)
+    batches = iter(batches_of(loader))
     for first in batches:
         return samples_of(first), itertools.chain([first], batches)
     raise InputError("the loader is empty; the energy is measured on its images")
