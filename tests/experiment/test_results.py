@@ -175,5 +175,6 @@ def test_experiments_that_repeat_a_row_are_found(tmp_path):
     for name, content in foreign.items():
         (tmp_path / name).mkdir()
         (tmp_path / name / "results.json").write_text(json.dumps(content))
+    (tmp_path / "results.json").write_text("no JSON")
     assert find_experiments(find_row("table3_tau1.5"), [tmp_path]) == [tmp_path / "paper"]
     assert not find_experiments(find_row("table3_tau2"), [tmp_path])

@@ -137,17 +137,21 @@ def find_experiments(row: Row, folders: Sequence[str | Path]) -> list[Path]:
     """The folders of experiments, at or below `folders`, that repeat the row of an experiment."""
     found = []
     for path in sorted(path for folder in folders for path in Path(folder).rglob("results.json")):
-        config = _config_of(read_json(path), row.kind)
+        config = _config_of(path, row.kind)
         if config is not None and _same(vars(config), row.config, KINDS[row.kind].varies):
             found.append(path.parent)
     return found
 
 
-def _config_of(results: Any, kind: str) -> TrainConfig | None:
+def _config_of(path: Path, kind: str) -> TrainConfig | None:
     """The configuration of an experiment of a kind from its results.json.
 
     None for other files of that name, and for experiments with names that are not registered here.
     """
+    try:
+        results = read_json(path)
+    except InputError:
+        return None
     if not isinstance(results, dict) or results.get("kind") != kind:
         return None
     recipe, options = results.get("recipe"), results.get("options")
