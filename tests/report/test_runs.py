@@ -37,6 +37,19 @@ def test_the_best_epoch_is_chosen_by_what_the_run_says_and_never_silently_by_the
     assert (run.chosen_on, run.best["epoch"]) == ("test", 2)
 
 
+def test_after_its_end_the_best_epoch_is_that_of_the_summary(tmp_path):
+    """An epoch that --max-steps or --max-time cut short has a row, but is never the best one."""
+    rows = [{"epoch": e, "val_top1": v, "test_top1": v} for e, v in enumerate([0.5, 0.7, 0.9])]
+    folder = write_run(tmp_path / "a", rows=rows)
+    (folder / "summary.json").write_text(json.dumps({"last": rows[2], "best": rows[1], "best_chosen_on": "val"}))
+    assert open_run(folder).best["epoch"] == 1
+    (folder / "summary.json").write_text(json.dumps({"last": rows[1], "best": rows[0], "best_chosen_on": "val"}))
+    assert open_run(folder).best["epoch"] == 2  # the run went on
+    for damaged in (3, {}, {"epoch": [1]}, {"epoch": 7}):
+        (folder / "summary.json").write_text(json.dumps({"last": rows[2], "best": damaged}))
+        assert open_run(folder).best["epoch"] == 2
+
+
 @pytest.mark.parametrize(("done", "state"), [(0, "stopped after 0 of 5 epochs"), (2, "stopped after 2 of 5 epochs")])
 def test_a_run_that_has_not_ended_says_so(tmp_path, done, state):
     run = open_run(write_run(tmp_path / "run", epochs=5, done=done))

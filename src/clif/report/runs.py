@@ -74,9 +74,12 @@ class Run:
     @property
     def is_finished(self) -> bool:
         """Whether the run has ended as planned: its summary is that of its newest epoch, and nothing continues it."""
+        return self._is_summarised and not self.is_training
+
+    @property
+    def _is_summarised(self) -> bool:
         last = self.summary.get("last")
-        ended = isinstance(last, dict) and bool(self.rows) and last.get("epoch") == self.last.get("epoch")
-        return ended and not self.is_training
+        return isinstance(last, dict) and bool(self.rows) and last.get("epoch") == self.last.get("epoch")
 
     @property
     def state(self) -> str:
@@ -98,7 +101,14 @@ class Run:
 
     @property
     def best(self) -> Row:
-        """The best epoch by the accuracy on `chosen_on`; the newest one if nothing chooses."""
+        """The best epoch by the accuracy on `chosen_on`; the newest one if nothing chooses.
+
+        After the end of a run it is that of its summary, for which an epoch that was cut short does not count.
+        """
+        said = self.summary.get("best") if self._is_summarised else None
+        epoch = said.get("epoch") if isinstance(said, dict) else None
+        if found := [row for row in self.rows if row["epoch"] == epoch]:
+            return found[0]
         column = f"{self.chosen_on}_top1"
         rows = [row for row in self.rows if not math.isnan(row.get(column, math.nan))]
         return max(rows, key=lambda row: row[column]) if rows else self.last
