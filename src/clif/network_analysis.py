@@ -22,7 +22,6 @@ from clif.models import SpikingNetwork, create_model
 from clif.private_torch import BATCH_NORMS
 from clif.train.components import data_of, make_net
 from clif.train.config import resolve
-from clif.train.losses import make_loss
 from clif.trained_network import Opened, open_checkpoint
 
 UNTRAINED = "digits"
@@ -211,7 +210,7 @@ def _gradient(subjects: list[Subject], settings: Settings) -> tuple[dict[str, Re
     found = TemporalGradients(
         {
             subject.name: analysis.temporal_gradient(
-                subject.net, subject.loader(limit=settings.images, shuffle=True), make_loss(subject.opened.config)
+                subject.net, subject.loader(limit=settings.images, shuffle=True), subject.opened.loss()
             )
             for subject in subjects
         }

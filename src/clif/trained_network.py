@@ -2,7 +2,7 @@
 
 import logging
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
@@ -14,6 +14,7 @@ from clif.data_options import CHOSEN
 from clif.devices import choose_device
 from clif.errors import InputError
 from clif.evaluation import Scores, evaluate
+from clif.loss import Loss
 from clif.models import SpikingNetwork
 from clif.names import dataset_name
 from clif.precision import Precision, asked_for, common, warn_if_slow
@@ -41,12 +42,22 @@ class Opened:
     device: torch.device
     content: dict[str, Any]
     dataset: Dataset
+    path: str = "the checkpoint"
 
     def loader(self, **options: Any) -> Loader:
         """Batches of the configured data, with further `options` of `create_loader` for this network."""
         config = self.config
         common: dict[str, Any] = {"batch_size": config.b, "T": self.net.T, "device": self.device, "workers": config.j}
         return create_loader(self.dataset, config.data_dir, **{**common, **config.reading(), **options})
+
+    def loss(self) -> Loss:
+        """The configured loss on the device; its own parameters are those of the checkpoint if that has this loss."""
+        loss = make_loss(self.config)
+        if isinstance(loss, nn.Module):
+            loss.to(self.device, next(self.net.parameters()).dtype)
+            if "loss_state" in self.content and self.config.loss == self.content.get("config", {}).get("loss"):
+                load_weights(loss, self.content["loss_state"], self.path)
+        return loss
 
 
 def open_checkpoint(path: str | os.PathLike[str], given: dict[str, Any], exact: bool = False) -> Opened:
@@ -76,7 +87,7 @@ def open_checkpoint(path: str | os.PathLike[str], given: dict[str, Any], exact: 
     dtype = torch.float32
     if exact:
         dtype = getattr(torch, given["dtype"]) if "dtype" in given else next(net.parameters()).dtype
-    return Opened(net.to(device, dtype), config, device, content, dataset)
+    return Opened(net.to(device, dtype), config, device, content, dataset, str(path))
 
 
 @dataclass(frozen=True)
@@ -127,11 +138,7 @@ def evaluate_checkpoint(path: str | os.PathLike[str], given: dict[str, Any], qui
     dataset = loader.dataset
     if (classes := net.config["num_classes"]) != dataset.num_classes:
         raise InputError(f"{path}: has {classes} classes, {dataset.name} has {dataset.num_classes}")
-    loss = make_loss(config)
-    if isinstance(loss, nn.Module):
-        loss.to(engine.device, next(net.parameters()).dtype)
-        if "loss_state" in opened.content and config.loss == opened.content.get("config", {}).get("loss"):
-            load_weights(loss, opened.content["loss_state"], str(path))
+    loss = replace(opened, device=engine.device).loss()
     computation = Computation(net.to(engine.device), config.multiple_step)
     with precision.autocast():
         scores = evaluate(
