@@ -90,6 +90,22 @@ def test_surrogates_are_immutable_values():
         Sigmoid().alpha = 2.0
 
 
+class Scaled(Rectangle):
+    """A surrogate with an option besides α, in plain Python."""
+
+    def __init__(self, alpha=1.0, scale=1.0):
+        super().__init__(alpha)
+        self.scale = scale
+
+
+def test_options_besides_alpha_tell_surrogates_apart(monkeypatch):
+    monkeypatch.setitem(surrogate.SURROGATES, "scaled", Scaled)
+    assert Scaled(1.0, 0.3) == Scaled(1.0, 0.3) != Scaled(1.0, 0.5)
+    assert surrogate.name_of(Scaled(2.0)) == "scaled:2.0"
+    with pytest.raises(InputError, match="stores its surrogate by name and α"):
+        clif.models.create_model("snn4", surrogate=Scaled(scale=0.3), T=2)
+
+
 @pytest.mark.parametrize(
     ("name", "expected"),
     [("rectangle", Rectangle()), ("Sigmoid", Sigmoid()), ("TRIANGLE", Triangle()), ("atan", ATan())],

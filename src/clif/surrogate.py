@@ -64,6 +64,9 @@ class Surrogate:
         if not (math.isfinite(self.alpha) and self.alpha > 0):
             raise InputError(f"{type(self).__name__}: alpha must be a positive number, got {self.alpha}")
 
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and vars(self) == vars(other)
+
     def __call__(self, x: Tensor) -> Tensor:
         return _Spike.apply(x, self) if isinstance(x, Tensor) else x.fire(self.derivative)
 
@@ -72,7 +75,7 @@ class Surrogate:
         raise NotImplementedError(f"{type(self).__name__} must define derivative(x)")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Rectangle(Surrogate):
     """1/α if |x| ≤ α/2, else 0. The default of the CLIF paper (α = 1).
 
@@ -86,7 +89,7 @@ class Rectangle(Surrogate):
         return (x.abs() <= self.alpha / 2).to(x.dtype) / self.alpha
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Sigmoid(Surrogate):
     """α σ(αx) (1 − σ(αx)), the derivative of the logistic function σ(αx).
 
@@ -103,7 +106,7 @@ class Sigmoid(Surrogate):
         return self.alpha * s * (1 - s)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Triangle(Surrogate):
     """α max(0, 1 − α|x|); SpikingJelly's PiecewiseQuadratic.
 
@@ -117,7 +120,7 @@ class Triangle(Surrogate):
         return self.alpha * (1 - self.alpha * x.abs()).clamp(min=0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ATan(Surrogate):
     """(α/2) / (1 + (παx/2)²), the derivative of arctan(παx/2)/π + 1/2.
 

@@ -35,7 +35,7 @@ def surrogate_name(surrogate: Any) -> str:
     found = surrogates.resolve(surrogate)
     if (name := surrogates.name_of(found)) is None:
         raise InputError(
-            f"a network stores its surrogate by name and needs a registered one, got {found!r}. Use one of "
+            f"a network stores its surrogate by name and α, which do not describe {found!r}. Use one of "
             f"{', '.join(surrogates.SURROGATES)}, and set surrogate_function of the network's neurons"
         )
     return name
