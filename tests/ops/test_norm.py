@@ -176,11 +176,19 @@ class TestWhenItIsNotFused:
         fire(self.node, self.norm, self.x)
         assert heard[0].shape == self.x.shape
 
-    def test_hooks_of_the_neuron_see_its_spikes(self):
+    def test_hooks_of_the_neuron_see_its_input_and_its_spikes(self):
         heard = []
-        self.node.register_forward_hook(lambda _module, _inputs, output: heard.append(output))
-        spikes = fire(self.node, self.norm, self.x)
-        assert heard[0] is spikes
+        self.node.register_forward_hook(lambda _module, inputs, output: heard.append((inputs, output)))
+        spikes = fire(self.node, self.norm.eval(), self.x)
+        (inputs, output) = heard[0]
+        assert output is spikes
+        assert_close(inputs, (self.norm(self.x),))
+
+    def test_a_hook_may_change_the_input_of_the_neuron(self):
+        expected = self.node(2 * self.norm.eval()(self.x))
+        self.node.reset()
+        self.node.register_forward_pre_hook(lambda _module, inputs: (2 * inputs[0],))
+        assert_close(fire(self.node, self.norm, self.x), expected)
 
     @pytest.mark.parametrize("change", ["contiguous", "torch", "v_seq", "dtype", "one_value"])
     def test_inputs_and_options_that_no_kernel_takes(self, change):

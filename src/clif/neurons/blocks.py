@@ -12,8 +12,12 @@ from clif.neurons.checkpointing import checkpoint_block, is_checkpointed
 
 
 def fire(neuron: nn.Module, norm: nn.Module, x: Tensor) -> Tensor:
-    """neuron(norm(x)); a spiking neuron gets the batch norm as an argument, because one kernel may compute both."""
-    if isinstance(neuron, SpikingNeuron) and isinstance(norm, BatchNorm2d) and not neuron.overrides("forward"):
+    """neuron(norm(x)); a spiking neuron gets the batch norm as an argument, because one kernel may compute both.
+
+    Hooks of the neuron get its input after the batch norm.
+    """
+    takes_norm = isinstance(neuron, SpikingNeuron) and not neuron.overrides("forward") and not has_hooks(neuron)
+    if takes_norm and isinstance(norm, BatchNorm2d):
         return neuron(x, norm)
     return neuron(norm(x))
 

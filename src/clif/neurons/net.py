@@ -167,8 +167,8 @@ def set_fuse_norm(net: nn.Module, fuse_norm: bool) -> None:
     That call does not fuse if x [T, N, C, H, W] is one repeated image (before the first neuron of static images) or not
     channels_last. It does not fuse in single-step mode, with a gradient window below T, with `store_v_seq`, with
     backend "torch" or under torch.func. Nor does it fuse if the norm is not `clif.layers.BatchNorm2d` itself (sync-bn),
-    has hooks, has another dtype than the neuron computes in, has one value per channel or, on a CPU, more than 2,048
-    channels.
+    has another dtype than the neuron computes in, has one value per channel or, on a CPU, more than 2,048 channels, or
+    if the norm or the neuron has hooks.
 
     >>> net = clif.models.create_model("snn5_noAP", T=2)
     >>> clif.set_fuse_norm(net, False)
