@@ -1,6 +1,8 @@
 """Heights and widths of images, as one number if they are equal."""
 
+import operator
 from collections.abc import Sequence
+from contextlib import suppress
 from numbers import Integral
 from typing import Any
 
@@ -29,3 +31,11 @@ def plain_size(size: Any, name: str = "image_size") -> Size:
 def is_count(value: object) -> bool:
     """Whether a value is a whole number of at least 1."""
     return not isinstance(value, bool) and isinstance(value, Integral) and int(value) >= 1
+
+
+def plain_count(name: str, value: Any) -> int:
+    """A whole number of at least 1 as an int, also from a scalar of NumPy or torch. Raises `InputError` otherwise."""
+    with suppress(TypeError):
+        if not isinstance(value, bool) and (number := operator.index(value)) >= 1:
+            return number
+    raise InputError(f"{name} must be a whole number of at least 1, got {value!r}")

@@ -1,4 +1,5 @@
 import golden
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -145,6 +146,9 @@ def test_fresh_weights_follow_the_originals_initialisation():
         ({"v_rest": 0.0}, "unknown option of the neuron CLIF 'v_rest'; did you mean v_reset"),
         ({"neuron": "relu", "v_reset": 0.0}, "unknown option of the neuron .* 'v_reset'"),
         ({"tau": 1.0}, r"tau must be a finite number greater than 1 .*try tau=2\.0"),
+        ({"num_classes": 0}, "num_classes must be a whole number of at least 1, got 0"),
+        ({"num_classes": 2.5}, r"num_classes must be a whole number of at least 1, got 2\.5"),
+        ({"in_channels": True}, "in_channels must be a whole number of at least 1, got True"),
         ({"T": 0}, "T must be a whole number of at least 1 time step, got 0"),
         ({"drop_rate": 1.0}, r"the dropout rate must be in \[0, 1\), got 1\.0"),
         ({"image_size": 8}, "image_size=8 is too small for this network"),
@@ -154,6 +158,14 @@ def test_fresh_weights_follow_the_originals_initialisation():
 def test_wrong_arguments_are_refused_with_the_mend(arguments, message):
     with pytest.raises(InputError, match=message):
         create(**{"name": "snn5_noAP", **arguments})
+
+
+def test_scalars_of_numpy_and_torch_are_kept_as_numbers(tmp_path):
+    labels = torch.tensor([2, 0, 1])
+    options = {"in_channels": np.int64(1), "T": np.int64(2), "drop_rate": np.float32(0)}
+    net = models.create_model("snn4", num_classes=labels.max() + 1, **options)
+    clif.export.to_safetensors(net, tmp_path / "net.safetensors")
+    assert clif.load(tmp_path / "net.safetensors").config["num_classes"] == 3
 
 
 class NeedsBeta(SpikingNeuron):

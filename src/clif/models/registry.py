@@ -16,7 +16,7 @@ from clif.models.network import (
 from clif.models.pretrained import pretrained_for
 from clif.neurons.registry import neuron_name
 from clif.registration import check_arguments, decorator, put
-from clif.sizes import Size, plain_size
+from clif.sizes import Size, plain_count, plain_size
 from clif.surrogate import Surrogate
 
 Model = TypeVar("Model", bound=Callable[..., SpikingNetwork])
@@ -155,7 +155,8 @@ def _create(
     **neuron_options: Any,
 ) -> SpikingNetwork:
     surrogate = surrogate_name(surrogate)
-    tau = plain_constant("tau", tau)
+    num_classes, in_channels = plain_count("num_classes", num_classes), plain_count("in_channels", in_channels)
+    tau, drop_rate = plain_constant("tau", tau), plain_constant("drop_rate", drop_rate)
     image_size = plain_size(image_size)
     neuron_options = {option: plain_constant(option, value) for option, value in neuron_options.items()}
     if neuron == "ReLU":
@@ -186,7 +187,7 @@ def _create(
         "neuron": neuron,
         "num_classes": num_classes,
         "in_channels": in_channels,
-        "T": T,
+        "T": net.T,
         "tau": tau,
         "surrogate": surrogate,
         "drop_rate": drop_rate,
