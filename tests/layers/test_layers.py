@@ -9,6 +9,7 @@ from torch.testing import assert_close
 import clif
 from clif import layers
 from clif.errors import InputError
+from clif.neurons.blocks import fire
 
 
 def sequence(T=3, N=2, C=4, size=6):
@@ -100,6 +101,24 @@ def test_batch_norm_of_a_single_value_uses_and_keeps_the_running_statistics(shap
     y = norm(x)
     assert_close(y, norm.eval()(x), rtol=0, atol=0)
     assert_close(dict(norm.state_dict()), before, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("without", ["tracking", "running statistics"])
+@pytest.mark.parametrize("fused", [False, True])
+def test_batch_norm_without_running_statistics_is_torchs(fused, without, training):
+    ours, theirs = (norm.double().train(training) for norm in (layers.BatchNorm2d(4), nn.BatchNorm2d(4)))
+    for norm in (ours, theirs):
+        norm.track_running_stats = False
+        if without == "running statistics":
+            norm.running_mean = norm.running_var = None
+    before = {key: value.clone() for key, value in ours.state_dict().items()}
+    node = clif.LIFNode(step_mode="m").double()
+    x_seq = sequence().flatten(0, 1).contiguous(memory_format=torch.channels_last).unflatten(0, (-1, 2))
+    found = fire(node, ours, x_seq) if fused else node(ours(x_seq))
+    node.reset()
+    assert_close(found, node(torch.stack([theirs(x) for x in x_seq])), rtol=0, atol=0)
+    assert_close(dict(ours.state_dict()), before, rtol=0, atol=0)
 
 
 def test_dropout_keeps_one_mask_over_a_sequence():

@@ -37,6 +37,16 @@ class _NormByStep(nn.modules.batchnorm._BatchNorm):
             raise InputError(f"clif.layers.{type(self).__name__} always has weight and bias")
         vars(self)["affine"] = affine
 
+    @property
+    def takes_own_statistics(self) -> bool:
+        """Whether each step is normalised by its own mean and variance, and not by the running ones."""
+        return self.training or self.running_mean is None
+
+    @property
+    def updates(self) -> bool:
+        """Whether a call updates the running statistics: in training, unless `track_running_stats` is False."""
+        return self.training and self.track_running_stats and self.running_mean is not None
+
     def rate(self, repeats: int) -> float:
         """The rate at which the running statistics move towards those of a step that counts `repeats` times."""
         if self.momentum is None:  # the plain mean over all steps
@@ -45,12 +55,14 @@ class _NormByStep(nn.modules.batchnorm._BatchNorm):
 
     def for_kernels(self) -> Norm:
         """The values with which a kernel normalises as this module does now."""
-        fixed = (None, None) if self.training else (self.running_mean, self.running_var)
+        fixed = (None, None) if self.takes_own_statistics else (self.running_mean, self.running_var)
         return Norm(self.weight, self.bias, self.eps, *fixed)
 
     @torch.no_grad()
     def observe(self, mean: Tensor, var: Tensor, count: int) -> None:
         """Update the running statistics with mean and biased variance [T, C] of T steps, `count` values per channel."""
+        if not self.updates:
+            return
         assert self.running_mean is not None
         assert self.running_var is not None
         for mean_t, var_t in zip(mean, var * (count / (count - 1)), strict=True):
@@ -61,7 +73,7 @@ class _NormByStep(nn.modules.batchnorm._BatchNorm):
     def forward(self, x: Tensor) -> Tensor:
         if not self._is_sequence(x):
             return self._normalise(x)
-        if not self.training:
+        if not self.takes_own_statistics:
             return fold(self._normalise, x, x.dim() - 1)
         check_steps(self, x)
         if is_repeated(x):
@@ -70,11 +82,16 @@ class _NormByStep(nn.modules.batchnorm._BatchNorm):
 
     def _normalise(self, x: Tensor, repeats: int = 1) -> Tensor:
         """Normalise [N, C, *]; in training update the running statistics as `repeats` equal steps would."""
-        if not self.training or x.numel() <= x.shape[1]:  # a branch, because sizes may be symbols under torch.compile
-            return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps)
+        running, affine = (self.running_mean, self.running_var), (self.weight, self.bias)
+        if not self.takes_own_statistics:
+            return F.batch_norm(x, *running, *affine, False, 0.0, self.eps)
+        if self.running_mean is not None and x.numel() <= x.shape[1]:  # not one `or`: sizes may be symbols
+            return F.batch_norm(x, *running, *affine, False, 0.0, self.eps)
+        if not self.updates:
+            return F.batch_norm(x, None, None, *affine, True, 0.0, self.eps)
         self.num_batches_tracked += repeats
         rate = self.rate(repeats)
-        return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, True, rate, self.eps)
+        return F.batch_norm(x, *running, *affine, True, rate, self.eps)
 
 
 class BatchNorm2d(_NormByStep, nn.BatchNorm2d):
@@ -82,6 +99,9 @@ class BatchNorm2d(_NormByStep, nn.BatchNorm2d):
 
     The running statistics are updated once per step, T times for a sequence, exactly as by T calls. If a channel has a
     single value (N = H = W = 1), which has no variance, the running statistics normalise it and do not change.
+
+    After `norm.track_running_stats = False` training does not change the running statistics. After `norm.running_mean =
+    norm.running_var = None` each step has its own statistics in evaluation too. Both are as in PyTorch.
 
     >>> clif.layers.BatchNorm2d(3)(torch.rand(6, 8, 3, 4, 4)).shape
     torch.Size([6, 8, 3, 4, 4])
