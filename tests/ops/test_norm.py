@@ -127,6 +127,14 @@ def test_nan_stays_where_it_is():
     assert norm.running_mean.isnan().nonzero().flatten().tolist() == [5]
 
 
+def test_a_call_that_fuses_may_follow_one_that_does_not_before_the_backward_pass():
+    norm, node, x = batch_norm(6), clif.CLIFNode(step_mode="m").double(), sequence(3, 2, 6, 4, 4)
+    first, second = norm(x), fire(node, norm, x)
+    (first.sum() + second.sum()).backward()
+    assert norm.weight.grad.abs().sum() > 0
+    assert norm.num_batches_tracked == 6
+
+
 @pytest.mark.parametrize("name", NODES)
 @pytest.mark.parametrize(("training", "keep_state"), [(True, True), (True, False), (False, True)])
 def test_opcheck(name, training, keep_state):

@@ -82,16 +82,23 @@ class _NormByStep(nn.modules.batchnorm._BatchNorm):
 
     def _normalise(self, x: Tensor, repeats: int = 1) -> Tensor:
         """Normalise [N, C, *]; in training update the running statistics as `repeats` equal steps would."""
-        running, affine = (self.running_mean, self.running_var), (self.weight, self.bias)
         if not self.takes_own_statistics:
-            return F.batch_norm(x, *running, *affine, False, 0.0, self.eps)
+            return self._batch_norm(x, self.running_mean, self.running_var)
         if self.running_mean is not None and x.numel() <= x.shape[1]:  # not one `or`: sizes may be symbols
-            return F.batch_norm(x, *running, *affine, False, 0.0, self.eps)
+            return self._batch_norm(x, self.running_mean, self.running_var)
         if not self.updates:
-            return F.batch_norm(x, None, None, *affine, True, 0.0, self.eps)
+            return self._batch_norm(x, None, None, own=True)
+        mean, var = self.running_mean, self.running_var
+        if mean is not None and var is not None and not torch.compiler.is_compiling():
+            # Autograd saves the running statistics, which this derivative does not read; as `.data` they may change.
+            mean, var = mean.data, var.data
         self.num_batches_tracked += repeats
-        rate = self.rate(repeats)
-        return F.batch_norm(x, *running, *affine, True, rate, self.eps)
+        return self._batch_norm(x, mean, var, own=True, rate=self.rate(repeats))
+
+    def _batch_norm(
+        self, x: Tensor, mean: Tensor | None, var: Tensor | None, own: bool = False, rate: float = 0.0
+    ) -> Tensor:
+        return F.batch_norm(x, mean, var, self.weight, self.bias, own, rate, self.eps)
 
 
 class BatchNorm2d(_NormByStep, nn.BatchNorm2d):
