@@ -33,6 +33,22 @@ def test_an_endless_tau_adds_up():
     assert layers.LeakyIntegrator(math.inf, step_mode="m")(torch.ones(4, 1, 1)).flatten().tolist() == [1, 2, 3, 4]
 
 
+def test_a_tau_that_is_a_parameter_is_learnt():
+    x_seq = torch.rand(4, 2, 3, dtype=torch.float64)
+    readout = layers.LeakyIntegrator(nn.Parameter(torch.tensor(3.0, dtype=torch.float64)), step_mode="m")
+    assert [name for name, _ in readout.named_parameters()] == ["tau"]
+    assert torch.autograd.gradcheck(lambda tau: _with_tau(readout, tau, x_seq), readout.tau)
+    with torch.no_grad():
+        readout.tau.fill_(0.5)
+    with pytest.raises(InputError, match=r"tau of a LeakyIntegrator must be greater than 1, got 0\.5"):
+        readout(x_seq)
+
+
+def _with_tau(readout, tau, x_seq):
+    readout.reset()
+    return torch.func.functional_call(readout, {"tau": tau}, (x_seq,))
+
+
 def stateful():
     torch.manual_seed(0)
     options = {"surrogate_function": "sigmoid"}
@@ -163,6 +179,7 @@ def test_a_sequence_has_one_dropout_mask_and_each_sequence_its_own():
         (lambda: layers.LinearRecurrentContainer(clif.LIFNode(), 4, 4), (2, 3), r"one step \[N, \*, 4\] or a sequence"),
         (lambda: layers.LinearRecurrentContainer(clif.LIFNode(), 3, 4, step_mode="m"), (2, 2, 3), "out_features is 4"),
         (lambda: layers.LeakyIntegrator(tau=1.0), None, "tau of a LeakyIntegrator must be greater than 1, got 1.0"),
+        (lambda: layers.LeakyIntegrator("2"), None, "tau of a LeakyIntegrator must be a number, got '2'"),
         (lambda: layers.LeakyIntegrator(math.inf, decay_input=True), None, "divides the input by tau"),
         (lambda: layers.LeakyIntegrator(), "integers", "needs a floating-point input, got torch.int64"),
     ],

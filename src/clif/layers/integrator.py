@@ -3,10 +3,11 @@
 import math
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from clif.errors import InputError
 from clif.layers.remembering import Remembering
+from clif.ops.constants import Constant, as_constant, value_of
 
 
 class LeakyIntegrator(Remembering):
@@ -18,7 +19,7 @@ class LeakyIntegrator(Remembering):
     sequence begins at rest. v is float32 for inputs in half precision; the output has the dtype of the input.
 
     Args:
-        tau: membrane time constant τ in steps, > 1; math.inf sums the inputs.
+        tau: membrane time constant τ in steps, > 1; math.inf sums the inputs. An `nn.Parameter` is learnt.
         decay_input: divide the input by τ.
         step_mode: "s" or "m".
 
@@ -33,16 +34,22 @@ class LeakyIntegrator(Remembering):
     memory_name = "v"
     keep_state = True
 
-    def __init__(self, tau: float = 2.0, decay_input: bool = False, step_mode: str = "s") -> None:
+    def __init__(self, tau: Constant = 2.0, decay_input: bool = False, step_mode: str = "s") -> None:
         super().__init__(step_mode)
-        if not tau > 1:
-            raise InputError(f"tau of a LeakyIntegrator must be greater than 1, got {tau}")
-        if decay_input and math.isinf(tau):
+        number = as_constant("tau of a LeakyIntegrator", tau)
+        if decay_input and value_of(number) == math.inf:
             raise InputError("decay_input divides the input by tau, which is infinite; leave one of them out")
-        self.tau = float(tau)
+        self.tau = tau if isinstance(tau, nn.Parameter) else number
         self.decay_input = decay_input
+        self._check()
+
+    def _check(self) -> None:
+        tau = value_of(self.tau)
+        if tau is not None and not tau > 1:
+            raise InputError(f"tau of a LeakyIntegrator must be greater than 1, got {tau}")
 
     def forward(self, x: Tensor) -> Tensor:
+        self._check()
         if not x.is_floating_point():
             raise InputError(f"LeakyIntegrator needs a floating-point input, got {x.dtype}; convert it with x.float()")
         if self.step_mode == "s":
@@ -61,4 +68,4 @@ class LeakyIntegrator(Remembering):
         return self.v.to(x.dtype)
 
     def extra_repr(self) -> str:
-        return f"tau={self.tau}, decay_input={self.decay_input}, step_mode={self.step_mode}"
+        return f"tau={value_of(self.tau)}, decay_input={self.decay_input}, step_mode={self.step_mode}"
