@@ -70,6 +70,17 @@ def test_a_step_is_the_same_to_the_last_bit(model):
     assert_same(*(step(one, x) for one in pair(net)))
 
 
+@pytest.mark.parametrize("repeated", ["by the network", "as a leaf"])
+def test_an_image_that_needs_a_gradient_gets_the_same(repeated):
+    image, gradients = torch.rand(2, 3, 16, 16), []
+    for net in pair(create_model("snn4", "CLIF", T=3, surrogate="sigmoid")):
+        x = (image.expand(3, *image.shape) if repeated == "as a leaf" else image.clone()).requires_grad_()
+        net(x).square().sum().backward()
+        gradients.append(x.grad)
+    assert gradients[0].any()
+    assert torch.equal(*gradients)
+
+
 @pytest.mark.parametrize("neuron", ["LIF", "PLIF", "SlowIFOfBlocks"])
 @pytest.mark.parametrize("model", ["spiking_resnet18", "snn5_noAP"])
 @pytest.mark.parametrize("autocast", [False, True], ids=["float32", "bfloat16"])

@@ -111,7 +111,7 @@ class _Block:
         self.before = [_attributes(module) for module in self.modules]
         self.kept = [pack(x.detach()) for x in inputs]
         self.versions = self._versions()
-        self.needs_grad = [x.requires_grad for x in inputs]
+        self.like = [(x.requires_grad, x.is_leaf) for x in inputs]
         self.inputs: tuple[Tensor, ...] | None = inputs
 
     def __call__(self) -> Any:
@@ -128,9 +128,7 @@ class _Block:
                 "backward pass, which would recompute it with the new ones; call backward() before the optimiser's "
                 "step, and leave modules that change their buffers out of it (blocks=…)"
             )
-        again = tuple(
-            [unpack(x).detach().requires_grad_(needs) for x, needs in zip(self.kept, self.needs_grad, strict=True)]
-        )
+        again = tuple([_again(unpack(x), *like) for x, like in zip(self.kept, self.like, strict=True)])
         last = self.last if _gives_its_spikes(self.last) else None
         with with_states(last), self._as_before():
             return self._compute(again)
@@ -164,6 +162,12 @@ class _Block:
             for module, attributes in zip(self.modules, present, strict=True):
                 vars(module).clear()
                 vars(module).update(attributes)
+
+
+def _again(x: Tensor, needs_grad: bool, is_leaf: bool) -> Tensor:
+    """An input that the layers treat as they did the first time: they compute a repeated image once unless a leaf."""
+    x = x.detach().requires_grad_(needs_grad)
+    return x if is_leaf else x.view_as(x)
 
 
 def _gives_its_spikes(neuron: nn.Module | None) -> bool:
