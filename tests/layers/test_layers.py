@@ -104,6 +104,20 @@ def test_batch_norm_of_a_single_value_uses_and_keeps_the_running_statistics(shap
 
 
 @pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("T", [1, 2])
+def test_the_gradient_of_batch_norm_for_one_image_is_right_in_any_layout(T, training):
+    norm, image = layers.BatchNorm2d(4).double().train(training), sequence(T, N=1).flatten(0, 1)
+    gradients = []
+    for layout in (torch.contiguous_format, torch.channels_last):
+        x_seq = image.contiguous(memory_format=layout).unflatten(0, (T, 1)).requires_grad_()
+        y = norm(x_seq)
+        y.backward(torch.linspace(-1, 1, y.numel(), dtype=torch.float64).view(y.shape))
+        gradients.append([x_seq.grad, norm.weight.grad])
+        norm.zero_grad()
+    assert_close(*gradients, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("without", ["tracking", "running statistics"])
 @pytest.mark.parametrize("fused", [False, True])
 def test_batch_norm_without_running_statistics_is_torchs(fused, without, training):
