@@ -71,8 +71,9 @@ def test_a_step_is_the_same_to_the_last_bit(model):
 
 
 @pytest.mark.parametrize("repeated", ["by the network", "as a leaf"])
-def test_an_image_that_needs_a_gradient_gets_the_same(repeated):
-    image, gradients = torch.rand(2, 3, 16, 16), []
+@pytest.mark.parametrize("N", [1, 2])
+def test_an_image_that_needs_a_gradient_gets_the_same(N, repeated):
+    image, gradients = torch.rand(N, 3, 16, 16), []
     for net in pair(create_model("snn4", "CLIF", T=3, surrogate="sigmoid")):
         x = (image.expand(3, *image.shape) if repeated == "as a leaf" else image.clone()).requires_grad_()
         net(x).square().sum().backward()

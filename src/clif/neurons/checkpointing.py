@@ -167,7 +167,7 @@ class _Block:
 def _again(x: Tensor, needs_grad: bool, is_leaf: bool) -> Tensor:
     """An input that the layers treat as they did the first time: they compute a repeated image once unless a leaf."""
     x = x.detach().requires_grad_(needs_grad)
-    return x if is_leaf else x.view_as(x)
+    return x if is_leaf else x[...]  # view_as might change the stride of an axis of one element
 
 
 def _gives_its_spikes(neuron: nn.Module | None) -> bool:
