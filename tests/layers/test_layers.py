@@ -1,4 +1,5 @@
 import copy
+import itertools
 import math
 
 import pytest
@@ -106,15 +107,16 @@ def test_batch_norm_of_a_single_value_uses_and_keeps_the_running_statistics(shap
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("T", [1, 2])
 def test_the_gradient_of_batch_norm_for_one_image_is_right_in_any_layout(T, training):
-    norm, image = layers.BatchNorm2d(4).double().train(training), sequence(T, N=1).flatten(0, 1)
+    norm, image, d_y = layers.BatchNorm2d(4).double().train(training), *sequence(2 * T, N=1).flatten(0, 1).chunk(2)
+    layouts = [torch.contiguous_format, torch.channels_last]
     gradients = []
-    for layout in (torch.contiguous_format, torch.channels_last):
-        x_seq = image.contiguous(memory_format=layout).unflatten(0, (T, 1)).requires_grad_()
-        y = norm(x_seq)
-        y.backward(torch.linspace(-1, 1, y.numel(), dtype=torch.float64).view(y.shape))
+    for of_x, of_y in itertools.product(layouts, layouts):
+        x_seq = image.contiguous(memory_format=of_x).unflatten(0, (T, 1)).requires_grad_()
+        norm(x_seq).backward(d_y.contiguous(memory_format=of_y).unflatten(0, (T, 1)))
         gradients.append([x_seq.grad, norm.weight.grad])
         norm.zero_grad()
-    assert_close(*gradients, rtol=1e-12, atol=1e-12)
+    for found in gradients[1:]:
+        assert_close(found, gradients[0], rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("training", [True, False])

@@ -98,17 +98,19 @@ class _NormByStep(nn.modules.batchnorm._BatchNorm):
     def _batch_norm(
         self, x: Tensor, mean: Tensor | None, var: Tensor | None, own: bool = False, rate: float = 0.0
     ) -> Tensor:
-        return F.batch_norm(_strided_as_a_batch(x), mean, var, self.weight, self.bias, own, rate, self.eps)
+        arguments = (mean, var, self.weight, self.bias, own, rate, self.eps)
+        traced = torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[attr-defined]
+        if x.dim() != 4 or len(x) != 1 or traced or not torch.is_grad_enabled():
+            return F.batch_norm(x, *arguments)
+        return _strided_as_a_batch(F.batch_norm(_strided_as_a_batch(x), *arguments))
 
 
 def _strided_as_a_batch(x: Tensor) -> Tensor:
-    """`x`; one image [1, C, H, W] in channels_last with the stride of N that a larger batch would have.
+    """One image [1, C, H, W]; x and its gradient have the stride of N that a batch in channels_last has.
 
-    With another one, as in a step of a sequence [T, 1, C, H, W], PyTorch 2.13 computes a wrong gradient on a CPU if
-    that of the output is not channels_last.
+    With another one, as in a step of a sequence [T, 1, C, H, W], PyTorch 2.13 computes a wrong gradient of a batch norm
+    on a CPU if only one of input and gradient is channels_last.
     """
-    if torch.compiler.is_compiling() or x.dim() != 4 or len(x) != 1 or x.stride(0) == x.numel():
-        return x
     return x[0].permute(1, 2, 0)[None].permute(0, 3, 1, 2)
 
 
