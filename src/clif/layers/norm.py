@@ -100,7 +100,7 @@ class _NormByStep(nn.modules.batchnorm._BatchNorm):
     ) -> Tensor:
         arguments = (mean, var, self.weight, self.bias, own, rate, self.eps)
         traced = torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[attr-defined]
-        if x.dim() != 4 or len(x) != 1 or traced or not torch.is_grad_enabled():
+        if traced or not torch.is_grad_enabled() or x.dim() != 4 or len(x) != 1:
             return F.batch_norm(x, *arguments)
         return _strided_as_a_batch(F.batch_norm(_strided_as_a_batch(x), *arguments))
 
