@@ -11,6 +11,7 @@ from torch.testing import assert_close
 
 import clif
 from clif import models, surrogate
+from clif.layers.step import reads_output
 from clif.neurons import norm_fusion
 from clif.neurons.blocks import fire
 from clif.ops import cpu
@@ -133,6 +134,14 @@ def test_a_call_that_fuses_may_follow_one_that_does_not_before_the_backward_pass
     (first.sum() + second.sum()).backward()
     assert norm.weight.grad.abs().sum() > 0
     assert norm.num_batches_tracked == 6
+
+
+def test_a_hook_that_only_reads_the_output_leaves_one_call():
+    """The firing rates of a training are counted by such hooks, which must not cost memory or time."""
+    node, heard = clif.CLIFNode(step_mode="m").double(), []
+    node.register_forward_hook(reads_output(lambda _module, inputs, _output: heard.append(len(inputs))))
+    fire(node, batch_norm(6), sequence(3, 2, 6, 4, 4))
+    assert heard == [2]
 
 
 @pytest.mark.parametrize("name", NODES)

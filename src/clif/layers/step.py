@@ -10,6 +10,9 @@ from torch import Tensor, nn
 from clif import spikingjelly
 from clif.errors import InputError
 
+READS_OUTPUT = "_reads_output"
+"""The attribute of forward hooks that only read the output."""
+
 
 def check_step_mode(step_mode: str) -> str:
     """`step_mode` itself; raises `InputError` unless it is "s" or "m".
@@ -134,11 +137,22 @@ def fold(layer: Callable[[Tensor], Tensor], x: Tensor, step_dims: int = 4) -> Te
     return layer(x.flatten(0, 1)).unflatten(0, x.shape[:2])
 
 
-def has_hooks(module: nn.Module) -> bool:
+def has_hooks(module: nn.Module, of_inputs: bool = False) -> bool:
     """Whether this module has hooks, there are global hooks, or its `forward` was replaced.
+
+    With `of_inputs` the forward hooks that `reads_output` marked do not count.
 
     >>> bool(clif.layers.has_hooks(nn.Linear(2, 2)))
     False
     """
-    own = (module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks)
+    forward: Any = module._forward_hooks
+    if of_inputs and forward:
+        forward = [hook for hook in forward.values() if not hasattr(hook, READS_OUTPUT)]
+    own = (forward, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks)
     return any(own) or "forward" in vars(module) or nn.modules.module._has_any_global_hook()
+
+
+def reads_output(hook: Callable[..., None]) -> Callable[..., None]:
+    """Mark a forward hook that only reads the output, so that a kernel may compute a neuron with its batch norm."""
+    vars(hook)[READS_OUTPUT] = True
+    return hook

@@ -16,8 +16,8 @@ def fire(neuron: nn.Module, norm: nn.Module, x: Tensor) -> Tensor:
 
     Hooks of the neuron get its input after the batch norm.
     """
-    takes_norm = isinstance(neuron, SpikingNeuron) and not neuron.overrides("forward") and not has_hooks(neuron)
-    if takes_norm and isinstance(norm, BatchNorm2d):
+    takes_norm = isinstance(neuron, SpikingNeuron) and not neuron.overrides("forward")
+    if takes_norm and isinstance(norm, BatchNorm2d) and not has_hooks(neuron, of_inputs=True):
         return neuron(x, norm)
     return neuron(norm(x))
 

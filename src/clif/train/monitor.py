@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from clif.analysis import count_spikes
+from clif.layers.step import reads_output
 from clif.neurons import SpikingNeuron
 from clif.nonblocking import NonblockingReader
 
@@ -58,6 +59,7 @@ class LayerMonitor:
         self._silent &= {name for name, spikes in zip(self.names, counts[0].tolist(), strict=True) if spikes == 0}
 
     def _hook(self, layer: int) -> Callable[..., None]:
+        @reads_output
         def count(module: nn.Module, _inputs: object, output: Tensor) -> None:
             output = output.detach()
             spiking = isinstance(module, SpikingNeuron)
