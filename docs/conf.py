@@ -26,7 +26,7 @@ nitpick_ignore_regex = [
     ("py:.*", r"(?!clif\.).*"),  # what other packages document is not looked up, for want of network
     (
         "py:class",
-        r"clif\..*\.(_\w+|Kind|Network|NeuronFactory|Model|Opener|Operation|Mix|Learner)",
+        r"clif\..*\.(_\w+|SequenceLayer|Rounded|Kind|Network|NeuronFactory|Model|Opener|Operation|Mix|Learner)",
     ),  # private bases, names of types
     ("py:class", r"clif\.(neurons\.(learnt_tau|firing|functional_state|sequence)|ops\.equations)\.\w+"),
 ]
