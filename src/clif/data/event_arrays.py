@@ -13,13 +13,11 @@ from numpy.typing import NDArray
 
 from clif.data import hdf5
 from clif.data.event_columns import Raw, find_columns, named_columns, place_columns
-from clif.data.untrusted import check_zip, foreign, load_array
+from clif.data.untrusted import MOST_BYTES, check_zip, foreign, load_array
 from clif.data_options import column_names
 from clif.errors import InputError
 
 WHAT = "an HDF5 file"
-MAX_BYTES = 16 << 30
-"""The maximum size of an unpacked .npz file in bytes."""
 
 
 def read_npy(path: Path, columns: str = "") -> Raw:
@@ -32,7 +30,7 @@ def read_npy(path: Path, columns: str = "") -> Raw:
 def read_npz(path: Path, columns: str = "") -> Raw:
     """Arrays x, y, t and p by these names, or one array as `read_npy` takes it."""
     with foreign(path, "an .npz file"):
-        check_zip(path, MAX_BYTES)
+        check_zip(path, MOST_BYTES)
         with np.load(path, allow_pickle=False) as content:
             names = list(content)
             if found := find_columns(names):

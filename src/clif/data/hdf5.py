@@ -7,12 +7,9 @@ from typing import Any
 from numpy.typing import NDArray
 
 from clif.data.separate_process import ask
-from clif.data.untrusted import check_unpacked
+from clif.data.untrusted import MOST_BYTES, check_unpacked
 from clif.errors import InputError
 from clif.extras import require
-
-MOST_BYTES = 16 << 30
-"""The maximum size of the data sets that are read from a file, in bytes."""
 
 HDF5PLUGIN = {307: "bzip2", 32001: "blosc", 32004: "lz4", 32008: "bitshuffle", 32015: "zstd", 32026: "blosc2"}
 """Compressions of HDF5 that the package hdf5plugin adds when it is imported, by the number of their filter."""

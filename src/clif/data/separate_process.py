@@ -78,7 +78,7 @@ def _start(path: Path) -> "subprocess.Popen[bytes]":
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # each thread would take of its memory
+            env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # the limit counts the memory of its threads
         )
     except OSError as error:
         raise InputError(

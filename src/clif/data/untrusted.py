@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from clif.data.formats import without_data
 from clif.errors import InputError, MissingFileError, in_words
 
+MOST_BYTES = 16 << 30
+"""The maximum size of an unpacked recording or graph in bytes."""
 ANY_SIZE = 256 << 20
 MOST_TIMES = 64
 """The bytes to which any file may unpack, and the maximum ratio for larger files (deflate reaches 1032)."""

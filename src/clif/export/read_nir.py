@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from clif.data.hdf5 import MOST_BYTES, DataSet, list_items, read_values
-from clif.data.untrusted import check_unpacked, naming
+from clif.data.hdf5 import DataSet, check_readable, list_items, read_values
+from clif.data.untrusted import MOST_BYTES, check_unpacked, naming
 from clif.errors import InputError, MissingFileError, in_words
 from clif.extras import require
 
@@ -149,12 +149,12 @@ def from_nir(path: str | os.PathLike[str], dt: float | None = None) -> NIRNetwor
 def _content(path: Path) -> dict[str, Any]:
     """The node in a NIR file as NIR's dictionary: groups are dictionaries, and data sets arrays, numbers or text.
 
-    Raises `InputError` if the data sets are declared far larger than the file.
+    Raises `InputError` if a data set cannot be read, or all together are declared far larger than the file.
     """
     data_sets = [item for item in list_items(path, WHAT).values() if isinstance(item, DataSet)]
     check_unpacked(sum(item.bytes for item in data_sets), path.stat().st_size, MOST_BYTES)
-    if elsewhere := [item.name for item in data_sets if item.elsewhere]:
-        raise InputError(f"{elsewhere[0]} is stored in other files; copy it into this one")
+    for item in data_sets:
+        check_readable(item)
     root: dict[str, Any] = {}
     for item, values in zip(data_sets, read_values(path, WHAT, [(item.name, "") for item in data_sets]), strict=True):
         *groups, name = item.name.strip("/").split("/")

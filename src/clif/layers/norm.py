@@ -59,16 +59,20 @@ class _NormByStep(nn.modules.batchnorm._BatchNorm):
         return Norm(self.weight, self.bias, self.eps, *fixed)
 
     @torch.no_grad()
-    def observe(self, mean: Tensor, var: Tensor, count: int) -> None:
-        """Update the running statistics with mean and biased variance [T, C] of T steps, `count` values per channel."""
+    def observe(self, mean: Tensor, var: Tensor, count: int | Tensor, repeats: int = 1) -> None:
+        """Update the running statistics with mean and biased variance [T, C] of T steps, `count` values per channel.
+
+        Each step counts `repeats` times.
+        """
         if not self.updates:
             return
         assert self.running_mean is not None
         assert self.running_var is not None
         for mean_t, var_t in zip(mean, var * (count / (count - 1)), strict=True):
-            self.num_batches_tracked += 1
-            self.running_mean.lerp_(mean_t, rate := self.rate(1))
-            self.running_var.lerp_(var_t, rate)
+            self.num_batches_tracked += repeats
+            rate = self.rate(repeats)
+            self.running_mean.lerp_(mean_t.to(self.running_mean.dtype), rate)
+            self.running_var.lerp_(var_t.to(self.running_var.dtype), rate)
 
     def forward(self, x: Tensor) -> Tensor:
         if not self._is_sequence(x):

@@ -131,7 +131,7 @@ def finish_epoch(scheduler: LRScheduler, row: dict[str, float]) -> None:
 def is_by_step(config: TrainConfig, scheduler: LRScheduler) -> bool:
     """Whether a schedule advances with every step of the optimiser, not with every epoch.
 
-    Raises `InputError` if ReduceLROnPlateau, which needs the figures of an epoch, shall advance with every step.
+    Raises `InputError` for ReduceLROnPlateau with `lr_by_step`, because it needs the figures of an epoch.
     """
     if config.lr_by_step and isinstance(scheduler, ReduceLROnPlateau):
         raise InputError("ReduceLROnPlateau advances with every epoch; leave lr_by_step (--lr-by-step) out")

@@ -36,12 +36,7 @@ class SyncBatchNorm2d(BatchNorm2d):
         mean, var, count = _gather_statistics(x.detach().to(wide), self.idle)
         if x[0].numel() == x.shape[2] and count <= 1:  # one value per channel has no variance
             return self._by_running_statistics(x)
-        if self.running_mean is not None and self.running_var is not None and self.updates:
-            for mean_t, var_t in zip(mean, var * (count / (count - 1)), strict=True):
-                self.num_batches_tracked += repeats
-                rate = self.rate(repeats)
-                self.running_mean.lerp_(mean_t.to(self.running_mean.dtype), rate)
-                self.running_var.lerp_(var_t.to(self.running_var.dtype), rate)
+        self.observe(mean, var, count, repeats)
         rstd = (var + self.eps).rsqrt()
         return _Normalise.apply(x, self.weight, self.bias, mean, rstd, count, self.idle)
 
