@@ -81,7 +81,7 @@ BLOCKS = {
     "step": Block(NAMES, {"ms": _time, **{name: _figure(name) for name in ("of plain", "images/s", "peak MiB")}}),
     **{
         f"memory_T{T}": Block(
-            NAMES, {"ms": _time, **{name: _figure(name) for name in ("of plain", "peak MiB", "of it before")}}
+            NAMES, {"ms": _time, **{name: _figure(name) for name in ("of plain", "peak MiB", "MiB before the step")}}
         )
         for T in MEMORY_BATCHES
     },

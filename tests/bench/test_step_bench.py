@@ -83,7 +83,7 @@ def test_the_command_measures_time_and_memory():
     assert set(rows) == set(DEFAULT_WAYS)
     for row in rows.values():
         assert row.timing is not None, row.note
-        assert row.figures["peak MiB"] > row.figures["of it before"] > 50
+        assert row.figures["peak MiB"] > row.figures["MiB before the step"] > 50
     assert rows["plain"].figures["of plain"] == 1
 
 

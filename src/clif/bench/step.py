@@ -18,7 +18,7 @@ from clif.bench.step_contestants import DEFAULT_WAYS, WAYS, Trainer, Way
 from clif.devices import choose_device
 from clif.user_code import import_code, imported
 
-COLUMNS = ("of plain", "images/s", "peak MiB", "of it before")
+COLUMNS = ("of plain", "images/s", "peak MiB", "MiB before the step")
 
 MEASURED_STEPS = 2  # in the process whose memory is measured; the second has the optimiser's state
 GATE_STEPS = 3
@@ -55,7 +55,7 @@ def run(settings: StepSettings) -> Report:
             if "plain" in timings:
                 figures["of plain"] = timing.median / timings["plain"].median
             peak = peak_memory(name, settings, count)
-            figures |= {"peak MiB": peak.most, "of it before": peak.before}
+            figures |= {"peak MiB": peak.most, "MiB before the step": peak.before}
             rows.append(Row(name, _dtype(WAYS[name]), timing, WAYS[name].describe, figures))
     memory.usual()
     return Report("step", dataclasses.asdict(settings), described, rows)

@@ -307,8 +307,9 @@ class TrainConfig:
     def run_folder(self, **own: str) -> Path:
         """The folder of this run: the same for the same flags, another for other flags or data that change the results.
 
-        Flags that only set the end of the run (`LIMITS`) do not change it, so a run can resume with others. For the
-        user's own objects `own` has the words for "model", "neuron" and "dataset".
+        Flags that only set the end of the run (`LIMITS`) do not change it, so a run can resume with others; `epochs`
+        changes it if the recipe's T_max follows it (`resolve`). For the user's own objects `own` has the words for
+        "model", "neuron" and "dataset".
         """
         elsewhere = {*WITHOUT_EFFECT, *LIMITS, "name"}
         defaults = {field.name: field.default for field in dataclasses.fields(self)}
