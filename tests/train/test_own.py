@@ -279,3 +279,29 @@ def test_constants_that_were_set_on_neurons_are_in_the_checkpoint(config):
     batch = (torch.rand(4, 1, 8, 8), torch.arange(4) % CLASSES)
     folder = fit(config(epochs=1), quiet=True, net=net, loaders={"train": [batch]}).folder
     assert [layer.act.v_threshold for layer in clif.load(folder).features[:2]] == [0.5, 1.0]
+
+
+def run_of_a_network(config, change):
+    """A network of clif that was changed by hand, and the folder of its run of one step."""
+    net = clif.models.create_model("snn5_noAP", "LIF", T=2, v_threshold=0.5)
+    change(net.features[1])
+    return net, fit(config(max_steps=1), True, net=net).folder
+
+
+def test_options_set_by_hand_are_in_the_checkpoint(config):
+    net, folder = run_of_a_network(config, lambda layer: setattr(layer.act, "decay_input", True))
+    assert [layer.act.decay_input for layer in clif.load(folder).features[:3]] == [False, True, False]
+    x = torch.rand(2, 3, 32, 32)
+    assert torch.equal(clif.load(folder)(x), net.eval()(x))
+
+
+def test_only_your_code_can_create_a_network_with_a_replaced_neuron(config):
+    net, folder = run_of_a_network(config, lambda layer: setattr(layer, "act", clif.CLIFNode(step_mode="m")))
+    with pytest.raises(InputError, match="holds your own network, which only your code can create"):
+        clif.load(folder)
+    assert clif.load(folder, net=net) is net
+
+
+def test_a_surrogate_that_a_checkpoint_cannot_name_is_a_warning_of_the_run(config, caplog):
+    run_of_a_network(config, lambda layer: setattr(layer.act, "surrogate_function", lambda x: (x >= 0).to(x) + 0 * x))
+    assert "the surrogate <lambda> of features.1.act has no name, so the file stores rectangle" in caplog.text

@@ -25,7 +25,7 @@ from clif.deploy.plain_lif import plain_lif
 from clif.errors import InputError
 from clif.layers import BatchNorm2d
 from clif.models import SpikingNetwork
-from clif.models.network import set_layer_options
+from clif.models.layer_options import set_layer_options
 from clif.models.wrapped import as_network
 from clif.neurons import LIFNode, SpikingNeuron, set_step_mode
 from clif.neurons.exchange import add_layer_options

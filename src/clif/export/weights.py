@@ -1,5 +1,6 @@
 """The weights of a network in a safetensors file that describes the network."""
 
+import logging
 import os
 from pathlib import Path
 from typing import Any
@@ -8,10 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from clif.errors import InputError
-from clif.neurons.exchange import described
+from clif.models.layer_options import described, unnamed_surrogates
 from clif.paths import expand_home
 from clif.safetensors import write_safetensors
 from clif.train.config import PATHS
+
+logger = logging.getLogger("clif.export")
 
 PRIVATE = frozenset((*PATHS, "name"))
 """Options with paths of the machine that trained."""
@@ -28,15 +31,16 @@ def to_safetensors(
 ) -> None:
     """Write the weights of `net` to a safetensors file, with the arguments of `create_model` if clif created it.
 
-    These include constants that were set on single neurons.
+    These include constants and surrogates that were set on single neurons; a surrogate without a name is left out with
+    a warning.
 
     `config`, the training options, and `data`, the description of the training data, come from a checkpoint.
 
     `clif.load(path)` and every command that takes a checkpoint read it, and other programs read its tensors. With
     `weight_dtype`, torch.float16 or torch.bfloat16, weights of two and more dimensions take half the bytes, rounded to
     11 or 8 bits of precision; batch norms, biases and parameters of neurons keep their dtype. Raises `InputError` for
-    another dtype, for a weight beyond its range, for a state that the format does not have, and if the file cannot be
-    written.
+    another dtype, for a weight beyond its range, for a state that the format does not have, for a network of clif in
+    which another neuron replaced one of its own, and if the file cannot be written.
 
     >>> net = clif.models.create_model("snn5_noAP", "CLIF", T=2, image_size=16).eval()
     >>> clif.export.to_safetensors(net, "net.safetensors", weight_dtype=torch.float16)
@@ -60,6 +64,8 @@ def to_safetensors(
 
     kept = {key: value for key, value in (config or {}).items() if key not in PRIVATE}
     tensors = {name: stored(name, value) for name, value in net.state_dict().items()}
+    for line in unnamed_surrogates(net):
+        logger.warning("%s: %s", path, line)
     model = {} if (description := described(net)) is None else {"model": description}
     content = {**model, "config": kept, **({} if data is None else {"data": data})}
     write_safetensors(Path(expand_home(path)), tensors, content)

@@ -1,7 +1,6 @@
 """The base of all networks: calls with a whole sequence or one step, streams, and the factory of their neurons."""
 
 import numbers
-from collections.abc import Mapping
 from typing import Any, Protocol
 
 import torch
@@ -19,8 +18,6 @@ from clif.ops.recomputing import in_backward, with_states
 from clif.ops.registration import is_transformed
 from clif.sizes import Size, height_width
 
-LAYER_OPTIONS = ("tau", "v_threshold", "v_reset", "v_subtract")
-OPTIONAL = ("v_reset", "v_subtract")
 SET_BY_NETWORK = frozenset(("tau", "init_tau", "surrogate_function", "step_mode", "channels"))
 
 
@@ -85,28 +82,6 @@ def neuron_factory(name: str, tau: float, surrogate: str, **options: Any) -> Neu
         return neuron
 
     return make
-
-
-def set_layer_options(net: nn.Module, options: Mapping[str, Mapping[str, float | None]]) -> None:
-    """Set constants of single neurons: layer name -> {constant: value}, where a constant is one of `LAYER_OPTIONS`.
-
-    Raises `InputError` for an unknown layer or constant, and for values out of range.
-    """
-    neurons = {name: module for name, module in net.named_modules() if isinstance(module, SpikingNeuron)}
-    for layer, constants in options.items():
-        if layer not in neurons:
-            raise unknown_name("spiking layer", layer, neurons)
-        node = neurons[layer]
-        for constant, value in constants.items():
-            if constant not in LAYER_OPTIONS or constant not in vars(node):
-                raise unknown_name(
-                    f"constant of the neuron {layer}", constant, [name for name in LAYER_OPTIONS if name in vars(node)]
-                )
-            if not isinstance(value, int | float) and not (value is None and constant in OPTIONAL):
-                raise InputError(f"{constant} of the neuron {layer} must be a number, got {value!r}")
-            setattr(node, constant, None if value is None else float(value))
-        node.check()
-        node.reset()
 
 
 class SpikingNetwork(StepModule):

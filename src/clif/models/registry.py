@@ -5,14 +5,8 @@ from collections.abc import Callable
 from typing import Any, TypeVar, overload
 
 from clif.errors import InputError, unknown_name
-from clif.models.network import (
-    SpikingNetwork,
-    lay_out,
-    neuron_factory,
-    plain_constant,
-    set_layer_options,
-    surrogate_name,
-)
+from clif.models.layer_options import LayerOptions, set_layer_options
+from clif.models.network import SpikingNetwork, lay_out, neuron_factory, plain_constant, surrogate_name
 from clif.models.pretrained import pretrained_for
 from clif.neurons.registry import neuron_name
 from clif.registration import check_arguments, decorator, put
@@ -87,7 +81,7 @@ def create_model(
     surrogate: str | type[Surrogate] | Surrogate | None = None,
     drop_rate: float | None = None,
     image_size: Size | None = None,
-    layer_options: dict[str, dict[str, float | None]] | None = None,
+    layer_options: LayerOptions | None = None,
     pretrained: str | None = None,
     **neuron_options: Any,
 ) -> SpikingNetwork:
@@ -110,8 +104,8 @@ def create_model(
         surrogate: "rectangle" (the default), "sigmoid", "triangle" or "atan", with another α than the default as
             "triangle:0.5"; or a class or object of `clif.surrogate`.
         drop_rate: dropout, one mask for all steps (0).
-        layer_options: constants of single neurons by layer name, such as the fitted ones of a deployed network,
-            {"features.0.act": {"v_subtract": 1.8}}.
+        layer_options: options of single neurons by layer name, such as the fitted ones of a deployed network,
+            {"features.0.act": {"v_subtract": 1.8}}. A surrogate is given by its name, "atan".
         pretrained: a data set, such as "cifar10", for which the package has weights of this network
             (`list_pretrained`). Arguments that are not given are then those of the training.
         neuron_options: further arguments of the neuron, such as v_reset=-0.06, v_threshold, detach_reset.
@@ -151,7 +145,7 @@ def _create(
     surrogate: str | type[Surrogate] | Surrogate,
     drop_rate: float,
     image_size: Size,
-    layer_options: dict[str, dict[str, float | None]] | None = None,
+    layer_options: LayerOptions | None = None,
     **neuron_options: Any,
 ) -> SpikingNetwork:
     surrogate = surrogate_name(surrogate)

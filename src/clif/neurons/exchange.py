@@ -9,7 +9,7 @@ from clif.errors import InputError
 from clif.layers import StepModule
 from clif.neurons.base import SpikingNeuron
 from clif.neurons.registry import create, options_of, spiking_neuron
-from clif.ops.constants import CONSTANTS, as_constant
+from clif.ops.constants import as_constant
 from clif.private_torch import hand_over_hooks
 
 
@@ -54,31 +54,6 @@ def description_of(net: nn.Module) -> dict[str, Any] | None:
     """The arguments of `create_model` in a network of clif, to change them; None for another module."""
     config = getattr(net, "config", None)
     return config if isinstance(net, StepModule) and isinstance(config, dict) else None
-
-
-def described(net: nn.Module) -> dict[str, Any] | None:
-    """`description_of` a network to write to a file, with the constants that were set on its neurons."""
-    config = description_of(net)
-    if not config or "tau" not in config:  # a wrapped network, or a class of your own
-        return config
-    found = {**config}
-    add_layer_options(found, _set_by_hand(net, config))
-    return found
-
-
-def _set_by_hand(net: nn.Module, config: dict[str, Any]) -> dict[str, dict[str, float]]:
-    """The constants of neurons that differ from the network's description: layer name -> {constant: value}."""
-    found: dict[str, dict[str, float]] = {}
-    for layer, node in net.named_modules():
-        if not isinstance(node, SpikingNeuron):
-            continue
-        options, own = options_of(type(node)), config.get("layer_options", {}).get(layer, {})
-        for name in [name for name in CONSTANTS if name in options and name in vars(node)]:
-            value: Any = vars(node)[name]
-            value = None if value is None else as_constant(name, value)
-            if value != own.get(name, config.get(name, options[name].default)):
-                found.setdefault(layer, {})[name] = value
-    return found
 
 
 def learnt_taus(net: nn.Module) -> dict[str, dict[str, float]]:

@@ -22,7 +22,7 @@ from clif.devices import find_device
 from clif.errors import InputError, MissingFileError, cut, in_words
 from clif.files import write_atomically
 from clif.models import SpikingNetwork, create_model
-from clif.models.network import set_layer_options
+from clif.models.layer_options import set_layer_options
 from clif.models.pretrained import PREFIX, find_pretrained, list_pretrained
 from clif.models.wrapped import WRAPPED, Wrapped
 from clif.names import model_descriptions

@@ -13,8 +13,7 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from clif.data.description import record
 from clif.errors import InputError, in_words
-from clif.models.network import set_layer_options
-from clif.neurons.exchange import described
+from clif.models.layer_options import described, set_layer_options
 from clif.train.checkpoint import load_weights
 from clif.train.learner import Learner
 from clif.train.muon import Muon
@@ -31,7 +30,7 @@ def capture(trainer: Learner) -> dict[str, Any]:
     net, gather = trainer.net, trainer.engine.gather
     content: dict[str, Any] = {
         "net": trainer.evaluated_net.state_dict(),
-        "model": described(net) or {},
+        "model": _description(net),
         "optimizer": trainer.optimizer.state_dict(),
         "lr_scheduler": trainer.scheduler.state_dict(),
         "scaler": trainer.scaler.state_dict(),
@@ -62,6 +61,14 @@ def capture(trainer: Learner) -> dict[str, Any]:
     if isinstance(trainer.loss, nn.Module):
         content["loss_state"] = trainer.loss.state_dict()
     return content
+
+
+def _description(net: nn.Module) -> dict[str, Any]:
+    """The description of a network; an empty one if only the user's code can create it."""
+    try:
+        return described(net) or {}
+    except InputError:
+        return {}
 
 
 def restore(trainer: Learner, content: dict[str, Any], where: str) -> None:

@@ -1,0 +1,161 @@
+"""Constants of single neurons in the description of a network: to set them, and to find those that were set by hand."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from clif import surrogate as surrogates
+from clif.errors import InputError, unknown_name
+from clif.models.network import SET_BY_NETWORK, neuron_factory
+from clif.names import model_descriptions
+from clif.neurons import SpikingNeuron
+from clif.neurons.exchange import add_layer_options, description_of
+from clif.neurons.registry import create, options_of
+from clif.ops.constants import CONSTANTS
+
+LayerOptions = Mapping[str, Mapping[str, Any]]
+"""Layer name -> {option of its neuron: number, bool, string or None}; a surrogate is given by its name."""
+
+OPTIONAL = ("v_reset", "v_subtract")
+OF_COMPUTATION = frozenset(("step_mode", "backend", "store_v_seq", "channels"))
+"""Options of neurons that do not belong to the equations, or that the layer determines."""
+
+
+def set_layer_options(net: nn.Module, options: LayerOptions) -> None:
+    """Set options of single neurons: layer name -> {option: value}.
+
+    Raises `InputError` for an unknown layer or option, and for values of another type or out of range.
+    """
+    neurons = dict(_neurons(net))
+    for layer, constants in options.items():
+        if layer not in neurons:
+            raise unknown_name("spiking layer", layer, neurons)
+        node = neurons[layer]
+        present = _options(node)
+        for name, value in constants.items():
+            if name not in present:
+                raise unknown_name(f"constant of the neuron {layer}", name, present)
+            setattr(node, name, _checked(f"{name} of the neuron {layer}", name, value, present[name]))
+        node.check()
+        node.reset()
+
+
+def _checked(what: str, name: str, value: Any, present: Any) -> Any:
+    """`value` in the type of the option's `present` value. Raises `InputError` if it has another type."""
+    if name == "surrogate_function":
+        if not isinstance(value, str):
+            raise InputError(f"{what} must be the name of a surrogate, got {value!r}")
+        return surrogates.get(value)
+    for kind, words in ((bool, "True or False"), (str, "a string")):
+        if isinstance(present, kind):
+            if not isinstance(value, kind):
+                raise InputError(f"{what} must be {words}, got {value!r}")
+            return value
+    if value is None and (name in OPTIONAL or (present is None and name not in CONSTANTS)):
+        return None
+    if not isinstance(value, int | float):
+        raise InputError(f"{what} must be a number, got {value!r}")
+    return float(value) if name in CONSTANTS or isinstance(present, float) else value
+
+
+def described(net: nn.Module) -> dict[str, Any] | None:
+    """The description of a network to write to a file, with the options that were set on its neurons by hand.
+
+    None for a module without a description. Raises `InputError` for a network of clif in which another neuron replaced
+    one of its own.
+    """
+    config = description_of(net)
+    if not config or "tau" not in config:  # a wrapped network, or a class of your own
+        return config
+    if config["name"] in model_descriptions():
+        for layer, node in _neurons(net):
+            _check_not_replaced(layer, node, config)
+    found = {**config}
+    add_layer_options(found, {layer: stored for layer, stored, _ in _set_by_hand(net, config) if stored})
+    return found
+
+
+def unnamed_surrogates(net: nn.Module) -> list[str]:
+    """A line for each surrogate that was set on neurons of a network of clif and that its description cannot name."""
+    config = description_of(net)
+    if not config or "tau" not in config:
+        return []
+    layers: dict[str, list[str]] = {}
+    for layer, _, surrogate in _set_by_hand(net, config):
+        if surrogate is not None:
+            layers.setdefault(getattr(surrogate, "__name__", repr(surrogate)), []).append(layer)
+    return [
+        f"the surrogate {surrogate} of {names[0]}{f' and {len(names) - 1} more layers' * (len(names) > 1)} has no "
+        f"name, so the file stores {config['surrogate']}; register it with clif.surrogate.register_surrogate, or set "
+        "surrogate_function again after clif.load"
+        for surrogate, names in layers.items()
+    ]
+
+
+def _neurons(net: nn.Module) -> Iterator[tuple[str, SpikingNeuron]]:
+    return ((name, module) for name, module in net.named_modules() if isinstance(module, SpikingNeuron))
+
+
+def _options(node: SpikingNeuron) -> dict[str, Any]:
+    """The options of a neuron that are constants of its equations now, by name; learnt ones are weights."""
+    known = options_of(type(node)).keys() - OF_COMPUTATION
+    return {name: value for name, value in node.constants().items() if name in known and name in vars(node)}
+
+
+def _set_by_hand(net: nn.Module, config: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], Any]]:
+    """Layer, the options of its neuron that differ from the network's description, and a surrogate without a name."""
+    made: dict[tuple[type, int | None], dict[str, Any]] = {}
+    for layer, node in _neurons(net):
+        key = (type(node), node.channels_made_for)
+        if key not in made:
+            made[key] = _as_created(node, config)
+        expected = made[key] | config.get("layer_options", {}).get(layer, {})
+        stored, unnamed = {}, None
+        for name, value in _options(node).items():
+            if name not in expected or _plain(value) == _plain(expected[name]):
+                continue
+            if name == "surrogate_function" and surrogates.name_of(value) is None:
+                unnamed = value
+            else:
+                stored[name] = _plain(value)
+        yield layer, stored, unnamed
+
+
+def _check_not_replaced(layer: str, node: SpikingNeuron, config: dict[str, Any]) -> None:
+    if node.neuron == config["neuron"] and not node.redefined:
+        return
+    own = f" with {min(node.redefined)} of its own" if node.redefined else ""
+    raise InputError(
+        f"the network was created with {config['neuron']} neurons, and {layer} is now {type(node).__name__}{own}; a "
+        "file cannot describe it. Write the weights alone, torch.save(net.state_dict(), path), and load them by "
+        "clif.load(path, net=...), or register a function that creates it with clif.models.register_model"
+    )
+
+
+def _as_created(node: SpikingNeuron, config: dict[str, Any]) -> dict[str, Any]:
+    """The options of `node` as the description creates it; those of its class if the network created it itself."""
+    kind: Any = type(node)
+    known = options_of(kind)
+    with torch.random.fork_rng(devices=[]):  # a neuron of your own may draw its parameters
+        if node.neuron == config["neuron"]:
+            own = {name: value for name, value in config.items() if name in known and name not in SET_BY_NETWORK}
+            made = neuron_factory(config["neuron"], config["tau"], config["surrogate"], **own)(node.channels_made_for)
+        else:
+            channels = {"channels": node.channels_made_for} if "channels" in known and node.channels_made_for else {}
+            try:
+                made = create(kind, channels)
+            except InputError:  # it has options without a default
+                return {}
+    return _options(made) if isinstance(made, SpikingNeuron) else {}
+
+
+def _plain(value: Any) -> Any:
+    """A constant as a plain value: a surrogate by its name, a tensor or NumPy scalar as a number."""
+    if isinstance(value, surrogates.Surrogate):
+        return surrogates.name_of(value) or value
+    if isinstance(value, Tensor):
+        return value if value.is_meta else value.detach().item()
+    item = getattr(value, "item", None)
+    return item() if callable(item) else value
