@@ -54,6 +54,12 @@ def test_options_set_by_hand_are_written(neuron, name, value, tmp_path):
     assert neurons(written(made, tmp_path))[1].constants() == neurons(net)[1].constants()
 
 
+def test_the_present_number_of_time_steps_is_written(tmp_path):
+    net = create_model("snn5_noAP", T=2, image_size=16)
+    net.T = 4
+    assert written(net, tmp_path).T == 4
+
+
 class Own(clif.SpikingNeuron):
     """A neuron with options of several types, one of which it stores changed, and with random parameters."""
 

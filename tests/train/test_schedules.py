@@ -30,6 +30,14 @@ class Watch(Callback):
         self.rates.append(trainer.optimizer.param_groups[0]["lr"])
 
 
+def test_a_checkpoint_has_the_time_steps_of_the_run_not_of_a_stage(config):
+    assert clif.load(fit(config(**{**STAGES, "epochs": 1}), True).folder).T == 4
+    net = clif.models.create_model("snn5_noAP", T=2)
+    net.T = 3
+    folder = fit(config(max_steps=1, T_stages="1:1"), True, net=net).folder
+    assert (clif.load(folder).T, net.T) == (3, 3)
+
+
 @pytest.mark.parametrize("ema", [0.0, 0.9])
 def test_the_time_steps_grow_by_epoch_and_end_with_T(config, ema):
     watch = Watch()

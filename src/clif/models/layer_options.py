@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from clif import surrogate as surrogates
 from clif.errors import InputError, unknown_name
-from clif.models.network import SET_BY_NETWORK, neuron_factory
+from clif.models.network import SET_BY_NETWORK, SpikingNetwork, neuron_factory
 from clif.names import model_descriptions
 from clif.neurons import SpikingNeuron
 from clif.neurons.exchange import add_layer_options, description_of
@@ -61,18 +61,20 @@ def _checked(what: str, name: str, value: Any, present: Any) -> Any:
 
 
 def described(net: nn.Module) -> dict[str, Any] | None:
-    """The description of a network to write to a file, with the options that were set on its neurons by hand.
+    """The description of a network to write to a file, with its present T and the options set on its neurons by hand.
 
     None for a module without a description. Raises `InputError` for a network of clif in which another neuron replaced
     one of its own.
     """
     config = description_of(net)
-    if not config or "tau" not in config:  # a wrapped network, or a class of your own
+    if not config:
         return config
+    found = {**config, **({"T": net.T} if "T" in config and isinstance(net, SpikingNetwork) else {})}
+    if "tau" not in config:  # a wrapped network, or a class of your own
+        return found
     if config["name"] in model_descriptions():
         for layer, node in _neurons(net):
             _check_not_replaced(layer, node, config)
-    found = {**config}
     add_layer_options(found, {layer: stored for layer, stored, _ in _set_by_hand(net, config) if stored})
     return found
 

@@ -30,7 +30,7 @@ def capture(trainer: Learner) -> dict[str, Any]:
     net, gather = trainer.net, trainer.engine.gather
     content: dict[str, Any] = {
         "net": trainer.evaluated_net.state_dict(),
-        "model": _description(net),
+        "model": _description(trainer),
         "optimizer": trainer.optimizer.state_dict(),
         "lr_scheduler": trainer.scheduler.state_dict(),
         "scaler": trainer.scaler.state_dict(),
@@ -63,12 +63,13 @@ def capture(trainer: Learner) -> dict[str, Any]:
     return content
 
 
-def _description(net: nn.Module) -> dict[str, Any]:
-    """The description of a network; an empty one if only the user's code can create it."""
+def _description(trainer: Learner) -> dict[str, Any]:
+    """The description of the network with the T of the run, not of a stage; empty if only the user can create it."""
     try:
-        return described(net) or {}
+        model = described(trainer.net) or {}
     except InputError:
         return {}
+    return {**model, "T": trainer.config.T} if trainer.config.T_stages and "T" in model else model
 
 
 def restore(trainer: Learner, content: dict[str, Any], where: str) -> None:
