@@ -238,6 +238,51 @@ def test_pre_train_takes_clif_weights_into_a_lif_network(config, tmp_path):
     assert type(trainer.net.features[0].act) is clif.LIFNode
 
 
+@pytest.fixture
+def converted(tmp_path):
+    """The file of a LIF network with constants of all and of single neurons."""
+    layers = {"features.1.act": {"v_subtract": 1.8}}
+    net = clif.models.create_model("snn5_noAP", "LIF", T=2, tau=1.5, v_threshold=0.8, layer_options=layers)
+    clif.export.to_safetensors(net, tmp_path / "lif.safetensors")
+    return str(tmp_path / "lif.safetensors")
+
+
+def constants(net):
+    return [(layer.act.tau, layer.act.v_threshold, getattr(layer.act, "v_subtract", 0)) for layer in net.features[:2]]
+
+
+def test_pre_train_takes_the_constants_of_the_neurons_and_a_resumed_run_keeps_them(config, train, converted):
+    trainer = loop.Trainer(config(pre_train=converted, neuron="LIF", ema=0.9), quiet=True)
+    expected = [(2.0, 0.8, None), (2.0, 0.8, 1.8)]
+    assert constants(trainer.net) == constants(trainer.evaluated_net) == expected
+    trainer.folder.release()
+    begun = train(pre_train=converted, neuron="LIF", max_steps=1)
+    assert constants(clif.load(begun.folder)) == expected
+    again = loop.Trainer(config(neuron="LIF", ema=0.9, resume=str(begun.folder / LAST)), quiet=True)
+    assert constants(again.net) == constants(again.evaluated_net) == expected
+
+
+def test_pre_train_takes_the_constants_that_another_neuron_has(config, converted):
+    trainer = loop.Trainer(config(pre_train=converted, neuron="CLIF"), quiet=True)
+    assert constants(trainer.net) == [(2.0, 0.8, 0)] * 2
+
+
+def test_pre_train_gives_your_own_network_the_constants_of_single_layers(config, converted):
+    net = clif.models.create_model("snn5_noAP", "LIF", T=2, v_threshold=0.5)
+    loop.fit(config(pre_train=converted, max_steps=1), True, net=net)
+    assert constants(net) == [(2.0, 0.5, None), (2.0, 0.5, 1.8)]
+
+
+@pytest.mark.parametrize(
+    "model", [{"layer_options": 3}, {"layer_options": {"features.1.act": 3}}, {"v_threshold": "x"}]
+)
+def test_pre_train_from_damaged_constants_is_an_error_that_names_the_file(config, tmp_path, model):
+    net = clif.models.create_model("snn5_noAP", "LIF", T=2)
+    save_checkpoint(tmp_path / "c.pth", {"net": net.state_dict(), "model": model})
+    with pytest.raises(InputError, match=r"c\.pth: its constants of neurons are damaged"):
+        loop.Trainer(config(pre_train=str(tmp_path / "c.pth"), neuron="LIF"), quiet=True)
+
+
 def test_resuming_the_initial_checkpoint_is_the_run_itself(train, tmp_path):
     whole = train(save_init=True, drop_rate=0.3)
     resumed = train(resume=str(whole.folder / "checkpoint_0.pth"), drop_rate=0.3, out_dir=str(tmp_path / "again"))

@@ -42,6 +42,20 @@ def set_layer_options(net: nn.Module, options: LayerOptions) -> None:
         node.reset()
 
 
+def take_options(net: nn.Module, model: Mapping[str, Any]) -> None:
+    """Set the options of all and of single neurons of the network that `model` describes, where `net` has them.
+
+    τ and the surrogate of all neurons stay. Raises `InputError` for values of another type or out of range.
+    """
+    layers = model.get("layer_options", {})
+    taken = {}
+    for layer, node in _neurons(net):
+        shared = {name: value for name, value in model.items() if name not in SET_BY_NETWORK}
+        present = _options(node)
+        taken[layer] = {name: value for name, value in {**shared, **layers.get(layer, {})}.items() if name in present}
+    set_layer_options(net, taken)
+
+
 def _checked(what: str, name: str, value: Any, present: Any) -> Any:
     """`value` in the type of the option's `present` value. Raises `InputError` if it has another type."""
     if name == "surrogate_function":

@@ -22,7 +22,7 @@ from clif.devices import find_device
 from clif.errors import InputError, MissingFileError, cut, in_words
 from clif.files import write_atomically
 from clif.models import SpikingNetwork, create_model
-from clif.models.layer_options import set_layer_options
+from clif.models.layer_options import set_layer_options, take_options
 from clif.models.pretrained import PREFIX, find_pretrained, list_pretrained
 from clif.models.wrapped import WRAPPED, Wrapped
 from clif.names import model_descriptions
@@ -348,11 +348,34 @@ def load_weights(net: nn.Module, state_dict: dict[str, Tensor], where: str) -> N
         raise InputError(f"{where}: does not fit {name}: {in_words(error)}") from error
 
 
-def _set_layer_options(net: nn.Module, model: dict[str, Any], where: str) -> None:
-    """Set the constants of single layers in the description of a checkpoint's network, `model`."""
+def take_constants(net: nn.Module, content: dict[str, Any], where: str, is_own: bool) -> None:
+    """Give the neurons of `net` the constants that those of a checkpoint's network have, as far as they have them.
+
+    `is_own` says that the user created `net`: its neurons take only the constants of single layers. Raises `InputError`
+    for damaged constants.
+    """
+    model = content.get("model", {})
+    if is_own:
+        model = {"layer_options": _layer_options(net, model, where)}
+    try:
+        take_options(net, model)
+    except (AttributeError, TypeError, InputError) as error:
+        raise InputError(f"{where}: its constants of neurons are damaged: {in_words(error)}") from error
+
+
+def _layer_options(net: nn.Module, model: dict[str, Any], where: str) -> dict[str, Any]:
+    """The constants of single layers in the description of a checkpoint's network, by the names of `net`."""
     prefix = "net." if model.get("name") == WRAPPED and not isinstance(net, Wrapped) else ""
     try:
-        options = {layer.removeprefix(prefix): values for layer, values in model.get("layer_options", {}).items()}
+        return {layer.removeprefix(prefix): values for layer, values in model.get("layer_options", {}).items()}
+    except AttributeError as error:
+        raise InputError(f"{where}: its constants of single layers are damaged: {in_words(error)}") from error
+
+
+def _set_layer_options(net: nn.Module, model: dict[str, Any], where: str) -> None:
+    """Set the constants of single layers in the description of a checkpoint's network, `model`."""
+    options = _layer_options(net, model, where)
+    try:
         set_layer_options(net, options)
         if (description := description_of(net)) is not None:
             add_layer_options(description, options)

@@ -24,7 +24,7 @@ from clif.neurons import exchange_neurons
 from clif.neurons.net import like_weights
 from clif.precision import choose, common
 from clif.random import epoch_seed
-from clif.train.checkpoint import check_storable, load, load_weights, read_checkpoint
+from clif.train.checkpoint import check_storable, load, load_weights, read_checkpoint, take_constants
 from clif.train.components import Computation, check_images, make_net
 from clif.train.config import TrainConfig
 from clif.train.ema import Average
@@ -75,7 +75,9 @@ class Learner:
         if config.whiten:
             whiten_first_layer(self.net, self.loaders["train"].plain_images(WHITENED), config.seed)
         if config.pre_train is not None:
-            load_weights(self.net, read_checkpoint(config.pre_train)["net"], config.pre_train)
+            content = read_checkpoint(config.pre_train)
+            load_weights(self.net, content["net"], config.pre_train)
+            take_constants(self.net, content, config.pre_train, own.net is not None)
         if config.sync_bn:
             synchronise_batch_norms(self.net)
         self.average = Average(self.net, config.ema) if config.ema > 0 else None

@@ -14,7 +14,7 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from clif.data.description import record
 from clif.errors import InputError, in_words
 from clif.models.layer_options import described, set_layer_options
-from clif.train.checkpoint import load_weights
+from clif.train.checkpoint import load_weights, take_constants
 from clif.train.learner import Learner
 from clif.train.muon import Muon
 from clif.train.own_loaders import generators
@@ -91,6 +91,9 @@ def _restore(trainer: Learner, content: dict[str, Any], where: str) -> None:
         raise InputError(f"{where}: cannot be resumed, it has no {missing[0]!r}; --pre-train starts from its weights")
     _require_same_classes(trainer, content.get("data") or {}, where)
     _follow_exchange(trainer, content.get("model") or {})
+    if trainer.own.net is None:
+        for net in {trainer.net, trainer.evaluated_net}:
+            take_constants(net, content, where, is_own=False)
     raw = content.get("net_raw", content["net"])
     load_weights(trainer.net, raw, where)
     if trainer.average is not None:
