@@ -1,5 +1,7 @@
 """Layers of every kind: spikes are counted at the synapses that they reach, values as multiplications, or refused."""
 
+import operator
+
 import pytest
 import torch
 from torch import nn
@@ -117,20 +119,32 @@ def test_what_sees_a_static_image_multiplies_once():
 class Joined(nn.Module):
     """Spikes that are added up (x) or concatenated with others (y)."""
 
-    def __init__(self):
+    def __init__(self, add):
         super().__init__()
+        self.add = add
         self.a, self.b, self.c = clif.IFNode(), nn.Conv2d(2, 2, 1), clif.IFNode()
         self.x, self.y = nn.Conv2d(2, 3, 1), nn.Conv2d(4, 3, 1)
 
     def forward(self, x):
         first = self.a(x)
         second = self.c(self.b(first))
-        return self.x(first + second) + self.y(torch.cat([first, second], -3))
+        y = self.y(torch.cat([first, second], -3))
+        return self.x(self.add(first, second)) + y
 
 
-def test_spikes_of_several_layers():
+ADDITIONS = {
+    "+": operator.add,
+    "+=": operator.iadd,
+    "function": torch.add,
+    "method": lambda first, second: first.add(second),
+    "method in place": lambda first, second: first.add_(other=second, alpha=1),
+}
+
+
+@pytest.mark.parametrize("add", ADDITIONS)
+def test_spikes_of_several_layers(add):
     torch.manual_seed(0)
-    net = Joined().eval()
+    net = Joined(ADDITIONS[add]).eval()
     nn.init.constant_(net.b.weight, 0.7)
     report, found = counted(clif.wrap(net, T=T, input_shape=(2, 4, 4)), torch.rand(N, 2, 4, 4))
     both = found["a"].spikes + found["c"].spikes

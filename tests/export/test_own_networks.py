@@ -169,19 +169,47 @@ def test_nir_keeps_layers_whose_names_or_weights_are_alike(make, tmp_path):
     torch.testing.assert_close(export.from_nir(tmp_path / "net.nir")(x_seq), expected, rtol=1e-4, atol=1e-5)
 
 
-def test_nir_refuses_a_weighted_addition():
+class Added(nn.Module):
+    """Two results that are added before a neuron."""
+
+    def __init__(self, add):
+        super().__init__()
+        self.one, self.other, self.node = nn.Linear(4, 4), nn.Linear(4, 4), clif.LIFNode(v_reset=0.0, v_threshold=0.3)
+        self.add = add
+
+    def forward(self, x):
+        return self.node(self.add(self.one(x), self.other(x)))
+
+
+@pytest.mark.parametrize("add", [lambda a, b: a.add(b), lambda a, b: a.add_(b), lambda a, b: torch.add(a, b, alpha=1)])
+@torch.no_grad()
+def test_nir_adds_two_results(add, tmp_path):
     pytest.importorskip("nir")
+    net, x_seq = Added(add).eval(), torch.rand(4, 5, 4) * 3
+    export.to_nir(net, tmp_path / "net.nir", input_shape=(4,))
+    expected = clif.wrap(net, T=4, input_shape=(4,))(x_seq)
+    torch.testing.assert_close(export.from_nir(tmp_path / "net.nir")(x_seq), expected, rtol=1e-4, atol=1e-5)
 
-    class Weighted(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.one, self.other, self.node = nn.Linear(4, 4), nn.Linear(4, 4), clif.LIFNode(v_reset=0.0)
 
-        def forward(self, x):
-            return self.node(torch.add(self.one(x), self.other(x), alpha=2))
+def read_again(a, b):
+    a.add_(b)
+    return a
 
-    with pytest.raises(InputError, match="does not support the operation"):
-        export.to_nir(Weighted(), input_shape=(4,))
+
+@pytest.mark.parametrize(
+    ("add", "name"),
+    [
+        (lambda a, b: torch.add(a, b, alpha=2), "add"),
+        (lambda a, b: a.add(b, alpha=2), "add"),
+        (lambda a, b: a + b + 1, "add"),
+        (lambda a, b: a + (b + b), "add"),
+        (read_again, "add_"),
+    ],
+)
+def test_nir_refuses_other_additions(add, name):
+    pytest.importorskip("nir")
+    with pytest.raises(InputError, match=f"does not support the operation {name} in"):
+        export.to_nir(Added(add), input_shape=(4,))
 
 
 def test_weights_of_a_module_are_saved_without_its_description(tmp_path):

@@ -19,7 +19,8 @@ FLATTENS = (Flatten, StepFlatten, nn.Flatten)
 UNCHANGING = (nn.Identity, nn.Dropout, Dropout, nn.MaxPool2d, nn.AdaptiveMaxPool2d, *FLATTENS)
 """Layers whose outputs in eval mode are values of their inputs, so spikes stay spikes."""
 
-ADDITIONS = (operator.add, operator.iadd, torch.add)
+ADDITIONS = (operator.add, operator.iadd, torch.add, "add", "add_")
+IN_PLACE = (operator.iadd, "add_")
 
 
 class Rounded(SequenceLayer):
@@ -74,8 +75,17 @@ def layer_of(graph: fx.GraphModule, node: fx.Node) -> nn.Module | None:
 
 
 def is_addition(node: fx.Node) -> bool:
-    """Whether a node adds two results, as residual blocks do."""
-    return node.op == "call_function" and node.target in ADDITIONS and bool(node.kwargs.get("alpha", 1) == 1)
+    """Whether a node adds two different results, as residual blocks do.
+
+    An addition in place is none if the graph reads its first input again, which is the sum by then.
+    """
+    if node.op not in ("call_function", "call_method") or node.target not in ADDITIONS:
+        return False
+    if len(node.all_input_nodes) != 2 or node.kwargs.get("alpha", 1) != 1:
+        return False
+    nodes = list(node.graph.nodes)
+    later = nodes[nodes.index(node) + 1 :] if node.target in IN_PLACE else []
+    return not any(node.args[0] in user.all_input_nodes for user in later)
 
 
 def spiking_nodes(graph: fx.GraphModule) -> dict[str, fx.Node]:
