@@ -29,6 +29,18 @@ def test_it_is_the_convolution_with_rounded_weights(levels):
     assert_close(rounded(x), conv(x), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("size", [3, 5, 7, 15])
+@torch.no_grad()
+def test_no_spike_of_a_pool_is_lost(size, dtype):
+    n = size * size
+    spikes = (torch.arange(n) < torch.arange(n + 1)[:, None]).to(dtype).view(-1, 1, size, size)
+    conv = torch.nn.Conv2d(1, 1, 1, bias=False)
+    conv.weight.fill_(n)
+    counts = Int8Conv2d(conv, n)(torch.nn.functional.avg_pool2d(spikes, size)).flatten()
+    assert_close(counts, torch.arange(n + 1).float(), rtol=1e-6, atol=0)
+
+
 @pytest.mark.parametrize(
     "options",
     [

@@ -70,7 +70,8 @@ class Int8Conv2d(Rounded):
         if any(self.padding):
             x = F.pad(x, self.padding, self.padding_mode)
         run: Any = torch.ops.onednn.qconv2d_pointwise
-        levels = x.bool().view(torch.uint8) if self.levels == 1 else (x * self.levels).to(torch.uint8)
+        one_bit = self.levels == 1
+        levels = x.bool().view(torch.uint8) if one_bit else (x.float() * self.levels).round().to(torch.uint8)
         result: tuple[Any, ...] = (1.0, 0, dtype, "none", [], "")
         arguments = (levels, 1 / self.levels, 0, self.packed, self.scale, self.zero, self.bias)
         return run(*arguments, *self.geometry, self.groups, *result).to(self.dtype)
