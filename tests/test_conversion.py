@@ -32,6 +32,16 @@ def test_a_shared_activation_becomes_a_neuron_for_each_place():
     assert net[1] is not net[3]
 
 
+def test_hooks_of_replaced_layers_stay_on_the_copy():
+    net, seen = nn.Sequential(nn.Linear(4, 3), nn.ReLU()), []
+    handle = net[1].register_forward_hook(lambda module, *_: seen.append(type(module)))
+    converted = clif.convert(net).net
+    handle.remove()
+    converted(torch.rand(2, 4))
+    net(torch.rand(2, 4))
+    assert seen == [clif.CLIFNode]
+
+
 class Twice(nn.Module):
     def __init__(self, function=None):
         super().__init__()

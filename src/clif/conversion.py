@@ -15,6 +15,7 @@ from clif.neurons import SpikingNeuron, set_step_mode
 from clif.neurons.exchange import channels_for, description_of
 from clif.neurons.learnt_tau import LearntTau
 from clif.neurons.registry import create, options_of, spiking_neuron
+from clif.private_torch import hand_over_hooks
 from clif.sequence_layers import ELEMENTWISE, detached_copy, take_sequences
 from clif.spikingjelly_layers import check_reads, is_of, step_mode_of, take_layers
 
@@ -95,7 +96,7 @@ class _Source:
 
 
 def convert(net: nn.Module, neuron: str | None = "CLIF", **options: Any) -> Converted:
-    """A copy of `net` whose neurons, or activations, are those of clif; all other weights stay.
+    """A copy of `net` whose neurons, or activations, are those of clif; all other weights, and all hooks, stay.
 
     It takes networks of SpikingJelly 2.0 (LIFNode, IFNode, ParametricLIFNode, ComplementaryLIFNode; its layers become
     those of clif, and its blocks keep their `forward`), of snnTorch (Leaky with init_hidden=True), and ANNs of PyTorch,
@@ -312,6 +313,7 @@ def _replace(
         new = create(kind, given).to(weight.device, weight.dtype).train(module.training)
     except InputError as error:
         raise InputError(f"{name}: {error}") from error
+    hand_over_hooks(module, new)
     if w is not None:
         new.w = nn.Parameter(w.detach().clone(), w.requires_grad)
     differences = list(source.differences)

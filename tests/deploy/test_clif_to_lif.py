@@ -134,3 +134,13 @@ def test_an_attribute_config_of_your_own_module_stays(config, tmp_path):
 def test_a_single_neuron_is_refused():
     with pytest.raises(InputError, match="a single CLIFNode cannot be replaced"):
         clif_to_lif(clif.CLIFNode())
+
+
+def test_hooks_of_the_neurons_stay_on_the_copy():
+    net, seen = create_model("snn5_noAP", "CLIF", T=2, image_size=16).eval(), []
+    handle = net.features[0].act.register_forward_hook(lambda module, *_: seen.append(type(module).__name__))
+    lif = clif_to_lif(net)
+    handle.remove()
+    lif(torch.rand(1, 3, 16, 16))
+    net(torch.rand(1, 3, 16, 16))
+    assert seen == ["LIFNode"]
