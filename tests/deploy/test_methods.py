@@ -11,7 +11,7 @@ from torch.testing import assert_close
 
 import clif
 from clif.cli import main
-from clif.deploy import METHODS, calibrate, clif_to_lif, convert, deploy_checkpoint, subtract
+from clif.deploy import METHODS, calibrate, clif_to_lif, convert, deploy_checkpoint, finetune, subtract
 from clif.deploy.fit import count_errors, divergence, take_images
 from clif.errors import InputError
 from clif.models import create_model
@@ -156,6 +156,20 @@ def test_fine_tuning_never_leads_away_from_the_teacher(fitted, start):
     begun = conversions[start]
     done = convert(net, "finetune", LOADER, images=24, lr=10.0, start=start, labels=0.0)
     assert_close(dict(done.net.state_dict()), dict(begun.net.state_dict()), rtol=0, atol=0)
+
+
+def test_fine_tuning_leaves_frozen_weights_alone(fitted):
+    net = copy.deepcopy(fitted[0])
+    net.features[0].requires_grad_(False)
+    net.features[1].fwd[0].weight.requires_grad = False
+    lif = clif_to_lif(net, v_reset=0.0)
+    tuned, _ = finetune(net, lif, LOADER, choice=[], lr=1e-3)
+    before, after = dict(lif.named_parameters()), dict(tuned.named_parameters())
+    same = {name for name in before if torch.equal(before[name], after[name])}
+    frozen = {name for name, parameter in net.named_parameters() if not parameter.requires_grad}
+    assert same == frozen == {name for name, parameter in after.items() if not parameter.requires_grad}
+    with pytest.raises(InputError, match="every parameter of the network is frozen"):
+        finetune(net, lif.requires_grad_(False), LOADER, choice=[], lr=1e-3)
 
 
 def test_fine_tuning_with_labels_learns_them(fitted):

@@ -39,11 +39,12 @@ def finetune(
 
     The loss is the `distance` of the two networks in predictions and spikes, plus `labels` times the cross-entropy of
     the mean logits; with 0 the loader may give images without labels. Batch norms keep their statistics, so the copy
-    computes the same in training as when deployed. The optimiser is AdamW without weight decay; the learning rate falls
-    from `lr` to 0 as a cosine over all epochs. Without labels it compares the weights at the start and after each
-    quarter of the training, and keeps those whose predictions on the `choice` images diverge least from the teacher's.
-    With labels it keeps the last weights. The networks must be on the loader's device. Raises `InputError` for an empty
-    loader, one without a length, and labels that do not fit.
+    computes the same in training as when deployed, and frozen parameters stay frozen. The optimiser is AdamW without
+    weight decay; the learning rate falls from `lr` to 0 as a cosine over all epochs. Without labels it compares the
+    weights at the start and after each quarter of the training, and keeps those whose predictions on the `choice`
+    images diverge least from the teacher's. With labels it keeps the last weights. The networks must be on the loader's
+    device. Raises `InputError` for an empty loader, one without a length, labels that do not fit, and a network whose
+    parameters are all frozen.
 
     >>> net = clif.models.create_model("snn5_noAP", "CLIF", T=2, image_size=16).eval()
     >>> batches = [(torch.rand(8, 3, 16, 16), torch.arange(8))]
@@ -54,12 +55,17 @@ def finetune(
     """
     check_training(lr, epochs, labels)
     teacher, student = detached_copy(net).eval(), detached_copy(lif).eval()
-    student.requires_grad_(True)
+    trained = [parameter for parameter in student.parameters() if parameter.requires_grad]
+    if not trained:
+        raise InputError(
+            "every parameter of the network is frozen (requires_grad=False), so fine-tuning trains nothing; set "
+            "requires_grad_(True) on what it is to train"
+        )
     for network in (teacher, student):
         set_step_mode(network, "m")
     layers = list(spiking_layers(student))
     steps = epochs * _batches(loader)
-    optimizer = torch.optim.AdamW(student.parameters(), lr=lr, weight_decay=0.0)
+    optimizer = torch.optim.AdamW(trained, lr=lr, weight_decay=0.0)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=steps)
     quarters = set() if labels else {steps * quarter // QUARTERS for quarter in range(1, QUARTERS + 1)}
     seen = 0
