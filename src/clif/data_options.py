@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from numbers import Integral, Real
 
@@ -106,10 +107,25 @@ class DataOptions:
 
         `split_seed` is never refused, because any data set may have a validation split.
         """
-        ignored = {*taken, *self.kept, "kept", "split_seed"}
-        for field in dataclasses.fields(self):
-            if field.name not in ignored and getattr(self, field.name) != field.default:
-                raise InputError(f"{field.name} has no effect on the data set {dataset}; leave it out")
+        for name in self.changed({*taken, *self.kept, "split_seed"}):
+            raise InputError(f"{name} has no effect on the data set {dataset}; leave it out")
+
+    def changed(self, others: Collection[str] = ()) -> list[str]:
+        """The names of the options that do not have their defaults, except `others`."""
+        fields = [field for field in dataclasses.fields(self) if field.name not in {*others, "kept"}]
+        return [field.name for field in fields if getattr(self, field.name) != field.default]
+
+
+def with_seed(options: DataOptions | None, split_seed: int | None) -> DataOptions:
+    """The options with a seed that is given beside them. Raises `InputError` if they name another one themselves."""
+    options = DataOptions() if options is None else options
+    if not isinstance(options, DataOptions):
+        raise InputError(f"options must be a clif.data.DataOptions, got {type(options).__name__}")
+    if split_seed in (None, options.split_seed):
+        return options
+    if options.split_seed:
+        raise InputError(f"split_seed is {split_seed} and, in options, {options.split_seed}; give one of them")
+    return dataclasses.replace(options, split_seed=split_seed)
 
 
 def column_names(columns: str) -> list[str]:

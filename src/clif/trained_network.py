@@ -48,7 +48,10 @@ class Opened:
         """Batches of the configured data, with further `options` of `create_loader` for this network."""
         config = self.config
         common: dict[str, Any] = {"batch_size": config.b, "T": self.net.T, "device": self.device, "workers": config.j}
-        return create_loader(self.dataset, config.data_dir, **{**common, **config.reading(), **options})
+        reading = config.reading()
+        if self.dataset.has_files:
+            del reading["options"]
+        return create_loader(self.dataset, config.data_dir, **{**common, **reading, **options})
 
     def loss(self) -> Loss:
         """The configured loss on the device; its own parameters are those of the checkpoint if that has this loss."""

@@ -114,6 +114,19 @@ def test_without_parts_a_stratified_split_is_drawn(tmp_path, below):
     assert len(labels(root, False, replace(SMALL, test_split=0.5))) == 5 + 2 + 1
 
 
+def test_a_seed_beside_the_options_draws_the_test_set_too(tmp_path):
+    root = write_set(tmp_path, {"cat": 8, "dog": 8})
+    chosen = [
+        create_loader("images", root, train=False, **given).images.flatten(1).tolist()
+        for given in (
+            {"options": SMALL},
+            {"options": SMALL, "split_seed": 3},
+            {"options": replace(SMALL, split_seed=3)},
+        )
+    ]
+    assert chosen[0] != chosen[1] == chosen[2]
+
+
 def test_files_that_are_no_images_are_left_out_and_named(tmp_path, caplog):
     root = write_set(tmp_path, {"cat": 2, "dog": 2})
     for name in ("a.heic", "b.txt", "._000.png", "Thumbs.db"):

@@ -5,7 +5,7 @@ import pytest
 import torch
 from writers import make_events, nmnist
 
-from clif.data import DATASETS, create_loader, get_dataset
+from clif.data import DATASETS, DataOptions, create_loader, get_dataset
 from clif.data import loader as loader_module
 from clif.data.loader import read_split, validation_split
 from clif.errors import InputError, MissingFileError
@@ -50,6 +50,8 @@ def test_missing_files_say_where_to_get_them(name, tmp_path):
         ({"limit": -1}, "limit must be a whole number of at least 1, got -1"),
         ({"options": {"image_size": 8}}, r"options must be a clif\.data\.DataOptions, got dict"),
         ({"augmentation": ["flip"]}, r"augmentation must be a text such as .*, got \['flip'\]"),
+        ({"augmentation": "flip", "cutupmix_auto": True}, "cutupmix_auto is a complete augmentation; leave out augm"),
+        ({"split_seed": 3, "options": DataOptions(split_seed=2)}, "split_seed is 3 and, in options, 2; give one of"),
     ],
 )
 def test_arguments_that_make_no_sense_are_refused(wrong, message):
@@ -89,6 +91,22 @@ def test_a_stratified_validation_split():
     everything = next(create_loader("digits", augment=False, batch_size=2000).batches(0))[0].flatten(1)
     assert sorted(map(tuple, together.tolist())) == sorted(map(tuple, everything.tolist()))
     assert (kept.labels.bincount() / kept.num_samples - held_out.labels.bincount() / 288).abs().max() < 0.01
+
+
+def test_the_seed_of_the_validation_split_may_be_in_the_options():
+    held_out = [
+        create_loader("digits", val_split=0.2, validation=True, **seed).chosen.tolist()
+        for seed in ({}, {"split_seed": 3}, {"options": DataOptions(split_seed=3)})
+    ]
+    assert held_out[0] != held_out[1] == held_out[2]
+
+
+def test_options_for_a_set_that_is_open_are_refused():
+    digits = get_dataset("digits")
+    for options in (DataOptions(image_size=16), DataOptions(in_channels=1)):
+        with pytest.raises(InputError, match="has no effect on a Dataset that has its files; give it to open_dataset"):
+            create_loader(digits, options=options)
+    create_loader(digits, options=DataOptions(split_seed=3))
 
 
 def test_strong_augmentation_gives_soft_labels(tmp_path):

@@ -102,6 +102,10 @@ class Dataset:
     def num_classes(self) -> int:
         return len(self.classes)
 
+    @property
+    def has_files(self) -> bool:
+        return self.read is not None or self.find is not None
+
 
 def read_arrays(dataset: Dataset, root: Path, train: bool) -> Arrays:
     """The split that `dataset.read` returns, as NumPy arrays.

@@ -20,10 +20,10 @@ from clif.data.augmentation_names import read_augmentation
 from clif.data.base import Arrays, Dataset, Split, check_split, read_arrays
 from clif.data.complete import absent_samples, compare_size, part_name, require_complete
 from clif.data.mix import one_hot
-from clif.data.registry import open_dataset
+from clif.data.registry import open_described
 from clif.data.split_cache import load_split
 from clif.data.statistics import channel_statistics
-from clif.data_options import DataOptions
+from clif.data_options import DataOptions, with_seed
 from clif.devices import find_device
 from clif.errors import InputError
 from clif.paths import expand_home
@@ -317,7 +317,7 @@ def create_loader(
     cutupmix_auto: bool = False,
     val_split: float = 0.0,
     validation: bool = False,
-    split_seed: int = 0,
+    split_seed: int | None = None,
     limit: int | None = None,
     allow_incomplete: bool = False,
     sort_events: bool = False,
@@ -341,11 +341,12 @@ def create_loader(
     `clif.data.augmentation_names.read_augmentation`.
         cutupmix_auto: use the set's strong augmentation; if it mixes samples, labels are soft, [N, classes].
         val_split: hold this stratified fraction of the training set out, the same for the same `split_seed`.
+        split_seed: the same as `split_seed` of `options`.
         validation: return the held-out part (in file order, not augmented) instead of the rest.
         limit: at most this many samples, evenly spaced in file order (so from all classes in sets sorted by class).
         allow_incomplete: accept a set that lacks classes, or files that its own lists name; one line says which.
         sort_events: sort recordings whose times run backwards, which are refused otherwise.
-        options: how the files become samples (`DataOptions`).
+        options: how the files become samples (`DataOptions`); a `Dataset` that has files has got them already.
         workers: threads that prepare batches ahead; 0 prepares them when asked.
         rank, world_size: this process and how many there are; each gets its part of every batch of `batch_size`.
 
@@ -357,12 +358,8 @@ def create_loader(
     >>> x.shape, y.shape
     (torch.Size([64, 3, 32, 32]), torch.Size([64]))
     """
-    options = options or DataOptions(split_seed=split_seed)
-    if isinstance(name, str):
-        dataset = open_dataset(name, root, options)
-    else:
-        has_files = name.read is not None or name.find is not None
-        dataset = name if has_files else open_dataset(name.name, root, options, trained=name)
+    options = with_seed(options, split_seed)
+    dataset = open_described(name, root, options)
     device = find_device(device)
     if dataset.needs_root and root is None:
         raise InputError(f"{dataset.name} needs its folder: root=... (--data-dir on the command line)")
@@ -373,6 +370,8 @@ def create_loader(
             raise InputError(f"{word} must be a whole number of at least 1, got {number!r}")
     operations = read_augmentation(augmentation, dataset.events) if augmentation else dataset.augmentation
     if cutupmix_auto:
+        if augmentation:
+            raise InputError("cutupmix_auto is a complete augmentation; leave out augmentation")
         if dataset.strong is None:
             raise InputError(f"{dataset.name} has no --cutupmix-auto augmentation")
         operations = dataset.strong
@@ -383,7 +382,7 @@ def create_loader(
     )
     chosen = None
     if train and val_split > 0:
-        kept, held_out = validation_split(arrays.labels, val_split, split_seed)
+        kept, held_out = validation_split(arrays.labels, val_split, options.split_seed)
         chosen = held_out if validation else kept
     if limit is not None:
         chosen = np.arange(len(arrays.labels)) if chosen is None else chosen

@@ -137,6 +137,20 @@ def open_dataset(
     return keep_statistics(dataset, trained)
 
 
+def open_described(dataset: str | Dataset, root: str | os.PathLike[str] | None, options: DataOptions) -> Dataset:
+    """`open_dataset` of a name or of a description without files; a `Dataset` that has files is returned.
+
+    Raises `InputError` for options that such a `Dataset` would have got from `open_dataset`.
+    """
+    if isinstance(dataset, str):
+        return open_dataset(dataset, root, options)
+    if not dataset.has_files:
+        return open_dataset(dataset.name, root, options, trained=dataset)
+    if unused := options.changed({"split_seed"}):
+        raise InputError(f"{unused[0]} has no effect on a Dataset that has its files; give it to open_dataset")
+    return dataset
+
+
 def kept_options(trained: Dataset) -> dict[str, Any]:
     """The options that make the samples of the data that a network was trained on, if options can express them."""
     if trained.recordings is None:
