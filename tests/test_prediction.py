@@ -1,6 +1,8 @@
 """Predictions for the user's files: read according to the data set, and computed step by step like the network."""
 
 import json
+import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -111,6 +113,20 @@ def test_files_that_cannot_be_read_are_named(net, picture, tmp_path):
     ):
         with pytest.raises(InputError, match=message):
             predict_files(net, dataset, [picture, tmp_path / name] if dataset is CIFAR10 else [tmp_path / name])
+
+
+def test_images_without_statistics_are_refused(net, picture, tmp_path, monkeypatch, capsys):
+    unknown = replace(CIFAR10, mean=(), std=())
+    with pytest.raises(InputError, match="mean and std of cifar10 are not known here; give the run folder"):
+        predict_files(net, unknown, [picture])
+    for name in unknown.classes:
+        (tmp_path / "data" / name).mkdir(parents=True)
+        for copy in "ab":
+            shutil.copy(picture, tmp_path / "data" / name / f"{copy}.png")
+    torch.save(net.state_dict(), tmp_path / "bare.pth")
+    monkeypatch.chdir(tmp_path)
+    line = ["predict", "bare.pth", str(picture), "--dataset", "images", "--model", "snn7", "--neuron", "LIF", "-T", "1"]
+    assert "mean and std of images are not known" in fails(capsys, *line)
 
 
 def test_the_command_prints_a_line_a_step_and_draws(checkpoint, picture, tmp_path, capsys):

@@ -19,13 +19,18 @@ def read_sample(dataset: Dataset, path: Path, T: int, sort: bool = False) -> Ten
     An image may have any size and format that Pillow reads, and is fitted like those of the data set (`read_fitted`). A
     recording is in the data set's own format; your own recordings may be in any format of `read_recording`. With `sort`
     its events are sorted if their times run backwards. Raises `InputError` for a file that is missing, damaged or of
-    another format.
+    another format, and for images of a data set whose mean and std are not known.
     """
     if path.is_dir():
         raise InputError(f"{path}: is a folder; give the files in it")
     if not path.is_file():
         raise MissingFileError(f"{path}: no such file")
     if not dataset.events:
+        if not dataset.mean:
+            raise InputError(
+                f"the mean and std of {dataset.name} are not known here; give the run folder or a checkpoint of clif "
+                "train, which keep them, or set them in the Dataset"
+            )
         pixels = torch.from_numpy(read_fitted(path, dataset.image_size, dataset.in_channels, dataset.resize))
         return normalise(pixels[None], torch.tensor(dataset.mean), torch.tensor(dataset.std))[0]
     if dataset.read_recording is None:
