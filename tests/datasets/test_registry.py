@@ -168,6 +168,39 @@ def test_arrays_of_other_kinds_are_taken(images, labels):
     assert next(iter(loader))[0].shape == (4, 1, 8, 8)
 
 
+def test_arrays_in_any_order_of_memory_are_taken():
+    pixels = np.random.default_rng(0).integers(0, 256, (4, 3, 8, 8), np.uint8)
+    records = np.zeros(4, [("id", "u1"), ("image", "u1", (3, 8, 8)), ("label", ">i4")])
+    records["image"], records["label"] = pixels[:, ::-1], [0, 1, 1, 0]
+    for images, labels in ((pixels[:, ::-1], np.array([0, 1, 1, 0])[::-1]), (records["image"], records["label"])):
+        arrays = Arrays(images, labels)
+        dataset = Dataset("mine", ("a", "b"), 3, 8, needs_root=False, read=lambda *_, arrays=arrays: arrays)
+        loader = create_loader(dataset)
+        assert loader.labels.tolist() == [0, 1, 1, 0]
+        np.testing.assert_array_equal(loader.images, pixels[:, ::-1])
+
+
+@pytest.mark.parametrize("dtype", ["uint16", ">u2", ">i2", "uint32", "uint64", "int8", ">f4", "longdouble"])
+def test_frames_of_any_type_of_numbers_are_augmented(dtype, tmp_path):
+    counts = np.arange(4 * 3 * 2 * 8 * 8).reshape(4, 3, 2, 8, 8) % 120
+    frames = counts.astype(dtype)
+    source = Source(tmp_path / "a", (0, 1, 0, 1), lambda: frames)
+    split = Split(tmp_path, "mine-train", "x", frames.shape[1:], frames.dtype.str, [source])
+    for way in ({"read": lambda *_: Arrays(frames, LABELS)}, {"find": lambda *_: split}):
+        dataset = Dataset("mine", ("a", "b"), 2, 8, events=True, needs_root=False, **way)
+        images, _ = next(iter(create_loader(dataset, T=3, shuffle=False, augmentation="flip,crop:2,rotate,cutout")))
+        assert (images.dtype, images.shape) == (torch.float32, (3, 4, 2, 8, 8))
+        images, _ = next(iter(create_loader(dataset, T=3, shuffle=False, augment=False)))
+        np.testing.assert_array_equal(images.transpose(0, 1), counts)
+
+
+def test_counts_that_are_too_large_are_refused():
+    frames = np.full((4, 3, 2, 8, 8), 40_000, np.uint16)
+    dataset = Dataset("mine", ("a", "b"), 2, 8, events=True, needs_root=False, read=lambda *_: Arrays(frames, LABELS))
+    with pytest.raises(InputError, match="a count of mine is 40000, but 32767 is the maximum for samples in uint16"):
+        create_loader(dataset, T=3)
+
+
 IMAGES = np.zeros((4, 1, 8, 8), np.uint8)
 LABELS = np.array([0, 1, 0, 1])
 

@@ -128,7 +128,27 @@ def read_arrays(dataset: Dataset, root: Path, train: bool) -> Arrays:
         raise InputError(f"{dataset.name} has no {'training' if train else 'test'} samples")
     check_samples(dataset, images.shape[1:], images.dtype)
     check_labels(dataset, int(labels.min()), int(labels.max()))
-    return replace(found, images=images, labels=labels.astype(np.int64, copy=False))
+    return replace(found, images=for_torch(dataset, images), labels=np.ascontiguousarray(labels, np.int64))
+
+
+def for_torch(dataset: Dataset, images: NDArray) -> NDArray:
+    """The samples in a form that `torch.from_numpy` and the augmentation take, copied only if they have another.
+
+    Unsigned counts become signed ones of the same size. Raises `InputError` if a count is too large for that.
+    """
+    if images.dtype.kind == "u" and images.dtype.itemsize > 1:
+        signed = np.dtype(images.dtype.str.replace("u", "i"))
+        if (most := int(images.max())) > np.iinfo(signed).max:
+            raise InputError(
+                f"a count of {dataset.name} is {most}, but {np.iinfo(signed).max} is the maximum for samples in "
+                f"{images.dtype.name}; return a larger type or float32"
+            )
+        images = images.view(signed)
+    if images.dtype.itemsize > 8:
+        return images.astype(np.float64, order="C")
+    if not images.dtype.isnative or any(stride < 0 or stride % images.itemsize for stride in images.strides):
+        return images.astype(images.dtype.newbyteorder("="), order="C")
+    return images
 
 
 def check_split(dataset: Dataset, split: Split) -> None:

@@ -17,7 +17,7 @@ from torch import Generator, Tensor
 
 from clif.data.augment import Augmentation, Draws, normalise
 from clif.data.augmentation_names import read_augmentation
-from clif.data.base import Arrays, Dataset, Split, check_split, read_arrays
+from clif.data.base import Arrays, Dataset, Split, check_split, for_torch, read_arrays
 from clif.data.complete import absent_samples, compare_size, part_name, require_complete
 from clif.data.mix import one_hot
 from clif.data.registry import open_described
@@ -281,6 +281,7 @@ def read_split(
     if split is not None:
         check([label for source in split.sources for label in source.labels])
         arrays = load_split(split, quiet=quiet)
+        arrays = replace(arrays, images=for_torch(dataset, arrays.images))
     else:
         arrays = read_arrays(dataset, root, train)
         if dataset.events and (frames := arrays.images.shape[1]) != T:
