@@ -70,9 +70,21 @@ def test_a_run_that_a_limit_ended_within_an_epoch_resumes_from_a_whole_one(confi
     assert_same_run(resumed.folder, whole.folder)
 
 
+def test_a_run_that_keeps_one_checkpoint_keeps_that_of_the_last_whole_epoch_too(config, tmp_path):
+    whole = fit(config(epochs=3, out_dir=str(tmp_path / "whole")), quiet=True, **made())
+    for steps in (5, 6, 7):
+        folder = fit(config(epochs=3, max_steps=steps, keep_last=1, resume="auto"), quiet=True, **made()).folder
+        assert [path.name for path in folder.glob("checkpoint_epoch*")] == ["checkpoint_epoch0001_step000000.pth"]
+    resumed = fit(config(epochs=3, keep_last=1, resume="auto"), quiet=True, **made())
+    assert_same_run(resumed.folder, whole.folder)
+    assert not list(folder.glob("checkpoint_epoch*"))
+
+
 def test_a_place_within_an_epoch_is_no_start(config):
-    folder = fit(config(epochs=3, max_steps=5, keep_last=1), quiet=True, **made()).folder
-    with pytest.raises(InputError, match="was written within an epoch, where this training loader cannot start"):
+    folder = fit(config(epochs=3, max_steps=5), quiet=True, **made()).folder
+    name = "checkpoint_epoch0001_step000000.pth"
+    (folder / name).unlink()
+    with pytest.raises(InputError, match=rf"written within an epoch, .* and {name}, .*, is not beside it; put it"):
         fit(config(epochs=3, resume=str(folder)), quiet=True, **made())
 
 

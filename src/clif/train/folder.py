@@ -42,9 +42,10 @@ PACKAGES = ("torch", "numpy", "triton", "lightning-fabric", "scikit-learn", "ten
 class RunFolder:
     """The checkpoints of a run: `checkpoint_last.pth`, earlier ones by epoch and step, and `checkpoint_best.pth`."""
 
-    def __init__(self, path: Path, keep_last: int) -> None:
+    def __init__(self, path: Path, keep_last: int, begins_anywhere: bool = True) -> None:
         self.path = path
         self.keep_last = keep_last
+        self.begins_anywhere = begins_anywhere
         self._last_place: tuple[int, int] | None = None
         self._unlock: finalize[[], RunFolder] | None = None
 
@@ -107,21 +108,25 @@ class RunFolder:
     def save(self, name: str, content: dict[str, Any]) -> None:
         """Write a checkpoint; earlier last checkpoints are kept under names with their epoch and step.
 
-        Raises `InputError` if it cannot be written.
+        If a run cannot begin anywhere, that of the last complete epoch is kept in any case, because it resumes there.
+        Raises `InputError` if the checkpoint cannot be written.
         """
         if name != LAST:
             save_checkpoint(self.path / name, content)
             return
         last = self.path / LAST
-        if self.keep_last > 1 and self._last_place is not None and last.is_file():
+        within = not self.begins_anywhere and content["progress"]["step"] > 0
+        whole = self.path / kept_name(content["epoch"] + 1, 0)
+        if (self.keep_last > 1 or within) and self._last_place is not None and last.is_file():
             with writing(self.path):
                 epochs, step = self._last_place
                 _link(last, self.path / kept_name(epochs, step))
         save_checkpoint(last, content)
         self.remember(content)
         for old in sorted(self.path.glob("checkpoint_epoch*.pth"))[: -(self.keep_last - 1) or None]:
-            with suppress(OSError):
-                old.unlink()
+            if not (within and old == whole):
+                with suppress(OSError):
+                    old.unlink()
 
     def remember(self, content: dict[str, Any]) -> None:
         """Remember the epoch and step of the checkpoint that is now the last one."""

@@ -108,7 +108,7 @@ class Trainer(Stoppable):
         loggers = engine.only_first(lambda: make_loggers(config.logger_names()))
         self.callbacks = [*callbacks, *(loggers or [])]
         path = config.run_folder(**own.words()) if folder is None else Path(expand_home(folder))
-        run_folder = RunFolder(path, config.keep_last)
+        run_folder = RunFolder(path, config.keep_last, own.begins_anywhere)
         engine.only_first(run_folder.lock)
         try:
             self._make_or_load(config, engine, run_folder)

@@ -25,6 +25,7 @@ from clif.data.loader import Loader, Share, part_of_batch
 from clif.errors import InputError
 from clif.evaluation import pair_of
 from clif.train.engine import Engine
+from clif.train.folder import kept_name
 
 POSITIONED = ("shares", "position", "check_position", "num_samples", "batch_size", "__len__")
 """The attributes of a loader that can begin in the middle of an epoch, such as `clif.data.Loader`."""
@@ -218,8 +219,9 @@ class Batches:
         """Raise `InputError` for a position within an epoch, where this loader cannot begin."""
         if position["batch"]:
             raise InputError(
-                f"{where}: was written within an epoch, where this training loader cannot start; resume from the "
-                "checkpoint of the last complete epoch beside it (checkpoint_epoch…_step000000.pth)"
+                f"{where}: was written within an epoch, where this training loader cannot start, and "
+                f"{kept_name(position['epoch'], 0)}, the checkpoint of the last complete epoch, is not beside it; put "
+                "it there, or start the run again without resume"
             )
 
     def _moved(self, batch: Any) -> tuple[Tensor, Tensor]:
