@@ -7,7 +7,8 @@ from writers import make_events, nmnist
 
 from clif.data import DATASETS, DataOptions, create_loader, get_dataset
 from clif.data import loader as loader_module
-from clif.data.loader import read_split, validation_split
+from clif.data.hold_out import validation_split
+from clif.data.loader import read_split
 from clif.errors import InputError, MissingFileError
 
 

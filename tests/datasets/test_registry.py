@@ -180,6 +180,15 @@ def test_arrays_in_any_order_of_memory_are_taken():
         np.testing.assert_array_equal(loader.images, pixels[:, ::-1])
 
 
+def test_images_that_are_mapped_to_be_read_only_are_taken_without_a_warning(tmp_path):
+    np.save(tmp_path / "images.npy", np.full((4, 1, 8, 8), 7, np.uint8))
+    images = np.load(tmp_path / "images.npy", mmap_mode="r")
+    dataset = Dataset("mine", ("a", "b"), 1, 8, needs_root=False, read=lambda *_: Arrays(images, LABELS))
+    loader = create_loader(dataset)
+    assert loader.images.data_ptr() == images.ctypes.data
+    assert (next(iter(loader))[0] < 10).all()
+
+
 @pytest.mark.parametrize("dtype", ["uint16", ">u2", ">i2", "uint32", "uint64", "int8", ">f4", "longdouble"])
 def test_frames_of_any_type_of_numbers_are_augmented(dtype, tmp_path):
     counts = np.arange(4 * 3 * 2 * 8 * 8).reshape(4, 3, 2, 8, 8) % 120

@@ -128,7 +128,7 @@ def read_arrays(dataset: Dataset, root: Path, train: bool) -> Arrays:
         raise InputError(f"{dataset.name} has no {'training' if train else 'test'} samples")
     check_samples(dataset, images.shape[1:], images.dtype)
     check_labels(dataset, int(labels.min()), int(labels.max()))
-    return replace(found, images=for_torch(dataset, images), labels=np.ascontiguousarray(labels, np.int64))
+    return replace(found, images=for_torch(dataset, images), labels=np.array(labels, np.int64))
 
 
 def for_torch(dataset: Dataset, images: NDArray) -> NDArray:

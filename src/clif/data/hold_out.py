@@ -1,10 +1,11 @@
-"""A stratified split that depends on the seed and, for each sample, on its own name and those of its class."""
+"""Stratified splits: of files by their names into training and test set, of a training set for validation."""
 
 import hashlib
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.model_selection import train_test_split
 
 from clif.errors import InputError
 
@@ -34,3 +35,16 @@ def hold_out(
 
 def _rank(seed: int, name: str) -> bytes:
     return hashlib.sha256(f"{seed}/{name}".encode(errors="surrogateescape")).digest()
+
+
+def validation_split(labels: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Indices (kept, held out) of a stratified split, each in file order. `fraction` of the samples is held out."""
+    if not 0 < fraction < 1:
+        raise InputError(f"the validation split must be between 0 and 1, got {fraction}")
+    try:
+        kept, held_out = train_test_split(
+            np.arange(len(labels)), test_size=fraction, stratify=labels, random_state=seed
+        )
+    except ValueError as error:
+        raise InputError(f"a validation split of {fraction} leaves no sample for some class: {error}") from error
+    return np.sort(kept), np.sort(held_out)

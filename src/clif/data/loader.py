@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,13 +13,13 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from sklearn.model_selection import train_test_split
 from torch import Generator, Tensor
 
 from clif.data.augment import Augmentation, Draws, normalise
 from clif.data.augmentation_names import read_augmentation
 from clif.data.base import Arrays, Dataset, Split, check_split, for_torch, read_arrays
 from clif.data.complete import absent_samples, compare_size, part_name, require_complete
+from clif.data.hold_out import validation_split
 from clif.data.mix import one_hot
 from clif.data.registry import open_described
 from clif.data.split_cache import load_split
@@ -84,7 +85,7 @@ class Loader:
         if not 0 <= rank < world_size:
             raise InputError(f"of {world_size} processes the ranks are 0 to {world_size - 1}, got {rank}")
         self.dataset = dataset
-        self.images = torch.from_numpy(arrays.images)
+        self.images = shared(arrays.images)
         self.chosen = torch.arange(len(arrays.labels)) if chosen is None else torch.from_numpy(chosen)
         if fits(self.images[:1].nbytes * len(self.chosen), device):
             self.images = (self.images if chosen is None else self.images[self.chosen]).to(device)
@@ -223,22 +224,16 @@ def part_of_batch(size: int, rank: int, world_size: int) -> slice:
     return slice(first, first + each + (rank < more))
 
 
+def shared(values: np.ndarray) -> Tensor:
+    """The values as a tensor in the same memory, without PyTorch's warning if that is mapped to be read only."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+        return torch.from_numpy(values)
+
+
 def fits(size: int, device: torch.device) -> bool:
     """Whether `size` bytes are to be copied to the device: to a GPU with more than twice as much free memory."""
     return device.type == "cuda" and size < torch.cuda.mem_get_info(device)[0] / 2
-
-
-def validation_split(labels: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Indices (kept, held out) of a stratified split, each in file order. `fraction` of the samples is held out."""
-    if not 0 < fraction < 1:
-        raise InputError(f"the validation split must be between 0 and 1, got {fraction}")
-    try:
-        kept, held_out = train_test_split(
-            np.arange(len(labels)), test_size=fraction, stratify=labels, random_state=seed
-        )
-    except ValueError as error:
-        raise InputError(f"a validation split of {fraction} leaves no sample for some class: {error}") from error
-    return np.sort(kept), np.sort(held_out)
 
 
 def check_sorting(dataset: Dataset, sort_events: bool) -> None:
