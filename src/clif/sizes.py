@@ -28,9 +28,9 @@ def plain_size(size: Any, name: str = "image_size") -> Size:
     return height if height == width else (height, width)
 
 
-def is_count(value: object) -> bool:
-    """Whether a value is a whole number of at least 1."""
-    return not isinstance(value, bool) and isinstance(value, Integral) and int(value) >= 1
+def is_count(value: object, least: int = 1) -> bool:
+    """Whether a value is a whole number of at least 1, or of at least `least`."""
+    return not isinstance(value, bool) and isinstance(value, Integral) and int(value) >= least
 
 
 def plain_count(name: str, value: Any) -> int:

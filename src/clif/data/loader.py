@@ -236,6 +236,14 @@ def fits(size: int, device: torch.device) -> bool:
     return device.type == "cuda" and size < torch.cuda.mem_get_info(device)[0] / 2
 
 
+def check_part(train: object, val_split: object) -> None:
+    """Raise `InputError` for arguments of `create_loader` of another type or outside their range."""
+    if not isinstance(train, bool | np.bool_):
+        raise InputError(f"train must be True for the training set or False for the test set, got {train!r}")
+    if not isinstance(val_split, float | int | np.floating) or not 0 <= val_split < 1:
+        raise InputError(f"the validation split must be between 0 and 1, got {val_split!r}")
+
+
 def check_sorting(dataset: Dataset, sort_events: bool) -> None:
     """Raise `InputError` if there are no events to sort."""
     if sort_events and not dataset.events:
@@ -354,6 +362,16 @@ def create_loader(
     >>> x.shape, y.shape
     (torch.Size([64, 3, 32, 32]), torch.Size([64]))
     """
+    for word, number, least in (
+        ("T", T, 1),
+        ("batch_size", batch_size, 1),
+        ("limit", 1 if limit is None else limit, 1),
+        ("seed", seed, 0),
+        ("workers", workers, 0),
+    ):
+        if not is_count(number, least):
+            raise InputError(f"{word} must be a whole number of at least {least}, got {number!r}")
+    check_part(train, val_split)
     options = with_seed(options, split_seed)
     dataset = open_described(name, root, options)
     device = find_device(device)
@@ -361,9 +379,6 @@ def create_loader(
         raise InputError(f"{dataset.name} needs its folder: root=... (--data-dir on the command line)")
     if validation and not (train and val_split > 0):
         raise InputError("validation=True gives the part of the training set that val_split > 0 holds out")
-    for word, number in (("T", T), ("batch_size", batch_size), ("limit", 1 if limit is None else limit)):
-        if not is_count(number):
-            raise InputError(f"{word} must be a whole number of at least 1, got {number!r}")
     operations = read_augmentation(augmentation, dataset.events) if augmentation else dataset.augmentation
     if cutupmix_auto:
         if augmentation:
