@@ -96,10 +96,24 @@ def test_times_that_are_not_whole_are_refused(t):
     assert integrate(recording, 2).sum() == 3
 
 
+def test_a_stream_by_number_compares_fractions_of_times():
+    """Times may be seconds here, since no frame depends on them."""
+    first, then, before = (make_events(3, 8) | {"t": np.full(3, t)} for t in (0.8, 0.9, 0.6))
+    stream = FrameStream(8, 8, number=6)
+    stream.push(first)
+    with pytest.raises(InputError, match="must be sorted by time"):
+        stream.push(before)
+    assert stream.push(then).shape == (1, 2, 8, 8)
+    negative = FrameStream(8, 8, number=6)
+    negative.push(first | {"t": first["t"] - 1.3})
+    assert negative.push(then | {"t": then["t"] - 1.3}).shape == (1, 2, 8, 8)
+
+
 def test_mistakes():
     recording = make_events(20)
-    with pytest.raises(InputError, match="T must be at least 1"):
-        integrate(recording, T=0)
+    for T in (0, 4.0, "4"):
+        with pytest.raises(InputError, match=f"T must be a whole number of at least 1, got {T!r}"):
+            integrate(recording, T=T)
     with pytest.raises(InputError, match='"number" or "time"'):
         integrate(recording, split_by="events")
     with pytest.raises(InputError, match="outside 0…33"):
@@ -110,6 +124,8 @@ def test_mistakes():
         integrate(recording | {"x": recording["x"][1:]})
     with pytest.raises(InputError, match=r"event 0 has x 0\.5, which is not a whole number"):
         integrate(recording | {"x": np.full(20, 0.5)})
+    with pytest.raises(InputError, match=r"polarities p go from -1 to 1; they must be 0 \(darker\) and 1"):
+        integrate(recording | {"p": 2 * recording["p"] - 1})
     backwards = recording | {"t": recording["t"][::-1]}
     with pytest.raises(InputError, match="backwards"):
         integrate(backwards, split_by="time")
@@ -117,8 +133,11 @@ def test_mistakes():
         FrameStream(number=3).push(backwards)
     with pytest.raises(InputError, match="either a duration in µs or a number"):
         FrameStream()
-    with pytest.raises(InputError, match="at least 1"):
-        FrameStream(duration=0)
+    for by in ({"duration": 0}, {"duration": 10.5}, {"number": 3.0}, {"number": True}):
+        with pytest.raises(
+            InputError, match=f"a whole number of at least 1 µs or 1 event, got {next(iter(by.values()))}"
+        ):
+            FrameStream(**by)
     far = recording | {"t": recording["t"] + np.arange(20) * 2**33}
     with pytest.raises(InputError, match="do not fit in memory"):
         integrate_duration(far, 1)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clif.errors import InputError
+from clif.sizes import is_count
 
 Frames = NDArray[np.int32]
 
@@ -32,8 +33,8 @@ def integrate(
     >>> frames.shape, frames.sum(axis=(1, 2, 3)).tolist()
     ((2, 2, 8, 8), [2, 2])
     """
-    if T < 1:
-        raise InputError(f"T must be at least 1 frame, got {T}")
+    if not is_count(T):
+        raise InputError(f"T must be a whole number of at least 1, got {T!r}")
     pixel = pixel_index(events, height, width)
     n = len(pixel)
     if n == 0:
@@ -88,8 +89,8 @@ class FrameStream:
     ) -> None:
         if (duration is None) == (number is None):
             raise InputError("a frame stream needs either a duration in µs or a number of events")
-        if (duration or number or 0) < 1:
-            raise InputError(f"a frame must span at least 1 µs or 1 event, got {duration or number}")
+        if not is_count(span := number if duration is None else duration):
+            raise InputError(f"a frame must span a whole number of at least 1 µs or 1 event, got {span!r}")
         self.height = height
         self.width = width
         self.duration = duration
@@ -101,7 +102,7 @@ class FrameStream:
         self.frame: Frames = np.zeros((1, 2, self.height, self.width), dtype=np.int32)
         self.pending = 0
         self.start: int | None = None
-        self.last = 0
+        self.last: float = 0
 
     def push(self, events: Mapping[str, NDArray]) -> Frames:
         pixel = pixel_index(events, self.height, self.width)
@@ -111,7 +112,7 @@ class FrameStream:
         if (self.start is not None and t[0] < self.last) or (t[1:] < t[:-1]).any():
             raise InputError("the events of a stream must be sorted by time")
         self.start = int(t[0]) if self.start is None else self.start
-        self.last = int(t[-1])
+        self.last = t[-1].item()
         edges = self._edges(t)
         if (len(edges) - 1) * self.frame.nbytes > MAX_BYTES:
             raise InputError(f"{len(edges) - 2} frames between two pushes do not fit in memory; take longer frames")
@@ -135,7 +136,7 @@ class FrameStream:
         else:
             assert self.duration is not None
             assert self.start is not None
-            completed = (self.last - self.start) // self.duration
+            completed = (int(self.last) - self.start) // self.duration
             if completed * self.frame.nbytes > MAX_BYTES:
                 raise InputError(f"{completed} frames of {self.duration} µs do not fit in memory; take longer frames")
             self.start += completed * self.duration
@@ -171,12 +172,15 @@ def pixel_index(events: Mapping[str, NDArray], height: int, width: int) -> NDArr
     x, y, p = (np.asarray(events[name]) for name in "xyp")
     if not len(x) == len(y) == len(p) == len(events["t"]):
         raise InputError(f"{len(events['t'])} times for {len(x)} x, {len(y)} y and {len(p)} polarities")
-    for name, values, size in (("x", x, width), ("y", y, height), ("p", p, 2)):
+    if len(p) and not (p.min() >= 0 and p.max() <= 1):
+        raise InputError(f"the polarities p go from {p.min()} to {p.max()}; they must be 0 (darker) and 1 (brighter)")
+    for name, values, size in (("x", x, width), ("y", y, height)):
         if len(values) and not (values.min() >= 0 and values.max() < size):
             raise InputError(
                 f"{name} goes from {values.min()} to {values.max()}, outside 0…{size - 1}; "
                 f"integrate with the sensor's height and width (now {height}×{width})"
             )
+    for name, values in (("x", x), ("y", y), ("p", p)):
         if (first := first_fraction(values)) is not None:
             raise InputError(f"event {first} has {name} {values[first]}, which is not a whole number")
     x, y, p = (values.astype(np.int64) for values in (x, y, p))
