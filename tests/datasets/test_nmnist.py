@@ -24,6 +24,18 @@ def root(tmp_path) -> Path:
     return tmp_path
 
 
+def test_stored_frames_that_are_no_counts_are_refused(tmp_path):
+    folder = tmp_path / "frames_number_4_split_by_number" / "train" / "7"
+    folder.mkdir(parents=True)
+    frames = integrate(make_events(200, 34), 4, 34, 34) / 2
+    np.savez(folder / "1.npz", frames=frames)
+    with pytest.raises(InputError, match=r"1\.npz: frames must be counts of events, .*, got fractions"):
+        create_loader("nmnist", tmp_path, T=4, allow_incomplete=True)
+    np.savez(folder / "1.npz", frames=2 * frames)
+    loader = create_loader("nmnist", tmp_path, T=4, allow_incomplete=True)
+    np.testing.assert_array_equal(loader.images[0], 2 * frames)
+
+
 def test_publishers_layout(root):
     frames, labels = next(iter(create_loader("nmnist", root, T=4, shuffle=False, allow_incomplete=True)))
     assert frames.shape == (4, 6, 2, 34, 34)

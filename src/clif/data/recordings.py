@@ -85,7 +85,10 @@ class FrameFormat:
         if not (frames.min() >= 0 and frames.max() <= np.iinfo(np.int16).max):
             raise InputError(f"counts go from {frames.min()} to {frames.max()}, outside 0…{np.iinfo(np.int16).max}")
         if self.resized is None:
-            return frames[None].astype(np.int16)
+            counts = frames.astype(np.int16)
+            if (counts != frames).any():
+                raise InputError("frames must be counts of events, which are whole numbers, got fractions")
+            return counts[None]
         return fit(torch.from_numpy(frames.astype(np.float32)), self.resized, self.resize).half().numpy()[None]
 
 
