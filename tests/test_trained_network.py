@@ -6,13 +6,14 @@ import pytest
 import torch
 
 import clif
-from clif.data import create_loader
+from clif.data import Dataset, create_loader
+from clif.data.description import record
 from clif.errors import InputError
 from clif.evaluation import evaluate
 from clif.models import create_model
 from clif.train import SpikingLoss, components
 from clif.train.checkpoint import save_checkpoint
-from clif.trained_network import evaluate_checkpoint
+from clif.trained_network import evaluate_checkpoint, open_checkpoint
 
 
 @pytest.fixture
@@ -48,6 +49,19 @@ def test_an_original_checkpoint_is_evaluated_as_the_network_that_is_named(traine
     got = evaluate_checkpoint(tmp_path / "checkpoint_max.pth", {**given, "loss_lambda": 0.2}).scores
     ours = evaluate_checkpoint(path, {}).scores
     assert (got.loss, got.top1, got.top5) == (ours.loss, ours.top1, ours.top5)
+
+
+def test_another_split_than_that_of_the_training_is_warned_of(tmp_path, caplog):
+    net = create_model("snn4", "LIF", T=1, num_classes=2, image_size=16)
+    dataset = Dataset("images", ("a", "b"), 3, 16, mean=(0.5,) * 3, std=(0.5,) * 3)
+    config = {"dataset": "images", "test_split": 0.2, "split_seed": 0}
+    path = tmp_path / "checkpoint_last.pth"
+    save_checkpoint(path, {"net": net.state_dict(), "model": net.config, "config": config, "data": record(dataset)})
+    for same in ({}, config, {"split_seed": 3, "data_dir": "others"}):
+        open_checkpoint(path, same)
+    assert not caplog.records
+    open_checkpoint(path, {"split_seed": 3})
+    assert "was trained with --split-seed 0; with 3, images of its training are in the test set" in caplog.text
 
 
 def test_a_checkpoint_in_float64_is_evaluated_in_float64(trained, tiny_cifar10, tmp_path):

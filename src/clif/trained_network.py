@@ -10,13 +10,14 @@ from torch import nn
 
 from clif.data import Dataset, Loader, create_loader
 from clif.data.description import trained_on
+from clif.data.registry import lies_in_folder
 from clif.data_options import CHOSEN
 from clif.devices import choose_device
 from clif.errors import InputError
 from clif.evaluation import Scores, evaluate
 from clif.loss import Loss
 from clif.models import SpikingNetwork
-from clif.names import dataset_name
+from clif.names import dataset_name, flag
 from clif.precision import Precision, asked_for, common, warn_if_slow
 from clif.train.checkpoint import build_network, load_weights, read_checkpoint
 from clif.train.components import Computation
@@ -83,6 +84,8 @@ def open_checkpoint(path: str | os.PathLike[str], given: dict[str, Any], exact: 
     dataset = trained_on(content.get("data"), config.dataset, config.data_dir, config.data_options(), str(path))
     if "loaders" in content.get("own", []) and "dataset" not in given:
         logger.warning("%s: was trained on your own loaders; its options name the data %s", path, config.dataset)
+    if "data_dir" not in given and lies_in_folder(config.dataset):
+        _warn_of_other_split(str(path), said, given)
     network: dict[str, Any] = {key: value for key, value in given.items() if key in NETWORK_OPTIONS}
     if "model" not in content:
         network |= {"T": config.T, "tau": config.tau, "image_size": dataset.image_size}
@@ -91,6 +94,19 @@ def open_checkpoint(path: str | os.PathLike[str], given: dict[str, Any], exact: 
     if exact:
         dtype = getattr(torch, given["dtype"]) if "dtype" in given else next(net.parameters()).dtype
     return Opened(net.to(device, dtype), config, device, content, dataset, str(path))
+
+
+def _warn_of_other_split(path: str, said: dict[str, Any], given: dict[str, Any]) -> None:
+    for name in ("test_split", "split_seed"):
+        if name in given and name in said and given[name] != said[name]:
+            logger.warning(
+                "%s: was trained with %s %s; with %s, images of its training are in the test set, unless the data set "
+                "defines its own",
+                path,
+                flag(name),
+                said[name],
+                given[name],
+            )
 
 
 @dataclass(frozen=True)
