@@ -13,6 +13,7 @@ from clif.data.augment import (
     Flip,
     RandomErasing,
     draw_boxes,
+    select,
 )
 from clif.data.augmentation_names import read_augmentation
 from clif.data.mix import Mix, cutmix_box, one_hot
@@ -160,6 +161,8 @@ def test_one_of_applies_exactly_one(images):
     for i, number in enumerate(choice.tolist()):
         alone = choices[number].apply(images[i : i + 1], *(column[i : i + 1] for column in parts[number]))
         torch.testing.assert_close(got[i], alone[0])
+        single = operation.apply(images[i : i + 1], *select(draws, torch.tensor([i])))
+        torch.testing.assert_close(single, alone)
 
 
 def test_an_augmentation_depends_on_the_sample_only(images):

@@ -109,6 +109,7 @@ class OneOf:
         images = images.clone()
         for number, (operation, part) in enumerate(zip(self.operations, parts, strict=True)):
             rows = (choice == number).nonzero().flatten()
-            on_device = rows.to(images.device)
-            images[on_device] = operation.apply(images[on_device], *select(part, rows))
+            if len(rows):
+                on_device = rows.to(images.device)
+                images[on_device] = operation.apply(images[on_device], *select(part, rows))
         return images
