@@ -243,3 +243,51 @@ def test_calls_from_rest_are_sequences_of_their_own():
     found = analysis.spike_statistics(net, [x], forward=lambda net, x: [net(x), net(x)])
     assert found["1"].samples == 10
     assert len(analysis.firing_rates(net, [x], forward=lambda net, x: [net(x), net(x)]).by_step["1"]) == 6
+
+
+class InPlace(torch.nn.Module):
+    """Two layers of neurons whose input and spikes the network then changes, in place or in copies."""
+
+    def __init__(self, in_place, step_mode):
+        super().__init__()
+        self.first, self.linear = clif.LIFNode(step_mode=step_mode), torch.nn.Linear(4, 4)
+        self.second = clif.CLIFNode(step_mode=step_mode)
+        self.in_place = in_place
+
+    def forward(self, x):
+        x = x * 1.5
+        residual = self.first(x)
+        out = self.second(3 * self.linear(residual))
+        if self.in_place:
+            x.mul_(0.2)
+            out.mul_(x).add_(residual)
+            return out
+        return out * (x * 0.2) + residual
+
+
+@pytest.mark.parametrize("step_mode", ["s", "m"])
+@pytest.mark.parametrize(
+    "measure",
+    [
+        analysis.firing_rates,
+        analysis.spike_statistics,
+        analysis.histograms,
+        lambda net, loader, forward: analysis.similarity(net, net, loader, forward=forward),
+        lambda net, loader, forward: analysis.traces(net, loader[0][:, :1], {"first": 0, "second": 3}, forward=forward),
+        lambda net, loader, forward: analysis.raster(net, loader[0][:, :1], forward=forward),
+        lambda net, loader, forward: analysis.temporal_gradient(
+            net, [(loader[0], torch.arange(5) % 4)], clif.loss.CrossEntropy(), forward=forward
+        ),
+    ],
+)
+def test_what_the_network_changes_in_place_is_measured_before(measure, step_mode):
+    torch.manual_seed(0)
+    nets = [InPlace(in_place, step_mode) for in_place in (True, False)]
+    nets[0].load_state_dict(nets[1].state_dict())
+    x = 2 * torch.rand(6, 5, 4)
+
+    def forward(net, x):
+        return net(x) if step_mode == "m" else torch.stack([net(step) for step in x])
+
+    changed, expected = (measure(net, [x], forward=forward).to_dict() for net in nets)
+    assert changed == expected

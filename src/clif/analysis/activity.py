@@ -200,8 +200,13 @@ def calls(
     """Call `take(name, call)` for every call of one of the `layers`.
 
     With `inputs`, a batch norm that the neuron would compute in its own kernel is computed before the call. With
-    `with_grad`, the inputs require gradients.
+    `with_grad`, the inputs require gradients. A call that `take` may keep, of a single step or with gradients, has its
+    own tensors, which the network cannot change in place.
     """
+
+    def is_kept(module: Any) -> bool:
+        return with_grad or module.step_mode == "s"
+
     begun: dict[str, tuple[Tensor, State | None]] = {}
     resumed: dict[str, bool] = {}
 
@@ -213,15 +218,16 @@ def calls(
 
     def before(name: str) -> Any:
         def hook(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-            begun[name] = x, _ = _begin(module, with_grad, *args, **kwargs)
+            begun[name] = x, _ = _begin(module, is_kept(module), with_grad, *args, **kwargs)
             return (x,), {}
 
         return hook
 
     def after(name: str) -> Any:
-        def hook(module: Any, _args: Any, spikes: Tensor) -> None:
+        def hook(module: Any, _args: Any, spikes: Tensor) -> Tensor | None:
             x, start = begun.pop(name, (None, None))
             take(name, Call(x, start, spikes, module.step_mode == "m", resumed[name]))
+            return spikes.clone() if is_kept(module) else None
 
         return hook
 
@@ -243,8 +249,10 @@ def _keeps_a_state(module: Any) -> bool:
     return isinstance(getattr(module, "v", None), Tensor)
 
 
-def _begin(module: Any, with_grad: bool, x: Tensor, norm: nn.Module | None = None) -> tuple[Tensor, State | None]:
-    """The input of a neuron's call, after the batch norm, and the state before it."""
+def _begin(
+    module: Any, is_kept: bool, with_grad: bool, x: Tensor, norm: nn.Module | None = None
+) -> tuple[Tensor, State | None]:
+    """The input of a neuron's call, after the batch norm and as a copy if it is kept, and the state before it."""
     if not isinstance(module, SpikingNeuron):
         raise InputError(
             f"the states of a {type(module).__name__} of SpikingJelly cannot be recorded; clif.convert(net, "
@@ -256,8 +264,9 @@ def _begin(module: Any, with_grad: bool, x: Tensor, norm: nn.Module | None = Non
             "step(self, x, v) instead"
         )
     x = x if norm is None else norm(x)
+    x = x.clone() if is_kept else x
     if with_grad and not x.requires_grad:
-        x = x.detach().requires_grad_()
+        x.requires_grad_()
     if module.step_mode == "s":
         return x, module.start_state(x)
     return x, module.start_state(x[0]) if module.keep_state else None
