@@ -105,3 +105,42 @@ def test_a_network_whose_reset_calls_reset_net_does_not_call_itself(Node):
     net(torch.rand(3, 8))
     net.reset()
     assert net[1].state is None
+
+
+class Delayed(clif.SpikingNeuron):
+    """Fires by the input of the step before, and keeps its last spike."""
+
+    states = {"v": 0.0, "x_before": 0.0, "last": 0.0}
+
+    def step(self, x, v, x_before, last):
+        u = v / 2 + x_before - last / 4
+        spike = self.fire(u)
+        return spike, self.reset_after(u, spike), x, spike.detach()
+
+
+MEMORIES = {
+    "states that are the input and the spike": Delayed,
+    "the same in PyTorch": lambda: Delayed(backend="torch"),
+    "the same with v of every step": lambda: Delayed(store_v_seq=True),
+    "LeakyIntegrator": LeakyIntegrator,
+    "LeakyIntegrator with decay_input": lambda: LeakyIntegrator(decay_input=True),
+    "Recurrent": lambda: Recurrent(clif.LIFNode(), nn.Identity()),
+    "Recurrent without a neuron": lambda: Recurrent(nn.Identity(), nn.Softsign()),
+}
+
+
+@pytest.mark.parametrize("step_mode", ["s", "m"])
+@pytest.mark.parametrize("kind", MEMORIES.values(), ids=MEMORIES)
+def test_what_a_layer_took_and_returned_may_be_changed_in_place(kind, step_mode):
+    x_seq = torch.rand(6, 3, 8) * 2
+    x_seq = x_seq if step_mode == "s" else x_seq.split([1, 1, 2, 2])
+    changed, expected = kind(), kind()
+    for layer in (changed, expected):
+        clif.set_step_mode(layer, step_mode)
+    with torch.no_grad():
+        for x in x_seq:
+            buffer, wanted = x.clone(), expected(x)
+            y = changed(buffer)
+            assert torch.equal(y, wanted)
+            y.add_(5)
+            buffer.fill_(9)

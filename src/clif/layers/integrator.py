@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from clif.errors import InputError
 from clif.layers.remembering import Remembering
 from clif.ops.constants import Constant, as_constant, value_of
+from clif.ops.kept import apart
 
 
 class LeakyIntegrator(Remembering):
@@ -53,7 +54,8 @@ class LeakyIntegrator(Remembering):
         if not x.is_floating_point():
             raise InputError(f"LeakyIntegrator needs a floating-point input, got {x.dtype}; convert it with x.float()")
         if self.step_mode == "s":
-            return self._step(x)
+            v = self._step(x)
+            return v.clone() if v is self.v else v
         if x.dim() < 2 or len(x) == 0:
             raise InputError(f"a sequence must have shape [T, N, *] with T ≥ 1, got {list(x.shape)}")
         if not self.keep_state:
@@ -64,7 +66,7 @@ class LeakyIntegrator(Remembering):
         v = self._fitting(x, x.shape)
         charge = x.to(torch.promote_types(x.dtype, torch.float32))
         charge = charge / self.tau if self.decay_input else charge
-        self.v = charge if v is None else v * (1 - 1 / self.tau) + charge
+        self.v = apart(charge, x) if v is None else v * (1 - 1 / self.tau) + charge
         return self.v.to(x.dtype)
 
     def extra_repr(self) -> str:

@@ -11,6 +11,7 @@ from clif.errors import InputError
 from clif.layers.dropout import Dropout
 from clif.layers.remembering import Remembering
 from clif.layers.step import StepModule
+from clif.ops.kept import apart
 from clif.ops.registration import is_exported
 
 
@@ -32,7 +33,7 @@ class _Container(Remembering):
     def forward(self, x: Tensor) -> Tensor:
         if self.step_mode == "s":
             with self._stepping(1):
-                return self._step(x)
+                return self._step(x).clone()
         if x.dim() < 2 or len(x) == 0:
             raise InputError(f"{type(self).__name__} takes a sequence [T, N, *] with T ≥ 1, got {list(x.shape)}")
         with self._stepping(len(x)):
@@ -40,7 +41,7 @@ class _Container(Remembering):
 
     def _step(self, x: Tensor) -> Tensor:
         y = self.y if self.y is None else self._fitting(x, torch.Size((*x.shape[:1], *self.y.shape[1:])))
-        self.y = self.sub_module(self._mix(x, y))
+        self.y = apart(self.sub_module(self._mix(x, y)), x)
         return self.y
 
     @contextmanager

@@ -12,6 +12,7 @@ from clif.errors import InputError
 from clif.neurons.gradient_window import check_window, truncated_by_sequences, truncated_by_steps
 from clif.ops import dispatch
 from clif.ops.equations import Equations, State, compute_dtype, stack_steps
+from clif.ops.kept import apart
 from clif.ops.registration import is_transformed
 
 Route = Literal["backend", "steps", "window", "own steps"]
@@ -80,7 +81,8 @@ def single_step(equations: Equations, x: Tensor, start: State | None) -> tuple[T
     spike, after = equations.one_step(x)(x, equations.start(x, start))
     check_spikes(equations, spike, x)
     # The backward pass needs the spikes, and the caller may change its copy in place.
-    return spike.clone() if spike.requires_grad else spike, after
+    spike = spike.clone() if spike.requires_grad else spike
+    return spike, tuple([apart(value, x, spike) for value in after])
 
 
 def own_steps(step: Callable[[Tensor], Tensor], v: Callable[[], Any], mode: Mode, x_seq: Tensor) -> Result:
@@ -112,7 +114,8 @@ def _by_steps(equations: Equations, mode: Mode, x_seq: Tensor, state: State) -> 
         spike, state = one_step(x, state)
         spikes.append(spike)
         voltages.append(_v_of(equations, state, mode))
-    return Result(stack_steps(spikes), state, stack_steps([v for v in voltages if v is not None]))
+    last = tuple([apart(value, x_seq) for value in state])
+    return Result(stack_steps(spikes), last, stack_steps([v for v in voltages if v is not None]))
 
 
 def _v_of(equations: Equations, state: State, mode: Mode) -> Tensor | None:

@@ -1,10 +1,11 @@
-"""Checks of the values that a layer keeps between calls: their shape, and whether autograd can use them."""
+"""The values that a layer keeps between calls: their shape, whether autograd can use them, and their memory."""
 
 import torch
 from torch import Tensor
 
 from clif import private_torch
 from clif.errors import InputError
+from clif.ops.registration import is_observed, is_plain
 
 
 def likely_cause(kept: Tensor, x: Tensor) -> str:
@@ -30,3 +31,14 @@ def usable(kept: Tensor) -> Tensor:
     if not kept.is_inference() or torch.is_inference_mode_enabled():
         return kept
     return kept.clone()
+
+
+def apart(kept: Tensor, *others: Tensor) -> Tensor:
+    """`kept`, or a copy if it shares memory with one of the `others`, which the caller may change in place."""
+    return kept.clone() if any(_share_memory(kept, other) for other in others) else kept
+
+
+def _share_memory(a: Tensor, b: Tensor) -> bool:
+    if a is b or is_observed() or not (is_plain(a) and is_plain(b)):
+        return a is b
+    return a.untyped_storage().data_ptr() == b.untyped_storage().data_ptr()

@@ -3,6 +3,7 @@
 from torch import Tensor
 
 from clif.ops.equations import Equations, State, stack_steps
+from clif.ops.kept import apart
 
 
 def multi_step(equations: Equations, x_seq: Tensor, state: State, keep_state: bool) -> tuple[Tensor, State]:
@@ -15,4 +16,4 @@ def multi_step(equations: Equations, x_seq: Tensor, state: State, keep_state: bo
     for x in x_seq.unbind(0):
         spike, state = one_step(x, state)
         spikes.append(spike)
-    return stack_steps(spikes), state if keep_state else ()
+    return stack_steps(spikes), tuple([apart(value, x_seq) for value in state]) if keep_state else ()
