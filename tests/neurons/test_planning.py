@@ -53,6 +53,29 @@ def test_a_buffer_that_changes_in_place_is_read_at_every_call():
     assert not torch.equal(before[1], after[1])
 
 
+@pytest.mark.parametrize("backend", ["auto", "torch"])
+def test_a_tensor_that_changes_in_place_is_read_at_every_call(backend):
+    tau = torch.tensor(4.0)
+    node = clif.LIFNode(tau=tau, step_mode="m", backend=backend)
+    before = computed(node)
+    tau.fill_(2.0)
+    after, expected = computed(node), computed(clif.LIFNode(tau=2.0, step_mode="m", backend=backend))
+    assert all(torch.equal(got, want) for got, want in zip(after, expected, strict=True))
+    assert not torch.equal(before[1], after[1])
+
+
+def test_a_tensor_is_learnt_after_a_call_without_gradients():
+    tau = torch.tensor(2.0, requires_grad=True)
+    node, x = clif.LIFNode(tau=tau, step_mode="m"), torch.rand(4, 2, 30)
+    with torch.no_grad():
+        node(x)
+    node.reset()
+    node(x).sum().backward()
+    found, tau.grad = tau.grad, None
+    clif.LIFNode(tau=tau, step_mode="m")(x).sum().backward()
+    assert torch.equal(found, tau.grad)
+
+
 def test_a_method_replaced_on_the_object_after_a_call_goes_to_pytorch():
     node, x = clif.LIFNode(step_mode="m"), torch.rand(3, 2, 5)
     node(x)

@@ -110,6 +110,7 @@ def _reads_attributes_only(neuron: Any, learnable: Mapping[str, str]) -> bool:
         all(str(name).partition(".")[0] == "clif" for name in own)
         and not neuron._buffers
         and neuron._parameters.keys() <= learnable.keys()
+        and not any(isinstance(value, Tensor) and name not in OWN for name, value in vars(neuron).items())
     )
 
 
