@@ -142,10 +142,34 @@ def test_time_distributed_takes_the_statistics_of_each_step_from_a_norm_without_
     assert_close(distributed(x_seq), torch.stack([norm(x) for x in x_seq]), rtol=0, atol=0)
 
 
-def test_time_distributed_draws_a_mask_for_each_step_of_a_repeated_image():
-    distributed = layers.TimeDistributed(nn.Dropout(0.5), step_mode="m")
-    first, second = distributed(layers.repeat_image(torch.ones(4, 50), 2))
+class Poisson(nn.Module):
+    def forward(self, x):
+        return (torch.rand_like(x) <= x).to(x.dtype)
+
+
+@pytest.mark.parametrize("module", [nn.Dropout(0.5), nn.RReLU(), Poisson(), nn.Sequential(nn.Flatten(), Poisson())])
+def test_time_distributed_draws_anew_at_each_step_of_a_repeated_image(module):
+    distributed = layers.TimeDistributed(module, step_mode="m")
+    x = -torch.rand(4, 50) if isinstance(module, nn.RReLU) else torch.full((4, 50), 0.5)
+    first, second = distributed(layers.repeat_image(x, 2))
     assert not torch.equal(first, second)
+
+
+def test_time_distributed_draws_anew_where_a_hook_or_a_replaced_forward_does():
+    for change in (
+        lambda module: module.register_forward_hook(lambda _module, _inputs, y: nn.functional.dropout(y)),
+        lambda module: setattr(module, "forward", nn.functional.dropout),
+    ):
+        module = nn.Sequential(nn.Flatten())
+        change(module[0])
+        first, second = layers.TimeDistributed(module, step_mode="m")(layers.repeat_image(torch.ones(4, 50), 2))
+        assert not torch.equal(first, second)
+
+
+@pytest.mark.parametrize("module", [nn.Dropout(0.5), nn.RReLU(), nn.Sequential(nn.Linear(50, 3), nn.BatchNorm1d(3))])
+def test_time_distributed_computes_a_repeated_image_once_in_evaluation(module):
+    distributed = layers.TimeDistributed(module, step_mode="m").eval()
+    assert layers.is_repeated(distributed(layers.repeat_image(torch.randn(4, 50), 2)))
 
 
 @pytest.mark.parametrize("step_mode", ["s", "m"])
