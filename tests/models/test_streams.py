@@ -1,5 +1,6 @@
 """One network with several users: streams in threads, and calls of the network between their steps."""
 
+import sys
 import threading
 
 import pytest
@@ -173,3 +174,71 @@ def test_a_network_whose_layers_changed_is_named(net):
     net.features[1] = nn.Sequential(net.features[1])
     with pytest.raises(InputError, match=r"differ in the layer features\.1\.0\.act"):
         stream(FRAMES[0])
+
+
+class OwnSteps(clif.LIFNode):
+    def single_step_forward(self, x):
+        return super().single_step_forward(x)
+
+
+def with_kept_states():
+    net = wrapped(clif.LIFNode())
+    clif.neurons.set_keep_state(net, True)
+    return net
+
+
+def wrapped(*layers):
+    return clif.wrap(nn.Sequential(nn.Linear(8, 8), *layers), T=STEPS, input_shape=(8,)).eval()
+
+
+STATEFUL = {
+    "Recurrent": lambda: wrapped(clif.layers.Recurrent(clif.LIFNode(), nn.Linear(8, 8))),
+    "a class's own steps": lambda: wrapped(OwnSteps()),
+    "states that are kept": with_kept_states,
+    "LeakyIntegrator": lambda: wrapped(clif.LIFNode(), clif.layers.LeakyIntegrator()),
+    "no state": lambda: wrapped(clif.LIFNode(), nn.Dropout(0.5)),
+}
+
+
+@pytest.mark.parametrize("make", STATEFUL.values(), ids=STATEFUL)
+@pytest.mark.usefixtures("interrupted_often")
+def test_calls_at_the_same_time_do_not_change_each_other(make):
+    torch.manual_seed(0)
+    net, samples = make(), [2 * torch.rand(4, 8) for _ in range(2)]
+    whole = torch.no_grad()(net)
+    expected = [whole(x) for x in samples]
+    results = in_threads(*(lambda x=x: torch.stack([whole(x) for _ in range(15)]) for x in samples))
+    for got, wanted in zip(results, expected, strict=True):
+        assert all(torch.equal(one, wanted) for each in got for one in each)
+
+
+@pytest.fixture
+def interrupted_often():
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+def test_a_call_of_a_recurrent_network_waits_for_the_one_before():
+    net = STATEFUL["Recurrent"]()
+    first, second = (2 * torch.rand(4, 8) for _ in range(2))
+    with torch.no_grad():
+        expected = net(first)
+    begun, go_on, results = threading.Event(), threading.Event(), []
+
+    def hold(*_):
+        if not begun.is_set():
+            begun.set()
+            assert go_on.wait(60)
+
+    net.net[1].sub_module.register_forward_hook(hold)
+    threads = [threading.Thread(target=lambda x=x: results.append(torch.no_grad()(net)(x))) for x in (first, second)]
+    threads[0].start()
+    assert begun.wait(60)
+    threads[1].start()
+    threads[1].join(0.1)
+    go_on.set()
+    for thread in threads:
+        thread.join(60)
+    assert torch.equal(results[0], expected)

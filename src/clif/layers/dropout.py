@@ -31,6 +31,11 @@ class Dropout(Remembering):
         self.p = p
         self.keys: Tensor | None = None
 
+    @property
+    def is_exclusive(self) -> bool:
+        """False: a sequence has a mask of its own."""
+        return False
+
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or self.p == 0:
             return x

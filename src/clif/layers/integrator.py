@@ -54,20 +54,30 @@ class LeakyIntegrator(Remembering):
         if not x.is_floating_point():
             raise InputError(f"LeakyIntegrator needs a floating-point input, got {x.dtype}; convert it with x.float()")
         if self.step_mode == "s":
-            v = self._step(x)
-            return v.clone() if v is self.v else v
+            self.v = self._step(x, self._fitting(x, x.shape))
+            return apart(self.v.to(x.dtype), self.v)
         if x.dim() < 2 or len(x) == 0:
             raise InputError(f"a sequence must have shape [T, N, *] with T ≥ 1, got {list(x.shape)}")
         if not self.keep_state:
             self.reset()
-        return torch.stack([self._step(step) for step in x])
+        v = self._fitting(x[0], x.shape[1:]) if self.keep_state else None
+        steps = []
+        for step in x:
+            v = self._step(step, v)
+            steps.append(v.to(x.dtype))
+        self.v = v
+        return torch.stack(steps)
 
-    def _step(self, x: Tensor) -> Tensor:
-        v = self._fitting(x, x.shape)
+    @property
+    def is_exclusive(self) -> bool:
+        """Whether sequences begin from the v of the last call."""
+        return self.keep_state
+
+    def _step(self, x: Tensor, v: Tensor | None) -> Tensor:
+        """v after the step's input `x`, from `v` before, None at rest."""
         charge = x.to(torch.promote_types(x.dtype, torch.float32))
         charge = charge / self.tau if self.decay_input else charge
-        self.v = apart(charge, x) if v is None else v * (1 - 1 / self.tau) + charge
-        return self.v.to(x.dtype)
+        return apart(charge, x) if v is None else v * (1 - 1 / self.tau) + charge
 
     def extra_repr(self) -> str:
         return f"tau={value_of(self.tau)}, decay_input={self.decay_input}, step_mode={self.step_mode}"

@@ -66,6 +66,14 @@ class StepModule(nn.Module):
         """The attributes that a call or `clif.set_step_mode` may change; `vars(module).update` restores them."""
         return {"_step_mode": self._step_mode}
 
+    @property
+    def is_exclusive(self) -> bool:
+        """Whether a call for a sequence begins from, or computes with, a state that another call may change meanwhile.
+
+        By default every module with memories is exclusive.
+        """
+        return any(True for _ in self.memories())
+
     def named_memories(self) -> Iterator[tuple[str, Any]]:
         """The module's own states between calls, by SpikingJelly's names."""
         yield from ()

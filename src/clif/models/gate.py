@@ -1,4 +1,7 @@
-"""A lock of a network for calls, which may run at the same time, and steps of streams, which run one at a time."""
+"""A lock of a network for calls, which may run at the same time, and for those that run one at a time.
+
+These are the steps of streams, and calls that keep a state in the layers while they compute, as recurrent ones do.
+"""
 
 import threading
 from collections import Counter
@@ -7,6 +10,9 @@ from contextlib import contextmanager
 from weakref import WeakKeyDictionary
 
 from torch import nn
+
+from clif.layers import StepModule
+from clif.neurons.net import is_foreign
 
 
 class Gate:
@@ -50,6 +56,11 @@ class Gate:
                 if not self._depth:
                     self._owner = None
                 self._changed.notify_all()
+
+
+def is_exclusive(net: nn.Module) -> bool:
+    """Whether calls of a network for sequences must run one at a time, because of a layer's state."""
+    return any(m.is_exclusive if isinstance(m, StepModule) else is_foreign(m) for m in net.modules())
 
 
 _GATES: WeakKeyDictionary[nn.Module, Gate] = WeakKeyDictionary()

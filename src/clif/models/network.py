@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from clif import surrogate as surrogates
 from clif.errors import InputError, unknown_name
 from clif.layers import StepModule, is_repeated, repeat_image
-from clif.models.gate import gate
+from clif.models.gate import gate, is_exclusive
 from clif.neurons import SpikingNeuron, reset_net, set_keep_state, set_step_mode
 from clif.neurons.exchange import channels_for
 from clif.neurons.registry import NEURONS, create, neuron_name, options_of
@@ -92,6 +92,9 @@ class SpikingNetwork(StepModule):
     mode (`clif.set_step_mode(net, "s")`) `net(x)` is one step: [N, C, H, W] -> [N, classes], and the state stays until
     `clif.reset_net(net)`. The prediction is the argmax of the mean logits over T.
 
+    Calls for sequences may run in several threads at the same time. They wait for each other if a layer keeps a state
+    while it computes: a recurrent container, or any layer after `clif.set_keep_state(net, True)`.
+
     It computes in the layout `memory_format` for any input layout: channels_last, the faster one, or
     `torch.preserve_format` for the layout of the input.
 
@@ -129,7 +132,7 @@ class SpikingNetwork(StepModule):
     def forward(self, x: Tensor) -> Tensor:
         if torch.compiler.is_compiling():
             return self._compute(x)
-        with gate(self).shared():
+        with gate(self).alone() if is_exclusive(self) else gate(self).shared():
             return self._compute(x)
 
     def _compute(self, x: Tensor) -> Tensor:

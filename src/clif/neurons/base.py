@@ -221,6 +221,11 @@ class SpikingNeuron(Firing, FunctionalState):
     def memory(self) -> dict[str, Any]:
         return {**super().memory, **{name: getattr(self, name) for name in ("_values", "_calls", "v_seq")}}
 
+    @property
+    def is_exclusive(self) -> bool:
+        """Whether sequences begin from the state of the last call, or are computed by a class's own methods."""
+        return self.keep_state or self.overrides("single_step_forward") or self.overrides("multi_step_forward")
+
     def detach(self) -> None:
         """Cut the graph at the present state (truncated back-propagation through time)."""
         self._calls = self._calls.ended()
