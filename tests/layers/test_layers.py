@@ -237,6 +237,10 @@ def test_the_dropout_mask_follows_the_module():
     assert dropout.double().mask.dtype == torch.float64
 
 
+def affine_to_synchronise(norm):
+    return norm.affine
+
+
 def test_batch_norms_are_not_made_torchs_that_mix_up_the_axes():
     net = torch.nn.Sequential(layers.Conv2d(3, 4, 3), layers.BatchNorm2d(4))
     with pytest.raises(
@@ -245,6 +249,7 @@ def test_batch_norms_are_not_made_torchs_that_mix_up_the_axes():
         torch.nn.SyncBatchNorm.convert_sync_batchnorm(net)
     assert net[1].affine
     assert "affine=True" in repr(net[1])
+    assert affine_to_synchronise(net[1])
     clif.train.synchronise_batch_norms(net)
     assert type(net[1]).__name__ == "SyncBatchNorm2d"
     copy.deepcopy(net)

@@ -10,6 +10,9 @@ from clif.errors import InputError
 from clif.layers.step import StepModule, check_layout, check_steps, fold, is_repeated, repeat_image
 from clif.ops.norm import Norm
 
+SYNCHRONISING = ("convert_sync_batchnorm", "convert_syncbn_model")
+"""The functions of PyTorch and Apex that replace batch norms by synchronised ones."""
+
 
 class _NormByStep(nn.modules.batchnorm._BatchNorm):
     """A batch norm for a step [N, C, *], or for a sequence, step by step."""
@@ -23,8 +26,8 @@ class _NormByStep(nn.modules.batchnorm._BatchNorm):
 
     @property
     def affine(self) -> bool:
-        """Always true. It refuses a conversion to `torch.nn.SyncBatchNorm`, which reads it."""
-        if "sync" in sys._getframe(1).f_code.co_name:
+        """Always true. It refuses a conversion to `torch.nn.SyncBatchNorm` or Apex's norm, which reads it."""
+        if sys._getframe(1).f_code.co_name in SYNCHRONISING:
             raise InputError(
                 f"torch.nn.SyncBatchNorm would take axis 1 of [T, {self.layout}] as the channels; clif synchronises "
                 "its BatchNorm2d itself: --sync-bn True (clif train), or clif.train.synchronise_batch_norms(net)"
