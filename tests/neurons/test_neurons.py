@@ -226,6 +226,7 @@ def test_plif_starts_at_the_given_time_constant(tau):
     assert node.w.item() == pytest.approx(-math.log(tau - 1), rel=1e-6)
     assert node.tau == pytest.approx(tau, rel=1e-6)
     assert f"tau={tau:.4g}" in repr(node)
+    assert "tau" not in repr(node.to("meta"))
 
 
 def test_plif_learns_its_time_constant():

@@ -51,4 +51,5 @@ class LearntTau(SpikingNeuron):
         super().register_parameter(name, param)
 
     def extra_repr(self) -> str:
-        return f"tau={self.tau:.4g}, {super().extra_repr()}"
+        shown = super().extra_repr()
+        return shown if self.w.is_meta else f"tau={self.tau:.4g}, {shown}"
