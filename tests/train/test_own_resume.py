@@ -149,8 +149,7 @@ def test_objects_in_memory_resume_like_new_ones(config, tmp_path, made_again):
 
     whole = fit(config(epochs=5, out_dir=str(tmp_path / "whole")), quiet=True, **objects())
     same = objects()
-    fit(config(epochs=4), quiet=True, **same)
-    start = config(epochs=5).run_folder(model="Net", neuron="", dataset="own") / "checkpoint_epoch0003_step000000.pth"
+    start = fit(config(epochs=4), quiet=True, **same).folder / "checkpoint_epoch0003_step000000.pth"
     again = objects() if made_again else same
     result = fit(config(epochs=5, resume=str(start)), quiet=True, **again)
     assert [row["lr"] for row in result.history] == [row["lr"] for row in whole.history]

@@ -47,6 +47,7 @@ CONTENT_TYPES: dict[str, type] = {
     "imports": list,
     "data": dict,
     "own": list,
+    "objects": dict,
     "history": list,
     "progress": dict,
     "rng": dict,

@@ -73,12 +73,12 @@ class RunFolder:
         config: TrainConfig,
         resumed_from: Path | None,
         precision: Precision | None = None,
-        own: dict[str, str] | None = None,
+        own: dict[str, Any] | None = None,
     ) -> None:
         """Create and lock the folder; an earlier run there is renamed unless it is continued (`resumed_from` in it).
 
-        It gets the configuration and, for every start, `describe_start`, with the user's `own` objects. Raises
-        `InputError` if it cannot be written, or another process trains in it.
+        It gets the configuration and, for every start, `describe_start`, with the records `own` of the user's objects.
+        Raises `InputError` if it cannot be written, or another process trains in it.
         """
         before = None if resumed_from is None else resumed_from.resolve().parent
         self.lock()
@@ -98,7 +98,7 @@ class RunFolder:
             if before == self.path.resolve():
                 values["resume"] = None
             self.write_text(CONFIG, yaml.safe_dump(values, sort_keys=False))
-            self._note_start({**describe_start(precision), **({"own": own} if own else {})})
+            self._note_start({**describe_start(precision), **(own or {})})
 
     def write_text(self, name: str, text: str) -> None:
         """Write a file of the folder completely or not at all. Raises `InputError` if it cannot be written."""
@@ -134,20 +134,27 @@ class RunFolder:
 
     def note_warning(self, epoch: int, message: str) -> None:
         """Write a warning of the trainer to the folder, unless it is already there."""
-        earlier = self._listed(WARNINGS)
+        earlier = read_list(self.path / WARNINGS)
         if message not in [one.get("message") for one in earlier if isinstance(one, dict)]:
             self.write_text(WARNINGS, json.dumps([*earlier, {"epoch": epoch, "message": message}], indent=2))
 
     def _note_start(self, start: dict[str, Any]) -> None:
-        earlier = self._listed(ENVIRONMENT)
+        earlier = read_list(self.path / ENVIRONMENT)
         self.write_text(ENVIRONMENT, json.dumps([*earlier, start], indent=2))
 
-    def _listed(self, name: str) -> list[Any]:
-        """The list in a JSON file of the folder; [] if there is none, or if it cannot be read."""
-        with suppress(InputError):
-            content = read_json(self.path / name)
-            return content if isinstance(content, list) else []
-        return []
+
+def read_list(path: Path) -> list[Any]:
+    """The list in a JSON file; [] if there is none, or if it cannot be read."""
+    with suppress(InputError):
+        content = read_json(path)
+        return content if isinstance(content, list) else []
+    return []
+
+
+def last_start(folder: Path) -> dict[str, Any]:
+    """The description of the last start of the run in a folder; {} if there is none."""
+    start = (read_list(folder / ENVIRONMENT) or [{}])[-1]
+    return start if isinstance(start, dict) else {}
 
 
 def kept_name(epochs: int, step: int) -> str:
@@ -223,10 +230,12 @@ def keep_measurement(
 
 
 def set_aside(folder: Path) -> None:
-    """Make room for a new run: an earlier one in `folder` is renamed to folder.1, folder.2, …"""
+    """Make room for a new run: an earlier one in `folder` is renamed to folder.1, folder.2, …, and a line says so."""
     if folder.is_dir() and any(path.name != LOCK for path in folder.iterdir()):
         free = next(k for k in itertools.count(1) if not folder.with_name(f"{folder.name}.{k}").exists())
-        folder.rename(folder.with_name(f"{folder.name}.{free}"))
+        aside = folder.with_name(f"{folder.name}.{free}")
+        folder.rename(aside)
+        logger.warning("the earlier run in %s is now %s", folder, aside)
 
 
 def run_of(resume: str) -> Path:

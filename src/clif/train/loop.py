@@ -107,7 +107,7 @@ class Trainer(Stoppable):
         self.quiet = quiet or not engine.is_first
         loggers = engine.only_first(lambda: make_loggers(config.logger_names()))
         self.callbacks = [*callbacks, *(loggers or [])]
-        path = config.run_folder(**own.words()) if folder is None else Path(expand_home(folder))
+        path = own.run_folder(config) if folder is None else Path(expand_home(folder))
         run_folder = RunFolder(path, config.keep_last, own.begins_anywhere)
         engine.only_first(run_folder.lock)
         try:
@@ -122,12 +122,13 @@ class Trainer(Stoppable):
             config.resume = str(run_folder.path) if run_folder.is_begun() else None
             if config.resume is None:
                 begins_anew = f"no run to resume in {run_folder.path}: starting a new run"
-                begins_anew += other_run(run_folder.path, config)
+                begins_anew += other_run(run_folder.path, config, self.own.digests())
         start, content, begins_elsewhere = engine.first(lambda: find_start(config.resume, self.own.begins_anywhere))
         changes = ""
         if content is not None:
-            engine.first(lambda: self.own.check_same(content, str(start)))
-            changes = engine.first(lambda: check_options(config, content, str(start)))
+            objects = engine.first(lambda: self.own.check_same(content, str(start)))
+            options = engine.first(lambda: check_options(config, content, str(start)))
+            changes = ", ".join(filter(None, (options, objects)))
         made_for = config if start is None else dataclasses.replace(config, pre_train=None)
         super().__init__(made_for, engine, run_folder, self.own)
         self.config = config
@@ -181,6 +182,8 @@ class Trainer(Stoppable):
                 log.close()
         if not history:
             raise self._nothing_to_train()
+        if self.global_step == self._first_step and self.engine.is_first:
+            logger.warning("%s: nothing is left to train, because %s", self.folder.path, self.ended)
         summary = summarise(history[-1], self.history or history, self.chosen_on)
         summary["precision"] = self.precision.name
         result = Result(self.folder.path, history, summary)
@@ -202,9 +205,9 @@ class Trainer(Stoppable):
 
     def _open(self) -> MetricsLog | None:
         """Prepare the run's folder; returns the log in the first process."""
-        self.engine.only_first(
-            lambda: self.folder.open(self.config, self.resumed_from, self.precision, self.own.described())
-        )
+        words = self.own.described()
+        own = {"own": words, "objects": self.own.digests()} if words else None
+        self.engine.only_first(lambda: self.folder.open(self.config, self.resumed_from, self.precision, own))
         if self.config.save_init and self.global_step == 0:
             self._save("checkpoint_0.pth")
         size = sum(p.numel() for p in self.net.parameters()) / 1e6

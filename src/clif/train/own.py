@@ -3,6 +3,8 @@
 import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,8 +21,17 @@ from clif.neurons.checkpointing import is_checkpointed
 from clif.neurons.gradient_window import set_gradient_window
 from clif.train.config import TrainConfig
 from clif.train.engine import Engine
+from clif.train.folder import last_start
 from clif.train.losses import check_loss
 from clif.train.optimizers import check_optimizer
+from clif.train.own_description import (
+    describe_loader,
+    describe_loss,
+    describe_net,
+    describe_optimizer,
+    describe_schedule,
+    digest,
+)
 from clif.train.own_loaders import is_positioned, likeness, place
 from clif.train.schedules import check_scheduler
 
@@ -45,11 +56,31 @@ class Own:
         """What the given objects are, by the option of the configuration that they replace, for a report."""
         nodes = [] if self.net is None else [m for m in self.net.modules() if isinstance(m, SpikingNeuron)]
         neurons = sorted({node.neuron or type(node).__name__ for node in nodes})
-        words = self.words() | ({"neuron": "+".join(neurons)} if neurons else {})
+        words = self._words() | ({"neuron": "+".join(neurons)} if neurons else {})
         for option, given in (("opt", self.optimizer), ("lr_scheduler", self.scheduler), ("loss", self.loss)):
             if given is not None:
                 words[option] = getattr(given, "__name__", type(given).__name__)
         return words
+
+    @cached_property
+    def descriptions(self) -> dict[str, Any]:
+        """What the given objects are, by name, as they were at the first call: before the run changes them."""
+        found: dict[str, Any] = {}
+        if self.net is not None:
+            found["net"] = describe_net(self.net)
+        if self.loaders is not None:
+            found["loaders"] = describe_loader(self.loaders["train"])
+        if self.optimizer is not None:
+            found["optimizer"] = describe_optimizer(self.optimizer, self.scheduler)
+        if self.scheduler is not None:
+            found["scheduler"] = describe_schedule(self.scheduler)
+        if self.loss is not None:
+            found["loss"] = describe_loss(self.loss)
+        return found
+
+    def digests(self) -> dict[str, str]:
+        """A short name for the description of each given object."""
+        return {f"{name}=": digest(description) for name, description in self.descriptions.items()}
 
     @property
     def begins_anywhere(self) -> bool:
@@ -132,7 +163,21 @@ class Own:
                 "checkpoint_every writes within an epoch, and this training loader cannot begin there; leave it out"
             )
 
-    def words(self) -> dict[str, str]:
+    def run_folder(self, config: TrainConfig) -> Path:
+        """The folder of the run: that of the same configuration and objects.
+
+        With `resume="auto"` it is that of an earlier version, whose name did not depend on the objects, if these are
+        the objects of its run.
+        """
+        folder = config.run_folder(**self._words(), **({"objects": digest(self.digests())} if self.names() else {}))
+        if config.resume == "auto" and self.names() and not folder.is_dir():
+            earlier = config.run_folder(**self._words())
+            start = last_start(earlier)
+            if start.get("own") == self.described() and start.get("objects") in (None, self.digests()):
+                return earlier
+        return folder
+
+    def _words(self) -> dict[str, str]:
         """The words for the network and the data in the name of the run's folder."""
         net = {} if self.net is None else {"model": type(self.net).__name__, "neuron": ""}
         return net | ({} if self.loaders is None else {"dataset": "own"})
@@ -183,11 +228,36 @@ class Own:
             )
         return placed
 
-    def check_same(self, content: dict[str, Any], where: str) -> None:
-        """Raise `InputError` if the run of a checkpoint had other objects of the user."""
-        before = content.get("own", [])
-        if before == self.names():
-            return
-        had = ", ".join(f"{name}=" for name in before) or "nothing of your own"
-        has = ", ".join(f"{name}=" for name in self.names()) or "nothing"
-        raise InputError(f"{where}: its run was given {had}, but this one {has}; pass the same to clif.train.fit")
+    def check_same(self, content: dict[str, Any], where: str) -> str:
+        """The changes of the user's objects in the run of a checkpoint, in words; "" if there are none.
+
+        Raises `InputError` if it had another network, another optimiser, or objects that are not given now.
+        """
+        if (names := content.get("own", [])) != self.names():
+            had = ", ".join(f"{name}=" for name in names) or "nothing of your own"
+            has = ", ".join(f"{name}=" for name in self.names()) or "nothing"
+            raise InputError(f"{where}: its run was given {had}, but this one {has}; pass the same to clif.train.fit")
+        before, now = content.get("objects", {}), self.descriptions
+        _require_same_net(before.get("net"), now.get("net"), where)
+        given = {name: (before[name], now[name]) for name in now if name != "net" and name in before}
+        changed = {name: pair for name, pair in given.items() if pair[0] != pair[1]}
+        if "optimizer" in changed:
+            had, has = (str(one).partition("(")[0] for one in changed["optimizer"])
+            if had != has:
+                raise InputError(
+                    f"{where}: its run has optimizer= {had}, which cannot become {has} when it resumes; start a new run"
+                )
+        return ", ".join(f"{name}= {new} ({old} before)" for name, (old, new) in changed.items())
+
+
+def _require_same_net(before: Any, now: dict[str, str] | None, where: str) -> None:
+    """Raise `InputError` if the descriptions of two networks differ; None stands for one that is not known."""
+    if not isinstance(before, dict) or now is None or before == now:
+        return
+    name = next(name for name in (*now, *before) if before.get(name) != now.get(name))
+    had, has = (modules.get(name, "nothing") for modules in (before, now))
+    place = f"net.{name}" if name else "net"
+    raise InputError(
+        f"{where}: its run trained another network, whose {place} is {had} instead of {has}; pass the same network, or "
+        "start a new run"
+    )

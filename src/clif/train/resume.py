@@ -70,6 +70,14 @@ def imports_of_run(folder: str) -> list[Any]:
         return []
 
 
+def objects_of_run(folder: Path) -> dict[str, str]:
+    """The digests of the user's objects in the run in `folder` at its last start, by name."""
+    try:
+        return dict(read_json(folder / ENVIRONMENT)[-1]["objects"])
+    except (ValueError, TypeError, LookupError):
+        return {}
+
+
 @contextmanager
 def needed_by_runs(*files: str | None) -> Iterator[None]:
     """A context in which the error for an unknown name says which code of the runs of `files` is not loaded.
@@ -134,8 +142,11 @@ def _word(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else repr(str(value)) if value == "" else str(value)
 
 
-def other_run(folder: Path, config: TrainConfig) -> str:
-    """A hint about the newest run beside `folder` with the same network and data set; "" if there is none."""
+def other_run(folder: Path, config: TrainConfig, own: dict[str, str]) -> str:
+    """A hint about the newest run beside `folder` with the same network and data set; "" if there is none.
+
+    `own` are the digests of the user's objects in this run.
+    """
     stem = folder.name.rpartition("_")[0]
     others = [path for path in folder.parent.glob(f"*/{CONFIG}") if path.parent.name.rpartition("_")[0] == stem]
     for path in sorted(others, key=lambda path: path.stat().st_mtime, reverse=True):
@@ -145,9 +156,11 @@ def other_run(folder: Path, config: TrainConfig) -> str:
             continue
         ignored = {"out_dir", "resume", "name", *LIMITS}
         differing = [k for k, v in dataclasses.asdict(config).items() if k not in ignored and values.get(k) != v]
+        objects = objects_of_run(path.parent)
+        differing += [name for name in dict.fromkeys((*own, *objects)) if own.get(name) != objects.get(name)]
         if differing:
-            return (
-                f"; the run in {path.parent} differs in {', '.join(differing)}: "
-                f"clif train --resume-run {shlex.quote(str(path.parent))} resumes that one"
-            )
+            how = f"clif train --resume-run {shlex.quote(str(path.parent))}"
+            if own or objects:
+                how = f'resume="{path.parent}" with the same objects'
+            return f"; the run in {path.parent} differs in {', '.join(differing)}: {how} resumes that one"
     return ""

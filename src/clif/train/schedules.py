@@ -27,6 +27,9 @@ SCHEDULERS: dict[str, Callable[[Optimizer, TrainConfig, int], LRScheduler]] = {}
 BY_STEP = ("OneCycle",)
 """The schedules that advance with every step of the optimiser, even without --lr-by-step."""
 
+POSITIONS = ("last_epoch", "T_cur", "T_i", "best", "num_bad_epochs", "cooldown_counter")
+"""The values of a schedule that change as it advances."""
+
 
 def register_scheduler(name: Any) -> Any:
     """A decorator: registers a function that creates a learning-rate schedule by name for `--lr-scheduler`.

@@ -18,7 +18,7 @@ from clif.train.checkpoint import load_weights, take_constants
 from clif.train.learner import Learner
 from clif.train.muon import Muon
 from clif.train.own_loaders import generators
-from clif.train.schedules import advance, finish_epoch
+from clif.train.schedules import POSITIONS, advance, finish_epoch
 from clif.user_code import imported
 
 
@@ -40,6 +40,7 @@ def capture(trainer: Learner) -> dict[str, Any]:
         "config": dataclasses.asdict(trainer.config),
         "imports": imported(),
         "own": trainer.own.names(),
+        "objects": trainer.own.descriptions,
         "history": trainer.history,
         "progress": {
             "step": trainer.step,
@@ -269,10 +270,6 @@ def _family(group: dict[str, Any]) -> str:
     if "orthogonal" in group:
         return "Muon"
     return "AdamW" if "betas" in group else "SGD" if "nesterov" in group else "its optimiser"
-
-
-POSITIONS = ("last_epoch", "T_cur", "T_i", "best", "num_bad_epochs", "cooldown_counter")
-"""The values of a schedule that change as it advances."""
 
 
 def is_same_schedule(state: dict[str, Any], other: dict[str, Any]) -> bool:
