@@ -6,10 +6,11 @@ import pytest
 import torch
 import yaml
 from runs import LAST, assert_same_run, original_checkpoint
-from torch.optim.lr_scheduler import LinearLR, SequentialLR
+from torch.optim.lr_scheduler import LambdaLR, LinearLR, SequentialLR
 from torch.testing import assert_close
 
 from clif.errors import InputError
+from clif.train.callbacks import Callback
 from clif.train.checkpoint import read_checkpoint
 from clif.train.folder import last_checkpoint
 from clif.train.loop import Trainer, fit
@@ -207,3 +208,49 @@ def test_a_checkpoint_whose_folder_is_closed_is_an_input_error(train, monkeypatc
         last_checkpoint(str(tmp_path / "c.pth"))
     with pytest.raises(InputError, match="cannot be written"):
         train(epochs=1)
+
+
+class Rates(Callback):
+    """The rate of every step, with the warm-up."""
+
+    def __init__(self):
+        self.rates = []
+
+    def on_step(self, trainer, loss):
+        del loss
+        self.rates.append(trainer.optimizer.param_groups[0]["lr"] * trainer._warmup_factor())
+
+
+SHORTER = {"epochs": 3, "T_max": 3}
+
+
+@pytest.mark.parametrize(
+    ("options", "changed"),
+    [
+        ({"lr_scheduler": "OneCycle", "warmup_epochs": 1.0}, {"b": 8}),
+        ({"lr_scheduler": "OneCycle", "warmup_epochs": 1.0}, {"accumulate": 2}),
+        ({"lr_by_step": True}, {"b": 8}),
+        ({"warmup_epochs": 2.0}, {"b": 8}),
+    ],
+)
+def test_the_rates_after_a_change_are_those_of_a_run_that_always_had_it(config, tmp_path, options, changed):
+    whole, rest = Rates(), Rates()
+    fit(config(**{**SHORTER, **options, **changed}, out_dir=str(tmp_path / "whole")), True, [whole])
+    folder = fit(config(**{**SHORTER, **options, "epochs": 2}), True).folder
+    fit(read_run(str(folder), {**SHORTER, **changed}), True, [rest], folder)
+    assert rest.rates == pytest.approx(whole.rates[-len(rest.rates) :])
+    assert len(rest.rates) == len(whole.rates) // 3
+
+
+def test_a_registered_schedule_without_a_state_has_the_position_in_the_new_steps(config):
+    SCHEDULERS["Steps"] = lambda optimizer, _config, per_epoch: LambdaLR(
+        optimizer, lambda step: 1 / (1 + step / per_epoch)
+    )
+    options = {"lr_scheduler": "Steps", "lr_by_step": True}
+    try:
+        folder = fit(config(**options), True).folder
+        rest = Rates()
+        fit(read_run(str(folder), {"epochs": 3, "b": 8}), True, [rest], folder)
+    finally:
+        del SCHEDULERS["Steps"]
+    assert rest.rates[-1] == pytest.approx(0.05 / 4)

@@ -123,6 +123,11 @@ class Learner:
         self.ended = self.ended or reason
 
     @property
+    def steps_of_run(self) -> int:
+        """The steps to the present position with the present steps per epoch, which may differ from those before."""
+        return self.epoch * self.steps_per_epoch + self.step
+
+    @property
     def dataset(self) -> Dataset | None:
         """The data set of the training loader; None for a loader of your own."""
         loader = self.loaders["train"]
@@ -227,7 +232,7 @@ class Learner:
 
     def _warmup_factor(self) -> float:
         steps = 0 if isinstance(self.scheduler, OneCycleLR) else self.config.warmup_epochs * self.steps_per_epoch
-        return min(1.0, (self.global_step + 1) / steps) if steps > 0 else 1.0
+        return min(1.0, (self.steps_of_run + 1) / steps) if steps > 0 else 1.0
 
     def _add_gradient(self, share: Share, total: int) -> Tensor:
         """Add the gradient of a batch's share to the step's, so that every sample of the step has equal weight."""

@@ -105,11 +105,15 @@ def _restore(trainer: Learner, content: dict[str, Any], where: str) -> None:
     load_optimizer(trainer.optimizer, content["optimizer"], where, getattr(trainer.scheduler, "cycle_momentum", False))
     trainer.epoch = int(content["epoch"]) + 1
     trainer.history = list(content.get("history", []))
-    if is_same_schedule(trainer.scheduler.state_dict(), content["lr_scheduler"]):
+    step = content.get("progress", {}).get("step")
+    trainer.step = step if isinstance(step, int) else 0
+    position = trainer.steps_of_run if trainer.by_step else trainer.epoch
+    if is_same_schedule(trainer.scheduler.state_dict(), content["lr_scheduler"]) and (
+        trainer.own.scheduler is not None or _is_at(trainer, position, content)
+    ):
         _load_schedule(trainer.scheduler, content["lr_scheduler"])
     else:
-        steps = int((content.get("progress") or {}).get("global_step", trainer.epoch * trainer.steps_per_epoch))
-        begin_schedule(trainer, rates, steps if trainer.by_step else trainer.epoch)
+        begin_schedule(trainer, rates, position)
     trainer.global_step = trainer.epoch * trainer.steps_per_epoch
     trainer.inherited_best = float(content.get("max_test_acc", 0.0))
     trainer.best = max(
@@ -280,6 +284,14 @@ def is_same_schedule(state: dict[str, Any], other: dict[str, Any]) -> bool:
     if not all(map(is_same_schedule, inner, others)):
         return False
     return all(other.get(key) == value for key, value in state.items() if key not in POSITIONS and key[0] != "_")
+
+
+def _is_at(trainer: Learner, position: int, content: dict[str, Any]) -> bool:
+    """Whether the schedule of a checkpoint of clif is at this position; other steps per epoch lead to another one."""
+    state = content["lr_scheduler"]
+    if "progress" not in content or "last_epoch" not in state:
+        return True
+    return bool(state["last_epoch"] == trainer.scheduler.last_epoch + position)
 
 
 def _load_schedule(scheduler: LRScheduler, state: dict[str, Any]) -> None:
