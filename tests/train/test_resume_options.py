@@ -231,6 +231,7 @@ SHORTER = {"epochs": 3, "T_max": 3}
         ({"lr_scheduler": "OneCycle", "warmup_epochs": 1.0}, {"accumulate": 2}),
         ({"lr_by_step": True}, {"b": 8}),
         ({"warmup_epochs": 2.0}, {"b": 8}),
+        ({"lr_scheduler": "OneCycle", "warmup_epochs": 1.0}, {"warmup_epochs": 2.0}),
     ],
 )
 def test_the_rates_after_a_change_are_those_of_a_run_that_always_had_it(config, tmp_path, options, changed):

@@ -276,10 +276,14 @@ def _family(group: dict[str, Any]) -> str:
     return "AdamW" if "betas" in group else "SGD" if "nesterov" in group else "its optimiser"
 
 
+INTERNAL = ("_milestones", "_schedule_phases", "_anneal_func_type")
+"""The internal values of a schedule that do not change as it advances."""
+
+
 def is_same_schedule(state: dict[str, Any], other: dict[str, Any]) -> bool:
     """Whether two states of schedulers, and of the schedulers in them, differ in nothing but the position."""
     inner, others = state.get("_schedulers", []), other.get("_schedulers", [])
-    if len(inner) != len(others) or state.get("_milestones") != other.get("_milestones"):
+    if len(inner) != len(others) or any(state.get(key) != other.get(key) for key in INTERNAL):
         return False
     if not all(map(is_same_schedule, inner, others)):
         return False
