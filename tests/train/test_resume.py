@@ -305,3 +305,12 @@ def test_a_run_folder_resumes_from_its_last_checkpoint_in_it(train, monkeypatch)
     again = train(resume=str(folder))
     assert [p.name for p in folder.parent.iterdir()] == [again.folder.name]
     assert len(again.history) == 2
+
+
+def test_a_partial_epoch_is_evaluated_again_with_the_time_steps_of_its_epoch(train, monkeypatch):
+    steps, evaluate = [], loop.evaluate
+    monkeypatch.setattr(loop, "evaluate", lambda net, *rest: steps.append(net.T) or evaluate(net, *rest))
+    options = {"T_stages": "1:2", "max_steps": 6, "resume": "auto"}
+    first, second = train(**options), train(**options)
+    assert steps == [1, 1, 1]
+    assert second.summary["last"]["test_loss"] == first.summary["last"]["test_loss"]

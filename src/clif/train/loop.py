@@ -307,6 +307,7 @@ class Trainer(Stoppable):
         """
         self.require_sound()
         self._save(LAST)
+        self.begin_stage()
         row = self._row(is_whole=False)
         rows = [*self.history, row]
         if log is not None:
