@@ -235,3 +235,9 @@ def test_a_loss_that_is_not_finite_never_overwrites_a_checkpoint(train, config):
         train(lr=1e30, checkpoint_every=1)
     saved = config(lr=1e30, checkpoint_every=1).run_folder() / LAST
     assert not saved.exists() or read_checkpoint(saved)["progress"]["step"] == 1
+
+
+def test_the_best_checkpoint_of_a_run_that_nothing_chooses_is_its_last_step(train):
+    result = train(max_steps=6, test_at_end=True)
+    assert result.summary["best"]["epoch"] == 1
+    assert [read_checkpoint(result.folder / name)["progress"]["global_step"] for name in (BEST, LAST)] == [6, 6]

@@ -302,8 +302,8 @@ class Trainer(Stoppable):
     def _finish_partial_epoch(self, log: MetricsLog | None) -> list[Row]:
         """Evaluate after a limit ended the run within an epoch; a resumed run continues as if it had not ended.
 
-        So a partial epoch is the best one only if there is no complete one. Returns the run's rows, that of the partial
-        epoch last.
+        So a partial epoch is the best one only if there is no complete one, or if nothing chooses the best one, which
+        is then the last. Returns the run's rows, that of the partial epoch last.
         """
         self.require_sound()
         self._save(LAST)
@@ -312,7 +312,7 @@ class Trainer(Stoppable):
         rows = [*self.history, row]
         if log is not None:
             log.add(rows)
-        if not self.history:
+        if not self.history or not self.chosen_on:
             self._save(BEST)
         self._say(describe(row, self.config.epochs))
         self._call("on_epoch", row)
