@@ -314,3 +314,26 @@ def test_a_partial_epoch_is_evaluated_again_with_the_time_steps_of_its_epoch(tra
     first, second = train(**options), train(**options)
     assert steps == [1, 1, 1]
     assert second.summary["last"]["test_loss"] == first.summary["last"]["test_loss"]
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+@pytest.mark.parametrize(("keep", "best"), [(9, 0), (3, None)])
+def test_a_best_checkpoint_from_after_the_start_is_set_aside(
+    train, monkeypatch, caplog, tmp_path, keep, best, elsewhere
+):
+    def scored(*scores):
+        given = iter(scores)
+        monkeypatch.setattr(loop, "evaluate", lambda *_: loop.Scores(1.0, next(given), 1.0, 20, 1.0))
+
+    options = {"epochs": 4, "keep_last": keep}
+    scored(0.5, 0.2, 0.9, 0.8)
+    folder = train(**options).folder
+    scored(0.3, 0.3)
+    start = folder / "checkpoint_epoch0002_step000000.pth"
+    moved = {"out_dir": str(tmp_path / "elsewhere")} if elsewhere else {}
+    result = train(**options, resume=str(start), **moved)
+    assert result.summary["best"]["epoch"] == 0
+    assert (result.folder / BEST).is_file() == (best == 0)
+    assert read_checkpoint(result.folder)["epoch"] == (3 if best is None else best)
+    assert read_checkpoint(result.folder / "checkpoint_best_epoch0003.pth")["epoch"] == 2
+    assert "is of epoch 3, but the run goes on after epoch 2: it is now checkpoint_best_epoch0003.pth" in caplog.text

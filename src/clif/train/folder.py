@@ -100,6 +100,30 @@ class RunFolder:
             self.write_text(CONFIG, yaml.safe_dump(values, sort_keys=False))
             self._note_start({**describe_start(precision), **(own or {})})
 
+    def set_later_best_aside(self, start: Path, epoch: int, best_epoch: int) -> None:
+        """Rename a best checkpoint that is from after `start`, with `epoch` complete epochs, and say so.
+
+        The checkpoint of the best epoch until then takes its place if it was kept.
+        """
+        best = self.path / BEST
+        if start.name == LAST or not best.is_file():
+            return
+        try:
+            epochs = int(read_checkpoint(best)["epoch"]) + 1
+        except (InputError, KeyError):
+            return
+        if epochs <= epoch:
+            return
+        aside = best.with_name(f"checkpoint_best_epoch{epochs:04d}.pth")
+        kept = start.with_name(kept_name(best_epoch + 1, 0))
+        with writing(self.path):
+            best.replace(aside)
+            if kept.is_file():
+                copy_atomically(kept, best)
+        logger.warning(
+            "%s is of epoch %d, but the run goes on after epoch %d: it is now %s", best, epochs, epoch, aside.name
+        )
+
     def write_text(self, name: str, text: str) -> None:
         """Write a file of the folder completely or not at all. Raises `InputError` if it cannot be written."""
         with writing(self.path):

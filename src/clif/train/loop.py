@@ -208,6 +208,9 @@ class Trainer(Stoppable):
         words = self.own.described()
         own = {"own": words, "objects": self.own.digests()} if words else None
         self.engine.only_first(lambda: self.folder.open(self.config, self.resumed_from, self.precision, own))
+        if (start := self.resumed_from) is not None and self.chosen_on:
+            best = summarise(self.history[-1], self.history, self.chosen_on)["best"]["epoch"] if self.history else -1
+            self.engine.only_first(lambda: self.folder.set_later_best_aside(start, self.epoch, int(best)))
         if self.config.save_init and self.global_step == 0:
             self._save("checkpoint_0.pth")
         size = sum(p.numel() for p in self.net.parameters()) / 1e6
