@@ -159,3 +159,16 @@ def test_seeds_that_are_no_sample_are_refused(config, seeds):
 def test_seeds_do_not_resume_from_one_checkpoint(config):
     with pytest.raises(InputError, match="--resume auto"):
         fit_seeds(config(resume="x.pth"), [1, 2], quiet=True)
+
+
+def test_a_new_run_is_a_new_one_in_wandb_and_a_folder_of_an_earlier_version_keeps_its_own(train, monkeypatch):
+    wandb = FakeWandb()
+    monkeypatch.setitem(sys.modules, "wandb", wandb)
+    for resume in (None, None, "auto"):
+        folder = train(loggers="wandb", max_steps=1, resume=resume).folder
+    (folder / "wandb_run.txt").unlink()
+    (folder / "wandb").mkdir()
+    train(loggers="wandb", max_steps=1, resume="auto")
+    first, second, third, fourth = (options["id"] for options in wandb.inits)
+    assert first != second == third
+    assert fourth == folder.name[-64:]

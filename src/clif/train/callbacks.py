@@ -2,6 +2,7 @@
 
 import json
 import sys
+import uuid
 from typing import Any, TextIO
 
 from torch import Tensor
@@ -70,10 +71,16 @@ class WandbLogger(Callback):
         self._wandb = _import("wandb")
 
     def on_start(self, trainer: Learner) -> None:
-        folder = trainer.folder.path
+        folder, number = trainer.folder.path, uuid.uuid4().hex
+        note = folder / "wandb_run.txt"
+        if note.is_file():
+            number = note.read_text().strip()
+        elif (folder / "wandb").is_dir():  # of an earlier version
+            number = folder.name[-64:]
         self._run = self._wandb.init(
-            dir=str(folder), name=folder.name, id=folder.name[-64:], resume="allow", config=vars(trainer.config)
+            dir=str(folder), name=folder.name, id=number, resume="allow", config=vars(trainer.config)
         )
+        trainer.folder.write_text(note.name, number)
 
     def on_epoch(self, trainer: Learner, row: Row) -> None:  # noqa: ARG002
         self._run.log(dict(row), step=row["epoch"])
