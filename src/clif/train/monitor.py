@@ -86,7 +86,10 @@ def unhealthy(rates: dict[str, float], net: nn.Module) -> dict[str, str]:
 
 
 class GradientNorms:
-    """Mean and largest gradient norm over the steps of an epoch, kept on the device."""
+    """Mean and largest gradient norm over the steps of an epoch, kept on the device.
+
+    Norms that are not finite, whose steps the loss scaling skips, do not count.
+    """
 
     def __init__(self, device: torch.device) -> None:
         self.sums = torch.zeros(3, dtype=torch.float64, device=device)
@@ -94,9 +97,11 @@ class GradientNorms:
 
     def add(self, norm: Tensor) -> None:
         norm = norm.detach().to(self.sums)
+        is_finite = norm.isfinite()
+        norm = norm.where(is_finite, 0.0)
         self.sums[0] += norm
         self.sums[1] = torch.maximum(self.sums[1], norm)
-        self.sums[2] += 1
+        self.sums[2] += is_finite
 
     def row(self) -> dict[str, float]:
         total, largest, number = self.sums.tolist()
