@@ -1,13 +1,17 @@
 """One process at a time trains in a run's folder; the lock ends with its process."""
 
+import multiprocessing
+import os
 import subprocess
 import sys
+import time
 
 import pytest
 
 from clif.cli import main
 from clif.errors import InputError
-from clif.train.lock import LOCK, lock_folder
+from clif.train.folder import RunFolder
+from clif.train.lock import LOCK, is_locked, lock_folder
 
 HOLD = "import sys, time; from pathlib import Path; from clif.train.lock import lock_folder\n"
 HOLD += "held = lock_folder(Path(sys.argv[1])); print('locked', flush=True); time.sleep(100)"
@@ -92,3 +96,23 @@ def test_a_file_system_without_locks_is_taken_as_it_is(tmp_path, monkeypatch):
 
     monkeypatch.setattr(lock, "_lock", unsupported)
     lock_folder(tmp_path).close()
+
+
+@pytest.mark.multiprocess
+@pytest.mark.skipif(os.name != "posix", reason="forks")
+def test_a_process_that_was_forked_meanwhile_does_not_hold_the_lock(tmp_path):
+    folder = RunFolder(tmp_path, 2)
+    folder.lock()
+    worker = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
+    worker.start()
+    ended = multiprocessing.get_context("fork").Process(target=folder.release)
+    ended.start()
+    ended.join()
+    try:
+        assert is_locked(tmp_path)
+        folder.release()
+        assert not is_locked(tmp_path)
+        lock_folder(tmp_path).close()
+    finally:
+        worker.terminate()
+        worker.join()

@@ -29,7 +29,7 @@ from clif.plain_files import read_json
 from clif.precision import Precision
 from clif.train.checkpoint import checkpoint_file, read_checkpoint, save_checkpoint
 from clif.train.config import TrainConfig
-from clif.train.lock import LOCK, lock_folder
+from clif.train.lock import LOCK, lock_folder, unlock_folder
 from clif.train.resume import BEST, CONFIG, ENVIRONMENT, LAST, WARNINGS
 from clif.user_code import imported
 from clif.version import __version__
@@ -56,7 +56,7 @@ class RunFolder:
         """
         with writing(self.path):
             if self._unlock is None and self.path.is_dir():
-                self._unlock = finalize(self, lock_folder(self.path).close)
+                self._unlock = finalize(self, partial(unlock_folder, lock_folder(self.path), os.getpid()))
 
     def release(self) -> None:
         """Unlock the folder."""

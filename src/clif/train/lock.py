@@ -3,6 +3,7 @@
 import os
 import platform
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,7 +20,7 @@ BEYOND = 2**30
 
 
 def lock_folder(folder: Path) -> BinaryIO:
-    """Lock an existing folder until the returned file is closed, or the process ends in any way.
+    """Lock an existing folder until `unlock_folder` for the returned file, or the process ends in any way.
 
     Raises `InputError` if another process has the lock. A file system without locks is accepted.
     """
@@ -44,6 +45,17 @@ def lock_folder(folder: Path) -> BinaryIO:
             file.flush()
             return file
         file.close()  # the folder was renamed in the meantime
+
+
+def unlock_folder(file: BinaryIO, owner: int) -> None:
+    """Unlock a folder, also if forked processes, such as workers of a DataLoader, still hold the file open.
+
+    In such a process, which is not the `owner` of the lock, the file is only closed.
+    """
+    if sys.platform != "win32" and os.getpid() == owner:
+        with suppress(OSError):
+            fcntl.flock(file, fcntl.LOCK_UN)
+    file.close()
 
 
 def is_locked(folder: Path) -> bool:
