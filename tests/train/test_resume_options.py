@@ -5,9 +5,11 @@ import math
 import pytest
 import torch
 import yaml
+from own_objects import CLASSES, FEATURES, data
 from runs import LAST, assert_same_run, original_checkpoint
 from torch.optim.lr_scheduler import LambdaLR, LinearLR, SequentialLR
 from torch.testing import assert_close
+from torch.utils.data import DataLoader
 
 from clif.errors import InputError
 from clif.train.callbacks import Callback
@@ -255,3 +257,26 @@ def test_a_registered_schedule_without_a_state_has_the_position_in_the_new_steps
     finally:
         del SCHEDULERS["Steps"]
     assert rest.rates[-1] == pytest.approx(0.05 / 4)
+
+
+@pytest.mark.parametrize("limit", [{"max_steps": 5}, {"epochs": 1}])
+def test_a_run_that_was_not_evaluated_before_chooses_among_the_epochs_after(train, limit):
+    folder = train(test_at_end=True, **limit).folder
+    options = {"test_at_end": False, "max_steps": 0, "epochs": 3, "T_max": 3, "early_stop": 3}
+    result = resume(folder, **options)
+    assert ["test_top1" in row for row in result.history] == ["epochs" in limit, True, True]
+    assert result.summary["best"]["test_top1"] == max(row.get("test_top1", 0) for row in result.history)
+    assert result.summary["best_chosen_on"] == "test"
+
+
+def test_a_finished_run_that_now_has_a_validation_set_is_reported_again(config):
+    def objects(**more):
+        net = torch.nn.Linear(FEATURES, CLASSES)
+        return {"net": net, "loaders": {"train": DataLoader(data(), 6), **more}}
+
+    folder = fit(config(epochs=1), quiet=True, **objects()).folder
+    given = {"quiet": True, "folder": folder, **objects(val=DataLoader(data(1), 6))}
+    again = fit(config(epochs=1, resume=str(folder)), **given)
+    assert (again.summary["best"], again.summary["best_chosen_on"]) == (again.summary["last"], "")
+    longer = fit(config(epochs=2, resume=str(folder)), **{**given, **objects(val=DataLoader(data(1), 6))})
+    assert (longer.summary["best"]["epoch"], longer.summary["best_chosen_on"]) == (1, "val")

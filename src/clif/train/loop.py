@@ -31,7 +31,7 @@ from clif.train.engine import Engine, with_processes
 from clif.train.folder import RunFolder, find_start, run_of
 from clif.train.interrupt import GONE, SIGPIPE, Interrupted, StopRequest
 from clif.train.learner import NOTHING
-from clif.train.metrics import MetricsLog, Result, Row, columns, describe, summarise
+from clif.train.metrics import MetricsLog, Result, Row, columns, describe, scored_epochs, summarise
 from clif.train.monitor import GradientNorms, unhealthy
 from clif.train.own import Own
 from clif.train.resume import BEST, LAST, SUMMARY, check_options, other_run
@@ -246,9 +246,9 @@ class Trainer(Stoppable):
 
     def _has_stalled(self, rows: list[Row]) -> bool:
         """Whether the last `early_stop` of these epochs brought no improvement."""
-        if not rows or not self.config.early_stop:
+        scores = [row[f"{self.chosen_on}_top1"] for row in scored_epochs(rows, self.chosen_on)]
+        if not scores or not self.config.early_stop:
             return False
-        scores = [row[f"{self.chosen_on}_top1"] for row in rows]
         return len(scores) - 1 - scores.index(max(scores)) >= self.config.early_stop
 
     def _train_epoch(self) -> None:

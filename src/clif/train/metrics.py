@@ -82,9 +82,18 @@ def _tensorboard(folder: Path, purged: int | None) -> SummaryWriter | None:
 
 
 def summarise(last: Row, epochs: list[Row], chosen_on: str) -> dict[str, Any]:
-    """The last figures, and those of the best of the epochs by `<chosen_on>_top1` ("": of the last)."""
-    best = max(epochs, key=lambda row: row[f"{chosen_on}_top1"]) if chosen_on else last
-    return {"last": last, "best": best, "best_chosen_on": chosen_on}
+    """The last figures, and those of the best of the epochs by `<chosen_on>_top1` ("": of the last).
+
+    Epochs from before a resume may lack that figure. If all do, the last is best.
+    """
+    scored = scored_epochs(epochs, chosen_on)
+    best = max(scored, key=lambda row: row[f"{chosen_on}_top1"]) if scored else last
+    return {"last": last, "best": best, "best_chosen_on": chosen_on if scored else ""}
+
+
+def scored_epochs(epochs: list[Row], chosen_on: str) -> list[Row]:
+    """The epochs that were evaluated on the part of the data that chooses the best one; [] if there is no such part."""
+    return [row for row in epochs if f"{chosen_on}_top1" in row] if chosen_on else []
 
 
 def columns(part: str, scores: Scores) -> Row:

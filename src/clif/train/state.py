@@ -16,6 +16,7 @@ from clif.errors import InputError, in_words
 from clif.models.layer_options import described, set_layer_options
 from clif.train.checkpoint import load_weights, take_constants
 from clif.train.learner import Learner
+from clif.train.metrics import scored_epochs
 from clif.train.muon import Muon
 from clif.train.own_loaders import generators
 from clif.train.schedules import POSITIONS, advance, finish_epoch
@@ -116,9 +117,8 @@ def _restore(trainer: Learner, content: dict[str, Any], where: str) -> None:
         begin_schedule(trainer, rates, position)
     trainer.global_step = trainer.epoch * trainer.steps_per_epoch
     trainer.inherited_best = float(content.get("max_test_acc", 0.0))
-    trainer.best = max(
-        (row[f"{trainer.chosen_on}_top1"] for row in trainer.history if trainer.chosen_on), default=-math.inf
-    )
+    scored = scored_epochs(trainer.history, trainer.chosen_on)
+    trainer.best = max((row[f"{trainer.chosen_on}_top1"] for row in scored), default=-math.inf)
     if content.get("scaler"):
         trainer.scaler.load_state_dict(content["scaler"])
     if progress := content.get("progress"):
