@@ -275,3 +275,24 @@ def test_a_surrogate_may_have_another_alpha(config):
             config(surrogate=f"triangle:{alpha}")
     with pytest.raises(InputError, match=r"unknown surrogate 'triangel'.*triangle"):
         config(surrogate="triangel:0.5")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"T_mult": 2}, "T_mult has no effect on --lr-scheduler CosALR; leave it at 1"),
+        ({"teacher_weight": 0.9}, "teacher_weight has no effect without --teacher; leave it at 0.5"),
+        ({"teacher_temperature": 4.0}, "teacher_temperature has no effect without --teacher; leave it at 2.0"),
+    ],
+)
+def test_an_option_without_effect_is_refused_for_a_new_run_only(config, options, message):
+    with pytest.raises(InputError, match=message):
+        fit(config(resume="auto", **options), quiet=True)
+    assert not config(**options).run_folder().exists()
+    folder = fit(config(epochs=1), quiet=True).folder
+    assert len(fit(config(resume=str(folder), **options), quiet=True).history) == 2
+
+
+def test_a_line_says_that_a_run_ends_before_the_exchange(config, caplog):
+    fit(config(neuron="LIF", exchange_neuron="CLIF", exchange_epoch=3), quiet=True)
+    assert "the run ends after 2 epochs, before the exchange after 3" in caplog.text

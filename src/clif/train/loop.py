@@ -123,6 +123,8 @@ class Trainer(Stoppable):
             if config.resume is None:
                 begins_anew = f"no run to resume in {run_folder.path}: starting a new run"
                 begins_anew += other_run(run_folder.path, config, self.own.digests())
+        if config.resume is None:
+            engine.first(lambda: config.check_effect(self.own.names()))
         start, content, begins_elsewhere = engine.first(lambda: find_start(config.resume, self.own.begins_anywhere))
         changes = ""
         if content is not None:
@@ -137,8 +139,11 @@ class Trainer(Stoppable):
         self._precision_before: str | None = None
         if start is not None and content is not None:
             engine.first(lambda: self._resume(start, content))
+        never = ""
+        if config.exchange_neuron and config.exchange_epoch >= config.epochs:
+            never = f"the run ends after {config.epochs} epochs, before the exchange after {config.exchange_epoch}"
         imports = [f"{start}: {line}" for line in differences((content or {}).get("imports"))]
-        for note in (begins_anew, begins_elsewhere, changes and f"the run continues with {changes}", *imports):
+        for note in (begins_anew, begins_elsewhere, changes and f"the run continues with {changes}", never, *imports):
             if note and engine.is_first:
                 logger.warning(note)
 
