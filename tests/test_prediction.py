@@ -66,6 +66,14 @@ def test_the_probabilities_are_those_of_the_mean_logits_so_far(net, picture):
     assert len(prediction.best(number=99)) == 10
 
 
+def test_a_frozen_batch_norm_of_a_training_network_stays_frozen(picture):
+    net = create_model("snn7", T=1).train()
+    frozen = net.features[0].fwd[1].eval()
+    predict_files(net, CIFAR10, [picture])
+    assert net.training
+    assert not frozen.training
+
+
 def test_an_image_of_the_right_size_is_taken_as_it_is(picture):
     pixels = torch.from_numpy(np.asarray(Image.open(picture)).transpose(2, 0, 1).copy())
     expected = normalise(pixels[None], torch.tensor(CIFAR10.mean), torch.tensor(CIFAR10.std))[0]

@@ -145,6 +145,15 @@ def test_a_header_that_misleads_is_refused(tmp_path, head):
         read_safetensors(tmp_path / "x.safetensors")
 
 
+def test_the_command_keeps_float64(tmp_path):
+    net = create_model("snn5_noAP", T=2, image_size=16).double()
+    to_safetensors(net, tmp_path / "net.safetensors", {"dataset": "cifar10"})
+    out = tmp_path / "again.safetensors"
+    words = ["export", str(tmp_path / "net.safetensors"), "--format", "safetensors", "--out", str(out)]
+    assert main(words) == 0
+    assert_close(read_safetensors(out)[0]["classifier.weight"], net.state_dict()["classifier.weight"], rtol=0, atol=0)
+
+
 def test_the_command_writes_weights_to_give_away(tmp_path, capsys):
     clif.train.fit(clif.train.resolve("digits", T=1, max_steps=1, amp=False, out_dir=str(tmp_path)), quiet=True)
     run = next(tmp_path.iterdir())

@@ -12,6 +12,7 @@ from clif.data.sample import read_sample
 from clif.errors import InputError
 from clif.layers import repeat_image
 from clif.models import SpikingNetwork
+from clif.neurons.net import evaluating
 
 
 @dataclass(frozen=True)
@@ -48,12 +49,8 @@ def predict_files(
         )
     weight = next(net.parameters())
     samples = [read_sample(dataset, path, net.T, sort_events) for path in paths]
-    was_training = net.training
-    net.eval()
-    try:
+    with evaluating(net):
         return [_predict(net, dataset, path, sample.to(weight)) for path, sample in zip(paths, samples, strict=True)]
-    finally:
-        net.train(was_training)
 
 
 def _predict(net: SpikingNetwork, dataset: Dataset, path: Path, sample: Tensor) -> Prediction:

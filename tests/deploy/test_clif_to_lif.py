@@ -29,6 +29,14 @@ def test_it_equals_a_lif_network_made_with_the_same_weights(firing_network, trai
         assert not torch.equal(lif(X), net(X))
 
 
+@pytest.mark.parametrize("v_reset", [None, 0.0])
+@torch.no_grad()
+def test_a_network_made_with_another_amount_of_reset_reloads(tmp_path, v_reset):
+    lif = clif_to_lif(create_model("snn5_noAP", "LIF", T=3, v_subtract=1.5).eval(), v_reset)
+    clif.export.to_safetensors(lif, tmp_path / "lif.safetensors")
+    assert_close(clif.load(tmp_path / "lif.safetensors")(X), lif(X), rtol=0, atol=0)
+
+
 @torch.no_grad()
 def test_each_reset_value_gives_other_logits(firing_network):
     net = firing_network().eval()

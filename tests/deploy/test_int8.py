@@ -1,7 +1,10 @@
 """int8 weights: exact activations, weights rounded once."""
 
 import copy
+import os
 import pickle
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -10,6 +13,7 @@ from torch.testing import assert_close
 import clif
 from clif.deploy import Int8Conv2d, int8, quantize_weights
 from clif.deploy.fit import watched
+from clif.errors import InputError
 from clif.export import to_safetensors
 from clif.layers import AvgPool2d, Conv2d
 from clif.models import create_model
@@ -30,7 +34,7 @@ def test_it_is_the_convolution_with_rounded_weights(levels):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("size", [3, 5, 7, 15])
+@pytest.mark.parametrize("size", [3, 5, 7, 11])
 @torch.no_grad()
 def test_no_spike_of_a_pool_is_lost(size, dtype):
     n = size * size
@@ -63,6 +67,31 @@ def test_every_padding_of_a_convolution_is_kept(options):
     conv.weight.copy_((conv.weight / scale).round() * scale)
     spikes = torch.randint(0, 2, (3, 4, 7, 8)).float()
     assert_close(rounded[1](spikes), conv(spikes), rtol=1e-5, atol=1e-5)
+
+
+SUMS_WITHOUT_VNNI = """
+import torch
+from clif.deploy import Int8Conv2d, int8
+conv = torch.nn.Conv2d(64, 1, 3, bias=False).requires_grad_(False)
+conv.weight.fill_(1.0)
+largest = Int8Conv2d(conv, int8.MOST_LEVELS)(torch.ones(1, 64, 3, 3))
+torch.testing.assert_close(largest, torch.full((1, 1, 1, 1), 576.0))
+"""
+
+
+@pytest.mark.slow
+def test_the_largest_sums_are_exact_without_vnni():
+    lowered = {**os.environ, "ONEDNN_MAX_CPU_ISA": "AVX2"}
+    subprocess.run([sys.executable, "-c", SUMS_WITHOUT_VNNI], env=lowered, check=True)
+
+
+def test_more_levels_are_refused_and_keep_the_convolution():
+    conv = torch.nn.Conv2d(2, 3, 1)
+    with pytest.raises(InputError, match="levels must be 1 to 129, got 144"):
+        Int8Conv2d(conv, 144)
+    for size, rounded in ((12, False), (11, True)):
+        net = quantize_weights(torch.nn.Sequential(LIFNode(), AvgPool2d(size), Conv2d(2, 3, 1)))
+        assert isinstance(net[2], Int8Conv2d) == rounded
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,11 @@ def test_the_value_is_chosen_on_training_images_only(checkpoint, monkeypatch, va
     assert ("held out" in result.choice_data) == (val_split > 0)
 
 
+def test_images_that_the_run_did_not_hold_out_are_told_apart(checkpoint):
+    result = deploy_checkpoint(checkpoint(), {"val_split": 0.2}, v_resets=RESETS)
+    assert result.choice_data == "10 training images (the run was trained on some of them)"
+
+
 @pytest.mark.parametrize("chosen", RESETS)
 def test_the_choice_follows_the_choice_rows_and_not_the_test_rows(checkpoint, monkeypatch, chosen):
     def fake(_net, loader, v_resets, _quiet):

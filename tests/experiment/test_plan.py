@@ -59,6 +59,7 @@ def test_every_kind_has_a_plan_without_values_whose_runs_have_folders_of_their_o
         ({"kind": "deployment", "neurons": ["CLIF", "PLIF"]}, "deployment takes the neurons CLIF and LIF, got PLIF"),
         ({"kind": "timesteps", "neurons": ["ReLU"]}, "ReLU has a single time step"),
         ({"kind": "tau", "neurons": ["CLIF", "relu"]}, "nothing to vary in tau"),
+        ({"kind": "tau", "neurons": ["CLIF", "IF"]}, "IF has no time constant, so there is nothing to vary in tau"),
         ({"kind": "timesteps", "values": [float("nan")]}, "whole numbers of at least 1, got nan"),
         ({"kind": "timesteps", "values": [float("inf")]}, "whole numbers of at least 1, got inf"),
         ({"kind": "timesteps", "values": [1.5]}, "whole numbers of at least 1, got 1.5"),

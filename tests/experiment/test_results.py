@@ -156,6 +156,7 @@ def test_runs_that_repeat_a_row_are_found_and_shorter_ones_told(tmp_path):
     write_run(tmp_path / "c", 200, 0, 0.954)
     write_run(tmp_path / "lif", 30, 0, 0.5, neuron="LIF")
     write_run(tmp_path / "wide", 30, 0, 0.5, b=64)
+    write_run(tmp_path / "continued", 200, 1, 0.97, pre_train="weights.pth")
     long, short = find_runs(row, [tmp_path])
     assert long.describe(row) == "95.40 % (test, last epoch, seed 0, 200 epochs)"
     assert short.describe(row) == (

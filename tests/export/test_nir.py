@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+import clif
 from clif.deploy import clif_to_lif
 from clif.errors import InputError
 from clif.export import from_nir, to_nir
@@ -177,6 +178,23 @@ def test_what_nir_cannot_express_is_refused_with_the_mend(exact_network, tmp_pat
     with pytest.raises(InputError, match=message):
         to_nir(exact_network(neuron, **options), tmp_path / "net.nir")
     assert not (tmp_path / "net.nir").exists()
+
+
+@pytest.mark.parametrize(
+    ("layers", "message"),
+    [
+        ([torch.nn.AdaptiveAvgPool2d(3), torch.nn.AdaptiveAvgPool2d(2)], "express 2: it pools the result of another"),
+        ([torch.nn.AdaptiveAvgPool2d(1), torch.nn.AdaptiveAvgPool2d(7)], "express 2: it pools the result of another"),
+        ([torch.nn.AdaptiveAvgPool2d((7, 1)), torch.nn.Linear(1, 4)], "express 2: it acts on a map; put a Flatten"),
+    ],
+)
+def test_pools_and_linear_layers_that_nir_cannot_express_are_refused(tmp_path, layers, message):
+    readout = [torch.nn.Flatten(), torch.nn.LazyLinear(3)]
+    module = torch.nn.Sequential(clif.LIFNode(v_reset=0.0), *layers, *readout)
+    module(torch.zeros(1, 2, 7, 7))
+    net = clif.wrap(module, T=2, input_shape=(2, 7, 7)).eval()
+    with pytest.raises(InputError, match=message):
+        to_nir(net, tmp_path / "net.nir")
 
 
 @pytest.mark.parametrize("dt", [0.0, -1e-4, float("nan")])

@@ -293,6 +293,13 @@ def test_an_option_without_effect_is_refused_for_a_new_run_only(config, options,
     assert len(fit(config(resume=str(folder), **options), quiet=True).history) == 2
 
 
+def test_stages_of_more_time_steps_than_T_are_refused(config):
+    folder = fit(config(T=2, epochs=1), quiet=True).folder
+    for options in ({}, {"resume": str(folder)}):
+        with pytest.raises(InputError, match="T_stages has 4 time steps, but T is 2; set T_stages too"):
+            fit(config(T=2, T_stages="1:1,4:1", **options), quiet=True)
+
+
 def test_a_line_says_that_a_run_ends_before_the_exchange(config, caplog):
     fit(config(neuron="LIF", exchange_neuron="CLIF", exchange_epoch=3), quiet=True)
     assert "the run ends after 2 epochs, before the exchange after 3" in caplog.text

@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
     from clif.train.checkpoint import outputs_folder
     from clif.trained_network import open_checkpoint
 
-    opened = open_checkpoint(arguments.checkpoint, given)
+    opened = open_checkpoint(arguments.checkpoint, given, exact=arguments.format == "safetensors")
     net = opened.net.cpu().eval()
     if arguments.exact:
         net = exact_sums(net, **(EVENT_GRID if opened.dataset.events else {}))

@@ -14,15 +14,17 @@ from clif.errors import InputError
 from clif.layers import fold
 from clif.precision import pytorch_uses_bfloat16
 
-MOST_LEVELS = 255
+MOST_LEVELS = 129
+"""Without VNNI instructions oneDNN adds two products in 16 bits, and 2 · 129 · 127 is the largest sum that fits."""
+
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.ConvTranspose2d)
 
 
 class Int8Conv2d(Rounded):
-    """A convolution of activations k/levels (k whole, 0 to 255) with weights rounded to int8 per channel, by oneDNN.
+    """A convolution of activations 0, 1/levels, … 1 with weights rounded to int8 per channel, by oneDNN.
 
     The sums are exact 32-bit integers; the result is float32 (or `dtype`) with the bias added. Inference on a CPU only;
-    `.to()` does not change it. Its state dict has the rounded weights.
+    `.to()` does not change it. Its state dict has the rounded weights. Raises `InputError` for more than 129 levels.
 
     >>> conv = clif.deploy.Int8Conv2d(nn.Conv2d(16, 32, 3), levels=1)
     >>> conv((torch.rand(8, 16, 8, 8) < 0.2).float()).shape
@@ -31,6 +33,8 @@ class Int8Conv2d(Rounded):
 
     def __init__(self, conv: nn.Conv2d, levels: int, dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
+        if not 1 <= levels <= MOST_LEVELS:
+            raise InputError(f"levels must be 1 to {MOST_LEVELS}, got {levels}")
         self.levels = levels
         self.dtype = dtype
         weight = conv.weight.detach().float()
@@ -99,7 +103,7 @@ def paddings(conv: nn.Conv2d) -> tuple[list[int], list[int]]:
 def quantize_weights(net: Network, dtype: torch.dtype = torch.float32) -> Network:
     """A copy for inference on a CPU with folded batch norms and int8 weights in 2d convolutions of (pooled) spikes.
 
-    If a pool averages so many neurons that its means have more than 255 levels, the convolution after it keeps its
+    If a pool averages so many neurons that its means have more than 129 levels, the convolution after it keeps its
     weights.
 
     Convolutions of other values, such as the image, and linear layers compute in float32. `dtype` is the dtype of the

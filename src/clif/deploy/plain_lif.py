@@ -35,6 +35,7 @@ def plain_lif(net: Network, v_reset: float | None = None) -> Network:
         raise InputError(f"{type(net).__name__} has no CLIF or LIF neuron to convert")
     if (config := description_of(lif)) is not None:
         config.update(neuron="LIF", v_reset=v_reset)
+        config.pop("v_subtract", None)
         forget_layer_options(config, lambda name: name not in ("v_reset", "v_subtract"))
     reset_net(lif)
     return lif

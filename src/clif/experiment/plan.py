@@ -218,7 +218,12 @@ def _windows(base: TrainConfig, neurons: Sequence[str], values: Sequence[float])
 
 
 def _taus(_base: TrainConfig, neurons: Sequence[str], values: Sequence[float]) -> list[Arm]:
+    from clif.neurons.registry import options_of, spiking_neuron
+
     neurons = _spiking("tau", neurons)
+    for name in neurons:
+        if not options_of(spiking_neuron(name)).keys() & {"tau", "init_tau"}:
+            raise InputError(f"{name} has no time constant, so there is nothing to vary in tau")
     return [Arm(f"{name}, τ = {tau:g}", {"neuron": name, "tau": tau}, name, tau) for name in neurons for tau in values]
 
 

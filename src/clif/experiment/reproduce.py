@@ -19,10 +19,9 @@ from clif.train.resume import CONFIG, SUMMARY
 PUBLISHED = Path(__file__).parent / "published.yaml"
 
 GROUPS = ("network", "optimisation", "loss")
+OTHERS = ("dataset", "augmentation", "cutupmix_auto", "allow_incomplete", "pre_train")
 SAME = frozenset(
-    field.name
-    for field in dataclasses.fields(TrainConfig)
-    if field.metadata["group"] in GROUPS or field.name in ("dataset", "augmentation", "cutupmix_auto")
+    field.name for field in dataclasses.fields(TrainConfig) if field.metadata["group"] in GROUPS or field.name in OTHERS
 ) - {"T_max"}
 """Options that a run must share with the recipe to repeat its row; length, seed, validation and machine may differ."""
 

@@ -189,15 +189,20 @@ class _Writer:
     def _layer(self, full_name: str, layer: nn.Module, value: _Value, shape: tuple[int, ...]) -> _Value:
         if isinstance(layer, UNCHANGING):
             return value
+        own_name = layer_name(self.net, full_name)
         if isinstance(layer, AdaptiveAvgPool2d):
+            if value.pool is not None:
+                raise InputError(f"NIR cannot express {own_name}: it pools the result of another adaptive pool")
             return value if shape == value.shape else _Value(value.sources, value.shape, layer)
-        name = self._new_name(layer_name(self.net, full_name).replace(".", "_"))
+        name = self._new_name(own_name.replace(".", "_"))
         pool, value = value.pool, _Value(value.sources, value.shape)
         if isinstance(layer, FLATTENS):
             whole = {"input": np.array(value.shape)}
             self._add(name, self.nir.Flatten(start_dim=0, end_dim=-1, input_type=whole), value)
             return _Value([name], value.shape if pool else shape, pool)
         if isinstance(layer, nn.Linear):
+            if len(shape) > 1:
+                raise InputError(f"NIR cannot express {own_name}: it acts on a map; put a Flatten before it")
             self._add(name, self._linear(layer, value, pool), value)
             return _Value([name], shape)
         self._add(name, self._node(full_name, layer, value, shape), _Value(value.sources, value.shape, pool))

@@ -256,6 +256,12 @@ class TrainConfig:
         if unknown := [word for word in self.logger_names() if word not in ("wandb", "mlflow")]:
             raise unknown_name("logger", unknown[0], ["wandb", "mlflow"])
 
+    def check_stages(self) -> None:
+        """Raise `InputError` if an epoch would train with more time steps than T."""
+        most = max((T for T, _ in parse_stages("T_stages", self.T_stages)), default=self.T)
+        if most > self.T:
+            raise InputError(f"T_stages has {most} time steps, but T is {self.T}; set T_stages too, or leave it empty")
+
     def check_effect(self, own: list[str]) -> None:
         """Raise `InputError` for an option that was changed but has no effect on a new run beside the others.
 

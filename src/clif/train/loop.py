@@ -123,6 +123,7 @@ class Trainer(Stoppable):
             if config.resume is None:
                 begins_anew = f"no run to resume in {run_folder.path}: starting a new run"
                 begins_anew += other_run(run_folder.path, config, self.own.digests())
+        engine.first(config.check_stages)
         if config.resume is None:
             engine.first(lambda: config.check_effect(self.own.names()))
         start, content, begins_elsewhere = engine.first(lambda: find_start(config.resume, self.own.begins_anywhere))
