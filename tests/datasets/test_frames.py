@@ -109,6 +109,11 @@ def test_a_stream_by_number_compares_fractions_of_times():
     assert negative.push(then | {"t": then["t"] - 1.3}).shape == (1, 2, 8, 8)
 
 
+def test_a_whole_duration_may_be_a_float():
+    recording = make_events(20)
+    np.testing.assert_array_equal(integrate_duration(recording, 10.0), integrate_duration(recording, 10))
+
+
 def test_mistakes():
     recording = make_events(20)
     for T in (0, 4.0, "4"):
@@ -133,7 +138,7 @@ def test_mistakes():
         FrameStream(number=3).push(backwards)
     with pytest.raises(InputError, match="either a duration in µs or a number"):
         FrameStream()
-    for by in ({"duration": 0}, {"duration": 10.5}, {"number": 3.0}, {"number": True}):
+    for by in ({"duration": 0}, {"duration": 10.5}, {"number": 3.5}, {"number": True}):
         with pytest.raises(
             InputError, match=f"a whole number of at least 1 µs or 1 event, got {next(iter(by.values()))}"
         ):

@@ -65,6 +65,10 @@ def test_arguments_that_make_no_sense_are_refused(wrong, message):
         create_loader("digits", **wrong)
 
 
+def test_numbers_stand_for_the_parts():
+    assert create_loader("digits", train=1, val_split=np.int64(0)).num_samples == 1437
+
+
 def test_a_loader_resumes_in_the_middle_of_an_epoch():
     loader = create_loader("digits", batch_size=100)
     whole = list(loader.batches(3))

@@ -5,6 +5,7 @@ Frames are int32 [T, 2, height, width]; channel 0 counts p = 0 and channel 1 cou
 
 from collections.abc import Mapping
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,7 +53,7 @@ def integrate(
     return count_slices(pixel, np.array([0, *inner, n]), height, width)
 
 
-def integrate_duration(events: Mapping[str, NDArray], duration: int, height: int = 128, width: int = 128) -> Frames:
+def integrate_duration(events: Mapping[str, NDArray], duration: float, height: int = 128, width: int = 128) -> Frames:
     """Frames of `duration` µs each, from the first event to the last.
 
     int32 [k, 2, height, width]; without events k = 0. Raises `InputError` as `FrameStream` does.
@@ -63,6 +64,14 @@ def integrate_duration(events: Mapping[str, NDArray], duration: int, height: int
     """
     stream = FrameStream(height, width, duration=duration)
     return np.concatenate([stream.push(events), stream.flush()])
+
+
+def _whole(span: Any) -> int:
+    """A span as a whole number; 10.0 is one too. Raises `InputError` for another."""
+    whole = int(span) if isinstance(span, float) and span.is_integer() else span
+    if not is_count(whole):
+        raise InputError(f"a frame must span a whole number of at least 1 µs or 1 event, got {span!r}")
+    return int(whole)
 
 
 class FrameStream:
@@ -85,16 +94,14 @@ class FrameStream:
     """
 
     def __init__(
-        self, height: int = 128, width: int = 128, *, duration: int | None = None, number: int | None = None
+        self, height: int = 128, width: int = 128, *, duration: float | None = None, number: float | None = None
     ) -> None:
         if (duration is None) == (number is None):
             raise InputError("a frame stream needs either a duration in µs or a number of events")
-        if not is_count(span := number if duration is None else duration):
-            raise InputError(f"a frame must span a whole number of at least 1 µs or 1 event, got {span!r}")
         self.height = height
         self.width = width
-        self.duration = duration
-        self.number = number
+        self.duration = None if duration is None else _whole(duration)
+        self.number = None if number is None else _whole(number)
         self.reset()
 
     def reset(self) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
+from numbers import Integral, Real
 from pathlib import Path
 from typing import NamedTuple
 
@@ -238,9 +239,9 @@ def fits(size: int, device: torch.device) -> bool:
 
 def check_part(train: object, val_split: object) -> None:
     """Raise `InputError` for arguments of `create_loader` of another type or outside their range."""
-    if not isinstance(train, bool | np.bool_):
+    if not isinstance(train, bool | np.bool_) and not (isinstance(train, Integral) and train in (0, 1)):
         raise InputError(f"train must be True for the training set or False for the test set, got {train!r}")
-    if not isinstance(val_split, float | int | np.floating) or not 0 <= val_split < 1:
+    if not isinstance(val_split, Real) or not 0 <= float(val_split) < 1:
         raise InputError(f"the validation split must be between 0 and 1, got {val_split!r}")
 
 

@@ -48,7 +48,7 @@ def _call_on_stateful(net: nn.Module, method: str) -> None:
 
 def is_foreign(module: nn.Module) -> bool:
     """Whether a module is a stateful module of SpikingJelly, by its common attributes."""
-    return hasattr(module, "step_mode") and isinstance(getattr(module, "_memories", None), dict)
+    return isinstance(vars(module).get("_memories"), dict) and hasattr(module, "step_mode")
 
 
 @contextmanager

@@ -1,5 +1,7 @@
 """The values that a layer keeps between calls: their shape, whether autograd can use them, and their memory."""
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor
 
@@ -33,12 +35,14 @@ def usable(kept: Tensor) -> Tensor:
     return kept.clone()
 
 
-def apart(kept: Tensor, *others: Tensor) -> Tensor:
-    """`kept`, or a copy if it shares memory with one of the `others`, which the caller may change in place."""
-    return kept.clone() if any(_share_memory(kept, other) for other in others) else kept
+def apart(kept: Iterable[Tensor], *others: Tensor) -> tuple[Tensor, ...]:
+    """The values `kept`; those that share memory with one of the `others`, which may change in place, are copies."""
+    if is_observed():
+        return tuple([value.clone() if any(value is other for other in others) else value for value in kept])
+    taken = {_place(other) for other in others}
+    return tuple([value.clone() if _place(value) in taken else value for value in kept])
 
 
-def _share_memory(a: Tensor, b: Tensor) -> bool:
-    if a is b or is_observed() or not (is_plain(a) and is_plain(b)):
-        return a is b
-    return a.untyped_storage().data_ptr() == b.untyped_storage().data_ptr()
+def _place(value: Tensor) -> int:
+    """The address of a tensor's memory, or of the object if the memory cannot be read."""
+    return value.untyped_storage().data_ptr() if is_plain(value) else id(value)
