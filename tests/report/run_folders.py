@@ -73,20 +73,21 @@ def write_pair(root: Path, seeds: tuple[int, ...] = (0, 1, 2)) -> list[Path]:
     ]
 
 
-def write_deployment(run: Path, top1: float = 0.8) -> None:
-    """The files of clif deploy after a sweep."""
+def write_deployment(run: Path, top1: float = 0.8, folder: str = "deploy", method: str = "sweep") -> None:
+    """The files of clif deploy by a method."""
     network = {"top1": top1 + 0.02, "agreement": 1.0, "firing_rates": dict.fromkeys(LAYERS, 0.25)}
-    report = {
-        "method": "sweep",
+    report: dict[str, Any] = {
+        "method": method,
         "source_top1": top1 + 0.02,
         "fitted_on": "100 training images",
         "seconds": 1.5,
         "networks": [{"name": "as trained", **network}, {**network, "name": "sweep", "top1": top1, "agreement": 0.9}],
-        "chosen_v_reset": -0.02,
-        "rows": {"test": [{"v_reset": None, "top1": top1 - 0.1}, {"v_reset": -0.02, "top1": top1}]},
     }
-    (run / "deploy").mkdir()
-    (run / "deploy" / "deploy.json").write_text(json.dumps(report))
+    if method == "sweep":
+        report["chosen_v_reset"] = -0.02
+        report["rows"] = {"test": [{"v_reset": None, "top1": top1 - 0.1}, {"v_reset": -0.02, "top1": top1}]}
+    (run / folder).mkdir()
+    (run / folder / "deploy.json").write_text(json.dumps(report))
 
 
 def write_energy(

@@ -151,6 +151,34 @@ def test_measurements_become_charts_and_tables(tmp_path):
     assert [energy.lines[0].at(i).mean for i in range(3)] == [4, 8, 12]
 
 
+def test_deployments_of_one_run_by_the_same_method_are_not_averaged(tmp_path):
+    folders = write_pair(tmp_path, seeds=(0, 1))[:2]
+    for folder in folders:
+        write_deployment(folder, 0.8, "deploy_calibrate", "calibrate")
+        write_deployment(folder, 0.6, "deploy_layer", "calibrate")
+        write_deployment(folder, 0.9)
+        write_deployment(folder, 0.5, "deploy_fine")
+    report = make_report(find_runs(folders))
+    deployment = table(report, "deployment")
+    assert {
+        method.text: (runs.text, accuracy.text)
+        for method, runs, accuracy in zip(
+            *(column(deployment, title) for title in ("Method", "Runs", "As LIF (%)")), strict=True
+        )
+    } == {
+        "calibrate": ("2", "80.00 ± 0.00"),
+        "calibrate (deploy_layer)": ("2", "60.00 ± 0.00"),
+        "sweep": ("2", "90.00 ± 0.00"),
+        "sweep (deploy_fine)": ("2", "50.00 ± 0.00"),
+    }
+    sweep = next(chart for chart in report.charts if chart.name == "sweep")
+    assert [(line.label, line.at(1).mean) for line in sweep.lines] == [
+        ("CLIF", pytest.approx(90)),
+        ("CLIF, as trained", pytest.approx(92)),
+    ]
+    assert sweep.note == "Not drawn: CLIF, sweep (deploy_fine)."
+
+
 def test_accuracy_is_drawn_against_energy_over_the_seeds(tmp_path):
     folders = write_pair(tmp_path, seeds=(0, 1))
     assert not [chart for chart in make_report(find_runs(folders)).charts if chart.scatter]

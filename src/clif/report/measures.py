@@ -224,17 +224,17 @@ def energy_layers_table(groups: Sequence[Group]) -> Table | None:
 
 
 def deployment_table(groups: Sequence[Group]) -> Table | None:
-    """Accuracy as trained and as LIF by group and method, over the runs that were deployed."""
+    """Accuracy as trained and as LIF by group and kind of deployment, over the runs that were deployed."""
     rows, of_group = [], []
     for i, group in enumerate(groups):
-        for method, reports in _by_method(group).items():
+        for name, reports in _deployments(group).items():
             trained = [value_of(report, "source_top1") for report in reports]
             as_lif = [value_of(report, "networks", -1, "top1") for report in reports]
             fitted = {str(report.get("fitted_on", "")) for report in reports}
             rows.append(
                 [
                     words(group.name),
-                    words(method),
+                    words(name),
                     Cell(str(len(reports)), float(len(reports))),
                     mean(mean_of(trained), scale=100),
                     mean(mean_of(as_lif), scale=100),
@@ -257,12 +257,20 @@ def deployment_table(groups: Sequence[Group]) -> Table | None:
     return Table("deployment", "Deployment as LIF", columns, rows, of_group, note=note)
 
 
-def _by_method(group: Group) -> dict[str, list[dict[str, Any]]]:
+def _deployments(group: Group) -> dict[str, list[dict[str, Any]]]:
+    """The reports of `clif deploy` by the name of the deployment, at most one of each run."""
     reports: dict[str, list[dict[str, Any]]] = {}
     for run in group.runs:
         for folder, report in run.deployments.items():
-            reports.setdefault(str(report.get("method") or folder), []).append(report)
+            reports.setdefault(_deployment_name(folder, report), []).append(report)
     return reports
+
+
+def _deployment_name(folder: str, report: Mapping[str, Any]) -> str:
+    """The method, with the folder if that is not the one which `clif deploy` gives the method."""
+    method = str(report.get("method") or folder)
+    usual = "deploy" if method == "sweep" else f"deploy_{method}"
+    return method if folder in (usual, method) else f"{method} ({folder})"
 
 
 def _reset(report: Mapping[str, Any]) -> str:
@@ -278,30 +286,35 @@ def reset_name(v_reset: object) -> str:
 
 def sweep_chart(groups: Sequence[Group], order: Sequence[Run]) -> Chart | None:
     """Test accuracy as LIF over the reset values, with the accuracy of the trained network."""
-    swept: dict[int, dict[str, float]] = {}
-    trained: dict[int, float] = {}
+    swept: dict[str, dict[int, dict[str, float]]] = {}
+    trained: dict[str, dict[int, float]] = {}
     for run in order:
-        for report in run.deployments.values():
+        for folder, report in run.deployments.items():
             rows = report.get("rows")
             test = rows.get("test") if isinstance(rows, dict) else None
             if isinstance(test, list) and test and all(isinstance(row, dict) for row in test):
-                swept[id(run)] = {reset_name(row.get("v_reset")): 100 * value_of(row, "top1") for row in test}
-                trained[id(run)] = 100 * value_of(report, "source_top1")
-    ticks = list(dict.fromkeys(name for of_run in swept.values() for name in of_run))
+                name = _deployment_name(folder, report)
+                by_reset = {reset_name(row.get("v_reset")): 100 * value_of(row, "top1") for row in test}
+                swept.setdefault(name, {})[id(run)] = by_reset
+                trained.setdefault(name, {})[id(run)] = 100 * value_of(report, "source_top1")
+    ticks = list(dict.fromkeys(tick for runs in swept.values() for of_run in runs.values() for tick in of_run))
     if len(ticks) < 2:
         return None
-    lines = []
+    lines, others = [], []
     for i, group in enumerate(groups):
-        runs = [run for run in group.runs if id(run) in swept]
-        if runs:
-            values = {order.index(run): [swept[id(run)].get(tick, math.nan) for tick in ticks] for run in runs}
-            as_trained = {order.index(run): [trained[id(run)]] * len(ticks) for run in runs}
-            lines.append(Line(i, group.name, values))
-            lines.append(Line(i, f"{group.name}, as trained", as_trained, is_reference=True))
+        names = [name for name, of_runs in swept.items() if any(id(run) in of_runs for run in group.runs)]
+        for name in sorted(names, key=lambda name: name != "sweep")[:1]:
+            label = group.name if name == "sweep" else f"{group.name}, {name}"
+            runs = [run for run in group.runs if id(run) in swept[name]]
+            values = {order.index(run): [swept[name][id(run)].get(tick, math.nan) for tick in ticks] for run in runs}
+            as_trained = {order.index(run): [trained[name][id(run)]] * len(ticks) for run in runs}
+            lines.append(Line(i, label, values))
+            lines.append(Line(i, f"{label}, as trained", as_trained, is_reference=True))
+            others += [f"{group.name}, {other}" for other in names if other != name]
+    note = f"Not drawn: {'; '.join(others)}." if others else ""
     x = [float(i) for i in range(len(ticks))]
-    return Chart(
-        "sweep", "Run as LIF: test accuracy by reset value", "reset value", "test accuracy (%)", x, lines, ticks
-    )
+    title = "Run as LIF: test accuracy by reset value"
+    return Chart("sweep", title, "reset value", "test accuracy (%)", x, lines, ticks, note)
 
 
 def evaluation_table(groups: Sequence[Group], order: Sequence[Run]) -> Table | None:
