@@ -2,12 +2,13 @@
 
 import dataclasses
 import json
+import re
 
 import pytest
 import yaml
 
 from clif.errors import InputError
-from clif.experiment import Plan, chart_of, collect, make_plan
+from clif.experiment import Plan, chart_of, collect, deploy_all, make_plan
 from clif.experiment.figure import save
 from clif.experiment.report import write_report
 from clif.experiment.reproduce import find_experiments, find_row, find_runs, list_rows
@@ -70,6 +71,26 @@ def test_the_page_describes_the_experiment(tmp_path):
     complete(plan, SCORES)
     page = write_report(collect(plan, plan.runs())).read_text()
     assert "Accuracy by the number of time steps T (the paper" in page
+
+
+def test_the_page_of_deployments_offers_both_its_tables(tmp_path):
+    plan = make_plan("deployment", neurons=["LIF"], seeds=[0], folder=tmp_path)
+    complete(plan, SCORES)
+    (run,) = plan.runs()
+    networks = [{"name": "as trained", "top1": 0.9}, {"name": "sweep", "top1": 0.8}]
+    rows = {"test": [{"v_reset": None, "top1": 0.8}, {"v_reset": 0.0, "top1": 0.7}]}
+    report = {"method": "sweep", "source_top1": 0.9, "networks": networks, "rows": rows, "chosen_v_reset": None}
+    (run.folder / "deploy").mkdir()
+    (run.folder / "deploy" / "deploy.json").write_text(json.dumps(report))
+    (run.folder / "deploy" / "checkpoint_lif.pth").touch()
+    table = deploy_all(plan, [run], quiet=True)
+    assert table.columns[:2] == ["network", "deployed"]
+    page = write_report(collect(plan, [run]), table)
+    written = {path.read_text().splitlines()[0] for path in (tmp_path / "report_files").glob("*deployment.csv")}
+    assert {line[:17] for line in written} == {"network,deployed,", "Group,Method,Runs"}
+    ids = re.findall(r' id="([^"]+)"', page.read_text())
+    assert len(ids) == len(set(ids))
+    assert (tmp_path / "deployment.csv").read_text().startswith("network,deployed,")
 
 
 def test_a_single_curve_is_compared_with_its_first_value(tmp_path):

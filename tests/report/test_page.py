@@ -2,6 +2,7 @@
 
 import base64
 import csv
+import dataclasses
 import hashlib
 import io
 import re
@@ -14,6 +15,7 @@ from run_folders import write_deployment, write_energy, write_pair, write_run
 from clif.errors import InputError
 from clif.report import find_runs, make_report, write_page
 from clif.report.charts import Chart, Line, chart_csv, draw
+from clif.report.content import Section
 from clif.report.exports import export_files, figure_files
 
 NASTY = "<script>alert(1)</script>&\"'</script>"
@@ -95,6 +97,15 @@ def test_every_figure_has_three_formats_and_its_numbers(page, folders):
 def test_the_same_report_gives_the_same_files(folders):
     one, other = (export_files(make_report(find_runs(folders[:2]))) for _ in range(2))
     assert one == other
+
+
+def test_tables_of_one_name_are_refused(folders):
+    report = make_report(find_runs(folders[:1]))
+    doubled = dataclasses.replace(
+        report, sections=[*report.sections, Section("more", "More", tables=report.tables[:1])]
+    )
+    with pytest.raises(ValueError, match="several figures or tables named table_final"):
+        export_files(doubled)
 
 
 def test_names_and_warnings_of_runs_are_text(tmp_path):

@@ -1,5 +1,6 @@
 """The runs of an experiment deployed as LIF networks by each method: the paper's Table 8, and fitted methods."""
 
+import dataclasses
 import statistics
 from collections.abc import Sequence
 from typing import Any
@@ -31,7 +32,7 @@ def deploy_all(plan: Plan, runs: Sequence[PlannedRun], quiet: bool = False) -> T
         for method in METHODS if run.config.neuron == "CLIF" else ("sweep",):
             reports.setdefault(run.arm.name, {}).setdefault(method, []).append(_deploy(run, method, quiet))
     table = deployment_table(reports)
-    write_table(plan.folder, table, reports)
+    write_table(plan.folder, dataclasses.replace(table, name="deployment"), reports)
     return table
 
 
@@ -64,7 +65,7 @@ def deployment_table(reports: dict[str, dict[str, list[Report]]]) -> Table:
             if method != "sweep":
                 rows.append(_row(name, method, trained, [_converted(report) for report in fitted], chosen))
     columns = ["network", "deployed", "test accuracy (%)", "loses (points)", "closes of the gap (%)"]
-    return Table("deployment", "Run as LIF", columns, rows)
+    return Table("experiment_deployment", "Run as LIF", columns, rows)
 
 
 def _converted(report: Report) -> float:

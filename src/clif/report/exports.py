@@ -1,6 +1,7 @@
 """The figures and tables of a report as files for a paper."""
 
 import io
+from collections import Counter
 from pathlib import Path
 
 from matplotlib import rc_context
@@ -18,15 +19,23 @@ WITHOUT_DATE = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}
 
 
 def export_files(report: Report) -> dict[str, dict[str, bytes]]:
-    """Name of a figure or table -> file extension -> content: svg, pdf, png, csv of figures, csv, tex, md of tables."""
+    """Name of a figure or table -> file extension -> content: svg, pdf, png, csv of figures, csv, tex, md of tables.
+
+    Raises `ValueError` if two figures or two tables have one name.
+    """
+    tables = [f"table_{table.name}" for table in report.tables]
+    figures = [*(chart.name for chart in report.charts), *(picture.name for picture in report.pictures)]
+    names = Counter(figures + tables)
+    if doubled := [name for name, number in names.items() if number > 1]:
+        raise ValueError(f"the report has several figures or tables named {', '.join(doubled)}; give each its own name")
     run_names = [run.name for run in report.runs]
     files: dict[str, dict[str, bytes]] = {}
     for chart in report.charts:
         files[chart.name] = {**figure_files(draw(chart)), "csv": chart_csv(chart, run_names).encode()}
     for picture in report.pictures:
         files[picture.name] = {**figure_files(picture.figure), "csv": picture.csv.encode()}
-    for table in report.tables:
-        files[f"table_{table.name}"] = table_files(table)
+    for name, table in zip(tables, report.tables, strict=True):
+        files[name] = table_files(table)
     return files
 
 
