@@ -116,6 +116,21 @@ def test_a_best_epoch_chosen_on_the_test_set_is_said_to_be_optimistic(tmp_path):
     assert any("chosen on the test set" in what for _, what in report.cautions)
 
 
+def test_best_epochs_have_a_mean_only_if_all_runs_were_tested_in_them(tmp_path):
+    folders = []
+    for seed, validation in enumerate([(0.9, 0.8), (0.6, 0.9), (0.9, 0.8)]):
+        rows = [{"epoch": e, "val_top1": v, "val_loss": 1.0, "train_loss": 1.0} for e, v in enumerate(validation)]
+        rows[-1] |= {"test_top1": 0.7 + 0.05 * seed, "test_loss": 1.0}
+        folders.append(write_run(tmp_path / f"{seed}", seed, epochs=2, rows=rows, test_at_end=True))
+    final = table(make_report(find_runs(folders)), "final")
+    assert column(final, "Test accuracy (%)")[0].text == "75.00 ± 5.00"
+    assert column(final, "Best epoch (%)")[0].text == "–"
+    assert final.note.endswith("–: a run was not evaluated on the test set in its best epoch.")
+    tested = table(make_report(find_runs(folders[1:2])), "final")
+    assert column(tested, "Best epoch (%)")[0].text == "75.00"
+    assert "not evaluated" not in tested.note
+
+
 def test_groups_on_different_data_are_not_compared(tmp_path):
     folders = [write_run(tmp_path / "a"), write_run(tmp_path / "b", dataset="cifar10")]
     report = make_report(find_runs(folders))

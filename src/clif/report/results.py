@@ -43,9 +43,18 @@ def judged(group: Group) -> list[Run]:
     return group.complete or group.runs
 
 
-def _mean(group: Group, column: str, of_best: bool = False) -> Mean | None:
-    figure = best(column) if of_best else last(column)
+def _mean(group: Group, column: str) -> Mean | None:
+    figure = last(column)
     return mean_of([value for run in judged(group) if (value := figure(run)) is not None])
+
+
+def _mean_of_best(group: Group, column: str) -> Mean | None:
+    """The mean over the best epochs; None if nothing chooses them or one of them does not have the figure."""
+    if not group.runs[0].chosen_on:
+        return None
+    values = [best(column)(run) for run in judged(group) if run.rows]
+    found = [value for value in values if value is not None]
+    return mean_of(found) if len(found) == len(values) else None
 
 
 def cards(groups: Sequence[Group], part: str) -> list[Card]:
@@ -69,10 +78,12 @@ def _number_of_runs(group: Group) -> str:
 def final_table(groups: Sequence[Group], part: str) -> Table:
     """Mean ± std over the seeds of each group, of the last and of the best epoch."""
     name = PART_NAMES[part]
+    has_gap = False
     chosen = {group.runs[0].chosen_on for group in groups} - {""}
     rows = []
     for group in groups:
-        of_best = _mean(group, f"{part}_top1", of_best=True) if group.runs[0].chosen_on else None
+        of_best = _mean_of_best(group, f"{part}_top1")
+        has_gap |= of_best is None and bool(group.runs[0].chosen_on) and any(run.rows for run in judged(group))
         row = [
             words(group.name),
             Cell(_number_of_runs(group), float(len(judged(group)))),
@@ -88,6 +99,8 @@ def final_table(groups: Sequence[Group], part: str) -> Table:
     note = (
         f"Top-1 accuracy and loss of the last epoch: mean ± sample standard deviation over seeds. {_best(chosen, name)}"
     )
+    if has_gap:
+        note += f" {ABSENT}: a run was not evaluated on the {name} set in its best epoch."
     return Table("final", f"Final {name} results", columns, rows, list(range(len(groups))), note=note.strip())
 
 
