@@ -194,6 +194,15 @@ def test_deployments_of_one_run_by_the_same_method_are_not_averaged(tmp_path):
     assert sweep.note == "Not drawn: CLIF, sweep (deploy_fine)."
 
 
+def test_the_firing_rate_in_training_is_said_to_be_a_mean_over_layers(tmp_path):
+    report = make_report(find_runs([write_run(tmp_path / "a")]))
+    chart = next(chart for chart in report.charts if chart.name == "firing_rate")
+    assert chart.lines[0].at(0).mean == pytest.approx(20.5)  # layers at 20 % and 21 %
+    for text in (chart.title, chart.y_label):
+        assert "over layers" in text
+    assert "which count equally" in chart.note
+
+
 def test_accuracy_is_drawn_against_energy_over_the_seeds(tmp_path):
     folders = write_pair(tmp_path, seeds=(0, 1))
     assert not [chart for chart in make_report(find_runs(folders)).charts if chart.scatter]

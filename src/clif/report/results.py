@@ -256,8 +256,10 @@ CURVES = (
 OTHER_CURVES = (
     ("lr", "Learning rate", "learning rate", 1.0, 5),
     ("train_grad_norm_mean", "Gradient norm", "gradient norm, mean", 1.0, 3),
-    ("firing_rate", "Firing rate in training", "spikes per neuron and step (%)", 100.0, 2),
+    ("firing_rate", "Firing rate in training, mean over layers", "mean firing rate over layers (%)", 100.0, 2),
 )
+
+NOTES = {"firing_rate": "Spikes per neuron and step of each layer, averaged over the layers, which count equally."}
 
 
 def curves(groups: Sequence[Group], order: Sequence[Run]) -> list[Chart]:
@@ -293,9 +295,10 @@ def _curve(
             lines.append(Line(i, group.name, runs))
     title = title[0].upper() + title[1:]
     x = [float(epoch + 1) for epoch in epochs]
-    return Chart(column, title, "epoch", label, x, lines, digits=digits)
+    return Chart(column, title, "epoch", label, x, lines, note=NOTES.get(column, ""), digits=digits)
 
 
 def _mean_rate(row: dict[str, float]) -> float:
+    """The mean over the layers, which count equally whatever their numbers of neurons."""
     rates = [value for name, value in row.items() if name.startswith("rate_")]
     return sum(rates) / len(rates) if rates else math.nan
