@@ -131,6 +131,26 @@ def test_a_network_of_your_own_may_have_other_neurons(tmp_path):
     assert (type(made.net[4]), made.net[4].v_threshold) == (clif.IFNode, 0.3)
 
 
+@pytest.mark.parametrize("name", ["Kernel", "LIF"])
+def test_a_network_of_your_own_may_have_neurons_that_their_defaults_cannot_create(name, tmp_path):
+    class Kernel(clif.LIFNode):
+        def __init__(self, path="kernel.txt", **options):
+            super().__init__(**options)
+            if path:
+                raise FileNotFoundError(path)
+
+    @clif.models.register_model("kernels")
+    def kernels(neuron, num_classes, in_channels, T, drop_rate, image_size):
+        del neuron, drop_rate
+        layers = [nn.Flatten(), nn.Linear(in_channels * image_size**2, num_classes), Kernel(path="")]
+        return clif.wrap(nn.Sequential(*layers), T, (in_channels, image_size, image_size))
+
+    clif.register_neuron("Kernel")(Kernel)
+    net = create_model("kernels", name, T=2, image_size=4, in_channels=1).eval()
+    x = torch.rand(2, 1, 4, 4)
+    assert torch.equal(written(net, tmp_path)(x), net(x))
+
+
 def test_a_surrogate_without_a_name_is_left_out_with_a_warning(tmp_path, caplog):
     net = create_model("snn5_noAP", T=2, surrogate="atan")
 

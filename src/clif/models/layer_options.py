@@ -155,15 +155,16 @@ def _as_created(node: SpikingNeuron, config: dict[str, Any]) -> dict[str, Any]:
     kind: Any = type(node)
     known = options_of(kind)
     with torch.random.fork_rng(devices=[]):  # a neuron of your own may draw its parameters
-        if node.neuron == config["neuron"]:
-            own = {name: value for name, value in config.items() if name in known and name not in SET_BY_NETWORK}
-            made = neuron_factory(config["neuron"], config["tau"], config["surrogate"], **own)(node.channels_made_for)
-        else:
-            channels = {"channels": node.channels_made_for} if "channels" in known and node.channels_made_for else {}
-            try:
-                made = create(kind, channels)
-            except InputError:  # it has options without a default
-                return {}
+        try:
+            if node.neuron == config["neuron"]:
+                own = {name: value for name, value in config.items() if name in known and name not in SET_BY_NETWORK}
+                create_node = neuron_factory(config["neuron"], config["tau"], config["surrogate"], **own)
+                made = create_node(node.channels_made_for)
+            else:
+                has_channels = "channels" in known and node.channels_made_for
+                made = create(kind, {"channels": node.channels_made_for} if has_channels else {})
+        except Exception:  # only the network knows the options that its neuron needs
+            return {}
     return _options(made) if isinstance(made, SpikingNeuron) else {}
 
 
