@@ -102,6 +102,43 @@ def test_options_of_an_own_neuron_are_written_without_drawing_random_numbers(tmp
     assert type(neurons(made)[1].delay) is int
 
 
+@pytest.mark.parametrize(
+    ("created", "name", "value"),
+    [
+        ({}, "floor", "deep"),
+        ({}, "floor", True),
+        ({"floor": 2.0}, "floor", None),
+        ({"floor": 2.0}, "floor", "deep"),
+        ({}, "kind", None),
+        ({}, "kind", 3),
+        ({"kind": 3}, "kind", "hard"),
+    ],
+)
+def test_an_option_of_an_own_neuron_may_change_its_type(created, name, value, tmp_path):
+    clif.register_neuron("Own")(Own)
+    net = create_model("snn5_noAP", "Own", T=2, **created)
+    setattr(net.features[1].act, name, value)
+    made = getattr(written(net, tmp_path).features[1].act, name)
+    assert (type(made), made) == (type(value), value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("delay", None, r"delay of the neuron features\.1\.act must be a number, got None"),
+        ("delay", "long", "must be a number, got 'long'"),
+        ("decay_input", 1, "must be True or False, got 1"),
+    ],
+)
+def test_an_option_that_could_not_be_read_is_not_written(name, value, message, tmp_path):
+    clif.register_neuron("Own")(Own)
+    net = create_model("snn5_noAP", "Own" if name == "delay" else "LIF", T=2)
+    setattr(net.features[1].act, name, value)
+    with pytest.raises(InputError, match=message):
+        to_safetensors(net, tmp_path / "net.safetensors")
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("other", [lambda: clif.IFNode(step_mode="m"), lambda: Own(64, step_mode="m")])
 def test_a_network_with_a_replaced_neuron_is_refused(other, tmp_path):
     net = create_model("snn5_noAP", T=2)

@@ -37,7 +37,7 @@ def set_layer_options(net: nn.Module, options: LayerOptions) -> None:
         for name, value in constants.items():
             if name not in present:
                 raise unknown_name(f"constant of the neuron {layer}", name, present)
-            setattr(node, name, _checked(f"{name} of the neuron {layer}", name, value, present[name]))
+            setattr(node, name, _checked(layer, node, name, value, present[name]))
         node.check()
         node.reset()
 
@@ -56,19 +56,27 @@ def take_options(net: nn.Module, model: Mapping[str, Any]) -> None:
     set_layer_options(net, taken)
 
 
-def _checked(what: str, name: str, value: Any, present: Any) -> Any:
-    """`value` in the type of the option's `present` value. Raises `InputError` if it has another type."""
+def _checked(layer: str, node: SpikingNeuron, name: str, value: Any, present: Any) -> Any:
+    """`value` in the type of the option's `present` value. Raises `InputError` if it has another type.
+
+    An option of your own neuron whose present value or default is a string or None takes all plain values.
+    """
+    what = f"{name} of the neuron {layer}"
     if name == "surrogate_function":
         if not isinstance(value, str):
             raise InputError(f"{what} must be the name of a surrogate, got {value!r}")
         return surrogates.get(value)
-    for kind, words in ((bool, "True or False"), (str, "a string")):
-        if isinstance(present, kind):
-            if not isinstance(value, kind):
-                raise InputError(f"{what} must be {words}, got {value!r}")
-            return value
-    if value is None and (name in OPTIONAL or (present is None and name not in CONSTANTS)):
+    if value is None and name in OPTIONAL:
         return None
+    known = (present, options_of(type(node))[name].default)
+    if name not in CONSTANTS and any(one is None or isinstance(one, str) for one in known):
+        if value is not None and not isinstance(value, str | int | float):
+            raise InputError(f"{what} must be a number, a string, True, False or None, got {value!r}")
+        return value
+    if isinstance(present, bool):
+        if not isinstance(value, bool):
+            raise InputError(f"{what} must be True or False, got {value!r}")
+        return value
     if not isinstance(value, int | float):
         raise InputError(f"{what} must be a number, got {value!r}")
     return float(value) if name in CONSTANTS or isinstance(present, float) else value
@@ -78,7 +86,7 @@ def described(net: nn.Module) -> dict[str, Any] | None:
     """The description of a network to write to a file, with its present T and the options set on its neurons by hand.
 
     None for a module without a description. Raises `InputError` for a network of clif in which another neuron replaced
-    one of its own.
+    one of its own, and for options that cannot be read again.
     """
     config = description_of(net)
     if not config:
@@ -89,7 +97,13 @@ def described(net: nn.Module) -> dict[str, Any] | None:
     if config["name"] in model_descriptions():
         for layer, node in _neurons(net):
             _check_not_replaced(layer, node, config)
-    add_layer_options(found, {layer: stored for layer, stored, _ in _set_by_hand(net, config) if stored})
+    options = {}
+    for layer, node, stored, _, created in _set_by_hand(net, config):
+        for name, value in stored.items():
+            _checked(layer, node, name, value, created[name])
+        if stored:
+            options[layer] = stored
+    add_layer_options(found, options)
     return found
 
 
@@ -99,7 +113,7 @@ def unnamed_surrogates(net: nn.Module) -> list[str]:
     if not config or "tau" not in config:
         return []
     layers: dict[str, list[str]] = {}
-    for layer, _, surrogate in _set_by_hand(net, config):
+    for layer, _, _, surrogate, _ in _set_by_hand(net, config):
         if surrogate is not None:
             layers.setdefault(getattr(surrogate, "__name__", repr(surrogate)), []).append(layer)
     return [
@@ -120,8 +134,11 @@ def _options(node: SpikingNeuron) -> dict[str, Any]:
     return {name: value for name, value in node.constants().items() if name in known and name in vars(node)}
 
 
-def _set_by_hand(net: nn.Module, config: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], Any]]:
-    """Layer, the options of its neuron that differ from the network's description, and a surrogate without a name."""
+def _set_by_hand(
+    net: nn.Module, config: dict[str, Any]
+) -> Iterator[tuple[str, SpikingNeuron, dict[str, Any], Any, dict[str, Any]]]:
+    """Layer, neuron, its options that differ from the network's description, its surrogate without a name, and the
+    options that it is created with."""
     made: dict[tuple[type, int | None], dict[str, Any]] = {}
     for layer, node in _neurons(net):
         key = (type(node), node.channels_made_for)
@@ -136,7 +153,7 @@ def _set_by_hand(net: nn.Module, config: dict[str, Any]) -> Iterator[tuple[str, 
                 unnamed = value
             else:
                 stored[name] = _plain(value)
-        yield layer, stored, unnamed
+        yield layer, node, stored, unnamed, made[key]
 
 
 def _check_not_replaced(layer: str, node: SpikingNeuron, config: dict[str, Any]) -> None:
