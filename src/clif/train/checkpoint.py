@@ -349,17 +349,13 @@ def load_weights(net: nn.Module, state_dict: dict[str, Tensor], where: str) -> N
         raise InputError(f"{where}: does not fit {name}: {in_words(error)}") from error
 
 
-def take_constants(net: nn.Module, content: dict[str, Any], where: str, is_own: bool) -> None:
+def take_constants(net: nn.Module, content: dict[str, Any], where: str) -> None:
     """Give the neurons of `net` the constants that those of a checkpoint's network have, as far as they have them.
 
-    `is_own` says that the user created `net`: its neurons take only the constants of single layers. Raises `InputError`
-    for damaged constants.
+    Raises `InputError` for damaged constants.
     """
-    model = content.get("model", {})
-    if is_own:
-        model = {"layer_options": _layer_options(net, model, where)}
     try:
-        take_options(net, model)
+        take_options(net, content.get("model", {}))
     except (AttributeError, TypeError, InputError) as error:
         raise InputError(f"{where}: its constants of neurons are damaged: {in_words(error)}") from error
 

@@ -77,7 +77,8 @@ class Learner:
         if config.pre_train is not None:
             content = read_checkpoint(config.pre_train)
             load_weights(self.net, content["net"], config.pre_train)
-            take_constants(self.net, content, config.pre_train, own.net is not None)
+            if own.net is None:
+                take_constants(self.net, content, config.pre_train)
         if config.sync_bn:
             synchronise_batch_norms(self.net)
         self.average = Average(self.net, config.ema) if config.ema > 0 else None

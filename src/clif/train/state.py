@@ -95,7 +95,7 @@ def _restore(trainer: Learner, content: dict[str, Any], where: str) -> None:
     _follow_exchange(trainer, content.get("model") or {})
     if trainer.own.net is None:
         for net in {trainer.net, trainer.evaluated_net}:
-            take_constants(net, content, where, is_own=False)
+            take_constants(net, content, where)
     raw = content.get("net_raw", content["net"])
     load_weights(trainer.net, raw, where)
     if trainer.average is not None:
