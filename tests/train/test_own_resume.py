@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from own_objects import Net, Weighted, assert_resumes, made
+from own_objects import FEATURES, Net, Weighted, assert_resumes, made
 from runs import StopAfter, assert_same_run
 
 import clif
@@ -153,3 +153,28 @@ def test_objects_in_memory_resume_like_new_ones(config, tmp_path, made_again):
     again = objects() if made_again else same
     result = fit(config(epochs=5, resume=str(start)), quiet=True, **again)
     assert [row["lr"] for row in result.history] == [row["lr"] for row in whole.history]
+
+
+class Normed(Net):
+    """Normalises the features before the layers."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers[1] = clif.layers.Dropout(0.1, step_mode="m")
+        self.norm = clif.layers.BatchNorm2d(FEATURES)
+
+    def forward(self, x):
+        return super().forward(self.norm(x[..., None, None]).flatten(1))
+
+
+@pytest.mark.parametrize("option", [{"gradient_window": 1}, {"sync_bn": True}])
+@pytest.mark.parametrize("made_again", [False, True])
+def test_a_network_that_the_run_changes_resumes_in_a_named_folder(config, tmp_path, option, made_again):
+    def objects():
+        return made(net=Normed(), optimizer=None, scheduler=None)
+
+    folder, same = tmp_path / "named", objects()
+    fit(config(epochs=1, **option), quiet=True, folder=folder, **same)
+    again = objects() if made_again else same
+    result = fit(config(epochs=2, resume=str(folder), **option), quiet=True, folder=folder, **again)
+    assert len(result.history) == 2

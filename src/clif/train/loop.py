@@ -97,6 +97,7 @@ class Trainer(Stoppable):
         own: Own = NOTHING,
     ) -> None:
         config = own.adapt(resolve(**dataclasses.asdict(config)))
+        own.note()
         self.own = own
         with_processes(config)
         engine = Engine(config, own.net is not None)

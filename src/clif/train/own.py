@@ -64,7 +64,7 @@ class Own:
 
     @cached_property
     def descriptions(self) -> dict[str, Any]:
-        """What the given objects are, by name, as they were at the first call: before the run changes them."""
+        """What the given objects are, by name, as they were at the first call (`note`)."""
         found: dict[str, Any] = {}
         if self.net is not None:
             found["net"] = describe_net(self.net)
@@ -77,6 +77,10 @@ class Own:
         if self.loss is not None:
             found["loss"] = describe_loss(self.loss)
         return found
+
+    def note(self) -> None:
+        """Describe the given objects as they are now, before the run changes them."""
+        _ = self.descriptions
 
     def digests(self) -> dict[str, str]:
         """A short name for the description of each given object."""

@@ -13,8 +13,10 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
+from clif.layers import BatchNorm2d
 from clif.neurons import SpikingNeuron
 from clif.train.schedules import POSITIONS
+from clif.train.sync_batch_norm import SyncBatchNorm2d
 
 WITHOUT_EFFECT = {
     *("self", "args", "kwargs", "params", "lr", "device", "dtype", "inplace", "backend", "step_mode", "store_v_seq"),
@@ -79,7 +81,8 @@ def _module(module: nn.Module) -> str:
         found = {name: value for name, value in module.constants().items() if not isinstance(value, nn.Parameter)}
         constants = {**constants, **found, "gradient_window": module.gradient_window}
     shapes = {name: list(p.shape) for name, p in module.named_parameters(recurse=False)}
-    return f"{type(module).__qualname__}({_pairs({**dict(sorted(constants.items())), **shapes})})"
+    kind = BatchNorm2d if type(module) is SyncBatchNorm2d else type(module)  # as before `sync_bn` in an earlier run
+    return f"{kind.__qualname__}({_pairs({**dict(sorted(constants.items())), **shapes})})"
 
 
 def _constants(thing: Any) -> dict[str, Any]:
