@@ -15,7 +15,13 @@ import clif
 from clif.errors import InputError
 from clif.loss import SpikingLoss
 from clif.train import fit
-from clif.train.own_description import describe_loss, describe_net, describe_optimizer, describe_schedule
+from clif.train.own_description import (
+    describe_loader,
+    describe_loss,
+    describe_net,
+    describe_optimizer,
+    describe_schedule,
+)
 
 
 def net_of(node, width=8):
@@ -162,3 +168,39 @@ def test_the_objects_of_a_checkpoint_may_be_of_any_kind(config):
     content = read_checkpoint(folder / "checkpoint_last.pth")
     save_checkpoint(folder / "checkpoint_last.pth", {**content, "objects": {"net": 3}})
     assert len(fit(config(epochs=2, resume=str(folder)), quiet=True, folder=folder, **made()).history) == 2
+
+
+class Keeps(nn.Module):
+    def __init__(self, kept):
+        super().__init__()
+        self.kept = kept
+
+
+def containing_itself(kind):
+    values = kind()
+    values.append(values) if kind is list else values.update(values=values)
+    return values
+
+
+@pytest.mark.parametrize(
+    ("kept", "text"),
+    [
+        (torch.eye(3).to_sparse(), "Tensor([3, 3])"),
+        (torch.ones(3, device="meta"), "Tensor([3])"),
+        (10**309, str(10**309)),
+        (containing_itself(list), "[[[[[[[...]]]]]]]"),
+        (containing_itself(dict), "{values {values {values {values {values {values {values ...}}}}}}}"),
+    ],
+)
+def test_values_that_cannot_be_read_have_a_description(kept, text):
+    assert describe_net(Keeps(kept))[""] == f"Keeps(kept {text})"
+
+
+def test_a_data_set_without_a_length_has_a_description():
+    class Endless(torch.utils.data.Dataset):
+        def __len__(self):
+            raise NotImplementedError
+
+    assert (
+        describe_loader(DataLoader(Endless(), sampler=range(4), batch_size=2)) == "DataLoader(batch_size 2, batches 2)"
+    )

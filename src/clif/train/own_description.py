@@ -27,6 +27,9 @@ WITHOUT_EFFECT = {
 FEW = 16
 """The number of values of a constant tensor in a description."""
 
+DEEPEST = 6
+"""The depth of lists and mappings in a description, which may contain themselves."""
+
 
 def describe_net(net: nn.Module) -> dict[str, str]:
     """Each module of a network by its name: its class, constants and the shapes of its parameters."""
@@ -65,7 +68,7 @@ def describe_loader(loader: Any) -> str:
     """The class of a loader, its batch size, and the numbers of its samples and batches."""
     sizes = {"batch_size": getattr(loader, "batch_size", None)}
     for name, thing in (("samples", getattr(loader, "dataset", None)), ("batches", loader)):
-        with suppress(TypeError):
+        with suppress(Exception):
             sizes[name] = len(thing)  # type: ignore[arg-type]
     return f"{type(loader).__qualname__}({_pairs(sizes)})"
 
@@ -119,14 +122,32 @@ def _pairs(values: Mapping[str, Any], depth: int = 0) -> str:
 
 
 def _text(value: Any, depth: int = 0) -> str:
-    """A value as text without an address in memory; an object by its class and its constants."""
+    """A value as text without an address in memory; an object by its class and its constants.
+
+    A value that cannot be read, such as that of a sparse tensor, is its class and its shape.
+    """
+    try:
+        return _content(value, depth)
+    except Exception:
+        shape = "?"
+        with suppress(Exception):
+            shape = str(list(value.shape))
+        return f"{type(value).__qualname__}({shape})"
+
+
+def _content(value: Any, depth: int) -> str:
     if isinstance(value, Tensor):
         few = [_text(one) for one in value.detach().flatten()[:FEW].tolist()]
         return few[0] if value.numel() == 1 else f"{list(value.shape)} of {', '.join(few)}"
     if isinstance(value, bool | str | None):
         return str(value)
     if isinstance(value, numbers.Real):
-        return f"{float(value):g}"
+        try:
+            return f"{float(value):g}"
+        except OverflowError:
+            return str(value)
+    if isinstance(value, list | tuple | Mapping) and depth > DEEPEST:
+        return "..."
     if isinstance(value, list | tuple):
         return f"[{', '.join(_text(one, depth + 1) for one in value)}]"
     if isinstance(value, Mapping):
