@@ -155,6 +155,14 @@ def test_a_neuron_whose_step_was_replaced_is_refused(tmp_path):
         to_safetensors(net, tmp_path / "net.safetensors")
 
 
+def test_a_neuron_whose_call_is_wrapped_is_written(tmp_path):
+    net = create_model("snn5_noAP", T=2, image_size=16)
+    node = net.features[0].act
+    node.forward = node.forward
+    to_safetensors(net, tmp_path / "net.safetensors")
+    assert clif.load(tmp_path / "net.safetensors").config["neuron"] == "CLIF"
+
+
 def test_a_network_of_your_own_may_have_other_neurons(tmp_path):
     @clif.models.register_model("mixed")
     def mixed(neuron, num_classes, in_channels, T, drop_rate, image_size):

@@ -295,8 +295,9 @@ def test_options_set_by_hand_are_in_the_checkpoint(config):
     assert torch.equal(clif.load(folder)(x), net.eval()(x))
 
 
-def test_only_your_code_can_create_a_network_with_a_replaced_neuron(config):
+def test_only_your_code_can_create_a_network_with_a_replaced_neuron(config, caplog):
     net, folder = run_of_a_network(config, lambda layer: setattr(layer, "act", clif.CLIFNode(step_mode="m")))
+    assert "features.1.act is now CLIFNode; a file cannot describe it" in caplog.text
     with pytest.raises(InputError, match="holds your own network, which only your code can create"):
         clif.load(folder)
     assert clif.load(folder, net=net) is net

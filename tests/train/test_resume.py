@@ -241,7 +241,7 @@ def test_pre_train_takes_clif_weights_into_a_lif_network(config, tmp_path):
 @pytest.fixture
 def converted(tmp_path):
     """The file of a LIF network with constants of all and of single neurons."""
-    layers = {"features.1.act": {"v_subtract": 1.8}}
+    layers = {"features.1.act": {"v_subtract": 1.8, "tau": 3.0}}
     net = clif.models.create_model("snn5_noAP", "LIF", T=2, tau=1.5, v_threshold=0.8, layer_options=layers)
     clif.export.to_safetensors(net, tmp_path / "lif.safetensors")
     return str(tmp_path / "lif.safetensors")

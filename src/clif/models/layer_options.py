@@ -1,6 +1,6 @@
 """Constants of single neurons in the description of a network: to set them, and to find those that were set by hand."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -42,17 +42,19 @@ def set_layer_options(net: nn.Module, options: LayerOptions) -> None:
         node.reset()
 
 
-def take_options(net: nn.Module, model: Mapping[str, Any]) -> None:
+def take_options(net: nn.Module, model: Mapping[str, Any], kept: Collection[str] = ()) -> None:
     """Set the options of all and of single neurons of the network that `model` describes, where `net` has them.
 
-    τ and the surrogate of all neurons stay. Raises `InputError` for values of another type or out of range.
+    τ and the surrogate of all neurons stay, and the options named in `kept` those of single neurons too. Raises
+    `InputError` for values of another type or out of range.
     """
     layers = model.get("layer_options", {})
     taken = {}
     for layer, node in _neurons(net):
         shared = {name: value for name, value in model.items() if name not in SET_BY_NETWORK}
         present = _options(node)
-        taken[layer] = {name: value for name, value in {**shared, **layers.get(layer, {})}.items() if name in present}
+        described = {**shared, **layers.get(layer, {})}
+        taken[layer] = {name: described[name] for name in described if name in present and name not in kept}
     set_layer_options(net, taken)
 
 
@@ -124,6 +126,16 @@ def unnamed_surrogates(net: nn.Module) -> list[str]:
     ]
 
 
+def undescribed(net: nn.Module) -> list[str]:
+    """A line for each property of a network that its checkpoints will not describe."""
+    lines = unnamed_surrogates(net)
+    try:
+        described(net)
+    except InputError as error:
+        lines.append(str(error))
+    return lines
+
+
 def _neurons(net: nn.Module) -> Iterator[tuple[str, SpikingNeuron]]:
     return ((name, module) for name, module in net.named_modules() if isinstance(module, SpikingNeuron))
 
@@ -157,9 +169,10 @@ def _set_by_hand(
 
 
 def _check_not_replaced(layer: str, node: SpikingNeuron, config: dict[str, Any]) -> None:
-    if node.neuron == config["neuron"] and not node.redefined:
+    redefined = node.redefined - ({"forward"} & vars(node).keys())  # a call that is wrapped, such as by a profiler
+    if node.neuron == config["neuron"] and not redefined:
         return
-    own = f" with {min(node.redefined)} of its own" if node.redefined else ""
+    own = f" with {min(redefined)} of its own" if redefined else ""
     raise InputError(
         f"the network was created with {config['neuron']} neurons, and {layer} is now {type(node).__name__}{own}; a "
         "file cannot describe it. Write the weights alone, torch.save(net.state_dict(), path), and load them by "

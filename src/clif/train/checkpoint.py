@@ -11,6 +11,7 @@ import logging
 import os
 import pickle
 import zipfile
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -349,13 +350,13 @@ def load_weights(net: nn.Module, state_dict: dict[str, Tensor], where: str) -> N
         raise InputError(f"{where}: does not fit {name}: {in_words(error)}") from error
 
 
-def take_constants(net: nn.Module, content: dict[str, Any], where: str) -> None:
+def take_constants(net: nn.Module, content: dict[str, Any], where: str, kept: Collection[str] = ()) -> None:
     """Give the neurons of `net` the constants that those of a checkpoint's network have, as far as they have them.
 
-    Raises `InputError` for damaged constants.
+    They keep those named in `kept`. Raises `InputError` for damaged constants.
     """
     try:
-        take_options(net, content.get("model", {}))
+        take_options(net, content.get("model", {}), kept)
     except (AttributeError, TypeError, InputError) as error:
         raise InputError(f"{where}: its constants of neurons are damaged: {in_words(error)}") from error
 

@@ -20,6 +20,7 @@ from clif.evaluation import RunningScores, by_steps, loss_of
 from clif.layers import key_dropout
 from clif.loss import Distillation
 from clif.models import SpikingNetwork
+from clif.models.network import SET_BY_NETWORK
 from clif.neurons import exchange_neurons
 from clif.neurons.net import like_weights
 from clif.precision import choose, common
@@ -78,7 +79,7 @@ class Learner:
             content = read_checkpoint(config.pre_train)
             load_weights(self.net, content["net"], config.pre_train)
             if own.net is None:
-                take_constants(self.net, content, config.pre_train)
+                take_constants(self.net, content, config.pre_train, kept=SET_BY_NETWORK)
         if config.sync_bn:
             synchronise_batch_norms(self.net)
         self.average = Average(self.net, config.ema) if config.ema > 0 else None

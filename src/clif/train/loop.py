@@ -19,7 +19,7 @@ from clif.evaluation import RunningScores, Scores, evaluate
 from clif.layers import key_dropout
 from clif.loss import Loss
 from clif.models import SpikingNetwork
-from clif.models.layer_options import unnamed_surrogates
+from clif.models.layer_options import undescribed
 from clif.neurons import reset_net
 from clif.paths import expand_home
 from clif.precision import first_time, slow_warning
@@ -170,7 +170,7 @@ class Trainer(Stoppable):
         try:
             self._call("on_start")
             self._say_precision()
-            for line in unnamed_surrogates(self.net):
+            for line in undescribed(self.net):
                 self._warn(line, line)
             if not self.is_positioned:
                 self._say(
