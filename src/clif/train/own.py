@@ -36,6 +36,8 @@ from clif.train.own_loaders import is_positioned, likeness, place
 from clif.train.schedules import check_scheduler
 
 PARTS = ("train", "test", "val")
+SHOWN = 3
+"""The number of changed modules that a resumed run names."""
 
 
 @dataclass(frozen=True)
@@ -251,17 +253,36 @@ class Own:
                 raise InputError(
                     f"{where}: its run has optimizer= {had}, which cannot become {has} when it resumes; start a new run"
                 )
-        return ", ".join(f"{name}= {new} ({old} before)" for name, (old, new) in changed.items())
+        words = _changed_modules(before.get("net"), now.get("net"))
+        return ", ".join(words + [f"{name}= {new} ({old} before)" for name, (old, new) in changed.items()])
+
+
+def _changed_modules(before: Any, now: dict[str, str] | None) -> list[str]:
+    """The modules of a network whose constants changed, in words."""
+    if not isinstance(before, dict) or now is None:
+        return []
+    changed = [name for name in now if before[name] != now[name]]
+    words = [f"{_place(name)} {now[name]} ({before[name]} before)" for name in changed[:SHOWN]]
+    return words + ([f"{len(changed) - SHOWN} more modules of net"] if len(changed) > SHOWN else [])
+
+
+def _place(name: str) -> str:
+    return f"net.{name}" if name else "net"
 
 
 def _require_same_net(before: Any, now: dict[str, str] | None, where: str) -> None:
-    """Raise `InputError` if the descriptions of two networks differ; None stands for one that is not known."""
-    if not isinstance(before, dict) or now is None or before == now:
+    """Raise `InputError` if two networks have other modules; None stands for one that is not known.
+
+    Their constants may differ, and the weights are refused where they are loaded if their shapes differ.
+    """
+    if not isinstance(before, dict) or now is None:
         return
-    name = next(name for name in (*now, *before) if before.get(name) != now.get(name))
+    kinds = [{name: str(text).partition("(")[0] for name, text in net.items()} for net in (before, now)]
+    name = next((name for name in (*now, *before) if kinds[0].get(name) != kinds[1].get(name)), None)
+    if name is None:
+        return
     had, has = (modules.get(name, "nothing") for modules in (before, now))
-    place = f"net.{name}" if name else "net"
     raise InputError(
-        f"{where}: its run trained another network, whose {place} is {had} instead of {has}; pass the same network, or "
-        "start a new run"
+        f"{where}: its run trained another network, whose {_place(name)} is {had} instead of {has}; pass the same "
+        "network, or start a new run"
     )
