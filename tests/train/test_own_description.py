@@ -1,8 +1,11 @@
 """Descriptions of the user's objects, and the runs that they tell apart."""
 
+import copy
+import enum
 import functools
 import json
 
+import numpy as np
 import pytest
 import torch
 from own_objects import CLASSES, FEATURES, Net, T, data, made
@@ -200,6 +203,27 @@ def containing_itself(kind):
 )
 def test_values_that_cannot_be_read_have_a_description(kept, text):
     assert describe_net(Keeps(kept))[""] == f"Keeps(kept {text})"
+
+
+class Kind(enum.Enum):
+    FIRST = 1
+    SECOND = 2
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (Kind.FIRST, Kind.SECOND),
+        (np.ones(3), np.zeros(3)),
+        (np.float32(1.0), np.float32(2.0)),
+        (torch.float32, torch.float64),
+        (b"one", b"two"),
+        ({1, 2}, {1, 3}),
+    ],
+)
+def test_other_values_have_other_descriptions(one, other):
+    first, again, second = (describe_net(Keeps(value))[""] for value in (one, copy.copy(one), other))
+    assert first == again != second
 
 
 def test_a_data_set_without_a_length_has_a_description():

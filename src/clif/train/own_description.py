@@ -1,5 +1,6 @@
 """Descriptions of the user's objects: plain text, the same for objects that are created in the same way."""
 
+import enum
 import functools
 import hashlib
 import inspect
@@ -9,6 +10,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
+import numpy as np
+import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
@@ -29,6 +32,8 @@ FEW = 16
 
 DEEPEST = 6
 """The depth of lists and mappings in a description, which may contain themselves."""
+
+PLAIN = (bytes, complex, range, torch.device, torch.dtype, torch.layout, torch.memory_format)
 
 
 def describe_net(net: nn.Module) -> dict[str, str]:
@@ -136,6 +141,14 @@ def _text(value: Any, depth: int = 0) -> str:
 
 
 def _content(value: Any, depth: int) -> str:
+    if isinstance(value, enum.Enum | np.generic):
+        return str(value)
+    if isinstance(value, PLAIN):
+        return repr(value)
+    if isinstance(value, np.ndarray):
+        return f"{list(value.shape)} of {', '.join(_text(one) for one in value.ravel()[:FEW].tolist())}"
+    if isinstance(value, set | frozenset):
+        return f"{{{', '.join(sorted(_text(one, depth + 1) for one in value))}}}"
     if isinstance(value, Tensor):
         few = [_text(one) for one in value.detach().flatten()[:FEW].tolist()]
         return few[0] if value.numel() == 1 else f"{list(value.shape)} of {', '.join(few)}"
