@@ -136,7 +136,7 @@ def _fit_loader(opened: Opened, method: str, options: dict[str, Any]) -> tuple[s
     if method == "sweep" and config.val_split > 0:
         loader = opened.loader(train=True, val_split=config.val_split, validation=True)
         said = opened.content.get("config", {})
-        held_out = all(said.get(name) == getattr(config, name) for name in ("val_split", "split_seed"))
+        held_out = all(said.get(name, 0) == getattr(config, name) for name in ("val_split", "split_seed"))
         source = "that the run held out" if held_out else "(the run was trained on some of them)"
         return f"{loader.num_samples} training images {source}", loader
     if method == "finetune":
