@@ -60,7 +60,7 @@ def test_the_value_is_chosen_on_training_images_only(checkpoint, monkeypatch, va
 
 def test_images_that_the_run_did_not_hold_out_are_told_apart(checkpoint):
     result = deploy_checkpoint(checkpoint(), {"val_split": 0.2}, v_resets=RESETS)
-    assert result.choice_data == "10 training images (the run was trained on some of them)"
+    assert result.choice_data == "10 training images (the run did not hold all of them out)"
 
 
 @pytest.mark.parametrize("chosen", RESETS)

@@ -337,3 +337,4 @@ def test_a_best_checkpoint_from_after_the_start_is_set_aside(
     assert read_checkpoint(result.folder)["epoch"] == (3 if best is None else best)
     assert read_checkpoint(result.folder / "checkpoint_best_epoch0003.pth")["epoch"] == 2
     assert "is of epoch 3, but the run goes on after epoch 2: it is now checkpoint_best_epoch0003.pth" in caplog.text
+    assert ("that of the best epoch until then, 1, was not kept" in caplog.text) == (best is None)

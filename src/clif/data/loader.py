@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
-from numbers import Integral, Real
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +15,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
+from clif.data.arguments import check_loading
 from clif.data.augment import Augmentation, Draws, normalise
 from clif.data.augmentation_names import read_augmentation
 from clif.data.base import Arrays, Dataset, Split, check_split, for_torch, read_arrays
@@ -30,7 +30,6 @@ from clif.devices import find_device
 from clif.errors import InputError
 from clif.paths import expand_home
 from clif.random import epoch_seed, sample_keys
-from clif.sizes import is_count
 
 Batch = tuple[Tensor, Tensor]
 
@@ -237,14 +236,6 @@ def fits(size: int, device: torch.device) -> bool:
     return device.type == "cuda" and size < torch.cuda.mem_get_info(device)[0] / 2
 
 
-def check_part(train: object, val_split: object) -> None:
-    """Raise `InputError` for arguments of `create_loader` of another type or outside their range."""
-    if not isinstance(train, bool | np.bool_) and not (isinstance(train, Integral) and train in (0, 1)):
-        raise InputError(f"train must be True for the training set or False for the test set, got {train!r}")
-    if not isinstance(val_split, Real) or not 0 <= float(val_split) < 1:
-        raise InputError(f"the validation split must be between 0 and 1, got {val_split!r}")
-
-
 def check_sorting(dataset: Dataset, sort_events: bool) -> None:
     """Raise `InputError` if there are no events to sort."""
     if sort_events and not dataset.events:
@@ -355,24 +346,16 @@ def create_loader(
         workers: threads that prepare batches ahead; 0 prepares them when asked.
         rank, world_size: this process and how many there are; each gets its part of every batch of `batch_size`.
 
-    Raises `InputError` for an unknown name, a missing device, and files that are missing, truncated or of another
-    format.
+    Raises `InputError` for an unknown name, arguments of another type or outside their range, a missing device, and
+    files that are missing, truncated or of another format.
 
     >>> loader = clif.data.create_loader("digits", train=True, batch_size=64)
     >>> x, y = next(iter(loader))
     >>> x.shape, y.shape
     (torch.Size([64, 3, 32, 32]), torch.Size([64]))
     """
-    for word, number, least in (
-        ("T", T, 1),
-        ("batch_size", batch_size, 1),
-        ("limit", 1 if limit is None else limit, 1),
-        ("seed", seed, 0),
-        ("workers", workers, 0),
-    ):
-        if not is_count(number, least):
-            raise InputError(f"{word} must be a whole number of at least {least}, got {number!r}")
-    check_part(train, val_split)
+    whole = {"T": T, "batch_size": batch_size, "limit": 1 if limit is None else limit, "seed": seed, "workers": workers}
+    check_loading(train, val_split, **whole)
     options = with_seed(options, split_seed)
     dataset = open_described(name, root, options)
     device = find_device(device)

@@ -137,7 +137,7 @@ def _fit_loader(opened: Opened, method: str, options: dict[str, Any]) -> tuple[s
         loader = opened.loader(train=True, val_split=config.val_split, validation=True)
         said = opened.content.get("config", {})
         held_out = all(said.get(name, 0) == getattr(config, name) for name in ("val_split", "split_seed"))
-        source = "that the run held out" if held_out else "(the run was trained on some of them)"
+        source = "that the run held out" if held_out else "(the run did not hold all of them out)"
         return f"{loader.num_samples} training images {source}", loader
     if method == "finetune":
         loader = opened.loader(train=True, seed=config.seed, val_split=config.val_split)

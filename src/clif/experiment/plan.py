@@ -1,4 +1,7 @@
-"""The plan of an experiment: a recipe, the arms to compare, and the seeds of each. It does not import torch."""
+"""The plan of an experiment: a recipe, the arms to compare, and the seeds of each.
+
+It imports torch only for the neurons of an experiment `tau`.
+"""
 
 import dataclasses
 import math

@@ -55,7 +55,7 @@ class LeakyIntegrator(Remembering):
             raise InputError(f"LeakyIntegrator needs a floating-point input, got {x.dtype}; convert it with x.float()")
         if self.step_mode == "s":
             self.v = self._step(x, self._fitting(x, x.shape))
-            return apart([self.v.to(x.dtype)], self.v)[0]
+            return apart(self.v.to(x.dtype), self.v)
         if x.dim() < 2 or len(x) == 0:
             raise InputError(f"a sequence must have shape [T, N, *] with T ≥ 1, got {list(x.shape)}")
         if not self.keep_state:
@@ -77,7 +77,7 @@ class LeakyIntegrator(Remembering):
         """v after the step's input `x`, from `v` before, None at rest."""
         charge = x.to(torch.promote_types(x.dtype, torch.float32))
         charge = charge / self.tau if self.decay_input else charge
-        return apart([charge], x)[0] if v is None else v * (1 - 1 / self.tau) + charge
+        return apart(charge, x) if v is None else v * (1 - 1 / self.tau) + charge
 
     def extra_repr(self) -> str:
         return f"tau={value_of(self.tau)}, decay_input={self.decay_input}, step_mode={self.step_mode}"

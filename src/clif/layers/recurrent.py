@@ -41,7 +41,7 @@ class _Container(Remembering):
 
     def _step(self, x: Tensor) -> Tensor:
         y = self.y if self.y is None else self._fitting(x, torch.Size((*x.shape[:1], *self.y.shape[1:])))
-        self.y = apart([self.sub_module(self._mix(x, y))], x)[0]
+        self.y = apart(self.sub_module(self._mix(x, y)), x)
         return self.y
 
     @contextmanager

@@ -1,7 +1,7 @@
 """Constants of single neurons in the description of a network: to set them, and to find those that were set by hand."""
 
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -100,11 +100,11 @@ def described(net: nn.Module) -> dict[str, Any] | None:
         for layer, node in _neurons(net):
             _check_not_replaced(layer, node, config)
     options = {}
-    for layer, node, stored, _, created in _set_by_hand(net, config):
-        for name, value in stored.items():
-            _checked(layer, node, name, value, created[name])
-        if stored:
-            options[layer] = stored
+    for layer, node, hand in _set_by_hand(net, config):
+        for name, value in hand.stored.items():
+            _checked(layer, node, name, value, hand.created[name])
+        if hand.stored:
+            options[layer] = hand.stored
     add_layer_options(found, options)
     return found
 
@@ -115,8 +115,8 @@ def unnamed_surrogates(net: nn.Module) -> list[str]:
     if not config or "tau" not in config:
         return []
     layers: dict[str, list[str]] = {}
-    for layer, _, _, surrogate, _ in _set_by_hand(net, config):
-        if surrogate is not None:
+    for layer, _, found in _set_by_hand(net, config):
+        if (surrogate := found.unnamed) is not None:
             layers.setdefault(getattr(surrogate, "__name__", repr(surrogate)), []).append(layer)
     return [
         f"the surrogate {surrogate} of {names[0]}{f' and {len(names) - 1} more layers' * (len(names) > 1)} has no "
@@ -146,11 +146,16 @@ def _options(node: SpikingNeuron) -> dict[str, Any]:
     return {name: value for name, value in node.constants().items() if name in known and name in vars(node)}
 
 
-def _set_by_hand(
-    net: nn.Module, config: dict[str, Any]
-) -> Iterator[tuple[str, SpikingNeuron, dict[str, Any], Any, dict[str, Any]]]:
-    """Layer, neuron, its options that differ from the network's description, its surrogate without a name, and the
-    options that it is created with."""
+class _Found(NamedTuple):
+    """Options of a neuron: those to store, a surrogate without a name or None, and all as the neuron is created."""
+
+    stored: dict[str, Any]
+    unnamed: Any
+    created: dict[str, Any]
+
+
+def _set_by_hand(net: nn.Module, config: dict[str, Any]) -> Iterator[tuple[str, SpikingNeuron, _Found]]:
+    """Each layer with its neuron and the options that differ from the network's description."""
     made: dict[tuple[type, int | None], dict[str, Any]] = {}
     for layer, node in _neurons(net):
         key = (type(node), node.channels_made_for)
@@ -165,7 +170,7 @@ def _set_by_hand(
                 unnamed = value
             else:
                 stored[name] = _plain(value)
-        yield layer, node, stored, unnamed, made[key]
+        yield layer, node, _Found(stored, unnamed, made[key])
 
 
 def _check_not_replaced(layer: str, node: SpikingNeuron, config: dict[str, Any]) -> None:

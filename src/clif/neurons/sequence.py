@@ -82,7 +82,7 @@ def single_step(equations: Equations, x: Tensor, start: State | None) -> tuple[T
     check_spikes(equations, spike, x)
     # The backward pass needs the spikes, and the caller may change its copy in place.
     spike = spike.clone() if spike.requires_grad else spike
-    return spike, apart(after, x, spike)
+    return spike, tuple([apart(value, x, spike) for value in after])
 
 
 def own_steps(step: Callable[[Tensor], Tensor], v: Callable[[], Any], mode: Mode, x_seq: Tensor) -> Result:
@@ -114,7 +114,7 @@ def _by_steps(equations: Equations, mode: Mode, x_seq: Tensor, state: State) -> 
         spike, state = one_step(x, state)
         spikes.append(spike)
         voltages.append(_v_of(equations, state, mode))
-    last = apart(state, x_seq)
+    last = tuple([apart(value, x_seq) for value in state])
     return Result(stack_steps(spikes), last, stack_steps([v for v in voltages if v is not None]))
 
 

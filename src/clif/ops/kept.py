@@ -1,7 +1,5 @@
 """The values that a layer keeps between calls: their shape, whether autograd can use them, and their memory."""
 
-from collections.abc import Iterable
-
 import torch
 from torch import Tensor
 
@@ -35,12 +33,11 @@ def usable(kept: Tensor) -> Tensor:
     return kept.clone()
 
 
-def apart(kept: Iterable[Tensor], *others: Tensor) -> tuple[Tensor, ...]:
-    """The values `kept`; those that share memory with one of the `others`, which may change in place, are copies."""
+def apart(kept: Tensor, *others: Tensor) -> Tensor:
+    """`kept`, or a copy if it shares memory with one of the `others`, which may change in place."""
     if is_observed():
-        return tuple([value.clone() if any(value is other for other in others) else value for value in kept])
-    taken = {_place(other) for other in others}
-    return tuple([value.clone() if _place(value) in taken else value for value in kept])
+        return kept.clone() if any(kept is other for other in others) else kept
+    return kept.clone() if _place(kept) in map(_place, others) else kept
 
 
 def _place(value: Tensor) -> int:

@@ -16,4 +16,4 @@ def multi_step(equations: Equations, x_seq: Tensor, state: State, keep_state: bo
     for x in x_seq.unbind(0):
         spike, state = one_step(x, state)
         spikes.append(spike)
-    return stack_steps(spikes), apart(state, x_seq) if keep_state else ()
+    return stack_steps(spikes), tuple([apart(value, x_seq) for value in state]) if keep_state else ()

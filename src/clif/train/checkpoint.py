@@ -361,19 +361,11 @@ def take_constants(net: nn.Module, content: dict[str, Any], where: str, kept: Co
         raise InputError(f"{where}: its constants of neurons are damaged: {in_words(error)}") from error
 
 
-def _layer_options(net: nn.Module, model: dict[str, Any], where: str) -> dict[str, Any]:
-    """The constants of single layers in the description of a checkpoint's network, by the names of `net`."""
-    prefix = "net." if model.get("name") == WRAPPED and not isinstance(net, Wrapped) else ""
-    try:
-        return {layer.removeprefix(prefix): values for layer, values in model.get("layer_options", {}).items()}
-    except AttributeError as error:
-        raise InputError(f"{where}: its constants of single layers are damaged: {in_words(error)}") from error
-
-
 def _set_layer_options(net: nn.Module, model: dict[str, Any], where: str) -> None:
     """Set the constants of single layers in the description of a checkpoint's network, `model`."""
-    options = _layer_options(net, model, where)
+    prefix = "net." if model.get("name") == WRAPPED and not isinstance(net, Wrapped) else ""
     try:
+        options = {layer.removeprefix(prefix): values for layer, values in model.get("layer_options", {}).items()}
         set_layer_options(net, options)
         if (description := description_of(net)) is not None:
             add_layer_options(description, options)

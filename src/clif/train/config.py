@@ -256,27 +256,6 @@ class TrainConfig:
         if unknown := [word for word in self.logger_names() if word not in ("wandb", "mlflow")]:
             raise unknown_name("logger", unknown[0], ["wandb", "mlflow"])
 
-    def check_stages(self) -> None:
-        """Raise `InputError` if an epoch would train with more time steps than T."""
-        most = max((T for T, _ in parse_stages("T_stages", self.T_stages)), default=self.T)
-        if most > self.T:
-            raise InputError(f"T_stages has {most} time steps, but T is {self.T}; set T_stages too, or leave it empty")
-
-    def check_effect(self, own: list[str]) -> None:
-        """Raise `InputError` for an option that was changed but has no effect on a new run beside the others.
-
-        `own` are the names of the user's objects in the run.
-        """
-        restarts = self.lr_scheduler not in ("CosALR", "StepLR", "OneCycle") or "scheduler" in own
-        for name, has_effect, where in (
-            ("T_mult", restarts, f"on --lr-scheduler {self.lr_scheduler}"),
-            ("teacher_weight", self.teacher is not None, "without --teacher"),
-            ("teacher_temperature", self.teacher is not None, "without --teacher"),
-        ):
-            default = next(field.default for field in dataclasses.fields(self) if field.name == name)
-            if not has_effect and getattr(self, name) != default:
-                raise InputError(f"{name} has no effect {where}; leave it at {default}")
-
     def _check_exchange(self) -> None:
         if not self.exchange_neuron:
             if self.exchange_epoch:

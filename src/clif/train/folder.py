@@ -25,12 +25,11 @@ from clif.devices import processor_name
 from clif.errors import InputError, MissingFileError
 from clif.files import fingerprint, write_atomically, write_content
 from clif.paths import expand_home
-from clif.plain_files import read_json
 from clif.precision import Precision
 from clif.train.checkpoint import checkpoint_file, read_checkpoint, save_checkpoint
 from clif.train.config import TrainConfig
 from clif.train.lock import LOCK, lock_folder, unlock_folder
-from clif.train.resume import BEST, CONFIG, ENVIRONMENT, LAST, WARNINGS
+from clif.train.resume import BEST, CONFIG, ENVIRONMENT, LAST, WARNINGS, read_list
 from clif.user_code import imported
 from clif.version import __version__
 
@@ -120,9 +119,10 @@ class RunFolder:
             best.replace(aside)
             if kept.is_file():
                 copy_atomically(kept, best)
-        logger.warning(
-            "%s is of epoch %d, but the run goes on after epoch %d: it is now %s", best, epochs, epoch, aside.name
-        )
+        note = f"{best} is of epoch {epochs}, but the run goes on after epoch {epoch}: it is now {aside.name}"
+        if best_epoch >= 0 and not best.is_file():
+            note += f"; that of the best epoch until then, {best_epoch + 1}, was not kept"
+        logger.warning(note)
 
     def write_text(self, name: str, text: str) -> None:
         """Write a file of the folder completely or not at all. Raises `InputError` if it cannot be written."""
@@ -165,20 +165,6 @@ class RunFolder:
     def _note_start(self, start: dict[str, Any]) -> None:
         earlier = read_list(self.path / ENVIRONMENT)
         self.write_text(ENVIRONMENT, json.dumps([*earlier, start], indent=2))
-
-
-def read_list(path: Path) -> list[Any]:
-    """The list in a JSON file; [] if there is none, or if it cannot be read."""
-    with suppress(InputError):
-        content = read_json(path)
-        return content if isinstance(content, list) else []
-    return []
-
-
-def last_start(folder: Path) -> dict[str, Any]:
-    """The description of the last start of the run in a folder; {} if there is none."""
-    start = (read_list(folder / ENVIRONMENT) or [{}])[-1]
-    return start if isinstance(start, dict) else {}
 
 
 def kept_name(epochs: int, step: int) -> str:

@@ -27,6 +27,7 @@ from clif.progress import progress_bar
 from clif.train.callbacks import Callback, make_loggers
 from clif.train.components import Computation
 from clif.train.config import TrainConfig, resolve
+from clif.train.effects import check_effect, check_stages, missed_exchange
 from clif.train.engine import Engine, with_processes
 from clif.train.folder import RunFolder, find_start, run_of
 from clif.train.interrupt import GONE, SIGPIPE, Interrupted, StopRequest
@@ -124,9 +125,9 @@ class Trainer(Stoppable):
             if config.resume is None:
                 begins_anew = f"no run to resume in {run_folder.path}: starting a new run"
                 begins_anew += other_run(run_folder.path, config, self.own.digests())
-        engine.first(config.check_stages)
+        engine.first(lambda: check_stages(config))
         if config.resume is None:
-            engine.first(lambda: config.check_effect(self.own.names()))
+            engine.first(lambda: check_effect(config, self.own.names()))
         start, content, begins_elsewhere = engine.first(lambda: find_start(config.resume, self.own.begins_anywhere))
         changes = ""
         if content is not None:
@@ -141,11 +142,9 @@ class Trainer(Stoppable):
         self._precision_before: str | None = None
         if start is not None and content is not None:
             engine.first(lambda: self._resume(start, content))
-        never = ""
-        if config.exchange_neuron and config.exchange_epoch >= config.epochs:
-            never = f"the run ends after {config.epochs} epochs, before the exchange after {config.exchange_epoch}"
         imports = [f"{start}: {line}" for line in differences((content or {}).get("imports"))]
-        for note in (begins_anew, begins_elsewhere, changes and f"the run continues with {changes}", never, *imports):
+        continued = changes and f"the run continues with {changes}"
+        for note in (begins_anew, begins_elsewhere, continued, missed_exchange(config), *imports):
             if note and engine.is_first:
                 logger.warning(note)
 

@@ -21,7 +21,6 @@ from clif.neurons.checkpointing import is_checkpointed
 from clif.neurons.gradient_window import set_gradient_window
 from clif.train.config import TrainConfig
 from clif.train.engine import Engine
-from clif.train.folder import last_start
 from clif.train.losses import check_loss
 from clif.train.optimizers import check_optimizer
 from clif.train.own_description import (
@@ -33,6 +32,7 @@ from clif.train.own_description import (
     digest,
 )
 from clif.train.own_loaders import is_positioned, likeness, place
+from clif.train.resume import last_start
 from clif.train.schedules import check_scheduler
 
 PARTS = ("train", "test", "val")

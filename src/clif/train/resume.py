@@ -6,7 +6,7 @@ This module imports no torch, so that the configuration can be shown at once.
 import dataclasses
 import shlex
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -63,19 +63,22 @@ def read_run(folder: str, overrides: dict[str, Any]) -> TrainConfig:
 
 def imports_of_run(folder: str) -> list[Any]:
     """The records of the user's code that the run in `folder` imported at its last start, for `clif.user_code`."""
-    try:
-        started = read_json(Path(expand_home(folder)) / ENVIRONMENT)[-1]
-        return list(started.get("imports", []))
-    except (ValueError, TypeError, LookupError, AttributeError):
-        return []
+    imports = last_start(Path(expand_home(folder))).get("imports")
+    return imports if isinstance(imports, list) else []
 
 
-def objects_of_run(folder: Path) -> dict[str, str]:
-    """The digests of the user's objects in the run in `folder` at its last start, by name."""
-    try:
-        return dict(read_json(folder / ENVIRONMENT)[-1]["objects"])
-    except (ValueError, TypeError, LookupError):
-        return {}
+def last_start(folder: Path) -> dict[str, Any]:
+    """The description of the last start of the run in a folder; {} if there is none."""
+    start = (read_list(folder / ENVIRONMENT) or [{}])[-1]
+    return start if isinstance(start, dict) else {}
+
+
+def read_list(path: Path) -> list[Any]:
+    """The list in a JSON file; [] if there is none, or if it cannot be read."""
+    with suppress(InputError):
+        content = read_json(path)
+        return content if isinstance(content, list) else []
+    return []
 
 
 @contextmanager
@@ -156,7 +159,8 @@ def other_run(folder: Path, config: TrainConfig, own: dict[str, str]) -> str:
             continue
         ignored = {"out_dir", "resume", "name", *LIMITS}
         differing = [k for k, v in dataclasses.asdict(config).items() if k not in ignored and values.get(k) != v]
-        objects = objects_of_run(path.parent)
+        noted = last_start(path.parent).get("objects")
+        objects = noted if isinstance(noted, dict) else {}
         differing += [name for name in dict.fromkeys((*own, *objects)) if own.get(name) != objects.get(name)]
         if differing:
             how = f"clif train --resume-run {shlex.quote(str(path.parent))}"
