@@ -1,8 +1,8 @@
 """Settings of glibc's allocator (Linux) for large tensors on a CPU; on other systems they change nothing.
 
-By default glibc keeps the memory that a process frees, in pieces that are soon too small for the next large tensor. `lean`
-returns every large tensor to the system at once. It uses huge pages, because the system takes long to provide many
-small ones. Call it in a program, not in a library.
+By default glibc keeps the memory that a process frees, in pieces that are soon too small for the next large tensor.
+`lean` returns every large tensor to the system at once. It uses huge pages, because the system takes long to provide
+many small ones. Call it in a program, not in a library.
 """
 
 import ctypes

@@ -49,13 +49,16 @@ def _run(node, x_seq):
     return clif.functional.lif_multi_step(x_seq, **node.constants())[0]
 
 
-@pytest.mark.parametrize("option", [{"epochs": 0}, {"lr": 0.0}, {"lr": float("nan")}, {"labels": -1.0}])
+@pytest.mark.parametrize(
+    "option",
+    [{"epochs": 0}, {"epochs": 1.5}, {"lr": 0.0}, {"lr": float("nan")}, {"lr": "1"}, {"labels": -1.0}, {"labels": "1"}],
+)
 def test_fine_tuning_refuses_its_options_before_the_fit(fitted, option, monkeypatch):
     def fit(_net, _batches):
         raise AssertionError
 
     monkeypatch.setattr("clif.deploy.methods.STARTS", {"subtract": (fit, 3e-5)})
-    with pytest.raises(InputError, match="fine-tuning needs epochs ≥ 1, lr > 0 and labels ≥ 0"):
+    with pytest.raises(InputError, match="fine-tuning needs a whole number of epochs ≥ 1, lr > 0 and labels ≥ 0"):
         convert(fitted[0], "finetune", LOADER, images=24, **option)
 
 
@@ -259,13 +262,19 @@ def test_values_to_choose_from_may_be_an_array(fitted):
         ({"method": "calibrate", "loader": LOADER, "resets": (1.0,)}, "must be below 1"),
         ({"method": "calibrate", "loader": LOADER, "resets": (0.0, float("nan"))}, "must be below 1"),
         ({"method": "calibrate", "loader": LOADER, "resets": (0.0, float("-inf"))}, "must be below 1"),
+        ({"method": "calibrate", "loader": LOADER, "resets": -0.1}, "must be below 1"),
+        ({"method": "calibrate", "loader": LOADER, "joint_epochs": 1.5}, "joint_epochs must be a whole number"),
+        ({"method": "calibrate", "loader": LOADER, "joint_epochs": -1}, "joint_epochs must be a whole number"),
         ({"method": "subtract", "loader": LOADER, "extras": ()}, "extras must be"),
-        ({"method": "calibrate", "loader": LOADER, "images": 0}, "at least 1 image"),
+        ({"method": "subtract", "loader": LOADER, "extras": ["a"]}, "extras must be"),
+        ({"method": "calibrate", "loader": LOADER, "images": 0}, "a whole number of images, at least 1"),
+        ({"method": "subtract", "loader": LOADER, "images": 2.5}, "a whole number of images, at least 1"),
         ({"method": "subtract", "loader": []}, "the loader is empty"),
         ({"method": "finetune", "loader": LOADER, "epochs": 0, "images": 1}, "epochs ≥ 1"),
         ({"method": "finetune", "loader": LOADER, "labels": -1.0, "images": 1}, "labels ≥ 0"),
         ({"method": "finetune", "loader": LOADER, "start": "sweep"}, "start of the fine-tuning"),
         ({"method": "sweep", "loader": LOADER, "v_resets": ()}, "v_resets is empty"),
+        ({"method": "sweep", "loader": LOADER, "v_resets": -0.1}, "v_resets must be a sequence"),
     ],
 )
 def test_mistakes_are_input_errors(fitted, arguments, message):

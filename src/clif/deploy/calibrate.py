@@ -30,6 +30,7 @@ from clif.models.wrapped import as_network
 from clif.neurons import LIFNode, SpikingNeuron, set_step_mode
 from clif.neurons.exchange import add_layer_options
 from clif.sequence_layers import detached_copy
+from clif.sizes import is_count
 
 RESETS = tuple(round(-0.6 + 0.04 * i, 2) for i in range(24))
 EXTRAS = tuple(round(0.4 + 0.04 * i, 2) for i in range(24))
@@ -62,8 +63,10 @@ def calibrate(
     'LIF'
     """
     _check_per(per, ("channel", "layer"))
-    resets = list(map(float, resets))
-    if not resets or not all(math.isfinite(reset) and reset < 1 for reset in resets):
+    if not is_count(joint_epochs, 0):
+        raise InputError(f"joint_epochs must be a whole number, at least 0, got {joint_epochs!r}")
+    resets = _numbers(resets)
+    if not resets or not all(reset < 1 for reset in resets):
         raise InputError("resets are fractions of v_threshold and must be below 1; example: (-0.2, -0.1, 0.0)")
     net = as_network(net)
     norms = norms_before_neurons(net)
@@ -109,8 +112,8 @@ def subtract(
     'LIF'
     """
     _check_per(per, ("layer", "network"))
-    extras = list(map(float, extras))
-    if not extras or not all(math.isfinite(extra) and extra > -1 for extra in extras):
+    extras = _numbers(extras)
+    if not extras or not all(extra > -1 for extra in extras):
         raise InputError("extras must be above -1, in units of v_threshold; example: (0.7, 0.8, 0.9)")
     net = as_network(net)
     layers = list(spiking_nodes(layer_graph(net)))
@@ -122,6 +125,15 @@ def subtract(
         _set_extra(lif, {layer: values[layer]})
     add_layer_options(lif.config, _options(lif, values))
     return Fitted(in_mode_of(net, lif), {layer: [value] for layer, value in values.items()})
+
+
+def _numbers(values: Sequence[float]) -> list[float]:
+    """The values as floats; an empty list if they are not finite numbers."""
+    try:
+        numbers = [*map(float, values)]
+    except (TypeError, ValueError):
+        return []
+    return numbers if all(map(math.isfinite, numbers)) else []
 
 
 def _one_for_all(

@@ -4,6 +4,7 @@ import copy
 import itertools
 import math
 from collections.abc import Iterable, Sequence
+from numbers import Real
 from typing import Any
 
 import torch
@@ -21,6 +22,7 @@ from clif.neurons import set_step_mode
 from clif.neurons.net import like_weights
 from clif.progress import progress_bar
 from clif.sequence_layers import detached_copy
+from clif.sizes import is_count
 
 QUARTERS = 4
 
@@ -98,11 +100,12 @@ def finetune(
     return in_mode_of(lif, student), seen
 
 
-def check_training(lr: float, epochs: int = 1, labels: float = 1.0) -> None:
+def check_training(lr: Any, epochs: Any = 1, labels: Any = 1.0) -> None:
     """Raise `InputError` for options of `finetune` outside their range."""
-    if epochs < 1 or not 0 < lr < math.inf or not 0 <= labels < math.inf:
-        given = f"epochs={epochs}, lr={lr} and labels={labels}"
-        raise InputError(f"fine-tuning needs epochs ≥ 1, lr > 0 and labels ≥ 0, got {given}")
+    fits = is_count(epochs) and isinstance(lr, Real) and isinstance(labels, Real)
+    if not fits or not 0 < lr < math.inf or not 0 <= labels < math.inf:
+        given = f"epochs={epochs!r}, lr={lr!r} and labels={labels!r}"
+        raise InputError(f"fine-tuning needs a whole number of epochs ≥ 1, lr > 0 and labels ≥ 0, got {given}")
 
 
 def _cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:

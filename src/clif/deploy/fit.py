@@ -15,6 +15,7 @@ from clif.analysis.activity import samples_of
 from clif.errors import InputError
 from clif.models import SpikingNetwork
 from clif.neurons import SpikingNeuron
+from clif.sizes import is_count
 
 SpikesFor = Callable[[SpikingNeuron, Tensor, float], Tensor]
 
@@ -24,8 +25,8 @@ def take_images(loader: Iterable[Any], count: int, dims: int = 3) -> list[Tensor
 
     A sample has `dims` axes, 3 for images. Raises `InputError` if the loader is empty or `count` is less than 1.
     """
-    if count < 1:
-        raise InputError(f"a fit needs at least 1 image, got images={count}")
+    if not is_count(count):
+        raise InputError(f"a fit needs a whole number of images, at least 1, got images={count!r}")
     batches: list[Tensor] = []
     left = count
     for images in map(samples_of, loader):

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 from clif.deploy.fit import distance, respond
-from clif.errors import InputError
 from clif.models import SpikingNetwork
 
 BATCH = 64
@@ -27,8 +26,6 @@ def fit_gains(
     `norms` names the batch norm before each spiking layer. Adam, with a learning rate that falls to 0 as a cosine,
     minimises the `distance` of the networks, which must be in eval mode. Deterministic: the images keep their order.
     """
-    if epochs < 1 or not lr > 0:
-        raise InputError(f"the joint fit needs epochs ≥ 1 and lr > 0, got epochs={epochs} and lr={lr}")
     student = copy.deepcopy(lif).requires_grad_(False)
     sizes = {layer: student.get_parameter(f"{norm}.weight") for layer, norm in norms.items()}
     log_gains = {

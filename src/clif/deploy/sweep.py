@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from clif.deploy.plain_lif import plain_lif
+from clif.errors import InputError
 from clif.evaluation import evaluate
 from clif.models.wrapped import as_network
 from clif.neurons import set_step_mode
@@ -41,6 +42,8 @@ def sweep(
     >>> [row.v_reset for row in rows]
     [None, 0.0, -0.06]
     """
+    if not isinstance(v_resets, Iterable):
+        raise InputError(f"v_resets must be a sequence such as (None, 0.0, -0.06), got {v_resets!r}")
     rows = []
     network = as_network(net)
     for v_reset in v_resets:
