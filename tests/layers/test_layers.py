@@ -237,6 +237,19 @@ def test_the_dropout_mask_follows_the_module():
     assert dropout.double().mask.dtype == torch.float64
 
 
+@pytest.mark.parametrize(("norm", "shape"), [(layers.BatchNorm2d, (2, 3, 5, 4, 4)), (layers.BatchNorm1d, (2, 3, 5))])
+def test_batch_norms_take_the_options_of_torch(norm, shape):
+    options = {"step_mode": "m"} if norm is layers.BatchNorm1d else {}
+    assert norm(5, device="meta", **options).weight.is_meta
+    x = torch.rand(*shape, dtype=torch.float64)
+    without = norm(5, track_running_stats=False, dtype=torch.float64, **options).eval()
+    assert without.running_mean is None
+    expected = getattr(torch.nn, norm.__name__)(5, track_running_stats=False, dtype=torch.float64).eval()
+    torch.testing.assert_close(without(x), torch.stack([expected(step) for step in x]))
+    with pytest.raises(InputError, match="always has weight and bias"):
+        norm(5, affine=False, **options)
+
+
 def affine_to_synchronise(norm):
     return norm.affine
 

@@ -125,7 +125,8 @@ class BatchNorm2d(_NormByStep, nn.BatchNorm2d):
     """`torch.nn.BatchNorm2d` for a step or a sequence; in training each step t has the statistics of its own N samples.
 
     The running statistics are updated once per step, T times for a sequence, exactly as by T calls. If a channel has a
-    single value (N = H = W = 1), which has no variance, the running statistics normalise it and do not change.
+    single value (N = H = W = 1), which has no variance, the running statistics normalise it and do not change. `affine`
+    must be True, because the neuron's kernel computes the norm with weight and bias; False raises `InputError`.
 
     After `norm.track_running_stats = False` training does not change the running statistics. After `norm.running_mean =
     norm.running_var = None` each step has its own statistics in evaluation too. Both are as in PyTorch.
@@ -136,8 +137,18 @@ class BatchNorm2d(_NormByStep, nn.BatchNorm2d):
 
     layout = "N, C, H, W"
 
-    def __init__(self, num_features: int, eps: float = 1e-5, momentum: float | None = 0.1) -> None:
-        super().__init__(num_features, eps, momentum)
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        *,
+        affine: bool = True,
+        track_running_stats: bool = True,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, device=device, dtype=dtype)
 
     def _is_sequence(self, x: Tensor) -> bool:
         check_layout(self, x, self.layout, self.num_features, -3)
@@ -151,7 +162,7 @@ class BatchNorm1d(_NormByStep, nn.BatchNorm1d, StepModule):
     L]. An input with three axes can be either, so `step_mode` decides (`clif.set_step_mode`). As in `BatchNorm2d` the
     running statistics are updated once per step, and they normalise a channel with a single value.
 
-    Raises `InputError` for another number of axes or channels.
+    Raises `InputError` for another number of axes or channels, and for `affine=False`.
 
         >>> clif.layers.BatchNorm1d(4, step_mode="m")(torch.rand(6, 8, 4)).shape
         torch.Size([6, 8, 4])
@@ -160,9 +171,18 @@ class BatchNorm1d(_NormByStep, nn.BatchNorm1d, StepModule):
     layout = "N, C"
 
     def __init__(
-        self, num_features: int, eps: float = 1e-5, momentum: float | None = 0.1, step_mode: str = "s"
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        step_mode: str = "s",
+        *,
+        affine: bool = True,
+        track_running_stats: bool = True,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
     ) -> None:
-        super().__init__(num_features, eps, momentum)
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, device=device, dtype=dtype)
         self.step_mode = step_mode
 
     def _is_sequence(self, x: Tensor) -> bool:
