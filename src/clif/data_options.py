@@ -14,6 +14,7 @@ TIME_UNITS = ("us", "ms", "s")
 COLUMNS = ("x", "y", "t", "p")
 SENSOR_SIZE = re.compile(r"(\d{1,5})\s*[x×,]\s*(\d{1,5})", re.IGNORECASE)
 LARGEST_SENSOR = 1 << 14
+LARGEST_SEED = (1 << 32) - 1
 KINDS: dict[type, tuple[type, str]] = {
     int: (Integral, "a whole number"),
     float: (Real, "a number"),
@@ -75,8 +76,8 @@ class DataOptions:
         self._check_events()
         if not 0 < self.test_split < 1:
             raise InputError(f"test_split must be between 0 and 1, got {self.test_split}")
-        if self.split_seed < 0:
-            raise InputError(f"split_seed must be at least 0, got {self.split_seed}")
+        if not 0 <= self.split_seed <= LARGEST_SEED:
+            raise InputError(f"split_seed must be at least 0 and at most {LARGEST_SEED}, got {self.split_seed}")
 
     def _check_events(self) -> None:
         if self.sensor_size:

@@ -331,3 +331,12 @@ def test_an_archive_by_the_name_of_an_array_is_refused(folder):
             file.write(b"PK\3\4") if content is None else np.savez(file, **content)
         with pytest.raises(InputError, match=rf"{name}\.npy: cannot be read as an \.npy file"):
             read_recording(path, columns="x,y,t,p")
+
+
+@pytest.mark.parametrize("size", [(8, 4), [8, 4], np.array([8, 4]), "8x4"])
+def test_a_sensor_size_may_be_an_array(tmp_path, size):
+    path = tmp_path / "events.npy"
+    np.save(path, structured(make_events(20, size=4), "xytp"))
+    assert len(read_recording(path, sensor_size=size)["t"]) == 20
+    with pytest.raises(InputError, match="sensor_size must be WIDTHxHEIGHT"):
+        read_recording(path, sensor_size=34)

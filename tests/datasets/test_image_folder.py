@@ -307,7 +307,14 @@ def test_mistakes_of_options(tmp_path):
     (tmp_path / "notes.txt").write_text("path,label")
     with pytest.raises(InputError, match=r"not a table of images; these end in \.csv or \.tsv"):
         open_dataset("images", tmp_path / "notes.txt")
-    for wrong in ({"in_channels": 2}, {"image_size": -1}, {"test_split": 1.0}, {"split_seed": -1}, {"resize": "cut"}):
+    for wrong in (
+        {"in_channels": 2},
+        {"image_size": -1},
+        {"test_split": 1.0},
+        {"split_seed": -1},
+        {"split_seed": 1 << 32},
+        {"resize": "cut"},
+    ):
         with pytest.raises(InputError, match=next(iter(wrong))):
             DataOptions(**wrong)
 

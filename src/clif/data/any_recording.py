@@ -1,7 +1,7 @@
 """A recording of event data in any format that is known here, by the ending of its name and its first bytes."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from clif.data.event_arrays import read_h5, read_npy, read_npz
@@ -38,7 +38,7 @@ SUFFIXES = (".aedat", ".aedat4", ".bin", *CAMERAS, *TABLES)
 def read_recording(
     path: str | os.PathLike[str],
     *,
-    sensor_size: tuple[int, int] | str | None = None,
+    sensor_size: Iterable[int] | str | None = None,
     columns: str = "",
     time_unit: str = "",
     sort: bool = False,
@@ -62,8 +62,9 @@ def read_recording(
     {'t': [0, 150], 'x': [3, 4], 'y': [1, 1], 'p': [0, 1]}
     """
     path = Path(path)
-    sides = sensor_size if isinstance(sensor_size, tuple | list) else (sensor_size or "",)
-    said = "x".join(map(str, sides))
+    if isinstance(sensor_size, Iterable) and not isinstance(sensor_size, str):
+        sensor_size = "x".join(map(str, sensor_size))
+    said = "" if sensor_size is None else str(sensor_size)
     options = DataOptions(sensor_size=said, columns=columns, time_unit=time_unit, split_by="time")
     size = options.sensor() if said else None
     raw = read_raw(path, size, columns, sort)
