@@ -65,7 +65,7 @@ def read_run(folder: Path, label: str) -> Run:
         "label": label or config["name"] or folder.name,
         "seed": config["seed"],
         "config": {key: value for key, value in config.items() if key not in LEFT_OUT},
-        "processor": last["machine"]["processor"].strip(),
+        "processor": f"{last['machine']['processor'].strip()} with {last['machine']['instructions']}",
         "precision": last["precision"]["computed_in"],
         "starts": len(environments),
         "commit": last["git"]["clif"],
@@ -110,22 +110,23 @@ def fastest(runs: Iterable[Run]) -> Run:
 
 def draw(runs: Iterable[Run]) -> Figure:
     """Accuracy by minute of the fastest run of each group, and the mean test accuracy at the end; one colour each."""
-    figure = Figure(figsize=(7, 4), layout="constrained")
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.subplots()
     for number, ((label, machine), members) in enumerate(groups(runs).items()):
         colour, points = f"C{number}", fastest(members)["points"]
         part = "val" if "val" in points[0] else "train"
         lines = [(point["minutes"], 100 * point[part]) for point in points]
-        axes.plot(*zip(*lines, strict=True), color=colour, label=f"{label} ({machine}): {PARTS[part]}")
+        name = f"{label} ({machine}): {PARTS[part]}"
         scores = [100 * run["points"][-1]["test"] for run in members if "test" in run["points"][-1]]
         if scores:
             deviation = statistics.stdev(scores) if len(scores) > 1 else 0.0
-            at, name = points[-1]["minutes"], f"{label}: test images at the end, seeds: {len(scores)}"
-            axes.errorbar(at, statistics.fmean(scores), deviation, fmt="o", capsize=3, color=colour, label=name)
+            axes.errorbar(lines[-1][0], statistics.fmean(scores), deviation, fmt="o", capsize=3, color=colour)
+            name += f"; dot: test images, seeds: {len(scores)}"
+        axes.plot(*zip(*lines, strict=True), color=colour, label=name)
     axes.set_xlabel("minutes on two cores")
     axes.set_ylabel("accuracy (%)")
     axes.grid(alpha=0.25)
-    axes.legend(frameon=False, loc="lower right")
+    figure.legend(frameon=False, loc="outside lower center", fontsize="small")
     return figure
 
 
