@@ -243,3 +243,37 @@ def test_pruned_networks_are_fitted_and_exported(tmp_path):
     assert_close(program.module()(x_seq), expected, rtol=1e-4, atol=1e-4)
     fitted = clif_to_lif(computed(HOOKS["prune"]), method="finetune", loader=[(x_seq, torch.zeros(5).long())])
     assert (fitted[0].weight_mask == 0).float().mean() == 0.5
+
+
+class Reading(torch.nn.Module):
+    """A network whose forward reads one parameter of a layer."""
+
+    def __init__(self, layer: str, parameter: str) -> None:
+        super().__init__()
+        self.conv, self.norm = clif.layers.Conv2d(3, 8, 3, padding=1), BatchNorm2d(8)
+        self.neuron, self.flat, self.linear = LIFNode(), clif.layers.Flatten(), clif.layers.Linear(8 * 64, 4)
+        torch.nn.init.uniform_(self.norm.running_var, 0.3, 1.2)
+        self.read = (layer, parameter)
+
+    def forward(self, x):
+        scale = getattr(getattr(self, self.read[0]), self.read[1]).abs().mean()
+        return scale * self.linear(self.flat(self.neuron(self.norm(self.conv(x)))))
+
+
+@pytest.mark.parametrize("read", [("conv", "weight"), ("norm", "weight")])
+def test_a_forward_that_reads_a_folded_parameter_is_refused(read):
+    net = clif.wrap(Reading(*read), T=2, input_shape=(3, 8, 8)).eval()
+    for rest in ("refuse", "affine"):
+        with pytest.raises(InputError, match=f"a parameter of the layer {read[0]}, so the batch norm norm cannot"):
+            fold_batch_norm(net, rest)
+    x = torch.randn(2, 3, 8, 8)
+    assert torch.equal(fold_batch_norm(net, "keep")(x), net(x))
+    if read[0] == "norm":
+        with pytest.raises(InputError, match="the batch norm norm cannot take a gain"):
+            clif_to_lif(net, method="calibrate", loader=[x])
+
+
+def test_a_forward_may_read_other_parameters():
+    net = clif.wrap(Reading("linear", "weight"), T=2, input_shape=(3, 8, 8)).eval()
+    x = torch.randn(2, 3, 8, 8)
+    assert_close(fold_batch_norm(net)(x), net(x), rtol=1e-4, atol=1e-5)

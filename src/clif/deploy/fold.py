@@ -9,7 +9,7 @@ from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
 from clif.deploy.affine import ChannelAffine
-from clif.deploy.graph import layer_graph, layer_of
+from clif.deploy.graph import layer_graph, layer_of, layers_read
 from clif.errors import InputError
 from clif.models.wrapped import layer_name
 from clif.neurons import reset_net
@@ -59,7 +59,8 @@ def fold_batch_norm(net: Network, rest: str = "refuse") -> Network:
     (`torch.nn.utils.parametrize`, `prune`, `weight_norm`, `spectral_norm`) become plain weights. `rest` sets the
     treatment of a batch norm that no convolution can take (see `foldable_norms`): "refuse" raises `InputError` with its
     name; "affine" replaces it by a `ChannelAffine`, one multiplication and one addition per value; "keep" keeps it, and
-    the neuron after it can compute it in its kernel (`clif.set_fuse_norm`).
+    the neuron after it can compute it in its kernel (`clif.set_fuse_norm`). If the network's own `forward` reads a
+    parameter of either layer, such as `self.conv.weight`, only "keep" is possible.
 
     >>> net = clif.models.create_model("snn5_noAP", "CLIF", T=2, image_size=16).eval()
     >>> folded = clif.deploy.fold_batch_norm(net)
@@ -75,10 +76,18 @@ def fold_batch_norm(net: Network, rest: str = "refuse") -> Network:
         if parametrize.is_parametrized(module):
             _make_plain(module)
         _remove_hooks(module)
+    read = layers_read(layer_graph(folded))
     for name, before in foldable_norms(folded).items():
         norm = folded.get_submodule(name)
         assert isinstance(norm, Norm)
         shown = layer_name(folded, name)
+        if layer := next((layer for layer in (name, before) if layer in read), None):
+            if rest == "keep":
+                continue
+            raise InputError(
+                f"the forward of the network itself reads a parameter of the layer {layer_name(folded, layer)}, so "
+                f'the batch norm {shown} cannot be folded; rest="keep" leaves it as it is'
+            )
         if norm.running_mean is None and rest != "keep":
             raise InputError(
                 f"the batch norm {shown} has no running statistics and no fixed scale, so it cannot be folded; "

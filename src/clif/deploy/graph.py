@@ -74,6 +74,17 @@ def layer_of(graph: fx.GraphModule, node: fx.Node) -> nn.Module | None:
     return graph.get_submodule(str(node.target)) if node.op == "call_module" else None
 
 
+def layers_read(graph: fx.GraphModule) -> set[str]:
+    """The names of the layers with a parameter that the network's own `forward` reads."""
+    targets = [str(node.target).rpartition(".") for node in graph.graph.nodes if node.op == "get_attr"]
+    read = {id(getattr(graph.get_submodule(owner), name)) for owner, _, name in targets}
+    return {
+        layer
+        for layer, module in graph.named_modules()
+        if any(id(parameter) in read for parameter in module.parameters(recurse=False))
+    }
+
+
 def is_addition(node: fx.Node) -> bool:
     """Whether a node adds two different results, as residual blocks do.
 
@@ -119,10 +130,16 @@ def norms_before_neurons(net: nn.Module) -> dict[str, str]:
     Raises `InputError` that names a neuron with any other input, or whose batch norm has another use.
     """
     graph = layer_graph(net)
+    read = layers_read(graph)
     norms = {}
     for name, node in spiking_nodes(graph).items():
         before = node.all_input_nodes[0]
         if not isinstance(layer_of(graph, before), BatchNorm2d) or len(before.users) > 1:
             raise InputError(f"the neuron {layer_name(net, name)} has no batch norm before it that could take a gain")
+        if before.target in read:
+            raise InputError(
+                f"the batch norm {layer_name(net, str(before.target))} cannot take a gain, because the forward of the "
+                "network itself reads one of its parameters"
+            )
         norms[name] = str(before.target)
     return norms
