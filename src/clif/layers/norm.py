@@ -1,6 +1,7 @@
 """Batch norms that take their statistics step by step."""
 
 import sys
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -20,6 +21,19 @@ class _NormByStep(nn.modules.batchnorm._BatchNorm):
     momentum: float | None
     num_batches_tracked: Tensor
     layout: str
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        *,
+        affine: bool = True,
+        track_running_stats: bool = True,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, device=device, dtype=dtype)
 
     def _is_sequence(self, x: Tensor) -> bool:
         raise NotImplementedError
@@ -137,19 +151,6 @@ class BatchNorm2d(_NormByStep, nn.BatchNorm2d):
 
     layout = "N, C, H, W"
 
-    def __init__(
-        self,
-        num_features: int,
-        eps: float = 1e-5,
-        momentum: float | None = 0.1,
-        *,
-        affine: bool = True,
-        track_running_stats: bool = True,
-        device: torch.device | str | None = None,
-        dtype: torch.dtype | None = None,
-    ) -> None:
-        super().__init__(num_features, eps, momentum, affine, track_running_stats, device=device, dtype=dtype)
-
     def _is_sequence(self, x: Tensor) -> bool:
         check_layout(self, x, self.layout, self.num_features, -3)
         return x.dim() == 5
@@ -160,7 +161,8 @@ class BatchNorm1d(_NormByStep, nn.BatchNorm1d, StepModule):
 
     In single-step mode ("s", the default) it takes [N, C] or [N, C, L], in multi-step mode ("m") [T, N, C] or [T, N, C,
     L]. An input with three axes can be either, so `step_mode` decides (`clif.set_step_mode`). As in `BatchNorm2d` the
-    running statistics are updated once per step, and they normalise a channel with a single value.
+    running statistics are updated once per step, and they normalise a channel with a single value; `options` are those
+    that `BatchNorm2d` takes by keyword.
 
     Raises `InputError` for another number of axes or channels, and for `affine=False`.
 
@@ -176,13 +178,9 @@ class BatchNorm1d(_NormByStep, nn.BatchNorm1d, StepModule):
         eps: float = 1e-5,
         momentum: float | None = 0.1,
         step_mode: str = "s",
-        *,
-        affine: bool = True,
-        track_running_stats: bool = True,
-        device: torch.device | str | None = None,
-        dtype: torch.dtype | None = None,
+        **options: Any,
     ) -> None:
-        super().__init__(num_features, eps, momentum, affine, track_running_stats, device=device, dtype=dtype)
+        super().__init__(num_features, eps, momentum, **options)
         self.step_mode = step_mode
 
     def _is_sequence(self, x: Tensor) -> bool:

@@ -262,11 +262,11 @@ def _changed_modules(before: Any, now: dict[str, str] | None) -> list[str]:
     if not isinstance(before, dict) or now is None:
         return []
     changed = [name for name in now if before[name] != now[name]]
-    words = [f"{_place(name)} {now[name]} ({before[name]} before)" for name in changed[:SHOWN]]
+    words = [f"{_module_path(name)} {now[name]} ({before[name]} before)" for name in changed[:SHOWN]]
     return words + ([f"{len(changed) - SHOWN} more modules of net"] if len(changed) > SHOWN else [])
 
 
-def _place(name: str) -> str:
+def _module_path(name: str) -> str:
     return f"net.{name}" if name else "net"
 
 
@@ -283,6 +283,6 @@ def _require_same_net(before: Any, now: dict[str, str] | None, where: str) -> No
         return
     had, has = (modules.get(name, "nothing") for modules in (before, now))
     raise InputError(
-        f"{where}: its run trained another network, whose {_place(name)} is {had} instead of {has}; pass the same "
-        "network, or start a new run"
+        f"{where}: its run trained another network, whose {_module_path(name)} is {had} instead of {has}; pass the "
+        "same network, or start a new run"
     )
