@@ -70,13 +70,22 @@ def test_create_model_takes_the_weights_of_a_data_set(net):
 
 
 @pytest.mark.usefixtures("shipped")
+def test_with_other_classes_the_last_layer_has_fresh_weights(net):
+    found, trained = create_model("snn7", pretrained="digits", num_classes=7).state_dict(), net.state_dict()
+    assert found["classifier.weight"].shape == (7, 256)
+    for key, value in trained.items():
+        if not key.startswith("classifier"):
+            assert_close(found[key], value, rtol=0, atol=0)
+
+
+@pytest.mark.usefixtures("shipped")
 def test_weights_that_do_not_exist_or_fit_are_refused():
     with pytest.raises(InputError, match=r"no weights of snn7 for cifar10 .*digits with CLIF, digits with LIF"):
         create_model("snn7", pretrained="cifar10")
     with pytest.raises(InputError, match=r"no weights of snn5 .*included are: none"):
         create_model("snn5", pretrained="digits")
-    with pytest.raises(InputError, match=r"the weights of snn7 for digits do not fit: .*classifier"):
-        create_model("snn7", pretrained="digits", num_classes=7)
+    with pytest.raises(InputError, match=r"the weights of snn7 for digits do not fit: .*features\.0"):
+        create_model("snn7", pretrained="digits", in_channels=1)
     with pytest.raises(InputError, match=r"unknown pretrained weights 'smal'.*small"):
         clif.load("pretrained:smal")
 

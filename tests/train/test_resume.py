@@ -232,6 +232,33 @@ def test_pre_train_starts_a_new_run_from_the_weights(config, tmp_path):
     assert [row["epoch"] for row in trainer.fit().history] == [0, 1]
 
 
+def test_pre_train_keeps_the_last_layer_of_a_network_with_other_classes(config, train, tmp_path, caplog):
+    net = clif.models.create_model("snn5_noAP", "CLIF", num_classes=3, T=2)
+    clif.export.to_safetensors(net, tmp_path / "three.safetensors")
+    trained = net.state_dict()
+    trainer = loop.Trainer(config(pre_train=str(tmp_path / "three.safetensors")), quiet=True)
+    assert (
+        "three.safetensors: has other classes, so the last layer keeps its fresh weights (classifier.weight)"
+        in caplog.text
+    )
+    found = trainer.net.state_dict()
+    assert found["classifier.weight"].shape[0] == 10
+    kept = [key for key in trained if not key.startswith("classifier")]
+    assert_close({key: found[key] for key in kept}, {key: trained[key] for key in kept}, rtol=0, atol=0)
+    trainer.folder.release()
+    begun = train(pre_train=str(tmp_path / "three.safetensors"), epochs=1)
+    assert len(train(resume=str(begun.folder / LAST)).history) == 2
+
+
+def test_pre_train_refuses_other_channels(config, tmp_path):
+    net = clif.models.create_model("snn5_noAP", "CLIF", in_channels=1, T=2)
+    clif.export.to_safetensors(net, tmp_path / "grey.safetensors")
+    with pytest.raises(
+        InputError, match=r"grey\.safetensors: does not fit snn5_noAP .* features\.0.* is \[16, 1, 3, 3\]"
+    ):
+        loop.Trainer(config(pre_train=str(tmp_path / "grey.safetensors")), quiet=True)
+
+
 def test_pre_train_takes_clif_weights_into_a_lif_network(config, tmp_path):
     original_checkpoint(config(), tmp_path / "c.pth")
     trainer = loop.Trainer(config(pre_train=str(tmp_path / "c.pth"), neuron="LIF"), quiet=True)

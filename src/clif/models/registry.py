@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar, overload
 
 from clif.errors import InputError, unknown_name
+from clif.models.head import keep_head
 from clif.models.layer_options import LayerOptions, set_layer_options
 from clif.models.network import SpikingNetwork, lay_out, neuron_factory, plain_constant, surrogate_name
 from clif.models.pretrained import pretrained_for
@@ -107,7 +108,8 @@ def create_model(
         layer_options: options of single neurons by layer name, such as the fitted ones of a deployed network,
             {"features.0.act": {"v_subtract": 1.8}}. A surrogate is given by its name, "atan".
         pretrained: a data set, such as "cifar10", for which the package has weights of this network
-            (`list_pretrained`). Arguments that are not given are then those of the training.
+            (`list_pretrained`). Arguments that are not given are then those of the training. With another
+            `num_classes` the last layer has fresh weights.
         neuron_options: further arguments of the neuron, such as v_reset=-0.06, v_threshold, detach_reset.
 
     The arguments are kept in `net.config`. Raises `InputError` for an unknown name or option, with the nearest ones,
@@ -128,8 +130,9 @@ def create_model(
         return _create(name, neuron, **{**DEFAULTS, **given})
     content = pretrained_for(name, pretrained, neuron).content()
     net = _create(**{**content["model"], **given})
+    weights = content["net"] if num_classes is None else keep_head(content["net"], net.state_dict())[0]
     try:
-        net.load_state_dict(content["net"])
+        net.load_state_dict(weights)
     except RuntimeError as error:
         raise InputError(f"the weights of {name} for {pretrained} do not fit: {str(error).splitlines()[-1]}") from error
     return net

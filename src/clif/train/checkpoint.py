@@ -23,6 +23,7 @@ from clif.devices import find_device
 from clif.errors import InputError, MissingFileError, cut, in_words
 from clif.files import write_atomically
 from clif.models import SpikingNetwork, create_model
+from clif.models.head import keep_head
 from clif.models.layer_options import set_layer_options, take_options
 from clif.models.pretrained import PREFIX, find_pretrained, list_pretrained
 from clif.models.wrapped import WRAPPED, Wrapped
@@ -326,11 +327,12 @@ def _check_size(arguments: dict[str, Any], weights: dict[str, Tensor], where: st
         raise InputError(f"{where}: contains {held} weights, but its network has {size}; it is damaged")
 
 
-def load_weights(net: nn.Module, state_dict: dict[str, Tensor], where: str) -> None:
+def load_weights(net: nn.Module, state_dict: dict[str, Tensor], where: str, other_classes: bool = False) -> str | None:
     """Load a state dict that must fit exactly, except for wrappers and counters in its names (`fit_names`).
 
-    The state dict of a wrapped network and that of the module inside fit both. Raises `InputError` with the first key
-    or shape that does not fit.
+    The state dict of a wrapped network and that of the module inside fit both. With `other_classes` the last layer may
+    have another number of outputs; it then keeps its own weights, and the key of its matrix is returned. Raises
+    `InputError` with the first key or shape that does not fit.
     """
     net = net.net if isinstance(net, Wrapped) else net
     own = net.state_dict()
@@ -340,6 +342,9 @@ def load_weights(net: nn.Module, state_dict: dict[str, Tensor], where: str) -> N
     if differing := sorted(own.keys() ^ state_dict.keys(), key=str):
         verb = "lacks" if differing[0] in own else "has the unknown key"
         raise InputError(f"{where}: does not fit {name}: it {verb} {differing[0]} ({len(differing)} keys differ)")
+    fresh = None
+    if other_classes and all(isinstance(value, Tensor) for value in state_dict.values()):
+        state_dict, fresh = keep_head(state_dict, own)
     for key, value in own.items():
         if not isinstance(state_dict[key], Tensor) or state_dict[key].shape != value.shape:
             shape = list(getattr(state_dict[key], "shape", []))
@@ -348,6 +353,7 @@ def load_weights(net: nn.Module, state_dict: dict[str, Tensor], where: str) -> N
         net.load_state_dict(state_dict)
     except RuntimeError as error:  # tensors without values, sparse ones …
         raise InputError(f"{where}: does not fit {name}: {in_words(error)}") from error
+    return fresh
 
 
 def take_constants(net: nn.Module, content: dict[str, Any], where: str, kept: Collection[str] = ()) -> None:

@@ -75,9 +75,10 @@ class Learner:
         self._infinite = infinite_buffers(self.net)
         if config.whiten:
             whiten_first_layer(self.net, self.loaders["train"].plain_images(WHITENED), config.seed)
+        self.fresh_key: str | None = None
         if config.pre_train is not None:
             content = read_checkpoint(config.pre_train)
-            load_weights(self.net, content["net"], config.pre_train)
+            self.fresh_key = load_weights(self.net, content["net"], config.pre_train, other_classes=True)
             if own.net is None:
                 take_constants(self.net, content, config.pre_train, kept=SET_BY_NETWORK)
         if config.sync_bn:
