@@ -239,6 +239,34 @@ def test_a_container_with_a_forward_of_its_own_is_tried_out():
         clif.wrap(net, T=2, input_shape=(4,))
 
 
+class MeanOverBatch(nn.Module):
+    def __init__(self, v_threshold):
+        super().__init__()
+        self.first, self.last = nn.Linear(4, 8), nn.Linear(8, 2)
+        self.act = clif.LIFNode(v_threshold=v_threshold)
+
+    def forward(self, x):
+        spikes = self.act(self.first(x))
+        return self.last(spikes - spikes.mean(0))  # the mean over the batch, in a sequence that over time
+
+
+@pytest.mark.parametrize("v_threshold", [0.1, 100.0])
+def test_a_wrong_forward_is_refused_even_if_all_neurons_are_silent(v_threshold):
+    with pytest.raises(InputError, match="MeanOverBatch does not compute the same for a sequence"):
+        clif.wrap(MeanOverBatch(v_threshold), T=2, input_shape=(4,))
+
+
+class OnlySpikes(MeanOverBatch):
+    def forward(self, x):
+        spikes = self.act(self.first(x))
+        assert ((spikes == 0) | (spikes == 1)).all()
+        return self.last(spikes)
+
+
+def test_a_forward_that_takes_only_spikes_is_accepted():
+    assert clif.wrap(OnlySpikes(1.0), T=2, input_shape=(4,))(torch.rand(3, 4)).shape == (2, 3, 2)
+
+
 class Strict(Own):
     def forward(self, x):
         assert x.dim() == 4
