@@ -16,7 +16,8 @@ class Callback:
     """Base of callbacks: override the methods that you need. They are called only in the first process.
 
     `trainer` has `config`, `net`, `epoch`, `step`, `history` and more; `trainer.end("why")` in `on_step` or `on_epoch`
-    ends the run after the present step or epoch.
+    ends the run after the present step or epoch. clif writes the checkpoint of an epoch before `on_epoch`; if that
+    changes weights or rates, a run that resumes from this checkpoint lacks the change.
 
     >>> class Stop(clif.train.Callback):
     ...     def on_epoch(self, trainer, row):
