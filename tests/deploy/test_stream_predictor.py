@@ -130,7 +130,7 @@ def test_memory_does_not_grow_with_the_steps(steps):
     before = _tensors()
     for _ in range(steps):
         stream(x)
-    assert _tensors() == before
+    assert _tensors() <= before
     assert stream.steps == steps + 10
 
 

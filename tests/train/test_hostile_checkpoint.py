@@ -66,19 +66,21 @@ def run(tmp_path_factory):
         (("optimizer", "state", 2, "momentum_buffer"), torch.zeros(5)),
         (("progress", "global_step"), "x"),
         (("lr_scheduler", "get_lr"), 3),
+        (("lr_scheduler", "last_epoch"), "x"),
+        (("epoch",), 10**400),
+        (("epoch",), -(10**400)),
+        (("progress", "step"), -1),
         *(
             pytest.param(place, value, marks=pytest.mark.slow)
             for place, value in [
                 (("max_test_acc",), [1, 2]),
                 (("history",), [1, 2]),
-                (("epoch",), 10**400),
                 (("rng", "cpu"), float("inf")),
                 (("optimizer", "state", 2), 3.0),
                 (("optimizer", "param_groups", 0, "params", 2), [[]]),
                 (("progress", "samples", 0), float("nan")),
                 (("progress", "guard", 0), 10**30),
                 (("progress", "firing"), None),
-                (("lr_scheduler", "last_epoch"), "x"),
             ]
         ),
     ],

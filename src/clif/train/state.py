@@ -108,13 +108,17 @@ def _restore(trainer: Learner, content: dict[str, Any], where: str) -> None:
     trainer.history = list(content.get("history", []))
     step = content.get("progress", {}).get("step")
     trainer.step = step if isinstance(step, int) else 0
-    position = trainer.steps_of_run if trainer.by_step else trainer.epoch
+    if trainer.epoch < 0 or trainer.step < 0:
+        raise ValueError(f"epoch {content['epoch']}, step {trainer.step}")
+    position, end = trainer.epoch, trainer.config.epochs
+    if trainer.by_step:
+        position, end = trainer.steps_of_run, end * trainer.steps_per_epoch
     if is_same_schedule(trainer.scheduler.state_dict(), content["lr_scheduler"]) and (
         trainer.own.scheduler is not None or _is_at(trainer, position, content)
     ):
         _load_schedule(trainer.scheduler, content["lr_scheduler"])
     else:
-        begin_schedule(trainer, rates, position)
+        begin_schedule(trainer, rates, min(position, end))
     trainer.global_step = trainer.epoch * trainer.steps_per_epoch
     trainer.inherited_best = float(content.get("max_test_acc", 0.0))
     scored = scored_epochs(trainer.history, trainer.chosen_on)
@@ -295,7 +299,7 @@ def _is_at(trainer: Learner, position: int, content: dict[str, Any]) -> bool:
     state = content["lr_scheduler"]
     if "progress" not in content or "last_epoch" not in state:
         return True
-    return bool(state["last_epoch"] == trainer.scheduler.last_epoch + position)
+    return operator.index(state["last_epoch"]) == trainer.scheduler.last_epoch + position
 
 
 def _load_schedule(scheduler: LRScheduler, state: dict[str, Any]) -> None:
