@@ -5,9 +5,10 @@
 
 The images are those of nine classes of Tiny-ImageNet, copied into folders of images: the first ones of each class to
 train, the 50 of its validation set to test. The network, `snn7` at 32 pixels, is trained by the recipe cifar10_fast
-with batches of 50. For each start, one run for each of `RATES` on `CHOICE` images of each class finds the learning
-rate with the best accuracy on a fifth of the training images, which it holds out. With it, three seeds are trained for
-each number of images, and evaluated once on the test images after the last epoch.
+with batches of 50, and in the same number of steps for every number of images. For each start, one run for each of
+`RATES` on `CHOICE` images of each class finds the learning rate with the best accuracy on a fifth of the training
+images, which it holds out. With it, three seeds are trained for each number of images, and evaluated once on the test
+images after the last epoch.
 
 Each run writes its figures to `RESULT`. A run whose figures are there is not trained again.
 """

@@ -247,7 +247,7 @@ class MeanOverBatch(nn.Module):
 
     def forward(self, x):
         spikes = self.act(self.first(x))
-        return self.last(spikes - spikes.mean(0))  # the mean over the batch, in a sequence that over time
+        return self.last(spikes - spikes.mean(0))  # dim 0 is the batch, but time in a sequence
 
 
 @pytest.mark.parametrize("v_threshold", [0.1, 100.0])

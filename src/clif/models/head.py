@@ -6,14 +6,14 @@ from torch import Tensor
 def keep_head(weights: dict[str, Tensor], own: dict[str, Tensor]) -> tuple[dict[str, Tensor], str | None]:
     """The weights with the last layer of `own`, and the key of its matrix, if only the number of its outputs differs.
 
-    Otherwise the weights as they are, and None. Both state dicts have the same keys. After a layer with other outputs
-    that is not the last one, a further layer would differ too.
+    Otherwise the weights as they are, and None. If a layer before the last one had other outputs, the next layer would
+    differ too.
 
     >>> weights, own = {"1.weight": torch.zeros(10, 4)}, {"1.weight": torch.ones(3, 4)}
     >>> keep_head(weights, own)[1]
     '1.weight'
     """
-    differing = [key for key, value in own.items() if weights[key].shape != value.shape]
+    differing = [key for key, value in own.items() if key in weights and weights[key].shape != value.shape]
     layers = {key.rpartition(".")[0] for key in differing}
     matrices = [key for key in differing if own[key].dim() > 1]
     only_outputs = all(

@@ -130,7 +130,7 @@ def create_model(
         return _create(name, neuron, **{**DEFAULTS, **given})
     content = pretrained_for(name, pretrained, neuron).content()
     net = _create(**{**content["model"], **given})
-    weights = content["net"] if num_classes is None else keep_head(content["net"], net.state_dict())[0]
+    weights, _ = keep_head(content["net"], net.state_dict())
     try:
         net.load_state_dict(weights)
     except RuntimeError as error:

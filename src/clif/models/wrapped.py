@@ -222,9 +222,9 @@ def _try_out(wrapped: Wrapped, name: str) -> None:
         )
     try:
         try:  # in float64, rounding changes no spike
-            same, in_a_step, probe = _compare(wrapped, torch.float64, 1e-6)
+            same, in_a_step, probe = _compare(detached_copy(wrapped).cpu().double(), 1e-6)
         except RuntimeError:  # its forward may need the present dtype
-            same, in_a_step, probe = _compare(wrapped, None, 1e-4)
+            same, in_a_step, probe = _compare(detached_copy(wrapped).cpu(), 1e-4)
     except (RuntimeError, IndexError, TypeError, ValueError, AssertionError) as error:
         raise InputError(
             f"{name} cannot take a sequence of samples {list(wrapped.input_shape)}: {in_words(error)}"
@@ -237,18 +237,17 @@ def _try_out(wrapped: Wrapped, name: str) -> None:
         )
 
 
-def _compare(wrapped: Wrapped, dtype: torch.dtype | None, tolerance: float) -> tuple[bool, Counter[nn.Module], Wrapped]:
-    """The results of `_by_steps_and_whole` for the network, and for one without silent neurons.
+def _compare(probe: Wrapped, tolerance: float) -> tuple[bool, Counter[nn.Module], Wrapped]:
+    """The results of `_by_steps_and_whole`, also compared without silent neurons.
 
-    Many neurons of an untrained network are silent, and the layers after them would then not show a difference.
+    Many neurons of an untrained network are silent, and the layers after them would not show a difference.
     """
-    probe, loud = (detached_copy(wrapped).cpu().to(dtype) for _ in range(2))
-    for module in loud.modules():
+    same, in_a_step, _ = _by_steps_and_whole(probe, tolerance)
+    for module in probe.modules():
         if isinstance(module, SpikingNeuron):
             module.register_forward_hook(_pass_input)
-    same, in_a_step, _ = _by_steps_and_whole(probe, tolerance)
     with suppress(Exception):  # its forward may take spikes only
-        same = same and _by_steps_and_whole(loud, tolerance)[0]
+        same = same and _by_steps_and_whole(probe, tolerance)[0]
     return same, in_a_step, probe
 
 

@@ -55,7 +55,7 @@ class Learner:
     A step is one of the optimiser; `global_step` counts them over all epochs. `history` has the figures of the epochs
     so far, `best` the best `<chosen_on>_top1` of them, `inherited_best` the one that a checkpoint to continue from
     names. `chosen_on` is "val", "test" or, if no part of the data is evaluated after each epoch, "": the last epoch is
-    best.
+    best. `fresh_key` names the matrix of the last layer if it did not fit the weights of `pre_train`.
     """
 
     def __init__(self, config: TrainConfig, engine: Engine, folder: RunFolder, own: Own = NOTHING) -> None:

@@ -144,9 +144,10 @@ class Trainer(Stoppable):
             engine.first(lambda: self._resume(start, content))
         imports = [f"{start}: {line}" for line in differences((content or {}).get("imports"))]
         continued = changes and f"the run continues with {changes}"
-        fresh = f"{config.pre_train}: has other classes, so the last layer keeps its fresh weights ({self.fresh_key})"
-        notes = (begins_anew, begins_elsewhere, continued, missed_exchange(config), fresh if self.fresh_key else "")
-        for note in (*notes, *imports):
+        fresh = self.fresh_key and (
+            f"{config.pre_train}: has other classes, so the last layer keeps its fresh weights ({self.fresh_key})"
+        )
+        for note in (begins_anew, begins_elsewhere, continued, missed_exchange(config), fresh, *imports):
             if note and engine.is_first:
                 logger.warning(note)
 
