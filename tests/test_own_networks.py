@@ -7,11 +7,13 @@ import torch
 from torch import nn
 
 import clif
-from clif import deploy, energy, export
+from clif import analysis, deploy, energy, export
 from clif.analysis import firing_rates
+from clif.deploy.judge import judge
 from clif.errors import InputError
 from clif.evaluation import evaluate
 from clif.neurons.net import visiting
+from clif.train.monitor import LayerMonitor
 
 T = 3
 quietly = pytest.mark.filterwarnings("ignore")
@@ -179,7 +181,7 @@ def test_nir(case, form, tmp_path):
 def test_rates_and_energy(case, form):
     (make, shape), (given, _) = case, form
     net = make(clif.CLIFNode)
-    expected = firing_rates(clif.wrap(net, T).net, loader(shape))
+    expected = firing_rates(clif.wrap(net, T), loader(shape))
     found = energy.estimate(given(net, shape), loader(shape))
     assert found.firing_rates == pytest.approx(expected)
     assert (found.neuron, found.T, found.images) == ("CLIF", T, 12)
@@ -187,6 +189,18 @@ def test_rates_and_energy(case, form):
     assert found.acs > 0
     published = energy.published(given(net, shape), list(expected.values()), shape, T=T)
     assert found.as_dict()["published_mJ"] == pytest.approx(published.total_mJ)
+
+
+def test_a_layer_has_the_same_name_everywhere(case):
+    make, shape = case
+    net = make(clif.CLIFNode)
+    wrapped, names = clif.wrap(net, T, shape), list(analysis.spiking_layers(net))
+    assert names[0] == "2"
+    assert list(analysis.spiking_layers(wrapped)) == names
+    assert list(firing_rates(wrapped, loader(shape), layers=["2"])) == ["2"]
+    assert list(analysis.spike_statistics(wrapped, loader(shape)).layers) == names
+    assert list(LayerMonitor(wrapped, torch.device("cpu"), thorough=True).names) == names
+    assert list(judge({"net": wrapped}, loader(shape))[0].firing_rates) == names
 
 
 def test_streams_predict(case):

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from clif.errors import InputError, unknown_name
 from clif.layers import repeat_image
 from clif.models import SpikingNetwork
+from clif.models.wrapped import layer_name
 from clif.neurons import SpikingNeuron, reset_net
 from clif.neurons.net import is_foreign, like_weights, visiting
 from clif.ops.equations import State, stack_steps
@@ -34,21 +35,30 @@ class Sequence(NamedTuple):
 
 
 def spiking_layers(net: nn.Module) -> dict[str, SpikingNeuron]:
-    """The spiking neurons of `net` by module name, in the order of the modules.
+    """The spiking neurons of `net` by name, in the order of the modules.
+
+    The names are those of the modules, in a network from `clif.wrap` those in your own module.
 
     >>> net = clif.models.create_model("snn5_noAP", "CLIF", T=2, image_size=16).eval()
     >>> len(clif.analysis.spiking_layers(net))
     5
     """
+    return {layer_name(net, name): module for name, module in spiking_modules(net).items()}
+
+
+def spiking_modules(net: nn.Module) -> dict[str, SpikingNeuron]:
+    """The spiking neurons of `net` by module name, also if it is wrapped."""
     return {name: module for name, module in net.named_modules() if isinstance(module, SpikingNeuron)}
 
 
 def firing_layers(net: nn.Module, names: Iterable[str] | None = None) -> dict[str, nn.Module]:
-    """The modules of `net` that fire, by name: clif's neurons and SpikingJelly's; or those of these `names`.
+    """The modules of `net` that fire: clif's neurons and SpikingJelly's; or those of these `names`.
+
+    The names are those of `spiking_layers`.
 
     Raises `InputError` if there are none and for an unknown name.
     """
-    found = {name: module for name, module in net.named_modules() if _fires(module)}
+    found = {layer_name(net, name): module for name, module in net.named_modules() if _fires(module)}
     if not found:
         raise InputError(f"{type(net).__name__} has no spiking neuron of clif or SpikingJelly")
     if names is None:

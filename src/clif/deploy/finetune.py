@@ -11,8 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from clif.analysis import spiking_layers
-from clif.analysis.activity import samples_of
+from clif.analysis.activity import samples_of, spiking_modules
 from clif.deploy.calibrate import in_mode_of
 from clif.deploy.fit import count_images, distance, divergence, respond
 from clif.errors import InputError
@@ -65,7 +64,7 @@ def finetune(
         )
     for network in (teacher, student):
         set_step_mode(network, "m")
-    layers = list(spiking_layers(student))
+    layers = list(spiking_modules(student))
     steps = epochs * _batches(loader)
     optimizer = torch.optim.AdamW(trained, lr=lr, weight_decay=0.0)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=steps)

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from clif.analysis import count_spikes, spiking_layers
+from clif.analysis import count_spikes
+from clif.analysis.activity import spiking_modules
 from clif.deploy.fit import watched
 from clif.errors import InputError
 from clif.models import SpikingNetwork
+from clif.models.wrapped import layer_name
 from clif.neurons.net import like_weights, visiting
 
 
@@ -53,7 +55,7 @@ class _Counter:
     def __init__(self, net: SpikingNetwork) -> None:
         self.net = net
         self.samples = self.top1 = self.top5 = self.agreeing = 0
-        self.spikes = dict.fromkeys(spiking_layers(net), 0.0)
+        self.spikes = dict.fromkeys(spiking_modules(net), 0.0)
         self.places = dict.fromkeys(self.spikes, 0)
 
     def watch(self, stack: ExitStack) -> None:
@@ -78,5 +80,5 @@ class _Counter:
         if self.samples == 0:
             raise InputError("the loader is empty; give at least one batch")
         n = self.samples
-        rates = {layer: self.spikes[layer] / self.places[layer] for layer in self.spikes}
+        rates = {layer_name(self.net, layer): self.spikes[layer] / self.places[layer] for layer in self.spikes}
         return Judged(name, self.top1 / n, self.top5 / n, self.agreeing / n, rates, n)

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from clif.analysis.activity import spiking_layers
+from clif.analysis.activity import spiking_modules
 from clif.energy.accesses import AS_PUBLISHED, Accesses, energies, of_neurons, of_spikes, of_values
 from clif.energy.costs import PAPER, Costs
 from clif.energy.layers import neuron_sizes
@@ -127,7 +127,7 @@ def estimate(net: nn.Module, loader: Iterable[Any], costs: Costs = PAPER, *, eve
     first, batches = first_of(loader)
     net = net if isinstance(net, SpikingNetwork) else as_network(net, _sample_shape(net, first))
     neuron: str = net.config.get("neuron", "")
-    nodes = spiking_layers(net)
+    nodes = spiking_modules(net)
     found = measure(net, first, batches, events)
     sizes = neuron_sizes(found.followed)
     needed = {name: operations_of(nodes[name]) for name in sizes}
@@ -180,7 +180,7 @@ def _check_neurons(net: SpikingNetwork) -> None:
     if isinstance(net, Wrapped):
         return
     neuron = net.config.get("neuron", "")
-    for name, node in spiking_layers(net).items():
+    for name, node in spiking_modules(net).items():
         if isinstance(node, SpikingNeuron) and (node.neuron != neuron or node.redefined):
             raise InputError(
                 f"this is a network of {neuron} neurons, but {name} is a {type(node).__name__}; its operations are "

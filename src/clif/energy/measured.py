@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from clif.analysis.activity import batches_of, measure_rates, samples_of, spiking_layers
+from clif.analysis.activity import batches_of, measure_rates, samples_of, spiking_modules
 from clif.energy.layers import Followed, Weights, fan_out, follow, weight_layers
 from clif.errors import InputError
 from clif.models import SpikingNetwork
@@ -55,7 +55,7 @@ def measure(net: SpikingNetwork, first: Tensor, batches: Iterable[Any], events: 
     layers = weight_layers(followed, events=events)
     arrived: dict[str, Tensor] = {}
     with _arrivals(net, layers, arrived):
-        rates = measure_rates(net, counted, spiking_layers(net)) or {}
+        rates = measure_rates(net, counted, spiking_modules(net)) or {}
     spikes, sops = {}, {}
     for layer in layers:
         if layer.levels is not None and layer.name in arrived:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from clif.analysis.activity import spiking_layers
+from clif.analysis.activity import spiking_modules
 from clif.energy.accesses import AS_PUBLISHED, Accesses, Oddities, energies, of_neurons, of_spikes, of_values, total
 from clif.energy.costs import PAPER, Costs
 from clif.energy.layers import Followed, Size, Weights, follow, neuron_sizes, weight_layers
@@ -108,7 +108,7 @@ def count_from_rates(
     costs: Costs,
 ) -> PublishedCount:
     """`published` for a network whose layers are known, with a rate for each of its layers of neurons."""
-    nodes, sizes = spiking_layers(net), neuron_sizes(followed)
+    nodes, sizes = spiking_modules(net), neuron_sizes(followed)
     needed = {name: _operations(nodes[name], oddities) for name in sizes}
     states = max((cost.states for cost in needed.values()), default=0)
     counted: list[Accesses] = []

@@ -6,8 +6,9 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from clif.analysis import count_spikes
+from clif.analysis import count_spikes, spiking_layers
 from clif.layers.step import reads_output
+from clif.models.wrapped import layer_name
 from clif.neurons import SpikingNeuron
 from clif.nonblocking import NonblockingReader
 
@@ -24,7 +25,8 @@ class LayerMonitor:
 
     def __init__(self, net: nn.Module, device: torch.device, thorough: bool) -> None:
         self.thorough = thorough
-        self.names = [name for name, module in net.named_modules() if isinstance(module, SpikingNeuron | nn.ReLU)]
+        self._modules = [name for name, module in net.named_modules() if isinstance(module, SpikingNeuron | nn.ReLU)]
+        self.names = [layer_name(net, name) for name in self._modules]
         self.counts = torch.zeros(2, len(self.names), dtype=torch.float64, device=device)
         """Spikes and possible spikes of each layer."""
         self._silent = set(self.names)
@@ -45,8 +47,8 @@ class LayerMonitor:
     def watching(self, net: nn.Module, step: int) -> Iterator[None]:
         """A context in which the forward passes of `net` belong to this `step` of the epoch."""
         every = self.thorough or step % EVERY == 0
-        chosen = [(i, name) for i, name in enumerate(self.names) if every or name in self._silent]
-        handles = [net.get_submodule(name).register_forward_hook(self._hook(i)) for i, name in chosen]
+        chosen = [i for i, name in enumerate(self.names) if every or name in self._silent]
+        handles = [net.get_submodule(self._modules[i]).register_forward_hook(self._hook(i)) for i in chosen]
         try:
             yield
         finally:
@@ -76,11 +78,11 @@ class LayerMonitor:
 
 def unhealthy(rates: dict[str, float], net: nn.Module) -> dict[str, str]:
     """The layers that never or almost always fire, with a description of the problem."""
-    found = {}
+    found, spiking = {}, spiking_layers(net)
     for name, rate in rates.items():
         if rate == 0:
             found[name] = "did not fire once"
-        elif rate > SATURATED and isinstance(net.get_submodule(name), SpikingNeuron):
+        elif rate > SATURATED and name in spiking:
             found[name] = f"fired at {rate:.1%} of all time steps"
     return found
 
