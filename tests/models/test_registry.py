@@ -50,11 +50,11 @@ def test_parameters_and_state_dict_keys_are_the_originals(name):
 
 
 def test_all_models_are_listed():
-    assert models.list_models() == sorted([*golden.MODELS, "snn4", "snn5", "snn7"])
+    assert models.list_models() == sorted([*golden.MODELS, "snn4", "snn5", "snn7", "snn7_wide"])
 
 
 def test_models_are_listed_by_pattern():
-    assert models.list_models("snn*") == ["snn4", "snn5", "snn5_noAP", "snn7"]
+    assert models.list_models("snn*") == ["snn4", "snn5", "snn5_noAP", "snn7", "snn7_wide"]
     assert models.list_models("spiking_vgg??_bn") == [f"spiking_vgg{n}_bn" for n in (11, 13, 16, 19)]
     assert models.list_models("nothing*") == []
 
@@ -66,6 +66,21 @@ def test_snn5_follows_the_pattern_of_snn5_noAP():
     assert net.classifier.in_features == 512
     pattern = {name.split(".", 2)[-1] for name in golden.MODELS["snn5_noAP"]["state_dict"]}
     assert {name.split(".", 2)[-1] for name in net.state_dict()} == pattern
+
+
+@pytest.mark.parametrize(
+    ("name", "widths", "parameters"),
+    [
+        ("snn7", [64, 128, 128, 256, 256, 256, 256], 2_293_898),
+        ("snn7_wide", [96, 192, 192, 288, 288, 288, 288], 3_245_194),
+    ],
+)
+def test_seven_convolutions_halve_the_image_three_times(name, widths, parameters):
+    net = create(name)
+    convolutions = [m for m in net.modules() if isinstance(m, torch.nn.Conv2d)]
+    assert [m.out_channels for m in convolutions] == widths
+    assert [m.stride for m in convolutions] == [(1, 1), *[(2, 2), (1, 1)] * 3]
+    assert sum(p.numel() for p in net.parameters()) == parameters
 
 
 @pytest.mark.parametrize(("image_size", "features"), [(32, 512 * 4), (48, 512 * 9), (128, 512 * 64)])

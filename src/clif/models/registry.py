@@ -67,7 +67,7 @@ def list_models(pattern: str = "*") -> list[str]:
     """The registered names that match a shell pattern such as "spiking_*", sorted.
 
     >>> clif.models.list_models("snn*")
-    ['snn4', 'snn5', 'snn5_noAP', 'snn7']
+    ['snn4', 'snn5', 'snn5_noAP', 'snn7', 'snn7_wide']
     """
     return sorted(fnmatch.filter(_MODELS, pattern))
 
