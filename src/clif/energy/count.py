@@ -17,7 +17,6 @@ from clif.energy.published import PublishedCount, count_from_rates
 from clif.errors import InputError
 from clif.models import SpikingNetwork
 from clif.models.wrapped import Wrapped, as_network, layer_name, own_forwards
-from clif.neurons import SpikingNeuron
 
 
 @dataclass(frozen=True)
@@ -181,7 +180,7 @@ def _check_neurons(net: SpikingNetwork) -> None:
         return
     neuron = net.config.get("neuron", "")
     for name, node in spiking_modules(net).items():
-        if isinstance(node, SpikingNeuron) and (node.neuron != neuron or node.redefined):
+        if node.neuron != neuron or node.redefined:
             raise InputError(
                 f"this is a network of {neuron} neurons, but {name} is a {type(node).__name__}; its operations are "
                 "not known"

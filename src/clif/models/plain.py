@@ -1,4 +1,4 @@
-"""Plain stacks: VGGSNN for event cameras, the five-layer networks of the CLIF paper's Figure 2, and a fast one."""
+"""Plain stacks: VGGSNN for event cameras, the CLIF paper's five-layer networks (Figure 2), and fast ones."""
 
 from collections.abc import Sequence
 from typing import Any
