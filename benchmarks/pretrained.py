@@ -25,7 +25,7 @@ from clif.names import pretrained_index
 from clif.train.checkpoint import LAST
 from clif.trained_network import open_checkpoint
 
-DTYPES = {"float32": None, "float16": torch.float16, "bfloat16": torch.bfloat16}
+DTYPES = {"float32": None, "float16": torch.float16, "bfloat16": torch.bfloat16, "int8": torch.int8}
 LICENCES = {
     "cifar10": "Apache-2.0; trained on CIFAR-10 (Krizhevsky, 2009), which names no licence",
     "nmnist": "Apache-2.0; trained on N-MNIST (Orchard et al., 2015), CC BY-SA 4.0",

@@ -59,9 +59,55 @@ def test_half_a_dtype_halves_the_file_and_leaves_norms_alone(tmp_path, dtype):
         assert_close(found[name].to(value), value.to(dtype).to(value) if value.dim() > 1 else value, rtol=0, atol=0)
 
 
+def test_int8_takes_a_quarter_and_is_read_as_float32(tmp_path):
+    net = create_model("snn7", T=2).eval()
+    to_safetensors(net, tmp_path / "whole")
+    to_safetensors(net, tmp_path / "int8", weight_dtype=torch.int8)
+    assert (tmp_path / "int8").stat().st_size < 0.26 * (tmp_path / "whole").stat().st_size
+    found = clif.load(tmp_path / "int8").state_dict()
+    assert found.keys() == net.state_dict().keys()
+    for name, value in net.state_dict().items():
+        if value.dim() > 1:
+            step = value.abs().flatten(1).amax(1).view(-1, *[1] * (value.dim() - 1)) / 127
+            assert ((found[name] - value).abs() <= 0.501 * step).all()
+        else:
+            assert_close(found[name], value, rtol=0, atol=0)
+
+
+def test_int8_weights_that_are_written_again_do_not_change(tmp_path):
+    to_safetensors(create_model("snn4", T=2), tmp_path / "first", weight_dtype=torch.int8)
+    once = clif.load(tmp_path / "first")
+    to_safetensors(once, tmp_path / "second", weight_dtype=torch.int8)
+    twice = clif.load(tmp_path / "second")
+    assert_close(dict(twice.state_dict()), dict(once.state_dict()), rtol=1e-6, atol=0)
+
+
+def test_int8_weights_without_their_scales_are_refused(tmp_path):
+    weights = {"a": torch.ones(2, 3, dtype=torch.int8), "b": torch.ones(2, 3)}
+    for wrong in ({}, {"a.scale": torch.ones(3)}, {"a.scale": torch.ones(2).double()}):
+        write_safetensors(tmp_path / "x", {**weights, **wrong}, {"int8": ["a"]})
+        with pytest.raises(InputError, match="damaged"):
+            read_safetensors(tmp_path / "x")
+    write_safetensors(tmp_path / "x", {**weights, "b.scale": torch.ones(2)}, {"int8": ["b"]})
+    with pytest.raises(InputError, match="int8 weights do not match their scales"):
+        read_safetensors(tmp_path / "x")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e300])
+def test_int8_refuses_weights_that_are_not_finite(tmp_path, value):
+    net = create_model("snn4", T=2).double()
+    with torch.no_grad():
+        net.classifier.weight[0, 0] = value
+    with pytest.raises(InputError, match=r"classifier\.weight has weights that are NaN, infinite or beyond float32"):
+        to_safetensors(net, tmp_path / "net", weight_dtype=torch.int8)
+    assert not (tmp_path / "net").exists()
+
+
 def test_a_dtype_that_cannot_hold_the_weights_is_refused(tmp_path):
     net = create_model("snn7", T=2)
-    with pytest.raises(InputError, match=r"must be None, torch\.float16 or torch\.bfloat16, got torch\.float8"):
+    with pytest.raises(
+        InputError, match=r"must be None, torch\.float16, torch\.bfloat16 or torch\.int8, got torch\.float8"
+    ):
         to_safetensors(net, tmp_path / "net", weight_dtype=torch.float8_e5m2)
     with torch.no_grad():
         next(p for p in net.parameters() if p.dim() > 1).view(-1)[0] = 1e6

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from clif.errors import InputError, in_words
 from clif.files import write_atomically
+from clif.int8_weights import from_int8
 
 TYPES = {
     "F64": torch.float64,
@@ -27,6 +28,10 @@ NAMES = {dtype: name for name, dtype in TYPES.items()}
 MOST_SIDES = 64
 DESCRIPTION = "clif"
 """The key in a file's metadata under which clif describes the network, as JSON."""
+INT8 = "int8"
+"""The key in the description with the names of the tensors that were rounded to int8."""
+SCALE = ".scale"
+"""What the scales of such a tensor are called, behind its name."""
 
 
 def is_safetensors(path: Path) -> bool:
@@ -40,6 +45,8 @@ def is_safetensors(path: Path) -> bool:
 
 def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """The tensors of a file, and clif's description of their network, {} without one.
+
+    Weights that `to_safetensors` rounded to int8 are returned in float32.
 
     Raises `InputError` for a file of another format or a damaged one.
     """
@@ -55,7 +62,10 @@ def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         if not isinstance(description, dict):
             raise ValueError("its description is not a JSON object")
         _check_places(header, len(data))
-        return {name: _tensor(entry, data) for name, entry in header.items()}, description
+        tensors = {name: _tensor(entry, data) for name, entry in header.items()}
+        for name in description.pop(INT8, []):
+            tensors[name] = from_int8(tensors[name], tensors.pop(name + SCALE))
+        return tensors, description
     except Exception as error:  # a damaged header can raise anything
         raise InputError(f"{path}: not a safetensors file, or damaged: {in_words(error)}") from error
 

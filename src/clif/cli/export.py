@@ -17,7 +17,7 @@ from clif.user_code import import_code
 
 FORMATS = {"nir": ".nir", "onnx": ".onnx", "torch": ".pt2", "safetensors": ".safetensors"}
 OPTIONS = ("dataset", "model", "neuron", "T", "tau")
-DTYPES = ("float16", "bfloat16")
+DTYPES = ("float16", "bfloat16", "int8")
 
 
 def add_arguments(parser: Parser) -> None:
@@ -33,7 +33,10 @@ def add_arguments(parser: Parser) -> None:
     )
     parser.add_argument("--dt", type=float, metavar="SECONDS", help="nir: length of a time step (default: 1e-4)")
     parser.add_argument(
-        "--weight-dtype", choices=DTYPES, metavar="DTYPE", help="safetensors: float16 or bfloat16, half the size"
+        "--weight-dtype",
+        choices=DTYPES,
+        metavar="DTYPE",
+        help="safetensors: float16 or bfloat16, half the size, or int8, a quarter",
     )
     parser.add_argument("--out", metavar="FILE", help="output file (default: network.nir, .onnx … by the checkpoint)")
     add_import_option(parser)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from clif.deploy.fold import Network, fold_batch_norm, replace
 from clif.deploy.graph import Rounded, input_levels, layer_graph, layer_of
 from clif.errors import InputError
+from clif.int8_weights import to_int8
 from clif.layers import fold
 from clif.precision import pytorch_uses_bfloat16
 
@@ -37,9 +38,8 @@ class Int8Conv2d(Rounded):
             raise InputError(f"levels must be 1 to {MOST_LEVELS}, got {levels}")
         self.levels = levels
         self.dtype = dtype
-        weight = conv.weight.detach().float()
-        scale = weight.abs().amax((1, 2, 3)).clamp_min(1e-12) / 127
-        self.register_buffer("weight", (weight / scale[:, None, None, None]).round().to(torch.int8))
+        weight, scale = to_int8(conv.weight)
+        self.register_buffer("weight", weight)
         self.register_buffer("scale", scale)
         self.register_buffer("bias", None if conv.bias is None else conv.bias.detach().float())
         self.zero = torch.zeros(len(weight), dtype=torch.int64)

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from clif.errors import InputError
+from clif.int8_weights import to_int8
 from clif.models.layer_options import described, unnamed_surrogates
 from clif.paths import expand_home
-from clif.safetensors import write_safetensors
+from clif.safetensors import INT8, SCALE, write_safetensors
 from clif.train.config import PATHS
 
 logger = logging.getLogger("clif.export")
@@ -19,7 +20,7 @@ logger = logging.getLogger("clif.export")
 PRIVATE = frozenset((*PATHS, "name"))
 """Options with paths of the machine that trained."""
 
-HALVES = (torch.float16, torch.bfloat16)
+WEIGHT_DTYPES = (torch.float16, torch.bfloat16, torch.int8)
 
 
 def to_safetensors(
@@ -38,9 +39,11 @@ def to_safetensors(
 
     `clif.load(path)` and every command that takes a checkpoint read it, and other programs read its tensors. With
     `weight_dtype`, torch.float16 or torch.bfloat16, weights of two and more dimensions take half the bytes, rounded to
-    11 or 8 bits of precision; batch norms, biases and parameters of neurons keep their dtype. Raises `InputError` for
-    another dtype, for a weight beyond its range, for a state that the format does not have, for a network of clif in
-    which another neuron replaced one of its own, and if the file cannot be written.
+    11 or 8 bits of precision; batch norms, biases and parameters of neurons keep their dtype. With torch.int8 they take
+    a quarter of the bytes of float32: the file has int8 [n, …] under the weight's name and scales [n], float32, under
+    NAME.scale, and their product is the weight, which clif reads as float32. Raises `InputError` for another dtype, for
+    a weight beyond its range, for a state that the format does not have, for a network of clif in which another neuron
+    replaced one of its own, and if the file cannot be written.
 
     >>> net = clif.models.create_model("snn5_noAP", "CLIF", T=2, image_size=16).eval()
     >>> clif.export.to_safetensors(net, "net.safetensors", weight_dtype=torch.float16)
@@ -48,24 +51,38 @@ def to_safetensors(
     2
     """
 
-    if weight_dtype not in (None, *HALVES):
-        raise InputError(f"weight_dtype must be None, torch.float16 or torch.bfloat16, got {weight_dtype}")
-
-    def stored(name: str, value: Any) -> Any:
-        if not isinstance(value, Tensor):
-            return value
-        if weight_dtype is None or value.dim() < 2 or not value.is_floating_point():
-            return value.detach()
-        rounded = value.detach().to(weight_dtype)
-        if rounded.isinf().any() and not value.isinf().any():
-            largest = torch.finfo(weight_dtype).max
-            raise InputError(f"{name} has weights beyond {largest:g}, the largest number in {weight_dtype}")
-        return rounded
-
+    if weight_dtype not in (None, *WEIGHT_DTYPES):
+        one_of = ", ".join(map(str, WEIGHT_DTYPES[:-1]))
+        raise InputError(f"weight_dtype must be None, {one_of} or {WEIGHT_DTYPES[-1]}, got {weight_dtype}")
     kept = {key: value for key, value in (config or {}).items() if key not in PRIVATE}
-    tensors = {name: stored(name, value) for name, value in net.state_dict().items()}
+    tensors = dict(net.state_dict())
+    weights = [name for name, value in tensors.items() if _is_weight(value)]
+    if weight_dtype == torch.int8:
+        for name in weights:
+            tensors[name], tensors[name + SCALE] = _int8(name, tensors[name])
+    elif weight_dtype is not None:
+        tensors |= {name: _half(name, tensors[name], weight_dtype) for name in weights}
     for line in unnamed_surrogates(net):
         logger.warning("%s: %s", path, line)
     model = {} if (description := described(net)) is None else {"model": description}
-    content = {**model, "config": kept, **({} if data is None else {"data": data})}
+    content: dict[str, Any] = {**model, "config": kept, **({} if data is None else {"data": data})}
+    if weight_dtype == torch.int8:
+        content[INT8] = weights
     write_safetensors(Path(expand_home(path)), tensors, content)
+
+
+def _is_weight(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.dim() > 1 and value.is_floating_point() and value.numel() > 0
+
+
+def _half(name: str, weight: Tensor, dtype: torch.dtype) -> Tensor:
+    rounded = weight.detach().to(dtype)
+    if rounded.isinf().any() and not weight.isinf().any():
+        raise InputError(f"{name} has weights beyond {torch.finfo(dtype).max:g}, the largest number in {dtype}")
+    return rounded
+
+
+def _int8(name: str, weight: Tensor) -> tuple[Tensor, Tensor]:
+    if not weight.float().isfinite().all():
+        raise InputError(f"{name} has weights that are NaN, infinite or beyond float32, which int8 cannot hold")
+    return to_int8(weight)
