@@ -24,12 +24,13 @@ from clif.files import write_content
 from clif.train import fit, resolve
 
 RESULT = Path(__file__).parent / "results" / "few_images.json"
+WEIGHTS = Path(__file__).parent / "weights" / "cifar10_fast_seed0.safetensors"
 CLASSES = tuple(
     f"n{number:08}" for number in (1698640, 1910747, 1944390, 1983481, 3255030, 4149813, 4417672, 7615774, 7873807)
 )
 STARTS = {
     "fresh weights": {},
-    "pretrained:cifar10_fast": {"pre_train": "pretrained:cifar10_fast", "whiten": False},
+    "cifar10_fast weights": {"pre_train": str(WEIGHTS), "whiten": False},
 }
 RATES = (0.06, 0.015, 0.00375)
 SGD_FACTOR = 0.8 / 0.06
